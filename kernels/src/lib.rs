@@ -1,0 +1,3 @@
+//! Fused predictive-coding relaxations over a packed layer stack.
+
+#![deny(clippy::undocumented_unsafe_blocks)]

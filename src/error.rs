@@ -1,0 +1,106 @@
+//! Everything that can go wrong, as fields rather than prose.
+//!
+//! Each message is one sentence that names the file, key or shape at fault, says what was expected
+//! and what to do. A failed *measurement* is not an error: it becomes a row with `err` in the record.
+
+use std::path::{Path, PathBuf};
+
+/// Result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One error for the whole library; the binary adds context and chooses the exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, as a verb phrase: `read`, `create the folder`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own reason.
+        source: std::io::Error,
+    },
+    /// A file was read but its content is not what its format says.
+    #[error("{}: {problem}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        problem: String,
+    },
+    /// A key of a suite definition (or the option that sets it) has a value that cannot be used.
+    #[error("{place}: key `{key}`: {problem}")]
+    Key {
+        /// Suite name or file, and benchmark, e.g. `quick.toml, benchmark "depth"`.
+        place: String,
+        /// The key as the user wrote it.
+        key: String,
+        /// What was found, what was expected.
+        problem: String,
+    },
+    /// A name that is not in a closed list.
+    #[error("unknown {what} `{got}`; expected one of: {known}")]
+    Unknown {
+        /// What the name should have named: `suite`, `activation`, `rule`.
+        what: &'static str,
+        /// The name given.
+        got: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// Tensors that do not fit each other.
+    #[error("{what}: expected shape {expected:?}, got {got:?}")]
+    Shape {
+        /// The tensor or operation.
+        what: String,
+        /// Shape that would fit.
+        expected: Vec<usize>,
+        /// Shape that was given.
+        got: Vec<usize>,
+    },
+    /// The inference or the training produced a non-finite number.
+    #[error("{rule} diverged: {quantity} is not finite after {steps} inference steps of size {step_size}; lower the step size")]
+    Diverged {
+        /// Rule name.
+        rule: String,
+        /// The first quantity found non-finite.
+        quantity: String,
+        /// Inference steps per weight update.
+        steps: usize,
+        /// State (or error) step size, per sample.
+        step_size: f64,
+    },
+    /// The device asked for cannot be used.
+    #[error("device `{device}` is not available: {reason}")]
+    Device {
+        /// As the user named it.
+        device: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A request that makes no sense as a whole (reported before anything is measured or written).
+    #[error("{0}")]
+    Invalid(String),
+    /// Candle refused an operation.
+    #[error("tensor operation failed: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`.
+    pub fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.to_path_buf(), source }
+    }
+
+    /// An [`Error::Content`] for `path`.
+    pub fn content(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Content { path: path.to_path_buf(), problem: problem.into() }
+    }
+
+    /// An [`Error::Unknown`] listing `known`.
+    pub fn unknown<'a>(what: &'static str, got: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known = known.into_iter().collect::<Vec<_>>().join(", ");
+        Self::Unknown { what, got: got.to_owned(), known }
+    }
+}

@@ -1,0 +1,3 @@
+//! The command line: parse, dispatch, print the error chain, choose the exit code.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! Run directories: write (atomic, resumable), read, summarise.
+
+pub mod schema;
+
+pub use schema::{Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};

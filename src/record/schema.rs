@@ -1,0 +1,249 @@
+//! The wire types of a record: what each file of a run directory holds, column by column.
+//!
+//! A record is a folder `results/<machine>/<date>-<rev>-<suite>/`:
+//!
+//! | file | content | type |
+//! | --- | --- | --- |
+//! | `run.json` | what was run, by which code, with which definition | [`Run`] |
+//! | `machine.json` | where it ran | [`Machine`] |
+//! | `samples.csv` | every raw sample | [`Sample`] |
+//! | `summary.csv` | one row per point and contender; timing columns are a pure function of `samples` | [`SummaryRow`] |
+//! | `ratios.csv` | cost ratios to the baseline; a pure function of `samples` | [`RatioRow`] |
+//! | `signals.csv` | energy of each layer after each inference step | [`SignalRow`] |
+//!
+//! A point is *finished* when `summary.csv` lists it; rows of other files that belong to an
+//! unfinished point are ignored on reading. Units are part of every name.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the record format; a reader refuses any other.
+pub const SCHEMA: u32 = 1;
+
+/// `run.json`: what was run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// [`SCHEMA`] of the writer.
+    pub schema: u32,
+    /// Suite name, e.g. `quick`.
+    pub suite: String,
+    /// The suite's own sentence about what it is meant to show.
+    pub about: String,
+    /// The suite definition (TOML text) after command-line overrides.
+    pub definition: String,
+    /// SHA-256 of `definition`; points of two records compare only if it is equal.
+    pub definition_sha256: String,
+    /// Seed of every random stream of the run.
+    pub seed: u64,
+    /// Command line as typed, program name first.
+    pub argv: Vec<String>,
+    /// Start, RFC 3339 UTC.
+    pub started: String,
+    /// End, RFC 3339 UTC; absent while the run is unfinished.
+    pub finished: Option<String>,
+    /// Version of this program.
+    pub version: String,
+    /// Short commit hash that was built, or `unknown`.
+    pub rev: String,
+    /// Whether the built tree differed from that commit.
+    pub dirty: bool,
+    /// SHA-256 of the `Cargo.lock` that was built.
+    pub lockfile_sha256: String,
+    /// Cargo features compiled in.
+    pub features: Vec<String>,
+    /// Version of Candle.
+    pub candle: String,
+    /// Worker threads offered to Candle and rayon.
+    pub threads: usize,
+    /// Training and test data, e.g. `digits (1437 + 360, 64 -> 10)`.
+    pub data: Vec<String>,
+    /// Measured ceilings, one per quantity, dtype and device.
+    pub ceilings: Vec<Ceiling>,
+    /// Things the reader should know: busy machine, A/A noise and the like.
+    pub warnings: Vec<String>,
+}
+
+/// A rate measured on this machine in this run, against which utilisation is stated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// `gemm` (FLOP/s) or `copy` (bytes/s, read plus written).
+    pub quantity: String,
+    /// `f32` or `f64`.
+    pub dtype: String,
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// Worker threads.
+    pub threads: usize,
+    /// Where the best rate was found, e.g. `1024x1024x1024`.
+    pub at: String,
+    /// FLOP/s or bytes/s.
+    pub per_second: f64,
+}
+
+/// `machine.json`: where it ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// Machine class, the folder name under `results/`: `cpu-<model>-<cores>c` or the card's name.
+    pub class: String,
+    /// CPU model name.
+    pub cpu: String,
+    /// Physical cores, or logical where the system does not tell.
+    pub physical_cores: usize,
+    /// Logical processors this process may use.
+    pub logical_cpus: usize,
+    /// SIMD extensions that matter to GEMM and are present, e.g. `avx2 fma avx512f`.
+    pub simd: String,
+    /// Main memory in bytes.
+    pub memory_bytes: u64,
+    /// Operating system and kernel.
+    pub os: String,
+    /// GPU name, empty without one.
+    pub gpu: String,
+    /// GPU driver version, empty without one.
+    pub driver: String,
+}
+
+/// One row of `samples.csv`: one timed execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Point id, e.g. `depth@batch=64,depth=8,…`.
+    pub point: String,
+    /// Contender id `rule/engine`; the A/A control has `~aa` appended.
+    pub contender: String,
+    /// Interleaved round; samples of one round are paired.
+    pub round: u32,
+    /// Wall clock, synchronised with the device at both ends.
+    pub wall_ns: u64,
+    /// Device clock (CUDA events); absent on the CPU.
+    pub device_ns: Option<u64>,
+    /// Sum of all parameters after the sample: equal seeds give equal checksums.
+    pub checksum: f64,
+}
+
+/// One row of `summary.csv`: one contender at one point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SummaryRow {
+    /// Point id.
+    pub point: String,
+    /// Benchmark of the suite this point belongs to.
+    pub benchmark: String,
+    /// What was timed or traced: `weight-update`, `signal-decay`.
+    pub model: String,
+    /// Contender id.
+    pub contender: String,
+    /// Learning rule: `bp`, `spc`, `epc`, …
+    pub rule: String,
+    /// Engine: `autograd`, `reference`, …
+    pub engine: String,
+    /// Parameterisation, e.g. `sp-uniform`, `mupc-residual`.
+    pub parameterisation: String,
+    /// Activation.
+    pub activation: String,
+    /// Weight layers L.
+    pub depth: usize,
+    /// Hidden width N.
+    pub width: usize,
+    /// Samples per batch B.
+    pub batch: usize,
+    /// Inference steps T (0 for `bp`).
+    pub steps: usize,
+    /// State or error step size, per sample.
+    pub step_size: f64,
+    /// `f32` or `f64`.
+    pub dtype: String,
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// Number of samples.
+    pub n: usize,
+    /// Smallest wall time.
+    pub min_ns: u64,
+    /// First quartile of wall time.
+    pub q1_ns: u64,
+    /// Median wall time.
+    pub median_ns: u64,
+    /// Third quartile of wall time.
+    pub q3_ns: u64,
+    /// Median absolute deviation of wall time.
+    pub mad_ns: u64,
+    /// Lower end of the 95 % confidence interval of the median.
+    pub median_low_ns: u64,
+    /// Upper end of the 95 % confidence interval of the median.
+    pub median_high_ns: u64,
+    /// Matrix products per weight update (counted).
+    pub gemms: u64,
+    /// FLOPs of those products, 2·B·n_in·n_out each (counted).
+    pub gemm_flops: u64,
+    /// Element-wise operations (counted).
+    pub elementwise_flops: u64,
+    /// Bytes that must move if nothing stays in cache between operations (counted).
+    pub bytes: u64,
+    /// Sequential matrix products with unlimited parallelism across layers (counted).
+    pub critical_path: u64,
+    /// Largest error against the f64 oracle on the small twin, in units of its allowance; below 1 passes.
+    pub verify: Option<f64>,
+    /// Share of test samples classified correctly after `train_updates` weight updates.
+    pub test_accuracy: Option<f64>,
+    /// Weight updates before `test_accuracy` was read.
+    pub train_updates: Option<u64>,
+    /// Why sampling stopped: `target`, `time-limit`.
+    pub stop: String,
+    /// Why there is no result; empty on success.
+    pub err: String,
+}
+
+/// One row of `ratios.csv`: the cost of a contender in units of its baseline, from paired rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RatioRow {
+    /// Point id.
+    pub point: String,
+    /// Contender id.
+    pub contender: String,
+    /// Baseline contender id.
+    pub baseline: String,
+    /// exp(median over rounds of ln(t_contender / t_baseline)); above 1 means slower than the baseline.
+    pub ratio: f64,
+    /// Lower end of the 95 % block-bootstrap confidence interval.
+    pub low: f64,
+    /// Upper end of the 95 % block-bootstrap confidence interval.
+    pub high: f64,
+    /// Rounds in which both were measured.
+    pub pairs: usize,
+}
+
+/// One row of `signals.csv`: one layer after one inference step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignalRow {
+    /// Point id.
+    pub point: String,
+    /// Contender id.
+    pub contender: String,
+    /// Inference steps done, 0 = the starting point.
+    pub step: usize,
+    /// Layer l = 1..L; the row of layer L holds the loss.
+    pub layer: usize,
+    /// ½‖ε_l‖² summed over the batch (the loss for l = L); 0 where the error is exactly zero.
+    pub energy: f64,
+}
+
+/// A record read into memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The run directory.
+    pub dir: PathBuf,
+    /// `run.json`.
+    pub run: Run,
+    /// `machine.json`.
+    pub machine: Machine,
+    /// `samples.csv`, finished points only.
+    pub samples: Vec<Sample>,
+    /// `summary.csv`.
+    pub summary: Vec<SummaryRow>,
+    /// `ratios.csv`.
+    pub ratios: Vec<RatioRow>,
+    /// `signals.csv`, finished points only.
+    pub signals: Vec<SignalRow>,
+}
