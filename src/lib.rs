@@ -4,7 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod engine;
 pub mod error;
+pub mod net;
+pub mod optim;
 pub mod record;
+pub mod rule;
+pub mod theory;
 
 pub use error::{Error, Result};

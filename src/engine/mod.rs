@@ -1,0 +1,105 @@
+//! Engines: who executes a rule's schedule.
+//!
+//! A rule is written once against [`Engine`]. [`reference::Reference`] executes it with one Candle
+//! operation after another on any device; [`counting::Counting`] executes nothing and counts the work.
+//! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it.
+
+pub mod autograd;
+pub mod counting;
+pub mod reference;
+
+use crate::Result;
+
+/// The verbs of a network bound to one batch, as a rule sees them.
+///
+/// Layers are numbered l = 1..L as in the literature. Values have shape `[B, n_l]`.
+pub trait Engine {
+    /// A state, prediction or error of one layer.
+    type Value: Clone;
+    /// A layer linearised at the state below it.
+    type Local: Clone;
+    /// −∂F/∂θ of one layer: the direction in which learning moves its parameters.
+    type Direction;
+
+    /// L.
+    fn depth(&self) -> usize;
+    /// v_0 = x.
+    fn input(&self) -> Self::Value;
+    /// μ_l = f_l(below) and the linearisation there.
+    fn forward(&self, l: usize, below: &Self::Value) -> Result<(Self::Value, Self::Local)>;
+    /// J_lᵀ e at the linearisation.
+    fn vjp(&self, l: usize, at: &Self::Local, e: &Self::Value) -> Result<Self::Value>;
+    /// (∂μ_l/∂θ_l)ᵀ e summed over the batch; with e = ε_l this is −∂F/∂θ_l.
+    fn param_grad(&self, l: usize, at: &Self::Local, e: &Self::Value) -> Result<Self::Direction>;
+    /// ε_L = −∂loss/∂o.
+    fn output_error(&self, o: &Self::Value) -> Result<Self::Value>;
+    /// a + b.
+    fn add(&self, a: &Self::Value, b: &Self::Value) -> Result<Self::Value>;
+    /// a − b.
+    fn sub(&self, a: &Self::Value, b: &Self::Value) -> Result<Self::Value>;
+    /// s·a.
+    fn scale(&self, s: f64, a: &Self::Value) -> Result<Self::Value>;
+    /// a + s·b.
+    fn add_scaled(&self, a: &Self::Value, s: f64, b: &Self::Value) -> Result<Self::Value>;
+}
+
+/// An error of one layer; `None` where it is known to be exactly zero without computing it.
+pub type MaybeZero<V> = Option<V>;
+
+/// Called by a rule after each inference step with the number of steps done, ε_1..ε_L and the output.
+pub type Watch<'a, V> = dyn FnMut(usize, &[MaybeZero<V>], &V) -> Result<()> + 'a;
+
+/// A [`Watch`] that looks at nothing.
+pub fn unwatched<V>(_: usize, _: &[MaybeZero<V>], _: &V) -> Result<()> {
+    Ok(())
+}
+
+/// What a rule leaves behind: everything evaluated at the same point, after the last step.
+pub struct Learned<E: Engine + ?Sized> {
+    /// v_1..v_{L−1}.
+    pub states: Vec<E::Value>,
+    /// o = f_L(v_{L−1}).
+    pub output: E::Value,
+    /// ε_1..ε_L (for backpropagation the negative adjoints).
+    pub errors: Vec<MaybeZero<E::Value>>,
+    /// −∂F/∂θ_1..L; `None` where the layer's error is exactly zero.
+    pub directions: Vec<Option<E::Direction>>,
+}
+
+/// The forward pass: states v_0..v_{L−1}, linearisations 1..L and the output.
+pub struct Forward<E: Engine + ?Sized> {
+    /// v_0..v_{L−1}; `states[l]` is v_l.
+    pub states: Vec<E::Value>,
+    /// `locals[l − 1]` is layer l linearised at v_{l−1}.
+    pub locals: Vec<E::Local>,
+    /// o.
+    pub output: E::Value,
+}
+
+/// Runs the forward pass: L products, one after another.
+pub fn forward_pass<E: Engine + ?Sized>(engine: &E) -> Result<Forward<E>> {
+    let depth = engine.depth();
+    let mut states = vec![engine.input()];
+    let mut locals = Vec::with_capacity(depth);
+    for l in 1..=depth {
+        let (mu, local) = engine.forward(l, &states[l - 1])?;
+        states.push(mu);
+        locals.push(local);
+    }
+    let output = states.pop().unwrap_or_else(|| engine.input());
+    Ok(Forward { states, locals, output })
+}
+
+/// −∂F/∂θ_l of every layer from its error; layers with an error of exactly zero cost nothing.
+pub fn directions<E: Engine + ?Sized>(
+    engine: &E,
+    locals: &[E::Local],
+    errors: &[MaybeZero<E::Value>],
+) -> Result<Vec<Option<E::Direction>>> {
+    locals
+        .iter()
+        .zip(errors)
+        .enumerate()
+        .map(|(i, (local, error))| error.as_ref().map(|e| engine.param_grad(i + 1, local, e)).transpose())
+        .collect()
+}

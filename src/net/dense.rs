@@ -1,0 +1,116 @@
+//! Dense layers: μ = φ_out( scale · φ_in(v) Wᵀ + b ) + (v if skip).
+
+use candle_core::Tensor;
+
+use super::activation::Activation;
+use super::layer::{Layer, LayerCost, Local, VerbCost};
+use crate::{Error, Result};
+
+/// A dense layer. W is `[outputs, inputs]`, b is `[outputs]`; the scale multiplies the product only, and
+/// the skip adds the raw state below, before φ_in and after φ_out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    /// Columns of W.
+    pub inputs: usize,
+    /// Rows of W.
+    pub outputs: usize,
+    /// φ_in, applied to the state below.
+    pub act_in: Activation,
+    /// φ_out, applied to the scaled product plus bias.
+    pub act_out: Activation,
+    /// Forward multiplier of the product (1/√N and its relatives under NTP and μPC).
+    pub scale: f64,
+    /// Whether the raw state below is added to the output; needs inputs = outputs.
+    pub skip: bool,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+impl Dense {
+    /// v as `[B, inputs]`: each sample is read as one row-major vector, whatever its shape.
+    fn rows(&self, v: &Tensor) -> Result<Tensor> {
+        let batch = v.dim(0)?;
+        if v.elem_count() != batch * self.inputs {
+            return Err(Error::Shape {
+                what: format!("input of a dense layer with {} inputs", self.inputs),
+                expected: vec![batch, self.inputs],
+                got: v.dims().to_vec(),
+            });
+        }
+        Ok(if v.rank() == 2 { v.clone() } else { v.reshape((batch, self.inputs))? })
+    }
+
+    fn scaled(&self, t: Tensor) -> Result<Tensor> {
+        Ok(if self.scale == 1.0 { t } else { t.affine(self.scale, 0.0)? })
+    }
+}
+
+impl Layer for Dense {
+    fn kind(&self) -> &'static str {
+        "dense"
+    }
+
+    fn param_shapes(&self) -> Vec<Vec<usize>> {
+        let mut shapes = vec![vec![self.outputs, self.inputs]];
+        if self.bias {
+            shapes.push(vec![self.outputs]);
+        }
+        shapes
+    }
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn forward(&self, params: &[Tensor], v: &Tensor) -> Result<(Tensor, Local)> {
+        let below = self.rows(v)?;
+        let input = self.act_in.apply(&below)?;
+        let mut pre = self.scaled(input.matmul(&params[0].t()?)?)?;
+        if self.bias {
+            pre = pre.broadcast_add(&params[1])?;
+        }
+        let post = self.act_out.apply(&pre)?;
+        let mu = if self.skip { (&post + &below)? } else { post.clone() };
+        Ok((mu, Local { below: v.clone(), input, pre, post }))
+    }
+
+    fn vjp(&self, params: &[Tensor], at: &Local, e: &Tensor) -> Result<Tensor> {
+        let delta = self.scaled(self.act_out.pull_back(&at.pre, &at.post, e)?)?;
+        let through = delta.matmul(&params[0])?;
+        let below = self.rows(&at.below)?;
+        let mut out = self.act_in.pull_back(&below, &at.input, &through)?;
+        if self.skip {
+            out = (out + e)?;
+        }
+        Ok(if at.below.rank() == 2 { out } else { out.reshape(at.below.shape())? })
+    }
+
+    fn param_grad(&self, at: &Local, e: &Tensor) -> Result<Vec<Tensor>> {
+        let delta = self.act_out.pull_back(&at.pre, &at.post, e)?;
+        let scaled = self.scaled(delta.clone())?;
+        let mut grads = vec![scaled.t()?.matmul(&at.input)?];
+        if self.bias {
+            grads.push(delta.sum(0)?);
+        }
+        Ok(grads)
+    }
+
+    fn cost(&self, batch: usize) -> LayerCost {
+        let (b, i, o) = (batch as u64, self.inputs as u64, self.outputs as u64);
+        let product =
+            VerbCost { gemms: 1, gemm_flops: 2 * b * i * o, elementwise: 0, moved: i * o + b * i + b * o };
+        let (scale, bias, skip) = (u64::from(self.scale != 1.0), u64::from(self.bias), u64::from(self.skip));
+        let with = |elementwise| VerbCost { elementwise, ..product };
+        LayerCost {
+            forward: with(
+                b * i * self.act_in.forward_ops()
+                    + b * o * (scale + bias + skip + self.act_out.forward_ops()),
+            ),
+            vjp: with(
+                b * o * (self.act_out.pull_back_ops() + scale) + b * i * (self.act_in.pull_back_ops() + skip),
+            ),
+            param_grad: with(b * o * (self.act_out.pull_back_ops() + scale + bias)),
+            outputs: b * o,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Output energies: the loss on o = μ_L and the output error ε_L = −∂loss/∂o.
+
+use std::fmt;
+use std::str::FromStr;
+
+use candle_core::{DType, Tensor, D};
+
+use crate::{Error, Result};
+
+/// The form of the loss, before precision and reduction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LossKind {
+    /// ½‖o − y‖².
+    HalfSquaredError,
+    /// ‖o − y‖².
+    SquaredError,
+    /// −Σ y log softmax(o), softmax over the outputs of each sample.
+    CrossEntropy,
+}
+
+/// What the sum over batch and outputs is divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// N = 1.
+    Sum,
+    /// N = B.
+    BatchMean,
+    /// N = B·n_L.
+    ElementMean,
+}
+
+/// loss = (p/N) · Σ over batch and outputs of the kind's term.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Loss {
+    /// Which term.
+    pub kind: LossKind,
+    /// Which N.
+    pub reduction: Reduction,
+    /// Output precision p.
+    pub precision: f64,
+}
+
+impl LossKind {
+    /// Every loss, in the order help texts list them.
+    pub const ALL: [Self; 3] = [Self::HalfSquaredError, Self::SquaredError, Self::CrossEntropy];
+
+    /// The name used in suites and case files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HalfSquaredError => "half_squared_error",
+            Self::SquaredError => "squared_error",
+            Self::CrossEntropy => "cross_entropy",
+        }
+    }
+}
+
+impl Reduction {
+    /// Every reduction.
+    pub const ALL: [Self; 3] = [Self::Sum, Self::BatchMean, Self::ElementMean];
+
+    /// The name used in suites and case files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::BatchMean => "batch_mean",
+            Self::ElementMean => "element_mean",
+        }
+    }
+}
+
+impl fmt::Display for LossKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for LossKind {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| Error::unknown("loss", s, Self::ALL.map(Self::name)))
+    }
+}
+
+impl FromStr for Reduction {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| Error::unknown("reduction", s, Self::ALL.map(Self::name)))
+    }
+}
+
+impl Loss {
+    /// ½‖o − y‖² summed over the batch: the field's default output energy.
+    pub const HALF_SQUARED_ERROR: Self =
+        Self { kind: LossKind::HalfSquaredError, reduction: Reduction::Sum, precision: 1.0 };
+
+    /// p/N for outputs of shape `[B, n_L]`.
+    pub fn weight(&self, o: &Tensor) -> Result<f64> {
+        let (batch, outputs) = o.dims2()?;
+        Ok(self.precision
+            / match self.reduction {
+                Reduction::Sum => 1.0,
+                Reduction::BatchMean => batch as f64,
+                Reduction::ElementMean => (batch * outputs) as f64,
+            })
+    }
+
+    /// The loss as a scalar tensor of o's dtype; differentiable by Candle's autograd.
+    pub fn tensor(&self, o: &Tensor, y: &Tensor) -> Result<Tensor> {
+        let (sum, factor) = match self.kind {
+            LossKind::HalfSquaredError => ((o - y)?.sqr()?.sum_all()?, 0.5),
+            LossKind::SquaredError => ((o - y)?.sqr()?.sum_all()?, 1.0),
+            LossKind::CrossEntropy => ((candle_nn::ops::log_softmax(o, D::Minus1)? * y)?.sum_all()?, -1.0),
+        };
+        Ok(sum.affine(factor * self.weight(o)?, 0.0)?)
+    }
+
+    /// The loss as a number.
+    pub fn value(&self, o: &Tensor, y: &Tensor) -> Result<f64> {
+        Ok(self.tensor(o, y)?.to_dtype(DType::F64)?.to_scalar::<f64>()?)
+    }
+
+    /// ε_L = −∂loss/∂o, shape `[B, n_L]`: (p/N)(y − o), twice that, or (p/N)(y − softmax o).
+    ///
+    /// The cross-entropy form uses that every row of y sums to 1.
+    pub fn output_error(&self, o: &Tensor, y: &Tensor) -> Result<Tensor> {
+        let (difference, factor) = match self.kind {
+            LossKind::HalfSquaredError => ((y - o)?, 1.0),
+            LossKind::SquaredError => ((y - o)?, 2.0),
+            LossKind::CrossEntropy => ((y - candle_nn::ops::softmax(o, D::Minus1)?)?, 1.0),
+        };
+        let weight = factor * self.weight(o)?;
+        Ok(if weight == 1.0 { difference } else { difference.affine(weight, 0.0)? })
+    }
+
+    /// Element-wise operations of [`output_error`](Self::output_error) per output element.
+    pub fn output_error_ops(&self) -> u64 {
+        let scaled = u64::from(
+            self.precision != 1.0 || self.reduction != Reduction::Sum || self.kind == LossKind::SquaredError,
+        );
+        // softmax: maximum, difference, exponential, sum, quotient
+        scaled + if self.kind == LossKind::CrossEntropy { 6 } else { 1 }
+    }
+}

@@ -1,0 +1,54 @@
+//! Adam.
+
+use candle_core::Tensor;
+
+use super::{for_each, Directions, Optimiser};
+use crate::net::Params;
+use crate::Result;
+
+/// Adam (Kingma & Ba, arXiv 1412.6980, algorithm 1) with β₁ = 0.9, β₂ = 0.999, ε = 1e-8:
+///
+/// m ← β₁m + (1 − β₁)d, s ← β₂s + (1 − β₂)d², θ ← θ + α (m/(1 − β₁ᵗ)) / (√(s/(1 − β₂ᵗ)) + ε).
+#[derive(Debug, Clone)]
+pub struct Adam {
+    rate: f64,
+    t: i32,
+    moments: Vec<Option<(Tensor, Tensor)>>,
+}
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+impl Adam {
+    /// Learning rate α.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, t: 0, moments: Vec::new() }
+    }
+}
+
+impl Optimiser for Adam {
+    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()> {
+        self.t = self.t.saturating_add(1);
+        let Self { rate, t, moments } = self;
+        let (correct1, correct2) = (1.0 - BETA1.powi(*t), 1.0 - BETA2.powi(*t));
+        for_each(params, directions, |i, p, d| {
+            if moments.len() <= i {
+                moments.resize(i + 1, None);
+            }
+            moments[i] = match (moments[i].take(), d) {
+                (None, None) => None,
+                (None, Some(d)) => Some((d.affine(1.0 - BETA1, 0.0)?, d.sqr()?.affine(1.0 - BETA2, 0.0)?)),
+                (Some((m, s)), None) => Some((m.affine(BETA1, 0.0)?, s.affine(BETA2, 0.0)?)),
+                (Some((m, s)), Some(d)) => Some((
+                    (m.affine(BETA1, 0.0)? + d.affine(1.0 - BETA1, 0.0)?)?,
+                    (s.affine(BETA2, 0.0)? + d.sqr()?.affine(1.0 - BETA2, 0.0)?)?,
+                )),
+            };
+            let Some((m, s)) = &moments[i] else { return Ok(None) };
+            let denominator = s.affine(1.0 / correct2, 0.0)?.sqrt()?.affine(1.0, EPSILON)?;
+            let step = (m.affine(*rate / correct1, 0.0)? / denominator)?;
+            Ok(Some((p + step)?))
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Parameter optimisers: what is done with a direction of descent.
+//!
+//! Rules leave −∂F/∂θ (or −∂loss/∂θ) behind, summed over the batch; optimisers add to the parameters. A
+//! direction of `None` is exactly zero: SGD then leaves the tensor alone, the others still decay their
+//! moments.
+
+mod adam;
+mod momentum;
+mod sgd;
+
+pub use adam::Adam;
+pub use momentum::Momentum;
+pub use sgd::Sgd;
+
+use std::fmt;
+use std::str::FromStr;
+
+use candle_core::Tensor;
+
+use crate::net::Params;
+use crate::{Error, Result};
+
+/// Directions of descent, one entry per layer, tensors as in [`Params`].
+pub type Directions = Vec<Option<Vec<Tensor>>>;
+
+/// An optimiser with its state.
+pub trait Optimiser: fmt::Debug + Send {
+    /// Moves `params` along `directions`.
+    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()>;
+}
+
+/// Which optimiser, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OptimiserKind {
+    /// θ += α d.
+    Sgd,
+    /// Heavy-ball momentum 0.9.
+    Momentum,
+    /// Adam with β = (0.9, 0.999), ε = 1e-8.
+    Adam,
+}
+
+impl OptimiserKind {
+    /// Every optimiser.
+    pub const ALL: [Self; 3] = [Self::Sgd, Self::Momentum, Self::Adam];
+
+    /// The name used in suites.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Momentum => "momentum",
+            Self::Adam => "adam",
+        }
+    }
+
+    /// A fresh optimiser with learning rate α.
+    pub fn build(self, rate: f64) -> Box<dyn Optimiser> {
+        match self {
+            Self::Sgd => Box::new(Sgd { rate }),
+            Self::Momentum => Box::new(Momentum::new(rate, 0.9)),
+            Self::Adam => Box::new(Adam::new(rate)),
+        }
+    }
+}
+
+impl FromStr for OptimiserKind {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| Error::unknown("optimiser", s, Self::ALL.map(Self::name)))
+    }
+}
+
+/// Calls `update(index, parameter, direction)` for every tensor and stores what it returns.
+fn for_each(
+    params: &mut Params,
+    directions: &Directions,
+    mut update: impl FnMut(usize, &Tensor, Option<&Tensor>) -> Result<Option<Tensor>>,
+) -> Result<()> {
+    let mut index = 0;
+    for (layer, direction) in params.iter_mut().zip(directions) {
+        for (k, p) in layer.iter_mut().enumerate() {
+            if let Some(new) = update(index, p, direction.as_ref().map(|d| &d[k]))? {
+                *p = new;
+            }
+            index += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Heavy-ball momentum.
+
+use candle_core::Tensor;
+
+use super::{for_each, Directions, Optimiser};
+use crate::net::Params;
+use crate::Result;
+
+/// m ← μ m + d, θ ← θ + α m (Polyak 1964, in the form of Sutskever et al. 2013 without dampening).
+#[derive(Debug, Clone)]
+pub struct Momentum {
+    rate: f64,
+    mu: f64,
+    velocity: Vec<Option<Tensor>>,
+}
+
+impl Momentum {
+    /// Learning rate α and momentum μ.
+    pub fn new(rate: f64, mu: f64) -> Self {
+        Self { rate, mu, velocity: Vec::new() }
+    }
+}
+
+impl Optimiser for Momentum {
+    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()> {
+        let Self { rate, mu, velocity } = self;
+        for_each(params, directions, |i, p, d| {
+            if velocity.len() <= i {
+                velocity.resize(i + 1, None);
+            }
+            velocity[i] = match (velocity[i].take(), d) {
+                (None, None) => None,
+                (None, Some(d)) => Some(d.clone()),
+                (Some(m), None) => Some(m.affine(*mu, 0.0)?),
+                (Some(m), Some(d)) => Some((m.affine(*mu, 0.0)? + d)?),
+            };
+            velocity[i].as_ref().map(|m| Ok((p + m.affine(*rate, 0.0)?)?)).transpose()
+        })
+    }
+}

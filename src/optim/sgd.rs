@@ -1,0 +1,18 @@
+//! Plain gradient descent.
+
+use super::{for_each, Directions, Optimiser};
+use crate::net::Params;
+use crate::Result;
+
+/// θ ← θ + α d.
+#[derive(Debug, Clone, Copy)]
+pub struct Sgd {
+    /// α.
+    pub rate: f64,
+}
+
+impl Optimiser for Sgd {
+    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()> {
+        for_each(params, directions, |_, p, d| d.map(|d| Ok((p + d.affine(self.rate, 0.0)?)?)).transpose())
+    }
+}

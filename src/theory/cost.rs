@@ -1,0 +1,124 @@
+//! Closed formulas for the work of a rule on a network, per weight update.
+//!
+//! Every formula here is equal, exactly, to what the counting engine counts when it executes the rule's
+//! schedule; a property test over random networks holds the two together. Notation: L layers, T inference
+//! steps, F_l, V_l and G_l the costs of forward, vjp and param_grad of layer l, n_l = B times the units of
+//! layer l. GEMM counts for chains of dense layers:
+//!
+//! | rule | GEMMs | critical path |
+//! | --- | --- | --- |
+//! | BP | 3L − 1 | 2L |
+//! | sPC | 2L + 2T(L − 1) | L + 2T + 1 |
+//! | sPC, light cone, T = L | L² + 2L − … (see [`spc`]) | L + 2T + 1 |
+//! | ePC | 2L + 2T(L − 1) | L + 2T(L − 1) + 1 |
+
+use crate::net::{LayerCost, Loss, VerbCost};
+
+/// A network and batch as the formulas see it.
+#[derive(Debug, Clone)]
+pub struct NetCost {
+    /// Costs of layers 1..L.
+    pub layers: Vec<LayerCost>,
+    /// Element-wise operations per output of −∂loss/∂o.
+    pub output_error_ops: u64,
+}
+
+/// Work of one weight update under a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleCost {
+    /// Products, FLOPs, element-wise work, elements moved.
+    pub work: VerbCost,
+    /// Sequential products with unlimited parallelism across layers; exact for chains of dense layers
+    /// (one product per verb).
+    pub critical_path: u64,
+}
+
+impl NetCost {
+    /// The formulas' view of layers with these costs under `loss`.
+    pub fn new(layers: Vec<LayerCost>, loss: &Loss) -> Self {
+        Self { layers, output_error_ops: loss.output_error_ops() }
+    }
+
+    /// L.
+    pub fn depth(&self) -> u64 {
+        self.layers.len() as u64
+    }
+
+    fn forward(&self) -> VerbCost {
+        self.layers.iter().map(|l| l.forward).sum()
+    }
+
+    fn param_grads(&self, from_layer: u64) -> VerbCost {
+        self.layers.iter().skip(from_layer.saturating_sub(1) as usize).map(|l| l.param_grad).sum()
+    }
+
+    fn output_error(&self) -> VerbCost {
+        let outputs = self.layers.last().map_or(0, |l| l.outputs);
+        elementwise(outputs, self.output_error_ops, 1)
+    }
+
+    /// Hidden layers l = 1..L−1 as (l, own cost, cost of the layer above).
+    fn hidden(&self) -> impl Iterator<Item = (u64, &LayerCost, &LayerCost)> {
+        self.layers.windows(2).zip(1u64..).map(|(pair, l)| (l, &pair[0], &pair[1]))
+    }
+}
+
+/// One element-wise pass: `ops` per element, `operands` tensors read and one written.
+fn elementwise(elements: u64, ops: u64, operands: u64) -> VerbCost {
+    VerbCost { elementwise: elements * ops, moved: elements * (operands + 1), ..VerbCost::default() }
+}
+
+/// ΣF_l + Σ_{l≥2} V_l + ΣG_l; 3L − 1 GEMMs, critical path 2L.
+pub fn bp(net: &NetCost) -> RuleCost {
+    let back: VerbCost = net.hidden().map(|(_, _, above)| above.vjp).sum();
+    RuleCost {
+        work: net.forward() + net.output_error() + back + net.param_grads(1),
+        critical_path: 2 * net.depth(),
+    }
+}
+
+/// sPC: layer l < L is updated c_l times, each at the price of F_{l+1} + V_{l+1} and 4 n_l element-wise
+/// operations; c_l = T, or max(0, T − (L − 1 − l)) under the light cone.
+///
+/// Under the light cone the very first update of a layer has no own error to subtract, and layers that no
+/// error has reached have no parameter gradient. With T = L and equal layers the cone leaves
+/// 2·Σ c_l = (L − 1)(L + 2) relaxation products of 2L(L − 1).
+pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> RuleCost {
+    let depth = net.depth();
+    let mut work = net.forward() + net.output_error();
+    let mut lowest_with_error = depth;
+    for (l, own, above) in net.hidden() {
+        let n = own.outputs;
+        let count = if light_cone { steps.saturating_sub(depth - 1 - l) } else { steps };
+        let own_subtractions = if light_cone { count.saturating_sub(1) } else { count + 1 };
+        work += (above.forward + above.vjp + elementwise(n, 2, 2) + elementwise(n, 1, 2)) * count;
+        work += elementwise(n, 1, 2) * own_subtractions;
+        if count > 0 || !light_cone {
+            lowest_with_error = lowest_with_error.min(l);
+        }
+    }
+    if depth > 1 {
+        work += net.output_error() * steps;
+    }
+    work += net.param_grads(lowest_with_error);
+    RuleCost { work, critical_path: if depth > 1 { depth + 2 * steps + 1 } else { 2 } }
+}
+
+/// ePC: T sweeps of Σ_{l≥2} (F_l + V_l), and 4 n_l element-wise operations per error and step (2 n_l in
+/// the first, where every error is zero).
+pub fn epc(net: &NetCost, steps: u64) -> RuleCost {
+    let depth = net.depth();
+    let mut work = net.forward() + net.output_error();
+    for (_, own, above) in net.hidden() {
+        let n = own.outputs;
+        work += (above.forward + above.vjp + elementwise(n, 1, 2)) * steps;
+        work += elementwise(n, 1, 1) * steps.min(1);
+        work += (elementwise(n, 1, 2) + elementwise(n, 2, 2)) * steps.saturating_sub(1);
+    }
+    if depth > 1 {
+        work += net.output_error() * steps;
+    }
+    work += net.param_grads(if steps > 0 { 1 } else { depth });
+    let critical_path = if depth > 1 { depth + 2 * steps * (depth - 1) + 1 } else { 2 };
+    RuleCost { work, critical_path }
+}
