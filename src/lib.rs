@@ -11,5 +11,6 @@ pub mod optim;
 pub mod record;
 pub mod rule;
 pub mod theory;
+pub mod verify;
 
 pub use error::{Error, Result};

@@ -1,0 +1,87 @@
+//! Running a case and naming every number it produced.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::case::Case;
+use super::host::Host;
+use super::EngineKind;
+use crate::engine::autograd::Autograd;
+use crate::engine::reference::Reference;
+use crate::engine::unwatched;
+use crate::net::{Layer, Network, Params};
+use crate::rule::Rule;
+use crate::Result;
+
+/// Computed tensors under the names of the case format.
+pub type Produced = BTreeMap<String, Host>;
+
+/// Runs `case` on an engine; everything the format names for its rule is in the result.
+pub fn execute(case: &Case, engine: EngineKind, dtype: DType, device: &Device) -> Result<Produced> {
+    let layers = case.layers.iter().map(|l| Box::new(l.clone()) as Box<dyn Layer>).collect();
+    let network = Network::new(layers)?;
+    let params = case
+        .params
+        .iter()
+        .map(|own| own.iter().map(|h| h.tensor(dtype, device)).collect::<Result<Vec<_>>>())
+        .collect::<Result<Params>>()?;
+    let (x, y) = (case.x.tensor(dtype, device)?, case.y.tensor(dtype, device)?);
+    match engine {
+        EngineKind::Reference => reference(case, &network, &params, &x, &y),
+        EngineKind::Autograd => autograd(case, &network, &params, &x, &y),
+    }
+}
+
+fn reference(case: &Case, network: &Network, params: &Params, x: &Tensor, y: &Tensor) -> Result<Produced> {
+    let engine = Reference { network, params, x, y, loss: case.loss };
+    let rule = Rule::from_name(&case.rule, case.steps)?;
+    let learned = rule.learn(&engine, &mut unwatched)?;
+    let batch = x.dim(0)?;
+    let mut out = Produced::new();
+    for (l, state) in learned.states.iter().enumerate() {
+        out.insert(format!("state.{}", l + 1), Host::from_tensor(state)?);
+    }
+    for (i, error) in learned.errors.iter().enumerate() {
+        let error = match error {
+            Some(e) => Host::from_tensor(e)?,
+            None => Host::zeros(&[batch, network.layer(i + 1).outputs()]),
+        };
+        if matches!(rule, Rule::Bp(_)) {
+            out.insert(format!("adjoint.{}", i + 1), error.negated());
+        } else {
+            out.insert(format!("error.{}", i + 1), error);
+        }
+    }
+    for (i, direction) in learned.directions.iter().enumerate() {
+        let shapes = network.layer(i + 1).param_shapes();
+        for (k, name) in ["w", "b"].into_iter().enumerate().take(shapes.len()) {
+            let direction = match direction {
+                Some(d) => Host::from_tensor(&d[k])?,
+                None => Host::zeros(&shapes[k]),
+            };
+            out.insert(format!("grad.{name}.{}", i + 1), direction.negated());
+        }
+    }
+    if matches!(rule, Rule::Bp(_)) {
+        out.insert("loss".into(), Host::scalar(case.loss.value(&learned.output, y)?));
+    } else {
+        out.insert("energy".into(), Host::vector(engine.energy(&learned)?));
+    }
+    out.insert("output".into(), Host::from_tensor(&learned.output)?);
+    Ok(out)
+}
+
+/// Candle's own reverse mode: the output, the loss and the parameter gradients, nothing in between.
+fn autograd(case: &Case, network: &Network, params: &Params, x: &Tensor, y: &Tensor) -> Result<Produced> {
+    let (directions, output) = Autograd::new(params)?.directions(network, &case.loss, x, y)?;
+    let mut out = Produced::new();
+    for (i, own) in directions.iter().enumerate() {
+        for (name, d) in ["w", "b"].into_iter().zip(own) {
+            out.insert(format!("grad.{name}.{}", i + 1), Host::from_tensor(d)?.negated());
+        }
+    }
+    out.insert("loss".into(), Host::scalar(case.loss.value(&output, y)?));
+    out.insert("output".into(), Host::from_tensor(&output)?);
+    Ok(out)
+}

@@ -1,0 +1,207 @@
+//! Is a contender right? Conformance cases with other people's numbers, and small twins of timed points.
+
+pub mod case;
+pub mod execute;
+pub mod host;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use candle_core::{DType, Device};
+
+use crate::{Error, Result};
+use case::{Case, Reading};
+use execute::Produced;
+use host::Host;
+
+/// An engine that can run cases and contenders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EngineKind {
+    /// One Candle operation after another.
+    Reference,
+    /// Candle's autograd; backpropagation only.
+    Autograd,
+}
+
+impl EngineKind {
+    /// Every engine.
+    pub const ALL: [Self; 2] = [Self::Reference, Self::Autograd];
+
+    /// The name after the slash of a contender id.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Autograd => "autograd",
+        }
+    }
+
+    /// Whether the engine can execute a rule at all.
+    pub fn runs(self, rule: &str) -> bool {
+        self == Self::Reference || rule == "bp"
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| Error::unknown("engine", s, Self::ALL.map(Self::name)))
+    }
+}
+
+/// How to run cases.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only cases of this rule.
+    pub rule: Option<String>,
+    /// Executor.
+    pub engine: EngineKind,
+    /// f64 at the cases' tolerance, f32 at [`f32_allowance`].
+    pub dtype: DType,
+    /// Where tensors live.
+    pub device: Device,
+}
+
+/// What became of one case.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Every expected entry within its allowance.
+    Passed {
+        /// Entries compared.
+        compared: usize,
+        /// The entry that came closest to its allowance.
+        worst: Worst,
+    },
+    /// Some entry out of its allowance, or the case could not be run.
+    Failed(String),
+    /// A layer kind, rule or engine that is not built.
+    Skipped(String),
+}
+
+/// The entry of a case that used most of its allowance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Worst {
+    /// Entry name.
+    pub entry: String,
+    /// max|C − E|.
+    pub error: f64,
+    /// What the tolerance allows.
+    pub allowed: f64,
+}
+
+/// One case with its outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Case id, or the file name where the id could not be read.
+    pub id: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// All case files under the given paths (files, or folders searched for `*.json`), sorted.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let facts = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
+        if facts.is_file() {
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        for entry in std::fs::read_dir(path).map_err(|e| Error::io("list", path, e))? {
+            let file = entry.map_err(|e| Error::io("list", path, e))?.path();
+            if file.extension().is_some_and(|e| e == "json") && file.is_file() {
+                files.push(file);
+            }
+        }
+        if files.len() == before {
+            return Err(Error::content(path, "holds no case files; expected at least one `*.json`"));
+        }
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+/// Runs one case file; `None` if the options leave it out.
+pub fn run(path: &Path, options: &Options) -> Option<Report> {
+    let name = || path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
+    let wanted = |rule: &str| options.rule.as_deref().is_none_or(|r| r == rule);
+    match case::read(path) {
+        Err(e) => Some(Report { id: name(), outcome: Outcome::Failed(e.to_string()) }),
+        Ok(Reading::Unsupported { id, rule, missing }) => {
+            wanted(&rule).then(|| Report { id, outcome: Outcome::Skipped(format!("{missing} is not built")) })
+        }
+        Ok(Reading::Case(case)) => {
+            wanted(&case.rule).then(|| Report { id: case.id.clone(), outcome: judge(&case, options) })
+        }
+    }
+}
+
+fn judge(case: &Case, options: &Options) -> Outcome {
+    if case.rule != "linear_equilibrium" && !options.engine.runs(&case.rule) {
+        return Outcome::Skipped(format!("engine {} does not run rule {}", options.engine.name(), case.rule));
+    }
+    match execute::execute(case, options.engine, options.dtype, &options.device) {
+        Ok(produced) => compare(case, &produced, options),
+        Err(e) => Outcome::Failed(e.to_string()),
+    }
+}
+
+fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
+    let mut worst: Option<Worst> = None;
+    let mut compared = 0;
+    for (entry, expected) in &case.expect {
+        let Some(got) = produced.get(entry) else {
+            if options.engine == EngineKind::Autograd && case.rule == "bp" {
+                continue; // autograd does not show what lies between loss and parameters
+            }
+            return Outcome::Failed(format!(
+                "`{entry}` is expected but rule {} produces no such entry",
+                case.rule
+            ));
+        };
+        if got.shape != expected.shape {
+            return Outcome::Failed(format!(
+                "`{entry}` has shape {:?}; expected {:?}",
+                got.shape, expected.shape
+            ));
+        }
+        compared += 1;
+        let error = got.distance(expected);
+        let allowed = match options.dtype {
+            DType::F32 => f32_allowance(case, entry, expected),
+            _ => case.relative * expected.largest() + case.absolute,
+        };
+        if worst.as_ref().is_none_or(|w| error * w.allowed > w.error * allowed || error.is_infinite()) {
+            worst = Some(Worst { entry: entry.clone(), error, allowed });
+        }
+    }
+    match worst {
+        None => Outcome::Failed("lists nothing that could be compared".into()),
+        Some(w) if w.error <= w.allowed => Outcome::Passed { compared, worst: w },
+        Some(w) => {
+            Outcome::Failed(format!("`{}` is off by {:.3e}; allowed {:.3e}", w.entry, w.error, w.allowed))
+        }
+    }
+}
+
+/// What f32 may differ by: u·(K + 2)·(L + 2T)·(max|E| + S), with u = 2⁻²⁴, K the longest dot product and S
+/// the largest number of the case's own magnitude (inputs, parameters and expected entries; for gradients
+/// times B). Errors are differences of states, so their rounding scales with the states, not with the
+/// errors: that is S. The first-order bound of a chain of L + 2T products, each γ_K, in the worst case.
+pub fn f32_allowance(case: &Case, entry: &str, expected: &Host) -> f64 {
+    let unit = f64::from(f32::EPSILON) / 2.0;
+    let longest = case.layers.iter().map(|l| l.inputs.max(l.outputs)).max().unwrap_or(1) as f64;
+    let chain = (case.layers.len() + 2 * case.steps.count) as f64;
+    let values = case.expect.iter().filter(|(k, _)| !k.starts_with("grad")).map(|(_, v)| v);
+    let magnitude = values
+        .chain([&case.x, &case.y])
+        .chain(case.params.iter().flatten())
+        .fold(1.0, |m: f64, h| m.max(h.largest()));
+    let batch =
+        if entry.starts_with("grad") || entry == "energy" || entry == "loss" { case.x.shape[0] } else { 1 };
+    unit * (longest + 2.0) * chain * (expected.largest() + magnitude * magnitude * batch as f64)
+}

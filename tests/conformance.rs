@@ -1,0 +1,46 @@
+//! Oracle: other people's programs and closed forms, as conformance cases.
+
+use std::path::PathBuf;
+
+use candle_core::{DType, Device};
+use pcnbench::verify::{find, run, EngineKind, Options, Outcome};
+
+fn judge(engine: EngineKind, dtype: DType) -> (usize, Vec<String>, Vec<String>) {
+    let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let options = Options { rule: None, engine, dtype, device: Device::Cpu };
+    let (mut passed, mut failed, mut skipped) = (0, vec![], vec![]);
+    for file in find(&[cases]).unwrap() {
+        let report = run(&file, &options).unwrap();
+        match report.outcome {
+            Outcome::Passed { .. } => passed += 1,
+            Outcome::Failed(why) => failed.push(format!("{}: {why}", report.id)),
+            Outcome::Skipped(why) => skipped.push(format!("{}: {why}", report.id)),
+        }
+    }
+    (passed, failed, skipped)
+}
+
+/// Every dense case of a built rule, in f64 at the case's own tolerance.
+#[test]
+fn reference_f64_agrees_with_other_programs() {
+    let (passed, failed, skipped) = judge(EngineKind::Reference, DType::F64);
+    assert_eq!(failed, Vec::<String>::new());
+    println!("{passed} passed; skipped: {skipped:#?}");
+    assert!(passed >= 16);
+}
+
+/// The same in f32 at its own bound.
+#[test]
+fn reference_f32_stays_within_its_bound() {
+    let (passed, failed, _) = judge(EngineKind::Reference, DType::F32);
+    assert_eq!(failed, Vec::<String>::new());
+    assert!(passed >= 16);
+}
+
+/// Candle's reverse mode gives the same gradients as the hand-written schedule.
+#[test]
+fn autograd_f64_agrees_with_other_programs() {
+    let (passed, failed, _) = judge(EngineKind::Autograd, DType::F64);
+    assert_eq!(failed, Vec::<String>::new());
+    assert!(passed >= 3);
+}
