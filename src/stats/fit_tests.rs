@@ -57,7 +57,7 @@ fn small_sizes_count_as_much_as_large_ones() {
         points[at].1[0] *= factor;
         power_fit(&points, 0, 0).unwrap().p
     };
-    close(slope(0, 0.8) - 1.0, slope(2, 0.8_f64) * -1.0 + 1.0);
+    close(slope(0, 0.8) - 1.0, 1.0 - slope(2, 0.8));
     assert!(slope(0, 0.8) > 1.1);
 }
 
