@@ -71,6 +71,13 @@ fn exponents_stay_within_their_bounds() {
     assert_eq!((flat.a, flat.p, flat.r2), (0.0, 0.0, 1.0));
 }
 
+/// t = L - 1 has a negative offset; a cost cannot, so the exponent must bend instead.
+#[test]
+fn a_negative_offset_is_refused() {
+    let fit = power_fit(&law(&SIZES, -1.0, 1.0, 1.0), 0, 0).unwrap();
+    assert!(fit.a == 0.0 && fit.p > 1.02 && fit.r2 < 0.9999, "{fit:?}");
+}
+
 #[test]
 fn degenerate_input_gives_none() {
     let none: [(f64, [f64; 1]); 0] = [];
