@@ -4,13 +4,17 @@
 
 #![forbid(unsafe_code)]
 
-pub mod engine;
 pub mod error;
+
 pub mod net;
-pub mod optim;
-pub mod record;
-pub mod rule;
+pub mod stats;
 pub mod theory;
+
+pub mod engine;
+pub mod optim;
+pub mod rule;
+
+pub mod record;
 pub mod verify;
 
 pub use error::{Error, Result};
