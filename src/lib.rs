@@ -14,7 +14,9 @@ pub mod engine;
 pub mod optim;
 pub mod rule;
 
+pub mod contender;
 pub mod record;
+pub mod suite;
 pub mod verify;
 
 pub use error::{Error, Result};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use candle_core::{DType, Device};
-use pcnbench::verify::{find, run, EngineKind, Options, Outcome};
+use pcnbench::engine::EngineKind;
+use pcnbench::verify::{find, run, Options, Outcome};
 
 fn judge(engine: EngineKind, dtype: DType) -> (usize, Vec<String>, Vec<String>) {
     let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases");

@@ -8,7 +8,53 @@ pub mod autograd;
 pub mod counting;
 pub mod reference;
 
-use crate::Result;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// An engine by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EngineKind {
+    /// One Candle operation after another.
+    Reference,
+    /// Candle's autograd; backpropagation only.
+    Autograd,
+}
+
+impl EngineKind {
+    /// Every engine.
+    pub const ALL: [Self; 2] = [Self::Reference, Self::Autograd];
+
+    /// The name after the slash of a contender id.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Autograd => "autograd",
+        }
+    }
+
+    /// Whether the engine can execute a rule at all.
+    pub fn runs(self, rule: &str) -> bool {
+        self == Self::Reference || rule == "bp"
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| Error::unknown("engine", s, Self::ALL.map(Self::name)))
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// The verbs of a network bound to one batch, as a rule sees them.
 ///

@@ -6,10 +6,9 @@ use candle_core::{DType, Device, Tensor};
 
 use super::case::Case;
 use super::host::Host;
-use super::EngineKind;
 use crate::engine::autograd::Autograd;
 use crate::engine::reference::Reference;
-use crate::engine::unwatched;
+use crate::engine::{unwatched, EngineKind};
 use crate::net::{Layer, Network, Params};
 use crate::rule::Rule;
 use crate::Result;

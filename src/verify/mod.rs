@@ -3,53 +3,18 @@
 pub mod case;
 pub mod execute;
 pub mod host;
+pub mod oracle;
+pub mod twin;
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use candle_core::{DType, Device};
 
+use crate::engine::EngineKind;
 use crate::{Error, Result};
 use case::{Case, Reading};
 use execute::Produced;
 use host::Host;
-
-/// An engine that can run cases and contenders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EngineKind {
-    /// One Candle operation after another.
-    Reference,
-    /// Candle's autograd; backpropagation only.
-    Autograd,
-}
-
-impl EngineKind {
-    /// Every engine.
-    pub const ALL: [Self; 2] = [Self::Reference, Self::Autograd];
-
-    /// The name after the slash of a contender id.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Reference => "reference",
-            Self::Autograd => "autograd",
-        }
-    }
-
-    /// Whether the engine can execute a rule at all.
-    pub fn runs(self, rule: &str) -> bool {
-        self == Self::Reference || rule == "bp"
-    }
-}
-
-impl FromStr for EngineKind {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|k| k.name() == s)
-            .ok_or_else(|| Error::unknown("engine", s, Self::ALL.map(Self::name)))
-    }
-}
 
 /// How to run cases.
 #[derive(Debug, Clone)]

@@ -1,0 +1,263 @@
+//! Suites: what is to be measured, as data.
+//!
+//! A suite is a TOML file of benchmarks; a benchmark is a group of points; a point is one value of every
+//! axis. Everything is validated before anything is measured or written.
+
+pub mod contender;
+mod expand;
+pub mod wire;
+
+use std::fmt;
+use std::path::Path;
+
+use candle_core::DType;
+use sha2::{Digest, Sha256};
+
+pub use contender::ContenderId;
+pub use wire::TimingWire as Timing;
+
+use crate::net::{Activation, Loss, Parameterisation, Placement};
+use crate::optim::OptimiserKind;
+use crate::{Error, Result};
+
+/// Suites that come with the program: name and definition.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("quick", include_str!("../../benches/suites/quick.toml")),
+    ("depth", include_str!("../../benches/suites/depth.toml")),
+    ("decay", include_str!("../../benches/suites/decay.toml")),
+];
+
+/// A validated suite.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    /// Name.
+    pub name: String,
+    /// What it is meant to show.
+    pub about: String,
+    /// Seed of every random stream.
+    pub seed: u64,
+    /// The definition it was made from, overrides included, as TOML.
+    pub definition: String,
+    /// Its groups of points.
+    pub benchmarks: Vec<Benchmark>,
+}
+
+/// What is done at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Model {
+    /// Time one whole weight update: forward, inference, gradients, optimiser.
+    WeightUpdate,
+    /// Trace the energy of each layer over inference steps, without timing.
+    SignalDecay,
+}
+
+/// Where the numbers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataKind {
+    /// The embedded digits, or the folder given with `--data`.
+    Digits,
+    /// The folder given with `--data`, which is then required.
+    Folder,
+    /// A seeded teacher network.
+    Teacher,
+}
+
+/// A group of points that share everything but their axes.
+#[derive(Debug, Clone)]
+pub struct Benchmark {
+    /// Name.
+    pub name: String,
+    /// What is done.
+    pub model: Model,
+    /// What it is meant to show.
+    pub about: String,
+    /// Data.
+    pub data: DataKind,
+    /// Who competes.
+    pub contenders: Vec<Entrant>,
+    /// Who ratios are stated against.
+    pub baseline: ContenderId,
+    /// Points, in order.
+    pub points: Vec<Point>,
+    /// Biases?
+    pub bias: bool,
+    /// Factor on the start of standard parameterisations.
+    pub gain: f64,
+    /// Output energy.
+    pub loss: Loss,
+    /// Where activations stand.
+    pub placement: Placement,
+    /// Optimiser.
+    pub optimiser: OptimiserKind,
+    /// α.
+    pub learning_rate: f64,
+    /// Updates before test accuracy is read (0: not read).
+    pub accuracy_updates: u64,
+    /// Depth beyond which it is not read.
+    pub accuracy_max_depth: usize,
+    /// Sampling.
+    pub timing: Timing,
+}
+
+/// A contender in a benchmark, with its own settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entrant {
+    /// Who.
+    pub id: ContenderId,
+    /// Steps instead of the axis.
+    pub steps: Option<StepCount>,
+    /// Step size instead of the axis.
+    pub step_size: Option<f64>,
+    /// Learning rate instead of the benchmark's.
+    pub learning_rate: Option<f64>,
+}
+
+/// T, fixed or in units of the depth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StepCount {
+    /// T.
+    Fixed(usize),
+    /// T = L·multiple/divisor, rounded down.
+    Depths {
+        /// Factor.
+        multiple: usize,
+        /// Divisor, at least 1.
+        divisor: usize,
+    },
+}
+
+impl StepCount {
+    /// T on a network of `depth` layers.
+    pub fn at(self, depth: usize) -> usize {
+        match self {
+            Self::Fixed(t) => t,
+            Self::Depths { multiple, divisor } => depth.saturating_mul(multiple) / divisor,
+        }
+    }
+}
+
+impl fmt::Display for StepCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(t) => write!(f, "{t}"),
+            Self::Depths { multiple: 1, divisor: 1 } => write!(f, "L"),
+            Self::Depths { multiple, divisor: 1 } => write!(f, "{multiple}L"),
+            Self::Depths { multiple: 1, divisor } => write!(f, "L/{divisor}"),
+            Self::Depths { multiple, divisor } => write!(f, "{multiple}L/{divisor}"),
+        }
+    }
+}
+
+/// One value of every axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// `benchmark@axis=value,…`, axes sorted by name: a tracking key, stable between versions.
+    pub id: String,
+    /// φ.
+    pub activation: Activation,
+    /// B.
+    pub batch: usize,
+    /// L.
+    pub depth: usize,
+    /// `cpu` or `cuda`.
+    pub device: DeviceKind,
+    /// f32 or f64.
+    pub dtype: DType,
+    /// Scalings and start.
+    pub parameterisation: Parameterisation,
+    /// g.
+    pub step_size: f64,
+    /// T.
+    pub steps: StepCount,
+    /// N.
+    pub width: usize,
+}
+
+/// Kind of device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeviceKind {
+    /// Host.
+    Cpu,
+    /// First CUDA device.
+    Cuda,
+}
+
+impl DeviceKind {
+    /// `cpu` or `cuda`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
+impl std::str::FromStr for DeviceKind {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda),
+            _ => Err(Error::unknown("device", s, ["cpu", "cuda"])),
+        }
+    }
+}
+
+impl Model {
+    /// The name used in suites and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WeightUpdate => "weight-update",
+            Self::SignalDecay => "signal-decay",
+        }
+    }
+}
+
+/// Changes a command line makes to a suite before it is expanded.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Replaces every device axis.
+    pub device: Option<String>,
+    /// Replaces every dtype axis.
+    pub dtype: Option<String>,
+    /// Replaces the seed.
+    pub seed: Option<u64>,
+    /// Replaces every `max_seconds`.
+    pub max_seconds: Option<f64>,
+    /// Keeps only depths up to this.
+    pub max_depth: Option<usize>,
+}
+
+impl Suite {
+    /// Finds a suite by built-in name, or reads a file when the name ends in `.toml` or contains a slash.
+    pub fn load(name: &str, overrides: &Overrides) -> Result<Self> {
+        if let Some((name, text)) = BUILT_IN.iter().find(|(n, _)| *n == name) {
+            return Self::parse(text, name, overrides);
+        }
+        let path = Path::new(name);
+        if path.extension().is_none_or(|e| e != "toml") && path.components().count() < 2 {
+            return Err(Error::unknown(
+                "suite",
+                name,
+                BUILT_IN.iter().map(|(n, _)| *n).chain(["a path to a .toml file"]),
+            ));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the suite", path, e))?;
+        Self::parse(&text, name, overrides)
+    }
+
+    /// Reads a definition; `place` names it in errors.
+    pub fn parse(text: &str, place: &str, overrides: &Overrides) -> Result<Self> {
+        let mut wire: wire::SuiteWire = toml::from_str(text).map_err(|e| {
+            let line = e.span().map_or(1, |s| 1 + text[..s.start.min(text.len())].matches('\n').count());
+            Error::content(Path::new(place), format!("line {line}: {}", e.message().replace('\n', "; ")))
+        })?;
+        expand::apply(&mut wire, overrides);
+        expand::suite(wire, place)
+    }
+
+    /// SHA-256 of the definition, in hex: records compare only if it is equal.
+    pub fn definition_sha256(&self) -> String {
+        Sha256::digest(self.definition.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    }
+}

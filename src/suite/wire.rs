@@ -1,0 +1,227 @@
+//! The TOML form of a suite, as serde reads it. Unknown keys are refused everywhere.
+
+use serde::{Deserialize, Serialize};
+
+/// A suite file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteWire {
+    /// Version of this format.
+    pub schema: u32,
+    /// Name, `[a-z0-9-]+`.
+    pub name: String,
+    /// What the suite is meant to show, in a sentence or two.
+    pub about: String,
+    /// Seed of every random stream.
+    pub seed: u64,
+    /// Groups of points.
+    #[serde(default)]
+    pub benchmark: Vec<BenchmarkWire>,
+}
+
+/// A group of points that share everything but their axes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkWire {
+    /// Name, `[a-z0-9-]+`, unique in the suite.
+    pub name: String,
+    /// `weight-update` or `signal-decay`.
+    pub model: String,
+    /// What this group is meant to show.
+    pub about: String,
+    /// `digits`, `folder` (needs `--data`) or `teacher`.
+    #[serde(default = "default_data")]
+    pub data: String,
+    /// Contender ids `rule/engine`, or tables that override steps, step size or learning rate.
+    pub contenders: Vec<ContenderWire>,
+    /// Contender that ratios are stated against.
+    #[serde(default = "default_baseline")]
+    pub baseline: String,
+    /// Axes; the points are their product.
+    #[serde(default)]
+    pub axes: AxesWire,
+    /// What is the same at every point.
+    #[serde(default)]
+    pub network: NetworkWire,
+    /// Optimiser, learning rate and the accuracy check.
+    #[serde(default)]
+    pub training: TrainingWire,
+    /// Sampling.
+    #[serde(default)]
+    pub timing: TimingWire,
+}
+
+/// A contender: an id, or an id with its own settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a contender id such as \"spc/reference\" or a table { id = …, steps = …, step_size = …, learning_rate = … }"
+)]
+pub enum ContenderWire {
+    /// `rule/engine`.
+    Id(String),
+    /// With overrides.
+    Table(ContenderTable),
+}
+
+/// A contender with its own settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContenderTable {
+    /// `rule/engine`.
+    pub id: String,
+    /// Inference steps instead of the axis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<StepsWire>,
+    /// Step size instead of the axis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_size: Option<f64>,
+    /// Learning rate instead of the benchmark's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+}
+
+/// A number of inference steps: fixed, or in units of the depth (`"L"`, `"2L"`, `"L/2"`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a number of steps or a multiple of the depth such as \"L\", \"2L\" or \"L/2\""
+)]
+pub enum StepsWire {
+    /// T.
+    Fixed(usize),
+    /// T as a multiple of L.
+    Depths(String),
+}
+
+/// The axes. Every one is a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AxesWire {
+    /// φ of hidden layers.
+    pub activation: Vec<String>,
+    /// B.
+    pub batch: Vec<usize>,
+    /// L.
+    pub depth: Vec<usize>,
+    /// `cpu` or `cuda`.
+    pub device: Vec<String>,
+    /// `f32` or `f64`.
+    pub dtype: Vec<String>,
+    /// Scalings and start.
+    pub parameterisation: Vec<String>,
+    /// State or error step size, per sample.
+    pub step_size: Vec<f64>,
+    /// T.
+    pub steps: Vec<StepsWire>,
+    /// N.
+    pub width: Vec<usize>,
+}
+
+impl Default for AxesWire {
+    fn default() -> Self {
+        Self {
+            activation: vec!["tanh".into()],
+            batch: vec![64],
+            depth: vec![4],
+            device: vec!["cpu".into()],
+            dtype: vec!["f32".into()],
+            parameterisation: vec!["sp".into()],
+            step_size: vec![0.1],
+            steps: vec![StepsWire::Depths("L".into())],
+            width: vec![64],
+        }
+    }
+}
+
+/// What all points of a benchmark share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkWire {
+    /// Whether layers have biases.
+    pub bias: bool,
+    /// Factor on the start of the standard parameterisations.
+    pub gain: f64,
+    /// Output energy.
+    pub loss: String,
+    /// What the loss is divided by.
+    pub reduction: String,
+    /// `input` (states are pre-activations) or `output` (states are activations).
+    pub placement: String,
+}
+
+impl Default for NetworkWire {
+    fn default() -> Self {
+        Self {
+            bias: false,
+            gain: 1.0,
+            loss: "half_squared_error".into(),
+            reduction: "sum".into(),
+            placement: "input".into(),
+        }
+    }
+}
+
+/// How parameters move.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingWire {
+    /// `sgd`, `momentum` or `adam`.
+    pub optimiser: String,
+    /// α, applied to gradients summed over the batch.
+    pub learning_rate: f64,
+    /// Untimed weight updates from the start before test accuracy is read; 0 reads none.
+    pub accuracy_updates: u64,
+    /// Points deeper than this skip the accuracy check.
+    pub accuracy_max_depth: usize,
+}
+
+impl Default for TrainingWire {
+    fn default() -> Self {
+        Self {
+            optimiser: "sgd".into(),
+            learning_rate: 1e-3,
+            accuracy_updates: 0,
+            accuracy_max_depth: usize::MAX >> 1,
+        }
+    }
+}
+
+/// How a point is sampled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimingWire {
+    /// Stop when every contender's median is known to this relative half-width (95 %).
+    pub target_half_width: f64,
+    /// Stop sampling a point after this long all the same.
+    pub max_seconds: f64,
+    /// Warm every contender up for at least this long (and at least 5 updates).
+    pub warmup_seconds: f64,
+    /// Rounds at least.
+    pub min_rounds: usize,
+    /// Rounds at most.
+    pub max_rounds: usize,
+    /// Measure the baseline against an identical copy of itself.
+    pub control: bool,
+}
+
+impl Default for TimingWire {
+    fn default() -> Self {
+        Self {
+            target_half_width: 0.02,
+            max_seconds: 10.0,
+            warmup_seconds: 0.5,
+            min_rounds: 10,
+            max_rounds: 200,
+            control: true,
+        }
+    }
+}
+
+fn default_data() -> String {
+    "digits".into()
+}
+
+fn default_baseline() -> String {
+    "bp/reference".into()
+}

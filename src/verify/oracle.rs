@@ -1,0 +1,148 @@
+//! The oracle: every rule as its paper's energy, differentiated by Candle's autograd in f64.
+//!
+//! It shares the layers' forward function with the contenders and nothing else: no vjp, no param_grad, no
+//! schedule. A wrong sign, a missing factor or a stale error in a rule shows up here.
+
+use candle_core::{Tensor, Var};
+
+use crate::net::{Loss, Network, Params};
+use crate::rule::{Rule, Steps};
+use crate::{Error, Result};
+
+/// A network on a batch, in f64 on the CPU.
+#[derive(Debug, Clone, Copy)]
+pub struct Problem<'a> {
+    /// Structure.
+    pub network: &'a Network,
+    /// θ.
+    pub params: &'a Params,
+    /// x, `[B, D]`.
+    pub x: &'a Tensor,
+    /// y, `[B, n_L]`.
+    pub y: &'a Tensor,
+    /// The output energy.
+    pub loss: Loss,
+}
+
+/// −∂F/∂θ of every layer under `rule`.
+pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Vec<Tensor>>> {
+    match rule {
+        Rule::Bp(_) => problem.loss_directions(),
+        Rule::Spc(r) => problem.state_descent(r.steps),
+        Rule::Epc(r) => problem.error_descent(r.steps),
+    }
+}
+
+impl Problem<'_> {
+    fn layer(&self, l: usize, params: &Params, v: &Tensor) -> Result<Tensor> {
+        Ok(self.network.layer(l).forward(&params[l - 1], v)?.0)
+    }
+
+    /// F over given hidden states v_1..v_{L−1}.
+    fn energy(&self, params: &Params, states: &[Tensor]) -> Result<Tensor> {
+        let mut below = self.x.clone();
+        let mut total: Option<Tensor> = None;
+        for (i, v) in states.iter().enumerate() {
+            let mu = self.layer(i + 1, params, &below)?;
+            let term = (v - mu)?.sqr()?.sum_all()?.affine(0.5, 0.0)?;
+            total = Some(match total {
+                Some(t) => (t + term)?,
+                None => term,
+            });
+            below = v.clone();
+        }
+        let loss = self.loss.tensor(&self.layer(self.network.depth(), params, &below)?, self.y)?;
+        Ok(match total {
+            Some(t) => (t + loss)?,
+            None => loss,
+        })
+    }
+
+    /// −∂F/∂θ with the hidden states held fixed.
+    fn local_directions(&self, states: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
+        let vars = self
+            .params
+            .iter()
+            .map(|own| own.iter().map(|t| Ok(Var::from_tensor(t)?)).collect::<Result<Vec<_>>>())
+            .collect::<Result<Vec<_>>>()?;
+        let params: Params =
+            vars.iter().map(|own| own.iter().map(|v| v.as_tensor().clone()).collect()).collect();
+        let grads = self.energy(&params, states)?.backward()?;
+        vars.iter()
+            .map(|own| {
+                own.iter()
+                    .map(|v| match grads.get(v) {
+                        Some(g) => Ok(g.neg()?),
+                        None => Ok(v.zeros_like()?),
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn loss_directions(&self) -> Result<Vec<Vec<Tensor>>> {
+        Ok(crate::engine::autograd::Autograd::new(self.params)?
+            .directions(self.network, &self.loss, self.x, self.y)?
+            .0)
+    }
+
+    fn forward_states(&self) -> Result<Vec<Tensor>> {
+        let mut states = Vec::new();
+        let mut v = self.x.clone();
+        for l in 1..self.network.depth() {
+            v = self.layer(l, self.params, &v)?;
+            states.push(v.clone());
+        }
+        Ok(states)
+    }
+
+    fn state_descent(&self, steps: Steps) -> Result<Vec<Vec<Tensor>>> {
+        let mut states = self.forward_states()?;
+        for t in 0..steps.count {
+            let vars = states.iter().map(|v| Ok(Var::from_tensor(v)?)).collect::<Result<Vec<_>>>()?;
+            let free: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+            let grads = self.energy(self.params, &free)?.backward()?;
+            states = descend(&vars, &grads, steps.size(t))?;
+        }
+        self.local_directions(&states)
+    }
+
+    fn error_descent(&self, steps: Steps) -> Result<Vec<Vec<Tensor>>> {
+        let mut errors =
+            self.forward_states()?.iter().map(|v| Ok(v.zeros_like()?)).collect::<Result<Vec<_>>>()?;
+        for t in 0..steps.count {
+            let vars = errors.iter().map(|e| Ok(Var::from_tensor(e)?)).collect::<Result<Vec<_>>>()?;
+            let free: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+            // F as a function of the errors: sum of half squares plus the loss of the rebuilt network
+            let output = self.layer(self.network.depth(), self.params, &self.rebuilt(&free)?.1)?;
+            let mut energy = self.loss.tensor(&output, self.y)?;
+            for e in &free {
+                energy = (energy + e.sqr()?.sum_all()?.affine(0.5, 0.0)?)?;
+            }
+            errors = descend(&vars, &energy.backward()?, steps.size(t))?;
+        }
+        self.local_directions(&self.rebuilt(&errors)?.0)
+    }
+
+    /// States v_l = f_l(v_{l−1}) + e_l, and the topmost of them (x if there is none).
+    fn rebuilt(&self, errors: &[Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
+        let mut states = Vec::new();
+        let mut v = self.x.clone();
+        for (i, e) in errors.iter().enumerate() {
+            v = (self.layer(i + 1, self.params, &v)? + e)?;
+            states.push(v.clone());
+        }
+        Ok((states, v))
+    }
+}
+
+/// v − g·∂F/∂v for every variable, as plain tensors.
+fn descend(vars: &[Var], grads: &candle_core::backprop::GradStore, g: f64) -> Result<Vec<Tensor>> {
+    vars.iter()
+        .map(|v| {
+            let grad =
+                grads.get(v).ok_or_else(|| Error::Invalid("the energy does not depend on a state".into()))?;
+            Ok((v.as_detached_tensor() - grad.affine(g, 0.0)?)?)
+        })
+        .collect()
+}

@@ -1,0 +1,113 @@
+//! The small twin of a timed point: the same contender on a network small enough for the f64 oracle.
+//!
+//! A contender that is wrong on its twin gets a row with `err` and no timing.
+
+use candle_core::{DType, Device, Tensor};
+use rand::Rng;
+use rand_distr::StandardNormal;
+
+use super::oracle::{self, Problem};
+use crate::contender::{Contender, ContenderSpec};
+use crate::net::rng::{stream, Purpose};
+use crate::net::{host_tensor, LossKind, Params};
+use crate::rule::{Rule, Steps};
+use crate::{Error, Result};
+
+const BATCH: usize = 3;
+
+/// The twin's own spec: everything kept but sizes, depth and step count.
+fn shrink(spec: &ContenderSpec) -> Result<ContenderSpec> {
+    let mut small = spec.clone();
+    let n = &mut small.network;
+    n.inputs = n.inputs.min(6);
+    n.width = n.width.min(7);
+    n.outputs = n.outputs.min(4);
+    n.depth = n.depth.min(6);
+    let steps = spec.rule.steps().map(|s| Steps { count: s.count.min(2 * small.network.depth), ..s });
+    if let Some(steps) = steps {
+        small.rule = Rule::from_name(spec.rule.name(), steps)?;
+    }
+    Ok(small)
+}
+
+/// The largest error of the twin's parameter directions against the f64 oracle, in units of its allowance
+/// (1 or less passes): u·(n + 2)·(L + 2T)·8·(largest direction of the layer + 1), with u the dtype's unit
+/// roundoff and n the longest dot product. The oracle starts from the contender's own rounded bits, so the
+/// rounding of the start does not count.
+///
+/// # Errors
+/// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor.
+pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
+    let small = shrink(spec)?;
+    let contender = Contender::new(&small, seed, device)?;
+    let (x, y) = data(&small, seed)?;
+    let on_device = |t: &Tensor| -> Result<Tensor> { Ok(t.to_dtype(small.dtype)?.to_device(device)?) };
+    let got = contender.directions(&on_device(&x)?, &on_device(&y)?)?;
+
+    let widen = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
+    let params = contender
+        .params()
+        .iter()
+        .map(|own| own.iter().map(widen).collect::<Result<Vec<_>>>())
+        .collect::<Result<Params>>()?;
+    let (x, y) = (widen(&x.to_dtype(small.dtype)?)?, widen(&y.to_dtype(small.dtype)?)?);
+    let problem = Problem { network: contender.network(), params: &params, x: &x, y: &y, loss: small.loss };
+    let expected = oracle::directions(&problem, &small.rule)?;
+
+    let unit = if small.dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) } / 2.0;
+    let longest = small.network.inputs.max(small.network.width).max(BATCH) as f64;
+    let chain = (small.network.depth + 2 * small.rule.steps().map_or(0, |s| s.count)) as f64;
+    let mut worst = 0.0f64;
+    for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+        for (k, expected) in expected.iter().enumerate() {
+            let largest = largest(expected)?;
+            let distance = match got {
+                Some(own) => largest_of((widen(&own[k])? - expected)?)?,
+                None => largest,
+            };
+            let share = distance / (unit * (longest + 2.0) * chain * 8.0 * (largest + 1.0));
+            if share.is_nan() || share > 1.0 {
+                return Err(Error::Invalid(format!(
+                    "{} is wrong on a small twin of this point: the direction of {}.{} is off by {distance:.2e} \
+                     of {largest:.2e}, {share:.1} times what {} allows",
+                    small.id,
+                    ["w", "b"][k.min(1)],
+                    i + 1,
+                    small.dtype.as_str()
+                )));
+            }
+            worst = worst.max(share);
+        }
+    }
+    Ok(worst)
+}
+
+/// Normal inputs; targets that are normal, or a distribution over outputs for cross-entropy.
+fn data(spec: &ContenderSpec, seed: u64) -> Result<(Tensor, Tensor)> {
+    let mut rng = stream(seed, Purpose::TwinData);
+    let mut normal = |n: usize| -> Vec<f64> { (0..n).map(|_| rng.sample(StandardNormal)).collect() };
+    let (inputs, outputs) = (spec.network.inputs, spec.network.outputs);
+    let x = normal(BATCH * inputs);
+    let mut y = normal(BATCH * outputs);
+    if spec.loss.kind == LossKind::CrossEntropy {
+        for row in y.chunks_mut(outputs) {
+            row.iter_mut().for_each(|v| *v = v.exp());
+            let sum: f64 = row.iter().sum();
+            row.iter_mut().for_each(|v| *v /= sum);
+        }
+    }
+    let cpu = Device::Cpu;
+    Ok((
+        host_tensor(x, &[BATCH, inputs], DType::F64, &cpu)?,
+        host_tensor(y, &[BATCH, outputs], DType::F64, &cpu)?,
+    ))
+}
+
+fn largest(t: &Tensor) -> Result<f64> {
+    largest_of(t.clone())
+}
+
+fn largest_of(t: Tensor) -> Result<f64> {
+    let values = t.abs()?.flatten_all()?.to_vec1::<f64>()?;
+    Ok(values.into_iter().fold(0.0, |m: f64, v| if v.is_nan() { f64::INFINITY } else { m.max(v) }))
+}

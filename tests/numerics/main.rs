@@ -1,0 +1,82 @@
+//! Numerics, sorted by oracle: equations, automatic differentiation, closed formulas, other optimisers.
+
+mod costs;
+mod initialisation;
+mod layers;
+mod optimisers;
+mod rules;
+
+use candle_core::{DType, Device, Tensor};
+use pcnbench::net::{
+    host_tensor, Activation, Loss, LossKind, MlpSpec, Parameterisation, Placement, Reduction,
+};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_distr::StandardNormal;
+
+/// A random perceptron, batch size and loss.
+#[derive(Debug, Clone)]
+pub struct Random {
+    pub spec: MlpSpec,
+    pub batch: usize,
+    pub loss: Loss,
+    pub seed: u64,
+}
+
+pub fn random_problem() -> impl Strategy<Value = Random> {
+    let sizes = (1usize..7, 1usize..7, 1usize..5, 1usize..7, 1usize..5);
+    let names: Vec<_> = Parameterisation::NAMES.into_iter().chain(["mupc-residual"]).collect();
+    let loss = (prop::sample::select(LossKind::ALL.to_vec()), prop::sample::select(Reduction::ALL.to_vec()));
+    let words = (
+        prop::sample::select(names),
+        prop::sample::select(Activation::ALL.to_vec()),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    (sizes, words, loss, any::<u64>()).prop_map(|(sizes, words, loss, seed)| {
+        let (inputs, width, outputs, depth, batch) = sizes;
+        let (parameterisation, activation, output_side, bias) = words;
+        Random {
+            spec: MlpSpec {
+                inputs,
+                width,
+                outputs,
+                depth,
+                activation,
+                placement: if output_side { Placement::Output } else { Placement::Input },
+                parameterisation: parameterisation.parse().unwrap(),
+                gain: 1.3,
+                bias,
+            },
+            batch,
+            loss: Loss { kind: loss.0, reduction: loss.1, precision: 0.7 },
+            seed,
+        }
+    })
+}
+
+pub fn normal(shape: &[usize], seed: u64) -> Tensor {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let values = (0..shape.iter().product()).map(|_| rng.sample(StandardNormal)).collect();
+    host_tensor(values, shape, DType::F64, &Device::Cpu).unwrap()
+}
+
+/// Targets: normal, or a distribution over outputs for cross-entropy.
+pub fn targets(problem: &Random) -> Tensor {
+    let y = normal(&[problem.batch, problem.spec.outputs], problem.seed ^ 2);
+    match problem.loss.kind {
+        LossKind::CrossEntropy => candle_nn::ops::softmax(&y, 1).unwrap(),
+        _ => y,
+    }
+}
+
+pub fn largest(t: &Tensor) -> f64 {
+    t.abs().unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap().into_iter().fold(0.0, f64::max)
+}
+
+pub fn close(a: &Tensor, b: &Tensor, relative: f64, what: &str) {
+    assert_eq!(a.dims(), b.dims(), "{what}");
+    let error = largest(&(a - b).unwrap());
+    let allowed = relative * (largest(b) + 1e-3);
+    assert!(error <= allowed, "{what}: off by {error:e}, allowed {allowed:e}");
+}
