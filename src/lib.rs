@@ -6,5 +6,6 @@
 
 pub mod error;
 pub mod record;
+pub mod theory;
 
 pub use error::{Error, Result};
