@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod data;
 pub mod error;
 
 pub mod net;

@@ -1,0 +1,85 @@
+//! The bytes of one file, unpacked on the way if need be.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{Error, Result};
+
+/// A file opened for reading; gzip is known by its first two bytes (1f 8b), never by its name.
+pub(super) struct Stream<'a> {
+    path: &'a Path,
+    reader: Box<dyn Read>,
+    /// Length of the file if it is not packed; how much a packed one holds shows only on reading it.
+    plain_bytes: Option<u64>,
+    taken: u64,
+}
+
+impl<'a> Stream<'a> {
+    pub(super) fn open(path: &'a Path) -> Result<Self> {
+        let refused = |e| Error::io("read", path, e);
+        let mut file = File::open(path).map_err(refused)?;
+        let length = file.metadata().map_err(refused)?.len();
+        let mut start = Vec::new();
+        file.by_ref().take(2).read_to_end(&mut start).map_err(refused)?;
+        let gzip = start == [0x1f, 0x8b];
+        let whole = BufReader::new(Cursor::new(start).chain(file));
+        let reader: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+        Ok(Self { path, reader, plain_bytes: (!gzip).then_some(length), taken: 0 })
+    }
+
+    /// Up to `count` bytes, fewer only at the end of the file. Memory grows with the bytes that arrive, not
+    /// with `count`. `total` is how many the file should hold so far as is known, for the error alone.
+    pub(super) fn take(&mut self, count: u64, total: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let result = self.reader.by_ref().take(count).read_to_end(&mut bytes);
+        self.taken += bytes.len() as u64;
+        match result {
+            Ok(_) => Ok(bytes),
+            // The unpacker's own complaints carry no system error number.
+            Err(e) if self.plain_bytes.is_none() && e.raw_os_error().is_none() => Err(Error::content(
+                self.path,
+                format!(
+                    "its gzip data are damaged after {} of {total} unpacked bytes ({e}); fetch the file again",
+                    self.taken
+                ),
+            )),
+            Err(e) => Err(Error::io("read", self.path, e)),
+        }
+    }
+
+    /// An unpacked file tells its length beforehand: better than reading a gigabyte to find it wrong.
+    pub(super) fn check_plain_length(&self, expected: u64, what: &str) -> Result<()> {
+        match self.plain_bytes {
+            Some(actual) if actual < expected => Err(self.short(expected, what)),
+            Some(actual) if actual > expected => Err(self.long(expected, what)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error for a file that ends too early.
+    pub(super) fn short(&self, expected: u64, what: &str) -> Error {
+        let (verb, actual) = match self.plain_bytes {
+            Some(length) => ("holds", length),
+            None => ("unpacks to", self.taken),
+        };
+        Error::content(
+            self.path,
+            format!(
+                "{verb} {actual} bytes, fewer than the {expected} {what}; it was cut short, fetch it again"
+            ),
+        )
+    }
+
+    /// The error for a file that goes on after its end.
+    pub(super) fn long(&self, expected: u64, what: &str) -> Error {
+        let found = match self.plain_bytes {
+            Some(length) => format!("holds {length} bytes, more"),
+            // Where it would end is not worth finding out: it may never.
+            None => "unpacks to more".to_owned(),
+        };
+        Error::content(self.path, format!("{found} than the {expected} {what}; fetch the file again"))
+    }
+}

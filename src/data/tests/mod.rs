@@ -1,0 +1,20 @@
+//! Tests of the data module, one file per room.
+
+#[path = "../../../tests/support/idx.rs"]
+mod writer;
+
+mod batches;
+mod dataset;
+mod digits;
+mod idx;
+mod idx_mutated;
+mod source;
+mod synthetic;
+
+/// The message of an outcome that must be an error.
+fn message<T>(outcome: crate::Result<T>) -> String {
+    match outcome {
+        Ok(_) => panic!("expected an error"),
+        Err(error) => error.to_string(),
+    }
+}
