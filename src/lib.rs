@@ -4,13 +4,13 @@
 
 #![forbid(unsafe_code)]
 
-pub mod data;
 pub mod error;
 
 pub mod net;
 pub mod stats;
 pub mod theory;
 
+pub mod data;
 pub mod engine;
 pub mod optim;
 pub mod rule;

@@ -35,11 +35,19 @@ impl Activation {
     }
 
     /// a = φ(z), any shape; the identity shares storage with its argument.
+    ///
+    /// Where autograd is watching, gelu is spelled out as z·(1 + erf(z/√2))/2: the backward pass of Candle
+    /// 0.11.1's own `gelu_erf` rounds 1/√(2π) to six digits, a relative error near 1e-6. Likewise relu is
+    /// then a product with its mask, because Candle's has φ'(0) = 1.
     pub fn apply(self, z: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Identity => z.clone(),
             Self::Tanh => z.tanh()?,
+            Self::Relu if z.track_op() => (z * z.detach().gt(0f64)?.to_dtype(z.dtype())?)?,
             Self::Relu => z.relu()?,
+            Self::Gelu if z.track_op() => {
+                (z * z.affine(std::f64::consts::FRAC_1_SQRT_2, 0.0)?.erf()?.affine(0.5, 0.5)?)?
+            }
             Self::Gelu => z.gelu_erf()?,
         })
     }

@@ -123,7 +123,10 @@ enum WireDecay {
 }
 
 /// Rules this reader knows the switches of.
-const RULES: [&str; 4] = ["bp", "spc", "epc", "linear_equilibrium"];
+const RULES: [&str; 4] = ["bp", "spc", "epc", EQUILIBRIUM];
+
+/// The closed form that cases list beside the rules.
+pub const EQUILIBRIUM: &str = "linear_equilibrium";
 
 /// Reads one case file.
 pub fn read(path: &Path) -> Result<Reading> {
@@ -158,7 +161,7 @@ fn reading(wire: Wire) -> Result<Reading, String> {
 
 fn case(wire: Wire, rule: String) -> Result<Case, String> {
     let steps = match rule.as_str() {
-        "bp" | "linear_equilibrium" => {
+        "bp" | EQUILIBRIUM => {
             parse::<WireNoSteps>(wire.rule, "rule")?;
             Steps::constant(0, 0.0)
         }

@@ -16,14 +16,14 @@ use rand_distr::StandardNormal;
 
 /// A random perceptron, batch size and loss.
 #[derive(Debug, Clone)]
-pub struct Random {
-    pub spec: MlpSpec,
-    pub batch: usize,
-    pub loss: Loss,
-    pub seed: u64,
+pub(crate) struct Random {
+    pub(crate) spec: MlpSpec,
+    pub(crate) batch: usize,
+    pub(crate) loss: Loss,
+    pub(crate) seed: u64,
 }
 
-pub fn random_problem() -> impl Strategy<Value = Random> {
+pub(crate) fn random_problem() -> impl Strategy<Value = Random> {
     let sizes = (1usize..7, 1usize..7, 1usize..5, 1usize..7, 1usize..5);
     let names: Vec<_> = Parameterisation::NAMES.into_iter().chain(["mupc-residual"]).collect();
     let loss = (prop::sample::select(LossKind::ALL.to_vec()), prop::sample::select(Reduction::ALL.to_vec()));
@@ -55,14 +55,14 @@ pub fn random_problem() -> impl Strategy<Value = Random> {
     })
 }
 
-pub fn normal(shape: &[usize], seed: u64) -> Tensor {
+pub(crate) fn normal(shape: &[usize], seed: u64) -> Tensor {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let values = (0..shape.iter().product()).map(|_| rng.sample(StandardNormal)).collect();
     host_tensor(values, shape, DType::F64, &Device::Cpu).unwrap()
 }
 
 /// Targets: normal, or a distribution over outputs for cross-entropy.
-pub fn targets(problem: &Random) -> Tensor {
+pub(crate) fn targets(problem: &Random) -> Tensor {
     let y = normal(&[problem.batch, problem.spec.outputs], problem.seed ^ 2);
     match problem.loss.kind {
         LossKind::CrossEntropy => candle_nn::ops::softmax(&y, 1).unwrap(),
@@ -70,11 +70,11 @@ pub fn targets(problem: &Random) -> Tensor {
     }
 }
 
-pub fn largest(t: &Tensor) -> f64 {
+pub(crate) fn largest(t: &Tensor) -> f64 {
     t.abs().unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap().into_iter().fold(0.0, f64::max)
 }
 
-pub fn close(a: &Tensor, b: &Tensor, relative: f64, what: &str) {
+pub(crate) fn close(a: &Tensor, b: &Tensor, relative: f64, what: &str) {
     assert_eq!(a.dims(), b.dims(), "{what}");
     let error = largest(&(a - b).unwrap());
     let allowed = relative * (largest(b) + 1e-3);
