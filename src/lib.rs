@@ -10,6 +10,7 @@ pub mod net;
 pub mod optim;
 pub mod record;
 pub mod rule;
+pub mod stats;
 pub mod theory;
 
 pub use error::{Error, Result};
