@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod error;
+pub mod measure;
 pub mod net;
 pub mod optim;
 pub mod record;
