@@ -1,0 +1,105 @@
+//! Notes which code is being built, for the header of every record: commit, local changes, lockfile,
+//! compiler, Candle. Whatever cannot be found out is `unknown`: a tarball builds as well as a checkout.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+/// What the program is compiled from; changes elsewhere (prose, recordings) do not make a build dirty.
+const SOURCES: [&str; 7] = ["src", "kernels", "assets", "suites", "build.rs", "Cargo.toml", "Cargo.lock"];
+
+fn main() {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    for source in SOURCES {
+        watch(&root.join(source));
+    }
+    let code = checkout(&root).or_else(|| package(&root)).unwrap_or_default();
+    let lockfile = fs::read(root.join("Cargo.lock")).ok();
+    let rustc = env::var_os("RUSTC").and_then(|rustc| output(Command::new(rustc).arg("--version")));
+    let digest =
+        |bytes: &Vec<u8>| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+
+    set("PCNBENCH_REV", code.rev);
+    set("PCNBENCH_DIRTY", Some(code.dirty.to_string()));
+    set("PCNBENCH_LOCK_SHA256", lockfile.as_ref().map(digest));
+    set("PCNBENCH_CANDLE", lockfile.as_deref().and_then(|lock| locked_version(lock, "candle-core")));
+    set("PCNBENCH_RUSTC", rustc);
+}
+
+#[derive(Default)]
+struct Code {
+    rev: Option<String>,
+    dirty: bool,
+}
+
+/// The commit of the repository whose top is `root`.
+fn checkout(root: &Path) -> Option<Code> {
+    let ask = |args: &[&str]| {
+        let mut git = Command::new("git");
+        // Reading must not refresh the index: that would set off the next build.
+        git.arg("--no-optional-locks").arg("-C").arg(root).args(args);
+        // Set while hooks run, for a repository that may be another one.
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            git.env_remove(name);
+        }
+        output(&mut git)
+    };
+    // An unpacked tarball may lie inside a repository that has nothing to do with it.
+    let top = PathBuf::from(ask(&["rev-parse", "--show-toplevel"])?);
+    if top.canonicalize().ok()? != root.canonicalize().ok()? {
+        return None;
+    }
+    // In a linked worktree `.git` is a file, HEAD and index lie in one folder and branches in another.
+    let own = root.join(ask(&["rev-parse", "--git-dir"])?);
+    let common = root.join(ask(&["rev-parse", "--git-common-dir"])?);
+    // The log of HEAD grows with every commit, even where the branch itself is a packed reference.
+    for name in ["HEAD", "index", "logs/HEAD"] {
+        watch(&own.join(name));
+    }
+    watch(&common.join("packed-refs"));
+    if let Some(branch) = ask(&["symbolic-ref", "--quiet", "HEAD"]) {
+        watch(&common.join(branch));
+    }
+    let rev = ask(&["rev-parse", "--short=9", "HEAD"])?;
+    let changes = ask(&[&["status", "--porcelain", "--untracked-files=no", "--"][..], &SOURCES[..]].concat());
+    Some(Code { rev: Some(rev), dirty: changes.is_none_or(|changes| !changes.is_empty()) })
+}
+
+/// The commit that `cargo package` noted in a published package.
+fn package(root: &Path) -> Option<Code> {
+    let path = root.join(".cargo_vcs_info.json");
+    watch(&path);
+    let info = fs::read_to_string(path).ok()?;
+    let (_, rest) = info.split_once("\"sha1\"")?;
+    let hash = rest.split('"').nth(1)?;
+    let rev = hash.get(..9).filter(|rev| rev.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    Some(Code { rev: Some(rev.to_owned()), dirty: info.contains("\"dirty\": true") })
+}
+
+/// Version of `package` in a lockfile.
+fn locked_version(lock: &[u8], package: &str) -> Option<String> {
+    let text = std::str::from_utf8(lock).ok()?;
+    let mut lines = text.lines().skip_while(|line| *line != format!("name = \"{package}\""));
+    let version = lines.nth(1)?.strip_prefix("version = \"")?;
+    Some(version.trim_end_matches('"').to_owned())
+}
+
+/// Standard output of a command that succeeds, trimmed.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+}
+
+/// A path that is not there would make every build run this again.
+fn watch(path: &Path) {
+    if path.exists() {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+}
+
+fn set(name: &str, value: Option<String>) {
+    println!("cargo::rustc-env={name}={}", value.as_deref().unwrap_or("unknown"));
+}

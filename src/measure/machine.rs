@@ -1,0 +1,244 @@
+//! Where a run happens: facts about the machine, and whether it is fit to measure on.
+//!
+//! Everything is read from text that Linux offers; what another system does not offer is `unknown` or
+//! zero. Nothing here needs more rights than an ordinary user has.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use crate::record::{slug, Machine};
+
+/// What tells one card from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// As the driver names it.
+    pub name: String,
+    /// Driver version.
+    pub driver: String,
+}
+
+impl Machine {
+    /// The machine this process runs on, with `gpu` if the run uses one.
+    ///
+    /// Cores are those this process may use: affinity and container quotas count.
+    pub fn detect(gpu: Option<Gpu>) -> Self {
+        let cpuinfo = text("/proc/cpuinfo");
+        let logical_cpus = logical_cpus();
+        let allowed = field(&text("/proc/self/status"), "Cpus_allowed_list").map(cpu_list);
+        let physical_cores =
+            physical_cores(&cpuinfo, allowed.as_ref()).map_or(logical_cpus, |n| n.min(logical_cpus));
+        let cpu = cpu_model(&cpuinfo);
+        let (gpu, driver) = gpu.map_or_else(Default::default, |gpu| (gpu.name, gpu.driver));
+        let class = if gpu.is_empty() { format!("cpu-{}-{physical_cores}c", slug(&cpu)) } else { slug(&gpu) };
+        let memory_bytes = memory_bytes(&text("/proc/meminfo"));
+        Self { class, cpu, physical_cores, logical_cpus, simd: simd(), memory_bytes, os: os(), gpu, driver }
+    }
+}
+
+/// Whether this program was built without full optimisation; its times would say nothing.
+pub fn debug_build() -> bool {
+    cfg!(debug_assertions)
+}
+
+/// A sentence for the record if other work keeps this machine busy.
+///
+/// Takes 40 ms: the run queue is read three times, because any moment may catch a stray wake-up.
+pub fn load_warning() -> Option<String> {
+    let mut readings = [(); 3].map(|()| {
+        let reading = Load::parse(&text("/proc/loadavg"));
+        thread::sleep(Duration::from_millis(13));
+        reading
+    });
+    // The calmest moment counts.
+    readings.sort_by_key(|load| load.map_or(usize::MAX, |load| load.running));
+    readings[0]?.warning(logical_cpus())
+}
+
+/// Logical processors this process may use.
+fn logical_cpus() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Load {
+    /// Average number of runnable tasks over the last minute.
+    minute: f64,
+    /// Runnable tasks now, this one included.
+    running: usize,
+}
+
+impl Load {
+    /// The line of `/proc/loadavg`: `1.54 3.86 2.95 5/125 27637`.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let minute = words.next()?.parse().ok()?;
+        let running = words.nth(2)?.split('/').next()?.parse().ok()?;
+        Some(Self { minute, running })
+    }
+
+    /// A quarter of the processors taken by others now, or half of them over the last minute: the average
+    /// also remembers what has just ended, such as the build of this program, so it needs more.
+    fn warning(self, cpus: usize) -> Option<String> {
+        let others = self.running.saturating_sub(1);
+        let busy = others >= cpus.div_ceil(4) || self.minute >= 0.5 * cpus as f64;
+        busy.then(|| {
+            format!(
+                "the machine is busy: {others} other runnable tasks, load average {:.2} over the last minute, \
+                 {cpus} processors; end other work and run again",
+                self.minute
+            )
+        })
+    }
+}
+
+/// Content of a small system file, empty if there is none.
+fn text(path: &str) -> String {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// Value of the first line `key : value`.
+fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.trim()).filter(|value| !value.is_empty())
+    })
+}
+
+/// Numbers in a list such as `0-3,8`.
+fn cpu_list(list: &str) -> BTreeSet<usize> {
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    let ranges = list.split(',').filter_map(|part| match part.split_once('-') {
+        Some((first, last)) => Some(number(first)?..=number(last)?),
+        None => Some(number(part)?..=number(part)?),
+    });
+    // No machine has more; a damaged list must not exhaust memory.
+    ranges.flat_map(|range| range.take(1 << 16)).collect()
+}
+
+/// Distinct cores among the allowed processors, or `None` if the system does not number its cores.
+fn physical_cores(cpuinfo: &str, allowed: Option<&BTreeSet<usize>>) -> Option<usize> {
+    let mut cores = BTreeSet::new();
+    for block in cpuinfo.split("\n\n") {
+        let Some(processor) = field(block, "processor").and_then(|n| n.parse().ok()) else { continue };
+        if allowed.is_none_or(|allowed| allowed.contains(&processor)) {
+            cores.insert((field(block, "physical id"), field(block, "core id")?));
+        }
+    }
+    (!cores.is_empty()).then_some(cores.len())
+}
+
+fn cpu_model(cpuinfo: &str) -> String {
+    let named = field(cpuinfo, "model name").map(str::to_owned);
+    // ARM cores state who made them and which part they are instead of a name.
+    let numbered = || Some((field(cpuinfo, "CPU implementer")?, field(cpuinfo, "CPU part")?));
+    let arm = || numbered().map(|(maker, part)| format!("{} {maker} {part}", std::env::consts::ARCH));
+    named.or_else(arm).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn memory_bytes(meminfo: &str) -> u64 {
+    let kib = field(meminfo, "MemTotal").and_then(|value| value.split(' ').next()?.parse::<u64>().ok());
+    kib.unwrap_or(0).saturating_mul(1024)
+}
+
+fn os() -> String {
+    let release = text("/proc/sys/kernel/osrelease");
+    format!("{} {}", std::env::consts::OS, release.trim()).trim_end().to_owned()
+}
+
+/// Names of those vector extensions that decide the speed of a matrix product.
+fn simd() -> String {
+    #[cfg(target_arch = "x86_64")]
+    let present = [
+        ("avx", is_x86_feature_detected!("avx")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    let present = [
+        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
+        ("sve", std::arch::is_aarch64_feature_detected!("sve")),
+        ("sve2", std::arch::is_aarch64_feature_detected!("sve2")),
+    ];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let present: [(&str, bool); 0] = [];
+    present.iter().filter(|(_, present)| *present).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two sockets of two cores with two threads each; socket 1 repeats the core ids of socket 0.
+    fn two_sockets() -> String {
+        let block = |n: usize| {
+            format!(
+                "processor\t: {n}\nmodel name\t: Big CPU\nphysical id\t: {}\ncore id\t\t: {}\n\n",
+                n / 4,
+                n % 2
+            )
+        };
+        (0..8).map(block).collect()
+    }
+
+    #[test]
+    fn cores_are_counted_once_and_only_where_allowed() {
+        let info = two_sockets();
+        assert_eq!(physical_cores(&info, None), Some(4));
+        assert_eq!(physical_cores(&info, Some(&cpu_list("0-3"))), Some(2));
+        assert_eq!(physical_cores(&info, Some(&cpu_list("0,2"))), Some(1));
+        assert_eq!(physical_cores(&info, Some(&cpu_list("1,4-5"))), Some(3));
+        assert_eq!(physical_cores("processor : 0\n", None), None);
+        assert_eq!(physical_cores("", None), None);
+        assert_eq!(cpu_model(&info), "Big CPU");
+    }
+
+    #[test]
+    fn lists_of_processors() {
+        assert_eq!(cpu_list("0-2,7"), BTreeSet::from([0, 1, 2, 7]));
+        assert_eq!(cpu_list("x,3-,5"), BTreeSet::from([5]));
+        assert_eq!(cpu_list("0-18446744073709551615").len(), 1 << 16);
+    }
+
+    #[test]
+    fn other_systems_are_unknown() {
+        assert_eq!(cpu_model(""), "unknown");
+        assert_eq!(memory_bytes(""), 0);
+        assert_eq!(memory_bytes("MemTotal:       24576 kB\n"), 24576 * 1024);
+        let arm = "processor : 0\nCPU implementer : 0x41\nCPU part : 0xd40\n";
+        assert!(cpu_model(arm).ends_with(" 0x41 0xd40"));
+    }
+
+    #[test]
+    fn this_machine() {
+        let here = Machine::detect(None);
+        assert!(here.physical_cores >= 1 && here.physical_cores <= here.logical_cpus, "{here:?}");
+        assert_eq!(here.class, slug(&here.class), "a class is a folder name");
+        assert!(
+            here.class.starts_with("cpu-") && here.class.ends_with(&format!("-{}c", here.physical_cores))
+        );
+        let card = Gpu { name: "NVIDIA H100 80GB HBM3".into(), driver: "550.54".into() };
+        let with_card = Machine::detect(Some(card));
+        assert_eq!(
+            (with_card.class.as_str(), with_card.driver.as_str()),
+            ("nvidia-h100-80gb-hbm3", "550.54")
+        );
+    }
+
+    #[test]
+    fn load() {
+        let load = |line: &str| Load::parse(line).and_then(|load| load.warning(4));
+        assert_eq!(load("0.15 3.86 2.95 1/125 27637\n"), None);
+        assert_eq!(load("1.99 3.86 2.95 1/125 27637"), None);
+        let average = load("2.00 3.86 2.95 1/125 27637").unwrap();
+        assert!(average.contains("0 other runnable tasks, load average 2.00"), "{average}");
+        assert!(load("0.00 0.00 0.00 2/125 27637").unwrap().contains("1 other runnable tasks"));
+        // On many processors one stray task is no crowd.
+        assert_eq!(Load::parse("0.50 0 0 2/1 1").unwrap().warning(64), None);
+        for damaged in ["", "a b c d", "1.0 1.0 1.0", "1.0 1.0 1.0 x/2"] {
+            assert_eq!(Load::parse(damaged), None);
+        }
+    }
+}

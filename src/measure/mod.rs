@@ -1,0 +1,10 @@
+//! Time, machine facts and measured ceilings.
+
+pub mod build;
+pub mod clock;
+pub mod machine;
+pub mod peak;
+
+pub use clock::{time, utc_now, utc_today};
+pub use machine::{debug_build, load_warning, Gpu};
+pub use peak::{copy_ceiling, gemm_ceiling};

@@ -1,0 +1,180 @@
+//! Ceilings: the fastest matrix product and the fastest copy that this machine shows in this run.
+//!
+//! Utilisation is stated against these rather than against data sheets, which know nothing of the clock,
+//! the threads or the library at hand. Inputs are random: zeros draw less power and let a card clock
+//! higher than real work would.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use candle_core::utils::get_num_threads;
+use candle_core::{DType, Device, Tensor};
+
+use super::clock;
+use crate::record::{Ceiling, Machine};
+use crate::{Error, Result};
+
+/// Square sizes, up to where a CPU's rate no longer grows.
+const SIZES: [usize; 7] = [128, 256, 384, 512, 768, 1024, 1536];
+/// Sizes added on a GPU, which the others do not fill.
+const LARGE: [usize; 2] = [2048, 4096];
+/// Time for one size; the best of what fits counts, since other work can only slow a run down.
+const BUDGET: Duration = Duration::from_millis(400);
+/// Bytes read, and as many written, by one copy: beyond most caches, and quick to fill.
+const COPY_BYTES: usize = 256 << 20;
+/// Shortest time worth reading off the clock.
+const READING: Duration = Duration::from_millis(1);
+
+/// Best rate of square matrix products in FLOP/s, 2n³ FLOPs each, through Candle.
+///
+/// # Errors
+/// If `dtype` is neither f32 nor f64, or the device fails.
+pub fn gemm_ceiling(dtype: DType, device: &Device) -> Result<Ceiling> {
+    let large: &[usize] = if device.is_cpu() { &[] } else { &LARGE };
+    gemm_over(SIZES.iter().chain(large).copied(), BUDGET, dtype, device)
+}
+
+/// Best rate of a copy in bytes/s, read plus written, f32, into memory that is already allocated: on the
+/// CPU by all worker threads at once, on a GPU within its own memory.
+///
+/// # Errors
+/// If the device fails.
+pub fn copy_ceiling(device: &Device) -> Result<Ceiling> {
+    let bytes = match Machine::detect(None).memory_bytes {
+        // Unknown.
+        0 => COPY_BYTES,
+        // Two such blocks must not press a small machine into its swap.
+        memory => COPY_BYTES.min(usize::try_from(memory / 16).unwrap_or(COPY_BYTES)),
+    };
+    copy_over(bytes, BUDGET, device)
+}
+
+fn gemm_over(
+    sizes: impl IntoIterator<Item = usize>,
+    budget: Duration,
+    dtype: DType,
+    device: &Device,
+) -> Result<Ceiling> {
+    let mut best = (0.0, 0);
+    for n in sizes {
+        let (a, b) = (normal((n, n), dtype, device)?, normal((n, n), dtype, device)?);
+        let seconds = shortest(budget, device, || {
+            a.matmul(&b)?;
+            Ok(())
+        })?;
+        let rate = 2.0 * (n as f64).powi(3) / seconds;
+        if rate > best.0 {
+            best = (rate, n);
+        }
+    }
+    let (per_second, n) = best;
+    Ok(ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second))
+}
+
+fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling> {
+    let dtype = DType::F32;
+    // One engine copies on a GPU; one thread of a CPU does not fill its memory channels.
+    let parts = if device.is_cpu() { get_num_threads() } else { 1 };
+    let elements = (bytes / dtype.size_in_bytes() / parts).max(1);
+    // Drawing so many numbers would take longer than copying them; repeats are as good here.
+    let block = normal(elements.min(1 << 16), dtype, device)?;
+    let source =
+        || block.repeat(elements.div_ceil(block.elem_count()))?.narrow(0, 0, elements)?.force_contiguous();
+    let pairs = (0..parts)
+        .map(|_| Ok((source()?, source()?)))
+        .collect::<candle_core::Result<Vec<(Tensor, Tensor)>>>()?;
+    let seconds = shortest(budget, device, || match &pairs[..] {
+        [(from, to)] => Ok(to.slice_set(from, 0, 0)?),
+        pairs => thread::scope(|scope| {
+            let copies: Vec<_> =
+                pairs.iter().map(|(from, to)| scope.spawn(move || to.slice_set(from, 0, 0))).collect();
+            copies.into_iter().try_for_each(|copy| match copy.join() {
+                Ok(done) => Ok(done?),
+                Err(_) => Err(Error::Invalid("a thread of the copy ceiling ended early; run again".into())),
+            })
+        }),
+    })?;
+    let copied = parts * elements * dtype.size_in_bytes();
+    let at = format!("{} MiB", copied >> 20);
+    Ok(ceiling("copy", dtype, device, at, 2.0 * copied as f64 / seconds))
+}
+
+/// Seconds of the shortest call of `work`, among as many as fit into `budget`, but at least one after a
+/// first one that is not counted.
+fn shortest(budget: Duration, device: &Device, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let first = clock::time(device, &mut work)?;
+    // Several at a time where one would drown in the cost of synchronising.
+    let calls = (READING.as_nanos() / first.as_nanos().max(1)).clamp(1, 100) as u32;
+    let begin = Instant::now();
+    let mut best = f64::INFINITY;
+    loop {
+        let taken = clock::time(device, || (0..calls).try_for_each(|_| work()))?;
+        // A clock that saw no time pass has seen less than its own step.
+        best = best.min(taken.as_secs_f64().max(1e-9) / f64::from(calls));
+        if begin.elapsed() >= budget {
+            return Ok(best);
+        }
+    }
+}
+
+fn normal(shape: impl Into<candle_core::Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
+    match dtype {
+        DType::F32 => Ok(Tensor::randn(0f32, 1.0, shape, device)?),
+        DType::F64 => Ok(Tensor::randn(0f64, 1.0, shape, device)?),
+        other => Err(Error::unknown("dtype of a ceiling", other.as_str(), ["f32", "f64"])),
+    }
+}
+
+fn ceiling(quantity: &str, dtype: DType, device: &Device, at: String, per_second: f64) -> Ceiling {
+    let device = match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    };
+    Ceiling {
+        quantity: quantity.to_owned(),
+        dtype: dtype.as_str().to_owned(),
+        device: device.to_owned(),
+        threads: get_num_threads(),
+        at,
+        per_second,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(5);
+
+    /// Bounds that only a wrong unit or a wrong count can miss: a CPU makes between 10⁷ and 10¹⁴.
+    #[test]
+    fn rates_of_this_machine() {
+        for dtype in [DType::F32, DType::F64] {
+            let gemm = gemm_over([128, 192], SHORT, dtype, &Device::Cpu).unwrap();
+            assert!((1e7..1e14).contains(&gemm.per_second), "{gemm:?}");
+            assert!(["128x128x128", "192x192x192"].contains(&&gemm.at[..]));
+            assert_eq!((gemm.quantity.as_str(), gemm.dtype.as_str()), ("gemm", dtype.as_str()));
+        }
+        let copy = copy_over(8 << 20, SHORT, &Device::Cpu).unwrap();
+        assert!((1e7..1e14).contains(&copy.per_second), "{copy:?}");
+        assert_eq!((copy.device.as_str(), copy.threads), ("cpu", get_num_threads()));
+    }
+
+    #[test]
+    fn other_dtypes_are_refused() {
+        let refused = gemm_over([8], SHORT, DType::F16, &Device::Cpu).unwrap_err().to_string();
+        assert_eq!(refused, "unknown dtype of a ceiling `f16`; expected one of: f32, f64");
+    }
+
+    #[test]
+    fn the_shortest_call_is_per_call() {
+        let nap = Duration::from_micros(200);
+        let seconds = shortest(SHORT, &Device::Cpu, || {
+            thread::sleep(nap);
+            Ok(())
+        });
+        // Well below two naps, which several calls taken as one would exceed.
+        assert!((200e-6..10e-3).contains(&seconds.unwrap()));
+    }
+}

@@ -1,0 +1,283 @@
+//! Writing a record: point by point, resumable, never half-written.
+//!
+//! Every file is replaced as a whole (see [`disk`]), `summary.csv` last, because a point counts as
+//! finished only when it is listed there. Rewriting what is already there costs milliseconds per point,
+//! next to seconds of measuring; appending would leave torn lines behind a crash.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::schema::{Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::table::{Row, Tables};
+use super::{disk, folder, read};
+use crate::{Error, Result};
+
+/// All rows of one finished point.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PointResult {
+    /// Raw samples of all contenders and A/A controls.
+    pub samples: Vec<Sample>,
+    /// One row per contender, at least one; see [`summarise::fill`](super::summarise::fill).
+    pub summary: Vec<SummaryRow>,
+    /// Cost ratios to the baseline.
+    pub ratios: Vec<RatioRow>,
+    /// Energies by layer and step.
+    pub signals: Vec<SignalRow>,
+}
+
+/// The writer of one run directory. Dropping it leaves a record that can be resumed.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    run: Run,
+    finished: Vec<String>,
+    tables: Tables,
+    /// Whether files may hold rows of a point that could not be finished.
+    torn: bool,
+    _lock: File,
+}
+
+impl Store {
+    /// Begins a record: in `explicit_dir` if given, otherwise in a new folder
+    /// `root/<machine class>/<YYYY-MM-DD>-<rev>[+dirty]-<suite>`, with `-2`, `-3`, … if that exists.
+    ///
+    /// # Errors
+    /// If `explicit_dir` holds anything, or a folder or file cannot be written.
+    pub fn create(root: &Path, machine: &Machine, run: &Run, explicit_dir: Option<&Path>) -> Result<Self> {
+        check_run(run)?;
+        let tables = Tables::empty();
+        let mut files = vec![(read::MACHINE, to_json(machine)?)];
+        files.extend(tables.files().map(|(name, bytes)| (name, bytes.clone())));
+        files.push((read::RUN, to_json(run)?));
+
+        let (dir, lock) = match explicit_dir {
+            Some(dir) => (dir.to_path_buf(), folder::create_at(dir, &files)?),
+            None => {
+                folder::create_under(&root.join(folder::slug(&machine.class)), &folder::name(run), &files)?
+            }
+        };
+        Ok(Self { dir, run: run.clone(), finished: vec![], tables, torn: false, _lock: lock })
+    }
+
+    /// Takes up the unfinished record in `dir`, and says which points are finished.
+    ///
+    /// `run` is what a new record would get. Definition, seed, machine class and worker threads must be
+    /// those of the record, because its points are to be compared with each other; a difference in code
+    /// becomes a warning in the record.
+    ///
+    /// # Errors
+    /// If the record is finished, damaged, differs in the above, or is being written by another process.
+    pub fn resume(dir: &Path, machine: &Machine, run: &Run) -> Result<(Self, Vec<String>)> {
+        // Before the lock, which would otherwise leave a file in a folder that is none of ours.
+        check_resumable(dir, &read::read_run(dir)?, run)?;
+        let lock = folder::lock(dir)?;
+        disk::sweep(dir)?;
+        let record = read::read(dir)?;
+        check_resumable(dir, &record.run, run)?;
+        if record.machine.class != machine.class {
+            let problem = format!(
+                "cannot be resumed: it was begun on machine class `{}` and this is `{}`; start a new record",
+                record.machine.class, machine.class
+            );
+            return Err(Error::content(dir, problem));
+        }
+        let tables = Tables::of(&record)?;
+        // Without the rows of the point that was interrupted, which would otherwise stay if none follows.
+        for (name, bytes) in tables.files() {
+            let path = dir.join(name);
+            if fs::read(&path).ok().as_ref() != Some(bytes) {
+                disk::replace(&path, bytes)?;
+            }
+        }
+        let finished = finished_points(&record);
+        let mut store = Self {
+            dir: dir.to_path_buf(),
+            run: record.run,
+            finished: finished.clone(),
+            tables,
+            torn: false,
+            _lock: lock,
+        };
+        if let Some(warning) = code_difference(&store.run, run) {
+            store.update_run(|run| push_new(&mut run.warnings, warning))?;
+        }
+        Ok((store, finished))
+    }
+
+    /// The run directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `run.json` as it is on disk.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// Ids of the finished points, in the order in which they finished.
+    pub fn finished(&self) -> &[String] {
+        &self.finished
+    }
+
+    /// Writes a finished point; when this returns, the point survives a crash.
+    ///
+    /// # Errors
+    /// If the rows do not all belong to one new point, or a file cannot be written. The record then still
+    /// reads as it did before, and the call may be repeated.
+    pub fn finish_point(&mut self, result: &PointResult) -> Result<()> {
+        let point = self.check_point(result)?.to_owned();
+        let before = self.tables.lengths();
+        let written = self.tables.append(result).and_then(|()| {
+            let mut files = self.tables.files().zip(before);
+            files.try_for_each(|((name, bytes), before)| match self.torn || bytes.len() > before {
+                true => disk::replace(&self.dir.join(name), bytes),
+                false => Ok(()),
+            })
+        });
+        self.torn = written.is_err();
+        match written {
+            Ok(()) => self.finished.push(point),
+            Err(_) => self.tables.truncate(before),
+        }
+        written
+    }
+
+    /// Changes `run.json`, for what is only known later, such as measured ceilings.
+    ///
+    /// # Errors
+    /// If the change makes it unreadable, or the file cannot be written.
+    pub fn update_run(&mut self, change: impl FnOnce(&mut Run)) -> Result<()> {
+        let mut run = self.run.clone();
+        change(&mut run);
+        check_run(&run)?;
+        disk::replace(&self.dir.join(read::RUN), &to_json(&run)?)?;
+        self.run = run;
+        Ok(())
+    }
+
+    /// Ends the record: notes the time `finished` (RFC 3339) and adds those `warnings` that it does not
+    /// hold yet. Returns the run directory.
+    ///
+    /// # Errors
+    /// If `run.json` cannot be written; the record can then be resumed.
+    pub fn finish(mut self, finished: String, warnings: Vec<String>) -> Result<PathBuf> {
+        self.update_run(|run| {
+            run.finished = Some(finished);
+            warnings.into_iter().for_each(|warning| push_new(&mut run.warnings, warning));
+        })?;
+        // A finished record cannot be resumed, so the lock has no more use; a leftover does no harm.
+        let _ = fs::remove_file(self.dir.join(folder::LOCK));
+        Ok(self.dir)
+    }
+
+    fn check_point<'a>(&self, result: &'a PointResult) -> Result<&'a str> {
+        let Some(first) = result.summary.first() else {
+            return Err(Error::Invalid(
+                "a finished point needs a summary row, or nothing would list it".into(),
+            ));
+        };
+        let point = first.point.as_str();
+        if self.finished.iter().any(|id| id == point) {
+            return Err(Error::Invalid(format!("point `{point}` is already finished in this record")));
+        }
+        let stranger = strangers(&result.summary, point)
+            .chain(strangers(&result.samples, point))
+            .chain(strangers(&result.ratios, point))
+            .chain(strangers(&result.signals, point))
+            .next();
+        match stranger {
+            None => Ok(point),
+            Some(other) => {
+                Err(Error::Invalid(format!("rows of point `{other}` among those of point `{point}`")))
+            }
+        }
+    }
+}
+
+/// Points of rows that do not belong to `point`.
+fn strangers<'a, R: Row>(rows: &'a [R], point: &'a str) -> impl Iterator<Item = &'a str> {
+    rows.iter().map(Row::point).filter(move |other| *other != point)
+}
+
+fn finished_points(record: &Record) -> Vec<String> {
+    let mut points: Vec<String> = record.summary.iter().map(|row| row.point.clone()).collect();
+    // The rows of a point were written at once, so they are neighbours.
+    points.dedup();
+    points
+}
+
+/// Refuses what `run.json` could not hold or nobody could read back.
+fn check_run(run: &Run) -> Result<()> {
+    if run.schema != SCHEMA {
+        return Err(Error::Invalid(format!(
+            "a record of schema {} cannot be written, only {SCHEMA}",
+            run.schema
+        )));
+    }
+    match run.ceilings.iter().find(|ceiling| !ceiling.per_second.is_finite()) {
+        None => Ok(()),
+        // JSON has no such numbers: they would be written as null.
+        Some(bad) => {
+            Err(Error::Invalid(format!("the {} ceiling is {}, not a rate", bad.quantity, bad.per_second)))
+        }
+    }
+}
+
+fn check_resumable(dir: &Path, found: &Run, run: &Run) -> Result<()> {
+    let problem = if found.finished.is_some() {
+        "it is finished; start a new record".to_owned()
+    } else if found.definition_sha256 != run.definition_sha256 {
+        format!(
+            "it has another definition of suite `{}` (sha256 {}, now {}); use the suite and options it was begun with, or start a new record",
+            found.suite, found.definition_sha256, run.definition_sha256
+        )
+    } else if found.seed != run.seed {
+        format!(
+            "it was begun with seed {} and this is {}; use that seed, or start a new record",
+            found.seed, run.seed
+        )
+    } else if found.threads != run.threads {
+        format!(
+            "it was begun with {} worker threads and these are {}; set RAYON_NUM_THREADS={}, or start a new record",
+            found.threads, run.threads, found.threads
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::content(dir, format!("cannot be resumed: {problem}")))
+}
+
+/// What a reader should know if the code that resumes is not the code that began.
+fn code_difference(found: &Run, run: &Run) -> Option<String> {
+    let revision = |run: &Run| format!("{}{}", run.rev, if run.dirty { "+dirty" } else { "" });
+    let pairs = [
+        ("revision", revision(found), revision(run)),
+        ("version", found.version.clone(), run.version.clone()),
+        ("Cargo.lock", found.lockfile_sha256.clone(), run.lockfile_sha256.clone()),
+        ("Candle", found.candle.clone(), run.candle.clone()),
+        ("features", found.features.join(" "), run.features.join(" ")),
+    ];
+    let differences = pairs.iter().filter(|(_, old, new)| old != new);
+    let listed =
+        differences.map(|(what, old, new)| format!("{what} `{new}` instead of `{old}`")).collect::<Vec<_>>();
+    (!listed.is_empty()).then(|| format!("resumed at {} by other code: {}", run.started, listed.join(", ")))
+}
+
+fn push_new(warnings: &mut Vec<String>, warning: String) {
+    if !warnings.contains(&warning) {
+        warnings.push(warning);
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| Error::Invalid(format!("a record header cannot be written as JSON: {e}")))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,0 +1,212 @@
+//! From raw samples to the numbers people quote; pure, so that any record can be recomputed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::schema::{RatioRow, Record, Sample, SummaryRow};
+use super::table::Row;
+use crate::stats::{median_ci, paired_ratio, Spread};
+use crate::{Error, Result};
+
+/// Ends the id of an A/A control: the contender before it, measured a second time in every round, so
+/// that its ratio shows what difference the method sees where there is none.
+///
+/// A control has samples and a ratio to its own contender, but no summary row: it is no result.
+pub const CONTROL: &str = "~aa";
+
+/// Confidence level of every interval.
+const LEVEL: f64 = 0.95;
+
+/// Relative difference at which a recomputed ratio counts as another one: `exp` and `ln` may differ in
+/// the last digits between platforms. Times are integers and must be equal.
+const SAME: f64 = 1e-12;
+
+/// Fills the timing columns of the summary rows of one point from its samples, and returns its ratios.
+///
+/// Times are the wall clock. A row with `err` keeps zeros, and a contender without samples (a trace) too.
+/// Ratios, in the order of the rows: each contender to `baseline`, each control to its own contender;
+/// paired by round, and only between contenders without `err`.
+///
+/// # Errors
+/// If a sample belongs to none of the rows, or a contender has two samples in one round.
+pub fn fill(rows: &mut [SummaryRow], samples: &[Sample], baseline: Option<&str>) -> Result<Vec<RatioRow>> {
+    let times = by_contender(rows, samples)?;
+    for row in rows.iter_mut() {
+        let none = Times::new();
+        let usable =
+            if row.err.is_empty() { times.get(row.contender.as_str()).unwrap_or(&none) } else { &none };
+        fill_row(row, usable);
+    }
+    let mut ratios = Vec::new();
+    for row in rows.iter().filter(|row| row.err.is_empty()) {
+        let sound = |id: &str| rows.iter().any(|row| row.contender == id && row.err.is_empty());
+        let control = format!("{}{CONTROL}", row.contender);
+        let to_baseline =
+            baseline.filter(|b| *b != row.contender && sound(b)).map(|b| (&row.contender[..], b));
+        for (contender, baseline) in to_baseline.into_iter().chain([(&control[..], &row.contender[..])]) {
+            if let (Some(a), Some(b)) = (times.get(contender), times.get(baseline)) {
+                ratios.extend(ratio(&row.point, (contender, a), (baseline, b)));
+            }
+        }
+    }
+    Ok(ratios)
+}
+
+/// Recomputes all timing columns and ratios of a record from its samples.
+///
+/// # Errors
+/// Names the first number that differs, or the first sample without a summary row.
+pub fn check(record: &Record) -> Result<()> {
+    let samples = by_point(&record.samples);
+    let ratios = by_point(&record.ratios);
+    for (point, rows) in by_point(&record.summary) {
+        let stored = ratios.get(point).map_or(&[][..], Vec::as_slice);
+        let baseline = baseline(record, &rows, stored)?;
+        let mut recomputed = rows.clone();
+        let expected = fill(&mut recomputed, samples.get(point).map_or(&[][..], Vec::as_slice), baseline)
+            .map_err(|e| differs::<Sample>(record, &e.to_string()))?;
+        for (stored, expected) in rows.iter().zip(&recomputed) {
+            check_row(record, stored, expected)?;
+        }
+        check_ratios(record, point, stored, &expected)?;
+    }
+    Ok(())
+}
+
+/// Wall time by round.
+type Times = BTreeMap<u32, u64>;
+
+fn by_contender<'a>(rows: &[SummaryRow], samples: &'a [Sample]) -> Result<BTreeMap<&'a str, Times>> {
+    let listed: BTreeSet<&str> = rows.iter().map(|row| row.contender.as_str()).collect();
+    let mut times: BTreeMap<&str, Times> = BTreeMap::new();
+    for sample in samples {
+        let (point, id, round) = (&sample.point, sample.contender.as_str(), sample.round);
+        if !listed.contains(id.strip_suffix(CONTROL).unwrap_or(id)) {
+            return Err(Error::Invalid(format!(
+                "samples of `{id}` at point `{point}`, which has no summary row"
+            )));
+        }
+        if times.entry(id).or_default().insert(round, sample.wall_ns).is_some() {
+            return Err(Error::Invalid(format!("two samples of `{id}` at point `{point}` in round {round}")));
+        }
+    }
+    Ok(times)
+}
+
+fn fill_row(row: &mut SummaryRow, times: &Times) {
+    let ns: Vec<u64> = times.values().copied().collect();
+    // All zero without samples.
+    let spread = Spread::of(&ns).unwrap_or(Spread { min: 0, q1: 0, median: 0, q3: 0, mad: 0 });
+    // Exact below 2^53 ns, 104 days; without samples NaN, which the cast makes 0.
+    let (low, high) = median_ci(&ns.iter().map(|&t| t as f64).collect::<Vec<_>>(), LEVEL);
+    row.n = ns.len();
+    (row.min_ns, row.q1_ns, row.median_ns) = (spread.min, spread.q1, spread.median);
+    (row.q3_ns, row.mad_ns) = (spread.q3, spread.mad);
+    (row.median_low_ns, row.median_high_ns) = (low as u64, high as u64);
+}
+
+fn ratio(point: &str, (contender, a): (&str, &Times), (baseline, b): (&str, &Times)) -> Option<RatioRow> {
+    let shared = a.iter().filter_map(|(round, &a)| Some((a, *b.get(round)?)));
+    // A clock too coarse to see a difference must not make a ratio of zero or infinity.
+    let (a, b): (Vec<f64>, Vec<f64>) = shared.map(|(a, b)| (a.max(1) as f64, b.max(1) as f64)).unzip();
+    let paired = paired_ratio(&a, &b)?;
+    Some(RatioRow {
+        point: point.to_owned(),
+        contender: contender.to_owned(),
+        baseline: baseline.to_owned(),
+        ratio: paired.ratio,
+        low: paired.low,
+        high: paired.high,
+        pairs: paired.pairs,
+    })
+}
+
+fn by_point<R: Row + Clone>(rows: &[R]) -> BTreeMap<&str, Vec<R>> {
+    let mut points: BTreeMap<&str, Vec<R>> = BTreeMap::new();
+    for row in rows {
+        points.entry(row.point()).or_default().push(row.clone());
+    }
+    points
+}
+
+/// The contender to which all others of a point are compared: the one its ratios name, or, if it has
+/// none, the one of its benchmark. So a point whose ratios are lost is found unless all others are too.
+fn baseline<'a>(record: &'a Record, rows: &[SummaryRow], ratios: &'a [RatioRow]) -> Result<Option<&'a str>> {
+    let Some(SummaryRow { point, benchmark, .. }) = rows.first() else { return Ok(None) };
+    let mut named = baselines(ratios);
+    if named.len() > 1 {
+        let named = named.into_iter().collect::<Vec<_>>().join("`, `");
+        return Err(differs::<RatioRow>(
+            record,
+            &format!("point `{point}` has several baselines: `{named}`"),
+        ));
+    }
+    if named.is_empty() {
+        let points: BTreeSet<&str> =
+            record.summary.iter().filter(|row| row.benchmark == *benchmark).map(Row::point).collect();
+        named = baselines(record.ratios.iter().filter(|row| points.contains(row.point())));
+    }
+    Ok(named.pop_first().filter(|_| named.is_empty()))
+}
+
+fn baselines<'a>(ratios: impl IntoIterator<Item = &'a RatioRow>) -> BTreeSet<&'a str> {
+    let proper = ratios.into_iter().filter(|row| !row.contender.ends_with(CONTROL));
+    proper.map(|row| row.baseline.as_str()).collect()
+}
+
+fn check_row(record: &Record, stored: &SummaryRow, expected: &SummaryRow) -> Result<()> {
+    let columns = |row: &SummaryRow| {
+        [
+            ("n", row.n as u64),
+            ("min_ns", row.min_ns),
+            ("q1_ns", row.q1_ns),
+            ("median_ns", row.median_ns),
+            ("q3_ns", row.q3_ns),
+            ("mad_ns", row.mad_ns),
+            ("median_low_ns", row.median_low_ns),
+            ("median_high_ns", row.median_high_ns),
+        ]
+    };
+    let mut pairs = columns(stored).into_iter().zip(columns(expected));
+    match pairs.find(|(stored, expected)| stored != expected) {
+        None => Ok(()),
+        Some(((name, found), (_, samples))) => {
+            let place = format!("point `{}`, contender `{}`", stored.point, stored.contender);
+            Err(differs::<SummaryRow>(
+                record,
+                &format!("{place}: {name} is {found}, but the samples give {samples}"),
+            ))
+        }
+    }
+}
+
+fn check_ratios(record: &Record, point: &str, stored: &[RatioRow], expected: &[RatioRow]) -> Result<()> {
+    if stored.len() != expected.len() {
+        let counts = format!("{} rows, but the samples give {}", stored.len(), expected.len());
+        return Err(differs::<RatioRow>(record, &format!("point `{point}`: {counts}")));
+    }
+    let same = |a: f64, b: f64| (a - b).abs() <= SAME * b.abs();
+    for (found, samples) in stored.iter().zip(expected) {
+        let equal = (&found.contender, &found.baseline, found.pairs)
+            == (&samples.contender, &samples.baseline, samples.pairs)
+            && same(found.ratio, samples.ratio)
+            && same(found.low, samples.low)
+            && same(found.high, samples.high);
+        if !equal {
+            let show = |row: &RatioRow| {
+                let RatioRow { contender, baseline, ratio, low, high, pairs, .. } = row;
+                format!("{contender} to {baseline} {ratio} [{low}, {high}] from {pairs} pairs")
+            };
+            let problem = format!("point `{point}`: {}, but the samples give {}", show(found), show(samples));
+            return Err(differs::<RatioRow>(record, &problem));
+        }
+    }
+    Ok(())
+}
+
+fn differs<R: Row>(record: &Record, problem: &str) -> Error {
+    Error::content(&record.dir.join(R::FILE), problem)
+}
+
+#[cfg(test)]
+#[path = "summarise_tests.rs"]
+mod tests;

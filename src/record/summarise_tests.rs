@@ -1,0 +1,166 @@
+use super::*;
+use crate::record::fixture::{machine, result, run, sample, signal, summary};
+
+const BASELINE: Option<&str> = Some("bp/reference");
+
+fn record(points: &[&str]) -> Record {
+    let mut record = Record {
+        dir: "r".into(),
+        run: run(),
+        machine: machine(),
+        samples: vec![],
+        summary: vec![],
+        ratios: vec![],
+        signals: vec![],
+    };
+    for point in points {
+        let result = result(point, 9);
+        record.samples.extend(result.samples);
+        record.summary.extend(result.summary);
+        record.ratios.extend(result.ratios);
+    }
+    record
+}
+
+/// Times 10, 20, 30, 40: by hand, type-7 quartiles 17.5 and 32.5, deviations 5, 5, 15, 15; four samples
+/// are too few for 95 %, so the interval of the median is their range.
+#[test]
+fn timing_columns_by_hand() {
+    let mut rows = [summary("p", "bp/reference")];
+    let samples: Vec<_> =
+        [40, 10, 30, 20].iter().zip(0..).map(|(&t, round)| sample("p", "bp/reference", round, t)).collect();
+    assert_eq!(fill(&mut rows, &samples, BASELINE).unwrap(), vec![]);
+    let row = &rows[0];
+    assert_eq!((row.n, row.min_ns, row.q1_ns, row.median_ns, row.q3_ns), (4, 10, 18, 25, 32));
+    assert_eq!((row.mad_ns, row.median_low_ns, row.median_high_ns), (10, 10, 40));
+}
+
+/// Twice the time in every shared round is a ratio of exactly 2, whatever the rounds were like; a round
+/// that only one of the two has is left out.
+#[test]
+fn ratios_pair_by_round() {
+    let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
+    let mut samples = vec![sample("p", "spc/reference", 99, 1)];
+    for round in 0..7 {
+        let t = 100 << round;
+        // The order within a round is random in a real run.
+        samples.insert(0, sample("p", "spc/reference", round, 2 * t));
+        samples.push(sample("p", "bp/reference", round, t));
+    }
+    let ratios = fill(&mut rows, &samples, BASELINE).unwrap();
+    assert_eq!(ratios.len(), 1);
+    let row = &ratios[0];
+    assert_eq!(
+        (row.contender.as_str(), row.baseline.as_str(), row.pairs),
+        ("spc/reference", "bp/reference", 7)
+    );
+    for value in [row.ratio, row.low, row.high] {
+        assert!((value - 2.0).abs() < 1e-14, "{value}");
+    }
+}
+
+#[test]
+fn a_control_has_a_ratio_to_its_own_contender_and_no_row() {
+    let result = result("p", 9);
+    let pairs: Vec<_> = result.ratios.iter().map(|r| (r.contender.as_str(), r.baseline.as_str())).collect();
+    assert_eq!(pairs, [("bp/reference~aa", "bp/reference"), ("spc/reference", "bp/reference")]);
+    // Without a baseline the control still tells the noise.
+    let mut rows = vec![summary("p", "spc/reference")];
+    let samples = [sample("p", "spc/reference", 0, 5), sample("p", "spc/reference~aa", 0, 5)];
+    assert_eq!(fill(&mut rows, &samples, None).unwrap()[0].contender, "spc/reference~aa");
+}
+
+/// What is wrong has no time, and nothing is compared with it.
+#[test]
+fn a_failed_contender_has_neither_times_nor_ratios() {
+    for failed in 0..2 {
+        let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
+        rows[failed].err = "diverged".into();
+        rows[failed].median_ns = 17;
+        let ids = ["bp/reference", "bp/reference~aa", "spc/reference", "spc/reference~aa"];
+        let samples: Vec<_> = ids.iter().map(|id| sample("p", id, 0, 5)).collect();
+        let ratios = fill(&mut rows, &samples, BASELINE).unwrap();
+        assert_eq!((rows[failed].n, rows[failed].median_ns), (0, 0));
+        assert_eq!((rows[1 - failed].n, rows[1 - failed].median_ns), (1, 5));
+        assert_eq!(ratios.len(), 1, "only the control of the sound one");
+        assert_eq!(ratios[0].baseline, rows[1 - failed].contender);
+    }
+}
+
+#[test]
+fn times_of_zero_make_no_infinite_ratio() {
+    let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
+    let samples = [sample("p", "bp/reference", 0, 0), sample("p", "spc/reference", 0, 0)];
+    assert_eq!(fill(&mut rows, &samples, BASELINE).unwrap()[0].ratio, 1.0);
+}
+
+#[test]
+fn stray_and_repeated_samples_are_refused() {
+    let mut rows = [summary("p", "bp/reference")];
+    let stray = fill(&mut rows, &[sample("p", "ar/fused", 0, 5)], BASELINE).unwrap_err().to_string();
+    assert_eq!(stray, "samples of `ar/fused` at point `p`, which has no summary row");
+    let twice = [sample("p", "bp/reference", 3, 5), sample("p", "bp/reference", 3, 6)];
+    let twice = fill(&mut rows, &twice, BASELINE).unwrap_err().to_string();
+    assert_eq!(twice, "two samples of `bp/reference` at point `p` in round 3");
+}
+
+#[test]
+fn a_sound_record_passes() {
+    let mut sound = record(&["q", "p"]);
+    // A trace has rows but no samples.
+    sound.summary.push(summary("trace", "spc/reference"));
+    sound.signals.push(signal("trace", 0));
+    check(&sound).unwrap();
+    check(&record(&[])).unwrap();
+}
+
+/// Every number that is a function of the samples, changed by the least amount, is found.
+#[test]
+fn every_changed_number_is_found() {
+    let refused = |change: &dyn Fn(&mut Record)| {
+        let mut record = record(&["p", "q"]);
+        change(&mut record);
+        check(&record).unwrap_err().to_string()
+    };
+    let columns: [fn(&mut SummaryRow) -> &mut u64; 7] = [
+        |row| &mut row.min_ns,
+        |row| &mut row.q1_ns,
+        |row| &mut row.median_ns,
+        |row| &mut row.q3_ns,
+        |row| &mut row.mad_ns,
+        |row| &mut row.median_low_ns,
+        |row| &mut row.median_high_ns,
+    ];
+    for (column, name) in
+        columns.into_iter().zip(["min", "q1", "median", "q3", "mad", "median_low", "median_high"])
+    {
+        for row in 0..6 {
+            let message = refused(&|record| *column(&mut record.summary[row]) += 1);
+            assert!(
+                message.contains("summary.csv: point `") && message.contains(&format!(": {name}_ns is ")),
+                "{message}"
+            );
+        }
+    }
+    assert!(refused(&|record| record.summary[0].n -= 1).contains("n is 8, but the samples give 9"));
+
+    let floats: [fn(&mut RatioRow) -> &mut f64; 3] =
+        [|row| &mut row.ratio, |row| &mut row.low, |row| &mut row.high];
+    for column in floats {
+        let message = refused(&|record| *column(&mut record.ratios[3]) *= 1.0 + 1e-9);
+        assert!(message.contains("ratios.csv: point `q`: spc/reference to bp/reference"), "{message}");
+    }
+    assert!(refused(&|record| record.ratios[0].pairs = 8).contains("from 8 pairs, but the samples give"));
+    assert!(refused(&|record| record.ratios[0].ratio = f64::NAN).contains("NaN"));
+    for left in [2, 3] {
+        let message = refused(&|record| record.ratios.truncate(left));
+        assert!(
+            message.contains(&format!("point `q`: {} rows, but the samples give 2", left - 2)),
+            "{message}"
+        );
+    }
+    assert!(refused(&|record| record.ratios[0].baseline = "spc/reference".into()).contains("ratios.csv"));
+    assert!(refused(&|record| record.samples[0].wall_ns = 1).contains("min_ns is"));
+    assert!(refused(&|record| record.samples[0].contender = "x/y".into())
+        .contains("samples.csv: samples of `x/y`"));
+}

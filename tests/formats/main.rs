@@ -1,0 +1,4 @@
+//! Oracle: the file formats. What is written must be read back, whatever happened in between, and what
+//! is committed must follow from its own samples.
+
+mod record;

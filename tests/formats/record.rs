@@ -1,0 +1,212 @@
+//! Records under real blows: a killed process, a full disk; and every committed record recomputed.
+//!
+//! The unit tests of `record` stop a writer before each of its file operations; these show that the
+//! operating system agrees. If they fail, hours of measuring can be lost or, worse, half kept.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use pcnbench::record::{latest_unfinished, read, summarise};
+use pcnbench::record::{Machine, PointResult, Record, Run, Sample, SignalRow, Store, SummaryRow, SCHEMA};
+
+/// Where a child writes its record; only children have it.
+const CHILD: &str = "PCNBENCH_TEST_RECORD_ROOT";
+
+fn run() -> Run {
+    Run {
+        schema: SCHEMA,
+        suite: "blows".into(),
+        about: String::new(),
+        definition: String::new(),
+        definition_sha256: "d0".into(),
+        seed: 1,
+        argv: vec![],
+        started: "2026-11-22T05:36:00Z".into(),
+        finished: None,
+        version: "0.1.0".into(),
+        rev: "abc1234".into(),
+        dirty: false,
+        lockfile_sha256: "10c".into(),
+        features: vec![],
+        candle: "0.11.1".into(),
+        threads: 1,
+        data: vec![],
+        ceilings: vec![],
+        warnings: vec![],
+    }
+}
+
+fn machine() -> Machine {
+    Machine { class: "cpu-test-1c".into(), ..Machine::detect(None) }
+}
+
+fn point(number: usize) -> PointResult {
+    let point = format!("blows@depth={number}");
+    let ids = ["bp/reference", "bp/reference~aa", "spc/reference"];
+    let samples: Vec<Sample> = (0..60u32)
+        .map(|i| Sample {
+            point: point.clone(),
+            contender: ids[i as usize % 3].into(),
+            round: i / 3,
+            wall_ns: 1_000 + u64::from(i * 7919 % 101) * (1 + number as u64),
+            device_ns: None,
+            checksum: 1.0 / f64::from(i + 1),
+        })
+        .collect();
+    let row = |contender: &str| SummaryRow {
+        point: point.clone(),
+        benchmark: "blows".into(),
+        model: "weight-update".into(),
+        contender: contender.into(),
+        rule: String::new(),
+        engine: String::new(),
+        parameterisation: String::new(),
+        activation: "tanh".into(),
+        depth: number,
+        width: 1,
+        batch: 1,
+        steps: 1,
+        step_size: 0.1,
+        dtype: "f32".into(),
+        device: "cpu".into(),
+        n: 0,
+        min_ns: 0,
+        q1_ns: 0,
+        median_ns: 0,
+        q3_ns: 0,
+        mad_ns: 0,
+        median_low_ns: 0,
+        median_high_ns: 0,
+        gemms: 0,
+        gemm_flops: 0,
+        elementwise_flops: 0,
+        bytes: 0,
+        critical_path: 0,
+        verify: None,
+        test_accuracy: None,
+        train_updates: None,
+        stop: "target".into(),
+        err: String::new(),
+    };
+    let mut summary = vec![row(ids[0]), row(ids[2])];
+    let ratios = summarise::fill(&mut summary, &samples, Some(ids[0])).unwrap();
+    let signals = vec![SignalRow { point, contender: ids[2].into(), step: 0, layer: 1, energy: 0.1 + 0.2 }];
+    PointResult { samples, summary, ratios, signals }
+}
+
+/// Finished points of a record, each proved to hold all that was written for it.
+fn intact_points(record: &Record) -> usize {
+    let points = record.summary.len() / 2;
+    let all: Vec<PointResult> = (0..points).map(point).collect();
+    assert_eq!(record.samples, all.iter().flat_map(|p| p.samples.clone()).collect::<Vec<_>>());
+    assert_eq!(record.summary, all.iter().flat_map(|p| p.summary.clone()).collect::<Vec<_>>());
+    assert_eq!(record.ratios, all.iter().flat_map(|p| p.ratios.clone()).collect::<Vec<_>>());
+    assert_eq!(record.signals, all.iter().flat_map(|p| p.signals.clone()).collect::<Vec<_>>());
+    summarise::check(record).unwrap();
+    points
+}
+
+/// Not a test by itself: the process that the tests below start and ill-treat. It writes points until
+/// something stops it, and says after each how many are finished.
+#[test]
+#[ignore = "started by other tests"]
+fn child() {
+    let Some(root) = env::var_os(CHILD).map(PathBuf::from) else { return };
+    let mut store = match latest_unfinished(&root, "cpu-test-1c", "blows") {
+        Some(dir) => Store::resume(&dir, &machine(), &run()).unwrap().0,
+        None => Store::create(&root, &machine(), &run(), None).unwrap(),
+    };
+    loop {
+        let next = store.finished().len();
+        if let Err(error) = store.finish_point(&point(next)) {
+            eprintln!("refused: {error}");
+            return;
+        }
+        fs::write(root.join("done"), (next + 1).to_string()).unwrap();
+    }
+}
+
+fn start(mut command: Command, root: &Path) -> std::process::Child {
+    command.args(["--exact", "record::child", "--ignored", "--nocapture"]).env(CHILD, root);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn done(root: &Path) -> usize {
+    // Empty between its creation and its content, which is where the child may be killed.
+    fs::read_to_string(root.join("done")).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn a_killed_writer_loses_no_finished_point() {
+    let root = tempfile::tempdir().unwrap();
+    let mut finished = 0;
+    for blow in 0..12 {
+        let mut child = start(Command::new(env::current_exe().unwrap()), root.path());
+        let begin = Instant::now();
+        let mut reported = 0;
+        while reported <= finished && begin.elapsed() < Duration::from_secs(30) {
+            reported = done(root.path());
+            thread::sleep(Duration::from_micros(200));
+        }
+        // At another moment of a point each time.
+        thread::sleep(Duration::from_micros(370 * blow));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        reported = reported.max(done(root.path()));
+        assert!(reported > finished, "the child made no progress: {}", error_of(child));
+
+        let dir = latest_unfinished(root.path(), "cpu-test-1c", "blows").unwrap();
+        let found = intact_points(&read(&dir).unwrap());
+        assert!(found >= reported, "reported {reported}, found {found}");
+        finished = found;
+    }
+    let records: Vec<_> = fs::read_dir(root.path().join("cpu-test-1c")).unwrap().collect();
+    assert_eq!(records.len(), 1, "every child took up the record of the one before");
+}
+
+fn error_of(child: std::process::Child) -> String {
+    String::from_utf8_lossy(&child.wait_with_output().unwrap().stderr).into_owned()
+}
+
+/// A limit on file size fails a write half-way, as a full disk does, and binds root too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_keeps_what_was_finished() {
+    let root = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    // Ignored signals stay ignored across exec; the write then fails instead of killing the process.
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
+    shell.args(["-c", script]).arg(env::current_exe().unwrap());
+    let message = error_of(start(shell, root.path()));
+    assert!(message.contains("refused: cannot write ") && message.contains("samples.csv"), "{message}");
+
+    let dir = latest_unfinished(root.path(), "cpu-test-1c", "blows").unwrap();
+    let found = intact_points(&read(&dir).unwrap());
+    assert!(found > 3 && found == done(root.path()), "{found}");
+    let left = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let temporary: Vec<_> = left.filter(|name| name.ends_with(".tmp")).collect();
+    assert!(temporary.is_empty(), "{temporary:?}");
+    // With room again, the record goes on.
+    let (mut store, finished) = Store::resume(&dir, &machine(), &run()).unwrap();
+    assert_eq!(finished.len(), found);
+    store.finish_point(&point(found)).unwrap();
+    assert_eq!(intact_points(&read(&dir).unwrap()), found + 1);
+}
+
+/// Every number of every committed record follows from the samples beside it.
+#[test]
+fn committed_records_recompute() {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let folders = |dir: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    for dir in folders(&results).iter().flat_map(|machine| folders(machine)) {
+        if dir.join("run.json").exists() {
+            let checked = read(&dir).and_then(|record| summarise::check(&record));
+            checked.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
