@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod plot;
 pub mod record;
 
 pub use error::{Error, Result};
