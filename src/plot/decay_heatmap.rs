@@ -1,0 +1,167 @@
+//! Energy of every layer after every inference step, as a heat map: how far an error has travelled.
+
+use std::path::Path;
+
+use super::axes::Axis;
+use super::frame::{Frame, TICK};
+use super::legend::{self, Entry};
+use super::panels::Panels;
+use super::scene::{Anchor, Scene, Spot};
+use super::signal::{traces, Panel, Trace};
+use super::style::{viridis, Rgb, INK, PAPER};
+use super::{canvas, csv_text, font, number, Drawing, Drawn};
+use crate::record::Record;
+use crate::Result;
+
+const FIGURE: &str = "decay-heatmap";
+
+/// Layers with an error of exactly zero: a grey that viridis does not contain.
+const ZERO: Rgb = (205, 205, 205);
+/// Not a number or infinite: the run diverged.
+const BROKEN: Rgb = (255, 190, 200);
+const PANEL: (f64, f64) = (270.0, 280.0);
+/// More columns than this are less than a pixel wide in print; the CSV keeps every step.
+const MOST_COLUMNS: usize = 200;
+/// Rules whose error moves down one layer per step from a feed-forward start.
+const WAVES: [&str; 3] = ["spc", "mupc", "fpa"];
+
+/// Draws one figure per traced point.
+///
+/// # Errors
+/// As [`super::draw_all`].
+pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
+    let mut out = Drawing::default();
+    let traces = traces(record);
+    if traces.is_empty() {
+        out.skip(FIGURE, "no signal was traced");
+    }
+    for trace in &traces {
+        let Some(scale) = Axis::log("energy ½‖ε‖², sum over the batch", trace.energies(), decade)
+        else {
+            out.skip(FIGURE, format!("`{}` has no positive energy", trace.stem));
+            continue;
+        };
+        let stem = format!("{FIGURE}.{}", trace.stem);
+        let title = "Energy of each layer during inference".to_owned();
+        let files = canvas::save(folder, &stem, &csv_text(&trace.table())?, || scene(&title, trace, &scale))?;
+        let about = "Energy of each layer (the loss at the output layer L) after each inference step, on a logarithmic \
+                     colour scale shared by all panels. Grey cells are exactly zero: no error has arrived, or it is \
+                     lost to rounding. The dashed line is the earliest possible arrival, one layer per step.";
+        out.drawn.push(Drawn { figure: FIGURE, stem, title, about: about.into(), files });
+    }
+    Ok(out)
+}
+
+pub(super) fn decade(value: f64) -> String {
+    let exponent = value.log10();
+    let whole = (exponent - exponent.round()).abs() < 1e-9;
+    if whole {
+        number::power_of_ten(exponent.round() as i32)
+    } else {
+        number::short(value, 3)
+    }
+}
+
+fn scene(title: &str, trace: &Trace<'_>, scale: &Axis) -> Result<Scene> {
+    let entries = entries(trace);
+    let ticks = scale.ticks.iter().map(|(_, t)| font::width(t, TICK.size, false)).fold(0.0, f64::max);
+    let (legend_width, legend_height) = legend::size(&entries);
+    let beside = (f64::max(legend_width, 16.0 + 9.0 + ticks + 26.0), PANEL.1 * 0.72 + 22.0 + legend_height);
+    let layers = Axis::integers("layer ℓ", 1, trace.layers, 6);
+    let mut facts = trace.facts.clone();
+    let stride = |panel: &Panel<'_>| (panel.steps + 1).div_ceil(MOST_COLUMNS);
+    if let Some(widest) = trace.panels.iter().map(stride).max().filter(|s| *s > 1) {
+        facts.push(format!("long traces: every {widest}th step drawn"));
+    }
+    let mut panels = Panels::new(title, trace.panels.len(), PANEL, &layers, beside, &facts);
+    for (index, panel) in trace.panels.iter().enumerate() {
+        let steps = Axis::integers("inference step t", 0, panel.steps, 5);
+        let frame = panels.frame(index, &panel.title(), steps, layers.clone());
+        cells(&mut panels.scene, &frame, panel, scale, stride(panel))?;
+        if WAVES.contains(&panel.rule) {
+            first_arrival(&mut panels.scene, &frame, trace.layers, panel.steps)?;
+        }
+        frame.draw_axes(&mut panels.scene);
+    }
+    let at = panels.beside();
+    let bottom = bar(&mut panels.scene, at, scale, ticks);
+    legend::draw(&mut panels.scene, (at.0, bottom + 22.0), &entries);
+    Ok(panels.scene)
+}
+
+fn entries(trace: &Trace<'_>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    if trace.energies().any(|e| e == 0.0) {
+        entries.push(Entry::swatch("exactly 0", ZERO));
+    }
+    if trace.energies().any(|e| !e.is_finite()) {
+        entries.push(Entry::swatch("not finite", BROKEN));
+    }
+    if trace.panels.iter().any(|p| WAVES.contains(&p.rule)) {
+        entries.push(Entry::line("first arrival", "ℓ = L − t", INK, &[5.0, 3.0]));
+    }
+    entries
+}
+
+fn color(energy: f64, scale: &Axis) -> Rgb {
+    if energy == 0.0 {
+        ZERO
+    } else if !energy.is_finite() || energy < 0.0 {
+        BROKEN
+    } else {
+        viridis(scale.unclipped(energy))
+    }
+}
+
+/// One rectangle per run of equal colours along a layer; a step lasts until the next one drawn.
+fn cells(scene: &mut Scene, frame: &Frame, panel: &Panel<'_>, scale: &Axis, stride: usize) -> Result<()> {
+    let layers = (frame.y.low + 0.5) as usize..=(frame.y.high - 0.5) as usize;
+    let drawn: Vec<usize> = (0..=panel.steps).step_by(stride.max(1)).collect();
+    let end = |i: usize| drawn.get(i + 1).map_or(frame.x.high, |&next| next as f64 - 0.5);
+    for layer in layers {
+        let mut open: Option<(f64, f64, Rgb)> = None;
+        let mut runs = Vec::new();
+        for (i, &step) in drawn.iter().enumerate() {
+            let here = panel.energy.get(&(step, layer)).map(|&energy| color(energy, scale));
+            open = match (open, here) {
+                (Some((from, _, old)), Some(new)) if old == new => Some((from, end(i), old)),
+                (old, here) => {
+                    runs.extend(old);
+                    here.map(|color| (step as f64 - 0.5, end(i), color))
+                }
+            };
+        }
+        for (from, to, color) in runs.into_iter().chain(open) {
+            let (low, high) = (layer as f64 - 0.5, layer as f64 + 0.5);
+            scene.cell(frame.at(from, high)?, frame.at(to, low)?, color);
+        }
+    }
+    Ok(())
+}
+
+/// ℓ = L − t from the output layer down to layer 1 or the last step; black on white, to be seen on any colour.
+fn first_arrival(scene: &mut Scene, frame: &Frame, layers: usize, steps: usize) -> Result<()> {
+    let last = steps.min(layers.saturating_sub(1));
+    let line: [Spot; 2] = [frame.at(0.0, layers as f64)?, frame.at(last as f64, (layers - last) as f64)?];
+    scene.line(line, 3.2, PAPER);
+    scene.dashed(&line, 1.4, INK, &[5.0, 3.0]);
+    Ok(())
+}
+
+/// The colour bar; returns its lower end.
+fn bar(scene: &mut Scene, (left, top): Spot, scale: &Axis, ticks: f64) -> f64 {
+    const STRIPES: usize = 96;
+    let (bottom, right) = (top + PANEL.1 * 0.72, left + 16.0);
+    let y = |share: f64| bottom - share * (bottom - top);
+    for i in 0..STRIPES {
+        let share = |i: usize| i as f64 / STRIPES as f64;
+        scene.cell((left, y(share(i + 1))), (right, y(share(i))), viridis(share(i) + 0.5 / STRIPES as f64));
+    }
+    for (value, text) in &scale.ticks {
+        let y = y(scale.unclipped(*value));
+        scene.line([(right, y), (right + 4.0, y)], 1.0, INK);
+        scene.text((right + 8.0, y), text.clone(), TICK, Anchor::Start);
+    }
+    scene.text_up((right + 8.0 + ticks + 14.0, (top + bottom) / 2.0), scale.label.clone(), TICK);
+    bottom
+}

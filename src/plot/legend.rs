@@ -1,0 +1,113 @@
+//! The legend: one entry below the other, outside the frame.
+
+use super::font;
+use super::frame::{NOTE, TICK};
+use super::scene::{Anchor, Scene, Spot};
+use super::style::{Look, Rgb, INK};
+
+/// What stands in front of an entry's text.
+#[derive(Debug, Clone, PartialEq)]
+enum Sample {
+    Series(Look),
+    Hollow(Rgb),
+    Line(Rgb, &'static [f64]),
+    Swatch(Rgb),
+    Nothing,
+}
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    sample: Sample,
+    name: String,
+    note: String,
+}
+
+/// Longest text of an entry, in pixels; longer names are cut in the middle (the CSV has them whole).
+const TEXT_WIDTH: f64 = 190.0;
+const SAMPLE_WIDTH: f64 = 40.0;
+const GAP: f64 = 8.0;
+const LINE: f64 = 17.0;
+const SECOND_LINE: f64 = 15.0;
+const SPACE: f64 = 5.0;
+
+impl Entry {
+    fn new(sample: Sample, name: &str, note: &str) -> Self {
+        let room = if sample == Sample::Nothing { TEXT_WIDTH + SAMPLE_WIDTH + GAP } else { TEXT_WIDTH };
+        let name = font::fit(name, TICK.size, TICK.bold, room);
+        Self { sample, name, note: font::fit(note, NOTE.size, NOTE.bold, room) }
+    }
+
+    /// Line and marker of a contender, with a second line of text unless `note` is empty.
+    pub fn series(name: &str, note: &str, look: Look) -> Self {
+        Self::new(Sample::Series(look), name, note)
+    }
+
+    /// A hollow marker that stands for all of them.
+    pub fn hollow(name: &str, note: &str) -> Self {
+        Self::new(Sample::Hollow(INK), name, note)
+    }
+
+    /// A line without marker.
+    pub fn line(name: &str, note: &str, color: Rgb, dash: &'static [f64]) -> Self {
+        Self::new(Sample::Line(color, dash), name, note)
+    }
+
+    /// A coloured field.
+    pub fn swatch(name: &str, color: Rgb) -> Self {
+        Self::new(Sample::Swatch(color), name, "")
+    }
+
+    /// Text alone.
+    pub fn text(name: &str) -> Self {
+        Self::new(Sample::Nothing, "", name)
+    }
+
+    fn height(&self) -> f64 {
+        let lines = [(&self.name, LINE), (&self.note, SECOND_LINE)];
+        SPACE + lines.iter().filter(|(text, _)| !text.is_empty()).map(|(_, height)| height).sum::<f64>()
+    }
+}
+
+/// Width and height of a legend.
+pub fn size(entries: &[Entry]) -> (f64, f64) {
+    let width = |e: &Entry| {
+        let text = font::width(&e.name, TICK.size, false).max(font::width(&e.note, NOTE.size, false));
+        text + if e.sample == Sample::Nothing { 0.0 } else { SAMPLE_WIDTH + GAP }
+    };
+    (entries.iter().map(width).fold(0.0, f64::max), entries.iter().map(Entry::height).sum())
+}
+
+/// Draws a legend with its upper left corner at `at`.
+pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
+    let mut y = top + LINE / 2.0;
+    for entry in entries {
+        let (from, to) = ((left, y), (left + SAMPLE_WIDTH, y));
+        let middle = (left + SAMPLE_WIDTH / 2.0, y);
+        match entry.sample {
+            Sample::Series(look) => {
+                scene.dashed(&[from, to], 1.9, look.color, look.dash);
+                scene.marker(middle, 4.2, look, false);
+            }
+            Sample::Hollow(color) => {
+                scene.dashed(&[from, to], 1.0, color, &[2.5, 2.5]);
+                let look = Look { color, marker: super::style::Marker::Circle, dash: &[] };
+                scene.marker(middle, 3.6, look, true);
+            }
+            Sample::Line(color, dash) => scene.dashed(&[from, to], 1.6, color, dash),
+            Sample::Swatch(color) => {
+                scene.cell((left + 7.0, y - 6.0), (left + SAMPLE_WIDTH - 7.0, y + 6.0), color)
+            }
+            Sample::Nothing => {}
+        }
+        let x = if entry.sample == Sample::Nothing { left } else { left + SAMPLE_WIDTH + GAP };
+        if !entry.name.is_empty() {
+            scene.text((x, y), entry.name.clone(), TICK, Anchor::Start);
+        }
+        if !entry.note.is_empty() {
+            let down = if entry.name.is_empty() { 0.0 } else { LINE / 2.0 + SECOND_LINE / 2.0 };
+            scene.text((x, y + down), entry.note.clone(), NOTE, Anchor::Start);
+        }
+        y += entry.height();
+    }
+}

@@ -1,0 +1,207 @@
+//! One colour and one marker per learning rule, one dash pattern per engine, in every figure.
+//!
+//! Colours are those of Okabe and Ito ("Color Universal Design", 2008), which stay apart under the common
+//! forms of colour blindness; their yellow is darkened because lines are drawn on white. Eleven rules need
+//! more than eight colours: the last ones are a grey, a wine and a brown, and every rule also has its own
+//! marker, so that a figure can be read without colour at all.
+
+/// Red, green, blue.
+pub type Rgb = (u8, u8, u8);
+
+/// Text and axes.
+pub const INK: Rgb = (34, 34, 34);
+/// Secondary text.
+pub const SOFT: Rgb = (96, 96, 96);
+/// Grid lines.
+pub const GRID: Rgb = (232, 232, 232);
+/// Guide lines such as O(L).
+pub const GUIDE: Rgb = (176, 176, 176);
+/// Background.
+pub const PAPER: Rgb = (255, 255, 255);
+
+/// Shape of the symbol at a data point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Marker {
+    /// Disc.
+    Circle,
+    /// Square on its side.
+    Square,
+    /// Triangle, point up.
+    Up,
+    /// Square on its corner.
+    Diamond,
+    /// Triangle, point down.
+    Down,
+    /// Regular pentagon.
+    Pentagon,
+    /// Upright cross.
+    Plus,
+    /// Diagonal cross.
+    Cross,
+    /// Five-pointed star.
+    Star,
+    /// Triangle, point left.
+    Left,
+    /// Triangle, point right.
+    Right,
+    /// Regular hexagon: rules this table does not know.
+    Hexagon,
+}
+
+impl Marker {
+    /// Outline around the origin with a radius of about one.
+    pub fn outline(self) -> Vec<(f64, f64)> {
+        match self {
+            Self::Circle => ring(24, 0.92, 0.0),
+            Self::Square => ring(4, 1.2, 45.0),
+            Self::Up => ring(3, 1.3, 0.0),
+            Self::Down => ring(3, 1.3, 180.0),
+            Self::Left => ring(3, 1.3, 270.0),
+            Self::Right => ring(3, 1.3, 90.0),
+            Self::Diamond => ring(4, 1.25, 0.0),
+            Self::Pentagon => ring(5, 1.1, 0.0),
+            Self::Hexagon => ring(6, 1.05, 0.0),
+            Self::Plus => cross(0.0),
+            Self::Cross => cross(45.0),
+            Self::Star => {
+                let (outer, inner) = (ring(5, 1.4, 0.0), ring(5, 0.6, 36.0));
+                outer.into_iter().zip(inner).flat_map(|(a, b)| [a, b]).collect()
+            }
+        }
+    }
+}
+
+/// `n` points on a circle, the first one `turn` degrees clockwise from the top.
+fn ring(n: usize, radius: f64, turn: f64) -> Vec<(f64, f64)> {
+    let angle = |i: usize| (360.0 * i as f64 / n as f64 + turn).to_radians();
+    (0..n).map(|i| (radius * angle(i).sin(), -radius * angle(i).cos())).collect()
+}
+
+/// A cross with bars 0.7 wide, turned by `turn` degrees.
+fn cross(turn: f64) -> Vec<(f64, f64)> {
+    const CORNERS: [(f64, f64); 12] = [
+        (-0.35, -1.2),
+        (0.35, -1.2),
+        (0.35, -0.35),
+        (1.2, -0.35),
+        (1.2, 0.35),
+        (0.35, 0.35),
+        (0.35, 1.2),
+        (-0.35, 1.2),
+        (-0.35, 0.35),
+        (-1.2, 0.35),
+        (-1.2, -0.35),
+        (-0.35, -0.35),
+    ];
+    let (sin, cos) = turn.to_radians().sin_cos();
+    CORNERS.iter().map(|&(x, y)| (x * cos - y * sin, x * sin + y * cos)).collect()
+}
+
+/// How a contender looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    /// Colour, by rule.
+    pub color: Rgb,
+    /// Marker, by rule.
+    pub marker: Marker,
+    /// Lengths of strokes and gaps in pixels, by engine; empty for a solid line.
+    pub dash: &'static [f64],
+}
+
+/// Rule name, printed name, colour, marker; in the order of every legend.
+const RULES: [(&str, &str, Rgb, Marker); 11] = [
+    ("bp", "BP", (0, 0, 0), Marker::Circle),
+    ("mupc-bp", "μP-BP", (140, 140, 140), Marker::Pentagon),
+    ("spc", "sPC", (213, 94, 0), Marker::Square),
+    ("epc", "ePC", (0, 114, 178), Marker::Up),
+    ("mupc", "μPC", (0, 158, 115), Marker::Diamond),
+    ("mupc-epc", "μPC-ePC", (86, 180, 233), Marker::Down),
+    ("fpa", "FPA", (230, 159, 0), Marker::Plus),
+    ("zil", "Z-IL", (204, 121, 167), Marker::Star),
+    ("seqil", "SeqIL", (176, 164, 20), Marker::Left),
+    ("ipc", "iPC", (136, 34, 85), Marker::Right),
+    ("ar", "AR", (124, 74, 30), Marker::Cross),
+];
+
+/// Colour, marker and dash of a rule on an engine; an unknown rule is dark grey with a hexagon.
+pub fn look(rule: &str, engine: &str) -> Look {
+    let (color, marker) = RULES
+        .iter()
+        .find(|(name, ..)| *name == rule)
+        .map_or(((90, 90, 90), Marker::Hexagon), |&(_, _, color, marker)| (color, marker));
+    let dash: &[f64] = match engine {
+        "reference" => &[],
+        "autograd" => &[7.0, 3.5],
+        "fused" => &[1.8, 2.6],
+        _ => &[8.0, 3.0, 1.8, 3.0],
+    };
+    Look { color, marker, dash }
+}
+
+/// Name of a rule in print, e.g. `μPC` for `mupc`.
+pub fn rule_name(rule: &str) -> &str {
+    RULES.iter().find(|(name, ..)| *name == rule).map_or(rule, |(_, printed, ..)| printed)
+}
+
+/// Place of a contender in legends: rules in the order of [`look`]'s table, the reference before other engines.
+pub fn order<'a>(rule: &'a str, engine: &'a str) -> (usize, &'a str, bool, &'a str) {
+    let place = RULES.iter().position(|(name, ..)| *name == rule).unwrap_or(RULES.len());
+    (place, rule, engine != "reference", engine)
+}
+
+/// matplotlib's viridis at eleven equidistant points: lightness rises evenly and reads in grey print.
+const VIRIDIS: [Rgb; 11] = [
+    (0x44, 0x01, 0x54),
+    (0x48, 0x25, 0x75),
+    (0x41, 0x44, 0x87),
+    (0x35, 0x5f, 0x8d),
+    (0x2a, 0x78, 0x8e),
+    (0x21, 0x90, 0x8c),
+    (0x22, 0xa8, 0x84),
+    (0x44, 0xbf, 0x70),
+    (0x7a, 0xd1, 0x51),
+    (0xbd, 0xdf, 0x26),
+    (0xfd, 0xe7, 0x25),
+];
+
+/// Colour of `share` in 0..=1 on a perceptually uniform scale; values outside take the end colours.
+pub fn viridis(share: f64) -> Rgb {
+    let last = VIRIDIS.len() - 1;
+    let place = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) } * last as f64;
+    let low = (place.floor() as usize).min(last - 1);
+    let (a, b, part) = (VIRIDIS[low], VIRIDIS[low + 1], place - low as f64);
+    let mix = |a: u8, b: u8| (f64::from(a) + part * (f64::from(b) - f64::from(a))).round() as u8;
+    (mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_rules_share_a_colour_or_a_marker() {
+        let looks: Vec<Look> = RULES.iter().map(|(rule, ..)| look(rule, "reference")).collect();
+        assert_eq!(looks.iter().map(|l| l.color).collect::<HashSet<_>>().len(), RULES.len());
+        assert_eq!(looks.iter().map(|l| l.marker).collect::<HashSet<_>>().len(), RULES.len());
+    }
+
+    #[test]
+    fn the_engine_changes_nothing_but_the_dash() {
+        let (a, b) = (look("spc", "reference"), look("spc", "fused"));
+        assert_eq!((a.color, a.marker), (b.color, b.marker));
+        let dashes: HashSet<_> =
+            ["reference", "autograd", "fused", "other"].map(|e| format!("{:?}", look("bp", e).dash)).into();
+        assert_eq!(dashes.len(), 4);
+    }
+
+    #[test]
+    fn viridis_is_bounded_and_rises_in_lightness() {
+        assert_eq!((viridis(-1.0), viridis(2.0)), (VIRIDIS[0], VIRIDIS[10]));
+        let light = |(r, g, b): Rgb| 0.2126 * f64::from(r) + 0.7152 * f64::from(g) + 0.0722 * f64::from(b);
+        let steps: Vec<f64> = (0..=50).map(|i| light(viridis(f64::from(i) / 50.0))).collect();
+        assert!(steps.windows(2).all(|w| w[1] > w[0]));
+        assert_eq!(viridis(f64::NAN), VIRIDIS[0]);
+    }
+}

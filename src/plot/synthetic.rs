@@ -1,0 +1,214 @@
+//! Records made by formula, for tests of figures.
+
+use std::path::PathBuf;
+
+use crate::record::{Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+
+/// A record with run and machine facts and no rows.
+pub fn empty() -> Record {
+    let text = str::to_owned;
+    Record {
+        dir: PathBuf::from("results/test"),
+        run: Run {
+            schema: SCHEMA,
+            suite: text("scaling"),
+            about: text("How the cost of a weight update grows with depth."),
+            definition: text("[[benchmark]]\nname = \"depth\"\n"),
+            definition_sha256: "d".repeat(64),
+            seed: 7,
+            argv: ["pcnbench", "run", "scaling", "--set", "depth=[4, 8]"].map(text).into(),
+            started: text("2026-01-02T03:04:05Z"),
+            finished: Some(text("2026-01-02T03:24:05Z")),
+            version: text("0.1.0"),
+            rev: text("1a2b3c4"),
+            dirty: false,
+            lockfile_sha256: "e".repeat(64),
+            features: vec![],
+            candle: text("0.11.1"),
+            threads: 8,
+            data: vec![text("digits (1437 + 360, 64 -> 10)")],
+            ceilings: vec![
+                ceiling("gemm", "f32", 4.1e11),
+                ceiling("gemm", "f64", 2.0e11),
+                ceiling("copy", "f32", 4.2e10),
+            ],
+            warnings: vec![text("A/A noise floor 0.8 %")],
+        },
+        machine: Machine {
+            class: text("cpu-example-8c"),
+            cpu: text("Example 9000 8-Core Processor"),
+            physical_cores: 8,
+            logical_cpus: 16,
+            simd: text("avx2 fma"),
+            memory_bytes: 32 << 30,
+            os: text("Linux 6.1"),
+            gpu: String::new(),
+            driver: String::new(),
+        },
+        samples: vec![],
+        summary: vec![],
+        ratios: vec![],
+        signals: vec![],
+    }
+}
+
+fn ceiling(quantity: &str, dtype: &str, per_second: f64) -> Ceiling {
+    let (quantity, dtype, device) = (quantity.to_owned(), dtype.to_owned(), "cpu".to_owned());
+    Ceiling { quantity, dtype, device, threads: 8, at: "1024x1024x1024".into(), per_second }
+}
+
+/// A timed row; `steps` 0 for BP.
+pub fn row(
+    benchmark: &str,
+    contender: &str,
+    depth: usize,
+    steps: usize,
+    median_ns: f64,
+    gemms: u64,
+) -> SummaryRow {
+    let (rule, engine) = contender.split_once('/').unwrap();
+    let width = 128;
+    let ns = |factor: f64| (median_ns * factor).round() as u64;
+    SummaryRow {
+        point: format!("{benchmark}@batch=64,depth={depth},width={width}"),
+        benchmark: benchmark.into(),
+        model: "weight-update".into(),
+        contender: contender.into(),
+        rule: rule.into(),
+        engine: engine.into(),
+        parameterisation: if rule.contains("mupc") { "mupc-residual" } else { "sp-uniform" }.into(),
+        activation: "tanh".into(),
+        depth,
+        width,
+        batch: 64,
+        steps,
+        step_size: if steps == 0 { 0.0 } else { 0.1 },
+        dtype: "f32".into(),
+        device: "cpu".into(),
+        n: 40,
+        min_ns: ns(0.93),
+        q1_ns: ns(0.97),
+        median_ns: ns(1.0),
+        q3_ns: ns(1.04),
+        mad_ns: ns(0.03),
+        median_low_ns: ns(0.985),
+        median_high_ns: ns(1.02),
+        gemms,
+        gemm_flops: gemms * 2 * 64 * 128 * 128,
+        elementwise_flops: 1000,
+        bytes: 1 << 20,
+        critical_path: gemms,
+        verify: Some(0.12),
+        test_accuracy: None,
+        train_updates: None,
+        stop: "target".into(),
+        err: String::new(),
+    }
+}
+
+/// Adds one contender at each depth: fixed cost plus a time per counted product, with samples and ratios.
+pub fn add(
+    record: &mut Record,
+    contender: &str,
+    depths: &[usize],
+    steps: impl Fn(usize) -> usize,
+    per_gemm: f64,
+) {
+    for &depth in depths {
+        let (l, t) = (depth as u64, steps(depth) as u64);
+        let gemms = if t == 0 { 3 * l - 1 } else { 2 * l + 2 * t * (l - 1) };
+        // Small systematic wiggle: real medians never lie on the curve.
+        let wiggle = 1.0 + 0.03 * ((depth * 7 + contender.len() * 3) as f64).sin();
+        let median = (25_000.0 + per_gemm * gemms as f64) * wiggle;
+        let row = row("depth", contender, depth, steps(depth), median, gemms);
+        for round in 0..5 {
+            let wall_ns = row.median_ns + u64::from(round) * row.median_ns / 100;
+            let (point, contender) = (row.point.clone(), contender.to_owned());
+            record.samples.push(Sample { point, contender, round, wall_ns, device_ns: None, checksum: 1.5 });
+        }
+        let base = record.summary.iter().find(|r| r.point == row.point && r.rule == "bp");
+        if let Some(base) = base.filter(|b| b.contender != contender) {
+            let ratio = row.median_ns as f64 / base.median_ns as f64;
+            let (point, baseline) = (row.point.clone(), base.contender.clone());
+            let (low, high) = (0.96 * ratio, 1.05 * ratio);
+            record.ratios.push(RatioRow {
+                point,
+                contender: contender.into(),
+                baseline,
+                ratio,
+                low,
+                high,
+                pairs: 40,
+            });
+        }
+        record.summary.push(row);
+    }
+}
+
+/// Adds the trace of a contender: `energy(step, layer)` for the output distance d = L − layer.
+pub fn trace(
+    record: &mut Record,
+    contender: &str,
+    layers: usize,
+    steps: usize,
+    energy: impl Fn(usize, usize) -> f64,
+) {
+    let mut row = row("decay", contender, layers, steps, 0.0, 0);
+    row.point = format!("decay@batch=1,depth={layers}");
+    row.model = "signal-decay".into();
+    row.batch = 1;
+    for step in 0..=steps {
+        for layer in 1..=layers {
+            let (point, contender) = (row.point.clone(), contender.to_owned());
+            record.signals.push(SignalRow {
+                point,
+                contender,
+                step,
+                layer,
+                energy: energy(step, layers - layer),
+            });
+        }
+    }
+    record.summary.push(row);
+}
+
+/// ½ε² of the unit-Jacobian model ε_d(t) = C(t,d) λ^d (1−λ)^(t−d); the loss falls slowly.
+pub fn wave(step: usize, d: usize) -> f64 {
+    let lambda = 0.1f64;
+    if d == 0 {
+        return 0.46 * (-0.01 * step as f64).exp();
+    }
+    if step < d {
+        return 0.0;
+    }
+    let choose: f64 = (0..d).map(|i| ((step - i) as f64 / (i + 1) as f64).ln()).sum();
+    let log = choose + d as f64 * lambda.ln() + (step - d) as f64 * (1.0 - lambda).ln();
+    0.5 * (2.0 * log).exp()
+}
+
+/// Energies of error-based inference: every layer at once, then relaxing.
+pub fn flat(step: usize, d: usize) -> f64 {
+    match (step, d) {
+        (0, 1..) => 0.0,
+        (_, 0) => 0.46 * (-0.25 * step as f64).exp() + 0.09,
+        (_, d) => 0.004 * (1.0 - 0.6f64.powi(step as i32)) * (-0.02 * d as f64).exp(),
+    }
+}
+
+/// What a full run of a few contenders looks like.
+pub fn realistic() -> Record {
+    let mut record = empty();
+    let depths = [4, 8, 16, 32, 64, 128];
+    add(&mut record, "bp/reference", &depths, |_| 0, 9_000.0);
+    add(&mut record, "bp/autograd", &depths, |_| 0, 11_500.0);
+    add(&mut record, "spc/reference", &depths, |l| l, 10_500.0);
+    add(&mut record, "spc/fused", &depths, |l| l, 6_200.0);
+    add(&mut record, "epc/reference", &depths, |l| l, 12_000.0);
+    add(&mut record, "mupc/reference", &depths, |l| l, 14_500.0);
+    let mut bad = row("depth", "fpa/reference", 64, 64, 0.0, 0);
+    bad.err = "verification failed: relative error 3.1e-2, allowed 1e-5".into();
+    record.summary.push(bad);
+    trace(&mut record, "spc/reference", 20, 64, wave);
+    trace(&mut record, "epc/reference", 20, 8, flat);
+    record
+}
