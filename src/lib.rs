@@ -16,8 +16,14 @@ pub mod optim;
 pub mod rule;
 
 pub mod contender;
-pub mod record;
 pub mod suite;
 pub mod verify;
+
+pub mod measure;
+pub mod plot;
+pub mod record;
+pub mod run;
+
+pub mod cli;
 
 pub use error::{Error, Result};

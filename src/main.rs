@@ -1,3 +1,5 @@
-//! The command line: parse, dispatch, print the error chain, choose the exit code.
+//! The program: everything is in [`pcnbench::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pcnbench::cli::main()
+}

@@ -8,7 +8,10 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use candle_core::Device;
+
 use crate::record::{slug, Machine};
+use crate::Result;
 
 /// What tells one card from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,26 @@ pub struct Gpu {
     pub name: String,
     /// Driver version.
     pub driver: String,
+}
+
+impl Gpu {
+    /// The card behind a Candle device; `None` for the CPU.
+    ///
+    /// # Errors
+    /// If the driver does not answer.
+    pub fn of(device: &Device) -> Result<Option<Self>> {
+        match device {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(card) => {
+                use candle_core::cuda_backend::cudarc::driver::result;
+                let name = card.cuda_stream().context().name().map_err(candle_core::Error::wrap)?;
+                let version = result::driver_version().map_err(candle_core::Error::wrap)?;
+                let driver = format!("CUDA {}.{}", version / 1000, version % 1000 / 10);
+                Ok(Some(Self { name, driver }))
+            }
+            _ => Ok(None),
+        }
+    }
 }
 
 impl Machine {

@@ -4,6 +4,7 @@ pub mod build;
 pub mod clock;
 pub mod machine;
 pub mod peak;
+pub mod sampler;
 
 pub use clock::{time, utc_now, utc_today};
 pub use machine::{debug_build, load_warning, Gpu};

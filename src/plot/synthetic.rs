@@ -74,6 +74,7 @@ pub fn row(
         benchmark: benchmark.into(),
         model: "weight-update".into(),
         contender: contender.into(),
+        baseline: "bp/reference".into(),
         rule: rule.into(),
         engine: engine.into(),
         parameterisation: if rule.contains("mupc") { "mupc-residual" } else { "sp-uniform" }.into(),

@@ -62,6 +62,7 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         benchmark: "depth".into(),
         model: "weight-update".into(),
         contender: contender.into(),
+        baseline: "bp/reference".into(),
         rule: rule.into(),
         engine: engine.into(),
         parameterisation: "sp-uniform".into(),
@@ -117,7 +118,7 @@ pub(super) fn result(point: &str, rounds: u32) -> PointResult {
     failed.err = "verification failed, \"by far\"\nsecond line".into();
     failed.verify = None;
     let mut rows = vec![summary(point, "bp/reference"), summary(point, "spc/reference"), failed];
-    let ratios = summarise::fill(&mut rows, &samples, Some("bp/reference")).unwrap();
+    let ratios = summarise::fill(&mut rows, &samples).unwrap();
     PointResult { samples, summary: rows, ratios, signals: vec![signal(point, 0), signal(point, 1)] }
 }
 

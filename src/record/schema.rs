@@ -135,6 +135,8 @@ pub struct SummaryRow {
     pub model: String,
     /// Contender id.
     pub contender: String,
+    /// Contender that its cost ratio is relative to: backpropagation on the same network; empty for none.
+    pub baseline: String,
     /// Learning rule: `bp`, `spc`, `epc`, …
     pub rule: String,
     /// Engine: `autograd`, `reference`, …
@@ -206,9 +208,9 @@ pub struct RatioRow {
     pub baseline: String,
     /// exp(median over rounds of ln(t_contender / t_baseline)); above 1 means slower than the baseline.
     pub ratio: f64,
-    /// Lower end of the 95 % block-bootstrap confidence interval.
+    /// Lower end of the 95 % confidence interval (see [`crate::stats::paired_ratio`]).
     pub low: f64,
-    /// Upper end of the 95 % block-bootstrap confidence interval.
+    /// Upper end of that interval.
     pub high: f64,
     /// Rounds in which both were measured.
     pub pairs: usize,

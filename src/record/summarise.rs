@@ -23,12 +23,12 @@ const SAME: f64 = 1e-12;
 /// Fills the timing columns of the summary rows of one point from its samples, and returns its ratios.
 ///
 /// Times are the wall clock. A row with `err` keeps zeros, and a contender without samples (a trace) too.
-/// Ratios, in the order of the rows: each contender to `baseline`, each control to its own contender;
+/// Ratios, in the order of the rows: each contender to its row's `baseline`, each control to its own contender;
 /// paired by round, and only between contenders without `err`.
 ///
 /// # Errors
 /// If a sample belongs to none of the rows, or a contender has two samples in one round.
-pub fn fill(rows: &mut [SummaryRow], samples: &[Sample], baseline: Option<&str>) -> Result<Vec<RatioRow>> {
+pub fn fill(rows: &mut [SummaryRow], samples: &[Sample]) -> Result<Vec<RatioRow>> {
     let times = by_contender(rows, samples)?;
     for row in rows.iter_mut() {
         let none = Times::new();
@@ -40,8 +40,9 @@ pub fn fill(rows: &mut [SummaryRow], samples: &[Sample], baseline: Option<&str>)
     for row in rows.iter().filter(|row| row.err.is_empty()) {
         let sound = |id: &str| rows.iter().any(|row| row.contender == id && row.err.is_empty());
         let control = format!("{}{CONTROL}", row.contender);
-        let to_baseline =
-            baseline.filter(|b| *b != row.contender && sound(b)).map(|b| (&row.contender[..], b));
+        let to_baseline = Some(&row.baseline[..])
+            .filter(|b| *b != row.contender && sound(b))
+            .map(|b| (&row.contender[..], b));
         for (contender, baseline) in to_baseline.into_iter().chain([(&control[..], &row.contender[..])]) {
             if let (Some(a), Some(b)) = (times.get(contender), times.get(baseline)) {
                 ratios.extend(ratio(&row.point, (contender, a), (baseline, b)));
@@ -60,9 +61,8 @@ pub fn check(record: &Record) -> Result<()> {
     let ratios = by_point(&record.ratios);
     for (point, rows) in by_point(&record.summary) {
         let stored = ratios.get(point).map_or(&[][..], Vec::as_slice);
-        let baseline = baseline(record, &rows, stored)?;
         let mut recomputed = rows.clone();
-        let expected = fill(&mut recomputed, samples.get(point).map_or(&[][..], Vec::as_slice), baseline)
+        let expected = fill(&mut recomputed, samples.get(point).map_or(&[][..], Vec::as_slice))
             .map_err(|e| differs::<Sample>(record, &e.to_string()))?;
         for (stored, expected) in rows.iter().zip(&recomputed) {
             check_row(record, stored, expected)?;
@@ -126,31 +126,6 @@ fn by_point<R: Row + Clone>(rows: &[R]) -> BTreeMap<&str, Vec<R>> {
         points.entry(row.point()).or_default().push(row.clone());
     }
     points
-}
-
-/// The contender to which all others of a point are compared: the one its ratios name, or, if it has
-/// none, the one of its benchmark. So a point whose ratios are lost is found unless all others are too.
-fn baseline<'a>(record: &'a Record, rows: &[SummaryRow], ratios: &'a [RatioRow]) -> Result<Option<&'a str>> {
-    let Some(SummaryRow { point, benchmark, .. }) = rows.first() else { return Ok(None) };
-    let mut named = baselines(ratios);
-    if named.len() > 1 {
-        let named = named.into_iter().collect::<Vec<_>>().join("`, `");
-        return Err(differs::<RatioRow>(
-            record,
-            &format!("point `{point}` has several baselines: `{named}`"),
-        ));
-    }
-    if named.is_empty() {
-        let points: BTreeSet<&str> =
-            record.summary.iter().filter(|row| row.benchmark == *benchmark).map(Row::point).collect();
-        named = baselines(record.ratios.iter().filter(|row| points.contains(row.point())));
-    }
-    Ok(named.pop_first().filter(|_| named.is_empty()))
-}
-
-fn baselines<'a>(ratios: impl IntoIterator<Item = &'a RatioRow>) -> BTreeSet<&'a str> {
-    let proper = ratios.into_iter().filter(|row| !row.contender.ends_with(CONTROL));
-    proper.map(|row| row.baseline.as_str()).collect()
 }
 
 fn check_row(record: &Record, stored: &SummaryRow, expected: &SummaryRow) -> Result<()> {

@@ -1,8 +1,6 @@
 use super::*;
 use crate::record::fixture::{machine, result, run, sample, signal, summary};
 
-const BASELINE: Option<&str> = Some("bp/reference");
-
 fn record(points: &[&str]) -> Record {
     let mut record = Record {
         dir: "r".into(),
@@ -29,7 +27,7 @@ fn timing_columns_by_hand() {
     let mut rows = [summary("p", "bp/reference")];
     let samples: Vec<_> =
         [40, 10, 30, 20].iter().zip(0..).map(|(&t, round)| sample("p", "bp/reference", round, t)).collect();
-    assert_eq!(fill(&mut rows, &samples, BASELINE).unwrap(), vec![]);
+    assert_eq!(fill(&mut rows, &samples).unwrap(), vec![]);
     let row = &rows[0];
     assert_eq!((row.n, row.min_ns, row.q1_ns, row.median_ns, row.q3_ns), (4, 10, 18, 25, 32));
     assert_eq!((row.mad_ns, row.median_low_ns, row.median_high_ns), (10, 10, 40));
@@ -47,7 +45,7 @@ fn ratios_pair_by_round() {
         samples.insert(0, sample("p", "spc/reference", round, 2 * t));
         samples.push(sample("p", "bp/reference", round, t));
     }
-    let ratios = fill(&mut rows, &samples, BASELINE).unwrap();
+    let ratios = fill(&mut rows, &samples).unwrap();
     assert_eq!(ratios.len(), 1);
     let row = &ratios[0];
     assert_eq!(
@@ -66,8 +64,9 @@ fn a_control_has_a_ratio_to_its_own_contender_and_no_row() {
     assert_eq!(pairs, [("bp/reference~aa", "bp/reference"), ("spc/reference", "bp/reference")]);
     // Without a baseline the control still tells the noise.
     let mut rows = vec![summary("p", "spc/reference")];
+    rows[0].baseline = String::new();
     let samples = [sample("p", "spc/reference", 0, 5), sample("p", "spc/reference~aa", 0, 5)];
-    assert_eq!(fill(&mut rows, &samples, None).unwrap()[0].contender, "spc/reference~aa");
+    assert_eq!(fill(&mut rows, &samples).unwrap()[0].contender, "spc/reference~aa");
 }
 
 /// What is wrong has no time, and nothing is compared with it.
@@ -79,7 +78,7 @@ fn a_failed_contender_has_neither_times_nor_ratios() {
         rows[failed].median_ns = 17;
         let ids = ["bp/reference", "bp/reference~aa", "spc/reference", "spc/reference~aa"];
         let samples: Vec<_> = ids.iter().map(|id| sample("p", id, 0, 5)).collect();
-        let ratios = fill(&mut rows, &samples, BASELINE).unwrap();
+        let ratios = fill(&mut rows, &samples).unwrap();
         assert_eq!((rows[failed].n, rows[failed].median_ns), (0, 0));
         assert_eq!((rows[1 - failed].n, rows[1 - failed].median_ns), (1, 5));
         assert_eq!(ratios.len(), 1, "only the control of the sound one");
@@ -91,16 +90,16 @@ fn a_failed_contender_has_neither_times_nor_ratios() {
 fn times_of_zero_make_no_infinite_ratio() {
     let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
     let samples = [sample("p", "bp/reference", 0, 0), sample("p", "spc/reference", 0, 0)];
-    assert_eq!(fill(&mut rows, &samples, BASELINE).unwrap()[0].ratio, 1.0);
+    assert_eq!(fill(&mut rows, &samples).unwrap()[0].ratio, 1.0);
 }
 
 #[test]
 fn stray_and_repeated_samples_are_refused() {
     let mut rows = [summary("p", "bp/reference")];
-    let stray = fill(&mut rows, &[sample("p", "ar/fused", 0, 5)], BASELINE).unwrap_err().to_string();
+    let stray = fill(&mut rows, &[sample("p", "ar/fused", 0, 5)]).unwrap_err().to_string();
     assert_eq!(stray, "samples of `ar/fused` at point `p`, which has no summary row");
     let twice = [sample("p", "bp/reference", 3, 5), sample("p", "bp/reference", 3, 6)];
-    let twice = fill(&mut rows, &twice, BASELINE).unwrap_err().to_string();
+    let twice = fill(&mut rows, &twice).unwrap_err().to_string();
     assert_eq!(twice, "two samples of `bp/reference` at point `p` in round 3");
 }
 

@@ -36,7 +36,7 @@ macro_rules! rows {
 
 rows! {
     Sample in "samples.csv": point contender round wall_ns device_ns checksum;
-    SummaryRow in "summary.csv": point benchmark model contender rule engine parameterisation activation
+    SummaryRow in "summary.csv": point benchmark model contender baseline rule engine parameterisation activation
         depth width batch steps step_size dtype device n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
         median_high_ns gemms gemm_flops elementwise_flops bytes critical_path verify test_accuracy
         train_updates stop err;

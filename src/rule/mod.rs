@@ -11,6 +11,7 @@ pub use spc::Spc;
 use std::fmt;
 
 use crate::engine::{Engine, Learned, Watch};
+use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::{Error, Result};
 
 /// A schedule of forward, vjp and param_grad that ends in a direction for every parameter.
@@ -99,6 +100,15 @@ impl Rule {
             Self::Bp(_) => None,
             Self::Spc(r) => Some(r.steps),
             Self::Epc(r) => Some(r.steps),
+        }
+    }
+
+    /// The closed formula for the work of one weight update.
+    pub fn cost(&self, net: &NetCost) -> RuleCost {
+        match self {
+            Self::Bp(_) => cost::bp(net),
+            Self::Spc(r) => cost::spc(net, r.steps.count as u64, r.light_cone),
+            Self::Epc(r) => cost::epc(net, r.steps.count as u64),
         }
     }
 

@@ -125,6 +125,16 @@ enum WireDecay {
 /// Rules this reader knows the switches of.
 const RULES: [&str; 4] = ["bp", "spc", "epc", EQUILIBRIUM];
 
+/// Whether the case format knows a rule of this name, built or not.
+pub fn is_rule(name: &str) -> bool {
+    rules().any(|r| r == name)
+}
+
+/// Every rule name of the case format.
+pub fn rules() -> impl Iterator<Item = &'static str> {
+    ["bp", "spc", "epc", "fpa", "zil", "seqil", "ipc", "ar", EQUILIBRIUM].into_iter()
+}
+
 /// The closed form that cases list beside the rules.
 pub const EQUILIBRIUM: &str = "linear_equilibrium";
 

@@ -15,6 +15,9 @@ use crate::{Error, Result};
 
 const BATCH: usize = 3;
 
+/// What every message about a wrong contender says.
+pub const WRONG: &str = "is wrong on a small twin of this point";
+
 /// The twin's own spec: everything kept but sizes, depth and step count.
 fn shrink(spec: &ContenderSpec) -> Result<ContenderSpec> {
     let mut small = spec.clone();
@@ -68,7 +71,7 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
             let share = distance / (unit * (longest + 2.0) * chain * 8.0 * (largest + 1.0));
             if share.is_nan() || share > 1.0 {
                 return Err(Error::Invalid(format!(
-                    "{} is wrong on a small twin of this point: the direction of {}.{} is off by {distance:.2e} \
+                    "{} {WRONG}: the direction of {}.{} is off by {distance:.2e} \
                      of {largest:.2e}, {share:.1} times what {} allows",
                     small.id,
                     ["w", "b"][k.min(1)],

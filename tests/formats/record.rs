@@ -60,6 +60,7 @@ fn point(number: usize) -> PointResult {
         benchmark: "blows".into(),
         model: "weight-update".into(),
         contender: contender.into(),
+        baseline: "bp/reference".into(),
         rule: String::new(),
         engine: String::new(),
         parameterisation: String::new(),
@@ -91,7 +92,7 @@ fn point(number: usize) -> PointResult {
         err: String::new(),
     };
     let mut summary = vec![row(ids[0]), row(ids[2])];
-    let ratios = summarise::fill(&mut summary, &samples, Some(ids[0])).unwrap();
+    let ratios = summarise::fill(&mut summary, &samples).unwrap();
     let signals = vec![SignalRow { point, contender: ids[2].into(), step: 0, layer: 1, energy: 0.1 + 0.2 }];
     PointResult { samples, summary, ratios, signals }
 }

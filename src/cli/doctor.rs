@@ -1,0 +1,60 @@
+//! `pcnbench doctor`: what this build and this machine can do.
+
+use std::io::Write;
+
+use super::grid::{Format, Grid};
+use super::Verdict;
+use crate::measure::{self, build, Gpu};
+use crate::record::Machine;
+use crate::run::open_device;
+use crate::suite::DeviceKind;
+
+/// Options of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let cuda = open_device(DeviceKind::Cuda);
+    let gpu = cuda.as_ref().ok().and_then(|device| Gpu::of(device).ok().flatten());
+    let machine = Machine::detect(gpu);
+    let mut grid = Grid::new(vec![("what", "what"), ("found", "found")]);
+    let mut say = |what: &'static str, found: String| grid.push(vec![what.into(), found.into()]);
+    say(
+        "program",
+        format!(
+            "pcnbench {} at revision {}{}",
+            build::VERSION,
+            build::REV,
+            if build::dirty() { " with local changes" } else { "" }
+        ),
+    );
+    say("compiler", build::RUSTC.into());
+    say("candle", build::CANDLE.into());
+    say(
+        "profile",
+        if measure::debug_build() { "debug: `run` refuses to measure".into() } else { "release".into() },
+    );
+    let features = build::features();
+    say("features", if features.is_empty() { "none (CPU only)".into() } else { features.join(" ") });
+    say("machine class", machine.class);
+    say("cpu", machine.cpu);
+    say("cores", format!("{} physical, {} logical usable", machine.physical_cores, machine.logical_cpus));
+    say("simd", machine.simd);
+    say("memory", format!("{:.1} GiB", machine.memory_bytes as f64 / (1u64 << 30) as f64));
+    say("system", machine.os);
+    say("threads", format!("{} (RAYON_NUM_THREADS sets it)", candle_core::utils::get_num_threads()));
+    say(
+        "cuda",
+        match cuda {
+            Ok(_) => format!("{} ({})", machine.gpu, machine.driver),
+            Err(e) => e.to_string(),
+        },
+    );
+    say("load", measure::load_warning().unwrap_or_else(|| "quiet enough to measure".into()));
+    grid.print(args.format, out)?;
+    Ok(Verdict::Clean)
+}

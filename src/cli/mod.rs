@@ -1,0 +1,124 @@
+//! The command line: one file per subcommand.
+//!
+//! Results go to standard output, progress and logs to standard error. Exit codes: 0 clean, 1 the tool
+//! failed (bad input, unusable device, I/O), 2 verification failed.
+
+mod bounds;
+mod completions;
+mod doctor;
+mod grid;
+mod list;
+mod man;
+mod plot;
+mod progress;
+mod report;
+mod results;
+mod run;
+mod splice;
+mod verify;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use grid::Format;
+
+/// What a subcommand ends with when nothing broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exit code 0.
+    Clean,
+    /// Exit code 2: a conformance case or a contender gave wrong numbers.
+    Wrong,
+}
+
+/// What predictive coding costs next to backpropagation, measured.
+#[derive(Debug, Parser)]
+#[command(name = "pcnbench", version, max_term_width = 110)]
+#[command(after_help = "Without a subcommand: `pcnbench run quick`.\n\n\
+    Exit codes: 0 clean; 1 the tool failed (bad input, unusable device, I/O); 2 verification failed.")]
+pub struct Cli {
+    /// Say more on standard error (-v progress in words, -vv details)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure a suite, write a record, draw its figures
+    Run(run::Args),
+    /// Check rules and engines against conformance cases
+    Verify(verify::Args),
+    /// List suites, or the points of one
+    List(list::Args),
+    /// Draw the figures and page of a record again
+    Plot(plot::Args),
+    /// Print the results of a record, or splice them into a Markdown file
+    Report(report::Args),
+    /// Print counted work, critical paths and bounds, without measuring
+    Bounds(bounds::Args),
+    /// Say what this build and this machine can do
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the man page
+    Man(man::Args),
+}
+
+/// Parses the arguments, dispatches, and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // clap's own code for a usage error is 2, which here means failed verification
+            let code = if e.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
+            let _ = e.print();
+            return code;
+        }
+    };
+    log_to_stderr(cli.verbose);
+    let mut out = io::stdout().lock();
+    let outcome = dispatch(cli.command, &mut out).and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
+    match outcome {
+        Ok(Verdict::Clean) => ExitCode::SUCCESS,
+        Ok(Verdict::Wrong) => ExitCode::from(2),
+        Err(e) if closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "error: {e:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(command: Option<Command>, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    match command.unwrap_or_else(|| Command::Run(run::Args::default())) {
+        Command::Run(args) => run::main(&args, out),
+        Command::Verify(args) => verify::main(&args, out),
+        Command::List(args) => list::main(&args, out),
+        Command::Plot(args) => plot::main(&args, out),
+        Command::Report(args) => report::main(&args, out),
+        Command::Bounds(args) => bounds::main(&args, out),
+        Command::Doctor(args) => doctor::main(&args, out),
+        Command::Completions(args) => completions::main(&args, &mut Cli::command(), out),
+        Command::Man(args) => man::main(&args, Cli::command(), out),
+    }
+}
+
+/// A reader that went away (`pcnbench list | head`) is no failure.
+fn closed_pipe(e: &anyhow::Error) -> bool {
+    e.chain().filter_map(|c| c.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn log_to_stderr(verbose: u8) {
+    use tracing_subscriber::filter::LevelFilter;
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    // a second subscriber cannot be set; the first one then stays
+    let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).without_time().try_init();
+}

@@ -1,0 +1,56 @@
+//! `pcnbench report`: the results of a record, printed or spliced into a Markdown file.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::grid::Format;
+use super::{results, splice, Verdict};
+use crate::{record, Error};
+
+/// Options of `report`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run directory
+    record: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Put the Markdown table between the `pcnbench:begin results` and `pcnbench:end results` markers of FILE
+    #[arg(long, value_name = "FILE")]
+    splice: Option<PathBuf>,
+    /// With --splice: change nothing, fail if the file is out of date
+    #[arg(long, requires = "splice")]
+    check: bool,
+}
+
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let record = record::read(&args.record)?;
+    record::summarise::check(&record)?;
+    let Some(file) = &args.splice else {
+        results::table(&record, args.format != Format::Table).print(args.format, out)?;
+        return Ok(Verdict::Clean);
+    };
+    let table = results::table(&record, false).markdown();
+    let command = record.run.argv.iter().skip(1).cloned().collect::<Vec<_>>().join(" ");
+    let content = format!(
+        "`pcnbench {command}` on {} ({} threads, revision {}{}):\n\n{table}",
+        record.machine.cpu,
+        record.run.threads,
+        record.run.rev,
+        if record.run.dirty { " with local changes" } else { "" },
+    );
+    let text = std::fs::read_to_string(file).map_err(|e| Error::io("read", file, e))?;
+    let spliced = splice::splice(file, &text, "results", &content)?;
+    if spliced == text {
+        return Ok(Verdict::Clean);
+    }
+    if args.check {
+        return Err(
+            Error::content(file, "its results table is out of date; run the command in its marker").into()
+        );
+    }
+    let unfinished = file.with_extension("md.part");
+    std::fs::write(&unfinished, spliced).map_err(|e| Error::io("write", &unfinished, e))?;
+    std::fs::rename(&unfinished, file).map_err(|e| Error::io("replace", file, e))?;
+    Ok(Verdict::Clean)
+}

@@ -1,0 +1,114 @@
+//! The results table of a record.
+
+use std::collections::HashMap;
+
+use super::grid::{Cell, Grid};
+use crate::record::{RatioRow, Record, SummaryRow};
+
+/// One row per timed point and contender; `full` adds what rarely fits a page.
+pub fn table(record: &Record, full: bool) -> Grid {
+    let ratios: HashMap<(&str, &str), &RatioRow> =
+        record.ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
+    let gemms: HashMap<(&str, &str), u64> =
+        record.summary.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r.gemms)).collect();
+    let mut columns = vec![
+        ("benchmark", "benchmark"),
+        ("L", "depth"),
+        ("T", "steps"),
+        ("contender", "contender"),
+        ("median", "median_ns"),
+        ("time / BP [95 % CI]", "ratio"),
+        ("GEMMs / BP", "gemm_ratio"),
+        ("of ceiling", "utilisation"),
+        ("accuracy", "test_accuracy"),
+        ("note", "err"),
+    ];
+    if full {
+        columns.extend([
+            ("ratio low", "ratio_low"),
+            ("ratio high", "ratio_high"),
+            ("baseline", "baseline"),
+            ("N", "width"),
+            ("B", "batch"),
+            ("dtype", "dtype"),
+            ("device", "device"),
+            ("n", "n"),
+            ("GEMMs", "gemms"),
+            ("GEMM FLOPs", "gemm_flops"),
+            ("critical path", "critical_path"),
+            ("point", "point"),
+        ]);
+    }
+    let mut grid = Grid::new(columns);
+    for row in record.summary.iter().filter(|row| row.model == "weight-update") {
+        let ratio = ratios.get(&(row.point.as_str(), row.contender.as_str()));
+        let base = gemms.get(&(row.point.as_str(), row.baseline.as_str())).copied().unwrap_or(0);
+        let mut cells = vec![
+            row.benchmark.as_str().into(),
+            row.depth.into(),
+            row.steps.into(),
+            row.contender.as_str().into(),
+            time(row),
+            ratio.map_or_else(Cell::empty, |r| {
+                Cell::new(format!("{:.2} [{:.2}, {:.2}]", r.ratio, r.low, r.high), r.ratio)
+            }),
+            if base == 0 {
+                Cell::empty()
+            } else {
+                let share = row.gemms as f64 / base as f64;
+                Cell::new(format!("{share:.2}"), share)
+            },
+            utilisation(record, row),
+            row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
+            row.err.as_str().into(),
+        ];
+        if full {
+            cells.extend([
+                ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
+                ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
+                row.baseline.as_str().into(),
+                row.width.into(),
+                row.batch.into(),
+                row.dtype.as_str().into(),
+                row.device.as_str().into(),
+                row.n.into(),
+                row.gemms.into(),
+                row.gemm_flops.into(),
+                row.critical_path.into(),
+                row.point.as_str().into(),
+            ]);
+        }
+        grid.push(cells);
+    }
+    grid
+}
+
+fn time(row: &SummaryRow) -> Cell {
+    if row.n == 0 {
+        return Cell::empty();
+    }
+    let ns = row.median_ns as f64;
+    let text = match row.median_ns {
+        0..1_000 => format!("{ns:.0} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", ns / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.2} ms", ns / 1e6),
+        _ => format!("{:.3} s", ns / 1e9),
+    };
+    Cell::new(text, row.median_ns)
+}
+
+/// Achieved FLOP/s of the counted products over the GEMM ceiling of the same run.
+fn utilisation(record: &Record, row: &SummaryRow) -> Cell {
+    let ceiling = record
+        .run
+        .ceilings
+        .iter()
+        .find(|c| c.quantity == "gemm" && c.dtype == row.dtype && c.device == row.device);
+    match ceiling {
+        Some(c) if row.median_ns > 0 && c.per_second > 0.0 => {
+            let share = row.gemm_flops as f64 / (row.median_ns as f64 * 1e-9) / c.per_second;
+            Cell::new(format!("{:.0} %", 100.0 * share), share)
+        }
+        _ => Cell::empty(),
+    }
+}

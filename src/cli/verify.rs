@@ -1,0 +1,71 @@
+//! `pcnbench verify`: conformance cases, one line each.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use candle_core::DType;
+
+use super::Verdict;
+use crate::engine::EngineKind;
+use crate::run::open_device;
+use crate::suite::DeviceKind;
+use crate::verify::{self, Options, Outcome};
+use crate::Error;
+
+/// Options of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Case files, or folders of them
+    #[arg(long, value_name = "PATH", num_args = 1.., default_value = "tests/cases")]
+    cases: Vec<PathBuf>,
+    /// Only cases of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Engine that runs them (reference, autograd)
+    #[arg(long, default_value = "reference")]
+    engine: String,
+    /// Device they run on (cpu, cuda)
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Precision: f64 at the cases' tolerance, f32 at its own stated bound
+    #[arg(long, default_value = "f64")]
+    dtype: String,
+}
+
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let engine: EngineKind = args.engine.parse()?;
+    let dtype = match args.dtype.as_str() {
+        "f32" => DType::F32,
+        "f64" => DType::F64,
+        other => return Err(Error::unknown("dtype", other, ["f32", "f64"]).into()),
+    };
+    if let Some(rule) = args.rule.as_deref().filter(|r| !verify::case::is_rule(r)) {
+        return Err(Error::unknown("rule", rule, verify::case::rules()).into());
+    }
+    let device = open_device(args.device.parse::<DeviceKind>()?)?;
+    let options = Options { rule: args.rule.clone(), engine, dtype, device };
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for path in verify::find(&args.cases)? {
+        let Some(report) = verify::run(&path, &options) else { continue };
+        match report.outcome {
+            Outcome::Passed { compared, worst } => {
+                passed += 1;
+                writeln!(
+                    out,
+                    "pass  {}: largest error {:.1e} of {:.1e} allowed, in {} ({compared} entries)",
+                    report.id, worst.error, worst.allowed, worst.entry
+                )?;
+            }
+            Outcome::Failed(why) => {
+                failed += 1;
+                writeln!(out, "FAIL  {}: {why}", report.id)?;
+            }
+            Outcome::Skipped(why) => {
+                skipped += 1;
+                writeln!(out, "skip  {}: {why}", report.id)?;
+            }
+        }
+    }
+    writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
+    Ok(if failed > 0 { Verdict::Wrong } else { Verdict::Clean })
+}

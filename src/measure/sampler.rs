@@ -1,0 +1,219 @@
+//! Interleaved rounds: every subject once per round, in an order shuffled per round.
+//!
+//! Machines drift: clocks, caches, neighbours. Samples of one round share that weather, so ratios are taken
+//! within rounds, and no subject is always first.
+
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom;
+use rand::Rng;
+
+use crate::stats::median_ci;
+use crate::suite::Timing as Limits;
+use crate::Result;
+
+/// One timed execution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timed {
+    /// Wall clock, synchronised at both ends.
+    pub wall_ns: u64,
+    /// Device clock, where there is one.
+    pub device_ns: Option<u64>,
+    /// Checksum of the result.
+    pub checksum: f64,
+}
+
+/// Something that can be executed again and again.
+pub trait Subject {
+    /// One execution; `turn` counts this subject's executions, warm-up included.
+    fn execute(&mut self, turn: usize) -> Result<Timed>;
+}
+
+/// Why sampling stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Every median is known to the target.
+    Target,
+    /// The round limit came first.
+    Rounds,
+    /// The time limit came first.
+    Time,
+}
+
+impl Stop {
+    /// The word used in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Rounds => "round-limit",
+            Self::Time => "time-limit",
+        }
+    }
+}
+
+/// What sampling a set of subjects gave.
+#[derive(Debug)]
+pub struct Sampled {
+    /// Per subject: (round, sample), or why the subject failed (its samples are void then).
+    pub subjects: Vec<Result<Vec<(u32, Timed)>>>,
+    /// Why sampling stopped.
+    pub stop: Stop,
+}
+
+/// Rounds measured even when the time limit has passed: fewer give no interval at all.
+const FEWEST_ROUNDS: usize = 3;
+/// Executions of each subject before the first sample, however long one takes.
+const FEWEST_WARMUPS: usize = 5;
+
+/// Warms every subject up, then measures rounds until the target, the round limit or the time limit.
+///
+/// A subject that fails leaves the rounds; the others go on.
+pub fn sample(
+    subjects: &mut [Box<dyn Subject + '_>],
+    limits: &Limits,
+    rng: &mut impl Rng,
+    mut tick: impl FnMut(usize),
+) -> Sampled {
+    let mut results: Vec<Result<Vec<(u32, Timed)>>> = subjects.iter().map(|_| Ok(vec![])).collect();
+    let mut turns = vec![0usize; subjects.len()];
+    let mut execute = |i: usize, results: &mut [Result<Vec<(u32, Timed)>>], round: Option<u32>| {
+        let outcome = subjects[i].execute(turns[i]);
+        turns[i] += 1;
+        match (outcome, &mut results[i], round) {
+            (Ok(sample), Ok(samples), Some(round)) => samples.push((round, sample)),
+            (Ok(_), ..) => {}
+            (Err(e), slot, _) => *slot = Err(e),
+        }
+    };
+
+    let mut order: Vec<usize> = (0..results.len()).collect();
+    for &i in &order {
+        let start = Instant::now();
+        let mut runs = 0;
+        while results[i].is_ok()
+            && (runs < FEWEST_WARMUPS || start.elapsed().as_secs_f64() < limits.warmup_seconds)
+        {
+            execute(i, &mut results, None);
+            runs += 1;
+        }
+    }
+
+    let start = Instant::now();
+    let limit = Duration::try_from_secs_f64(limits.max_seconds).unwrap_or(Duration::MAX);
+    let mut stop = Stop::Rounds;
+    for round in 0..limits.max_rounds {
+        order.shuffle(rng);
+        for &i in &order {
+            if results[i].is_ok() {
+                execute(i, &mut results, Some(round as u32));
+            }
+        }
+        tick(round + 1);
+        if round + 1 >= limits.min_rounds && settled(&results, limits.target_half_width) {
+            stop = Stop::Target;
+            break;
+        }
+        if round + 1 >= FEWEST_ROUNDS && start.elapsed() >= limit {
+            stop = Stop::Time;
+            break;
+        }
+    }
+    Sampled { subjects: results, stop }
+}
+
+/// Whether every surviving subject's median is known to the target, as a relative half-width at 95 %.
+fn settled(results: &[Result<Vec<(u32, Timed)>>], target: f64) -> bool {
+    results.iter().flatten().all(|samples| {
+        let walls: Vec<f64> = samples.iter().map(|(_, s)| s.wall_ns as f64).collect();
+        let (low, high) = median_ci(&walls, 0.95);
+        (high - low) <= target * (high + low)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use rand::SeedableRng;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    struct Invented {
+        name: usize,
+        times: Box<dyn FnMut(usize) -> Result<u64>>,
+        log: Rc<RefCell<Vec<usize>>>,
+    }
+
+    impl Subject for Invented {
+        fn execute(&mut self, turn: usize) -> Result<Timed> {
+            self.log.borrow_mut().push(self.name);
+            Ok(Timed { wall_ns: (self.times)(turn)?, device_ns: None, checksum: 0.0 })
+        }
+    }
+
+    type Times = Box<dyn FnMut(usize) -> Result<u64>>;
+
+    fn run(times: Vec<Times>, limits: &Limits) -> (Sampled, Vec<usize>) {
+        let log = Rc::new(RefCell::new(vec![]));
+        let mut subjects: Vec<Box<dyn Subject>> = times
+            .into_iter()
+            .enumerate()
+            .map(|(name, times)| Box::new(Invented { name, times, log: log.clone() }) as Box<dyn Subject>)
+            .collect();
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let sampled = sample(&mut subjects, limits, &mut rng, |_| {});
+        drop(subjects);
+        (sampled, Rc::try_unwrap(log).unwrap().into_inner())
+    }
+
+    fn limits() -> Limits {
+        Limits { warmup_seconds: 0.0, min_rounds: 8, max_rounds: 40, max_seconds: 100.0, ..Limits::default() }
+    }
+
+    #[test]
+    fn steady_subjects_stop_at_the_target() {
+        let (sampled, _) = run(vec![Box::new(|_| Ok(100)), Box::new(|_| Ok(300))], &limits());
+        assert_eq!(sampled.stop, Stop::Target);
+        assert!(sampled.subjects.iter().all(|s| s.as_ref().unwrap().len() == 8));
+    }
+
+    #[test]
+    fn noisy_subjects_run_to_the_round_limit() {
+        let noisy = |turn: usize| Ok(if turn % 2 == 0 { 100 } else { 200 });
+        let (sampled, _) = run(vec![Box::new(noisy)], &limits());
+        assert_eq!(sampled.stop, Stop::Rounds);
+        assert_eq!(sampled.subjects[0].as_ref().unwrap().len(), 40);
+    }
+
+    #[test]
+    fn the_time_limit_still_leaves_three_rounds() {
+        let slow = |turn: usize| {
+            std::thread::sleep(Duration::from_millis(2));
+            Ok(if turn % 2 == 0 { 100 } else { 200 })
+        };
+        let limits = Limits { max_seconds: 1e-9, ..limits() };
+        let (sampled, _) = run(vec![Box::new(slow)], &limits);
+        assert_eq!(sampled.stop, Stop::Time);
+        assert_eq!(sampled.subjects[0].as_ref().unwrap().len(), FEWEST_ROUNDS);
+    }
+
+    #[test]
+    fn every_round_holds_everyone_once_in_changing_order() {
+        let (_, log) = run(vec![Box::new(|_| Ok(1)), Box::new(|_| Ok(1)), Box::new(|_| Ok(1))], &limits());
+        let rounds: Vec<&[usize]> = log[3 * FEWEST_WARMUPS..].chunks(3).collect();
+        assert!(rounds.iter().all(|r| {
+            let mut sorted = r.to_vec();
+            sorted.sort_unstable();
+            sorted == [0, 1, 2]
+        }));
+        assert!(rounds.iter().any(|r| *r != rounds[0]), "the order never changed");
+    }
+
+    #[test]
+    fn a_failing_subject_leaves_and_the_others_go_on() {
+        let fails = |turn: usize| if turn > 7 { Err(Error::Invalid("overflow".into())) } else { Ok(100) };
+        let (sampled, _) = run(vec![Box::new(fails), Box::new(|_| Ok(100))], &limits());
+        assert!(sampled.subjects[0].is_err());
+        assert_eq!(sampled.subjects[1].as_ref().unwrap().len(), 8);
+    }
+}

@@ -1,0 +1,110 @@
+//! What a run is made of besides its definition: data sets and devices, each loaded once.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::Device;
+
+use crate::data::{self, Dataset, Source};
+use crate::measure::Gpu;
+use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
+use crate::{Error, Result};
+
+/// Opens a device.
+///
+/// # Errors
+/// [`Error::Device`] for `cuda` in a build without it, or on a machine without a usable card.
+pub fn open_device(kind: DeviceKind) -> Result<Device> {
+    match kind {
+        DeviceKind::Cpu => Ok(Device::Cpu),
+        DeviceKind::Cuda if !cfg!(feature = "cuda") => Err(Error::Device {
+            device: "cuda".into(),
+            reason:
+                "this program was built without CUDA; build with `--features cuda`, or use `--device cpu`"
+                    .into(),
+        }),
+        // a stream of its own, not the per-thread default one
+        DeviceKind::Cuda => Device::new_cuda_with_stream(0).map_err(|e| Error::Device {
+            device: "cuda".into(),
+            reason: format!("no usable GPU ({e}); use `--device cpu`"),
+        }),
+    }
+}
+
+/// Data sets and devices of a run.
+pub(super) struct Material<'a> {
+    suite: &'a Suite,
+    folder: Option<&'a Path>,
+    sets: HashMap<Source, Dataset>,
+    devices: HashMap<DeviceKind, Device>,
+}
+
+impl<'a> Material<'a> {
+    pub(super) fn new(suite: &'a Suite, folder: Option<&'a Path>) -> Result<Self> {
+        Ok(Self { suite, folder, sets: HashMap::new(), devices: HashMap::new() })
+    }
+
+    fn source(&self, benchmark: &Benchmark, point: &Point) -> Result<Source> {
+        match benchmark.data {
+            DataKind::Digits if self.folder.is_none() => Ok(Source::Digits),
+            DataKind::Digits | DataKind::Folder if self.folder.is_some() => Ok(Source::Idx),
+            DataKind::Digits | DataKind::Folder => Err(Error::Key {
+                place: format!("benchmark \"{}\"", benchmark.name),
+                key: "data".into(),
+                problem: "`folder` needs --data DIR with the four IDX files of MNIST or Fashion-MNIST".into(),
+            }),
+            DataKind::Teacher => Ok(Source::Teacher {
+                inputs: point.width,
+                outputs: point.width,
+                train: point.batch.saturating_mul(8),
+                test: point.batch,
+            }),
+        }
+    }
+
+    /// The data of a point, loaded at first use.
+    pub(super) fn data(&mut self, benchmark: &Benchmark, point: &Point) -> Result<&Dataset> {
+        let source = self.source(benchmark, point)?;
+        if !self.sets.contains_key(&source) {
+            let set = data::load(&source, self.folder, self.suite.seed)?;
+            self.sets.insert(source.clone(), set);
+        }
+        self.sets.get(&source).ok_or_else(|| Error::Invalid("a data set that was loaded is gone".into()))
+    }
+
+    /// A device, opened at first use.
+    pub(super) fn device(&mut self, kind: DeviceKind) -> Result<Device> {
+        if let Some(device) = self.devices.get(&kind) {
+            return Ok(device.clone());
+        }
+        let device = open_device(kind)?;
+        self.devices.insert(kind, device.clone());
+        Ok(device)
+    }
+
+    /// The card, if one is in use.
+    pub(super) fn gpu(&self) -> Result<Option<Gpu>> {
+        self.devices.get(&DeviceKind::Cuda).map(Gpu::of).transpose().map(Option::flatten)
+    }
+
+    /// One line per data set: name, rows, sizes, fingerprint.
+    pub(super) fn describe(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self
+            .sets
+            .values()
+            .map(|d| {
+                format!(
+                    "{}: {} training + {} test rows, {} -> {}, sha256 {}",
+                    d.name,
+                    d.train.rows(),
+                    d.test.rows(),
+                    d.inputs,
+                    d.outputs,
+                    d.fingerprint()
+                )
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+}

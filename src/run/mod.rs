@@ -1,0 +1,172 @@
+//! The corridor of a run: suite → points → contenders → verified → measured → recorded.
+
+mod material;
+mod plan;
+mod point;
+mod signal;
+mod weight_update;
+
+use std::path::{Path, PathBuf};
+
+use candle_core::DType;
+
+use crate::measure::{self, build};
+use crate::record::{Machine, PointResult, Run, Store, SCHEMA};
+use crate::suite::{Model, Suite};
+use crate::{Error, Result};
+
+pub use material::open_device;
+use material::Material;
+pub use plan::{plan, Planned};
+use point::Prepared;
+
+/// Whether to begin a record or go on with one.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A new record under the results folder, or in exactly this folder.
+    New(Option<PathBuf>),
+    /// The record in this folder.
+    Resume(PathBuf),
+    /// The latest unfinished record of this suite on this machine.
+    ResumeLatest,
+}
+
+/// A run to be done.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What.
+    pub suite: &'a Suite,
+    /// Folder of IDX files that replaces the digits.
+    pub data: Option<&'a Path>,
+    /// The folder of all records.
+    pub results: &'a Path,
+    /// Where.
+    pub target: Target,
+    /// Command line as typed.
+    pub argv: Vec<String>,
+    /// Measure even in a debug build; the record says so.
+    pub allow_debug: bool,
+}
+
+/// Told what is going on, for progress bars.
+pub trait Observer {
+    /// The run has this many points, of which some were finished earlier.
+    fn planned(&mut self, points: usize, finished: usize);
+    /// A point starts, or has reached another stage.
+    fn at(&mut self, point: &str, stage: &str);
+    /// A point is on disk.
+    fn finished(&mut self, point: &str);
+}
+
+/// Does the job; every finished point is on disk before the next one starts.
+///
+/// # Errors
+/// Anything wrong with the definition, the data, the device or the record folder is reported before
+/// anything is measured or written. A contender that fails is a row with `err`, not an error.
+pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
+    let mut warnings = Vec::new();
+    if measure::debug_build() {
+        if !job.allow_debug {
+            return Err(Error::Invalid(
+                "this is a debug build and its timings would mean nothing; build with --release".into(),
+            ));
+        }
+        warnings.push("debug build: the timings mean nothing".into());
+    }
+    warnings.extend(measure::load_warning());
+    let mut material = Material::new(job.suite, job.data)?;
+    let prepared = point::prepare(job.suite, &mut material)?;
+
+    let machine = Machine::detect(material.gpu()?);
+    let run = header(job, &material, warnings);
+    let (mut store, done) = match &job.target {
+        Target::New(dir) => (Store::create(job.results, &machine, &run, dir.as_deref())?, vec![]),
+        Target::Resume(dir) => Store::resume(dir, &machine, &run)?,
+        Target::ResumeLatest => {
+            let latest = crate::record::latest_unfinished(job.results, &machine.class, &run.suite);
+            let dir = latest.ok_or_else(|| {
+                Error::Invalid(format!(
+                    "there is no unfinished record of suite `{}` for this machine under {}; run without --resume",
+                    run.suite,
+                    job.results.join(&machine.class).display()
+                ))
+            })?;
+            Store::resume(&dir, &machine, &run)?
+        }
+    };
+    observer.planned(prepared.len(), done.len());
+    ceilings(&mut store, &prepared, &mut material, observer)?;
+
+    for p in prepared.iter().filter(|p| !done.contains(&p.point.id)) {
+        let result = measure_point(job.suite.seed, p, &mut material, observer)?;
+        store.finish_point(&result)?;
+        observer.finished(&p.point.id);
+    }
+    let warnings = store.run().warnings.clone();
+    store.finish(measure::utc_now(), warnings)
+}
+
+fn measure_point(
+    seed: u64,
+    p: &Prepared<'_>,
+    material: &mut Material<'_>,
+    observer: &mut dyn Observer,
+) -> Result<PointResult> {
+    match p.benchmark.model {
+        Model::WeightUpdate => weight_update::measure(seed, p, material, observer),
+        Model::SignalDecay => signal::trace(seed, p, material, observer),
+    }
+}
+
+/// Measures the ceilings this run's points are held against, unless an earlier part of the run has.
+fn ceilings(
+    store: &mut Store,
+    prepared: &[Prepared<'_>],
+    material: &mut Material<'_>,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    let timed = prepared.iter().filter(|p| p.benchmark.model == Model::WeightUpdate);
+    let mut wanted: Vec<(DType, _)> = timed.map(|p| (p.point.dtype, p.point.device)).collect();
+    wanted.dedup();
+    let mut found = store.run().ceilings.clone();
+    for (dtype, device) in wanted {
+        let known = |quantity: &str, dtype: &str| {
+            found.iter().any(|c| c.quantity == quantity && c.device == device.name() && c.dtype == dtype)
+        };
+        let (gemm, copy) = (!known("gemm", dtype.as_str()), !known("copy", "f32"));
+        let device = material.device(device)?;
+        if gemm {
+            observer.at("ceilings", &format!("{} matrix products", dtype.as_str()));
+            found.push(measure::gemm_ceiling(dtype, &device)?);
+        }
+        if copy {
+            observer.at("ceilings", "copy");
+            found.push(measure::copy_ceiling(&device)?);
+        }
+    }
+    store.update_run(|run| run.ceilings = found)
+}
+
+fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run {
+    Run {
+        schema: SCHEMA,
+        suite: job.suite.name.clone(),
+        about: job.suite.about.clone(),
+        definition: job.suite.definition.clone(),
+        definition_sha256: job.suite.definition_sha256(),
+        seed: job.suite.seed,
+        argv: job.argv.clone(),
+        started: measure::utc_now(),
+        finished: None,
+        version: build::VERSION.to_owned(),
+        rev: build::REV.to_owned(),
+        dirty: build::dirty(),
+        lockfile_sha256: build::LOCKFILE_SHA256.to_owned(),
+        features: build::features(),
+        candle: build::CANDLE.to_owned(),
+        threads: candle_core::utils::get_num_threads(),
+        data: material.describe(),
+        ceilings: Vec::new(),
+        warnings,
+    }
+}

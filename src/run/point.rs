@@ -1,0 +1,125 @@
+//! Points made ready: every contender's spec, checked against data and device before anything is measured.
+
+use crate::contender::ContenderSpec;
+use crate::net::MlpSpec;
+use crate::record::SummaryRow;
+use crate::rule::{Rule, Steps};
+use crate::suite::{Benchmark, ContenderId, Model, Point, Suite};
+use crate::{Error, Result};
+
+use super::material::Material;
+
+/// A point with its contenders.
+#[derive(Debug)]
+pub(super) struct Prepared<'a> {
+    pub(super) benchmark: &'a Benchmark,
+    pub(super) point: &'a Point,
+    pub(super) specs: Vec<ContenderSpec>,
+    ids: Vec<ContenderId>,
+}
+
+/// All points of a suite, or the first thing wrong with any of them.
+pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Result<Vec<Prepared<'a>>> {
+    let mut prepared = Vec::new();
+    for benchmark in &suite.benchmarks {
+        for point in &benchmark.points {
+            material.device(point.device)?;
+            let data = material.data(benchmark, point)?;
+            if point.batch > data.train.rows() {
+                return Err(Error::Key {
+                    place: format!("suite `{}`, benchmark \"{}\"", suite.name, benchmark.name),
+                    key: "batch".into(),
+                    problem: format!(
+                        "{} is larger than the data ({} has {} training rows)",
+                        point.batch,
+                        data.name,
+                        data.train.rows()
+                    ),
+                });
+            }
+            let (inputs, outputs) = (data.inputs, data.outputs);
+            let specs = benchmark
+                .contenders
+                .iter()
+                .map(|entrant| {
+                    let steps = entrant.steps.unwrap_or(point.steps).at(point.depth);
+                    let size = entrant.step_size.unwrap_or(point.step_size);
+                    Ok(ContenderSpec {
+                        id: entrant.id.to_string(),
+                        rule: Rule::from_name(&entrant.id.rule, Steps::constant(steps, size))?,
+                        engine: entrant.id.engine,
+                        network: MlpSpec {
+                            inputs,
+                            width: point.width,
+                            outputs,
+                            depth: point.depth,
+                            activation: point.activation,
+                            placement: benchmark.placement,
+                            parameterisation: entrant.id.parameterisation.unwrap_or(point.parameterisation),
+                            gain: benchmark.gain,
+                            bias: benchmark.bias,
+                        },
+                        loss: benchmark.loss,
+                        optimiser: benchmark.optimiser,
+                        learning_rate: entrant.learning_rate.unwrap_or(benchmark.learning_rate),
+                        dtype: point.dtype,
+                    })
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let ids = benchmark.contenders.iter().map(|c| c.id.clone()).collect();
+            prepared.push(Prepared { benchmark, point, specs, ids });
+        }
+    }
+    Ok(prepared)
+}
+
+impl Prepared<'_> {
+    /// The baseline of a contender; none where nothing is timed.
+    fn baseline(&self, spec: &ContenderSpec) -> String {
+        let timed = self.benchmark.model == Model::WeightUpdate;
+        let own = self.ids.iter().find(|id| timed && id.to_string() == spec.id);
+        own.map_or_else(String::new, |id| id.baseline(&self.ids, &self.benchmark.baseline).to_string())
+    }
+
+    /// A row that knows everything but measurements.
+    pub(super) fn row(&self, spec: &ContenderSpec) -> Result<SummaryRow> {
+        let counted = spec.counted(self.point.batch)?;
+        let steps = spec.rule.steps();
+        Ok(SummaryRow {
+            point: self.point.id.clone(),
+            benchmark: self.benchmark.name.clone(),
+            model: self.benchmark.model.name().to_owned(),
+            contender: spec.id.clone(),
+            baseline: self.baseline(spec),
+            rule: spec.rule.name().to_owned(),
+            engine: spec.engine.name().to_owned(),
+            parameterisation: spec.network.parameterisation.to_string(),
+            activation: spec.network.activation.to_string(),
+            depth: self.point.depth,
+            width: self.point.width,
+            batch: self.point.batch,
+            steps: steps.map_or(0, |s| s.count),
+            step_size: steps.map_or(0.0, |s| s.size),
+            dtype: self.point.dtype.as_str().to_owned(),
+            device: self.point.device.name().to_owned(),
+            n: 0,
+            min_ns: 0,
+            q1_ns: 0,
+            median_ns: 0,
+            q3_ns: 0,
+            mad_ns: 0,
+            median_low_ns: 0,
+            median_high_ns: 0,
+            gemms: counted.work.gemms,
+            gemm_flops: counted.work.gemm_flops,
+            elementwise_flops: counted.work.elementwise,
+            bytes: counted.work.moved * spec.dtype.size_in_bytes() as u64,
+            critical_path: counted.critical_path,
+            verify: None,
+            test_accuracy: None,
+            train_updates: None,
+            stop: String::new(),
+            err: String::new(),
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! Signal decay: the energy of every layer after every inference step, untimed.
+
+use crate::contender::Contender;
+use crate::data::Batches;
+use crate::record::{PointResult, SignalRow};
+use crate::verify::twin;
+use crate::{Error, Result};
+
+use super::material::Material;
+use super::point::Prepared;
+use super::Observer;
+
+/// Traces every contender of a point on one batch, from the network's start.
+pub(super) fn trace(
+    seed: u64,
+    p: &Prepared<'_>,
+    material: &mut Material<'_>,
+    observer: &mut dyn Observer,
+) -> Result<PointResult> {
+    let device = material.device(p.point.device)?;
+    let data = material.data(p.benchmark, p.point)?;
+    let batch = Batches::new(&data.train, p.point.batch, seed)?
+        .endless()
+        .next()
+        .ok_or_else(|| Error::Invalid("the data hold no batch".into()))?;
+    let (x, y) = batch.to_tensors(p.point.dtype, &device)?;
+    let mut result = PointResult::default();
+    for spec in &p.specs {
+        observer.at(&p.point.id, &spec.id);
+        let mut row = p.row(spec)?;
+        let mut traced = Vec::new();
+        let outcome = twin::check(spec, seed, &device).and_then(|share| {
+            row.verify = Some(share);
+            let contender = Contender::new(spec, seed, &device)?;
+            let engine = contender.bind(&x, &y);
+            spec.rule.learn(&engine, &mut |step, errors, output| {
+                for (i, energy) in engine.energies(errors, output)?.into_iter().enumerate() {
+                    if !energy.is_finite() {
+                        return Err(Error::Diverged {
+                            rule: spec.rule.name().into(),
+                            quantity: format!("the energy of layer {}", i + 1),
+                            steps: step,
+                            step_size: row.step_size,
+                        });
+                    }
+                    traced.push(SignalRow {
+                        point: p.point.id.clone(),
+                        contender: spec.id.clone(),
+                        step,
+                        layer: i + 1,
+                        energy,
+                    });
+                }
+                Ok(())
+            })?;
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => result.signals.extend(traced),
+            Err(e) => row.err = e.to_string(),
+        }
+        result.summary.push(row);
+    }
+    Ok(result)
+}

@@ -1,0 +1,150 @@
+//! Time per weight update: one sample is one whole update, synchronised at both ends.
+
+use candle_core::{Device, Tensor};
+use rand::SeedableRng;
+use sha2::{Digest, Sha256};
+
+use crate::contender::{Contender, ContenderSpec};
+use crate::data::{Batches, Dataset};
+use crate::measure;
+use crate::measure::sampler::{self, Subject, Timed};
+use crate::net::rng::{stream, Purpose};
+use crate::record::{summarise, PointResult, Sample};
+use crate::verify::twin;
+use crate::{Error, Result};
+
+use super::material::Material;
+use super::point::Prepared;
+use super::Observer;
+
+/// Batches that samples rotate through, so that no sample repeats the last one's input.
+const ROTATION: usize = 8;
+
+/// A contender under the clock.
+struct Training<'a> {
+    contender: Contender,
+    batches: &'a [(Tensor, Tensor)],
+    device: &'a Device,
+}
+
+impl Subject for Training<'_> {
+    fn execute(&mut self, turn: usize) -> Result<Timed> {
+        let (x, y) = &self.batches[turn % self.batches.len()];
+        let contender = &mut self.contender;
+        let wall = measure::time(self.device, || contender.update(x, y))?;
+        let checksum = contender.finite_checksum()?;
+        Ok(Timed { wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), device_ns: None, checksum })
+    }
+}
+
+/// Verifies, measures and checks the accuracy of every contender of a point.
+pub(super) fn measure(
+    seed: u64,
+    p: &Prepared<'_>,
+    material: &mut Material<'_>,
+    observer: &mut dyn Observer,
+) -> Result<PointResult> {
+    let device = material.device(p.point.device)?;
+    let data = material.data(p.benchmark, p.point)?;
+    let batches = Batches::new(&data.train, p.point.batch, seed)?
+        .endless()
+        .take(ROTATION)
+        .map(|b| b.to_tensors(p.point.dtype, &device))
+        .collect::<Result<Vec<_>>>()?;
+    let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
+
+    // who may be timed: index into rows (None for the control) and the subject
+    let mut names: Vec<(Option<usize>, String)> = Vec::new();
+    let mut subjects: Vec<Box<dyn Subject + '_>> = Vec::new();
+    for (i, spec) in p.specs.iter().enumerate() {
+        observer.at(&p.point.id, &format!("verifying {}", spec.id));
+        let built = twin::check(spec, seed, &device).and_then(|share| {
+            rows[i].verify = Some(share);
+            Contender::new(spec, seed, &device)
+        });
+        let contender = match built {
+            Ok(contender) => contender,
+            Err(e) => {
+                rows[i].err = e.to_string();
+                continue;
+            }
+        };
+        names.push((Some(i), spec.id.clone()));
+        subjects.push(Box::new(Training { contender, batches: &batches, device: &device }));
+        if p.benchmark.timing.control && spec.id == p.benchmark.baseline.to_string() {
+            let contender = Contender::new(spec, seed, &device)?;
+            names.push((None, format!("{}{}", spec.id, summarise::CONTROL)));
+            subjects.push(Box::new(Training { contender, batches: &batches, device: &device }));
+        }
+    }
+    observer.at(&p.point.id, "warming up");
+    let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
+    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, |round| {
+        observer.at(&p.point.id, &format!("round {round}"));
+    });
+    drop(subjects);
+
+    let mut samples = Vec::new();
+    for ((row, name), outcome) in names.iter().zip(sampled.subjects) {
+        match (outcome, row) {
+            (Ok(timed), _) => samples.extend(timed.into_iter().map(|(round, t)| Sample {
+                point: p.point.id.clone(),
+                contender: name.clone(),
+                round,
+                wall_ns: t.wall_ns,
+                device_ns: t.device_ns,
+                checksum: t.checksum,
+            })),
+            (Err(e), Some(i)) => rows[*i].err = e.to_string(),
+            (Err(_), None) => {}
+        }
+    }
+    for (row, spec) in rows.iter_mut().zip(&p.specs).filter(|(row, _)| row.err.is_empty()) {
+        row.stop = sampled.stop.name().to_owned();
+        if p.benchmark.accuracy_updates > 0 && p.point.depth <= p.benchmark.accuracy_max_depth {
+            observer.at(&p.point.id, &format!("accuracy of {}", spec.id));
+            match accuracy(spec, seed, data, p, &device) {
+                Ok(share) => {
+                    row.test_accuracy = share;
+                    row.train_updates = share.map(|_| p.benchmark.accuracy_updates);
+                }
+                Err(e) => row.err = e.to_string(),
+            }
+        }
+    }
+    // a contender that failed has no timing, whenever it failed
+    samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));
+    let ratios = summarise::fill(&mut rows, &samples)?;
+    Ok(PointResult { samples, summary: rows, ratios, signals: Vec::new() })
+}
+
+/// Test accuracy after the benchmark's number of updates from the start; `None` without classes.
+fn accuracy(
+    spec: &ContenderSpec,
+    seed: u64,
+    data: &Dataset,
+    p: &Prepared<'_>,
+    device: &Device,
+) -> Result<Option<f64>> {
+    let Some(labels) = data.test.labels() else { return Ok(None) };
+    let mut contender = Contender::new(spec, seed, device)?;
+    let updates = usize::try_from(p.benchmark.accuracy_updates).unwrap_or(usize::MAX);
+    for batch in Batches::new(&data.train, p.point.batch, seed)?.endless().take(updates) {
+        let (x, y) = batch.to_tensors(p.point.dtype, device)?;
+        contender.update(&x, &y)?;
+    }
+    contender.finite_checksum()?;
+    let all = data.test.in_order(data.test.rows().max(1)).next();
+    let all = all.ok_or_else(|| Error::Invalid(format!("{} has no test rows", data.name)))?;
+    let (x, _) = all.to_tensors(p.point.dtype, device)?;
+    Ok(Some(contender.accuracy(&x, labels)?))
+}
+
+/// The round order depends on the run's seed and the point, not on which points ran before.
+fn order_seed(seed: u64, point: &str) -> [u8; 32] {
+    use rand::RngCore;
+    let mut hash = Sha256::new();
+    hash.update(point.as_bytes());
+    hash.update(stream(seed, Purpose::RoundOrder).next_u64().to_le_bytes());
+    hash.finalize().into()
+}
