@@ -191,6 +191,9 @@ fn rows_must_belong_to_one_new_point() {
     let mut mixed = result("p", 2);
     mixed.signals.push(signal("q", 0));
     assert_eq!(refused(mixed), "rows of point `q` among those of point `p`");
+    let mut twice = result("p", 2);
+    twice.summary.push(summary("p", "bp/reference"));
+    assert_eq!(refused(twice), "two rows of contender `bp/reference` at point `p`");
     store.finish_point(&result("p", 2)).unwrap();
     let again = store.finish_point(&result("p", 2)).unwrap_err().to_string();
     assert!(again.contains("`p` is already finished"));
