@@ -1,6 +1,6 @@
 //! Writing a record: point by point, resumable, never half-written.
 //!
-//! Every file is replaced as a whole (see [`disk`]), `summary.csv` last, because a point counts as
+//! Every file is replaced as a whole (see `disk.rs`), `summary.csv` last, because a point counts as
 //! finished only when it is listed there. Rewriting what is already there costs milliseconds per point,
 //! next to seconds of measuring; appending would leave torn lines behind a crash.
 
