@@ -108,8 +108,8 @@ impl Load {
         let busy = others >= cpus.div_ceil(4) || self.minute >= 0.5 * cpus as f64;
         busy.then(|| {
             format!(
-                "the machine is busy: {others} other runnable tasks, load average {:.2} over the last minute, \
-                 {cpus} processors; end other work and run again",
+                "the machine is busy: runnable tasks besides this one {others}, load average {:.2} over the last \
+                 minute, processors {cpus}; end other work and run again",
                 self.minute
             )
         })
@@ -256,8 +256,8 @@ mod tests {
         assert_eq!(load("0.15 3.86 2.95 1/125 27637\n"), None);
         assert_eq!(load("1.99 3.86 2.95 1/125 27637"), None);
         let average = load("2.00 3.86 2.95 1/125 27637").unwrap();
-        assert!(average.contains("0 other runnable tasks, load average 2.00"), "{average}");
-        assert!(load("0.00 0.00 0.00 2/125 27637").unwrap().contains("1 other runnable tasks"));
+        assert!(average.contains("besides this one 0, load average 2.00"), "{average}");
+        assert!(load("0.00 0.00 0.00 2/125 27637").unwrap().contains("besides this one 1,"));
         // On many processors one stray task is no crowd.
         assert_eq!(Load::parse("0.50 0 0 2/1 1").unwrap().warning(64), None);
         for damaged in ["", "a b c d", "1.0 1.0 1.0", "1.0 1.0 1.0 x/2"] {

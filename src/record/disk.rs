@@ -65,15 +65,12 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Removes what a killed writer left half-written in `folder`; the caller holds the folder's lock.
-pub(super) fn sweep(folder: &Path) -> Result<()> {
-    let failed = |e| Error::io("read the folder", folder, e);
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(TEMPORARY) {
-            remove(&entry.path()).map_err(|e| Error::io("remove", &entry.path(), e))?;
+/// Removes what a killed writer left half-written of `files`; the caller holds the lock of their folder.
+pub(super) fn sweep(files: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+    for temporary in files.into_iter().map(|file| temporary_name(&file)) {
+        match remove(&temporary) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &temporary, e)),
+            _ => {}
         }
     }
     Ok(())

@@ -12,6 +12,6 @@ mod table;
 mod fixture;
 
 pub(crate) use folder::slug;
-pub use read::{latest_unfinished, read};
+pub use read::{latest_unfinished, read, read_run};
 pub use schema::{Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
 pub use store::{PointResult, Store};

@@ -1,9 +1,10 @@
 //! Writing a record: point by point, resumable, never half-written.
 //!
-//! Every file is replaced as a whole (see [`disk`]), `summary.csv` last, because a point counts as
+//! Every file is replaced as a whole (see `disk.rs`), `summary.csv` last, because a point counts as
 //! finished only when it is listed there. Rewriting what is already there costs milliseconds per point,
 //! next to seconds of measuring; appending would leave torn lines behind a crash.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -73,7 +74,9 @@ impl Store {
         // Before the lock, which would otherwise leave a file in a folder that is none of ours.
         check_resumable(dir, &read::read_run(dir)?, run)?;
         let lock = folder::lock(dir)?;
-        disk::sweep(dir)?;
+        let tables = Tables::empty();
+        let files = tables.files().map(|(name, _)| name).chain([read::RUN, read::MACHINE]);
+        disk::sweep(files.map(|name| dir.join(name)))?;
         let record = read::read(dir)?;
         check_resumable(dir, &record.run, run)?;
         if record.machine.class != machine.class {
@@ -187,6 +190,13 @@ impl Store {
             .chain(strangers(&result.ratios, point))
             .chain(strangers(&result.signals, point))
             .next();
+        let mut seen = HashSet::new();
+        if let Some(row) = result.summary.iter().find(|row| !seen.insert(&row.contender)) {
+            return Err(Error::Invalid(format!(
+                "two rows of contender `{}` at point `{point}`",
+                row.contender
+            )));
+        }
         match stranger {
             None => Ok(point),
             Some(other) => {

@@ -191,6 +191,9 @@ fn rows_must_belong_to_one_new_point() {
     let mut mixed = result("p", 2);
     mixed.signals.push(signal("q", 0));
     assert_eq!(refused(mixed), "rows of point `q` among those of point `p`");
+    let mut twice = result("p", 2);
+    twice.summary.push(summary("p", "bp/reference"));
+    assert_eq!(refused(twice), "two rows of contender `bp/reference` at point `p`");
     store.finish_point(&result("p", 2)).unwrap();
     let again = store.finish_point(&result("p", 2)).unwrap_err().to_string();
     assert!(again.contains("`p` is already finished"));
@@ -230,6 +233,26 @@ fn resume_refuses_what_cannot_be_compared() {
     let elsewhere = tempfile::tempdir().unwrap();
     let message = Store::resume(elsewhere.path(), &machine(), &run()).unwrap_err().to_string();
     assert!(message.contains("holds no run.json") && names(elsewhere.path()).is_empty(), "{message}");
+}
+
+/// Of another's files, and of files that merely look alike, a record keeps its hands off.
+#[test]
+fn resume_removes_what_the_killed_writer_left() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = create(root.path()).unwrap().dir().to_path_buf();
+    let before = names(&dir);
+    for left in [".signals.csv.tmp", ".run.json.tmp"] {
+        fs::write(dir.join(left), "half a").unwrap();
+    }
+    fs::write(dir.join("notes.tmp"), "").unwrap();
+    // Rows of a point that was not finished go too.
+    let mut samples = fs::read(dir.join("samples.csv")).unwrap();
+    samples.extend_from_slice(b"p,bp/reference,0,1,,1\n");
+    fs::write(dir.join("samples.csv"), samples).unwrap();
+    Store::resume(&dir, &machine(), &run()).unwrap();
+    let left = names(&dir).into_iter().filter(|name| name != "notes.tmp").collect::<Vec<_>>();
+    assert_eq!((left.len() + 1, left), (names(&dir).len(), before));
+    assert_eq!(fs::read_to_string(dir.join("samples.csv")).unwrap().lines().count(), 1);
 }
 
 #[test]
