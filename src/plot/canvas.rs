@@ -130,6 +130,12 @@ fn failed(problem: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("a figure could not be painted: {problem}"))
 }
 
+/// The font size that plotters writes as `size`, without a tail of rounding digits.
+fn plotters_size(size: f64) -> f64 {
+    let near = size * PLOTTERS_EM;
+    [near, near.next_up(), near.next_down()].into_iter().find(|s| s / PLOTTERS_EM == size).unwrap_or(near)
+}
+
 fn ink((r, g, b): Rgb) -> RGBColor {
     RGBColor(r, g, b)
 }
@@ -194,7 +200,7 @@ impl<DB: DrawingBackend> Painter<'_, DB> {
                 let color = ink(*color);
                 let face = if *bold { FontStyle::Bold } else { FontStyle::Normal };
                 let font =
-                    FontDesc::new(FontFamily::Name(font::FAMILY), size * self.scale * PLOTTERS_EM, face);
+                    FontDesc::new(FontFamily::Name(font::FAMILY), plotters_size(size * self.scale), face);
                 let font = if *turned { font.transform(FontTransform::Rotate270) } else { font };
                 let side = match anchor {
                     Anchor::Start => HPos::Left,

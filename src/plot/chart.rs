@@ -2,8 +2,9 @@
 //! beside the frame, where it cannot cover a point.
 
 use super::axes::Axis;
+use super::caption;
 use super::font;
-use super::frame::{Frame, BELOW, NOTE, TICK, TITLE};
+use super::frame::{Frame, BELOW, TICK, TITLE};
 use super::legend::{self, Entry};
 use super::scene::{Anchor, Scene, Spot, Type};
 use super::style::{Look, GUIDE, INK, SOFT};
@@ -91,7 +92,6 @@ const FRAME_HEIGHT: f64 = 400.0;
 const ABOVE: f64 = 62.0;
 /// plotters cuts what lies within a few pixels of the right edge; 25 are safe.
 pub const MARGIN: f64 = 28.0;
-const CAPTION_LINE: f64 = 16.0;
 
 impl Chart {
     /// Lays the figure out.
@@ -105,8 +105,8 @@ impl Chart {
         let (legend_width, legend_height) = legend::size(&self.legend);
         let bottom = ABOVE + FRAME_HEIGHT.max(legend_height);
         let width = strip + legend_width + MARGIN;
-        let caption = wrap(&self.caption, width - left - MARGIN);
-        let height = bottom + BELOW + 14.0 + CAPTION_LINE * caption.len() as f64 + 6.0;
+        let lines = caption::wrap(&self.caption, width - left - MARGIN);
+        let height = bottom + BELOW + 14.0 + caption::height(lines.len());
 
         let mut scene = Scene::new(width, height);
         let title = font::fit(&self.title, TITLE.size, TITLE.bold, width - left - MARGIN);
@@ -126,7 +126,7 @@ impl Chart {
             second_axis(&mut scene, &frame, second)?;
         }
         legend::draw(&mut scene, (strip, ABOVE), &self.legend);
-        draw_caption(&mut scene, (left, bottom + BELOW + 14.0), &caption);
+        caption::draw(&mut scene, (left, bottom + BELOW + 14.0), &lines);
         Ok(scene)
     }
 
@@ -231,35 +231,57 @@ fn second_axis(scene: &mut Scene, frame: &Frame, second: &Second) -> Result<()> 
     Ok(())
 }
 
-/// The facts of a caption packed into lines of at most `room` pixels, separated by dots.
-pub fn wrap(facts: &[String], room: f64) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for fact in facts.iter().filter(|f| !f.is_empty()) {
-        let fact = font::fit(fact, NOTE.size, NOTE.bold, room);
-        let longer = lines.last().map(|line| format!("{line} · {fact}"));
-        match (longer, lines.last_mut()) {
-            (Some(longer), Some(line)) if font::width(&longer, NOTE.size, NOTE.bold) <= room => {
-                *line = longer
-            }
-            _ => lines.push(fact),
-        }
-    }
-    lines
-}
-
-/// Caption lines from `at` downwards.
-pub fn draw_caption(scene: &mut Scene, (x, y): Spot, lines: &[String]) {
-    for (i, line) in lines.iter().enumerate() {
-        scene.text((x, y + CAPTION_LINE * i as f64), line.clone(), NOTE, Anchor::Start);
-    }
-}
-
-/// Height of a caption of so many lines.
-pub fn caption_height(lines: usize) -> f64 {
-    CAPTION_LINE * lines as f64 + 6.0
-}
-
 /// Legend entry of a guide line.
 pub fn guide_entry(name: &str, note: &str) -> Entry {
     Entry::line(name, note, GUIDE, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::scene::{bounds, Item};
+    use crate::plot::{number, style};
+
+    fn chart(times: &[f64], axis: &[f64]) -> Chart {
+        let look = style::look("spc", "fused");
+        let dot = |(i, &y): (usize, &f64)| Dot { x: (1u32 << i) as f64, y, low: 0.8 * y, high: 1.5 * y };
+        let dots: Vec<Dot> = times.iter().enumerate().map(dot).collect();
+        let x = Axis::depth("L", (0..times.len()).map(|i| 1 << i)).unwrap();
+        let y = Axis::log("t", axis.iter().copied(), number::time).unwrap();
+        let series = vec![Series { look, dots, counted: false }];
+        let (guides, levels, legend, caption) = (vec![], vec![], vec![], vec![]);
+        Chart { title: "t".into(), x, y, series, guides, levels, second: None, legend, caption }
+    }
+
+    #[test]
+    fn lines_and_bands_stay_inside_the_frame() {
+        let times = [3.0, 1e9, 2e3, 7e15];
+        let scene = chart(&times, &[0.8 * 3.0, 1.5 * 7e15]).scene().unwrap();
+        let color = style::look("spc", "fused").color;
+        let left = 12.0 + Frame::left_room(&chart(&times, &[0.8 * 3.0, 1.5 * 7e15]).y);
+        let (mut lines, mut bands) = (0, 0);
+        for item in &scene.items {
+            let (l, t, r, b) = bounds(item);
+            match item {
+                Item::Line { color: c, .. } if *c == color => lines += 1,
+                Item::Area { color: c, alpha, .. } if *c == color && *alpha < 1.0 => bands += 1,
+                _ => continue,
+            }
+            let inside = l >= left - 1.0 && r <= left + FRAME_WIDTH + 1.0;
+            assert!(inside && t >= ABOVE - 1.0 && b <= ABOVE + FRAME_HEIGHT + 1.0, "{item:?}");
+        }
+        assert!(lines > 20 && bands == 1, "{lines} strokes, {bands} bands");
+    }
+
+    #[test]
+    fn an_axis_too_small_for_its_data_is_refused() {
+        assert!(chart(&[1e3, 1e6], &[1e3, 2e3]).scene().is_err());
+    }
+
+    #[test]
+    fn labels_move_apart() {
+        let (a, b) = ("a".to_owned(), "b".to_owned());
+        let moved = apart(vec![(12.0, &b), (10.0, &a)], |_| 15.0);
+        assert_eq!(moved, [(10.0, &a), (25.0, &b)]);
+    }
 }

@@ -32,7 +32,7 @@ struct Row<'a> {
     gemm_ratio: Option<f64>,
 }
 
-/// Draws one figure per group and baseline.
+/// Draws one figure per group and baseline with at least two depths.
 ///
 /// # Errors
 /// As [`super::draw_all`].
@@ -58,6 +58,11 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         let baselines: BTreeSet<&str> = rows.iter().map(|(_, r)| r.baseline).collect();
         for baseline in &baselines {
             let mine: Vec<&(usize, Row<'_>)> = rows.iter().filter(|(_, r)| r.baseline == *baseline).collect();
+            let depths = || mine.iter().map(|(_, row)| row.depth);
+            if depths().min() == depths().max() {
+                out.skip(FIGURE, format!("`{}` has ratios at a single depth", group.stem));
+                continue;
+            }
             let Some(chart) = chart(group, baseline, &mine) else { continue };
             // One baseline per suite is the rule; a second one must not overwrite the first.
             let suffix =
@@ -71,7 +76,7 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
         }
     }
-    if out.drawn.is_empty() {
+    if out.drawn.is_empty() && out.skipped.is_empty() {
         out.skip(FIGURE, "no contender was paired with a baseline");
     }
     Ok(out)
@@ -133,7 +138,7 @@ fn chart(group: &Group<'_>, baseline: &str, rows: &[&(usize, Row<'_>)]) -> Optio
     let y = Axis::log(&label, values.chain([1.0]), times)?;
     let x = Axis::depth("depth L (weight layers)", rows.iter().map(|(_, row)| row.depth))?;
     if series.iter().any(|s| s.counted) {
-        legend.push(Entry::hollow("counted matrix products", "same colours; ratio of counts"));
+        legend.push(Entry::hollow("counted matrix products", "ratio of counts; equal ones coincide"));
     }
     let levels = vec![Level { y: 1.0, label: style::rule_name(rule).to_owned() }];
     let title = format!("Cost of a {} relative to {name}", words(group.model));

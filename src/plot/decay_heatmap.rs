@@ -69,9 +69,9 @@ fn scene(title: &str, trace: &Trace<'_>, scale: &Axis) -> Result<Scene> {
     let beside = (f64::max(legend_width, 16.0 + 9.0 + ticks + 26.0), PANEL.1 * 0.72 + 22.0 + legend_height);
     let layers = Axis::integers("layer ℓ", 1, trace.layers, 6);
     let mut facts = trace.facts.clone();
-    let stride = |panel: &Panel<'_>| (panel.steps + 1).div_ceil(MOST_COLUMNS);
+    let stride = |panel: &Panel<'_>| panel.steps.saturating_add(1).div_ceil(MOST_COLUMNS);
     if let Some(widest) = trace.panels.iter().map(stride).max().filter(|s| *s > 1) {
-        facts.push(format!("long traces: every {widest}th step drawn"));
+        facts.push(format!("long traces: one step in {widest} drawn"));
     }
     let mut panels = Panels::new(title, trace.panels.len(), PANEL, &layers, beside, &facts);
     for (index, panel) in trace.panels.iter().enumerate() {

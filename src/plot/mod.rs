@@ -17,6 +17,7 @@
 
 pub mod axes;
 pub mod canvas;
+pub mod caption;
 pub mod chart;
 pub mod cost_ratio;
 pub mod decay_curves;

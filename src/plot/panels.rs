@@ -1,7 +1,8 @@
 //! Panels side by side under one heading, with room for a scale or legend to their right.
 
 use super::axes::Axis;
-use super::chart::{caption_height, draw_caption, wrap, MARGIN};
+use super::caption;
+use super::chart::MARGIN;
 use super::font;
 use super::frame::{Frame, BELOW, TITLE};
 use super::scene::{Anchor, Scene, Spot, Type};
@@ -46,11 +47,11 @@ impl Panels {
         let top = 40.0;
         let body = (rows as f64 * (26.0 + panel.1 + BELOW + 8.0)).max(26.0 + beside.1);
         let start = 12.0 + left_room;
-        let caption = wrap(facts, width - start - MARGIN);
-        let mut scene = Scene::new(width, top + body + 14.0 + caption_height(caption.len()));
+        let lines = caption::wrap(facts, width - start - MARGIN);
+        let mut scene = Scene::new(width, top + body + 14.0 + caption::height(lines.len()));
         let title = font::fit(title, TITLE.size, TITLE.bold, width - start - MARGIN);
         scene.text((start, 24.0), title, TITLE, Anchor::Start);
-        draw_caption(&mut scene, (start, top + body + 14.0), &caption);
+        caption::draw(&mut scene, (start, top + body + 14.0), &lines);
         Self { columns, panel, left_room, pitch, right, scene }
     }
 

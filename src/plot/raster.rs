@@ -105,7 +105,9 @@ impl Pixels {
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_compression(png::Compression::Best);
+        // Flat colours compress better, and faster, unfiltered.
+        encoder.set_compression(png::Compression::Default);
+        encoder.set_filter(png::FilterType::NoFilter);
         // Twice 96 dots per inch, so that a document places the picture at its nominal size.
         let per_metre = 2 * 3780;
         let unit = png::Unit::Meter;

@@ -8,6 +8,10 @@ use super::group::contender_name;
 use super::{number, stem, style};
 use crate::record::{Record, SignalRow, SummaryRow};
 
+/// Rows beyond these are damage, not data; following them would never end.
+const MOST_LAYERS: usize = 10_000;
+const MOST_STEPS: usize = 1_000_000_000;
+
 /// One line of the CSV of a decay figure.
 #[derive(Debug, Serialize)]
 pub struct Row<'a> {
@@ -81,7 +85,8 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
     let mut place: HashMap<&str, usize> = HashMap::new();
     for row in &record.signals {
         let facts = summary.get(&(&*row.point, &*row.contender));
-        if row.layer == 0 || facts.is_some_and(|f| !f.err.is_empty()) {
+        let credible = (1..=MOST_LAYERS).contains(&row.layer) && row.step <= MOST_STEPS;
+        if !credible || facts.is_some_and(|f| !f.err.is_empty()) {
             continue;
         }
         let index = *place.entry(&row.point).or_insert_with(|| {

@@ -211,6 +211,9 @@ fn odd_records_neither_panic_nor_fail() {
     one(|r| r.signals.iter_mut().for_each(|row| row.energy = -1.0));
     one(|r| r.signals.iter_mut().for_each(|row| row.energy = 1e-320));
     one(|r| r.signals.truncate(1));
+    one(|r| r.signals.iter_mut().for_each(|row| row.step *= usize::MAX / 8));
+    one(|r| r.signals.iter_mut().for_each(|row| row.step *= 1000));
+    one(|r| r.signals.iter_mut().for_each(|row| row.layer = usize::MAX));
     one(|r| r.signals.iter_mut().for_each(|row| row.contender = "no-slash".into()));
     one(|r| r.run.ceilings.iter_mut().for_each(|c| c.per_second = f64::NAN));
     one(|r| r.run.ceilings.iter_mut().for_each(|c| c.per_second = 1e-3));
@@ -279,4 +282,11 @@ fn the_page_stands_alone_and_shows_failures() {
         |link: &str| page.contains(&format!("{link}=\"http")) || page.contains(&format!("{link}=\"//"));
     assert!(!outside("src") && !outside("href") && !page.contains("@import") && !page.contains("url(http"));
     assert!(Path::new(&drawing.drawn[0].files.csv).exists());
+    assert!(!page.contains("data:image/png"), "small figures stay sharp");
+
+    // A heat map of 128 × 128 cells would make the page slow.
+    let record = extreme();
+    let drawing = draw_all(&record, &folder.path().join("large"), &fit).unwrap();
+    let path = report::write(&record, &drawing, &folder.path().join("large.html")).unwrap();
+    assert!(fs::read_to_string(path).unwrap().contains("data:image/png;base64,"));
 }

@@ -1,0 +1,48 @@
+//! The caption below a figure: the conditions of the measurement, one fact after the other.
+
+use super::font;
+use super::frame::NOTE;
+use super::scene::{Anchor, Scene, Spot};
+
+/// Height of a line.
+const LINE: f64 = 16.0;
+
+/// The facts of a caption packed into lines of at most `room` pixels, separated by dots.
+pub fn wrap(facts: &[String], room: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for fact in facts.iter().filter(|f| !f.is_empty()) {
+        let fact = font::fit(fact, NOTE.size, NOTE.bold, room);
+        let longer = lines.last().map(|line| format!("{line} · {fact}"));
+        match (longer, lines.last_mut()) {
+            (Some(longer), Some(line)) if font::width(&longer, NOTE.size, NOTE.bold) <= room => {
+                *line = longer
+            }
+            _ => lines.push(fact),
+        }
+    }
+    lines
+}
+
+/// Caption lines from `at` downwards.
+pub fn draw(scene: &mut Scene, (x, y): Spot, lines: &[String]) {
+    for (i, line) in lines.iter().enumerate() {
+        scene.text((x, y + LINE * i as f64), line.clone(), NOTE, Anchor::Start);
+    }
+}
+
+/// Height of a caption of so many lines.
+pub fn height(lines: usize) -> f64 {
+    LINE * lines as f64 + 6.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_wrap_between_facts() {
+        let facts = ["one fact", "another fact", "", "a third fact"].map(str::to_owned);
+        assert_eq!(wrap(&facts, 1e4), ["one fact · another fact · a third fact"]);
+        assert_eq!(wrap(&facts, 80.0).len(), 3);
+    }
+}
