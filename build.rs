@@ -9,7 +9,8 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 /// What the program is compiled from; changes elsewhere (prose, recordings) do not make a build dirty.
-const SOURCES: [&str; 7] = ["src", "kernels", "assets", "suites", "build.rs", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 7] =
+    ["src", "kernels", "assets", "benches/suites", "build.rs", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());

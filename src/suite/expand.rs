@@ -30,9 +30,14 @@ pub(super) fn apply(wire: &mut SuiteWire, overrides: &Overrides) {
         if let Some(seconds) = overrides.max_seconds {
             b.timing.max_seconds = seconds;
         }
-        if let Some(depth) = overrides.max_depth {
+    }
+    if let Some(depth) = overrides.max_depth {
+        // a benchmark of which nothing is left goes; an axis that was empty before stays an error
+        wire.benchmark.retain_mut(|b| {
+            let written = !b.axes.depth.is_empty();
             b.axes.depth.retain(|d| *d <= depth);
-        }
+            !(written && b.axes.depth.is_empty())
+        });
     }
 }
 
@@ -43,7 +48,7 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
     }
     root.name("name", &wire.name)?;
     if wire.benchmark.is_empty() {
-        return Err(root.key("benchmark", "a suite needs at least one [[benchmark]]"));
+        return Err(root.key("benchmark", "no [[benchmark]] is left; a suite needs at least one"));
     }
     let definition = toml::to_string(&wire)
         .map_err(|e| Error::Invalid(format!("{place}: the definition cannot be written back: {e}")))?;
