@@ -2,10 +2,13 @@
 //!
 //! Values carry only their size and the earliest time they could exist, in sequential matrix products,
 //! if every independent product ran at once. The latest of those times is the critical path.
+//!
+//! A schedule that waits for the end of each inference step before it begins the next is deeper: call
+//! [`Counting::barrier`] from the rule's watcher, as [`Counting::stepwise`] does, to count that instead.
 
 use std::cell::Cell;
 
-use super::Engine;
+use super::{Engine, MaybeZero};
 use crate::net::{LayerCost, Loss, VerbCost};
 use crate::Result;
 
@@ -29,15 +32,33 @@ pub struct Ghost {
 #[derive(Debug)]
 pub struct Counting {
     layers: Vec<LayerCost>,
+    params: Vec<Ghost>,
     inputs: u64,
     output_error_ops: u64,
     totals: Cell<Totals>,
+    /// No product may begin before this time.
+    floor: Cell<u64>,
 }
 
 impl Counting {
     /// An engine over layers with these costs; `inputs` is B·D.
     pub fn new(layers: Vec<LayerCost>, inputs: u64, loss: &Loss) -> Self {
-        Self { layers, inputs, output_error_ops: loss.output_error_ops(), totals: Cell::default() }
+        let params = layers.iter().map(|l| Ghost { elements: l.parameters, ready: 0 }).collect();
+        let output_error_ops = loss.output_error_ops();
+        Self { layers, params, inputs, output_error_ops, totals: Cell::default(), floor: Cell::default() }
+    }
+
+    /// Every later product waits for everything counted so far.
+    pub fn barrier(&self) {
+        self.floor.set(self.totals.get().critical_path);
+    }
+
+    /// A watcher that puts a barrier after every inference step.
+    pub fn stepwise(&self) -> impl FnMut(usize, &[MaybeZero<Ghost>], &Ghost) -> Result<()> + '_ {
+        |_, _, _| {
+            self.barrier();
+            Ok(())
+        }
     }
 
     /// What has been counted so far.
@@ -61,7 +82,7 @@ impl Counting {
     }
 
     fn verb(&self, work: VerbCost, after: u64, elements: u64) -> Ghost {
-        let ready = after + work.gemms;
+        let ready = after.max(self.floor.get()) + work.gemms;
         self.spend(work, ready);
         Ghost { elements, ready }
     }
@@ -70,6 +91,7 @@ impl Counting {
 impl Engine for Counting {
     type Value = Ghost;
     type Local = Ghost;
+    type Params = Ghost;
     type Direction = Ghost;
 
     fn depth(&self) -> usize {
@@ -80,18 +102,33 @@ impl Engine for Counting {
         Ghost { elements: self.inputs, ready: 0 }
     }
 
-    fn forward(&self, l: usize, below: &Ghost) -> Result<(Ghost, Ghost)> {
+    fn params(&self, l: usize) -> &Ghost {
+        &self.params[l - 1]
+    }
+
+    fn forward_with(&self, l: usize, params: &Ghost, below: &Ghost) -> Result<(Ghost, Ghost)> {
         let layer = &self.layers[l - 1];
-        let mu = self.verb(layer.forward, below.ready, layer.outputs);
+        let mu = self.verb(layer.forward, below.ready.max(params.ready), layer.outputs);
         Ok((mu, Ghost { elements: below.elements, ready: mu.ready }))
     }
 
-    fn vjp(&self, l: usize, at: &Ghost, e: &Ghost) -> Result<Ghost> {
-        Ok(self.verb(self.layers[l - 1].vjp, at.ready.max(e.ready), at.elements))
+    fn vjp_with(&self, l: usize, params: &Ghost, at: &Ghost, e: &Ghost) -> Result<Ghost> {
+        let after = at.ready.max(e.ready).max(params.ready);
+        Ok(self.verb(self.layers[l - 1].vjp, after, at.elements))
+    }
+
+    fn vjp_linear_with(&self, l: usize, params: &Ghost, at: &Ghost, e: &Ghost) -> Result<Ghost> {
+        let after = at.ready.max(e.ready).max(params.ready);
+        Ok(self.verb(self.layers[l - 1].vjp_linear, after, at.elements))
+    }
+
+    fn moved(&self, _: usize, params: &Ghost, _: f64, direction: &Ghost) -> Result<Ghost> {
+        Ok(self.elementwise(2, &[params, direction]))
     }
 
     fn param_grad(&self, l: usize, at: &Ghost, e: &Ghost) -> Result<Ghost> {
-        Ok(self.verb(self.layers[l - 1].param_grad, at.ready.max(e.ready), 0))
+        let layer = &self.layers[l - 1];
+        Ok(self.verb(layer.param_grad, at.ready.max(e.ready), layer.parameters))
     }
 
     fn output_error(&self, o: &Ghost) -> Result<Ghost> {

@@ -1,11 +1,13 @@
 //! Engines: who executes a rule's schedule.
 //!
 //! A rule is written once against [`Engine`]. [`reference::Reference`] executes it with one Candle
-//! operation after another on any device; [`counting::Counting`] executes nothing and counts the work.
+//! operation after another on any device; [`counting::Counting`] executes nothing and counts the work;
+//! [`recording::Recording`] executes nothing and keeps the task graph.
 //! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it.
 
 pub mod autograd;
 pub mod counting;
+pub mod recording;
 pub mod reference;
 
 use std::fmt;
@@ -58,12 +60,16 @@ impl fmt::Display for EngineKind {
 
 /// The verbs of a network bound to one batch, as a rule sees them.
 ///
-/// Layers are numbered l = 1..L as in the literature. Values have shape `[B, n_l]`.
+/// Layers are numbered l = 1..L as in the literature. Values have shape `[B, n_l]`. An engine never changes:
+/// a rule that moves parameters while it infers holds the moved ones itself and hands them to the verbs that
+/// end in `_with`.
 pub trait Engine {
     /// A state, prediction or error of one layer.
     type Value: Clone;
     /// A layer linearised at the state below it.
     type Local: Clone;
+    /// θ of one layer.
+    type Params: Clone;
     /// −∂F/∂θ of one layer: the direction in which learning moves its parameters.
     type Direction;
 
@@ -71,10 +77,43 @@ pub trait Engine {
     fn depth(&self) -> usize;
     /// v_0 = x.
     fn input(&self) -> Self::Value;
-    /// μ_l = f_l(below) and the linearisation there.
-    fn forward(&self, l: usize, below: &Self::Value) -> Result<(Self::Value, Self::Local)>;
-    /// J_lᵀ e at the linearisation.
-    fn vjp(&self, l: usize, at: &Self::Local, e: &Self::Value) -> Result<Self::Value>;
+    /// θ_l as the engine was given it.
+    fn params(&self, l: usize) -> &Self::Params;
+    /// Backward weights of layer l, in the form of θ_l; θ_l itself where none are kept apart.
+    fn feedback(&self, l: usize) -> &Self::Params {
+        self.params(l)
+    }
+    /// μ_l = f_l(below; θ) and the linearisation there.
+    fn forward_with(
+        &self,
+        l: usize,
+        params: &Self::Params,
+        below: &Self::Value,
+    ) -> Result<(Self::Value, Self::Local)>;
+    /// J_lᵀ e at the linearisation, its product taken with the weights in `params`.
+    fn vjp_with(
+        &self,
+        l: usize,
+        params: &Self::Params,
+        at: &Self::Local,
+        e: &Self::Value,
+    ) -> Result<Self::Value>;
+    /// As [`vjp_with`](Self::vjp_with), every φ' replaced by 1.
+    fn vjp_linear_with(
+        &self,
+        l: usize,
+        params: &Self::Params,
+        at: &Self::Local,
+        e: &Self::Value,
+    ) -> Result<Self::Value>;
+    /// θ + s·d for layer l.
+    fn moved(
+        &self,
+        l: usize,
+        params: &Self::Params,
+        s: f64,
+        direction: &Self::Direction,
+    ) -> Result<Self::Params>;
     /// (∂μ_l/∂θ_l)ᵀ e summed over the batch; with e = ε_l this is −∂F/∂θ_l.
     fn param_grad(&self, l: usize, at: &Self::Local, e: &Self::Value) -> Result<Self::Direction>;
     /// ε_L = −∂loss/∂o.
@@ -87,6 +126,15 @@ pub trait Engine {
     fn scale(&self, s: f64, a: &Self::Value) -> Result<Self::Value>;
     /// a + s·b.
     fn add_scaled(&self, a: &Self::Value, s: f64, b: &Self::Value) -> Result<Self::Value>;
+
+    /// μ_l = f_l(below; θ_l) and the linearisation there.
+    fn forward(&self, l: usize, below: &Self::Value) -> Result<(Self::Value, Self::Local)> {
+        self.forward_with(l, self.params(l), below)
+    }
+    /// J_lᵀ e at the linearisation.
+    fn vjp(&self, l: usize, at: &Self::Local, e: &Self::Value) -> Result<Self::Value> {
+        self.vjp_with(l, self.params(l), at, e)
+    }
 }
 
 /// An error of one layer; `None` where it is known to be exactly zero without computing it.
@@ -106,10 +154,26 @@ pub struct Learned<E: Engine + ?Sized> {
     pub states: Vec<E::Value>,
     /// o = f_L(v_{L−1}).
     pub output: E::Value,
-    /// ε_1..ε_L (for backpropagation the negative adjoints).
+    /// ε_1..ε_L (for backpropagation and activation relaxation the negative adjoints).
     pub errors: Vec<MaybeZero<E::Value>>,
     /// −∂F/∂θ_1..L; `None` where the layer's error is exactly zero.
     pub directions: Vec<Option<E::Direction>>,
+    /// θ_1..L where the rule moved them itself, once per inference step; `None` where they are as they were.
+    /// A rule that moves parameters leaves no directions.
+    pub params: Vec<Option<E::Params>>,
+}
+
+impl<E: Engine + ?Sized> Learned<E> {
+    /// What a rule leaves behind that does not move parameters itself.
+    pub fn from_directions(
+        states: Vec<E::Value>,
+        output: E::Value,
+        errors: Vec<MaybeZero<E::Value>>,
+        directions: Vec<Option<E::Direction>>,
+    ) -> Self {
+        let params = vec![None; directions.len()];
+        Self { states, output, errors, directions, params }
+    }
 }
 
 /// The forward pass: states v_0..v_{L−1}, linearisations 1..L and the output.

@@ -19,11 +19,14 @@ pub struct Reference<'a> {
     pub y: &'a Tensor,
     /// The output energy.
     pub loss: Loss,
+    /// Learned backward weights, `w.l` per layer; `None` for the transposed forward weights.
+    pub feedback: Option<&'a Params>,
 }
 
 impl Engine for Reference<'_> {
     type Value = Tensor;
     type Local = Local;
+    type Params = Vec<Tensor>;
     type Direction = Vec<Tensor>;
 
     fn depth(&self) -> usize {
@@ -34,12 +37,28 @@ impl Engine for Reference<'_> {
         self.x.clone()
     }
 
-    fn forward(&self, l: usize, below: &Tensor) -> Result<(Tensor, Local)> {
-        self.network.layer(l).forward(&self.params[l - 1], below)
+    fn params(&self, l: usize) -> &Vec<Tensor> {
+        &self.params[l - 1]
     }
 
-    fn vjp(&self, l: usize, at: &Local, e: &Tensor) -> Result<Tensor> {
-        self.network.layer(l).vjp(&self.params[l - 1], at, e)
+    fn feedback(&self, l: usize) -> &Vec<Tensor> {
+        &self.feedback.unwrap_or(self.params)[l - 1]
+    }
+
+    fn forward_with(&self, l: usize, params: &Vec<Tensor>, below: &Tensor) -> Result<(Tensor, Local)> {
+        self.network.layer(l).forward(params, below)
+    }
+
+    fn vjp_with(&self, l: usize, params: &Vec<Tensor>, at: &Local, e: &Tensor) -> Result<Tensor> {
+        self.network.layer(l).vjp(params, at, e)
+    }
+
+    fn vjp_linear_with(&self, l: usize, params: &Vec<Tensor>, at: &Local, e: &Tensor) -> Result<Tensor> {
+        self.network.layer(l).vjp_linear(params, at, e)
+    }
+
+    fn moved(&self, _: usize, params: &Vec<Tensor>, s: f64, direction: &Vec<Tensor>) -> Result<Vec<Tensor>> {
+        params.iter().zip(direction).map(|(p, d)| Ok((p + d.affine(s, 0.0)?)?)).collect()
     }
 
     fn param_grad(&self, l: usize, at: &Local, e: &Tensor) -> Result<Vec<Tensor>> {

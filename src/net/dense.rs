@@ -85,6 +85,14 @@ impl Layer for Dense {
         Ok(if at.below.rank() == 2 { out } else { out.reshape(at.below.shape())? })
     }
 
+    fn vjp_linear(&self, params: &[Tensor], at: &Local, e: &Tensor) -> Result<Tensor> {
+        let mut out = self.scaled(e.clone())?.matmul(&params[0])?;
+        if self.skip {
+            out = (out + e)?;
+        }
+        Ok(if at.below.rank() == 2 { out } else { out.reshape(at.below.shape())? })
+    }
+
     fn param_grad(&self, at: &Local, e: &Tensor) -> Result<Vec<Tensor>> {
         let delta = self.act_out.pull_back(&at.pre, &at.post, e)?;
         let scaled = self.scaled(delta.clone())?;
@@ -109,8 +117,10 @@ impl Layer for Dense {
             vjp: with(
                 b * o * (self.act_out.pull_back_ops() + scale) + b * i * (self.act_in.pull_back_ops() + skip),
             ),
+            vjp_linear: with(b * o * scale + b * i * skip),
             param_grad: with(b * o * (self.act_out.pull_back_ops() + scale + bias)),
             outputs: b * o,
+            parameters: i * o + o * bias,
         }
     }
 }

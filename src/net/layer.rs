@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Work of one verb on one batch. Matrix products and element-wise work are kept apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,10 +61,14 @@ pub struct LayerCost {
     pub forward: VerbCost,
     /// Cost of [`Layer::vjp`].
     pub vjp: VerbCost,
+    /// Cost of [`Layer::vjp_linear`].
+    pub vjp_linear: VerbCost,
     /// Cost of [`Layer::param_grad`].
     pub param_grad: VerbCost,
     /// Elements of the prediction μ_l: B times the layer's outputs.
     pub outputs: u64,
+    /// Elements of all parameters of the layer.
+    pub parameters: u64,
 }
 
 /// A layer linearised at the state below it: what `forward` saw and `vjp` and `param_grad` need.
@@ -102,6 +106,14 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
 
     /// J_l(v)ᵀ e, the transposed Jacobian at the stored state, shape of v. `e` is `[B, outputs]`.
     fn vjp(&self, params: &[Tensor], at: &Local, e: &Tensor) -> Result<Tensor>;
+
+    /// J_lᵀ e with every φ' replaced by 1: the transposed product alone (and the skip), shape of v.
+    ///
+    /// Activation relaxation without derivatives (Millidge et al., arXiv 2009.05359) needs it. A layer that
+    /// does not say what this means for it refuses, because a wrong guess would look like a result.
+    fn vjp_linear(&self, _params: &[Tensor], _at: &Local, _e: &Tensor) -> Result<Tensor> {
+        Err(Error::Invalid(format!("a {} layer has no feedback without derivatives", self.kind())))
+    }
 
     /// (∂μ_l/∂θ_l)ᵀ e summed over the batch, one tensor per parameter.
     fn param_grad(&self, at: &Local, e: &Tensor) -> Result<Vec<Tensor>>;

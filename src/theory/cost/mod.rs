@@ -5,12 +5,29 @@
 //! steps, F_l, V_l and G_l the costs of forward, vjp and param_grad of layer l, n_l = B times the units of
 //! layer l. GEMM counts for chains of dense layers:
 //!
-//! | rule | GEMMs | critical path |
-//! | --- | --- | --- |
-//! | BP | 3L − 1 | 2L |
-//! | sPC | 2L + 2T(L − 1) | L + 2T + 1 |
-//! | sPC, light cone, T = L | L² + 2L − … (see [`spc`]) | L + 2T + 1 |
-//! | ePC | 2L + 2T(L − 1) | L + 2T(L − 1) + 1 |
+//! | rule | GEMMs | GEMMs, light cone | critical path | step by step |
+//! | --- | --- | --- | --- | --- |
+//! | BP | 3L − 1 | | 2L | 2L |
+//! | sPC | 2L + 2T(L − 1) | 2L + (L − 1)(L + 2) at T = L | L + 2T + 1 | L + 2T + 1 |
+//! | ePC | 2L + 2T(L − 1) | | L + 2T(L − 1) + 1 | L + 2T(L − 1) + 1 |
+//! | FPA | 2L + T(L − 1) | 2L + (L − 1)(L + 2)/2 at T = L | L + min(T, L − 1) + 1 | L + T + 1 |
+//! | Z-IL, frontier | 3L − 1 | | 2L | 2L |
+//! | Z-IL, all nodes | 2L + 2(L − 1)² | 2L + L(L − 1) | 3L − 2 | 3L − 1 |
+//! | SeqIL | 2L + 2T(L − 1) | | 2L + 2T − 1 | L + TL + 1 |
+//! | iPC, T updates | T(3L − 1) | (3L² + 3L − 2)/2 at T = L | L + 2T − 1 | L + 2T − 1 |
+//! | AR, simultaneous | 2L + T(L − 1) | | L + min(T, L − 1) + 1 | L + T + 1 |
+//! | AR, top down | 2L + T(L − 1) | | 2L | L + T(L − 1) + 1 |
+//!
+//! For L ≥ 2 and T ≥ 1; with the cone FPA and sPC also skip parameter gradients of layers without an error
+//! while T < L − 1. *Critical path* is the dependency depth: sequential products if every product ran as soon
+//! as its operands exist. *Step by step* is the depth if every inference step waits for the end of the one
+//! before, which is how the literature counts and how a machine that launches one step at a time behaves. The
+//! two differ where steps overlap: SeqIL's next sweep may start at the top before the last one has reached
+//! the bottom, and FPA and AR combine *fixed* products linearly, so that more steps add work but no depth.
+
+mod relatives;
+
+pub use relatives::{ar, fpa, ipc, seqil, zil, zil_all};
 
 use crate::net::{LayerCost, Loss, VerbCost};
 
@@ -31,6 +48,8 @@ pub struct RuleCost {
     /// Sequential products with unlimited parallelism across layers; exact for chains of dense layers
     /// (one product per verb).
     pub critical_path: u64,
+    /// The same if every inference step waits for the end of the one before.
+    pub stepwise: u64,
 }
 
 impl NetCost {
@@ -71,9 +90,34 @@ fn elementwise(elements: u64, ops: u64, operands: u64) -> VerbCost {
 /// ΣF_l + Σ_{l≥2} V_l + ΣG_l; 3L − 1 GEMMs, critical path 2L.
 pub fn bp(net: &NetCost) -> RuleCost {
     let back: VerbCost = net.hidden().map(|(_, _, above)| above.vjp).sum();
-    RuleCost {
-        work: net.forward() + net.output_error() + back + net.param_grads(1),
-        critical_path: 2 * net.depth(),
+    let work = net.forward() + net.output_error() + back + net.param_grads(1);
+    RuleCost { work, critical_path: 2 * net.depth(), stepwise: 2 * net.depth() }
+}
+
+/// How often a simultaneous rule updates layer l in T steps from the forward pass: T, or under the light cone
+/// max(0, T − (L − 1 − l)), because the error above first differs from zero after L − 1 − l steps.
+fn updates(depth: u64, l: u64, steps: u64, light_cone: bool) -> u64 {
+    if light_cone {
+        steps.saturating_sub(depth - 1 - l)
+    } else {
+        steps
+    }
+}
+
+/// Element-wise work of `count` simultaneous updates of a state with n elements: v + g·d and ε = v − μ, and
+/// the own error subtracted from d unless it is known to be zero. Without the light cone the errors at the
+/// forward pass are computed too.
+fn relaxation(n: u64, count: u64, light_cone: bool) -> VerbCost {
+    let own_subtractions = if light_cone { count.saturating_sub(1) } else { count + 1 };
+    (elementwise(n, 2, 2) + elementwise(n, 1, 2)) * count + elementwise(n, 1, 2) * own_subtractions
+}
+
+/// The lowest layer with an error after T simultaneous steps, from 1.
+fn lowest_with_error(depth: u64, steps: u64, light_cone: bool) -> u64 {
+    if light_cone {
+        depth.saturating_sub(steps).max(1)
+    } else {
+        1
     }
 }
 
@@ -86,22 +130,16 @@ pub fn bp(net: &NetCost) -> RuleCost {
 pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> RuleCost {
     let depth = net.depth();
     let mut work = net.forward() + net.output_error();
-    let mut lowest_with_error = depth;
     for (l, own, above) in net.hidden() {
-        let n = own.outputs;
-        let count = if light_cone { steps.saturating_sub(depth - 1 - l) } else { steps };
-        let own_subtractions = if light_cone { count.saturating_sub(1) } else { count + 1 };
-        work += (above.forward + above.vjp + elementwise(n, 2, 2) + elementwise(n, 1, 2)) * count;
-        work += elementwise(n, 1, 2) * own_subtractions;
-        if count > 0 || !light_cone {
-            lowest_with_error = lowest_with_error.min(l);
-        }
+        let count = updates(depth, l, steps, light_cone);
+        work += (above.forward + above.vjp) * count + relaxation(own.outputs, count, light_cone);
     }
     if depth > 1 {
         work += net.output_error() * steps;
     }
-    work += net.param_grads(lowest_with_error);
-    RuleCost { work, critical_path: if depth > 1 { depth + 2 * steps + 1 } else { 2 } }
+    work += net.param_grads(lowest_with_error(depth, steps, light_cone));
+    let critical_path = if depth > 1 { depth + 2 * steps + 1 } else { 2 };
+    RuleCost { work, critical_path, stepwise: critical_path }
 }
 
 /// ePC: T sweeps of Σ_{l≥2} (F_l + V_l), and 4 n_l element-wise operations per error and step (2 n_l in
@@ -120,5 +158,5 @@ pub fn epc(net: &NetCost, steps: u64) -> RuleCost {
     }
     work += net.param_grads(if steps > 0 { 1 } else { depth });
     let critical_path = if depth > 1 { depth + 2 * steps * (depth - 1) + 1 } else { 2 };
-    RuleCost { work, critical_path }
+    RuleCost { work, critical_path, stepwise: critical_path }
 }
