@@ -28,7 +28,7 @@ impl Adam {
 }
 
 impl Optimiser for Adam {
-    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()> {
+    fn step(&mut self, params: &mut Params, directions: &Directions, _batch: usize) -> Result<()> {
         self.t = self.t.saturating_add(1);
         let Self { rate, t, moments } = self;
         let (correct1, correct2) = (1.0 - BETA1.powi(*t), 1.0 - BETA2.powi(*t));

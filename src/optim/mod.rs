@@ -3,13 +3,17 @@
 //! Rules leave −∂F/∂θ (or −∂loss/∂θ) behind, summed over the batch; optimisers add to the parameters. A
 //! direction of `None` is exactly zero: SGD then leaves the tensor alone, the others still decay their
 //! moments.
+//!
+//! iPC needs none of these: it moves the parameters itself, in every inference step.
 
 mod adam;
 mod momentum;
+mod mq;
 mod sgd;
 
 pub use adam::Adam;
 pub use momentum::Momentum;
+pub use mq::Mq;
 pub use sgd::Sgd;
 
 use std::fmt;
@@ -25,8 +29,9 @@ pub type Directions = Vec<Option<Vec<Tensor>>>;
 
 /// An optimiser with its state.
 pub trait Optimiser: fmt::Debug + Send {
-    /// Moves `params` along `directions`.
-    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()>;
+    /// Moves `params` along `directions`, which are sums over `batch` samples. Optimisers whose equations
+    /// are about the batch mean divide; the others work on sums, whatever the batch.
+    fn step(&mut self, params: &mut Params, directions: &Directions, batch: usize) -> Result<()>;
 }
 
 /// Which optimiser, by name.
@@ -38,11 +43,13 @@ pub enum OptimiserKind {
     Momentum,
     /// Adam with β = (0.9, 0.999), ε = 1e-8.
     Adam,
+    /// MQ with the published constants of fully connected networks.
+    Mq,
 }
 
 impl OptimiserKind {
     /// Every optimiser.
-    pub const ALL: [Self; 3] = [Self::Sgd, Self::Momentum, Self::Adam];
+    pub const ALL: [Self; 4] = [Self::Sgd, Self::Momentum, Self::Adam, Self::Mq];
 
     /// The name used in suites.
     pub fn name(self) -> &'static str {
@@ -50,6 +57,7 @@ impl OptimiserKind {
             Self::Sgd => "sgd",
             Self::Momentum => "momentum",
             Self::Adam => "adam",
+            Self::Mq => "mq",
         }
     }
 
@@ -59,7 +67,14 @@ impl OptimiserKind {
             Self::Sgd => Box::new(Sgd { rate }),
             Self::Momentum => Box::new(Momentum::new(rate, 0.9)),
             Self::Adam => Box::new(Adam::new(rate)),
+            Self::Mq => Box::new(Mq::new(rate, mq::MAX_DECAY_DENSE)),
         }
+    }
+}
+
+impl fmt::Display for OptimiserKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

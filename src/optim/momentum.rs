@@ -22,7 +22,7 @@ impl Momentum {
 }
 
 impl Optimiser for Momentum {
-    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()> {
+    fn step(&mut self, params: &mut Params, directions: &Directions, _batch: usize) -> Result<()> {
         let Self { rate, mu, velocity } = self;
         for_each(params, directions, |i, p, d| {
             if velocity.len() <= i {

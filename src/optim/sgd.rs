@@ -12,7 +12,7 @@ pub struct Sgd {
 }
 
 impl Optimiser for Sgd {
-    fn step(&mut self, params: &mut Params, directions: &Directions) -> Result<()> {
+    fn step(&mut self, params: &mut Params, directions: &Directions, _batch: usize) -> Result<()> {
         for_each(params, directions, |_, p, d| d.map(|d| Ok((p + d.affine(self.rate, 0.0)?)?)).transpose())
     }
 }

@@ -3,7 +3,7 @@
 use super::{close, normal};
 use candle_core::{Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW, SGD};
-use pcnbench::optim::OptimiserKind;
+use pcnbench::optim::{Optimiser as _, OptimiserKind};
 
 /// Both sides minimise ½‖w − c‖² with a step-dependent c, so that moments matter.
 fn gradient(w: &Tensor, step: u64) -> Tensor {
@@ -15,7 +15,7 @@ fn ours(kind: OptimiserKind, rate: f64, steps: u64) -> Tensor {
     let mut optimiser = kind.build(rate);
     for step in 0..steps {
         let direction = gradient(&params[0][0], step).neg().unwrap();
-        optimiser.step(&mut params, &vec![Some(vec![direction])]).unwrap();
+        optimiser.step(&mut params, &vec![Some(vec![direction])], 1).unwrap();
     }
     params.remove(0).remove(0)
 }
@@ -57,6 +57,71 @@ fn momentum_follows_its_recursion() {
     close(&ours(OptimiserKind::Momentum, 0.1, 9), &w, 1e-13, "momentum");
 }
 
+/// MQ's recursion on plain numbers, one scalar per layer, at batches of different sizes: the directions are
+/// sums, its equations are about means.
+#[test]
+fn mq_follows_its_recursion() {
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    for max_decay in [0.9999, 0.6] {
+        let (alpha, r, min_rate) = (0.02, 1e-6, 1e-3);
+        let mut params = vec![vec![normal(&[3, 4], 1), normal(&[3], 2)], vec![normal(&[2, 3], 3)]];
+        let mut by_hand: Vec<Vec<Vec<f64>>> =
+            params.iter().map(|own| own.iter().map(&flat).collect()).collect();
+        let mut v = [alpha; 2];
+        let mut optimiser = pcnbench::optim::Mq::new(alpha, max_decay);
+        for n in 1..8u64 {
+            let batch = 1 + (n as usize * 5) % 7;
+            // the second layer learns nothing in every third batch
+            let directions: Vec<Option<Vec<Tensor>>> = vec![
+                Some(vec![normal(&[3, 4], 10 * n), normal(&[3], 10 * n + 1)]),
+                (n % 3 != 0).then(|| vec![normal(&[2, 3], 10 * n + 2)]),
+            ];
+            optimiser.step(&mut params, &directions, batch).unwrap();
+            let rho = (n as f64 / (n as f64 + 1.0)).min(max_decay);
+            for (l, own) in by_hand.iter_mut().enumerate() {
+                let factor = alpha / (v[l] + r) + min_rate;
+                let (mut total, mut count) = (0.0, 0.0);
+                for (k, p) in own.iter_mut().enumerate() {
+                    let d = match &directions[l] {
+                        Some(d) => flat(&d[k]),
+                        None => vec![0.0; p.len()],
+                    };
+                    for (p, d) in p.iter_mut().zip(d) {
+                        let mean = d / batch as f64;
+                        *p += factor * mean;
+                        total += mean.abs();
+                        count += 1.0;
+                    }
+                }
+                v[l] = rho * v[l] + (1.0 - rho) * total / count;
+            }
+            for (own, expected) in params.iter().flatten().zip(by_hand.iter().flatten()) {
+                for (got, want) in flat(own).iter().zip(expected) {
+                    assert!((got - want).abs() < 1e-13, "batch {n}: {got} for {want}");
+                }
+            }
+        }
+    }
+}
+
+/// MQ sees means: doubling the batch and its directions changes nothing. The others see sums.
+#[test]
+fn only_mq_divides_by_the_batch() {
+    for kind in OptimiserKind::ALL {
+        let mut ends = vec![];
+        for batch in [3, 6] {
+            let mut params = vec![vec![normal(&[3, 4], 1)]];
+            let direction = normal(&[3, 4], 7).affine(batch as f64, 0.0).unwrap();
+            kind.build(0.1).step(&mut params, &vec![Some(vec![direction])], batch).unwrap();
+            ends.push(params.remove(0).remove(0));
+        }
+        // Adam's first step is the sign of the direction, whatever its size, up to its ε
+        let same = super::largest(&(&ends[0] - &ends[1]).unwrap()) < 1e-7;
+        let expected = matches!(kind, OptimiserKind::Mq | OptimiserKind::Adam);
+        assert_eq!(same, expected, "{kind}");
+    }
+}
+
 /// A direction known to be zero without being computed is a zero direction.
 #[test]
 fn none_is_a_zero_direction() {
@@ -68,7 +133,7 @@ fn none_is_a_zero_direction() {
             for step in 0..4 {
                 let zero = explicit.then(|| vec![params[0][0].zeros_like().unwrap()]);
                 let direction = if step == 0 { Some(vec![normal(&[3, 4], 7)]) } else { zero };
-                optimiser.step(&mut params, &vec![direction]).unwrap();
+                optimiser.step(&mut params, &vec![direction], 1).unwrap();
             }
             ends.push(params.remove(0).remove(0));
         }
