@@ -33,32 +33,68 @@ pub struct ContenderSpec {
 }
 
 /// A contender with parameters and optimiser state.
+///
+/// A rule that moves the parameters itself (iPC) does so by plain descent with α as its weight step; no
+/// optimiser comes after it, so any but SGD is refused rather than ignored. Learned backward weights (AR) are
+/// part of the contender: an optimiser of the same kind moves them along the directions of the forward ones.
 #[derive(Debug)]
 pub struct Contender {
     spec: ContenderSpec,
+    rule: Rule,
     network: Network,
     params: Params,
     optimiser: Box<dyn Optimiser>,
+    feedback: Option<Feedback>,
     autograd: Option<Autograd>,
+}
+
+/// Backward weights with their own optimiser state.
+#[derive(Debug)]
+struct Feedback {
+    weights: Params,
+    optimiser: Box<dyn Optimiser>,
 }
 
 impl Contender {
     /// Parameters drawn under `seed`: equal specs and seeds start from the same bits on every device.
+    ///
+    /// # Errors
+    /// As for [`with_params`](Self::with_params).
     pub fn new(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<Self> {
         let params = spec.network.start(seed, spec.dtype, device)?;
-        Self::with_params(spec, params)
+        let mut contender = Self::with_params(spec, params)?;
+        if let Some(feedback) = &mut contender.feedback {
+            feedback.weights = spec.network.start_feedback(seed, spec.dtype, device)?;
+        }
+        Ok(contender)
     }
 
-    /// Starts from given parameters.
+    /// Starts from given parameters; learned backward weights start as the transposed forward ones.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an optimiser other than SGD under a rule that moves the parameters itself.
     pub fn with_params(spec: &ContenderSpec, params: Params) -> Result<Self> {
+        if spec.rule.moves_parameters() && spec.optimiser != OptimiserKind::Sgd {
+            return Err(Error::Invalid(format!(
+                "{} moves the parameters itself, by plain descent; its optimiser must be sgd, got {}",
+                spec.id, spec.optimiser
+            )));
+        }
         let autograd = match spec.engine {
             EngineKind::Autograd => Some(Autograd::new(&params)?),
             EngineKind::Reference => None,
         };
+        let optimiser = || spec.optimiser.build(spec.learning_rate);
+        let feedback = spec.rule.learns_feedback().then(|| Feedback {
+            weights: params.iter().map(|own| own.iter().take(1).cloned().collect()).collect(),
+            optimiser: optimiser(),
+        });
         Ok(Self {
+            rule: spec.rule.with_weight_step(spec.learning_rate),
             network: Network::mlp(&spec.network)?,
             params,
-            optimiser: spec.optimiser.build(spec.learning_rate),
+            optimiser: optimiser(),
+            feedback,
             autograd,
             spec: spec.clone(),
         })
@@ -79,24 +115,56 @@ impl Contender {
         &self.params
     }
 
-    /// −∂F/∂θ (−∂loss/∂θ under backpropagation) on a batch, without moving anything.
-    pub fn directions(&self, x: &Tensor, y: &Tensor) -> Result<Directions> {
-        match &self.autograd {
-            Some(autograd) => {
-                let (directions, _) = autograd.directions(&self.network, &self.spec.loss, x, y)?;
-                Ok(directions.into_iter().map(Some).collect())
-            }
-            None => {
-                let engine = self.bind(x, y);
-                Ok(self.spec.rule.learn(&engine, &mut unwatched)?.directions)
-            }
-        }
+    /// Its rule, with the learning rate as the weight step where the rule has one.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
-    /// One weight update: directions on the batch, then the optimiser.
+    /// Its backward weights, `w.l` per layer, where the rule learns them.
+    pub fn feedback(&self) -> Option<&Params> {
+        self.feedback.as_ref().map(|f| &f.weights)
+    }
+
+    /// −∂F/∂θ (−∂loss/∂θ under backpropagation) on a batch, without moving anything.
+    ///
+    /// For a rule that moves the parameters itself this is the way it would move them over α: the sum of its T
+    /// directions, each taken at its own point.
+    pub fn directions(&self, x: &Tensor, y: &Tensor) -> Result<Directions> {
+        if let Some(autograd) = &self.autograd {
+            let (directions, _) = autograd.directions(&self.network, &self.spec.loss, x, y)?;
+            return Ok(directions.into_iter().map(Some).collect());
+        }
+        let learned = self.rule.learn(&self.bind(x, y), &mut unwatched)?;
+        if !self.rule.moves_parameters() {
+            return Ok(learned.directions);
+        }
+        let per_step = 1.0 / self.spec.learning_rate;
+        let moved = |(new, old): (Option<Vec<Tensor>>, &Vec<Tensor>)| {
+            let Some(new) = new else { return Ok(None) };
+            let each = new.iter().zip(old).map(|(n, o)| Ok((n - o)?.affine(per_step, 0.0)?));
+            each.collect::<Result<Vec<_>>>().map(Some)
+        };
+        learned.params.into_iter().zip(&self.params).map(moved).collect()
+    }
+
+    /// One weight update: directions on the batch, then the optimiser. Under a rule that moves the parameters
+    /// itself, its T updates instead.
     pub fn update(&mut self, x: &Tensor, y: &Tensor) -> Result<()> {
+        if self.rule.moves_parameters() {
+            let moved = self.rule.learn(&self.bind(x, y), &mut unwatched)?.params;
+            for (own, new) in self.params.iter_mut().zip(moved) {
+                if let Some(new) = new {
+                    *own = new;
+                }
+            }
+            return Ok(());
+        }
         let directions = self.directions(x, y)?;
-        self.optimiser.step(&mut self.params, &directions)?;
+        let batch = x.dim(0)?;
+        self.optimiser.step(&mut self.params, &directions, batch)?;
+        if let Some(feedback) = &mut self.feedback {
+            feedback.optimiser.step(&mut feedback.weights, &directions, batch)?;
+        }
         if let Some(autograd) = &self.autograd {
             autograd.set(&self.params)?;
         }
@@ -105,7 +173,14 @@ impl Contender {
 
     /// The reference engine on this contender's network and a batch.
     pub fn bind<'a>(&'a self, x: &'a Tensor, y: &'a Tensor) -> Reference<'a> {
-        Reference { network: &self.network, params: &self.params, x, y, loss: self.spec.loss }
+        Reference {
+            network: &self.network,
+            params: &self.params,
+            x,
+            y,
+            loss: self.spec.loss,
+            feedback: self.feedback(),
+        }
     }
 
     /// Sum of all parameters in f64, layer after layer: the checksum of a sample.

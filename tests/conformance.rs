@@ -21,13 +21,15 @@ fn judge(engine: EngineKind, dtype: DType) -> (usize, Vec<String>, Vec<String>) 
     (passed, failed, skipped)
 }
 
-/// Every dense case of a built rule, in f64 at the case's own tolerance.
+/// Every dense case of every rule, in f64 at the case's own tolerance. What is skipped lacks a layer kind,
+/// never a rule.
 #[test]
 fn reference_f64_agrees_with_other_programs() {
     let (passed, failed, skipped) = judge(EngineKind::Reference, DType::F64);
     assert_eq!(failed, Vec::<String>::new());
     println!("{passed} passed; skipped: {skipped:#?}");
-    assert!(passed >= 16);
+    assert!(skipped.iter().all(|why| why.contains("layer kind")), "{skipped:#?}");
+    assert!(passed >= 36, "{passed}");
 }
 
 /// The same in f32 at its own bound.
@@ -35,7 +37,7 @@ fn reference_f64_agrees_with_other_programs() {
 fn reference_f32_stays_within_its_bound() {
     let (passed, failed, _) = judge(EngineKind::Reference, DType::F32);
     assert_eq!(failed, Vec::<String>::new());
-    assert!(passed >= 16);
+    assert!(passed >= 36, "{passed}");
 }
 
 /// Candle's reverse mode gives the same gradients as the hand-written schedule.

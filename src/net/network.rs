@@ -66,7 +66,7 @@ impl Network {
                 spec.depth, spec.inputs, spec.width, spec.outputs
             )));
         }
-        let layers = (1..=spec.depth).map(|l| -> Box<dyn Layer> { Box::new(spec.layer(l)) }).collect();
+        let layers = (1..=spec.depth).map(|l| -> Box<dyn Layer> { Box::new(spec.dense(l)) }).collect();
         Self::new(layers)
     }
 
@@ -106,7 +106,8 @@ impl MlpSpec {
         }
     }
 
-    fn layer(&self, l: usize) -> Dense {
+    /// Layer l, from 1.
+    pub fn dense(&self, l: usize) -> Dense {
         let at = self.position(l);
         let hidden = |yes: bool| if yes { self.activation } else { Activation::Identity };
         Dense {
@@ -132,6 +133,17 @@ impl MlpSpec {
                     tensors.push(host_tensor(b, &[at.outputs], dtype, device)?);
                 }
                 Ok(tensors)
+            })
+            .collect()
+    }
+
+    /// Backward weights at the start, one tensor per layer and no biases, for rules that learn their own.
+    pub fn start_feedback(&self, seed: u64, dtype: DType, device: &Device) -> Result<Params> {
+        (1..=self.depth)
+            .map(|l| {
+                let at = self.position(l);
+                let w = self.parameterisation.start_feedback(at, self.gain, seed);
+                Ok(vec![host_tensor(w, &[at.outputs, at.inputs], dtype, device)?])
             })
             .collect()
     }

@@ -103,7 +103,16 @@ impl Parameterisation {
     /// Orthogonal starts take the Q of a normal matrix with the signs of R's diagonal made positive, which
     /// makes the distribution uniform over orthonormal matrices (Mezzadri 2007, math-ph/0609050).
     pub fn start(self, at: Position, gain: f64, seed: u64) -> Vec<f64> {
-        let mut rng = stream(seed, Purpose::Weights(at.layer));
+        self.draw(at, gain, stream(seed, Purpose::Weights(at.layer)))
+    }
+
+    /// Backward weights of layer l at the start, in the form of W_l and from its distribution, but drawn from
+    /// a stream of their own.
+    pub fn start_feedback(self, at: Position, gain: f64, seed: u64) -> Vec<f64> {
+        self.draw(at, gain, stream(seed, Purpose::Feedback(at.layer)))
+    }
+
+    fn draw(self, at: Position, gain: f64, mut rng: impl Rng) -> Vec<f64> {
         let count = at.inputs * at.outputs;
         let bound = gain / (at.inputs as f64).sqrt();
         match self.scheme {

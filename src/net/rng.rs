@@ -14,6 +14,8 @@ pub enum Purpose {
     Weights(usize),
     /// Initial biases of layer l.
     Biases(usize),
+    /// Initial backward weights of layer l, where a rule keeps its own.
+    Feedback(usize),
     /// Order of contenders within a round, of one point.
     RoundOrder,
     /// The small twin's data.
@@ -27,6 +29,7 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
     rng.set_stream(match purpose {
         Purpose::Weights(l) => (1 << 32) + layer(l),
         Purpose::Biases(l) => (2 << 32) + layer(l),
+        Purpose::Feedback(l) => (5 << 32) + layer(l),
         Purpose::RoundOrder => 3 << 32,
         Purpose::TwinData => 4 << 32,
     });

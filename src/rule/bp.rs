@@ -2,6 +2,8 @@
 
 use super::LearningRule;
 use crate::engine::{directions, forward_pass, Engine, Learned, Watch};
+use crate::theory::bound::{self, Bound};
+use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
 /// Backpropagation (Rumelhart, Hinton, Williams 1986).
@@ -27,6 +29,14 @@ impl LearningRule for Bp {
         errors[0] = Some(eps);
         watch(0, &errors, &forward.output)?;
         let directions = directions(engine, &forward.locals, &errors)?;
-        Ok(Learned { states: forward.states[1..].to_vec(), output: forward.output, errors, directions })
+        Ok(Learned::from_directions(forward.states[1..].to_vec(), forward.output, errors, directions))
+    }
+
+    fn cost(&self, net: &NetCost) -> RuleCost {
+        cost::bp(net)
+    }
+
+    fn bound(&self, net: &NetCost) -> Bound {
+        bound::bp(net)
     }
 }

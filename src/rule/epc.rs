@@ -2,6 +2,8 @@
 
 use super::{LearningRule, Steps};
 use crate::engine::{directions, forward_pass, Engine, Forward, Learned, MaybeZero, Watch};
+use crate::theory::bound::{self, Bound};
+use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
 /// Gradient descent of the same energy over the errors instead of the states
@@ -69,6 +71,14 @@ impl LearningRule for Epc {
         }
 
         let directions = directions(engine, &locals, &errors)?;
-        Ok(Learned { states: states.split_off(1), output, errors, directions })
+        Ok(Learned::from_directions(states.split_off(1), output, errors, directions))
+    }
+
+    fn cost(&self, net: &NetCost) -> RuleCost {
+        cost::epc(net, self.steps.count as u64)
+    }
+
+    fn bound(&self, net: &NetCost) -> Bound {
+        bound::epc(net, self.steps.count as u64)
     }
 }

@@ -1,27 +1,62 @@
-//! Learning rules: one file each, a schedule of a layer's three verbs that reads like its equations.
+//! Learning rules: one file each, a schedule of a layer's verbs that reads like its equations.
+//!
+//! A contender's name is the rule's, followed by its switches:
+//!
+//! | name | rule |
+//! | --- | --- |
+//! | `bp` | backpropagation |
+//! | `spc` | state-based predictive coding, simultaneous |
+//! | `epc` | error-based predictive coding |
+//! | `fpa` | fixed prediction |
+//! | `zil` | Z-IL, frontier only (what backpropagation costs); `zil-all` updates all nodes |
+//! | `seqil` | sequential inference learning; `seqil-mixed` as published: inverse decay, output mixing β = 100 |
+//! | `ipc` | incremental: states and weights in every step |
+//! | `ar` | activation relaxation, simultaneous; `ar-topdown` in place |
+//!
+//! `-decay` divides the step by 1 + t; `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
+//! `-feedback` carries errors down learned backward weights and `-linear` drops φ' on the way (`ar`), in this
+//! order. [`Rule::NAMES`] lists every combination there is.
 
+mod ar;
 mod bp;
+mod chain;
 mod epc;
+mod fpa;
+mod ipc;
+mod registry;
+mod seqil;
 mod spc;
+mod zil;
 
+pub use ar::{Ar, Feedback, Sweep};
 pub use bp::Bp;
 pub use epc::Epc;
+pub use fpa::Fpa;
+pub use ipc::Ipc;
+pub use registry::Rule;
+pub use seqil::SeqIl;
 pub use spc::Spc;
-
-use std::fmt;
+pub use zil::{Nodes, Zil};
 
 use crate::engine::{Engine, Learned, Watch};
-use crate::theory::cost::{self, NetCost, RuleCost};
-use crate::{Error, Result};
+use crate::theory::bound::Bound;
+use crate::theory::cost::{NetCost, RuleCost};
+use crate::Result;
 
 /// A schedule of forward, vjp and param_grad that ends in a direction for every parameter.
 pub trait LearningRule {
-    /// The name used in contender ids and case files.
+    /// The rule's name in case files, without switches.
     const NAME: &'static str;
 
     /// Executes the rule on a network bound to a batch. `watch` is called at the start (0 steps done) and
     /// after each inference step.
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>>;
+
+    /// The closed formula for the work of [`learn`](Self::learn); equal to what the counting engine counts.
+    fn cost(&self, net: &NetCost) -> RuleCost;
+
+    /// Formulas, numbers and bounds against backpropagation on a network.
+    fn bound(&self, net: &NetCost) -> Bound;
 }
 
 /// How the step size changes over inference steps t = 0..T−1.
@@ -57,73 +92,5 @@ impl Steps {
             Decay::None => self.size,
             Decay::Inverse => self.size / (1 + t) as f64,
         }
-    }
-}
-
-/// Every rule with its switches: the registry.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rule {
-    /// Backpropagation.
-    Bp(Bp),
-    /// State-based predictive coding.
-    Spc(Spc),
-    /// Error-based predictive coding.
-    Epc(Epc),
-}
-
-impl Rule {
-    /// Names of all rules, as contender ids spell them.
-    pub const NAMES: [&'static str; 3] = [Bp::NAME, Spc::NAME, Epc::NAME];
-
-    /// The rule of this name with the given inference steps (ignored by rules without inference).
-    pub fn from_name(name: &str, steps: Steps) -> Result<Self> {
-        match name {
-            Bp::NAME => Ok(Self::Bp(Bp)),
-            Spc::NAME => Ok(Self::Spc(Spc { steps, light_cone: true })),
-            Epc::NAME => Ok(Self::Epc(Epc { steps })),
-            _ => Err(Error::unknown("rule", name, Self::NAMES)),
-        }
-    }
-
-    /// The rule's name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Bp(_) => Bp::NAME,
-            Self::Spc(_) => Spc::NAME,
-            Self::Epc(_) => Epc::NAME,
-        }
-    }
-
-    /// The inference steps, if the rule has any.
-    pub fn steps(&self) -> Option<Steps> {
-        match self {
-            Self::Bp(_) => None,
-            Self::Spc(r) => Some(r.steps),
-            Self::Epc(r) => Some(r.steps),
-        }
-    }
-
-    /// The closed formula for the work of one weight update.
-    pub fn cost(&self, net: &NetCost) -> RuleCost {
-        match self {
-            Self::Bp(_) => cost::bp(net),
-            Self::Spc(r) => cost::spc(net, r.steps.count as u64, r.light_cone),
-            Self::Epc(r) => cost::epc(net, r.steps.count as u64),
-        }
-    }
-
-    /// Executes the rule; see [`LearningRule::learn`].
-    pub fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        match self {
-            Self::Bp(r) => r.learn(engine, watch),
-            Self::Spc(r) => r.learn(engine, watch),
-            Self::Epc(r) => r.learn(engine, watch),
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::host::Host;
+use super::schedule;
 use crate::net::{Activation, Dense, Loss};
-use crate::rule::{Decay, Steps};
+use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
 /// A case: a network, data, a rule and the numbers the rule must produce.
@@ -18,6 +19,8 @@ pub struct Case {
     pub id: String,
     /// Rule name as written.
     pub rule: String,
+    /// The rule itself; none for the closed form [`EQUILIBRIUM`].
+    pub schedule: Option<Rule>,
     /// T, g and decay; zero steps where the rule has none.
     pub steps: Steps,
     /// The layers, first to last.
@@ -98,41 +101,14 @@ struct WireDense {
     bias: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireSteps {
-    #[serde(rename = "name")]
-    _name: String,
-    steps: usize,
-    step_size: f64,
-    step_size_decay: WireDecay,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireNoSteps {
-    #[serde(rename = "name")]
-    _name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum WireDecay {
-    None,
-    Inverse,
-}
-
-/// Rules this reader knows the switches of.
-const RULES: [&str; 4] = ["bp", "spc", "epc", EQUILIBRIUM];
-
 /// Whether the case format knows a rule of this name, built or not.
 pub fn is_rule(name: &str) -> bool {
-    rules().any(|r| r == name)
+    schedule::NAMES.contains(&name)
 }
 
 /// Every rule name of the case format.
 pub fn rules() -> impl Iterator<Item = &'static str> {
-    ["bp", "spc", "epc", "fpa", "zil", "seqil", "ipc", "ar", EQUILIBRIUM].into_iter()
+    schedule::NAMES.into_iter()
 }
 
 /// The closed form that cases list beside the rules.
@@ -160,7 +136,7 @@ fn reading(wire: Wire) -> Result<Reading, String> {
         .enumerate()
         .map(|(i, l)| name_of(l, "kind").map_err(|e| format!("layer {}: {e}", i + 1)))
         .collect::<Result<Vec<_>, _>>()?;
-    let missing = (!RULES.contains(&rule.as_str()))
+    let missing = (!is_rule(&rule))
         .then(|| format!("rule {rule}"))
         .or_else(|| kinds.iter().find(|k| *k != "dense").map(|k| format!("layer kind {k}")));
     if let Some(missing) = missing {
@@ -170,20 +146,7 @@ fn reading(wire: Wire) -> Result<Reading, String> {
 }
 
 fn case(wire: Wire, rule: String) -> Result<Case, String> {
-    let steps = match rule.as_str() {
-        "bp" | EQUILIBRIUM => {
-            parse::<WireNoSteps>(wire.rule, "rule")?;
-            Steps::constant(0, 0.0)
-        }
-        _ => {
-            let w: WireSteps = parse(wire.rule, "rule")?;
-            let decay = match w.step_size_decay {
-                WireDecay::None => Decay::None,
-                WireDecay::Inverse => Decay::Inverse,
-            };
-            Steps { count: w.steps, size: w.step_size, decay }
-        }
-    };
+    let (schedule, steps) = schedule::read(wire.rule, wire.layers.len())?;
     let loss = Loss {
         kind: wire.loss.kind.parse().map_err(|e: Error| format!("loss.kind: {e}"))?,
         reduction: wire.loss.reduction.parse().map_err(|e: Error| format!("loss.reduction: {e}"))?,
@@ -255,6 +218,7 @@ fn case(wire: Wire, rule: String) -> Result<Case, String> {
     Ok(Case {
         id: wire.id,
         rule,
+        schedule,
         steps,
         layers,
         loss,

@@ -11,7 +11,7 @@ use crate::engine::reference::Reference;
 use crate::engine::{unwatched, EngineKind};
 use crate::net::{Layer, Network, Params};
 use crate::rule::Rule;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Computed tensors under the names of the case format.
 pub type Produced = BTreeMap<String, Host>;
@@ -33,38 +33,49 @@ pub fn execute(case: &Case, engine: EngineKind, dtype: DType, device: &Device) -
 }
 
 fn reference(case: &Case, network: &Network, params: &Params, x: &Tensor, y: &Tensor) -> Result<Produced> {
-    let engine = Reference { network, params, x, y, loss: case.loss };
-    let rule = Rule::from_name(&case.rule, case.steps)?;
+    let engine = Reference { network, params, x, y, loss: case.loss, feedback: None };
+    let rule = case
+        .schedule
+        .ok_or_else(|| Error::Invalid(format!("{} is a closed form, not a rule to execute", case.rule)))?;
     let learned = rule.learn(&engine, &mut unwatched)?;
     let batch = x.dim(0)?;
     let mut out = Produced::new();
-    for (l, state) in learned.states.iter().enumerate() {
-        out.insert(format!("state.{}", l + 1), Host::from_tensor(state)?);
+    let relaxes_adjoints = matches!(rule, Rule::Bp(_) | Rule::Ar(_));
+    let reads_on_the_way = matches!(rule, Rule::Zil(_));
+    if !reads_on_the_way {
+        for (l, state) in learned.states.iter().enumerate() {
+            out.insert(format!("state.{}", l + 1), Host::from_tensor(state)?);
+        }
     }
     for (i, error) in learned.errors.iter().enumerate() {
         let error = match error {
             Some(e) => Host::from_tensor(e)?,
             None => Host::zeros(&[batch, network.layer(i + 1).outputs()]),
         };
-        if matches!(rule, Rule::Bp(_)) {
+        if relaxes_adjoints {
             out.insert(format!("adjoint.{}", i + 1), error.negated());
         } else {
             out.insert(format!("error.{}", i + 1), error);
         }
     }
-    for (i, direction) in learned.directions.iter().enumerate() {
+    for (i, old) in params.iter().enumerate() {
         let shapes = network.layer(i + 1).param_shapes();
         for (k, name) in ["w", "b"].into_iter().enumerate().take(shapes.len()) {
-            let direction = match direction {
-                Some(d) => Host::from_tensor(&d[k])?,
-                None => Host::zeros(&shapes[k]),
-            };
-            out.insert(format!("grad.{name}.{}", i + 1), direction.negated());
+            if rule.moves_parameters() {
+                let new = learned.params[i].as_ref().unwrap_or(old);
+                out.insert(format!("new.{name}.{}", i + 1), Host::from_tensor(&new[k])?);
+            } else {
+                let direction = match &learned.directions[i] {
+                    Some(d) => Host::from_tensor(&d[k])?,
+                    None => Host::zeros(&shapes[k]),
+                };
+                out.insert(format!("grad.{name}.{}", i + 1), direction.negated());
+            }
         }
     }
-    if matches!(rule, Rule::Bp(_)) {
+    if relaxes_adjoints {
         out.insert("loss".into(), Host::scalar(case.loss.value(&learned.output, y)?));
-    } else {
+    } else if !reads_on_the_way {
         out.insert("energy".into(), Host::vector(engine.energy(&learned)?));
     }
     out.insert("output".into(), Host::from_tensor(&learned.output)?);

@@ -5,6 +5,7 @@ pub mod equilibrium;
 pub mod execute;
 pub mod host;
 pub mod oracle;
+mod schedule;
 pub mod twin;
 
 use std::path::{Path, PathBuf};

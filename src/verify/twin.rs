@@ -6,69 +6,89 @@ use candle_core::{DType, Device, Tensor};
 use rand::Rng;
 use rand_distr::StandardNormal;
 
-use super::oracle::{self, Problem};
+use super::oracle::{self, Backward, Problem};
 use crate::contender::{Contender, ContenderSpec};
 use crate::net::rng::{stream, Purpose};
-use crate::net::{host_tensor, LossKind, Params};
+use crate::net::{host_tensor, Dense, LossKind, Params};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
 const BATCH: usize = 3;
 
+/// Weight step of rules that move the parameters themselves: small enough for the twin to stay near its start.
+const MOVING_STEP: f64 = 0.002;
+
 /// What every message about a wrong contender says.
 pub const WRONG: &str = "is wrong on a small twin of this point";
 
-/// The twin's own spec: everything kept but sizes, depth and step count.
-fn shrink(spec: &ContenderSpec) -> Result<ContenderSpec> {
+/// The twin's own spec: everything kept but sizes, depth and step count. A rule that moves the parameters
+/// itself also gets a weight step of its own.
+fn shrink(spec: &ContenderSpec) -> ContenderSpec {
     let mut small = spec.clone();
     let n = &mut small.network;
     n.inputs = n.inputs.min(6);
     n.width = n.width.min(7);
     n.outputs = n.outputs.min(4);
     n.depth = n.depth.min(6);
-    let steps = spec.rule.steps().map(|s| Steps { count: s.count.min(2 * small.network.depth), ..s });
-    if let Some(steps) = steps {
-        small.rule = Rule::from_name(spec.rule.name(), steps)?;
+    if let Some(steps) = spec.rule.steps() {
+        let count = steps.count.min(2 * small.network.depth);
+        small.rule = spec.rule.with_steps(Steps { count, ..steps });
     }
-    Ok(small)
+    if spec.rule.moves_parameters() {
+        small.learning_rate = MOVING_STEP;
+    }
+    small
 }
 
 /// The largest error of the twin's parameter directions against the f64 oracle, in units of its allowance
 /// (1 or less passes): u·(n + 2)·(L + 2T)·8·(largest direction of the layer + 1), with u the dtype's unit
-/// roundoff and n the longest dot product. The oracle starts from the contender's own rounded bits, so the
+/// roundoff and n the longest dot product; plus u·T·(largest parameter)/α where a rule moves the parameters
+/// itself and its direction is their difference over α. The oracle starts from the contender's own rounded bits, so the
 /// rounding of the start does not count.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor.
 pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
-    let small = shrink(spec)?;
+    let small = shrink(spec);
     let contender = Contender::new(&small, seed, device)?;
     let (x, y) = data(&small, seed)?;
     let on_device = |t: &Tensor| -> Result<Tensor> { Ok(t.to_dtype(small.dtype)?.to_device(device)?) };
     let got = contender.directions(&on_device(&x)?, &on_device(&y)?)?;
 
     let widen = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
-    let params = contender
-        .params()
-        .iter()
-        .map(|own| own.iter().map(widen).collect::<Result<Vec<_>>>())
-        .collect::<Result<Params>>()?;
+    let widen_all = |params: &Params| -> Result<Params> {
+        params.iter().map(|own| own.iter().map(widen).collect()).collect()
+    };
+    let params = widen_all(contender.params())?;
+    let feedback = contender.feedback().map(widen_all).transpose()?;
     let (x, y) = (widen(&x.to_dtype(small.dtype)?)?, widen(&y.to_dtype(small.dtype)?)?);
-    let problem = Problem { network: contender.network(), params: &params, x: &x, y: &y, loss: small.loss };
-    let expected = oracle::directions(&problem, &small.rule)?;
+    let layers: Vec<Dense> = (1..=small.network.depth).map(|l| small.network.dense(l)).collect();
+    let problem = Problem {
+        network: contender.network(),
+        params: &params,
+        x: &x,
+        y: &y,
+        loss: small.loss,
+        backward: Some(Backward { layers: &layers, weights: feedback.as_ref() }),
+    };
+    let expected = oracle::directions(&problem, &contender.rule())?;
 
     let unit = if small.dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) } / 2.0;
     let longest = small.network.inputs.max(small.network.width).max(BATCH) as f64;
-    let chain = (small.network.depth + 2 * small.rule.steps().map_or(0, |s| s.count)) as f64;
+    let chain = (small.network.depth + 2 * steps_through(&small)) as f64;
+    // parameters rounded after every update, over the weight step
+    let moves =
+        if small.rule.moves_parameters() { steps_through(&small) as f64 / small.learning_rate } else { 0.0 };
     let mut worst = 0.0f64;
     for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
         for (k, expected) in expected.iter().enumerate() {
-            let largest = largest(expected)?;
+            let largest = largest_of(expected)?;
             let distance = match got {
-                Some(own) => largest_of((widen(&own[k])? - expected)?)?,
+                Some(own) => largest_of(&(widen(&own[k])? - expected)?)?,
                 None => largest,
             };
-            let share = distance / (unit * (longest + 2.0) * chain * 8.0 * (largest + 1.0));
+            let arithmetic = (longest + 2.0) * chain * 8.0 * (largest + 1.0);
+            let share = distance / (unit * (arithmetic + moves * largest_of(&params[i][k])?));
             if share.is_nan() || share > 1.0 {
                 return Err(Error::Invalid(format!(
                     "{} {WRONG}: the direction of {}.{} is off by {distance:.2e} \
@@ -83,6 +103,14 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
         }
     }
     Ok(worst)
+}
+
+/// Inference steps the numbers of a contender go through.
+fn steps_through(spec: &ContenderSpec) -> usize {
+    match spec.rule {
+        Rule::Zil(_) => spec.network.depth - 1,
+        _ => spec.rule.steps().map_or(0, |s| s.count),
+    }
 }
 
 /// Normal inputs; targets that are normal, or a distribution over outputs for cross-entropy.
@@ -106,11 +134,7 @@ fn data(spec: &ContenderSpec, seed: u64) -> Result<(Tensor, Tensor)> {
     ))
 }
 
-fn largest(t: &Tensor) -> Result<f64> {
-    largest_of(t.clone())
-}
-
-fn largest_of(t: Tensor) -> Result<f64> {
+fn largest_of(t: &Tensor) -> Result<f64> {
     let values = t.abs()?.flatten_all()?.to_vec1::<f64>()?;
     Ok(values.into_iter().fold(0.0, |m: f64, v| if v.is_nan() { f64::INFINITY } else { m.max(v) }))
 }

@@ -2,55 +2,80 @@
 
 use super::{random_problem, Random};
 use pcnbench::contender::ContenderSpec;
-use pcnbench::engine::counting::Counting;
+use pcnbench::engine::counting::{Counting, Totals};
 use pcnbench::engine::{unwatched, EngineKind};
 use pcnbench::net::Network;
 use pcnbench::optim::OptimiserKind;
-use pcnbench::rule::{Epc, LearningRule, Rule, Spc, Steps};
+use pcnbench::rule::{Rule, Steps};
 use pcnbench::theory::cost::{self, NetCost, RuleCost};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-fn counted(problem: &Random, rule: &impl LearningRule) -> RuleCost {
+/// Work and critical path as they are, and the critical path with a barrier after every step.
+fn counted(problem: &Random, rule: &Rule) -> RuleCost {
     let network = Network::mlp(&problem.spec).unwrap();
-    let engine = Counting::new(
-        network.costs(problem.batch),
-        (problem.batch * problem.spec.inputs) as u64,
-        &problem.loss,
-    );
-    rule.learn(&engine, &mut unwatched).unwrap();
-    let totals = engine.totals();
-    RuleCost { work: totals.work, critical_path: totals.critical_path }
+    let inputs = (problem.batch * problem.spec.inputs) as u64;
+    let engine = || Counting::new(network.costs(problem.batch), inputs, &problem.loss);
+    let (free, stepwise) = (engine(), engine());
+    rule.learn(&free, &mut unwatched).unwrap();
+    rule.learn(&stepwise, &mut stepwise.stepwise()).unwrap();
+    let Totals { work, critical_path } = free.totals();
+    assert_eq!(work, stepwise.totals().work);
+    RuleCost { work, critical_path, stepwise: stepwise.totals().critical_path }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// The closed formula of every rule equals its schedule, counted: products, FLOPs, element-wise work,
-    /// elements moved and critical path.
+    /// elements moved and both critical paths.
     #[test]
     fn formula_equals_count(problem in random_problem(), t in 0usize..9) {
         let network = Network::mlp(&problem.spec).unwrap();
         let net = NetCost::new(network.costs(problem.batch), &problem.loss);
-        let steps = Steps::constant(t, 0.1);
-        prop_assert_eq!(counted(&problem, &pcnbench::rule::Bp), cost::bp(&net));
-        for light_cone in [false, true] {
-            prop_assert_eq!(counted(&problem, &Spc { steps, light_cone }), cost::spc(&net, t as u64, light_cone));
+        for name in Rule::NAMES {
+            let rule = Rule::from_name(name, Steps::constant(t, 0.1)).unwrap();
+            for rule in [rule, rule.evaluated()] {
+                prop_assert_eq!(counted(&problem, &rule), rule.cost(&net), "{}", name);
+            }
         }
-        prop_assert_eq!(counted(&problem, &Epc { steps }), cost::epc(&net, t as u64));
     }
 
-    /// The table of the literature: 3L − 1, 2L + 2T(L − 1), and 2·B·n_in·n_out FLOPs per product.
+    /// The table of the literature, and 2·B·n_in·n_out FLOPs per product.
     #[test]
     fn gemms_are_those_of_the_table(problem in random_problem(), t in 1u64..9) {
         let network = Network::mlp(&problem.spec).unwrap();
         let net = NetCost::new(network.costs(problem.batch), &problem.loss);
-        let depth = problem.spec.depth as u64;
-        prop_assert_eq!(cost::bp(&net).work.gemms, 3 * depth - 1);
-        prop_assert_eq!(cost::spc(&net, t, false).work.gemms, 2 * depth + 2 * t * (depth - 1));
-        prop_assert_eq!(cost::epc(&net, t).work.gemms, 2 * depth + 2 * t * (depth - 1));
-        let cone = cost::spc(&net, depth, true).work.gemms;
-        prop_assert_eq!(cone, 2 * depth + (depth - 1) * (depth + 2));
+        let l = problem.spec.depth as u64;
+        let gemms = |cost: RuleCost| cost.work.gemms;
+        prop_assert_eq!(gemms(cost::bp(&net)), 3 * l - 1);
+        prop_assert_eq!(gemms(cost::spc(&net, t, false)), 2 * l + 2 * t * (l - 1));
+        prop_assert_eq!(gemms(cost::epc(&net, t)), 2 * l + 2 * t * (l - 1));
+        prop_assert_eq!(gemms(cost::fpa(&net, t, false)), 2 * l + t * (l - 1));
+        prop_assert_eq!(gemms(cost::zil(&net)), 3 * l - 1);
+        prop_assert_eq!(gemms(cost::zil_all(&net, false)), 2 * l + 2 * (l - 1) * (l - 1));
+        prop_assert_eq!(gemms(cost::seqil(&net, t, false)), 2 * l + 2 * t * (l - 1));
+        prop_assert_eq!(gemms(cost::ipc(&net, t, false, false)), t * (3 * l - 1));
+        prop_assert_eq!(gemms(cost::ipc(&net, t, false, true)), t * (3 * l - 1) + l);
+        prop_assert_eq!(gemms(cost::ar(&net, t, false, true)), 2 * l + t * (l - 1));
+        prop_assert_eq!(gemms(cost::ar(&net, t, true, false)), 2 * l + t * (l - 1));
+        // under the light cone, at T = L
+        prop_assert_eq!(gemms(cost::spc(&net, l, true)), 2 * l + (l - 1) * (l + 2));
+        prop_assert_eq!(gemms(cost::fpa(&net, l, true)), 2 * l + (l - 1) * (l + 2) / 2);
+        prop_assert_eq!(gemms(cost::zil_all(&net, true)), 2 * l + l * (l - 1));
+        prop_assert_eq!(gemms(cost::ipc(&net, l, true, false)), (3 * l * l + 3 * l - 2) / 2);
+        if l > 1 {
+            let paths = |cost: RuleCost| (cost.critical_path, cost.stepwise);
+            prop_assert_eq!(paths(cost::bp(&net)), (2 * l, 2 * l));
+            prop_assert_eq!(paths(cost::spc(&net, t, true)), (l + 2 * t + 1, l + 2 * t + 1));
+            prop_assert_eq!(paths(cost::fpa(&net, t, true)), (l + t.min(l - 1) + 1, l + t + 1));
+            prop_assert_eq!(paths(cost::zil(&net)), (2 * l, 2 * l));
+            prop_assert_eq!(paths(cost::zil_all(&net, true)), (3 * l - 2, 3 * l - 1));
+            prop_assert_eq!(paths(cost::seqil(&net, t, false)), (2 * l + 2 * t - 1, l + t * l + 1));
+            prop_assert_eq!(paths(cost::ipc(&net, t, true, false)), (l + 2 * t - 1, l + 2 * t - 1));
+            prop_assert_eq!(paths(cost::ar(&net, t, false, true)), (l + t.min(l - 1) + 1, l + t + 1));
+            prop_assert_eq!(paths(cost::ar(&net, t, true, true)), (2 * l, l + t * (l - 1) + 1));
+        }
         let s = &problem.spec;
         let sizes: Vec<u64> = std::iter::once(s.inputs)
             .chain(std::iter::repeat_n(s.width, s.depth - 1))

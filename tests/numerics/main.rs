@@ -1,7 +1,10 @@
 //! Numerics, sorted by oracle: equations, automatic differentiation, closed formulas, other optimisers.
 
+mod bounds;
+mod contenders;
 mod costs;
 mod initialisation;
+mod laws;
 mod layers;
 mod optimisers;
 mod rules;

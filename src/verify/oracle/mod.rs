@@ -3,10 +3,12 @@
 //! It shares the layers' forward function with the contenders and nothing else: no vjp, no param_grad, no
 //! schedule. A wrong sign, a missing factor or a stale error in a rule shows up here.
 
+mod adjoints;
+
 use candle_core::{Tensor, Var};
 
-use crate::net::{Loss, Network, Params};
-use crate::rule::{Rule, Steps};
+use crate::net::{Dense, Loss, Network, Params};
+use crate::rule::{Ipc, Rule, SeqIl, Steps};
 use crate::{Error, Result};
 
 /// A network on a batch, in f64 on the CPU.
@@ -22,14 +24,30 @@ pub struct Problem<'a> {
     pub y: &'a Tensor,
     /// The output energy.
     pub loss: Loss,
+    /// What carries errors down, for rules that do so by other means than the transposed Jacobian.
+    pub backward: Option<Backward<'a>>,
 }
 
-/// −∂F/∂θ of every layer under `rule`.
+/// The network's layers as plain numbers, and backward weights if there are any.
+#[derive(Debug, Clone, Copy)]
+pub struct Backward<'a> {
+    /// Layers 1..L.
+    pub layers: &'a [Dense],
+    /// Backward weights, one tensor per layer; `None` for the transposed forward ones.
+    pub weights: Option<&'a Params>,
+}
+
+/// −∂F/∂θ of every layer under `rule`; under iPC the sum of its T directions, each at its own point.
 pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Vec<Tensor>>> {
     match rule {
-        Rule::Bp(_) => problem.loss_directions(),
+        // Z-IL is backpropagation: that is its claim, so that is its oracle
+        Rule::Bp(_) | Rule::Zil(_) => problem.loss_directions(),
         Rule::Spc(r) => problem.state_descent(r.steps),
         Rule::Epc(r) => problem.error_descent(r.steps),
+        Rule::Fpa(r) => problem.fixed_prediction(r.steps),
+        Rule::SeqIl(r) => problem.sequential_descent(r),
+        Rule::Ipc(r) => problem.incremental_descent(r),
+        Rule::Ar(r) => problem.activation_relaxation(r),
     }
 }
 
@@ -60,24 +78,13 @@ impl Problem<'_> {
 
     /// −∂F/∂θ with the hidden states held fixed.
     fn local_directions(&self, states: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
-        let vars = self
-            .params
-            .iter()
-            .map(|own| own.iter().map(|t| Ok(Var::from_tensor(t)?)).collect::<Result<Vec<_>>>())
-            .collect::<Result<Vec<_>>>()?;
-        let params: Params =
-            vars.iter().map(|own| own.iter().map(|v| v.as_tensor().clone()).collect()).collect();
-        let grads = self.energy(&params, states)?.backward()?;
-        vars.iter()
-            .map(|own| {
-                own.iter()
-                    .map(|v| match grads.get(v) {
-                        Some(g) => Ok(g.neg()?),
-                        None => Ok(v.zeros_like()?),
-                    })
-                    .collect()
-            })
-            .collect()
+        self.local_directions_at(self.params, states)
+    }
+
+    fn local_directions_at(&self, params: &Params, states: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
+        let vars = variables(params)?;
+        let grads = self.energy(&plain(&vars), states)?.backward()?;
+        descents(&vars, &grads)
     }
 
     fn loss_directions(&self) -> Result<Vec<Vec<Tensor>>> {
@@ -105,6 +112,50 @@ impl Problem<'_> {
             states = descend(&vars, &grads, steps.size(t))?;
         }
         self.local_directions(&states)
+    }
+
+    /// One state at a time from the output down, each on the energy of the states as they stand.
+    fn sequential_descent(&self, rule: &SeqIl) -> Result<Vec<Vec<Tensor>>> {
+        let mut problem = *self;
+        if let Some(beta) = rule.mixing {
+            problem.loss.precision *= beta / (1.0 + beta);
+        }
+        let mut states = problem.forward_states()?;
+        for t in 0..rule.steps.count {
+            for i in (0..states.len()).rev() {
+                let var = Var::from_tensor(&states[i])?;
+                let mut free = states.clone();
+                free[i] = var.as_tensor().clone();
+                let grads = problem.energy(problem.params, &free)?.backward()?;
+                states[i] = descend(&[var], &grads, rule.steps.size(t))?.remove(0);
+            }
+        }
+        problem.local_directions(&states)
+    }
+
+    /// States and parameters at once, on the same energy.
+    fn incremental_descent(&self, rule: &Ipc) -> Result<Vec<Vec<Tensor>>> {
+        let mut states = self.forward_states()?;
+        let mut params = self.params.clone();
+        let mut sum: Vec<Vec<Tensor>> = self
+            .params
+            .iter()
+            .map(|own| own.iter().map(|p| Ok(p.zeros_like()?)).collect::<Result<_>>())
+            .collect::<Result<_>>()?;
+        for t in 0..rule.steps.count {
+            let directions = self.local_directions_at(&params, &states)?;
+            let vars = states.iter().map(|v| Ok(Var::from_tensor(v)?)).collect::<Result<Vec<_>>>()?;
+            let free: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+            let grads = self.energy(&params, &free)?.backward()?;
+            states = descend(&vars, &grads, rule.steps.size(t))?;
+            for ((own, total), d) in params.iter_mut().zip(&mut sum).zip(&directions) {
+                for ((p, s), d) in own.iter_mut().zip(total).zip(d) {
+                    *p = (&*p + d.affine(rule.weight_step, 0.0)?)?;
+                    *s = (&*s + d)?;
+                }
+            }
+        }
+        Ok(sum)
     }
 
     fn error_descent(&self, steps: Steps) -> Result<Vec<Vec<Tensor>>> {
@@ -143,6 +194,30 @@ fn descend(vars: &[Var], grads: &candle_core::backprop::GradStore, g: f64) -> Re
             let grad =
                 grads.get(v).ok_or_else(|| Error::Invalid("the energy does not depend on a state".into()))?;
             Ok((v.as_detached_tensor() - grad.affine(g, 0.0)?)?)
+        })
+        .collect()
+}
+
+/// Parameters as variables (the same bits, new storage).
+fn variables(params: &Params) -> Result<Vec<Vec<Var>>> {
+    params.iter().map(|own| own.iter().map(|t| Ok(Var::from_tensor(t)?)).collect()).collect()
+}
+
+/// Variables as the tensors a layer takes.
+fn plain(vars: &[Vec<Var>]) -> Params {
+    vars.iter().map(|own| own.iter().map(|v| v.as_tensor().clone()).collect()).collect()
+}
+
+/// −gradient of every variable; zero where what was differentiated does not depend on it.
+fn descents(vars: &[Vec<Var>], grads: &candle_core::backprop::GradStore) -> Result<Vec<Vec<Tensor>>> {
+    vars.iter()
+        .map(|own| {
+            own.iter()
+                .map(|v| match grads.get(v) {
+                    Some(g) => Ok(g.neg()?),
+                    None => Ok(v.zeros_like()?),
+                })
+                .collect()
         })
         .collect()
 }

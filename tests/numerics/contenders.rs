@@ -1,0 +1,146 @@
+//! Oracle: what a contender does with what its rule leaves behind.
+
+use super::rules::Setting;
+use super::{close, largest, Random};
+use candle_core::{DType, Device, Tensor};
+use pcnbench::contender::{Contender, ContenderSpec};
+use pcnbench::engine::reference::Reference;
+use pcnbench::engine::{unwatched, EngineKind};
+use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement};
+use pcnbench::optim::OptimiserKind;
+use pcnbench::rule::{Rule, Steps};
+
+const RATE: f64 = 0.03;
+
+fn spec(rule: &str, optimiser: OptimiserKind) -> ContenderSpec {
+    ContenderSpec {
+        id: format!("{rule}/reference"),
+        rule: Rule::from_name(rule, Steps::constant(5, 0.2)).unwrap(),
+        engine: EngineKind::Reference,
+        network: MlpSpec {
+            inputs: 6,
+            width: 8,
+            outputs: 3,
+            depth: 4,
+            activation: Activation::Tanh,
+            placement: Placement::Output,
+            parameterisation: Parameterisation::SP,
+            gain: 1.5,
+            bias: true,
+        },
+        loss: Loss::HALF_SQUARED_ERROR,
+        optimiser,
+        learning_rate: RATE,
+        dtype: DType::F64,
+    }
+}
+
+fn setting(spec: &ContenderSpec) -> Setting {
+    Setting::new(&Random { spec: spec.network.clone(), batch: 4, loss: spec.loss, seed: 3 })
+}
+
+fn contender(spec: &ContenderSpec) -> Contender {
+    Contender::new(spec, 3, &Device::Cpu).unwrap()
+}
+
+fn differences(new: &[Vec<Tensor>], old: &[Vec<Tensor>]) -> Vec<Tensor> {
+    new.iter().zip(old).flat_map(|(n, o)| n.iter().zip(o).map(|(n, o)| (n - o).unwrap())).collect()
+}
+
+/// An iPC contender's update is iPC's own: T weight steps of the learning rate, no optimiser after it; and its
+/// directions are what it moved over the learning rate.
+#[test]
+fn ipc_updates_by_itself() {
+    let spec = spec("ipc", OptimiserKind::Sgd);
+    let setting = setting(&spec);
+    let mut ipc = contender(&spec);
+    let learned = ipc.rule().learn(&setting.engine(), &mut unwatched).unwrap();
+    let old = ipc.params().clone();
+    let directions = ipc.directions(&setting.x, &setting.y).unwrap();
+    ipc.update(&setting.x, &setting.y).unwrap();
+    let mut moved = 0;
+    for ((new, old), (expected, d)) in
+        ipc.params().iter().zip(&old).zip(learned.params.iter().zip(&directions))
+    {
+        let (expected, d) = (expected.as_ref().unwrap(), d.as_ref().unwrap());
+        for k in 0..new.len() {
+            close(&new[k], &expected[k], 0.0, "parameters");
+            close(&d[k].affine(RATE, 0.0).unwrap(), &(&new[k] - &old[k]).unwrap(), 1e-12, "directions");
+            moved += usize::from(largest(&d[k]) > 0.0);
+        }
+    }
+    assert_eq!(moved, 8, "every tensor moves");
+}
+
+/// An optimiser that iPC would not use is refused.
+#[test]
+fn ipc_refuses_an_optimiser() {
+    for kind in OptimiserKind::ALL {
+        let made = Contender::new(&spec("ipc", kind), 3, &Device::Cpu);
+        assert_eq!(made.is_ok(), kind == OptimiserKind::Sgd);
+        if let Err(e) = made {
+            assert!(e.to_string().contains(kind.name()), "{e}");
+        }
+    }
+}
+
+/// Learned backward weights start apart from the forward ones, carry the errors, and take the same steps.
+#[test]
+fn backward_weights_learn_by_the_same_rule() {
+    let spec = spec("ar-topdown-feedback", OptimiserKind::Sgd);
+    let setting = setting(&spec);
+    let mut ar = contender(&spec);
+    let (old_w, old_psi) = (ar.params().clone(), ar.feedback().unwrap().clone());
+    for (w, psi) in old_w.iter().zip(&old_psi) {
+        assert_eq!((psi.len(), psi[0].dims()), (1, w[0].dims()));
+        assert!(largest(&(&w[0] - &psi[0]).unwrap()) > 0.1);
+    }
+    let with = ar.directions(&setting.x, &setting.y).unwrap();
+    let transposed = Reference { feedback: None, ..ar.bind(&setting.x, &setting.y) };
+    let without = ar.rule().learn(&transposed, &mut unwatched).unwrap().directions;
+    let first = |d: &[Option<Vec<Tensor>>]| d[0].as_ref().unwrap()[0].clone();
+    assert!(largest(&(first(&with) - first(&without)).unwrap()) > 1e-3, "backward weights are not used");
+
+    ar.update(&setting.x, &setting.y).unwrap();
+    let moved_w: Vec<Tensor> = differences(ar.params(), &old_w).into_iter().step_by(2).collect();
+    let moved_psi = differences(ar.feedback().unwrap(), &old_psi);
+    for (w, psi) in moved_w.iter().zip(&moved_psi) {
+        assert!(largest(w) > 0.0);
+        close(psi, w, 1e-12, "what backward weights learn");
+    }
+}
+
+/// Given parameters, backward weights start as the forward ones, so the first directions are those of AR.
+#[test]
+fn given_parameters_give_the_backward_weights() {
+    let (own, plain) = (spec("ar-feedback", OptimiserKind::Sgd), spec("ar", OptimiserKind::Sgd));
+    let setting = setting(&own);
+    let of = |spec: &ContenderSpec| {
+        let contender = Contender::with_params(spec, setting.params.clone()).unwrap();
+        contender
+            .directions(&setting.x, &setting.y)
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect::<Vec<_>>()
+    };
+    for (a, b) in of(&own).iter().zip(&of(&plain)) {
+        close(a, b, 0.0, "directions");
+    }
+}
+
+/// Every name gives a rule of that name, and nothing else has one.
+#[test]
+fn names_are_their_own() {
+    let steps = Steps::constant(3, 0.1);
+    for name in Rule::NAMES {
+        let rule = Rule::from_name(name, steps).unwrap();
+        assert_eq!(rule.name(), name);
+        assert!(name.starts_with(rule.family()));
+        assert!(format!("{name}/reference").parse::<pcnbench::suite::ContenderId>().is_ok());
+    }
+    for name in ["", "-", "spc-linear", "ar-full", "zil-full", "fpa-feedback", "ipc-", "BP"] {
+        assert!(Rule::from_name(name, steps).is_err(), "{name}");
+    }
+}
