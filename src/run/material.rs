@@ -6,6 +6,7 @@ use std::path::Path;
 use candle_core::Device;
 
 use crate::data::{self, Dataset, Source};
+use crate::error::plain;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
 use crate::{Error, Result};
@@ -25,7 +26,7 @@ pub fn open_device(kind: DeviceKind) -> Result<Device> {
         }),
         DeviceKind::Cuda => pcnbench_kernels::card::open(0).map_err(|e| Error::Device {
             device: "cuda".into(),
-            reason: format!("no usable GPU ({e}); use `--device cpu`"),
+            reason: format!("no usable GPU ({}); use `--device cpu`", plain(&e)),
         }),
     }
 }

@@ -18,7 +18,11 @@ const BATCH: usize = 3;
 /// What every message about a wrong contender says.
 pub const WRONG: &str = "is wrong on a small twin of this point";
 
-/// The twin's own spec: everything kept but sizes, depth and step count.
+/// Above this a step size is capped on the twin: unstable inference amplifies rounding until nothing can be
+/// said about the schedule, and whether it diverges shows when it is measured.
+const LARGEST_STEP: f64 = 1.0;
+
+/// The twin's own spec: everything kept but sizes, depth, step count and steps that are too large.
 fn shrink(spec: &ContenderSpec) -> Result<ContenderSpec> {
     let mut small = spec.clone();
     let n = &mut small.network;
@@ -26,7 +30,11 @@ fn shrink(spec: &ContenderSpec) -> Result<ContenderSpec> {
     n.width = n.width.min(7);
     n.outputs = n.outputs.min(4);
     n.depth = n.depth.min(6);
-    let steps = spec.rule.steps().map(|s| Steps { count: s.count.min(2 * small.network.depth), ..s });
+    let steps = spec.rule.steps().map(|s| Steps {
+        count: s.count.min(2 * small.network.depth),
+        size: s.size.min(LARGEST_STEP),
+        ..s
+    });
     if let Some(steps) = steps {
         small.rule = Rule::from_name(spec.rule.name(), steps)?;
     }
@@ -39,7 +47,8 @@ fn shrink(spec: &ContenderSpec) -> Result<ContenderSpec> {
 /// rounding of the start does not count.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor.
+/// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]
+/// if the oracle itself arrives at numbers that the dtype cannot hold.
 pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let small = shrink(spec)?;
     let contender = Contender::new(&small, seed, device)?;
@@ -57,13 +66,26 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let problem = Problem { network: contender.network(), params: &params, x: &x, y: &y, loss: small.loss };
     let expected = oracle::directions(&problem, &small.rule)?;
 
-    let unit = if small.dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) } / 2.0;
+    let (epsilon, most) = match small.dtype {
+        DType::F64 => (f64::EPSILON, f64::MAX),
+        _ => (f64::from(f32::EPSILON), f64::from(f32::MAX)),
+    };
+    let unit = epsilon / 2.0;
     let longest = small.network.inputs.max(small.network.width).max(BATCH) as f64;
     let chain = (small.network.depth + 2 * small.rule.steps().map_or(0, |s| s.count)) as f64;
     let mut worst = 0.0f64;
     for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
         for (k, expected) in expected.iter().enumerate() {
             let largest = largest(expected)?;
+            if !largest.is_finite() || largest > most {
+                let steps = small.rule.steps();
+                return Err(Error::Diverged {
+                    rule: small.rule.name().to_owned(),
+                    quantity: "a direction on a small twin of this point".into(),
+                    steps: steps.map_or(0, |s| s.count),
+                    step_size: steps.map_or(0.0, |s| s.size),
+                });
+            }
             let distance = match got {
                 Some(own) => largest_of((widen(&own[k])? - expected)?)?,
                 None => largest,
