@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::text::one_line;
+
 /// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -60,7 +62,7 @@ pub enum Error {
         got: Vec<usize>,
     },
     /// The inference or the training produced a non-finite number.
-    #[error("{rule} diverged: {quantity} is not finite after {steps} inference steps of size {step_size}; lower the step size")]
+    #[error("{rule} diverged: {quantity} is not finite{}", remedy(*steps, *step_size))]
     Diverged {
         /// Rule name.
         rule: String,
@@ -83,7 +85,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// Candle refused an operation.
-    #[error("tensor operation failed: {0}")]
+    #[error("tensor operation failed: {}", plain(.0))]
     Candle(#[from] candle_core::Error),
 }
 
@@ -102,5 +104,43 @@ impl Error {
     pub fn unknown<'a>(what: &'static str, got: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
         Self::Unknown { what, got: got.to_owned(), known }
+    }
+}
+
+/// Where a divergence was noticed, and what to lower.
+fn remedy(steps: usize, step_size: f64) -> String {
+    match steps {
+        0 => "; lower the learning rate or the gain".to_owned(),
+        _ => format!(
+            " after {steps} inference steps of size {step_size}; lower the step size or the learning rate"
+        ),
+    }
+}
+
+/// What Candle says, in one line and without the backtrace that it appends under `RUST_BACKTRACE`.
+pub fn plain(error: &candle_core::Error) -> String {
+    use candle_core::Error as Candle;
+    match error {
+        Candle::WithBacktrace { inner, .. } => plain(inner),
+        Candle::Context { inner, context } => format!("{}: {}", one_line(&context.to_string()), plain(inner)),
+        Candle::WithPath { inner, path } => format!("{}: {}", path.display(), plain(inner)),
+        other => one_line(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Error as Candle;
+
+    #[test]
+    fn what_candle_wraps_around_a_message_is_taken_off() {
+        let backtrace = Box::new(std::backtrace::Backtrace::force_capture());
+        let inner = Box::new(Candle::Msg("first\n  second".into()));
+        let wrapped = Candle::WithBacktrace { inner, backtrace }.context("while testing").with_path("w.bin");
+        assert_eq!(
+            Error::from(wrapped).to_string(),
+            "tensor operation failed: w.bin: while testing: first; second"
+        );
     }
 }

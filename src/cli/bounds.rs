@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::grid::{Cell, Format, Grid};
+use super::label::labels;
 use super::Verdict;
+use crate::run;
 use crate::suite::{Overrides, Suite};
-use crate::{run, Error};
 
 /// Options of `bounds`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let suite = Suite::load(&args.suite, &Overrides::default())?;
     let data: Option<&Path> = args.data.as_deref();
     let mut grid = Grid::new(vec![
+        ("benchmark", "point"),
         ("L", "depth"),
         ("T", "steps"),
         ("contender", "contender"),
@@ -37,15 +39,16 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         ("critical path", "critical_path"),
         ("/ BP", "critical_path_over_bp"),
         ("GEMM FLOPs", "gemm_flops"),
-        ("element-wise", "elementwise_flops"),
+        ("other FLOPs", "elementwise_flops"),
         ("bytes", "bytes"),
-        ("point", "point"),
     ]);
+    let plan = run::plan(&suite, data)?;
+    let short = labels(plan.iter().flat_map(|p| &p.rows).map(|(row, _)| row.point.as_str()), &["depth"]);
     let mut differ = Vec::new();
-    for planned in run::plan(&suite, data)? {
-        let bp = planned.backpropagation;
-        for (row, formula) in planned.rows {
-            if args.verify && formula != (row.gemms, row.gemm_flops, row.critical_path) {
+    for planned in &plan {
+        let bp = &planned.backpropagation;
+        for (row, formula) in &planned.rows {
+            if args.verify && *formula != (row.gemms, row.gemm_flops, row.critical_path) {
                 differ.push(format!("{} at {}", row.contender, row.point));
             }
             let share = |a: u64, b: u64| {
@@ -53,6 +56,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
                 Cell::new(format!("{share:.2}"), share)
             };
             grid.push(vec![
+                Cell::new(short[row.point.as_str()].as_str(), row.point.as_str()),
                 row.depth.into(),
                 row.steps.into(),
                 row.contender.as_str().into(),
@@ -60,10 +64,9 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
                 share(row.gemms, bp.work.gemms),
                 row.critical_path.into(),
                 share(row.critical_path, bp.critical_path),
-                row.gemm_flops.into(),
-                row.elementwise_flops.into(),
-                row.bytes.into(),
-                row.point.as_str().into(),
+                Cell::count(row.gemm_flops),
+                Cell::count(row.elementwise_flops),
+                Cell::count(row.bytes),
             ]);
         }
     }
@@ -71,7 +74,5 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     if differ.is_empty() {
         return Ok(Verdict::Clean);
     }
-    let problem = Error::Invalid(format!("formula and count differ for {}", differ.join("; ")));
-    writeln!(std::io::stderr(), "error: {problem}")?;
-    Ok(Verdict::Wrong)
+    Ok(Verdict::Wrong(format!("formula and count differ for {}", differ.join("; "))))
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use comfy_table::{presets, CellAlignment, Table};
+use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 use serde_json::{Map, Value};
 
 /// How results are printed.
@@ -31,6 +31,24 @@ impl Cell {
     /// A cell whose text is rounded or has a unit that its value lacks.
     pub fn new(text: impl Into<String>, value: impl Into<Value>) -> Self {
         Self { text: text.into(), value: value.into() }
+    }
+
+    /// A count, shortened to three digits and a decimal prefix for people.
+    pub fn count(n: u64) -> Self {
+        let mut scaled = n as f64;
+        let mut prefix = "";
+        for larger in ["k", "M", "G", "T", "P", "E"] {
+            if scaled >= 999.5 {
+                (scaled, prefix) = (scaled / 1000.0, larger);
+            }
+        }
+        let decimals = match scaled {
+            _ if prefix.is_empty() => 0,
+            s if s < 9.995 => 2,
+            s if s < 99.95 => 1,
+            _ => 0,
+        };
+        Self::new(format!("{scaled:.decimals$} {prefix}").trim_end(), n)
     }
 
     /// Nothing.
@@ -63,6 +81,13 @@ impl From<usize> for Cell {
     }
 }
 
+/// Columns of the terminal, where there is one or `COLUMNS` tells; what goes into a file is not wrapped.
+fn width() -> Option<u16> {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let seen = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0);
+    told.or_else(seen).filter(|width| *width >= 40)
+}
+
 /// Rows under named columns: (heading for people, key for programs).
 #[derive(Debug, Clone)]
 pub struct Grid {
@@ -86,42 +111,52 @@ impl Grid {
         self.rows.is_empty()
     }
 
-    /// Prints in a format.
+    /// Prints in a format; as a whole, so that a reader that goes away is an I/O error and nothing else.
     pub fn print(&self, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
-        match format {
-            Format::Table => writeln!(out, "{}", self.table())?,
-            Format::Md => write!(out, "{}", self.markdown())?,
+        let text = match format {
+            Format::Table => format!("{}\n", self.table(width()).trim_fmt()).into_bytes(),
+            Format::Md => self.markdown().into_bytes(),
             Format::Json => {
-                serde_json::to_writer_pretty(&mut *out, &self.objects())?;
-                writeln!(out)?;
+                let mut text = serde_json::to_vec_pretty(&self.objects())?;
+                text.push(b'\n');
+                text
             }
-            Format::Csv => {
-                let mut writer = csv::Writer::from_writer(out);
-                writer.write_record(self.columns.iter().map(|(_, key)| key))?;
-                for row in &self.rows {
-                    writer.write_record(row.iter().map(|cell| match &cell.value {
-                        Value::Null => String::new(),
-                        Value::String(s) => s.clone(),
-                        other => other.to_string(),
-                    }))?;
-                }
-                writer.flush()?;
-            }
-        }
-        Ok(())
+            Format::Csv => self.csv()?,
+        };
+        Ok(out.write_all(&text)?)
     }
 
-    fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(self.columns.iter().map(|(heading, _)| *heading));
+    fn csv(&self) -> anyhow::Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(self.columns.iter().map(|(_, key)| key))?;
         for row in &self.rows {
-            table.add_row(row.iter().map(|cell| cell.text.as_str()));
+            writer.write_record(row.iter().map(|cell| match &cell.value {
+                Value::Null => String::new(),
+                Value::String(s) => s.clone(),
+                other => other.to_string(),
+            }))?;
         }
-        for (i, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if self.is_numeric(i) {
+        Ok(writer.into_inner()?)
+    }
+
+    /// Without the columns that hold nothing, and no wider than `width` if words can be wrapped so.
+    fn table(&self, width: Option<u16>) -> Table {
+        let empty = |i: usize| self.rows.iter().all(|row| row.get(i).is_none_or(|cell| cell.text.is_empty()));
+        let shown: Vec<usize> =
+            (0..self.columns.len()).filter(|i| self.rows.is_empty() || !empty(*i)).collect();
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_header(shown.iter().map(|i| self.columns[*i].0));
+        for row in &self.rows {
+            table.add_row(shown.iter().map(|i| row.get(*i).map_or("", |cell| cell.text.as_str())));
+        }
+        for (column, i) in table.column_iter_mut().zip(&shown) {
+            column.set_padding((0, if shown.last() == Some(i) { 0 } else { 2 }));
+            if self.is_numeric(*i) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
+        }
+        if let Some(width) = width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
         table
     }
@@ -154,5 +189,35 @@ impl Grid {
                     .collect()
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_keep_three_digits() {
+        let text = |n| Cell::count(n).text;
+        assert_eq!([0, 7, 999, 1000].map(text), ["0", "7", "999", "1.00 k"]);
+        assert_eq!(
+            [9_994, 9_996, 99_949, 999_499, 999_500].map(text),
+            ["9.99 k", "10.0 k", "99.9 k", "999 k", "1.00 M"]
+        );
+        assert_eq!(text(u64::MAX), "18.4 E");
+    }
+
+    #[test]
+    fn a_table_hides_empty_columns_and_wraps_words() {
+        let mut grid = Grid::new(vec![("a", "a"), ("none", "none"), ("words", "words")]);
+        grid.push(vec![
+            1usize.into(),
+            "".into(),
+            "some words that are too long for one line of forty".into(),
+        ]);
+        let text = grid.table(Some(40)).trim_fmt();
+        assert!(!text.contains("none") && text.lines().count() == 3, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 40 && line.trim_end() == line), "{text}");
+        assert_eq!(grid.table(None).trim_fmt().lines().count(), 2);
     }
 }

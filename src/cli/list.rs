@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::grid::{Format, Grid};
+use super::grid::{Cell, Format, Grid};
+use super::label::labels;
 use super::Verdict;
 use crate::suite::{Overrides, Suite, BUILT_IN};
 
@@ -36,12 +37,13 @@ fn suites() -> anyhow::Result<Grid> {
 }
 
 fn points(suite: &Suite) -> Grid {
+    let short = labels(suite.benchmarks.iter().flat_map(|b| &b.points).map(|p| p.id.as_str()), &[]);
     let mut grid = Grid::new(vec![("point", "point"), ("model", "model"), ("contenders", "contenders")]);
     for benchmark in &suite.benchmarks {
         let contenders: Vec<String> = benchmark.contenders.iter().map(|c| c.id.to_string()).collect();
         for point in &benchmark.points {
             grid.push(vec![
-                point.id.as_str().into(),
+                Cell::new(short[point.id.as_str()].as_str(), point.id.as_str()),
                 benchmark.model.name().into(),
                 contenders.join(" ").into(),
             ]);

@@ -7,6 +7,7 @@ mod bounds;
 mod completions;
 mod doctor;
 mod grid;
+mod label;
 mod list;
 mod man;
 mod plot;
@@ -24,13 +25,16 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use grid::Format;
 
+use crate::text::one_line;
+use crate::Error;
+
 /// What a subcommand ends with when nothing broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Exit code 0.
     Clean,
-    /// Exit code 2: a conformance case or a contender gave wrong numbers.
-    Wrong,
+    /// Exit code 2: a conformance case, a contender or a formula gave wrong numbers; says which.
+    Wrong(String),
 }
 
 /// What predictive coding costs next to backpropagation, measured.
@@ -82,15 +86,30 @@ pub fn main() -> ExitCode {
     log_to_stderr(cli.verbose);
     let mut out = io::stdout().lock();
     let outcome = dispatch(cli.command, &mut out).and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
-    match outcome {
-        Ok(Verdict::Clean) => ExitCode::SUCCESS,
-        Ok(Verdict::Wrong) => ExitCode::from(2),
-        Err(e) if closed_pipe(&e) => ExitCode::SUCCESS,
-        Err(e) => {
-            let _ = writeln!(io::stderr(), "error: {e:#}");
-            ExitCode::from(1)
+    let (code, sentence) = match outcome {
+        Ok(Verdict::Clean) => return ExitCode::SUCCESS,
+        Err(e) if closed_pipe(&e) => return ExitCode::SUCCESS,
+        Ok(Verdict::Wrong(what)) => (2, what),
+        Err(e) => (1, sentence(&e)),
+    };
+    let _ = writeln!(io::stderr(), "error: {}", one_line(&sentence));
+    ExitCode::from(code)
+}
+
+/// The chain of an error up to the first of this crate's own, whose message is complete.
+fn sentence(e: &anyhow::Error) -> String {
+    let mut parts = Vec::new();
+    if e.is::<io::Error>() {
+        // every other file operation names its file
+        parts.push("cannot write to standard output".to_owned());
+    }
+    for cause in e.chain() {
+        parts.push(cause.to_string());
+        if cause.is::<Error>() {
+            break;
         }
     }
+    parts.join(": ")
 }
 
 fn dispatch(command: Option<Command>, out: &mut dyn Write) -> anyhow::Result<Verdict> {

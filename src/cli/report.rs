@@ -27,7 +27,11 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let record = record::read(&args.record)?;
     record::summarise::check(&record)?;
     let Some(file) = &args.splice else {
-        results::table(&record, args.format != Format::Table).print(args.format, out)?;
+        let people = args.format == Format::Table;
+        results::table(&record, !people).print(args.format, out)?;
+        for failure in results::failures(&record).into_iter().filter(|_| people) {
+            writeln!(out, "{failure}")?;
+        }
         return Ok(Verdict::Clean);
     };
     let table = results::table(&record, false).markdown();
@@ -49,8 +53,13 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
             Error::content(file, "its results table is out of date; run the command in its marker").into()
         );
     }
-    let unfinished = file.with_extension("md.part");
-    std::fs::write(&unfinished, spliced).map_err(|e| Error::io("write", &unfinished, e))?;
-    std::fs::rename(&unfinished, file).map_err(|e| Error::io("replace", file, e))?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = file.with_file_name(format!(".{name}.part"));
+    let written = std::fs::write(&unfinished, spliced).and_then(|()| std::fs::rename(&unfinished, file));
+    written.map_err(|e| {
+        // half a file is of no use; that it may stay is no news beside the error itself
+        let _ = std::fs::remove_file(&unfinished);
+        Error::io("write", file, e)
+    })?;
     Ok(Verdict::Clean)
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::grid::{Cell, Grid};
+use super::label::labels;
 use crate::record::{RatioRow, Record, SummaryRow};
+use crate::verify::twin;
 
 /// One row per timed point and contender; `full` adds what rarely fits a page.
 pub fn table(record: &Record, full: bool) -> Grid {
@@ -40,11 +42,12 @@ pub fn table(record: &Record, full: bool) -> Grid {
         ]);
     }
     let mut grid = Grid::new(columns);
+    let short = labels(record.summary.iter().map(|row| row.point.as_str()), &["depth"]);
     for row in record.summary.iter().filter(|row| row.model == "weight-update") {
         let ratio = ratios.get(&(row.point.as_str(), row.contender.as_str()));
         let base = gemms.get(&(row.point.as_str(), row.baseline.as_str())).copied().unwrap_or(0);
         let mut cells = vec![
-            row.benchmark.as_str().into(),
+            Cell::new(short[row.point.as_str()].as_str(), row.benchmark.as_str()),
             row.depth.into(),
             row.steps.into(),
             row.contender.as_str().into(),
@@ -60,7 +63,7 @@ pub fn table(record: &Record, full: bool) -> Grid {
             },
             utilisation(record, row),
             row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
-            row.err.as_str().into(),
+            Cell::new(note(&row.err), row.err.as_str()),
         ];
         if full {
             cells.extend([
@@ -81,6 +84,23 @@ pub fn table(record: &Record, full: bool) -> Grid {
         grid.push(cells);
     }
     grid
+}
+
+/// Why rows hold no numbers, a line each, under the short names of the table.
+pub fn failures(record: &Record) -> Vec<String> {
+    let short = labels(record.summary.iter().map(|row| row.point.as_str()), &[]);
+    let failed = record.summary.iter().filter(|row| !row.err.is_empty());
+    failed.map(|row| format!("{} at {}: {}", row.contender, short[row.point.as_str()], row.err)).collect()
+}
+
+/// One word for a table; the sentence stands below it.
+fn note(err: &str) -> &'static str {
+    match err {
+        "" => "",
+        _ if err.contains(twin::WRONG) => "wrong",
+        _ if err.contains(" diverged: ") => "diverged",
+        _ => "failed",
+    }
 }
 
 fn time(row: &SummaryRow) -> Cell {

@@ -75,7 +75,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         data: args.data.as_deref(),
         results: args.results.as_deref().unwrap_or(Path::new("results")),
         target,
-        argv: std::env::args().collect(),
+        argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
         allow_debug: args.allow_debug_build,
     };
     let mut bar = Bar::new();
@@ -102,9 +102,8 @@ fn finish(record: &Record, format: Format, out: &mut dyn Write) -> anyhow::Resul
         for warning in &record.run.warnings {
             writeln!(out, "warning: {warning}")?;
         }
-        let failed = record.summary.iter().filter(|row| !row.err.is_empty());
-        for row in failed.filter(|row| row.model != "weight-update") {
-            writeln!(out, "{} at {}: {}", row.contender, row.point, row.err)?;
+        for failure in results::failures(record) {
+            writeln!(out, "{failure}")?;
         }
         writeln!(out, "record: {}", record.dir.display())?;
         let page = record.dir.join("index.html");
@@ -112,6 +111,13 @@ fn finish(record: &Record, format: Format, out: &mut dyn Write) -> anyhow::Resul
             writeln!(out, "page:   {}", page.display())?;
         }
     }
-    let wrong = record.summary.iter().any(|row| row.err.contains(crate::verify::twin::WRONG));
-    Ok(if wrong { Verdict::Wrong } else { Verdict::Clean })
+    let mut wrong = record.summary.iter().filter(|row| row.err.contains(crate::verify::twin::WRONG));
+    Ok(wrong.next().map_or(Verdict::Clean, |first| {
+        Verdict::Wrong(format!(
+            "verification failed in {} rows, the first at {}: {}",
+            1 + wrong.count(),
+            first.point,
+            first.err
+        ))
+    }))
 }

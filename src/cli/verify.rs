@@ -67,5 +67,16 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         }
     }
     writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
-    Ok(if failed > 0 { Verdict::Wrong } else { Verdict::Clean })
+    let cases = passed + failed + skipped;
+    if cases == 0 {
+        let rule = args.rule.as_deref().unwrap_or_default();
+        return Err(Error::Invalid(format!(
+            "no case of rule `{rule}` is among the files of --cases; leave --rule out, or name other files"
+        ))
+        .into());
+    }
+    Ok(match failed {
+        0 => Verdict::Clean,
+        _ => Verdict::Wrong(format!("{failed} of {cases} cases failed; see the lines that begin with FAIL")),
+    })
 }

@@ -4,6 +4,7 @@ mod material;
 mod plan;
 mod point;
 mod signal;
+mod size;
 mod weight_update;
 
 use std::path::{Path, PathBuf};
@@ -78,10 +79,11 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     let prepared = point::prepare(job.suite, &mut material)?;
 
     let machine = Machine::detect(material.gpu()?);
+    size::check_memory(&prepared, machine.memory_bytes)?;
     let run = header(job, &material, warnings);
     let (mut store, done) = match &job.target {
         Target::New(dir) => (Store::create(job.results, &machine, &run, dir.as_deref())?, vec![]),
-        Target::Resume(dir) => Store::resume(dir, &machine, &run)?,
+        Target::Resume(dir) => resume(dir, &machine, &run)?,
         Target::ResumeLatest => {
             let latest = crate::record::latest_unfinished(job.results, &machine.class, &run.suite);
             let dir = latest.ok_or_else(|| {
@@ -91,7 +93,7 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
                     job.results.join(&machine.class).display()
                 ))
             })?;
-            Store::resume(&dir, &machine, &run)?
+            resume(&dir, &machine, &run)?
         }
     };
     observer.planned(prepared.len(), done.len());
@@ -104,6 +106,23 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     }
     let warnings = store.run().warnings.clone();
     store.finish(measure::utc_now(), warnings)
+}
+
+/// Goes on with a record, provided that it was begun on the same numbers.
+fn resume(dir: &Path, machine: &Machine, run: &Run) -> Result<(Store, Vec<String>)> {
+    let begun = crate::record::read_run(dir)?;
+    if begun.definition_sha256 == run.definition_sha256 && begun.data != run.data {
+        return Err(Error::content(
+            dir,
+            format!(
+                "cannot be resumed: it was begun on data [{}] and this is [{}]; give the --data it was begun with, or \
+                 start a new record",
+                begun.data.join("; "),
+                run.data.join("; ")
+            ),
+        ));
+    }
+    Store::resume(dir, machine, run)
 }
 
 fn measure_point(
@@ -163,6 +182,7 @@ fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run 
         dirty: build::dirty(),
         lockfile_sha256: build::LOCKFILE_SHA256.to_owned(),
         features: build::features(),
+        switches: material.switches(),
         candle: build::CANDLE.to_owned(),
         threads: candle_core::utils::get_num_threads(),
         data: material.describe(),

@@ -8,6 +8,7 @@ use crate::suite::{Benchmark, ContenderId, Model, Point, Suite};
 use crate::{Error, Result};
 
 use super::material::Material;
+use super::size;
 
 /// A point with its contenders.
 #[derive(Debug)]
@@ -67,6 +68,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                 })
                 .collect::<Result<Vec<_>>>()?;
             let ids = benchmark.contenders.iter().map(|c| c.id.clone()).collect();
+            specs.iter().try_for_each(|spec| size::check_work(spec, point.batch))?;
             prepared.push(Prepared { benchmark, point, specs, ids });
         }
     }

@@ -1,14 +1,13 @@
 //! From the TOML form to validated points.
 
 use std::collections::HashSet;
-use std::fmt::Display;
-use std::str::FromStr;
 
 use candle_core::DType;
 
+use super::place::Place;
 use super::wire::{AxesWire, BenchmarkWire, ContenderWire, StepsWire, SuiteWire};
 use super::{
-    Benchmark, ContenderId, DataKind, DeviceKind, Entrant, Model, Overrides, Point, StepCount, Suite,
+    limits, Benchmark, ContenderId, DataKind, DeviceKind, Entrant, Model, Overrides, Point, StepCount, Suite,
 };
 use crate::net::{Activation, Loss, Parameterisation, Placement};
 use crate::{Error, Result};
@@ -47,8 +46,12 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
         return Err(root.key("schema", format!("{} is not supported; expected {SCHEMA}", wire.schema)));
     }
     root.name("name", &wire.name)?;
+    root.within("seed", wire.seed, limits::SEED)?;
     if wire.benchmark.is_empty() {
-        return Err(root.key("benchmark", "no [[benchmark]] is left; a suite needs at least one"));
+        return Err(root.key(
+            "benchmark",
+            "none is left; a suite needs at least one [[benchmark]], and --max-depth must leave it a depth",
+        ));
     }
     let definition = toml::to_string(&wire)
         .map_err(|e| Error::Invalid(format!("{place}: the definition cannot be written back: {e}")))?;
@@ -57,7 +60,7 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
         .benchmark
         .into_iter()
         .map(|b| {
-            let here = Place(format!("{place}, benchmark \"{}\"", b.name));
+            let here = Place(format!("{place}, benchmark \"{}\"", b.name.escape_debug()));
             if !seen.insert(b.name.clone()) {
                 return Err(here.key("name", "used twice; benchmark names are unique in a suite"));
             }
@@ -69,25 +72,10 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
 
 fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     here.name("name", &b.name)?;
-    let model = match b.model.as_str() {
-        "weight-update" => Model::WeightUpdate,
-        "signal-decay" => Model::SignalDecay,
-        other => {
-            return Err(
-                here.key("model", format!("unknown model `{other}`; expected weight-update or signal-decay"))
-            )
-        }
-    };
-    let data = match b.data.as_str() {
-        "digits" => DataKind::Digits,
-        "folder" => DataKind::Folder,
-        "teacher" => DataKind::Teacher,
-        other => {
-            return Err(
-                here.key("data", format!("unknown data `{other}`; expected digits, folder or teacher"))
-            )
-        }
-    };
+    let model =
+        here.word("model", &b.model, &[Model::WeightUpdate, Model::SignalDecay].map(|m| (m.name(), m)))?;
+    let kinds = [("digits", DataKind::Digits), ("folder", DataKind::Folder), ("teacher", DataKind::Teacher)];
+    let data = here.word("data", &b.data, &kinds)?;
     let contenders = b.contenders.iter().map(|c| entrant(c, here)).collect::<Result<Vec<_>>>()?;
     if contenders.is_empty() {
         return Err(here.key("contenders", "the list is empty; expected at least one rule/engine"));
@@ -100,35 +88,39 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     if model == Model::WeightUpdate && !contenders.iter().any(|c| c.id == baseline) {
         return Err(here.key("baseline", format!("`{baseline}` is not among the contenders")));
     }
-    let placement = match b.network.placement.as_str() {
-        "input" => Placement::Input,
-        "output" => Placement::Output,
-        other => {
-            return Err(
-                here.key("placement", format!("unknown placement `{other}`; expected input or output"))
-            )
-        }
-    };
+    let placements = [("input", Placement::Input), ("output", Placement::Output)];
+    let placement = here.word("placement", &b.network.placement, &placements)?;
     let loss = Loss {
         kind: here.parse("loss", &b.network.loss)?,
         reduction: here.parse("reduction", &b.network.reduction)?,
         precision: 1.0,
     };
-    here.positive("gain", b.network.gain)?;
-    here.positive("learning_rate", b.training.learning_rate)?;
+    here.within("gain", b.network.gain, limits::RATE)?;
+    here.within("learning_rate", b.training.learning_rate, limits::RATE)?;
+    here.within("accuracy_updates", b.training.accuracy_updates, limits::UPDATES)?;
     let t = &b.timing;
-    here.positive("target_half_width", t.target_half_width)?;
-    here.positive("max_seconds", t.max_seconds)?;
-    if !t.warmup_seconds.is_finite() || t.warmup_seconds < 0.0 {
-        return Err(
-            here.key("warmup_seconds", format!("{} is not a duration of 0 or more", t.warmup_seconds))
-        );
-    }
-    if t.min_rounds == 0 || t.max_rounds < t.min_rounds {
-        return Err(here.key("min_rounds", "expected 1 ≤ min_rounds ≤ max_rounds"));
+    here.within("target_half_width", t.target_half_width, limits::HALF_WIDTH)?;
+    here.within("max_seconds", t.max_seconds, limits::SECONDS)?;
+    here.within("warmup_seconds", t.warmup_seconds, limits::WARMUP)?;
+    here.within("max_rounds", t.max_rounds, limits::ROUNDS)?;
+    here.within("min_rounds", t.min_rounds, 1..=t.max_rounds)?;
+    let points = points(&b.name, &b.axes, here)?;
+    for (entrant, point) in contenders.iter().flat_map(|c| points.iter().map(move |p| (c, p))) {
+        let steps =
+            here.within("steps", entrant.steps.unwrap_or(point.steps).at(point.depth), limits::STEPS)?;
+        if model == Model::SignalDecay && point.depth * (steps + 1) > limits::TRACED {
+            return Err(here.key(
+                "steps",
+                format!(
+                    "{steps} steps of {} layers are more than the {} energies traced at most; lower one of them",
+                    point.depth,
+                    limits::TRACED
+                ),
+            ));
+        }
     }
     Ok(Benchmark {
-        points: points(&b.name, &b.axes, here)?,
+        points,
         optimiser: here.parse("optimiser", &b.training.optimiser)?,
         name: b.name,
         model,
@@ -153,10 +145,10 @@ fn entrant(wire: &ContenderWire, here: &Place) -> Result<Entrant> {
         ContenderWire::Table(t) => (&t.id, t.steps.as_ref(), t.step_size, t.learning_rate),
     };
     if let Some(g) = step_size {
-        here.positive("step_size", g)?;
+        here.within("step_size", g, limits::STEP_SIZE)?;
     }
     if let Some(rate) = learning_rate {
-        here.positive("learning_rate", rate)?;
+        here.within("learning_rate", rate, limits::RATE)?;
     }
     let steps = steps.map(|s| step_count(s, here)).transpose()?;
     Ok(Entrant { id: here.parse("contenders", id)?, steps, step_size, learning_rate })
@@ -185,24 +177,31 @@ fn points(name: &str, axes: &AxesWire, here: &Place) -> Result<Vec<Point>> {
     let activations: Vec<Activation> = here.axis("activation", &axes.activation)?;
     let devices: Vec<DeviceKind> = here.axis("device", &axes.device)?;
     let parameterisations: Vec<Parameterisation> = here.axis("parameterisation", &axes.parameterisation)?;
-    let dtypes = here
-        .filled("dtype", &axes.dtype)?
-        .iter()
-        .map(|s| match s.as_str() {
-            "f32" => Ok(DType::F32),
-            "f64" => Ok(DType::F64),
-            other => Err(here.key("dtype", format!("unknown dtype `{other}`; expected f32 or f64"))),
-        })
-        .collect::<Result<Vec<_>>>()?;
-    for (key, sizes) in [("batch", &axes.batch), ("depth", &axes.depth), ("width", &axes.width)] {
-        if here.filled(key, sizes)?.contains(&0) {
-            return Err(here.key(key, "holds 0; expected sizes of at least 1"));
+    let dtype = |s: &String| here.word("dtype", s, &[("f32", DType::F32), ("f64", DType::F64)]);
+    let dtypes = here.filled("dtype", &axes.dtype)?.iter().map(dtype).collect::<Result<Vec<_>>>()?;
+    let sizes = [
+        ("batch", &axes.batch, limits::BATCH),
+        ("depth", &axes.depth, limits::DEPTH),
+        ("width", &axes.width, limits::WIDTH),
+    ];
+    for (key, sizes, limits) in &sizes {
+        for size in here.filled(key, sizes)? {
+            here.within(key, *size, limits.clone())?;
         }
     }
     let steps =
         here.filled("steps", &axes.steps)?.iter().map(|s| step_count(s, here)).collect::<Result<Vec<_>>>()?;
     for g in here.filled("step_size", &axes.step_size)? {
-        here.positive("step_size", *g)?;
+        here.within("step_size", *g, limits::STEP_SIZE)?;
+    }
+    let lengths = [devices.len(), dtypes.len(), activations.len(), parameterisations.len(), steps.len()];
+    let lengths = lengths
+        .into_iter()
+        .chain(sizes.iter().map(|(_, sizes, _)| sizes.len()))
+        .chain([axes.step_size.len()]);
+    if lengths.fold(1, usize::saturating_mul) > limits::POINTS {
+        return Err(here
+            .key("axes", format!("their product has more than {} points; shorten an axis", limits::POINTS)));
     }
     let first = Point {
         id: String::new(),
@@ -249,43 +248,4 @@ fn cross<T: Copy>(points: &mut Vec<Point>, values: &[T], set: impl Fn(&mut Point
             p
         })
         .collect();
-}
-
-/// Where a key stands, for error messages.
-struct Place(String);
-
-impl Place {
-    fn key(&self, key: &str, problem: impl Into<String>) -> Error {
-        Error::Key { place: self.0.clone(), key: key.to_owned(), problem: problem.into() }
-    }
-
-    fn parse<T: FromStr<Err = E>, E: Display>(&self, key: &str, text: &str) -> Result<T> {
-        text.parse().map_err(|e: E| self.key(key, e.to_string()))
-    }
-
-    fn filled<'a, T>(&self, key: &str, values: &'a [T]) -> Result<&'a [T]> {
-        if values.is_empty() {
-            return Err(self.key(key, "the axis is empty; expected at least one value"));
-        }
-        Ok(values)
-    }
-
-    fn axis<T: FromStr<Err = E>, E: Display>(&self, key: &str, values: &[String]) -> Result<Vec<T>> {
-        self.filled(key, values)?.iter().map(|v| self.parse(key, v)).collect()
-    }
-
-    fn positive(&self, key: &str, value: f64) -> Result<()> {
-        if value.is_finite() && value > 0.0 {
-            return Ok(());
-        }
-        Err(self.key(key, format!("{value} is not a finite number above 0")))
-    }
-
-    fn name(&self, key: &str, value: &str) -> Result<()> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !value.is_empty() && value.len() <= 40 && value.chars().all(fits) {
-            return Ok(());
-        }
-        Err(self.key(key, format!("`{value}` is not a name; expected up to 40 of a-z, 0-9 and -")))
-    }
 }

@@ -5,6 +5,8 @@
 
 pub mod contender;
 mod expand;
+pub mod limits;
+mod place;
 pub mod wire;
 
 use std::fmt;
@@ -18,6 +20,7 @@ pub use wire::TimingWire as Timing;
 
 use crate::net::{Activation, Loss, Parameterisation, Placement};
 use crate::optim::OptimiserKind;
+use crate::text::{one_line, read_text};
 use crate::{Error, Result};
 
 /// Suites that come with the program: name and definition.
@@ -242,15 +245,18 @@ impl Suite {
                 BUILT_IN.iter().map(|(n, _)| *n).chain(["a path to a .toml file"]),
             ));
         }
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the suite", path, e))?;
+        let text = read_text("read the suite", path, limits::FILE)?;
         Self::parse(&text, name, overrides)
     }
 
     /// Reads a definition; `place` names it in errors.
     pub fn parse(text: &str, place: &str, overrides: &Overrides) -> Result<Self> {
         let mut wire: wire::SuiteWire = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |s| 1 + text[..s.start.min(text.len())].matches('\n').count());
-            Error::content(Path::new(place), format!("line {line}: {}", e.message().replace('\n', "; ")))
+            let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
+            let number = 1 + before.matches('\n').count();
+            let line: String =
+                text.lines().nth(number - 1).unwrap_or_default().trim().chars().take(60).collect();
+            Error::content(Path::new(place), format!("line {number}, `{line}`: {}", one_line(e.message())))
         })?;
         expand::apply(&mut wire, overrides);
         expand::suite(wire, place)

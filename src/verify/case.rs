@@ -1,6 +1,7 @@
 //! Conformance cases: reading a file of the format in `tests/cases/FORMAT.md` (schema 1), strictly.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -10,6 +11,8 @@ use super::host::Host;
 use super::schedule;
 use crate::net::{Activation, Dense, Loss};
 use crate::rule::{Rule, Steps};
+use crate::suite::limits;
+use crate::text::read_text;
 use crate::{Error, Result};
 
 /// A case: a network, data, a rule and the numbers the rule must produce.
@@ -101,6 +104,9 @@ struct WireDense {
     bias: bool,
 }
 
+/// Bytes of a case file.
+const LARGEST_FILE: u64 = 256 << 20;
+
 /// Whether the case format knows a rule of this name, built or not.
 pub fn is_rule(name: &str) -> bool {
     schedule::NAMES.contains(&name)
@@ -116,10 +122,35 @@ pub const EQUILIBRIUM: &str = "linear_equilibrium";
 
 /// Reads one case file.
 pub fn read(path: &Path) -> Result<Reading> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    let text = read_text("read", path, LARGEST_FILE)?;
     let wire: Wire = serde_json::from_str(&text)
         .map_err(|e| Error::content(path, format!("not a conformance case of schema 1: {e}")))?;
+    check_numbers(&wire).map_err(|problem| Error::content(path, problem))?;
     reading(wire).map_err(|problem| Error::content(path, problem))
+}
+
+/// Refuses switches under which anything would pass, or nothing would ever end.
+fn check_numbers(wire: &Wire) -> Result<(), String> {
+    let within = |place: &str, value: f64, limits: RangeInclusive<f64>| {
+        if limits.contains(&value) {
+            return Ok(());
+        }
+        Err(format!("{place} is {value:e}; expected {:e} to {:e}", limits.start(), limits.end()))
+    };
+    within("tolerance.relative", wire.tolerance.relative, 0.0..=1.0)?;
+    within("tolerance.absolute", wire.tolerance.absolute, 0.0..=1.0)?;
+    within("loss.output_precision", wire.loss.output_precision, limits::RATE)?;
+    let number = |key: &str| wire.rule.get(key).and_then(Value::as_f64);
+    if let Some(steps) = number("steps") {
+        within("rule.steps", steps, 0.0..=*limits::STEPS.end() as f64)?;
+    }
+    if let Some(size) = number("step_size") {
+        within("rule.step_size", size, 0.0..=*limits::STEP_SIZE.end())?;
+    }
+    if let Some(size) = number("weight_step_size") {
+        within("rule.weight_step_size", size, 0.0..=*limits::RATE.end())?;
+    }
+    Ok(())
 }
 
 fn reading(wire: Wire) -> Result<Reading, String> {

@@ -71,7 +71,12 @@ pub struct Report {
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
-        let facts = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
+        let facts = std::fs::metadata(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::content(path, "does not exist; name case files or their folder with --cases")
+            }
+            _ => Error::io("read", path, e),
+        })?;
         if facts.is_file() {
             files.push(path.clone());
             continue;
@@ -157,7 +162,7 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
     }
     match worst {
         None => Outcome::Failed("lists nothing that could be compared".into()),
-        Some(w) if w.error <= w.allowed => Outcome::Passed { compared, worst: w },
+        Some(w) if w.error <= w.allowed && w.error.is_finite() => Outcome::Passed { compared, worst: w },
         Some(w) => {
             Outcome::Failed(format!("`{}` is off by {:.3e}; allowed {:.3e}", w.entry, w.error, w.allowed))
         }

@@ -21,8 +21,12 @@ const MOVING_STEP: f64 = 0.002;
 /// What every message about a wrong contender says.
 pub const WRONG: &str = "is wrong on a small twin of this point";
 
-/// The twin's own spec: everything kept but sizes, depth and step count. A rule that moves the parameters
-/// itself also gets a weight step of its own.
+/// Above this a step size is capped on the twin: unstable inference amplifies rounding until nothing can be
+/// said about the schedule, and whether it diverges shows when it is measured.
+const LARGEST_STEP: f64 = 1.0;
+
+/// The twin's own spec: everything kept but sizes, depth, step count and steps that are too large. A rule
+/// that moves the parameters itself also gets a weight step of its own.
 fn shrink(spec: &ContenderSpec) -> ContenderSpec {
     let mut small = spec.clone();
     let n = &mut small.network;
@@ -32,7 +36,7 @@ fn shrink(spec: &ContenderSpec) -> ContenderSpec {
     n.depth = n.depth.min(6);
     if let Some(steps) = spec.rule.steps() {
         let count = steps.count.min(2 * small.network.depth);
-        small.rule = spec.rule.with_steps(Steps { count, ..steps });
+        small.rule = spec.rule.with_steps(Steps { count, size: steps.size.min(LARGEST_STEP), ..steps });
     }
     if spec.rule.moves_parameters() {
         small.learning_rate = MOVING_STEP;
@@ -47,7 +51,8 @@ fn shrink(spec: &ContenderSpec) -> ContenderSpec {
 /// rounding of the start does not count.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor.
+/// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]
+/// if the oracle itself arrives at numbers that the dtype cannot hold.
 pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let small = shrink(spec);
     let contender = Contender::new(&small, seed, device)?;
@@ -73,7 +78,11 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     };
     let expected = oracle::directions(&problem, &contender.rule())?;
 
-    let unit = if small.dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) } / 2.0;
+    let (epsilon, most) = match small.dtype {
+        DType::F64 => (f64::EPSILON, f64::MAX),
+        _ => (f64::from(f32::EPSILON), f64::from(f32::MAX)),
+    };
+    let unit = epsilon / 2.0;
     let longest = small.network.inputs.max(small.network.width).max(BATCH) as f64;
     let chain = (small.network.depth + 2 * steps_through(&small)) as f64;
     // parameters rounded after every update, over the weight step
@@ -83,6 +92,15 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
         for (k, expected) in expected.iter().enumerate() {
             let largest = largest_of(expected)?;
+            if !largest.is_finite() || largest > most {
+                let steps = small.rule.steps();
+                return Err(Error::Diverged {
+                    rule: small.rule.name().to_owned(),
+                    quantity: "a direction on a small twin of this point".into(),
+                    steps: steps.map_or(0, |s| s.count),
+                    step_size: steps.map_or(0.0, |s| s.size),
+                });
+            }
             let distance = match got {
                 Some(own) => largest_of(&(widen(&own[k])? - expected)?)?,
                 None => largest,

@@ -3,6 +3,7 @@
 mod bounds;
 mod contenders;
 mod costs;
+mod decay;
 mod initialisation;
 mod laws;
 mod layers;

@@ -1,0 +1,93 @@
+//! Whether points are small enough: for this machine's memory, and for numbers that count work.
+
+use candle_core::DType;
+
+use crate::contender::ContenderSpec;
+use crate::engine::EngineKind;
+use crate::optim::OptimiserKind;
+use crate::rule::Rule;
+use crate::suite::{DeviceKind, Model};
+use crate::{Error, Result};
+
+use super::point::Prepared;
+
+/// FLOPs of one weight update beyond which counts leave no room in 64 bits: a day of an exaflop machine.
+const MOST_FLOPS: f64 = 1e17;
+/// Tensors `[B, N]` kept per layer: state, error, step, and the four of a linearisation.
+const KEPT: f64 = 7.0;
+
+/// Refuses a contender whose work could not be counted, or would never end.
+pub(super) fn check_work(spec: &ContenderSpec, batch: usize) -> Result<()> {
+    let steps = match spec.rule {
+        Rule::Zil(_) => spec.network.depth as f64,
+        rule => rule.steps().map_or(0, |s| s.count) as f64,
+    };
+    let flops = 6.0 * batch as f64 * parameters(spec) * (steps + 1.0);
+    if flops <= MOST_FLOPS {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "one update of {} at depth {}, width {}, batch {batch} and {steps} steps is about {flops:.0e} FLOPs, but at \
+         most {MOST_FLOPS:.0e} are run; lower one of them",
+        spec.id, spec.network.depth, spec.network.width
+    )))
+}
+
+/// Refuses points that would not fit into `memory` bytes (0: unknown), instead of being killed later.
+pub(super) fn check_memory(prepared: &[Prepared<'_>], memory: u64) -> Result<()> {
+    let gib = |bytes: f64| bytes / f64::from(1u32 << 30);
+    for p in prepared.iter().filter(|p| memory > 0 && p.point.device == DeviceKind::Cpu) {
+        let needed = bytes(p);
+        if needed > memory as f64 {
+            return Err(Error::Invalid(format!(
+                "point {} needs about {:.1} GiB of memory and this machine has {:.1}; lower its width, depth or batch",
+                p.point.id,
+                gib(needed),
+                gib(memory as f64)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Weights, optimiser state and gradients of all contenders at once, the states of one at a time, and the
+/// largest layer in f64 while it is drawn.
+fn bytes(p: &Prepared<'_>) -> f64 {
+    let element = if p.point.dtype == DType::F64 { 8.0 } else { 4.0 };
+    let copies = |spec: &ContenderSpec| {
+        let moments = match spec.optimiser {
+            OptimiserKind::Sgd | OptimiserKind::Mq => 0.0,
+            OptimiserKind::Momentum => 1.0,
+            OptimiserKind::Adam => 2.0,
+        };
+        let sets = if spec.rule.learns_feedback() { 2.0 } else { 1.0 };
+        sets * (1.0 + moments) + if spec.engine == EngineKind::Autograd { 1.0 } else { 0.0 }
+    };
+    let held = p.specs.iter().map(|spec| parameters(spec) * copies(spec));
+    let held = match p.benchmark.model {
+        Model::WeightUpdate => held.sum::<f64>(),
+        Model::SignalDecay => held.fold(0.0, f64::max),
+    };
+    let at_work = p.specs.iter().map(|spec| {
+        let (n, layers) = (&spec.network, spec.network.depth as f64);
+        let widest = n.inputs.max(n.width).max(n.outputs) as f64;
+        parameters(spec) + KEPT * p.point.batch as f64 * widest * layers
+    });
+    let drawn = p.specs.iter().map(|spec| 8.0 * largest_layer(spec));
+    element * (held + at_work.fold(0.0, f64::max)) + drawn.fold(0.0, f64::max)
+}
+
+fn parameters(spec: &ContenderSpec) -> f64 {
+    let n = &spec.network;
+    let (inputs, width, outputs) = (n.inputs as f64, n.width as f64, n.outputs as f64);
+    match n.depth {
+        0 | 1 => inputs * outputs,
+        depth => inputs * width + (depth - 2) as f64 * width * width + width * outputs,
+    }
+}
+
+fn largest_layer(spec: &ContenderSpec) -> f64 {
+    let n = &spec.network;
+    let side = if n.depth > 2 { n.width } else { 1 };
+    (n.inputs * n.width).max(side * n.width).max(n.width * n.outputs) as f64
+}

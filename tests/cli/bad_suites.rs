@@ -1,0 +1,277 @@
+//! Suites that cannot be: each key refused by name, before anything is measured or written.
+
+use crate::session::{arg, names, refused, run, says, succeeds, suite, TINY};
+
+/// Replaces `from` in [`TINY`] and returns the sentence; `list` and `run` must refuse alike.
+#[track_caller]
+fn changed(from: &str, to: &str) -> String {
+    assert!(TINY.contains(from), "{from}");
+    let (dir, file) = suite(&TINY.replacen(from, to, 1));
+    let results = dir.path().join("results");
+    let listed = refused(&["list", &file]);
+    let run = refused(&["run", &file, "--allow-debug-build", "--results", &arg(&results)]);
+    assert_eq!(listed, run);
+    assert!(listed.contains("suite.toml"), "names no file: {listed}");
+    assert!(!results.exists(), "something was written");
+    listed
+}
+
+#[test]
+fn the_tiny_suite_itself_is_fine() {
+    let (_dir, file) = suite(TINY);
+    assert!(succeeds(&["list", &file]).contains("signal@activation=tanh,batch=2,depth=2"));
+}
+
+#[test]
+fn unknown_names_list_the_known_ones() {
+    for (from, to, phrases) in [
+        (
+            r#"["spc/reference"]"#,
+            r#"["spx/reference"]"#,
+            ["`contenders`", "unknown rule `spx`", "bp", "mupc"],
+        ),
+        (
+            r#"["spc/reference"]"#,
+            r#"["spc/warp"]"#,
+            ["`contenders`", "unknown engine `warp`", "reference", "autograd"],
+        ),
+        (r#"["spc/reference"]"#, r#"["spc"]"#, ["`contenders`", "`spc`", "rule/engine", "spc/reference"]),
+        (
+            r#"["spc/reference"]"#,
+            r#"["spc/autograd"]"#,
+            ["`contenders`", "engine autograd", "rule spc", "spc/autograd"],
+        ),
+        (r#"["tanh"]"#, r#"["tahn"]"#, ["`activation`", "unknown activation `tahn`", "relu", "gelu"]),
+        (
+            r#"["sp"]"#,
+            r#"["ps"]"#,
+            ["`parameterisation`", "unknown parameterisation `ps`", "ntp", "mupc-residual"],
+        ),
+        (
+            r#""half_squared_error""#,
+            r#""hinge""#,
+            ["`loss`", "unknown loss `hinge`", "cross_entropy", "signal"],
+        ),
+        (r#""sum""#, r#""mean""#, ["`reduction`", "unknown reduction `mean`", "batch_mean", "element_mean"]),
+        (r#""input""#, r#""middle""#, ["`placement`", "unknown placement `middle`", "input", "output"]),
+        (r#""sgd""#, r#""sdg""#, ["`optimiser`", "unknown optimiser `sdg`", "momentum", "adam"]),
+        (r#"["f32"]"#, r#"["f16"]"#, ["`dtype`", "unknown dtype `f16`", "f32", "f64"]),
+        (
+            r#""signal-decay""#,
+            r#""decay""#,
+            ["`model`", "unknown model `decay`", "weight-update", "signal-decay"],
+        ),
+        (
+            "contenders",
+            "data = \"mnist\"\ncontenders",
+            ["`data`", "unknown data `mnist`", "folder", "teacher"],
+        ),
+        ("dtype =", "device = [\"tpu\"]\ndtype =", ["`device`", "unknown device `tpu`", "cpu", "cuda"]),
+    ] {
+        says(&changed(from, to), &phrases);
+    }
+}
+
+#[test]
+fn axes_are_lists_of_the_right_type_and_not_empty() {
+    for (from, to, phrases) in [
+        ("depth = [2]", "depth = []", ["`depth`", "the axis is empty"]),
+        ("steps = [3]", "steps = []", ["`steps`", "the axis is empty"]),
+        ("step_size = [0.1]", "step_size = []", ["`step_size`", "the axis is empty"]),
+        (r#"["tanh"]"#, "[]", ["`activation`", "the axis is empty"]),
+        (r#"["f32"]"#, "[]", ["`dtype`", "the axis is empty"]),
+        ("depth = [2]", "depth = 2", ["line 12, `depth = 2`", "expected a sequence"]),
+        ("depth = [2]", "depth = [\"2\"]", ["line 12, `depth = [\"2\"]`", "string"]),
+        ("depth = [2]", "depth = [2.5]", ["line 12, `depth = [2.5]`", "floating point"]),
+        ("depth = [2]", "depth = [-2]", ["line 12, `depth = [-2]`", "-2"]),
+        ("steps = [3]", "steps = [3.5]", ["line 15, `steps = [3.5]`", "number of steps"]),
+        ("steps = [3]", "steps = [\"L/0\"]", ["`steps`", "`L/0` is neither a number nor of the form"]),
+        ("[benchmark.axes]", "[benchmark.axis]", ["line 11, `[benchmark.axis]`", "unknown field `axis`"]),
+        ("depth = [2]", "dept = [2]", ["line 12, `dept = [2]`", "unknown field `dept`"]),
+        ("seed = 7", "seed = -7", ["line 4, `seed = -7`", "-7"]),
+        ("seed = 7\n", "", ["missing field `seed`", "line"]),
+        ("schema = 1", "schema = 2", ["`schema`", "2 is not supported; expected 1"]),
+        ("schema = 1", "schema 1", ["line 1, `schema 1`", "expected"]),
+    ] {
+        says(&changed(from, to), &phrases);
+    }
+}
+
+#[test]
+fn sizes_steps_and_times_have_limits() {
+    for (from, to, phrases) in [
+        ("depth = [2]", "depth = [0]", ["`depth`", "0 is out of range; expected 1 to 4096"]),
+        ("depth = [2]", "depth = [1000000000000]", ["`depth`", "expected 1 to 4096"]),
+        ("width = [4]", "width = [0]", ["`width`", "expected 1 to 65536"]),
+        ("width = [4]", "width = [1000000000000]", ["`width`", "expected 1 to 65536"]),
+        ("batch = [2]", "batch = [0]", ["`batch`", "expected 1 to"]),
+        ("batch = [2]", "batch = [9223372036854775807]", ["`batch`", "expected 1 to"]),
+        ("steps = [3]", "steps = [1000000000000000000]", ["`steps`", "expected 0 to 65536"]),
+        ("steps = [3]", "steps = [\"99999999999L\"]", ["`steps`", "expected 0 to 65536"]),
+        ("steps = [3]", "steps = [\"99999999999999999999999L\"]", ["`steps`", "of the form L, 2L or L/2"]),
+        (
+            "depth = [2]\nwidth = [4]\nbatch = [2]\nsteps = [3]",
+            "depth = [4096]\nsteps = [4096]",
+            ["`steps`", "energies traced at most"],
+        ),
+        ("step_size = [0.1]", "step_size = [-0.1]", ["`step_size`", "-0.1 is out of range"]),
+        ("step_size = [0.1]", "step_size = [0.0]", ["`step_size`", "0 is out of range"]),
+        ("step_size = [0.1]", "step_size = [nan]", ["`step_size`", "NaN is out of range"]),
+        ("step_size = [0.1]", "step_size = [inf]", ["`step_size`", "inf is out of range"]),
+        ("step_size = [0.1]", "step_size = [1e300]", ["`step_size`", "1e300 is out of range"]),
+        (
+            "[\"spc/reference\"]",
+            "[{ id = \"spc/reference\", step_size = -1 }]",
+            ["`step_size`", "-1 is out of range"],
+        ),
+        (
+            "[\"spc/reference\"]",
+            "[{ id = \"spc/reference\", steps = 1000000 }]",
+            ["`steps`", "1000000 is out of range"],
+        ),
+        (
+            "[\"spc/reference\"]",
+            "[{ id = \"spc/reference\", learning_rate = nan }]",
+            ["`learning_rate`", "NaN"],
+        ),
+        ("learning_rate = 0.001", "learning_rate = -1.0", ["`learning_rate`", "-1 is out of range"]),
+        ("learning_rate = 0.001", "learning_rate = inf", ["`learning_rate`", "inf is out of range"]),
+        ("learning_rate = 0.001", "accuracy_updates = 1000000000000", ["`accuracy_updates`", "out of range"]),
+        ("gain = 1.0", "gain = nan", ["`gain`", "NaN is out of range"]),
+        ("warmup_seconds = 0.0", "warmup_seconds = 1e300", ["`warmup_seconds`", "expected 0 to 600"]),
+        ("warmup_seconds = 0.0", "warmup_seconds = -1.0", ["`warmup_seconds`", "expected 0 to 600"]),
+        ("max_seconds = 0.2", "max_seconds = nan", ["`max_seconds`", "NaN is out of range"]),
+        ("max_rounds = 3", "max_rounds = 0", ["`max_rounds`", "0 is out of range"]),
+        ("min_rounds = 3", "min_rounds = 4", ["`min_rounds`", "expected 1 to 3"]),
+        ("min_rounds = 3", "min_rounds = 0", ["`min_rounds`", "expected 1 to 3"]),
+    ] {
+        says(&changed(from, to), &phrases);
+    }
+    let many: Vec<String> = (1..=200).map(|n| n.to_string()).collect();
+    let axis = format!("depth = [{0}]\nwidth = [{0}]", many.join(", "));
+    says(&changed("depth = [2]\nwidth = [4]", &axis), &["`axes`", "more than 10000 points"]);
+}
+
+#[test]
+fn names_and_lists_hold_no_duplicates() {
+    let second = TINY.split_once("[[benchmark]]").unwrap().1;
+    let (_dir, file) = suite(&format!("{TINY}\n[[benchmark]]{second}"));
+    says(&refused(&["list", &file]), &["suite.toml, benchmark \"signal\"", "`name`", "used twice"]);
+    for (from, to, phrases) in [
+        (r#"["spc/reference"]"#, r#"["spc/reference", "spc/reference"]"#, ["`contenders`", "listed twice"]),
+        (r#"["spc/reference"]"#, "[]", ["`contenders`", "the list is empty"]),
+        ("depth = [2]", "depth = [2, 2]", ["`axes`", "lists a value twice"]),
+        ("depth = [2]", "depth = [2]\ndepth = [3]", ["line 13, `depth = [3]`", "duplicate key"]),
+        (r#"name = "tiny""#, r#"name = "../tiny""#, ["`name`", "`../tiny` is not a name"]),
+        (r#"name = "tiny""#, r#"name = """#, ["`name`", "is not a name"]),
+        (r#"name = "signal""#, "name = \"a\\nb\"", ["`name`", "is not a name"]),
+        (
+            r#"model = "signal-decay""#,
+            r#"model = "weight-update""#,
+            ["`baseline`", "`bp/reference` is not among"],
+        ),
+    ] {
+        says(&changed(from, to), &phrases);
+    }
+    let (_dir, file) = suite(TINY.split_once("[[benchmark]]").unwrap().0);
+    says(&refused(&["list", &file]), &["`benchmark`", "at least one [[benchmark]]"]);
+}
+
+#[test]
+fn suites_that_are_not_there_or_not_suites() {
+    let dir = tempfile::tempdir().unwrap();
+    says(
+        &refused(&["list", "nosuch"]),
+        &["unknown suite `nosuch`", "quick", "depth", "path to a .toml file"],
+    );
+    says(&refused(&["run", "nosuch"]), &["unknown suite `nosuch`"]);
+    says(&refused(&["bounds", "nosuch"]), &["unknown suite `nosuch`"]);
+    says(&refused(&["run", "nosuch.toml"]), &["cannot read the suite nosuch.toml: No such file"]);
+    says(&refused(&["run", &arg(dir.path())]), &["cannot read the suite", "directory"]);
+    let file = dir.path().join("binary.toml");
+    std::fs::write(&file, [0x73, 0xff, 0xfe, 0]).unwrap();
+    says(&refused(&["list", &arg(&file)]), &["binary.toml", "is not UTF-8 text (at byte 1)"]);
+    std::fs::write(&file, "").unwrap();
+    says(&refused(&["list", &arg(&file)]), &["binary.toml", "missing field `schema`"]);
+    if cfg!(unix) {
+        says(&refused(&["list", "/dev/zero"]), &["/dev/zero", "has more than"]);
+    }
+}
+
+#[test]
+fn options_that_replace_keys_are_checked_like_keys() {
+    let (dir, file) = suite(TINY);
+    let results = arg(dir.path().join("results"));
+    for (option, value, phrases) in [
+        ("--device", "tpu", ["`device`", "unknown device `tpu`; expected one of: cpu, cuda"]),
+        ("--dtype", "bf16", ["`dtype`", "unknown dtype `bf16`; expected one of: f32, f64"]),
+        ("--max-depth", "1", ["`benchmark`", "--max-depth"]),
+        ("--max-seconds", "nan", ["`max_seconds`", "NaN is out of range"]),
+        ("--max-seconds", "0", ["`max_seconds`", "0 is out of range"]),
+        ("--seed", "18446744073709551615", ["`seed`", "expected 0 to 9223372036854775807"]),
+    ] {
+        says(
+            &refused(&["run", &file, "--allow-debug-build", "--results", &results, option, value]),
+            &phrases,
+        );
+    }
+    if !cfg!(feature = "cuda") {
+        let cuda = refused(&["run", &file, "--allow-debug-build", "--results", &results, "--device", "cuda"]);
+        says(
+            &cuda,
+            &["device `cuda` is not available", "built without CUDA", "--features cuda", "--device cpu"],
+        );
+        let cuda = refused(&["verify", "--device", "cuda"]);
+        says(&cuda, &["device `cuda` is not available", "built without CUDA"]);
+    }
+    assert_eq!(names(dir.path()), ["suite.toml"]);
+}
+
+#[test]
+fn what_only_shows_at_the_data_is_refused_before_writing() {
+    for (from, to, phrases) in [
+        (
+            "batch = [2]",
+            "batch = [2, 1438]",
+            ["benchmark \"signal\"", "`batch`", "1438 is larger than the data", "1437 training rows"],
+        ),
+        (
+            "contenders =",
+            "data = \"folder\"\ncontenders =",
+            ["benchmark \"signal\"", "`data`", "needs --data DIR", "IDX"],
+        ),
+        ("contenders =", "data = \"teacher\"\ncontenders =", ["", "", "", ""]),
+    ] {
+        let (dir, file) = suite(&TINY.replacen(from, to, 1));
+        let out = arg(dir.path().join("record"));
+        let done = run(&["run", &file, "--allow-debug-build", "--no-plots", "--out", &out]);
+        if phrases[0].is_empty() {
+            assert_eq!(done.code, Some(0), "{}", done.err);
+            continue;
+        }
+        says(&crate::session::sentence(&done, 1), &phrases);
+        assert_eq!(names(dir.path()), ["suite.toml"]);
+        says(&refused(&["bounds", &file]), &phrases);
+    }
+}
+
+/// Sizes within every limit whose product is not: refused by arithmetic, not by the kernel's killer.
+#[test]
+fn what_would_not_fit_the_machine_is_refused() {
+    let sizes = "depth = [2]\nwidth = [4]\nbatch = [2]\nsteps = [3]";
+    for (to, phrases) in [
+        (
+            "depth = [200]\nwidth = [65536]\nbatch = [2]\nsteps = [3]",
+            ["point signal@", "GiB of memory", "lower its width"],
+        ),
+        (
+            "depth = [4096]\nwidth = [65536]\nbatch = [1024]\nsteps = [200]",
+            ["FLOPs", "at most 1e17", "lower one"],
+        ),
+    ] {
+        let (dir, file) = suite(&TINY.replacen(sizes, to, 1));
+        let out = arg(dir.path().join("record"));
+        says(&refused(&["run", &file, "--allow-debug-build", "--out", &out]), &phrases);
+        assert_eq!(names(dir.path()), ["suite.toml"]);
+    }
+}

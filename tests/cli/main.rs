@@ -1,0 +1,17 @@
+//! Oracle: the person at the keyboard. Every subcommand does what its help says, and every bad input gets
+//! one clear sentence, a documented exit code, no panic and nothing half-written.
+
+mod bad_cases;
+mod bad_data;
+mod bad_places;
+mod bad_suites;
+mod diverging;
+mod killed;
+mod mutants;
+mod printing;
+mod records;
+mod session;
+mod usage;
+
+#[path = "../support/idx.rs"]
+mod idx;

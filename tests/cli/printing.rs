@@ -1,0 +1,117 @@
+//! What is printed: four formats of one table, completions, man pages, and readers that go away.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::session::{arg, mixed, names, pcnbench, succeeds};
+
+/// Rows as text by key, from JSON.
+fn json(args: &[&str]) -> Vec<Vec<(String, String)>> {
+    let text = succeeds(&[args, &["--format", "json"]].concat());
+    let rows: Vec<serde_json::Map<String, Value>> = serde_json::from_str(&text).unwrap();
+    let plain = |value: Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    rows.into_iter().map(|row| row.into_iter().map(|(key, value)| (key, plain(value))).collect()).collect()
+}
+
+/// Rows as text by key, from CSV.
+fn csv(args: &[&str]) -> Vec<Vec<(String, String)>> {
+    let text = succeeds(&[args, &["--format", "csv"]].concat());
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let keys: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let row = |row: csv::StringRecord| keys.iter().cloned().zip(row.iter().map(str::to_owned)).collect();
+    reader.records().map(|record| row(record.unwrap())).collect()
+}
+
+#[test]
+fn json_csv_and_markdown_agree() {
+    let record = arg(mixed().0);
+    for args in [&["list"][..], &["list", "quick"], &["bounds", "quick"], &["report", &record]] {
+        let rows = json(args);
+        assert!(!rows.is_empty());
+        assert_eq!(rows, csv(args), "{args:?}");
+        let markdown = succeeds(&[args, &["--format", "md"]].concat());
+        let lines: Vec<&str> = markdown.lines().collect();
+        assert_eq!(lines.len(), rows.len() + 2, "{args:?}");
+        assert!(lines[1].chars().all(|c| "|-: ".contains(c)), "{}", lines[1]);
+        for (line, row) in lines[2..].iter().zip(&rows) {
+            assert!(line.starts_with("| ") && line.ends_with(" |"), "{line}");
+            let contender = row.iter().find(|(key, _)| key == "contender" || key == "suite");
+            assert!(contender.is_none_or(|(_, name)| line.contains(name)), "{line}");
+        }
+    }
+    // doctor looks at a machine that changes, so only its form is compared
+    let keys =
+        |rows: Vec<Vec<(String, String)>>| rows.into_iter().map(|row| row[0].1.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(json(&["doctor"])), keys(csv(&["doctor"])));
+}
+
+/// Nothing that a terminal of 110 columns would wrap, in the tables people look at first.
+#[test]
+fn tables_fit_a_terminal() {
+    let record = arg(mixed().0);
+    for args in [&["list"][..], &["list", "quick"], &["bounds", "quick"], &["doctor"], &["report", &record]] {
+        for width in [80, 110] {
+            let output = pcnbench().args(args).env("COLUMNS", width.to_string()).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{args:?} at {width}: {line}");
+                assert_eq!(line, line.trim_end(), "{args:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bounds_agree_with_their_formulas() {
+    for suite in ["quick", "depth", "decay"] {
+        assert!(succeeds(&["bounds", suite, "--verify"]).contains("spc/reference"));
+    }
+}
+
+#[test]
+fn every_shell_gets_a_completion_script_and_a_man_page_is_one() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = succeeds(&["completions", shell]);
+        assert!(script.contains("pcnbench") && script.contains("verify"), "{shell}");
+        assert!(!script.contains("allow-debug-build"), "{shell} offers a hidden option");
+    }
+    let page = succeeds(&["man"]);
+    assert!(page.contains(".TH pcnbench 1") && page.contains("Exit codes"), "{page}");
+    let dir = tempfile::tempdir().unwrap();
+    succeeds(&["man", "--out", &arg(dir.path())]);
+    let pages = names(dir.path());
+    for name in ["pcnbench.1", "pcnbench-run.1", "pcnbench-verify.1"] {
+        assert!(pages.iter().any(|page| page == name), "{pages:?}");
+    }
+}
+
+/// `pcnbench … | head -0`: the reader goes away, nobody is told, nothing failed.
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let record = arg(mixed().0);
+    for args in [
+        &["list"][..],
+        &["list", "quick", "--format", "json"],
+        &["list", "quick", "--format", "csv"],
+        &["bounds", "quick", "--format", "md"],
+        &["report", &record],
+        &["verify", "--cases", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases")],
+        &["completions", "zsh"],
+        &["man"],
+        &["doctor"],
+        &["--help"],
+    ] {
+        let mut child = Command::new(pcnbench().get_program());
+        child.args(args).env("RUST_BACKTRACE", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
