@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use pcnbench_kernels::card::SWITCHES;
+
 use super::grid::{Format, Grid};
 use super::Verdict;
 use crate::measure::{self, build, Gpu};
@@ -50,7 +52,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     say(
         "cuda",
         match cuda {
-            Ok(_) => format!("{} ({})", machine.gpu, machine.driver),
+            Ok(_) => format!("{}, driver {}; {}", machine.gpu, machine.driver, SWITCHES.join("; ")),
             Err(e) => e.to_string(),
         },
     );

@@ -18,7 +18,7 @@ use crate::Result;
 pub struct Gpu {
     /// As the driver names it.
     pub name: String,
-    /// Driver version.
+    /// Release of the driver and the newest CUDA version it runs, `580.82.07 (CUDA 13.0)`.
     pub driver: String,
 }
 
@@ -31,15 +31,23 @@ impl Gpu {
         match device {
             #[cfg(feature = "cuda")]
             Device::Cuda(card) => {
-                use candle_core::cuda_backend::cudarc::driver::result;
                 let name = card.cuda_stream().context().name().map_err(candle_core::Error::wrap)?;
-                let version = result::driver_version().map_err(candle_core::Error::wrap)?;
-                let driver = format!("CUDA {}.{}", version / 1000, version % 1000 / 10);
-                Ok(Some(Self { name, driver }))
+                let (major, minor) = pcnbench_kernels::card::driver_cuda_version()?;
+                let release = driver_release(&text("/proc/driver/nvidia/version"));
+                Ok(Some(Self { name, driver: format!("{release} (CUDA {major}.{minor})") }))
             }
             _ => Ok(None),
         }
     }
+}
+
+/// Release of NVIDIA's kernel module, from the line that begins with `NVRM version:`.
+#[cfg(any(feature = "cuda", test))]
+fn driver_release(version: &str) -> String {
+    let line = field(version, "NVRM version").unwrap_or_default();
+    // what stands around the release differs between the open and the closed module
+    let release = |word: &&str| word.contains('.') && word.split('.').all(|part| part.parse::<u32>().is_ok());
+    line.split_whitespace().find(release).unwrap_or("unknown").to_owned()
 }
 
 impl Machine {
@@ -248,6 +256,19 @@ mod tests {
             (with_card.class.as_str(), with_card.driver.as_str()),
             ("nvidia-h100-80gb-hbm3", "550.54")
         );
+    }
+
+    #[test]
+    fn releases_of_the_driver() {
+        let closed =
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.82.07  Wed Aug 27 16:01:57 UTC 2025\n\
+                      GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n";
+        let open =
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (a@b)\n";
+        assert_eq!(driver_release(closed), "580.82.07");
+        assert_eq!(driver_release(open), "580.95.05");
+        assert_eq!(driver_release(""), "unknown");
+        assert_eq!(driver_release("NVRM version: x86_64\n"), "unknown");
     }
 
     #[test]

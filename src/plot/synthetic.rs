@@ -24,6 +24,7 @@ pub fn empty() -> Record {
             dirty: false,
             lockfile_sha256: "e".repeat(64),
             features: vec![],
+            switches: vec![],
             candle: text("0.11.1"),
             threads: 8,
             data: vec![text("digits (1437 + 360, 64 -> 10)")],

@@ -22,6 +22,7 @@ pub(super) fn run() -> Run {
         dirty: false,
         lockfile_sha256: "10c".into(),
         features: vec![],
+        switches: vec![],
         candle: "0.11.1".into(),
         threads: 2,
         data: vec!["digits".into()],

@@ -268,6 +268,7 @@ fn code_difference(found: &Run, run: &Run) -> Option<String> {
         ("Cargo.lock", found.lockfile_sha256.clone(), run.lockfile_sha256.clone()),
         ("Candle", found.candle.clone(), run.candle.clone()),
         ("features", found.features.join(" "), run.features.join(" ")),
+        ("switches", found.switches.join("; "), run.switches.join("; ")),
     ];
     let differences = pairs.iter().filter(|(_, old, new)| old != new);
     let listed =

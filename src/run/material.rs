@@ -24,8 +24,7 @@ pub fn open_device(kind: DeviceKind) -> Result<Device> {
                 "this program was built without CUDA; build with `--features cuda`, or use `--device cpu`"
                     .into(),
         }),
-        // a stream of its own, not the per-thread default one
-        DeviceKind::Cuda => Device::new_cuda_with_stream(0).map_err(|e| Error::Device {
+        DeviceKind::Cuda => pcnbench_kernels::card::open(0).map_err(|e| Error::Device {
             device: "cuda".into(),
             reason: format!("no usable GPU ({}); use `--device cpu`", plain(&e)),
         }),
@@ -86,6 +85,12 @@ impl<'a> Material<'a> {
     /// The card, if one is in use.
     pub(super) fn gpu(&self) -> Result<Option<Gpu>> {
         self.devices.get(&DeviceKind::Cuda).map(Gpu::of).transpose().map(Option::flatten)
+    }
+
+    /// How the devices in use were set up, where that changes times.
+    pub(super) fn switches(&self) -> Vec<String> {
+        let card = self.devices.contains_key(&DeviceKind::Cuda);
+        pcnbench_kernels::card::SWITCHES.iter().filter(|_| card).map(ToString::to_string).collect()
     }
 
     /// One line per data set: name, rows, sizes, fingerprint.

@@ -182,6 +182,7 @@ fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run 
         dirty: build::dirty(),
         lockfile_sha256: build::LOCKFILE_SHA256.to_owned(),
         features: build::features(),
+        switches: material.switches(),
         candle: build::CANDLE.to_owned(),
         threads: candle_core::utils::get_num_threads(),
         data: material.describe(),

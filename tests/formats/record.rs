@@ -30,6 +30,7 @@ fn run() -> Run {
         dirty: false,
         lockfile_sha256: "10c".into(),
         features: vec![],
+        switches: vec![],
         candle: "0.11.1".into(),
         threads: 1,
         data: vec![],

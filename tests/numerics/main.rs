@@ -1,6 +1,7 @@
 //! Numerics, sorted by oracle: equations, automatic differentiation, closed formulas, other optimisers.
 
 mod costs;
+mod decay;
 mod initialisation;
 mod layers;
 mod optimisers;

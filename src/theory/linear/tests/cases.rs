@@ -27,7 +27,7 @@ fn matrix(value: &Value) -> DMatrix<f64> {
 }
 
 fn load(file: &str) -> Case {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/cases").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
     let json: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     let tensors = &json["tensors"];
     let layers = json["layers"].as_array().unwrap().iter().enumerate().map(|(index, layer)| {

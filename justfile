@@ -1,0 +1,64 @@
+# Every task of the project; `just` alone lists them. What a task does is in the script or command it calls,
+# so none of them needs `just`.
+
+# List the tasks
+default:
+    @just --list --unsorted
+
+# Measure a suite and draw it; with nothing more, `quick`
+run *arguments:
+    cargo run --release -- run {{arguments}}
+
+# Everything that must hold before a change lands; names of steps run only those
+check *steps:
+    .ci/run {{steps}}
+
+# The tests
+test *arguments:
+    cargo test --workspace {{arguments}}
+
+# Format the code
+format:
+    cargo fmt --all
+
+# Lints, as errors
+clippy: (check "clippy")
+
+# The documentation of the code, in a browser
+docs:
+    cargo doc --workspace --no-deps --open
+
+# Conformance cases against the rules
+verify *arguments:
+    cargo run --release -- verify {{arguments}}
+
+# Closed formulas for work and critical path against counts
+bounds suite="quick":
+    cargo run --release -- bounds {{suite}} --verify
+
+# What this build and this machine can do
+doctor:
+    cargo run --release -- doctor
+
+# Put the results of a record into README.md
+readme record:
+    cargo run --release -- report {{record}} --splice README.md
+
+# Compile the feature that downloads data sets (hundreds of dependencies; minutes)
+hub:
+    cargo check --locked --features hub
+
+# Type-check the CUDA code, without a toolkit
+cuda-types: (check "cuda-types")
+
+# Fetch a CUDA compiler into .cuda/, without root, and print its environment
+cuda-toolkit:
+    scripts/cuda-toolkit.sh
+
+# Build what gpu-check runs, on a machine without a GPU
+gpu-build *arguments:
+    scripts/gpu-build.sh {{arguments}}
+
+# On a machine with a GPU: conformance, memcheck, the suite `depth`; needs gpu-bin/
+gpu-check:
+    scripts/gpu-check.sh

@@ -1,0 +1,78 @@
+//! Opening a card so that what Candle does behind the scenes does not end up in the timings.
+
+use candle_core::{Device, Error, Result};
+
+/// What [`open`] sets, for the header of a record: it changes times, not results.
+pub const SWITCHES: [&str; 2] = ["CUDA stream of its own", "CUDA event tracking off"];
+
+/// Opens card number `ordinal`, with a stream of its own and without event tracking.
+///
+/// Candle's `Device::new_cuda` works on the stream of the calling thread, so that one timed by events
+/// may not be the one worked on; this device has one stream for all threads. With tracking on, every
+/// allocation makes two CUDA events, and once a second stream exists every operation waits on and
+/// records those of its operands: host time that belongs to no learning rule. It has to be switched off
+/// before there is a tensor, which is why it is part of opening.
+///
+/// # Errors
+/// Without feature `cuda`, a driver or a card. Whoever links the CUDA libraries and has none does not get
+/// this far: the system refuses to start the program.
+pub fn open(ordinal: usize) -> Result<Device> {
+    let device = Device::new_cuda_with_stream(ordinal).map_err(in_words)?;
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(card) = &device {
+        // SAFETY: tracking orders the work of different streams on one tensor. Every tensor of this
+        // device is allocated, used and freed on the stream made above: Candle launches nowhere else,
+        // refuses operands of another device (a second `open` of the same card included), and neither
+        // this package nor `pcnbench` makes another stream in this context. Within one stream the
+        // driver keeps the order of submission.
+        unsafe { card.disable_event_tracking() };
+    }
+    Ok(device)
+}
+
+/// The driver's own words for what it refused, in one line; Candle adds a call stack if `RUST_BACKTRACE` is
+/// set, which is no help to someone without a card.
+fn in_words(error: Error) -> Error {
+    match error {
+        Error::WithBacktrace { inner, .. } => in_words(*inner),
+        #[cfg(feature = "cuda")]
+        Error::Cuda(source) => {
+            use candle_core::cuda_backend::CudaError;
+            match source.downcast_ref() {
+                Some(CudaError::Cuda(refused)) => Error::Msg(match refused.error_string() {
+                    Ok(words) => format!("{:?}: {}", refused.0, words.to_string_lossy()),
+                    // not a real driver, then
+                    Err(_) => format!("{:?}", refused.0),
+                }),
+                _ => Error::Cuda(source),
+            }
+        }
+        other => other,
+    }
+}
+
+/// The newest CUDA version that the installed driver can run, as (major, minor).
+///
+/// # Errors
+/// If the driver does not answer.
+#[cfg(feature = "cuda")]
+pub fn driver_cuda_version() -> Result<(i32, i32)> {
+    use candle_core::cuda_backend::cudarc::driver::sys;
+    let mut version = 0;
+    // SAFETY: the call writes one integer to the address it is given, which is that of `version`; it may
+    // be made at any time, by any thread, before initialisation too.
+    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(candle_core::Error::wrap)?;
+    Ok((version / 1000, version % 1000 / 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The only check that also holds where there is a card; what a device does is tested with it.
+    #[test]
+    fn a_card_that_no_machine_has_is_an_error_of_one_line() {
+        let error = open(usize::from(u16::MAX)).unwrap_err().to_string();
+        assert!(!error.contains('\n'), "{error}");
+    }
+}

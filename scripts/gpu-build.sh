@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Builds, on a machine without a GPU, what scripts/gpu-check.sh runs on a machine with one:
+#
+#   scripts/gpu-build.sh
+#
+# leaves gpu-bin/pcnbench, stripped, and gpu-bin/build.txt, which says what it is. The target is a Hopper
+# card; CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what
+# scripts/cuda-toolkit.sh needs and nothing that belongs to a card.
+#
+# The program is linked like any other: it needs an NVIDIA driver (libcuda.so.1) and the libraries of
+# CUDA 13 (cuBLAS, cuRAND, NVRTC) where it runs, and a glibc no older than this machine's. Where one is
+# missing the system's loader refuses to start it and names the library.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+toolkit=$(scripts/cuda-toolkit.sh)
+eval "$toolkit"
+
+cargo build --locked --release --features cuda "$@"
+
+program=${CARGO_TARGET_DIR:-target}/release/pcnbench
+mkdir -p gpu-bin
+strip -o gpu-bin/pcnbench.part "$program"
+mv gpu-bin/pcnbench.part gpu-bin/pcnbench
+
+# What can be tried here: it starts, knows its features, and says in one sentence that there is no card.
+loadable=$CUDA_HOME/lib/stubs/loadable
+LD_LIBRARY_PATH=$loadable gpu-bin/pcnbench doctor >gpu-bin/build.txt
+grep -q '^ *features *cuda' gpu-bin/build.txt || { echo "gpu-build: built without feature cuda" >&2; exit 1; }
+status=0
+refusal=$(LD_LIBRARY_PATH=$loadable gpu-bin/pcnbench verify --device cuda 2>&1) || status=$?
+if [[ $status -ne 1 || $refusal != "error: device \`cuda\` is not available: "* || $refusal == *$'\n'* ]]; then
+  printf 'gpu-build: without a card it should refuse in one sentence with exit code 1; it gave %s and:\n%s\n' \
+    "$status" "$refusal" >&2
+  exit 1
+fi
+
+cat >>gpu-bin/build.txt <<END
+
+compute capability $CUDA_COMPUTE_CAP
+needs $(objdump -p gpu-bin/pcnbench | awk '$1 == "NEEDED" { printf "%s%s", sep, $2; sep = " " }')
+needs $(objdump -T gpu-bin/pcnbench | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1)
+sha256 $(sha256sum gpu-bin/pcnbench | cut -d' ' -f1)
+END
+echo "gpu-build: gpu-bin/pcnbench, $(stat -c %s gpu-bin/pcnbench) bytes, for compute capability $CUDA_COMPUTE_CAP"

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Everything to be found out on a machine with an NVIDIA GPU, in one command and under eight minutes:
+#
+#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/
+#   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout
+#
+# The machine with the card needs bash, coreutils, tar, a driver and the libraries of CUDA 13; no cargo, no
+# compiler, no network. It reads the card's settings and changes none.
+#
+#   $OUT/summary.txt          one line per step, then how many passed and failed
+#   $OUT/facts.txt            card, driver, clocks, what else runs on it, libraries in use, `doctor`
+#   $OUT/verify-f64.txt       conformance cases on the card at their own tolerance
+#   $OUT/verify-f32.txt       the same in f32 at its stated bound
+#   $OUT/memcheck.txt         one small case under compute-sanitizer, where that is installed
+#   $OUT/depth.txt            the `depth` suite on the card: table, warnings
+#   $OUT/record.tar.gz        its record with samples and figures; unpack at the top of the checkout
+#
+# Exit code 0 only if every step passed. This script has not run on a card yet: without one, its steps have
+# been tried with the CPU in the card's place (GPU_CHECK_DEVICE=cpu) and with libraries that refuse.
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+program=$PWD/gpu-bin/pcnbench
+device=${GPU_CHECK_DEVICE:-cuda}
+out=${OUT:-gpu-out}
+if ! mkdir -p "$out" || ! out=$(cd "$out" && pwd) || [[ ! -w $out ]]; then
+  echo "gpu-check: cannot write to ${OUT:-gpu-out}" >&2
+  exit 1
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+[[ -x $program ]] || { echo "gpu-check: $program is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
+
+# A Python package may be the only place that has the libraries; the system's own come first.
+folders=${LD_LIBRARY_PATH:-}
+for folder in "${CUDA_HOME:-/usr/local/cuda}"/lib64 /usr/local/cuda/lib64 /usr/local/nvidia/lib64 \
+  $(python3 -c 'import site; print(*(f"{p}/nvidia/cu13/lib" for p in site.getsitepackages()))' 2>/dev/null); do
+  [[ ! -d $folder ]] || folders=${folders:+$folders:}$folder
+done
+export LD_LIBRARY_PATH=$folders
+
+passed=0 failed=0
+: >"$out/summary.txt"
+
+# One line of the summary, on the screen too.
+note() { printf '%s\n' "$*" | tee -a "$out/summary.txt"; }
+
+# step NAME SECONDS LOG COMMAND...: the command's output goes to LOG, its end to the screen.
+step() {
+  local name=$1 limit=$2 log=$3 start=$SECONDS status=0
+  shift 3
+  timeout --kill-after=5 "$limit" "$@" >"$log" 2>&1 || status=$?
+  tail -n 12 "$log"
+  if ((status == 0)); then
+    passed=$((passed + 1))
+    note "pass  $name ($((SECONDS - start)) s)"
+  else
+    failed=$((failed + 1))
+    ((status != 124 && status != 137)) || name="$name: not done after $limit s"
+    note "FAIL  $name (exit code $status, $((SECONDS - start)) s)"
+  fi
+  return "$status"
+}
+
+facts() {
+  if [[ $device == cuda ]]; then
+    nvidia-smi
+    # a driver may not know every one of these
+    local card=name,driver_version,power.limit,clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu
+    local state=ecc.mode.current,mig.mode.current,persistence_mode,clocks_event_reasons.active
+    nvidia-smi --query-gpu="$card" --format=csv || true
+    nvidia-smi --query-gpu="$state" --format=csv || true
+    nvidia-smi --query-compute-apps=pid,used_memory --format=csv || true
+  fi
+  cat gpu-bin/build.txt
+  ldd "$program" | tee "$work/libraries"
+  ! grep -q 'not found' "$work/libraries" || return 1
+  "$program" doctor | tee "$work/doctor"
+  [[ $device != cuda ]] || ! grep -q 'is not available' "$work/doctor" || return 1
+}
+
+# A case that is not there, or none that ran, is no success.
+verify() {
+  "$program" verify --cases tests/cases --device "$device" --dtype "$1" | tee "$work/cases"
+  grep -qE '^[1-9][0-9]* passed, 0 failed' "$work/cases"
+}
+
+memcheck() {
+  "$sanitizer" --tool memcheck --error-exitcode 9 \
+    "$program" verify --cases tests/cases/closed_spc-linear-3-7-5-2-T25.json --device "$device"
+}
+
+depth() {
+  "$program" run depth --device "$device" --max-seconds "${GPU_CHECK_SECONDS:-12}" --results "$work/results"
+}
+
+# Whatever the suite got done is drawn and packed, even if it was stopped.
+pack() {
+  local record
+  record=$(find "$work/results" -name run.json -printf '%h\n' | head -n 1)
+  [[ -n $record ]] || { echo 'there is no record'; return 1; }
+  "$program" report "$record" --format md
+  [[ -f $record/index.html ]] || "$program" plot "$record"
+  tar -C "$work" -czf "$out/record.tar.gz" results && tar -tzf "$out/record.tar.gz"
+}
+
+# The steps run under `timeout`, which starts programs, not functions.
+export -f facts verify memcheck depth pack
+sanitizer=$(PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin command -v compute-sanitizer)
+export program device out work sanitizer
+strict=(bash -euo pipefail -c)
+
+# The limits add up to 7 min 40 s. Without a working card the rest would only fail again.
+if step "facts about the machine" 30 "$out/facts.txt" "${strict[@]}" facts; then
+  step "conformance cases in f64" 50 "$out/verify-f64.txt" "${strict[@]}" 'verify f64'
+  step "conformance cases in f32" 50 "$out/verify-f32.txt" "${strict[@]}" 'verify f32'
+  if [[ -n $sanitizer ]]; then
+    step "memcheck of one case" 60 "$out/memcheck.txt" "${strict[@]}" memcheck
+  else
+    note "skip  memcheck of one case: compute-sanitizer is not installed"
+  fi
+  step "suite depth" 240 "$out/depth.txt" "${strict[@]}" depth
+  step "its record, read again" 30 "$work/pack.txt" "${strict[@]}" pack
+fi
+
+note "$passed passed, $failed failed"
+((failed == 0))
