@@ -45,8 +45,7 @@ readme record:
     cargo run --release -- report {{record}} --splice README.md
 
 # Compile the feature that downloads data sets (hundreds of dependencies; minutes)
-hub:
-    cargo check --locked --features hub
+hub: (check "hub")
 
 # Type-check the CUDA code, without a toolkit
 cuda-types: (check "cuda-types")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds, on a machine without a GPU, what scripts/gpu-check.sh runs on a machine with one:
 #
-#   scripts/gpu-build.sh
+#   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
 # leaves gpu-bin/pcnbench, stripped, and gpu-bin/build.txt, which says what it is. The target is a Hopper
 # card; CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what

@@ -102,7 +102,7 @@ pack() {
   [[ -n $record ]] || { echo 'there is no record'; return 1; }
   "$program" report "$record" --format md
   [[ -f $record/index.html ]] || "$program" plot "$record"
-  tar -C "$work" -czf "$out/record.tar.gz" results && tar -tzf "$out/record.tar.gz"
+  tar -C "$work" --exclude=.lock -czf "$out/record.tar.gz" results && tar -tzf "$out/record.tar.gz"
 }
 
 # The steps run under `timeout`, which starts programs, not functions.

@@ -41,7 +41,8 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         ("GEMM FLOPs", "gemm_flops"),
         ("other FLOPs", "elementwise_flops"),
         ("bytes", "bytes"),
-    ]);
+    ])
+    .optional(&["bytes", "elementwise_flops", "gemm_flops"]);
     let plan = run::plan(&suite, data)?;
     let short = labels(plan.iter().flat_map(|p| &p.rows).map(|(row, _)| row.point.as_str()), &["depth"]);
     let mut differ = Vec::new();

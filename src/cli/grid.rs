@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
+use comfy_table::{presets, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 use serde_json::{Map, Value};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
-    /// Aligned columns for a terminal.
+    /// Aligned columns for a terminal; a narrow one does without some, the other formats never do.
     #[default]
     Table,
     /// A list of objects, one per row.
@@ -93,12 +93,19 @@ fn width() -> Option<u16> {
 pub struct Grid {
     columns: Vec<(&'static str, &'static str)>,
     rows: Vec<Vec<Cell>>,
+    /// Keys of columns that a narrow terminal does without, in this order.
+    optional: &'static [&'static str],
 }
 
 impl Grid {
     /// An empty grid.
     pub fn new(columns: Vec<(&'static str, &'static str)>) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self { columns, rows: Vec::new(), optional: &[] }
+    }
+
+    /// Names the columns that a narrow terminal does without, the most dispensable first.
+    pub fn optional(self, keys: &'static [&'static str]) -> Self {
+        Self { optional: keys, ..self }
     }
 
     /// Adds a row; missing cells stay empty.
@@ -114,7 +121,7 @@ impl Grid {
     /// Prints in a format; as a whole, so that a reader that goes away is an I/O error and nothing else.
     pub fn print(&self, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
         let text = match format {
-            Format::Table => format!("{}\n", self.table(width()).trim_fmt()).into_bytes(),
+            Format::Table => (self.text(width()) + "\n").into_bytes(),
             Format::Md => self.markdown().into_bytes(),
             Format::Json => {
                 let mut text = serde_json::to_vec_pretty(&self.objects())?;
@@ -139,24 +146,48 @@ impl Grid {
         Ok(writer.into_inner()?)
     }
 
-    /// Without the columns that hold nothing, and no wider than `width` if words can be wrapped so.
-    fn table(&self, width: Option<u16>) -> Table {
+    /// The columns that hold something, and of these as many as fit into `width`.
+    fn text(&self, width: Option<u16>) -> String {
         let empty = |i: usize| self.rows.iter().all(|row| row.get(i).is_none_or(|cell| cell.text.is_empty()));
-        let shown: Vec<usize> =
+        let mut shown: Vec<usize> =
             (0..self.columns.len()).filter(|i| self.rows.is_empty() || !empty(*i)).collect();
+        let mut optional = self.optional.iter();
+        loop {
+            let text = self.table(&shown, width).trim_fmt();
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            match (width, optional.next()) {
+                (Some(width), Some(key)) if widest > usize::from(width) => {
+                    shown.retain(|i| self.columns[*i].1 != *key);
+                }
+                _ => return text,
+            }
+        }
+    }
+
+    /// Headings and text may be wrapped between words, numbers never.
+    fn table(&self, shown: &[usize], width: Option<u16>) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_header(shown.iter().map(|i| self.columns[*i].0));
         for row in &self.rows {
             table.add_row(shown.iter().map(|i| row.get(*i).map_or("", |cell| cell.text.as_str())));
         }
-        for (column, i) in table.column_iter_mut().zip(&shown) {
-            column.set_padding((0, if shown.last() == Some(i) { 0 } else { 2 }));
-            if self.is_numeric(*i) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
         if let Some(width) = width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        for (column, i) in table.column_iter_mut().zip(shown) {
+            let gap = if shown.last() == Some(i) { 0 } else { 2 };
+            column.set_padding((0, gap));
+            let longest = |text: &str| text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+            let cells = self.rows.iter().filter_map(|row| row.get(*i)).map(|cell| cell.text.as_str());
+            let body = if self.is_numeric(*i) {
+                column.set_cell_alignment(CellAlignment::Right);
+                cells.map(|text| text.chars().count()).max()
+            } else {
+                cells.map(longest).max()
+            };
+            let least = longest(self.columns[*i].0).max(body.unwrap_or(0));
+            let least = u16::try_from(least).unwrap_or(u16::MAX).saturating_add(gap);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
         }
         table
     }
@@ -208,6 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_terminal_loses_columns_rather_than_digits() {
+        let columns = vec![("name", "name"), ("a long heading", "less"), ("more", "more")];
+        let mut grid = Grid::new(columns).optional(&["less"]);
+        grid.push(vec!["contender/reference".into(), 7usize.into(), Cell::count(1_234_567)]);
+        assert_eq!(grid.text(Some(40)), "name                  a long    more\n                     heading\ncontender/reference        7  1.23 M");
+        assert_eq!(grid.text(Some(30)), "name                   more\ncontender/reference  1.23 M");
+    }
+
+    #[test]
     fn a_table_hides_empty_columns_and_wraps_words() {
         let mut grid = Grid::new(vec![("a", "a"), ("none", "none"), ("words", "words")]);
         grid.push(vec![
@@ -215,9 +255,9 @@ mod tests {
             "".into(),
             "some words that are too long for one line of forty".into(),
         ]);
-        let text = grid.table(Some(40)).trim_fmt();
+        let text = grid.text(Some(40));
         assert!(!text.contains("none") && text.lines().count() == 3, "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 40 && line.trim_end() == line), "{text}");
-        assert_eq!(grid.table(None).trim_fmt().lines().count(), 2);
+        assert_eq!(grid.text(None).lines().count(), 2);
     }
 }

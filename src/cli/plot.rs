@@ -11,9 +11,9 @@ use crate::stats;
 /// Options of `plot`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A run directory
+    /// Folder of a record, as `run` printed it
     record: PathBuf,
-    /// Folder for figures/ and index.html instead of the run directory
+    /// Folder for figures/ and index.html instead of the record itself
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

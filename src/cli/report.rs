@@ -10,7 +10,7 @@ use crate::{record, Error};
 /// Options of `report`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A run directory
+    /// Folder of a record, as `run` printed it
     record: PathBuf,
     /// How to print
     #[arg(long, value_enum, default_value_t)]

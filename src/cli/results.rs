@@ -23,10 +23,10 @@ pub fn table(record: &Record, full: bool) -> Grid {
         ("GEMMs / BP", "gemm_ratio"),
         ("of ceiling", "utilisation"),
         ("accuracy", "test_accuracy"),
-        ("note", "err"),
     ];
     if full {
         columns.extend([
+            ("note", "err"),
             ("ratio low", "ratio_low"),
             ("ratio high", "ratio_high"),
             ("baseline", "baseline"),
@@ -41,7 +41,7 @@ pub fn table(record: &Record, full: bool) -> Grid {
             ("point", "point"),
         ]);
     }
-    let mut grid = Grid::new(columns);
+    let mut grid = Grid::new(columns).optional(&["utilisation", "gemm_ratio", "steps"]);
     let short = labels(record.summary.iter().map(|row| row.point.as_str()), &["depth"]);
     for row in record.summary.iter().filter(|row| row.model == "weight-update") {
         let ratio = ratios.get(&(row.point.as_str(), row.contender.as_str()));
@@ -63,10 +63,10 @@ pub fn table(record: &Record, full: bool) -> Grid {
             },
             utilisation(record, row),
             row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
-            Cell::new(note(&row.err), row.err.as_str()),
         ];
         if full {
             cells.extend([
+                row.err.as_str().into(),
                 ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
                 ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
                 row.baseline.as_str().into(),
@@ -93,7 +93,7 @@ pub fn failures(record: &Record) -> Vec<String> {
     failed.map(|row| format!("{} at {}: {}", row.contender, short[row.point.as_str()], row.err)).collect()
 }
 
-/// One word for a table; the sentence stands below it.
+/// One word in place of a time; the sentence stands below the table.
 fn note(err: &str) -> &'static str {
     match err {
         "" => "",
@@ -105,7 +105,7 @@ fn note(err: &str) -> &'static str {
 
 fn time(row: &SummaryRow) -> Cell {
     if row.n == 0 {
-        return Cell::empty();
+        return Cell::new(note(&row.err), serde_json::Value::Null);
     }
     let ns = row.median_ns as f64;
     let text = match row.median_ns {

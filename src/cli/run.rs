@@ -21,13 +21,14 @@ pub struct Args {
     /// Folder with the four IDX files of MNIST or Fashion-MNIST, plain or gzip, instead of the digits
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Folder of all records
+    /// Folder of all records; a new one goes into DIR/<machine>/<date>-<revision>-<suite>
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: Option<PathBuf>,
-    /// Write the record into exactly this folder
+    /// Write the record into exactly this folder, which must be new or empty
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Go on with an unfinished record: the one in DIR, or the latest of this suite on this machine
+    /// Go on with an unfinished record, under the options it was begun with: the one in DIR, or the latest
+    /// of this suite on this machine
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
     /// Measure on this device instead of the suite's (cpu, cuda)
@@ -39,10 +40,10 @@ pub struct Args {
     /// Seed of weights, batches and round order instead of the suite's
     #[arg(long)]
     seed: Option<u64>,
-    /// Leave out deeper networks
+    /// Leave out networks deeper than L
     #[arg(long, value_name = "L")]
     max_depth: Option<usize>,
-    /// Sampling time per point instead of the suite's, in seconds
+    /// Sample each point for at most so long, instead of the suite's limit
     #[arg(long, value_name = "SECONDS")]
     max_seconds: Option<f64>,
     /// How to print the results

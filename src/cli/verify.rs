@@ -15,7 +15,7 @@ use crate::Error;
 /// Options of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Case files, or folders of them
+    /// Case files, or folders of them (the format is described in tests/cases/FORMAT.md)
     #[arg(long, value_name = "PATH", num_args = 1.., default_value = "tests/cases")]
     cases: Vec<PathBuf>,
     /// Only cases of this rule
@@ -66,7 +66,6 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
             }
         }
     }
-    writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
     let cases = passed + failed + skipped;
     if cases == 0 {
         let rule = args.rule.as_deref().unwrap_or_default();
@@ -75,6 +74,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         ))
         .into());
     }
+    writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
     Ok(match failed {
         0 => Verdict::Clean,
         _ => Verdict::Wrong(format!("{failed} of {cases} cases failed; see the lines that begin with FAIL")),

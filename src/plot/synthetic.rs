@@ -50,6 +50,7 @@ pub fn empty() -> Record {
         summary: vec![],
         ratios: vec![],
         signals: vec![],
+        alignments: vec![],
     }
 }
 
@@ -100,6 +101,8 @@ pub fn row(
         elementwise_flops: 1000,
         bytes: 1 << 20,
         critical_path: gemms,
+        bound_serial: None,
+        bound_parallel: None,
         verify: Some(0.12),
         test_accuracy: None,
         train_updates: None,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::schema::{Machine, RatioRow, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::schema::{AlignmentRow, Machine, RatioRow, Run, Sample, SignalRow, SummaryRow, SCHEMA};
 use super::store::PointResult;
 use super::summarise;
 
@@ -88,6 +88,8 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         elementwise_flops: 5,
         bytes: 6,
         critical_path: 7,
+        bound_serial: Some(2.0 / 3.0),
+        bound_parallel: None,
         verify: Some(0.25),
         test_accuracy: None,
         train_updates: None,
@@ -105,6 +107,20 @@ pub(super) fn signal(point: &str, step: usize) -> SignalRow {
     SignalRow { point: point.into(), contender: "spc/reference".into(), step, layer: 1, energy: 1e-30 }
 }
 
+pub(super) fn alignment(point: &str, layer: usize) -> AlignmentRow {
+    let energy = (layer == 0).then_some(0.1 + 0.2);
+    let contender = "spc/reference".into();
+    AlignmentRow {
+        point: point.into(),
+        contender,
+        layer,
+        cosine: 0.7,
+        norm_ratio: 1e-9,
+        bp_norm: 3.5,
+        energy,
+    }
+}
+
 /// A point measured in `rounds` rounds: the baseline, its A/A control, one contender twice as slow, and
 /// one that failed.
 pub(super) fn result(point: &str, rounds: u32) -> PointResult {
@@ -120,7 +136,9 @@ pub(super) fn result(point: &str, rounds: u32) -> PointResult {
     failed.verify = None;
     let mut rows = vec![summary(point, "bp/reference"), summary(point, "spc/reference"), failed];
     let ratios = summarise::fill(&mut rows, &samples).unwrap();
-    PointResult { samples, summary: rows, ratios, signals: vec![signal(point, 0), signal(point, 1)] }
+    let signals = vec![signal(point, 0), signal(point, 1)];
+    let alignments = vec![alignment(point, 0), alignment(point, 1)];
+    PointResult { samples, summary: rows, ratios, signals, alignments }
 }
 
 /// Names in a folder, sorted; empty if there is no such folder.

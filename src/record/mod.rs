@@ -13,5 +13,7 @@ mod fixture;
 
 pub(crate) use folder::slug;
 pub use read::{latest_unfinished, read, read_run};
-pub use schema::{Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+pub use schema::{
+    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA,
+};
 pub use store::{PointResult, Store};

@@ -37,6 +37,7 @@ pub fn read(dir: &Path) -> Result<Record> {
         samples: finished_rows(dir, &finished)?,
         ratios: finished_rows(dir, &finished)?,
         signals: finished_rows(dir, &finished)?,
+        alignments: finished_rows(dir, &finished)?,
         summary,
     })
 }
@@ -147,11 +148,12 @@ mod tests {
         assert_eq!((record.run, record.machine), (run(), machine()));
         assert_eq!((record.samples, record.summary), (expected.samples, expected.summary));
         assert_eq!((record.ratios, record.signals), (expected.ratios, expected.signals));
+        assert_eq!(record.alignments, expected.alignments);
     }
 
     #[test]
     fn each_file_must_be_there() {
-        for file in [MACHINE, "samples.csv", "summary.csv", "ratios.csv", "signals.csv"] {
+        for file in [MACHINE, "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "alignments.csv"] {
             let (_root, dir) = record();
             fs::remove_file(dir.join(file)).unwrap();
             let message = refusal(&dir);
@@ -190,9 +192,10 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
         /// One wrong byte anywhere: read or refused with a sentence, never a panic.
         #[test]
-        fn a_wrong_byte_is_no_panic(file in 0usize..6, at: prop::sample::Index, byte: u8) {
+        fn a_wrong_byte_is_no_panic(file in 0usize..7, at: prop::sample::Index, byte: u8) {
             let (_root, dir) = record();
-            let name = [RUN, MACHINE, "samples.csv", "summary.csv", "ratios.csv", "signals.csv"][file];
+            let name =
+                [RUN, MACHINE, "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "alignments.csv"][file];
             let path = dir.join(name);
             let mut content = fs::read(&path).unwrap();
             let at = at.index(content.len());

@@ -10,6 +10,7 @@
 //! | `summary.csv` | one row per point and contender; timing columns are a pure function of `samples` | [`SummaryRow`] |
 //! | `ratios.csv` | cost ratios to the baseline; a pure function of `samples` | [`RatioRow`] |
 //! | `signals.csv` | energy of each layer after each inference step | [`SignalRow`] |
+//! | `alignments.csv` | direction of each layer beside that of backpropagation | [`AlignmentRow`] |
 //!
 //! A point is *finished* when `summary.csv` lists it; rows of other files that belong to an
 //! unfinished point are ignored on reading. Units are part of every name.
@@ -134,7 +135,7 @@ pub struct SummaryRow {
     pub point: String,
     /// Benchmark of the suite this point belongs to.
     pub benchmark: String,
-    /// What was timed or traced: `weight-update`, `signal-decay`.
+    /// What was timed, traced or compared: `weight-update`, `signal-decay`, `alignment`.
     pub model: String,
     /// Contender id.
     pub contender: String,
@@ -188,6 +189,11 @@ pub struct SummaryRow {
     pub bytes: u64,
     /// Sequential matrix products with unlimited parallelism across layers (counted).
     pub critical_path: u64,
+    /// Bound of the time complexity on a serial machine, in units of BP on the same network; absent where none is
+    /// stated.
+    pub bound_serial: Option<f64>,
+    /// That bound on a machine with one processor per layer.
+    pub bound_parallel: Option<f64>,
     /// Largest error against the f64 oracle on the small twin, in units of its allowance; below 1 passes.
     pub verify: Option<f64>,
     /// Share of test samples classified correctly after `train_updates` weight updates.
@@ -234,6 +240,26 @@ pub struct SignalRow {
     pub energy: f64,
 }
 
+/// One row of `alignments.csv`: the direction in which a rule moves the parameters of one layer, beside that of
+/// backpropagation on the same batch and parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlignmentRow {
+    /// Point id.
+    pub point: String,
+    /// Contender id.
+    pub contender: String,
+    /// Layer l = 1..L; 0 for the parameters of all layers together.
+    pub layer: usize,
+    /// Cosine of the angle between the two descent directions; NaN if one of them is zero.
+    pub cosine: f64,
+    /// Norm of the rule's direction in units of that of backpropagation.
+    pub norm_ratio: f64,
+    /// Norm of backpropagation's direction.
+    pub bp_norm: f64,
+    /// Energy of the layer at the end of inference (layer 0: the whole energy F); absent for rules without inference.
+    pub energy: Option<f64>,
+}
+
 /// A record read into memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -251,4 +277,6 @@ pub struct Record {
     pub ratios: Vec<RatioRow>,
     /// `signals.csv`, finished points only.
     pub signals: Vec<SignalRow>,
+    /// `alignments.csv`, finished points only.
+    pub alignments: Vec<AlignmentRow>,
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::schema::{Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
 use super::table::{Row, Tables};
 use super::{disk, folder, read};
 use crate::{Error, Result};
@@ -26,6 +26,8 @@ pub struct PointResult {
     pub ratios: Vec<RatioRow>,
     /// Energies by layer and step.
     pub signals: Vec<SignalRow>,
+    /// Directions by layer beside those of backpropagation.
+    pub alignments: Vec<AlignmentRow>,
 }
 
 /// The writer of one run directory. Dropping it leaves a record that can be resumed.
@@ -189,6 +191,7 @@ impl Store {
             .chain(strangers(&result.samples, point))
             .chain(strangers(&result.ratios, point))
             .chain(strangers(&result.signals, point))
+            .chain(strangers(&result.alignments, point))
             .next();
         let mut seen = HashSet::new();
         if let Some(row) = result.summary.iter().find(|row| !seen.insert(&row.contender)) {

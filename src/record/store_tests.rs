@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::record::disk::fault::{self, Kind};
-use crate::record::fixture::{machine, names, result, run, signal, summary};
+use crate::record::fixture::{alignment, machine, names, result, run, signal, summary};
 use crate::record::{latest_unfinished, schema::Ceiling, summarise};
 
 const POINTS: [&str; 3] = ["p@depth=2", "p@depth=4", "p@depth=8"];
@@ -145,14 +145,15 @@ fn full_disk_anywhere() {
 fn rows_of_a_failed_try_do_not_stay() {
     let root = tempfile::tempdir().unwrap();
     let mut store = create(root.path()).unwrap();
-    // samples, ratios and signals: five operations each.
-    fault::plan(16, Kind::Full);
+    // samples, ratios, signals and alignments: five operations each.
+    fault::plan(21, Kind::Full);
     store.finish_point(&result("p", 8)).unwrap_err();
     assert!(fault::clear());
     let plain = PointResult { summary: vec![summary("p", "bp/reference")], ..PointResult::default() };
     store.finish_point(&plain).unwrap();
     let record = read::read(store.dir()).unwrap();
-    assert_eq!((record.samples, record.ratios, record.signals), (vec![], vec![], vec![]));
+    assert_eq!((record.samples, record.ratios), (vec![], vec![]));
+    assert_eq!((record.signals, record.alignments), (vec![], vec![]));
 }
 
 #[test]
@@ -177,7 +178,15 @@ fn a_finished_record_says_so() {
     assert_eq!((run.ceilings, run.warnings), (vec![ceiling], vec!["busy".to_owned(), "noisy".to_owned()]));
     assert_eq!(
         names(&dir),
-        ["machine.json", "ratios.csv", "run.json", "samples.csv", "signals.csv", "summary.csv"]
+        [
+            "alignments.csv",
+            "machine.json",
+            "ratios.csv",
+            "run.json",
+            "samples.csv",
+            "signals.csv",
+            "summary.csv"
+        ]
     );
     assert_eq!(latest_unfinished(root.path(), "cpu-test-4c", "quick"), None);
 }
@@ -190,6 +199,9 @@ fn rows_must_belong_to_one_new_point() {
     assert!(refused(PointResult::default()).contains("needs a summary row"));
     let mut mixed = result("p", 2);
     mixed.signals.push(signal("q", 0));
+    assert_eq!(refused(mixed), "rows of point `q` among those of point `p`");
+    let mut mixed = result("p", 2);
+    mixed.alignments.push(alignment("q", 0));
     assert_eq!(refused(mixed), "rows of point `q` among those of point `p`");
     let mut twice = result("p", 2);
     twice.summary.push(summary("p", "bp/reference"));

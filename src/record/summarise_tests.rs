@@ -10,6 +10,7 @@ fn record(points: &[&str]) -> Record {
         summary: vec![],
         ratios: vec![],
         signals: vec![],
+        alignments: vec![],
     };
     for point in points {
         let result = result(point, 9);

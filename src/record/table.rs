@@ -8,7 +8,7 @@ use csv::{ErrorKind, Reader, StringRecord, WriterBuilder};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
-use super::schema::{RatioRow, Record, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow, SCHEMA};
 use super::store::PointResult;
 use crate::{Error, Result};
 
@@ -38,10 +38,11 @@ rows! {
     Sample in "samples.csv": point contender round wall_ns device_ns checksum;
     SummaryRow in "summary.csv": point benchmark model contender baseline rule engine parameterisation activation
         depth width batch steps step_size dtype device n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
-        median_high_ns gemms gemm_flops elementwise_flops bytes critical_path verify test_accuracy
+        median_high_ns gemms gemm_flops elementwise_flops bytes critical_path bound_serial bound_parallel verify test_accuracy
         train_updates stop err;
     RatioRow in "ratios.csv": point contender baseline ratio low high pairs;
     SignalRow in "signals.csv": point contender step layer energy;
+    AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
 }
 
 /// The header line of an empty file.
@@ -125,6 +126,7 @@ pub(super) struct Tables {
     samples: Vec<u8>,
     ratios: Vec<u8>,
     signals: Vec<u8>,
+    alignments: Vec<u8>,
     summary: Vec<u8>,
 }
 
@@ -135,6 +137,7 @@ impl Tables {
             samples: header::<Sample>(),
             ratios: header::<RatioRow>(),
             signals: header::<SignalRow>(),
+            alignments: header::<AlignmentRow>(),
             summary: header::<SummaryRow>(),
         }
     }
@@ -145,6 +148,7 @@ impl Tables {
         append(&mut tables.samples, &record.samples)?;
         append(&mut tables.ratios, &record.ratios)?;
         append(&mut tables.signals, &record.signals)?;
+        append(&mut tables.alignments, &record.alignments)?;
         append(&mut tables.summary, &record.summary)?;
         Ok(tables)
     }
@@ -155,6 +159,7 @@ impl Tables {
             (Sample::FILE, &self.samples),
             (RatioRow::FILE, &self.ratios),
             (SignalRow::FILE, &self.signals),
+            (AlignmentRow::FILE, &self.alignments),
             (SummaryRow::FILE, &self.summary),
         ]
         .into_iter()
@@ -165,17 +170,20 @@ impl Tables {
         append(&mut self.samples, &result.samples)?;
         append(&mut self.ratios, &result.ratios)?;
         append(&mut self.signals, &result.signals)?;
+        append(&mut self.alignments, &result.alignments)?;
         append(&mut self.summary, &result.summary)
     }
 
     /// The length of each file, in the order of [`Self::files`].
-    pub(super) fn lengths(&self) -> [usize; 4] {
-        [self.samples.len(), self.ratios.len(), self.signals.len(), self.summary.len()]
+    pub(super) fn lengths(&self) -> [usize; 5] {
+        let tables = [&self.samples, &self.ratios, &self.signals, &self.alignments, &self.summary];
+        tables.map(Vec::len)
     }
 
     /// Takes back what was appended since [`Self::lengths`] was asked.
-    pub(super) fn truncate(&mut self, lengths: [usize; 4]) {
-        let tables = [&mut self.samples, &mut self.ratios, &mut self.signals, &mut self.summary];
+    pub(super) fn truncate(&mut self, lengths: [usize; 5]) {
+        let Self { samples, ratios, signals, alignments, summary } = self;
+        let tables = [samples, ratios, signals, alignments, summary];
         for (bytes, length) in tables.into_iter().zip(lengths) {
             bytes.truncate(length);
         }
@@ -187,7 +195,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::fixture::{ratio, sample, signal, summary};
+    use crate::record::fixture::{alignment, ratio, sample, signal, summary};
 
     fn columns_are_the_fields<R: Row>(row: &R) {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -203,6 +211,7 @@ mod tests {
         columns_are_the_fields(&summary("p", "bp/reference"));
         columns_are_the_fields(&ratio("p", "spc/reference", "bp/reference"));
         columns_are_the_fields(&signal("p", 0));
+        columns_are_the_fields(&alignment("p", 0));
     }
 
     #[test]

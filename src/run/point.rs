@@ -117,6 +117,8 @@ impl Prepared<'_> {
             elementwise_flops: counted.work.elementwise,
             bytes: counted.work.moved * spec.dtype.size_in_bytes() as u64,
             critical_path: counted.critical_path,
+            bound_serial: None,
+            bound_parallel: None,
             verify: None,
             test_accuracy: None,
             train_updates: None,

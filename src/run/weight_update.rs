@@ -115,7 +115,7 @@ pub(super) fn measure(
     // a contender that failed has no timing, whenever it failed
     samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));
     let ratios = summarise::fill(&mut rows, &samples)?;
-    Ok(PointResult { samples, summary: rows, ratios, signals: Vec::new() })
+    Ok(PointResult { samples, summary: rows, ratios, ..PointResult::default() })
 }
 
 /// Test accuracy after the benchmark's number of updates from the start; `None` without classes.

@@ -19,7 +19,7 @@ fn changed(from: &str, to: &str) -> String {
 #[test]
 fn the_tiny_suite_itself_is_fine() {
     let (_dir, file) = suite(TINY);
-    assert!(succeeds(&["list", &file]).contains("signal@activation=tanh,batch=2,depth=2"));
+    assert!(succeeds(&["list", &file]).contains("signal  signal-decay  spc/reference"));
 }
 
 #[test]
@@ -80,14 +80,14 @@ fn axes_are_lists_of_the_right_type_and_not_empty() {
         ("step_size = [0.1]", "step_size = []", ["`step_size`", "the axis is empty"]),
         (r#"["tanh"]"#, "[]", ["`activation`", "the axis is empty"]),
         (r#"["f32"]"#, "[]", ["`dtype`", "the axis is empty"]),
-        ("depth = [2]", "depth = 2", ["line 12, `depth = 2`", "expected a sequence"]),
-        ("depth = [2]", "depth = [\"2\"]", ["line 12, `depth = [\"2\"]`", "string"]),
-        ("depth = [2]", "depth = [2.5]", ["line 12, `depth = [2.5]`", "floating point"]),
-        ("depth = [2]", "depth = [-2]", ["line 12, `depth = [-2]`", "-2"]),
-        ("steps = [3]", "steps = [3.5]", ["line 15, `steps = [3.5]`", "number of steps"]),
+        ("depth = [2]", "depth = 2", ["line 13, `depth = 2`", "expected a sequence"]),
+        ("depth = [2]", "depth = [\"2\"]", ["line 13, `depth = [\"2\"]`", "string"]),
+        ("depth = [2]", "depth = [2.5]", ["line 13, `depth = [2.5]`", "floating point"]),
+        ("depth = [2]", "depth = [-2]", ["line 13, `depth = [-2]`", "-2"]),
+        ("steps = [3]", "steps = [3.5]", ["line 16, `steps = [3.5]`", "number of steps"]),
         ("steps = [3]", "steps = [\"L/0\"]", ["`steps`", "`L/0` is neither a number nor of the form"]),
-        ("[benchmark.axes]", "[benchmark.axis]", ["line 11, `[benchmark.axis]`", "unknown field `axis`"]),
-        ("depth = [2]", "dept = [2]", ["line 12, `dept = [2]`", "unknown field `dept`"]),
+        ("[benchmark.axes]", "[benchmark.axis]", ["line 12, `[benchmark.axis]`", "unknown field `axis`"]),
+        ("depth = [2]", "dept = [2]", ["line 13, `dept = [2]`", "unknown field `dept`"]),
         ("seed = 7", "seed = -7", ["line 4, `seed = -7`", "-7"]),
         ("seed = 7\n", "", ["missing field `seed`", "line"]),
         ("schema = 1", "schema = 2", ["`schema`", "2 is not supported; expected 1"]),
@@ -161,7 +161,7 @@ fn names_and_lists_hold_no_duplicates() {
         (r#"["spc/reference"]"#, r#"["spc/reference", "spc/reference"]"#, ["`contenders`", "listed twice"]),
         (r#"["spc/reference"]"#, "[]", ["`contenders`", "the list is empty"]),
         ("depth = [2]", "depth = [2, 2]", ["`axes`", "lists a value twice"]),
-        ("depth = [2]", "depth = [2]\ndepth = [3]", ["line 13, `depth = [3]`", "duplicate key"]),
+        ("depth = [2]", "depth = [2]\ndepth = [3]", ["line 14, `depth = [3]`", "duplicate key"]),
         (r#"name = "tiny""#, r#"name = "../tiny""#, ["`name`", "`../tiny` is not a name"]),
         (r#"name = "tiny""#, r#"name = """#, ["`name`", "is not a name"]),
         (r#"name = "signal""#, "name = \"a\\nb\"", ["`name`", "is not a name"]),

@@ -136,3 +136,23 @@ fn a_debug_build_refuses_to_measure() {
         assert_eq!(names(dir.path()), ["suite.toml"]);
     }
 }
+
+/// A contender that was found wrong fails the run, even if that was before the run was interrupted.
+#[test]
+fn a_wrong_contender_ends_with_exit_code_2() {
+    let (dir, record) = copy_of_mixed();
+    let summary = fs::read_to_string(record.join("summary.csv")).unwrap();
+    let wrong = "spc/reference is wrong on a small twin of this point: w.1 is off";
+    let start = summary.find("spc diverged").unwrap();
+    let end = start + summary[start..].find(['"', '\n']).unwrap();
+    fs::write(record.join("summary.csv"), summary.replacen(&summary[start..end], wrong, 1)).unwrap();
+    let header = fs::read_to_string(record.join("run.json")).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&header).unwrap();
+    json["finished"] = serde_json::Value::Null;
+    fs::write(record.join("run.json"), json.to_string()).unwrap();
+    let file = arg(dir.path().join("suite.toml"));
+    fs::write(&file, crate::session::MIXED).unwrap();
+    let done = run(&["run", &file, "--allow-debug-build", "--no-plots", "--resume", &arg(&record)]);
+    says(&crate::session::sentence(&done, 2), &["verification failed in 1 rows", "update@", wrong]);
+    says(&done.out, &["record: ", wrong]);
+}

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use pcnbench::record::{latest_unfinished, read, summarise};
-use pcnbench::record::{Machine, PointResult, Record, Run, Sample, SignalRow, Store, SummaryRow, SCHEMA};
+use pcnbench::record::{
+    AlignmentRow, Machine, PointResult, Record, Run, Sample, SignalRow, Store, SummaryRow, SCHEMA,
+};
 
 /// Where a child writes its record; only children have it.
 const CHILD: &str = "PCNBENCH_TEST_RECORD_ROOT";
@@ -86,6 +88,8 @@ fn point(number: usize) -> PointResult {
         elementwise_flops: 0,
         bytes: 0,
         critical_path: 0,
+        bound_serial: None,
+        bound_parallel: None,
         verify: None,
         test_accuracy: None,
         train_updates: None,
@@ -94,8 +98,19 @@ fn point(number: usize) -> PointResult {
     };
     let mut summary = vec![row(ids[0]), row(ids[2])];
     let ratios = summarise::fill(&mut summary, &samples).unwrap();
-    let signals = vec![SignalRow { point, contender: ids[2].into(), step: 0, layer: 1, energy: 0.1 + 0.2 }];
-    PointResult { samples, summary, ratios, signals }
+    let contender = ids[2].to_owned();
+    let (cosine, norm_ratio, bp_norm) = (1.0 / 3.0, 0.1 + 0.2, 1e-9);
+    let alignments = vec![AlignmentRow {
+        point: point.clone(),
+        contender: contender.clone(),
+        layer: 0,
+        cosine,
+        norm_ratio,
+        bp_norm,
+        energy: None,
+    }];
+    let signals = vec![SignalRow { point, contender, step: 0, layer: 1, energy: 0.1 + 0.2 }];
+    PointResult { samples, summary, ratios, signals, alignments }
 }
 
 /// Finished points of a record, each proved to hold all that was written for it.
@@ -105,6 +120,7 @@ fn intact_points(record: &Record) -> usize {
     assert_eq!(record.samples, all.iter().flat_map(|p| p.samples.clone()).collect::<Vec<_>>());
     assert_eq!(record.summary, all.iter().flat_map(|p| p.summary.clone()).collect::<Vec<_>>());
     assert_eq!(record.ratios, all.iter().flat_map(|p| p.ratios.clone()).collect::<Vec<_>>());
+    assert_eq!(record.alignments, all.iter().flat_map(|p| p.alignments.clone()).collect::<Vec<_>>());
     assert_eq!(record.signals, all.iter().flat_map(|p| p.signals.clone()).collect::<Vec<_>>());
     summarise::check(record).unwrap();
     points
