@@ -88,6 +88,7 @@ pub fn row(
         step_size: if steps == 0 { 0.0 } else { 0.1 },
         dtype: "f32".into(),
         device: "cpu".into(),
+        updates: 1,
         n: 40,
         min_ns: ns(0.93),
         q1_ns: ns(0.97),

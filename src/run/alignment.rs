@@ -63,7 +63,7 @@ fn energies(contender: &Contender, x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
         return Ok(Vec::new());
     }
     let engine = contender.bind(x, y);
-    let learned = contender.rule().learn(&engine, &mut unwatched)?;
+    let learned = contender.rule().evaluated().learn(&engine, &mut unwatched)?;
     engine.energy(&learned)
 }
 
@@ -116,7 +116,8 @@ impl Sums {
         let sum = |a: &Tensor, b: &Tensor| -> Result<f64> {
             Ok((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?)
         };
-        let square = |side: Option<&[Tensor]>| side.unwrap_or(&[]).iter().map(|t| sum(t, t)).sum::<Result<f64>>();
+        let square =
+            |side: Option<&[Tensor]>| side.unwrap_or(&[]).iter().map(|t| sum(t, t)).sum::<Result<f64>>();
         let dot = match (own, bp) {
             (Some(own), Some(bp)) => own.iter().zip(bp).map(|(a, b)| sum(a, b)).sum::<Result<f64>>()?,
             _ => 0.0,
