@@ -89,7 +89,15 @@ fn table(plan: &[Planned], simulated: bool) -> Grid {
     if simulated {
         columns.extend([("on P", "makespan_flops"), ("/ BP on P", "makespan_over_bp")]);
     }
-    let mut grid = Grid::new(columns).optional(&["bytes", "elementwise_flops", "gemm_flops", "order_serial"]);
+    let mut grid = Grid::new(columns).optional(&[
+        "bytes",
+        "elementwise_flops",
+        "gemm_flops",
+        "order_serial",
+        "critical_path",
+        "gemms",
+        "point",
+    ]);
     let short = labels(plan.iter().map(|p| p.row.point.as_str()), &["depth"]);
     let ratio = |x: f64| Cell::new(format!("{x:.2}"), x);
     let share = |a: u64, b: u64| ratio(a as f64 / b.max(1) as f64);
