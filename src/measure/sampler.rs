@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn noisy_subjects_run_to_the_round_limit() {
-        let noisy = |turn: usize| Ok(if turn % 2 == 0 { 100 } else { 200 });
+        let noisy = |turn: usize| Ok(if turn.is_multiple_of(2) { 100 } else { 200 });
         let (sampled, _) = run(vec![Box::new(noisy)], &limits());
         assert_eq!(sampled.stop, Stop::Rounds);
         assert_eq!(sampled.subjects[0].as_ref().unwrap().len(), 40);
@@ -189,7 +189,7 @@ mod tests {
     fn the_time_limit_still_leaves_three_rounds() {
         let slow = |turn: usize| {
             std::thread::sleep(Duration::from_millis(2));
-            Ok(if turn % 2 == 0 { 100 } else { 200 })
+            Ok(if turn.is_multiple_of(2) { 100 } else { 200 })
         };
         let limits = Limits { max_seconds: 1e-9, ..limits() };
         let (sampled, _) = run(vec![Box::new(slow)], &limits);
