@@ -186,7 +186,7 @@ fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run 
         features: build::features(),
         switches: material.switches(),
         candle: build::CANDLE.to_owned(),
-        threads: candle_core::utils::get_num_threads(),
+        threads: measure::threads(),
         data: material.describe(),
         ceilings: Vec::new(),
         warnings,
