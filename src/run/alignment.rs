@@ -3,7 +3,6 @@
 use candle_core::{DType, Tensor};
 
 use crate::contender::{Contender, ContenderSpec};
-use crate::data::Batches;
 use crate::engine::{unwatched, EngineKind};
 use crate::optim::{Directions, OptimiserKind};
 use crate::record::{AlignmentRow, PointResult};
@@ -26,12 +25,7 @@ pub(super) fn compare(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
-    let data = material.data(p.benchmark, p.point)?;
-    let batch = Batches::new(&data.train, p.point.batch, seed)?
-        .endless()
-        .next()
-        .ok_or_else(|| Error::Invalid("the data hold no batch".into()))?;
-    let (x, y) = batch.to_tensors(p.point.dtype, &device)?;
+    let [(x, y)] = material.batches(p.benchmark, p.point)?;
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);

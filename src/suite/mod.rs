@@ -65,6 +65,10 @@ pub enum DataKind {
     Digits,
     /// The folder given with `--data`, which is then required.
     Folder,
+    /// MNIST, from the folder given with `--data` or (feature `hub`) fetched.
+    Mnist,
+    /// Fashion-MNIST, likewise.
+    FashionMnist,
     /// A seeded teacher network.
     Teacher,
 }
