@@ -182,6 +182,12 @@ impl Rule {
         matches!(self, Self::Ipc(_))
     }
 
+    /// Whether what the rule leaves behind is a point of the energy: sPC, ePC, SeqIL, iPC, and FPA with its fixed
+    /// predictions. Backpropagation and AR hold adjoints, and Z-IL reads each layer at another moment.
+    pub fn has_energy(&self) -> bool {
+        !matches!(self, Self::Bp(_) | Self::Zil(_) | Self::Ar(_))
+    }
+
     /// Whether the rule carries errors down weights of their own.
     pub fn learns_feedback(&self) -> bool {
         matches!(self, Self::Ar(Ar { feedback: Feedback::Learned, .. }))
