@@ -16,6 +16,12 @@ use crate::Result;
 /// Directions −(∂μ_l/∂θ_l at vh_{l−1})ᵀ a_l. The schedule carries ε_l = −a_l, predictive coding's sign, so it
 /// starts at −vh_l. 2L + T(L − 1) products.
 ///
+/// With simultaneous sweeps of a constant step g, G_l the adjoint and J the Jacobians at the forward pass,
+///
+/// a_l(T) = P\[Binomial(T, g) ≥ L − l\] G_l + Σ_{k<L−l} C(T,k) g^k (1−g)^(T−k) J_{l+1}ᵀ⋯J_{l+k}ᵀ vh_{l+k}:
+///
+/// the law of FPA, and what is left of the activations it started from.
+///
 /// There is no light cone: a_l starts at vh_l, not at zero, and moves from the first sweep on. What travels
 /// down one layer per simultaneous sweep is *correctness*: with step 1, a_l is the adjoint from sweep L − l
 /// on, but only up to rounding, so skipping it would not give the same bits.

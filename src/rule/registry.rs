@@ -182,7 +182,8 @@ impl Rule {
         matches!(self, Self::Ipc(_))
     }
 
-    /// Whether the rule has errors of which an energy is made (the others carry adjoints).
+    /// Whether what the rule leaves behind is a point of the energy: sPC, ePC, SeqIL, iPC, and FPA with its fixed
+    /// predictions. Backpropagation and AR hold adjoints, and Z-IL reads each layer at another moment.
     pub fn has_energy(&self) -> bool {
         !matches!(self, Self::Bp(_) | Self::Zil(_) | Self::Ar(_))
     }

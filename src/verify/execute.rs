@@ -75,7 +75,8 @@ fn reference(case: &Case, network: &Network, params: &Params, x: &Tensor, y: &Te
     }
     if relaxes_adjoints {
         out.insert("loss".into(), Host::scalar(case.loss.value(&learned.output, y)?));
-    } else if !reads_on_the_way {
+    }
+    if rule.has_energy() {
         out.insert("energy".into(), Host::vector(engine.energy(&learned)?));
     }
     out.insert("output".into(), Host::from_tensor(&learned.output)?);

@@ -4,7 +4,7 @@ use super::rules::{every_rule, flat, Setting};
 use super::{close, largest, random_problem, Random};
 use candle_core::Tensor;
 use pcnbench::engine::reference::Reference;
-use pcnbench::engine::{unwatched, Learned};
+use pcnbench::engine::{forward_pass, unwatched, Engine as _, Learned};
 use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement};
 use pcnbench::rule::{Ar, Bp, Epc, Feedback, LearningRule, Rule, SeqIl, Steps, Sweep};
 use pcnbench::theory::decay::SignalDecay;
@@ -41,7 +41,7 @@ proptest! {
             match &fpa.errors[l - 1] {
                 None => prop_assert_eq!(share, 0.0),
                 Some(got) => {
-                    let scale = largest(&want) + setting.learn(&rule("bp", 0, 0.0)).states.iter().map(largest).fold(1.0, f64::max);
+                    let scale = largest(&want) + bp.states.iter().map(largest).fold(1.0, f64::max);
                     prop_assert!(largest(&(got - &want).unwrap()) < 1e-13 * scale);
                 }
             }
@@ -69,6 +69,42 @@ proptest! {
         let bp = setting.learn(&rule("bp", 0, 0.0));
         same_errors(&setting.learn(&rule("ar-topdown", 1, 1.0)), &bp, "top down");
         same_errors(&setting.learn(&rule("ar", problem.spec.depth - 1, 1.0)), &bp, "simultaneous");
+    }
+
+    /// AR on the way there: FPA's binomial share of the adjoint, and the binomial remainder of every activation
+    /// above, carried down.
+    #[test]
+    fn activation_relaxation_is_binomial(problem in random_problem(), t in 0usize..9, size in prop::sample::select(vec![0.2, 0.7, 1.0])) {
+        let setting = Setting::new(&problem);
+        let engine = setting.engine();
+        let law = SignalDecay::new(size).unwrap();
+        let forward = forward_pass(&engine).unwrap();
+        let ar = setting.learn(&rule("ar", t, size));
+        let depth = problem.spec.depth;
+        // what each layer starts from: minus the activations, and ε_L
+        let starts: Vec<Tensor> = forward.states[1..]
+            .iter()
+            .map(|vh| vh.neg().unwrap())
+            .chain([engine.output_error(&forward.output).unwrap()])
+            .collect();
+        for l in 1..=depth {
+            let mut want = starts[l - 1].zeros_like().unwrap();
+            let mut scale = 1.0f64;
+            for above in l..=depth {
+                let mut carried = starts[above - 1].clone();
+                for m in (l + 1..=above).rev() {
+                    carried = engine.vjp(m, &forward.locals[m - 1], &carried).unwrap();
+                }
+                let k = (above - l) as u64;
+                let weight =
+                    if above == depth { law.arrived_share(k, t as u64) } else { law.unit_jacobian(k, t as u64) };
+                scale = scale.max(largest(&carried));
+                carried = carried.affine(weight, 0.0).unwrap();
+                want = (want + carried).unwrap();
+            }
+            let off = largest(&(ar.errors[l - 1].as_ref().unwrap() - &want).unwrap());
+            prop_assert!(off < 1e-12 * scale, "layer {}: off by {:e}", l, off);
+        }
     }
 
     /// Without derivatives to drop, dropping them changes nothing; without backward weights, learned feedback

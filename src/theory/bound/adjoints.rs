@@ -168,8 +168,8 @@ pub fn ar(net: &NetCost, steps: u64, top_down: bool, derivatives: bool) -> Bound
         statements: &[
             NOT_BOUNDED,
             Statement {
-                text: "as FPA with errors that start at the activations instead of zero: no light cone, and what \
-                       is wrong at the start decays as (1 − step)^T",
+                text: "simultaneous sweeps obey FPA's binomial law, plus C(T,k) step^k (1 − step)^(T−k) of the \
+                       activation k layers up, carried down: nothing starts at zero, so there is no light cone",
                 source: Ours,
             },
         ],

@@ -131,6 +131,9 @@ impl fmt::Display for OnMachine {
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.rule)?;
+        if self.updates != 1 {
+            writeln!(f, "  weight updates  {} per batch; multiples of BP are per update", self.updates)?;
+        }
         writeln!(f, "  GEMMs           {}", self.gemms)?;
         writeln!(f, "  GEMM FLOPs      {}", self.gemm_flops)?;
         writeln!(f, "  critical path   {}", self.critical_path)?;
