@@ -65,6 +65,26 @@ impl Axis {
         Some(axis)
     }
 
+    /// A logarithmic axis with ticks at powers of two, those below 1 written as fractions: `1/4`, `1/2`, `1`, `2`.
+    pub fn doublings(label: &str, values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let (low, high) = log_range(values, 0.06)?;
+        let mut axis = Self::bare(Spread::Log, low, high, label);
+        let (first, last) = (low.log2().ceil() as i32, high.log2().floor() as i32);
+        // Multiples of the stride keep 1 among the ticks.
+        let stride = (1..).find(|s| (last - first) / s < MOST_TICKS as i32).unwrap_or(1);
+        let text = |k: i32| {
+            let power = number::count(2f64.powi(k.abs()));
+            if k < 0 {
+                format!("1/{power}")
+            } else {
+                power
+            }
+        };
+        let exponents = (first..=last).filter(|k| k % stride == 0);
+        axis.ticks = exponents.map(|k| (2f64.powi(k), text(k))).filter(|(v, _)| axis.holds(*v)).collect();
+        Some(axis)
+    }
+
     /// A linear axis from `low` to `high` with round ticks. `None` if that is not a range.
     pub fn linear(label: &str, low: f64, high: f64, format: Format) -> Option<Self> {
         if !(low.is_finite() && high.is_finite() && low < high) {
@@ -199,6 +219,15 @@ mod tests {
         assert_eq!(texts(&Axis::depth("L", [3, 6, 12]).unwrap()), ["3", "6", "12"]);
         assert_eq!(texts(&Axis::depth("L", [8]).unwrap()), ["4", "8", "16"]);
         assert!(Axis::depth("L", [0]).is_none());
+    }
+
+    #[test]
+    fn doublings_are_fractions_below_one() {
+        let axis = Axis::doublings("T/L", [0.25, 3.0]).unwrap();
+        assert_eq!(texts(&axis), ["1/4", "1/2", "1", "2"]);
+        let wide = Axis::doublings("T/L", [1e-9, 1e9]).unwrap();
+        assert!(wide.ticks.len() <= MOST_TICKS + 1 && texts(&wide).contains(&"1"), "{:?}", texts(&wide));
+        assert!(Axis::doublings("T/L", [1e-300, 1e300]).is_some() && Axis::doublings("T/L", [0.0]).is_none());
     }
 
     #[test]

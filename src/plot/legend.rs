@@ -10,7 +10,9 @@ use super::style::{Look, Rgb, INK};
 enum Sample {
     Series(Look),
     Hollow(Rgb),
-    Line(Rgb, &'static [f64]),
+    Marker(Look, bool),
+    Line(Rgb, f64, &'static [f64]),
+    Bar(Rgb),
     Swatch(Rgb),
     Nothing,
 }
@@ -50,7 +52,22 @@ impl Entry {
 
     /// A line without marker.
     pub fn line(name: &str, note: &str, color: Rgb, dash: &'static [f64]) -> Self {
-        Self::new(Sample::Line(color, dash), name, note)
+        Self::new(Sample::Line(color, 1.6, dash), name, note)
+    }
+
+    /// A thin solid line without marker.
+    pub fn thin(name: &str, note: &str, color: Rgb) -> Self {
+        Self::new(Sample::Line(color, 0.9, &[]), name, note)
+    }
+
+    /// A marker alone.
+    pub fn marker(name: &str, note: &str, look: Look, hollow: bool) -> Self {
+        Self::new(Sample::Marker(look, hollow), name, note)
+    }
+
+    /// The sign of a lower bound, see [`bar`].
+    pub fn bar(name: &str, note: &str, color: Rgb) -> Self {
+        Self::new(Sample::Bar(color), name, note)
     }
 
     /// A coloured field.
@@ -79,6 +96,12 @@ pub fn size(entries: &[Entry]) -> (f64, f64) {
     (entries.iter().map(width).fold(0.0, f64::max), entries.iter().map(Entry::height).sum())
 }
 
+/// The sign of a lower bound: a bar with a wedge towards the side where values may lie.
+pub fn bar(scene: &mut Scene, (x, y): Spot, color: Rgb) {
+    scene.line([(x, y - 8.0), (x, y + 8.0)], 2.2, color);
+    scene.area([(x, y - 4.5), (x + 8.0, y), (x, y + 4.5)], color, 1.0);
+}
+
 /// Draws a legend with its upper left corner at `at`.
 pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
     let mut y = top + LINE / 2.0;
@@ -95,7 +118,11 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
                 let look = Look { color, marker: super::style::Marker::Circle, dash: &[] };
                 scene.marker(middle, 3.6, look, true);
             }
-            Sample::Line(color, dash) => scene.dashed(&[from, to], 1.6, color, dash),
+            Sample::Marker(look, hollow) => {
+                scene.marker(middle, if hollow { 5.0 } else { 4.2 }, look, hollow)
+            }
+            Sample::Line(color, width, dash) => scene.dashed(&[from, to], width, color, dash),
+            Sample::Bar(color) => bar(scene, middle, color),
             Sample::Swatch(color) => {
                 scene.cell((left + 7.0, y - 6.0), (left + SAMPLE_WIDTH - 7.0, y + 6.0), color)
             }

@@ -15,13 +15,18 @@
 //! # }
 //! ```
 
+pub mod alignment;
+pub mod alignment_layers;
 pub mod axes;
+pub mod bounds;
 pub mod canvas;
 pub mod caption;
 pub mod chart;
 pub mod cost_ratio;
 pub mod decay_curves;
 pub mod decay_heatmap;
+pub mod direction;
+pub mod fidelity;
 pub mod font;
 pub mod frame;
 pub mod group;
@@ -125,7 +130,11 @@ pub fn draw_all(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Draw
         time_vs_depth::draw(record, folder, fit)?,
         time_vs_gemms::draw(record, folder)?,
         cost_ratio::draw(record, folder)?,
+        bounds::draw(record, folder)?,
         utilisation::draw(record, folder)?,
+        fidelity::draw(record, folder)?,
+        alignment::draw(record, folder)?,
+        alignment_layers::draw(record, folder)?,
         decay_heatmap::draw(record, folder)?,
         decay_curves::draw(record, folder)?,
     ];

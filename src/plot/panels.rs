@@ -19,7 +19,7 @@ const GAP: f64 = 26.0;
 pub struct Layout<'a> {
     /// Heading of the figure.
     pub title: &'a str,
-    /// One heading per panel, row by row; may be empty.
+    /// One heading per panel, row by row. A row without any continues the row above it.
     pub headings: &'a [String],
     /// Most panels in a row.
     pub columns: usize,
@@ -69,11 +69,17 @@ impl Panels {
         let wrap = |text: &String| font::wrap(text, HEADING.size, HEADING.bold, panel.0 + GAP - 6.0);
         let headings: Vec<Vec<String>> = layout.headings.iter().map(wrap).collect();
         let (mut tops, mut bottom) = (Vec::new(), head);
+        let below = panel.1 + BELOW + 8.0;
         for row in headings.chunks(columns).chain(headings.is_empty().then_some(&[][..])) {
             let lines = row.iter().map(Vec::len).max().unwrap_or(0);
-            let top = bottom + 10.0 + HEADING_LINE * lines as f64;
-            tops.push(top);
-            bottom = top + panel.1 + BELOW + 8.0;
+            // A row without headings belongs to the one above it, which then needs no label below.
+            let gap = if lines == 0 && !tops.is_empty() {
+                30.0 - BELOW
+            } else {
+                10.0 + HEADING_LINE * lines as f64
+            };
+            tops.push(bottom + gap);
+            bottom += gap + below;
         }
         bottom = bottom.max(tops.first().copied().unwrap_or(head) + beside.1);
         let lines = caption::wrap(layout.facts, text_room);

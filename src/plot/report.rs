@@ -69,6 +69,12 @@ fn page(record: &Record, drawing: &Drawing, figures: &[Markup]) -> Markup {
                         }
                     }
                 }
+                @if !record.alignments.is_empty() {
+                    section {
+                        h2 { "Direction beside that of backpropagation" }
+                        (tables::alignments(record))
+                    }
+                }
                 section {
                     h2 { "All measurements" }
                     (tables::summary(record))

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::record::{Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use crate::record::{
+    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA,
+};
+use crate::theory::decay::SignalDecay;
 
 /// A record with run and machine facts and no rows.
 pub fn empty() -> Record {
@@ -132,7 +135,11 @@ pub fn add(
         // Small systematic wiggle: real medians never lie on the curve.
         let wiggle = 1.0 + 0.03 * ((depth * 7 + contender.len() * 3) as f64).sin();
         let median = (25_000.0 + per_gemm * gemms as f64) * wiggle;
-        let row = row("depth", contender, depth, steps(depth), median, gemms);
+        let mut row = row("depth", contender, depth, steps(depth), median, gemms);
+        let (work, bp) = (2.0 * depth as f64, 3.0 * depth as f64 - 1.0);
+        row.critical_path = if t == 0 { 2 * l } else { l + 2 * t + 1 };
+        row.bound_serial = (t > 0).then_some((work + t as f64 * (depth as f64 - 1.0)) / bp);
+        row.bound_parallel = (t > 0).then_some((l + t) as f64 / (2 * l) as f64);
         for round in 0..5 {
             let wall_ns = row.median_ns + u64::from(round) * row.median_ns / 100;
             let (point, contender) = (row.point.clone(), contender.to_owned());
@@ -155,6 +162,112 @@ pub fn add(
         }
         record.summary.push(row);
     }
+}
+
+/// Numbers that a synthetic direction follows from.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition {
+    pub depth: usize,
+    pub steps: usize,
+    pub step_size: f64,
+    /// Share that the FPA law gives a layer at distance d to the output.
+    pub arrived: fn(&Self, usize) -> f64,
+}
+
+fn arrived(c: &Condition, d: usize) -> f64 {
+    SignalDecay::new(c.step_size).unwrap().arrived_share(d as u64, c.steps as u64)
+}
+
+/// Adds the directions of a contender at all depths, step sizes and steps (none for a contender without steps):
+/// `layer(condition, d)` gives cosine and norm ratio at distance d.
+pub fn align(
+    record: &mut Record,
+    contender: &str,
+    sizes: &[f64],
+    gemms: impl Fn(u64, u64) -> u64,
+    layer: impl Fn(&Condition, usize) -> (f64, f64),
+) {
+    for depth in [4usize, 8, 16, 32] {
+        for &step_size in sizes {
+            for quarters in [1, 2, 3, 4, 6, 8, 16] {
+                let steps = if step_size == 0.0 { 0 } else { quarters * depth / 4 };
+                let condition = Condition { depth, steps, step_size, arrived };
+                let mut row = row("align", contender, depth, steps, 0.0, gemms(depth as u64, steps as u64));
+                row.point = format!("align@batch=64,depth={depth},step_size={step_size},steps={steps}");
+                row.model = "alignment".into();
+                row.step_size = step_size;
+                let (mut dot, mut own, mut base) = (0.0, 0.0, 0.0);
+                let mut push = |layer: usize, cosine: f64, norm_ratio: f64, bp_norm: f64| {
+                    let (point, contender) = (row.point.clone(), contender.to_owned());
+                    let energy = (steps > 0).then_some(0.1 / (1 + layer) as f64);
+                    let row = AlignmentRow { point, contender, layer, cosine, norm_ratio, bp_norm, energy };
+                    record.alignments.push(row);
+                };
+                for l in 1..=depth {
+                    let d = depth - l;
+                    let norm = 1.5 * 0.96f64.powi(d as i32) + 0.3 * (l as f64 * 1.7).sin().abs();
+                    let (c, r) = layer(&condition, d);
+                    dot += c * r * norm * norm;
+                    own += r * r * norm * norm;
+                    base += norm * norm;
+                    push(l, if r == 0.0 { f64::NAN } else { c }, r, norm);
+                }
+                push(0, dot / (own * base).sqrt(), (own / base).sqrt(), base.sqrt());
+                record.summary.push(row);
+                if steps == 0 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Directions of nine rules at three step sizes.
+pub fn directions() -> Record {
+    let mut record = empty();
+    let all = [0.1, 0.5, 1.0];
+    let sweeps = |l: u64, t: u64| 2 * l + 2 * t * (l - 1);
+    align(&mut record, "bp/autograd", &[0.0], |l, _| 3 * l - 1, |_, _| (1.0, 1.0));
+    align(&mut record, "spc/reference", &all[..2], sweeps, |c, d| {
+        let p = (c.arrived)(c, d);
+        (1.0 - 0.35 * p * d as f64 / c.depth as f64, 0.93 * p)
+    });
+    align(
+        &mut record,
+        "epc/reference",
+        &all[..2],
+        |l, t| (2 * t + 2) * l,
+        |c, d| {
+            let f = 1.0 - (1.0 - c.step_size * 0.2).powi(c.steps as i32);
+            (1.0 - 0.12 * f * f, if d == 0 { 1.0 - 0.3 * f } else { f * 0.8 })
+        },
+    );
+    align(&mut record, "mupc/reference", &[0.5], sweeps, |c, d| {
+        let p = (c.arrived)(c, d);
+        (1.0 - 0.1 * p, 0.98 * p)
+    });
+    let relaxing = |l: u64, t: u64| 2 * l + t * (l - 1);
+    align(&mut record, "fpa/reference", &all, relaxing, |c, d| (1.0, (c.arrived)(c, d)));
+    align(&mut record, "zil/reference", &[0.0], |l, _| 3 * l - 1, |_, _| (1.0, 1.0));
+    align(&mut record, "seqil/reference", &all[..2], sweeps, |c, d| {
+        let reach = c.step_size.powf(d as f64 / (1 + c.steps) as f64);
+        (1.0 - 0.3 * d as f64 / c.depth as f64, 0.85 * reach)
+    });
+    align(
+        &mut record,
+        "ipc/reference",
+        &all[..2],
+        |l, t| t * (3 * l - 1),
+        |c, d| {
+            let p = (c.arrived)(c, d);
+            (0.9 - 0.5 * d as f64 / c.depth as f64, p / (1.0 + 0.1 * d as f64))
+        },
+    );
+    align(&mut record, "ar/reference", &all, relaxing, |c, d| {
+        let p = (c.arrived)(c, d);
+        (1.0 - 0.04 * (1.0 - p), p)
+    });
+    record
 }
 
 /// Adds the trace of a contender: `energy(step, layer)` for the output distance d = L − layer.

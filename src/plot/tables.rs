@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use maud::{html, Markup};
 
+use super::direction::distance;
 use super::number;
 use super::style::printed;
 use crate::record::{Record, SummaryRow};
@@ -84,6 +85,49 @@ fn line(r: &SummaryRow) -> Markup {
         }
         td.text { (r.stop) }
     } }
+}
+
+/// Directions of all layers together, one row per point and contender.
+pub fn alignments(record: &Record) -> Markup {
+    let facts: HashMap<(&str, &str), &SummaryRow> =
+        record.summary.iter().map(|r| ((&*r.point, &*r.contender), r)).collect();
+    html! {
+        p {
+            "Descent direction g of each rule over all parameters beside that of backpropagation on the same batch and \
+             parameters. Distance is ‖g − g" sub { "BP" } "‖/‖g" sub { "BP" } "‖: 0 is backpropagation itself, 1 is as far \
+             as not moving at all."
+        }
+        div.scroll { table {
+            thead { tr {
+                th.text { "Point" } th.text { "Contender" } th { "L" } th { "T" } th { "T/L" } th { "Step size" }
+                th { "Cosine" } th { "Norm ratio" } th { "Distance" } th { "Energy" } th { "Products" }
+            } }
+            tbody { @for r in record.alignments.iter().filter(|r| r.layer == 0) {
+                @let row = facts.get(&(&*r.point, &*r.contender));
+                @let stepping = row.filter(|row| row.steps > 0 && row.depth > 0);
+                tr {
+                    td.text { code { (r.point) } } td.text { (printed(&r.contender)) }
+                    @if let Some(row) = row { td { (row.depth) } td { (row.steps) } } @else { td { "–" } td { "–" } }
+                    @if let Some(row) = stepping {
+                        td { (number::short(row.steps as f64 / row.depth as f64, 3)) } td { (number::short(row.step_size, 4)) }
+                    } @else { td { "–" } td { "–" } }
+                    td { (share(r.cosine)) } td { (share(r.norm_ratio)) }
+                    td { @if let Some(d) = distance(r) { (number::short(d, 3)) } @else { "–" } }
+                    td { @if let Some(e) = r.energy { (number::short(e, 3)) } @else { "–" } }
+                    td { @if let Some(row) = row { (row.gemms) } @else { "–" } }
+                }
+            } }
+        } }
+    }
+}
+
+/// Digits enough to see how close to 1 a value is.
+fn share(value: f64) -> String {
+    match value {
+        v if !v.is_finite() => "–".to_owned(),
+        v if v.abs() >= 1e-4 => format!("{v:.5}").replace('-', "−"),
+        v => number::short(v, 3),
+    }
 }
 
 /// Ceilings measured in the run.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::synthetic::{add, empty, flat, realistic, row, trace, wave};
+use super::synthetic::{add, directions, empty, flat, realistic, row, trace, wave};
 use super::*;
 
 fn fit(points: &[(f64, Vec<f64>)]) -> Option<Slope> {
@@ -27,7 +27,9 @@ fn draw(record: &Record) -> (Drawing, BTreeMap<String, Vec<u8>>) {
 #[ignore = "writes the figures to look at into the folder named by PLOT_OUT"]
 fn gallery() {
     let out = PathBuf::from(std::env::var_os("PLOT_OUT").unwrap());
-    for (name, record) in [("realistic", realistic()), ("crowd", crowd()), ("extreme", extreme())] {
+    for (name, record) in
+        [("realistic", realistic()), ("crowd", crowd()), ("extreme", extreme()), ("directions", directions())]
+    {
         let folder = out.join(name);
         let drawing = draw_all(&record, &folder.join("figures"), &fit).unwrap();
         report::write(&record, &drawing, &folder.join("index.html")).unwrap();
@@ -67,7 +69,7 @@ fn extreme() -> Record {
 #[test]
 fn figures_name_what_they_show() {
     let (drawing, files) = draw(&realistic());
-    assert_eq!(drawing.drawn.len(), 6, "{:?}", drawing.skipped);
+    assert_eq!(drawing.drawn.len(), 7, "{:?}", drawing.skipped);
     let svg = |name: &str| String::from_utf8(files[name].clone()).unwrap();
     let says = |name: &str, words: &[&str]| {
         let text = svg(name);
@@ -82,6 +84,8 @@ fn figures_name_what_they_show() {
     says("time-vs-gemms.depth.svg", &["matrix products per weight update", "O(n)", "per product"]);
     says("utilisation.depth.svg", &["GFLOP/s", "share of GEMM ceiling", "410 GFLOP/s at 1024x1024x1024"]);
     says("cost-ratio.depth.svg", &["in units of BP on the same network", "counted matrix products", "100×"]);
+    let bounds = ["L = 128", "bound, serial", "critical path", "one processor per layer", "50×"];
+    says("bounds.depth.svg", &bounds);
     says("decay-heatmap.decay.svg", &["inference step t", "layer ℓ", "exactly 0", "ℓ = L − t", "10⁻¹"]);
     says("decay-curves.decay.svg", &["layer 20 (loss)", "ePC · reference", "exact zeros not drawn"]);
 }
@@ -107,7 +111,7 @@ fn contenders_go_by_their_name_in_every_figure() {
         );
         assert!(svg.contains("sp-uniform, but mupc-residual for"), "{}", drawn.stem);
         let base = "BP (μPC net) · reference";
-        let has_base = timed && drawn.figure != "cost-ratio";
+        let has_base = timed && !["cost-ratio", "bounds"].contains(&drawn.figure);
         assert_eq!(svg.contains(&format!(">\n{base}")), has_base, "{}", drawn.stem);
         assert!(!svg.contains('…'), "{} cuts a text", drawn.stem);
     }
@@ -116,13 +120,79 @@ fn contenders_go_by_their_name_in_every_figure() {
 }
 
 #[test]
+fn figures_of_directions_name_what_they_show() {
+    let (drawing, files) = draw(&directions());
+    let stems: Vec<&str> = drawing.drawn.iter().map(|d| &*d.stem).collect();
+    let layers = ["1", "0_5", "0_1"].map(|size| format!("alignment-layers.align.step-{size}"));
+    assert_eq!(stems[..2], ["fidelity.align", "alignment.align"]);
+    assert_eq!(stems[2..], layers.each_ref().map(|s| &**s));
+    let says = |name: &str, words: &[&str]| {
+        let text = String::from_utf8(files[&format!("{name}.svg")].clone()).unwrap();
+        for word in words {
+            assert!(text.contains(word), "{name} does not say {word}");
+        }
+    };
+    says(
+        "alignment.align",
+        &["T/L", "1/2", "L = 32", "λ = 0.5", "law", "FPA · reference", "μPC · reference"],
+    );
+    says("alignment.align", &["cosine without inference steps: Z-IL · reference: 1", "cosine to BP"]);
+    says(
+        "fidelity.align",
+        &["T = 8", "T = 128", "step size λ = 0.1", "AR · reference", "nothing moves", "10⁻⁴"],
+    );
+    says(&layers[1], &["T = 32 = L", "layer ℓ", "no steps", "of f32, 2⁻²⁴", "norm in units"]);
+    says(&layers[2], &["μPC · reference, λ = 0.5"]);
+}
+
+/// The synthetic FPA follows the law layer by layer, so the law of the figure must give its cosine.
+#[test]
+fn the_law_of_the_figure_is_that_of_the_rows() {
+    let (_, files) = draw(&directions());
+    let mut table = csv::Reader::from_reader(&files["alignment.align.csv"][..]);
+    let header = table.headers().unwrap().clone();
+    let column = |name: &str| header.iter().position(|h| h == name).unwrap();
+    let mut laws = 0;
+    for line in table.records().map(|l| l.unwrap()) {
+        let get = |name: &str| &line[column(name)];
+        let number = |name: &str| get(name).parse::<f64>().unwrap();
+        assert_eq!(get("law_cosine").is_empty(), get("contender") != "fpa/reference");
+        if !get("law_cosine").is_empty() {
+            assert!((number("law_cosine") - number("cosine")).abs() < 1e-12, "{line:?}");
+            laws += 1;
+        }
+        assert_eq!(number("steps_per_depth"), number("steps") / number("depth"));
+    }
+    assert_eq!(laws, 4 * 3 * 7);
+}
+
+/// BP's products are counted at the point where it took part, and 3L − 1 elsewhere.
+#[test]
+fn fidelity_is_in_units_of_the_products_of_bp() {
+    let record = directions();
+    let (_, files) = draw(&record);
+    let mut table = csv::Reader::from_reader(&files["fidelity.align.csv"][..]);
+    let mut exact = 0;
+    for line in table.records().map(|l| l.unwrap()) {
+        let value = |i: usize| line[i].parse::<f64>().unwrap();
+        assert_eq!(&line[5], "95", "3·32 − 1");
+        assert_eq!(value(6), value(4) / 95.0);
+        exact += usize::from(value(9) == 0.0);
+        assert!(&line[0] != "zil/reference" || value(9) == 0.0, "Z-IL is BP");
+    }
+    assert!(exact > 3);
+}
+
+#[test]
 fn two_runs_give_the_same_bytes() {
-    assert_eq!(draw(&realistic()).1, draw(&realistic()).1);
+    for record in [realistic(), directions()] {
+        assert_eq!(draw(&record).1, draw(&record).1);
+    }
 }
 
 #[test]
 fn nothing_leaves_the_page_and_no_texts_overlap() {
-    for record in [realistic(), crowd(), extreme()] {
+    for record in [realistic(), crowd(), extreme(), directions()] {
         for (name, bytes) in draw(&record).1.iter().filter(|(name, _)| name.ends_with(".svg")) {
             check_layout(name, &String::from_utf8(bytes.clone()).unwrap());
         }
@@ -201,7 +271,7 @@ fn tables_hold_the_rows_of_the_record() {
 fn records_without_data_skip_with_a_reason() {
     let (drawing, files) = draw(&empty());
     assert!(files.is_empty() && drawing.drawn.is_empty());
-    assert_eq!(drawing.skipped.len(), 6);
+    assert_eq!(drawing.skipped.len(), 10);
     assert!(drawing.skipped.iter().all(|s| !s.reason.is_empty()));
 }
 
@@ -218,7 +288,7 @@ fn odd_records_neither_panic_nor_fail() {
         report::write(&record, &drawing, &folder.path().join("index.html")).unwrap();
         drawing
     };
-    assert_eq!(one(|_| ()).drawn.len(), 6);
+    assert_eq!(one(|_| ()).drawn.len(), 7);
     one(|r| r.summary.truncate(1));
     one(|r| r.summary.iter_mut().for_each(|row| row.contender = String::new()));
     one(|r| r.summary.iter_mut().for_each(|row| row.err = "wrong".into()));
@@ -249,6 +319,55 @@ fn odd_records_neither_panic_nor_fail() {
     one(|r| r.run.ceilings.clear());
     one(|r| r.machine.cpu = "x".repeat(3000));
     one(|r| r.samples.clear());
+}
+
+#[test]
+fn odd_directions_neither_panic_nor_fail() {
+    let one = |change: fn(&mut Record)| {
+        let mut record = empty();
+        let half = |c: &synthetic::Condition, d: usize| (1.0 / (1 + d) as f64, 1.0 / c.steps.max(1) as f64);
+        synthetic::align(&mut record, "fpa/reference", &[0.5, 1.0], |l, t| l * t, half);
+        synthetic::align(&mut record, "zil/reference", &[0.0], |l, _| l, half);
+        record.summary.retain(|r| r.depth < 9);
+        change(&mut record);
+        let folder = tempfile::tempdir().unwrap();
+        let drawing = draw_all(&record, folder.path(), &fit).unwrap();
+        report::write(&record, &drawing, &folder.path().join("index.html")).unwrap();
+        drawing
+    };
+    assert_eq!(one(|_| ()).drawn.len(), 4);
+    one(|r| r.summary.clear());
+    one(|r| r.summary.iter_mut().for_each(|row| row.err = "wrong".into()));
+    one(|r| r.summary.iter_mut().for_each(|row| row.depth = 0));
+    one(|r| r.summary.iter_mut().for_each(|row| row.depth = usize::MAX));
+    one(|r| r.summary.iter_mut().for_each(|row| row.steps = usize::MAX));
+    one(|r| r.summary.iter_mut().for_each(|row| row.steps = 0));
+    one(|r| r.summary.iter_mut().for_each(|row| row.gemms = 0));
+    one(|r| r.summary.iter_mut().for_each(|row| row.contender = "fpa".into()));
+    one(|r| {
+        r.summary.iter_mut().enumerate().for_each(|(i, row)| row.step_size = [f64::NAN, -1.0, 1e9][i % 3])
+    });
+    one(|r| r.summary.iter_mut().enumerate().for_each(|(i, row)| row.width = i));
+    one(|r| r.summary.iter_mut().enumerate().for_each(|(i, row)| row.parameterisation = (i % 2).to_string()));
+    one(|r| r.alignments.truncate(1));
+    one(|r| r.alignments.retain(|row| row.layer == 0));
+    one(|r| r.alignments.retain(|row| row.layer != 0));
+    one(|r| r.alignments.iter_mut().for_each(|row| row.layer = usize::MAX));
+    one(|r| r.alignments.iter_mut().for_each(|row| row.layer *= 1000));
+    for value in [f64::NAN, f64::INFINITY, -2.0, 0.0, 1e-320, 1e300] {
+        let mut record = directions();
+        record.summary.retain(|r| r.depth == 4);
+        for row in &mut record.alignments {
+            (row.cosine, row.norm_ratio, row.bp_norm) = match row.layer % 3 {
+                0 => (value, value, value),
+                1 => (1.0, value, value),
+                _ => (value, 1.0, 1.0),
+            };
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let drawing = draw_all(&record, folder.path(), &fit).unwrap();
+        report::write(&record, &drawing, &folder.path().join("index.html")).unwrap();
+    }
 }
 
 #[test]

@@ -1,0 +1,325 @@
+//! What a direction costs and how far it is from that of backpropagation: one curve per contender over its steps.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::axes::{drawable, Axis};
+use super::chart::guide_entry;
+use super::decay_heatmap::decade;
+use super::direction::{distance, fields, Field, Point, Runner};
+use super::font;
+use super::frame::{Frame, NOTE};
+use super::legend::{self, Entry};
+use super::panels::{Layout, Panels};
+use super::scene::{Anchor, Scene, Spot, Type};
+use super::style::{Look, GUIDE, INK, PAPER};
+use super::{canvas, csv_text, number, Drawing, Drawn};
+use crate::record::{Record, SummaryRow};
+use crate::Result;
+
+const FIGURE: &str = "fidelity";
+
+/// One point of the plane; also a line of the figure's CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Place<'a> {
+    contender: &'a str,
+    depth: usize,
+    steps: usize,
+    step_size: f64,
+    gemms: u64,
+    bp_gemms: u64,
+    gemm_ratio: f64,
+    cosine: f64,
+    norm_ratio: f64,
+    distance: f64,
+}
+
+/// Draws one figure per benchmark and fixed axes, at the largest depth, with one panel per step size.
+///
+/// # Errors
+/// As [`super::draw_all`].
+pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
+    let mut out = Drawing::default();
+    let fields = fields(record);
+    if fields.is_empty() {
+        out.skip(FIGURE, "no direction was compared with that of backpropagation");
+    }
+    let base = base_counts(record);
+    for field in &fields {
+        let depth = field.depths().last().copied().unwrap_or(0);
+        let panels: Vec<Panel<'_, '_>> =
+            field.choices(depth).into_iter().map(|size| Panel::new(field, depth, size, &base)).collect();
+        let Some((x, y)) = axes(&panels) else {
+            out.skip(FIGURE, format!("`{}` has no counted direction at depth {depth}", field.stem));
+            continue;
+        };
+        let stem = format!("{FIGURE}.{}", field.stem);
+        let title = format!("Cost and fidelity of a weight update, L = {depth}");
+        let table: Vec<_> =
+            panels.iter().flat_map(|p| p.curves.iter().flat_map(|(_, places)| places)).collect();
+        let files =
+            canvas::save(folder, &stem, &csv_text(&table)?, || scene(&title, field, &panels, &x, &y))?;
+        let about = "Distance of a rule's direction g from that of backpropagation b, ‖g − b‖/‖b‖ over all layers on the \
+                     same batch and parameters, against the matrix products it takes in units of BP's. Each curve runs over \
+                     the number of inference steps T, named at its ends. Further down is closer to BP, further left is \
+                     cheaper; 1 is the distance of a direction of zero. The row below the break holds exact equality.";
+        out.drawn.push(Drawn { figure: FIGURE, stem, title, about: about.into(), files });
+    }
+    Ok(out)
+}
+
+/// Counted products of backpropagation by point and parameterisation.
+fn base_counts(record: &Record) -> HashMap<(&str, &str), u64> {
+    let bp = record.summary.iter().filter(|r| r.rule == "bp" && r.gemms > 0);
+    bp.map(|r| ((&*r.point, &*r.parameterisation), r.gemms)).collect()
+}
+
+/// Products of BP at a point: as counted there, else 3L − 1, which it always is.
+fn bp_gemms(row: &SummaryRow, base: &HashMap<(&str, &str), u64>) -> u64 {
+    let counted = base.get(&(&*row.point, &*row.parameterisation)).copied();
+    counted.unwrap_or((row.depth as u64).saturating_mul(3).saturating_sub(1))
+}
+
+/// The curves at one step size.
+struct Panel<'f, 'a> {
+    size: Option<f64>,
+    curves: Vec<(&'f Runner<'a>, Vec<Place<'a>>)>,
+}
+
+impl<'f, 'a> Panel<'f, 'a> {
+    fn new(field: &'f Field<'a>, depth: usize, size: Option<f64>, base: &HashMap<(&str, &str), u64>) -> Self {
+        let curve = |runner: &'f Runner<'a>| {
+            let places = runner.at(depth, size).into_iter().filter_map(|p| place(p, base)).collect();
+            (runner, places)
+        };
+        let others = field.runners.iter().filter(|r| !["bp", "mupc-bp"].contains(&r.name()));
+        let curves: Vec<(_, Vec<Place<'_>>)> = others.map(curve).collect();
+        Self { size, curves: curves.into_iter().filter(|(_, places)| !places.is_empty()).collect() }
+    }
+
+    fn heading(&self) -> String {
+        self.size.map_or(String::new(), |s| format!("step size λ = {}", number::short(s, 4)))
+    }
+}
+
+fn place<'a>(point: &Point<'a>, base: &HashMap<(&str, &str), u64>) -> Option<Place<'a>> {
+    let (row, whole) = (point.row, point.whole?);
+    let bp_gemms = bp_gemms(row, base);
+    let gemm_ratio = row.gemms as f64 / bp_gemms as f64;
+    let distance = distance(whole).filter(|d| *d == 0.0 || drawable(*d))?;
+    drawable(gemm_ratio).then_some(Place {
+        contender: &row.contender,
+        depth: row.depth,
+        steps: row.steps,
+        step_size: row.step_size,
+        gemms: row.gemms,
+        bp_gemms,
+        gemm_ratio,
+        cosine: whole.cosine,
+        norm_ratio: whole.norm_ratio,
+        distance,
+    })
+}
+
+fn axes(panels: &[Panel<'_, '_>]) -> Option<(Axis, Plane)> {
+    let all = || panels.iter().flat_map(|p| p.curves.iter().flat_map(|(_, places)| places));
+    let times = |v: f64| format!("{}×", number::short(v, 3));
+    let x = Axis::log("matrix products in units of BP's (counted)", all().map(|p| p.gemm_ratio), times)?;
+    let label = "relative distance from BP's direction";
+    let positive = all().map(|p| p.distance).filter(|d| *d > 0.0);
+    let y = Axis::log(label, positive.chain([1.0]), decade)?;
+    Some((x, Plane::new(y, all().any(|p| p.distance == 0.0))))
+}
+
+/// The logarithmic axis of distances, with a row for exact zeros below a break if there are any.
+struct Plane {
+    y: Axis,
+    /// Stands for 0, and the place of the break.
+    zero: Option<(f64, f64)>,
+}
+
+impl Plane {
+    fn new(mut y: Axis, zeros: bool) -> Self {
+        if !zeros {
+            return Self { y, zero: None };
+        }
+        let span = y.high.ln() - y.low.ln();
+        let below = |share: f64| (y.low.ln() - share * span).exp().max(1e-307);
+        let (cut, zero, low) = (below(0.035), below(0.09), below(0.14));
+        y.low = low;
+        y.ticks.insert(0, (zero, "0".to_owned()));
+        Self { y, zero: Some((zero, cut)) }
+    }
+
+    fn value(&self, distance: f64) -> f64 {
+        match self.zero {
+            Some((zero, _)) if distance == 0.0 => zero,
+            _ => distance,
+        }
+    }
+}
+
+fn scene(title: &str, field: &Field<'_>, panels: &[Panel<'_, '_>], x: &Axis, plane: &Plane) -> Result<Scene> {
+    let size = match panels.len() {
+        1 => (560.0, 460.0),
+        2 | 4 => (400.0, 440.0),
+        _ => (330.0, 440.0),
+    };
+    let mut entries: Vec<Entry> = Vec::new();
+    for runner in &field.runners {
+        if panels.iter().any(|p| p.curves.iter().any(|(r, _)| std::ptr::eq(*r, runner))) {
+            entries.push(Entry::series(&runner.printed, "", runner.look()));
+        }
+    }
+    entries.push(guide_entry("1", "nothing moves, g = 0"));
+    let headings: Vec<String> = panels.iter().map(Panel::heading).collect();
+    let mut facts = field.facts.clone();
+    facts.extend(own_sizes(panels));
+    facts.push("distance ‖g − b‖/‖b‖ of directions g, b of BP".to_owned());
+    let columns = if panels.len() == 4 { 2 } else { 3 };
+    let beside = legend::size(&entries);
+    let y = [&plane.y];
+    let layout = Layout { title, headings: &headings, columns, panel: size, y: &y, beside, facts: &facts };
+    let mut page = Panels::new(&layout);
+    for (index, panel) in panels.iter().enumerate() {
+        let frame = page.frame(index, x.clone(), plane.y.clone());
+        draw_panel(&mut page.scene, &frame, panel, plane)?;
+    }
+    let at = page.beside();
+    legend::draw(&mut page.scene, at, &entries);
+    Ok(page.scene)
+}
+
+/// Step sizes that no heading names, for the caption.
+fn own_sizes(panels: &[Panel<'_, '_>]) -> Option<String> {
+    let mut told: Vec<String> = Vec::new();
+    for panel in panels {
+        for (runner, places) in &panel.curves {
+            let own = places.iter().find(|p| p.steps > 0).map(|p| p.step_size);
+            let text = own
+                .filter(|own| panel.size != Some(*own))
+                .map(|own| (number::short(own, 4), &runner.printed));
+            let text = text.map(|(size, who)| format!("{size} ({who})"));
+            told.extend(text.filter(|t| !told.contains(t)));
+        }
+    }
+    let mut sizes: Vec<&str> = told.iter().filter_map(|t| t.split(' ').next()).collect();
+    sizes.dedup();
+    match sizes[..] {
+        [] => None,
+        [one] if panels.len() == 1 => Some(format!("step size λ = {one}")),
+        _ => Some(format!("step size λ = {}", told.join(", "))),
+    }
+}
+
+fn draw_panel(scene: &mut Scene, frame: &Frame, panel: &Panel<'_, '_>, plane: &Plane) -> Result<()> {
+    frame.draw_grid(scene);
+    let still = [frame.at(frame.x.low, 1.0)?, frame.at(frame.x.high, 1.0)?];
+    scene.line(still, 1.6, GUIDE);
+    let mut curves: Vec<(Look, Vec<(usize, Spot)>)> = Vec::new();
+    for (runner, places) in &panel.curves {
+        let spot = |p: &Place<'_>| Ok((p.steps, frame.at(p.gemm_ratio, plane.value(p.distance))?));
+        curves.push((runner.look(), places.iter().map(spot).collect::<Result<_>>()?));
+    }
+    // As in the line charts: what lies below is larger, so that of curves that coincide a rim of each is seen.
+    let rank = |index: usize| index as f64 / curves.len().saturating_sub(1).max(3) as f64;
+    for (index, (look, places)) in curves.iter().enumerate().rev() {
+        let line: Vec<Spot> = places.iter().map(|(_, spot)| *spot).collect();
+        scene.dashed(&line, 1.5 + 1.1 * rank(index), look.color, look.dash);
+    }
+    for (index, (look, places)) in curves.iter().enumerate().rev() {
+        places.iter().for_each(|(_, spot)| scene.marker(*spot, 3.2 + 2.2 * rank(index), *look, false));
+    }
+    label_ends(scene, frame, &curves, still);
+    frame.draw_axes(scene);
+    if let Some((_, cut)) = plane.zero {
+        let (x, y) = frame.at(frame.x.low, cut)?;
+        let slash = |dy: f64| [(x - 5.0, y + dy + 3.0), (x + 5.0, y + dy - 3.0)];
+        scene.area(
+            [(x - 2.0, y - 2.5), (x + 2.0, y - 3.5), (x + 2.0, y + 2.5), (x - 2.0, y + 3.5)],
+            PAPER,
+            1.0,
+        );
+        scene.line(slash(-3.0), 1.2, INK);
+        scene.line(slash(3.0), 1.2, INK);
+    }
+    Ok(())
+}
+
+type Box4 = (f64, f64, f64, f64);
+
+/// Writes T at both ends of each curve, in its colour, where it covers nothing; a label without room is left out.
+fn label_ends(scene: &mut Scene, frame: &Frame, curves: &[(Look, Vec<(usize, Spot)>)], still: [Spot; 2]) {
+    let around = |(x, y): Spot, r: f64| (x - r, y - r, x + r, y + r);
+    let markers: Vec<Box4> =
+        curves.iter().flat_map(|(_, c)| c.iter().map(|(_, s)| around(*s, 5.0))).collect();
+    let strokes: Vec<Box4> = curves
+        .iter()
+        .flat_map(|(_, c)| c.windows(2))
+        .flat_map(|pair| {
+            (1..12).map(|i| between(pair[0].1, pair[1].1, f64::from(i) / 12.0)).collect::<Vec<_>>()
+        })
+        .map(|spot| around(spot, 1.0))
+        .chain([(still[0].0, still[0].1 - 1.0, still[1].0, still[1].1 + 1.0)])
+        .collect();
+    let mut written: Vec<(Box4, String, Spot)> = Vec::new();
+    for (look, places) in curves {
+        let ends = [places.first(), places.last().filter(|_| places.len() > 1)];
+        for (steps, spot) in ends.into_iter().flatten().filter(|(steps, _)| *steps > 0) {
+            let text = format!("T = {steps}");
+            // Curves that begin together share their label.
+            let near = |at: &Spot| (at.0 - spot.0).hypot(at.1 - spot.1) < 14.0;
+            if written.iter().any(|(_, other, at)| *other == text && near(at)) {
+                continue;
+            }
+            let room = font::width(&text, NOTE.size, false);
+            let candidates: Vec<Box4> = candidates(*spot, room);
+            let inside = |b: &Box4| {
+                b.0 > frame.left + 2.0 && b.1 > frame.top && b.2 < frame.right && b.3 < frame.bottom - 2.0
+            };
+            let clear = |b: &Box4, others: &[Box4]| others.iter().all(|o| !overlap(b, o));
+            let texts: Vec<Box4> = written.iter().map(|(b, ..)| *b).collect();
+            let free = |b: &&Box4| inside(b) && clear(b, &markers) && clear(b, &texts);
+            let best = candidates.iter().filter(free).find(|b| clear(b, &strokes));
+            if let Some(chosen) = best.or(candidates.iter().find(free)) {
+                let at = (chosen.0 + 1.0, (chosen.1 + chosen.3) / 2.0);
+                scene.text(at, text.clone(), Type { color: dark(look.color), ..NOTE }, Anchor::Start);
+                written.push((*chosen, text, *spot));
+            }
+        }
+    }
+}
+
+/// Boxes for a text beside a spot, the best first.
+fn candidates((x, y): Spot, width: f64) -> Vec<Box4> {
+    const SIDES: [(f64, f64); 8] = [
+        (1.0, 0.0),
+        (-1.0, 0.0),
+        (0.0, 1.0),
+        (0.0, -1.0),
+        (0.8, -0.8),
+        (0.8, 0.8),
+        (-0.8, -0.8),
+        (-0.8, 0.8),
+    ];
+    let (w, h) = (width / 2.0 + 1.0, 6.5);
+    let at = |gap: f64| SIDES.map(|(dx, dy)| (x + dx * (gap + w), y + dy * (gap + h)));
+    let boxes = [7.0, 11.0, 17.0].into_iter().flat_map(at);
+    boxes.map(|(cx, cy)| (cx - w, cy - h, cx + w, cy + h)).collect()
+}
+
+fn between(a: Spot, b: Spot, share: f64) -> Spot {
+    (a.0 + share * (b.0 - a.0), a.1 + share * (b.1 - a.1))
+}
+
+fn overlap(a: &Box4, b: &Box4) -> bool {
+    a.0 < b.2 && b.0 < a.2 && a.1 < b.3 && b.1 < a.3
+}
+
+/// A colour dark enough for small text on white.
+fn dark((r, g, b): super::style::Rgb) -> super::style::Rgb {
+    let mix = |c: u8, ink: u8| ((2 * u16::from(c) + u16::from(ink)) / 3) as u8;
+    (mix(r, INK.0), mix(g, INK.1), mix(b, INK.2))
+}
