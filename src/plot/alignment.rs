@@ -165,11 +165,7 @@ fn scene(title: &str, field: &Field<'_>, shown: &[&Runner<'_>], x: &Axis, y: &Ax
     }
     let headings: Vec<String> = shown.iter().map(|r| r.printed.clone()).collect();
     let facts: Vec<String> = field.facts.iter().cloned().chain(stepless(field)).collect();
-    let columns = match shown.len() {
-        4 => 2,
-        n if n > 6 => 4,
-        _ => 3,
-    };
+    let columns = if shown.len() == 4 { 2 } else { 3 };
     let mut panels = Panels::new(&Layout {
         title,
         headings: &headings,

@@ -17,7 +17,7 @@ use crate::Result;
 
 const FIGURE: &str = "alignment-layers";
 const PANEL: (f64, f64) = (178.0, 130.0);
-const MOST_COLUMNS: usize = 5;
+const MOST_COLUMNS: usize = 4;
 
 /// Draws one figure per benchmark, fixed axes and step size, at the largest depth.
 ///

@@ -82,13 +82,17 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         };
         let stem = format!("{FIGURE}.{}", group.stem);
         let table: Vec<_> = rows.iter().map(|(_, row)| row).collect();
-        let title = format!("Cost of a {} and its bounds, L = {depth}", words(group.model));
+        let bounded = rows.iter().any(|(_, r)| r.bound_serial.or(r.bound_parallel).is_some());
+        let what = if bounded { " and its bounds" } else { ", measured and counted" };
+        let title = format!("Cost of a {}{what}, L = {depth}", words(group.model));
         let files = canvas::save(folder, &stem, &csv_text(&table)?, || scene(&title, group, &rows, &x))?;
         let about = "Each contender at the largest depth, in units of BP on the same network. Upper line: measured time and \
-                     counted matrix products, beside the bound for a serial machine. Lower line: counted products on the \
-                     critical path, beside the bound for a machine with one processor per layer. A bound is a lower one: \
-                     no schedule of the rule can lie to its left.";
-        out.drawn.push(Drawn { figure: FIGURE, stem, title, about: about.into(), files });
+                     counted matrix products. Lower line: counted products on the critical path, as on a machine with one \
+                     processor per layer.";
+        let bound =
+            " Flags are the bounds for either machine: no schedule of the rule can lie to their left.";
+        let about = format!("{about}{}", if bounded { bound } else { "" });
+        out.drawn.push(Drawn { figure: FIGURE, stem, title, about, files });
     }
     Ok(out)
 }

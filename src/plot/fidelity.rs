@@ -9,11 +9,11 @@ use super::axes::{drawable, Axis};
 use super::chart::guide_entry;
 use super::decay_heatmap::decade;
 use super::direction::{distance, fields, Field, Point, Runner};
-use super::font;
-use super::frame::{Frame, NOTE};
+use super::frame::Frame;
+use super::labels;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
-use super::scene::{Anchor, Scene, Spot, Type};
+use super::scene::{Scene, Spot};
 use super::style::{Look, GUIDE, INK, PAPER};
 use super::{canvas, csv_text, number, Drawing, Drawn};
 use crate::record::{Record, SummaryRow};
@@ -164,8 +164,8 @@ impl Plane {
 fn scene(title: &str, field: &Field<'_>, panels: &[Panel<'_, '_>], x: &Axis, plane: &Plane) -> Result<Scene> {
     let size = match panels.len() {
         1 => (560.0, 460.0),
-        2 | 4 => (400.0, 440.0),
-        _ => (330.0, 440.0),
+        2 | 4 => (380.0, 420.0),
+        _ => (285.0, 420.0),
     };
     let mut entries: Vec<Entry> = Vec::new();
     for runner in &field.runners {
@@ -177,7 +177,7 @@ fn scene(title: &str, field: &Field<'_>, panels: &[Panel<'_, '_>], x: &Axis, pla
     let headings: Vec<String> = panels.iter().map(Panel::heading).collect();
     let mut facts = field.facts.clone();
     facts.extend(own_sizes(panels));
-    facts.push("distance ‖g − b‖/‖b‖ of directions g, b of BP".to_owned());
+    facts.push("distance ‖g − b‖/‖b‖, b the direction of BP".to_owned());
     let columns = if panels.len() == 4 { 2 } else { 3 };
     let beside = legend::size(&entries);
     let y = [&plane.y];
@@ -232,7 +232,7 @@ fn draw_panel(scene: &mut Scene, frame: &Frame, panel: &Panel<'_, '_>, plane: &P
     for (index, (look, places)) in curves.iter().enumerate().rev() {
         places.iter().for_each(|(_, spot)| scene.marker(*spot, 3.2 + 2.2 * rank(index), *look, false));
     }
-    label_ends(scene, frame, &curves, still);
+    labels::at_ends(scene, frame, &curves, &[still]);
     frame.draw_axes(scene);
     if let Some((_, cut)) = plane.zero {
         let (x, y) = frame.at(frame.x.low, cut)?;
@@ -246,80 +246,4 @@ fn draw_panel(scene: &mut Scene, frame: &Frame, panel: &Panel<'_, '_>, plane: &P
         scene.line(slash(3.0), 1.2, INK);
     }
     Ok(())
-}
-
-type Box4 = (f64, f64, f64, f64);
-
-/// Writes T at both ends of each curve, in its colour, where it covers nothing; a label without room is left out.
-fn label_ends(scene: &mut Scene, frame: &Frame, curves: &[(Look, Vec<(usize, Spot)>)], still: [Spot; 2]) {
-    let around = |(x, y): Spot, r: f64| (x - r, y - r, x + r, y + r);
-    let markers: Vec<Box4> =
-        curves.iter().flat_map(|(_, c)| c.iter().map(|(_, s)| around(*s, 5.0))).collect();
-    let strokes: Vec<Box4> = curves
-        .iter()
-        .flat_map(|(_, c)| c.windows(2))
-        .flat_map(|pair| {
-            (1..12).map(|i| between(pair[0].1, pair[1].1, f64::from(i) / 12.0)).collect::<Vec<_>>()
-        })
-        .map(|spot| around(spot, 1.0))
-        .chain([(still[0].0, still[0].1 - 1.0, still[1].0, still[1].1 + 1.0)])
-        .collect();
-    let mut written: Vec<(Box4, String, Spot)> = Vec::new();
-    for (look, places) in curves {
-        let ends = [places.first(), places.last().filter(|_| places.len() > 1)];
-        for (steps, spot) in ends.into_iter().flatten().filter(|(steps, _)| *steps > 0) {
-            let text = format!("T = {steps}");
-            // Curves that begin together share their label.
-            let near = |at: &Spot| (at.0 - spot.0).hypot(at.1 - spot.1) < 14.0;
-            if written.iter().any(|(_, other, at)| *other == text && near(at)) {
-                continue;
-            }
-            let room = font::width(&text, NOTE.size, false);
-            let candidates: Vec<Box4> = candidates(*spot, room);
-            let inside = |b: &Box4| {
-                b.0 > frame.left + 2.0 && b.1 > frame.top && b.2 < frame.right && b.3 < frame.bottom - 2.0
-            };
-            let clear = |b: &Box4, others: &[Box4]| others.iter().all(|o| !overlap(b, o));
-            let texts: Vec<Box4> = written.iter().map(|(b, ..)| *b).collect();
-            let free = |b: &&Box4| inside(b) && clear(b, &markers) && clear(b, &texts);
-            let best = candidates.iter().filter(free).find(|b| clear(b, &strokes));
-            if let Some(chosen) = best.or(candidates.iter().find(free)) {
-                let at = (chosen.0 + 1.0, (chosen.1 + chosen.3) / 2.0);
-                scene.text(at, text.clone(), Type { color: dark(look.color), ..NOTE }, Anchor::Start);
-                written.push((*chosen, text, *spot));
-            }
-        }
-    }
-}
-
-/// Boxes for a text beside a spot, the best first.
-fn candidates((x, y): Spot, width: f64) -> Vec<Box4> {
-    const SIDES: [(f64, f64); 8] = [
-        (1.0, 0.0),
-        (-1.0, 0.0),
-        (0.0, 1.0),
-        (0.0, -1.0),
-        (0.8, -0.8),
-        (0.8, 0.8),
-        (-0.8, -0.8),
-        (-0.8, 0.8),
-    ];
-    let (w, h) = (width / 2.0 + 1.0, 6.5);
-    let at = |gap: f64| SIDES.map(|(dx, dy)| (x + dx * (gap + w), y + dy * (gap + h)));
-    let boxes = [7.0, 11.0, 17.0].into_iter().flat_map(at);
-    boxes.map(|(cx, cy)| (cx - w, cy - h, cx + w, cy + h)).collect()
-}
-
-fn between(a: Spot, b: Spot, share: f64) -> Spot {
-    (a.0 + share * (b.0 - a.0), a.1 + share * (b.1 - a.1))
-}
-
-fn overlap(a: &Box4, b: &Box4) -> bool {
-    a.0 < b.2 && b.0 < a.2 && a.1 < b.3 && b.1 < a.3
-}
-
-/// A colour dark enough for small text on white.
-fn dark((r, g, b): super::style::Rgb) -> super::style::Rgb {
-    let mix = |c: u8, ink: u8| ((2 * u16::from(c) + u16::from(ink)) / 3) as u8;
-    (mix(r, INK.0), mix(g, INK.1), mix(b, INK.2))
 }

@@ -30,6 +30,7 @@ pub mod fidelity;
 pub mod font;
 pub mod frame;
 pub mod group;
+pub mod labels;
 pub mod legend;
 pub mod number;
 pub mod panels;

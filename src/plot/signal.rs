@@ -130,7 +130,7 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
 }
 
 /// The benchmark a point id starts with.
-fn benchmark(point: &str) -> &str {
+pub(super) fn benchmark(point: &str) -> &str {
     point.split_once('@').map_or(point, |(name, _)| name)
 }
 

@@ -1,13 +1,64 @@
 //! The tables of the report page.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use maud::{html, Markup};
 
 use super::direction::distance;
-use super::number;
+use super::signal::benchmark;
 use super::style::printed;
+use super::{number, stem};
 use crate::record::{Record, SummaryRow};
+
+/// How tables name the points of a record: the benchmark and those axes in which its points differ; the others are said
+/// once.
+struct Points<'a> {
+    labels: HashMap<&'a str, String>,
+    common: Vec<(&'a str, String)>,
+}
+
+impl<'a> Points<'a> {
+    /// Labels of `points` by their ids.
+    fn new(points: impl Iterator<Item = &'a str>) -> Self {
+        let mut benchmarks: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for point in points {
+            benchmarks.entry(benchmark(point)).or_default().insert(point);
+        }
+        let (mut labels, mut common) = (HashMap::new(), Vec::new());
+        for (name, points) in benchmarks {
+            let all: Vec<(&str, BTreeMap<&str, &str>)> = points.iter().map(|p| (*p, stem::axes(p))).collect();
+            let Some((_, first)) = all.first() else { continue };
+            let shared = |key: &str| all.iter().all(|(_, axes)| axes.get(key) == first.get(key));
+            let pairs = |axes: &BTreeMap<&str, &str>, wanted: bool| {
+                let own = axes.iter().filter(|(key, _)| shared(key) == wanted);
+                own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+            };
+            let same = pairs(first, true);
+            if !same.is_empty() {
+                common.push((name, same.join(", ")));
+            }
+            for (point, axes) in &all {
+                let differing = pairs(axes, false).join(",");
+                let label =
+                    if differing.is_empty() { name.to_owned() } else { format!("{name}@{differing}") };
+                labels.insert(*point, label);
+            }
+        }
+        Self { labels, common }
+    }
+
+    fn cell(&self, point: &str) -> Markup {
+        let label = self.labels.get(point).map_or(point, String::as_str);
+        html! { td.text { code title=(point) { (label) } } }
+    }
+
+    /// The axes that no label repeats.
+    fn note(&self) -> Markup {
+        html! { @for (name, axes) in &self.common {
+            p.soft { "All points of " code { (name) } ": " (axes) "." }
+        } }
+    }
+}
 
 /// Cost ratios with their intervals, one row per point and contender.
 pub fn ratios(record: &Record) -> Markup {
@@ -16,25 +67,36 @@ pub fn ratios(record: &Record) -> Markup {
     if record.ratios.is_empty() {
         return html! { p { "The record has no paired measurements." } };
     }
+    let points = Points::new(record.ratios.iter().map(|r| &*r.point));
+    let bounded = record.summary.iter().any(|r| r.bound_serial.or(r.bound_parallel).is_some());
     html! {
         p {
             "Time in units of the baseline: the median of paired log-ratios of the same rounds, with its 95 % \
              block-bootstrap interval. Above 1 is slower than the baseline. A contender ending in "
             code { "~aa" } " is the baseline against itself: its interval is the noise floor."
         }
+        (points.note())
         div.scroll { table {
             thead { tr {
                 th.text { "Point" } th.text { "Contender" } th.text { "Baseline" } th { "Ratio" }
-                th { "95 % interval" } th { "Counted products" } th { "Pairs" }
+                th { "95 % interval" } th { "Counted products" }
+                @if bounded { th { "Bound, serial" } th { "Bound, parallel" } }
+                th { "Pairs" }
             } }
             tbody { @for r in &record.ratios {
                 @let gemms = |id: &str| facts.get(&(&*r.point, id)).map(|row| row.gemms).filter(|g| *g > 0);
                 tr {
-                    td.text { code { (r.point) } } td.text { (printed(&r.contender)) } td.text { (printed(&r.baseline)) }
+                    (points.cell(&r.point)) td.text { (printed(&r.contender)) } td.text { (printed(&r.baseline)) }
                     td { (fixed(r.ratio)) } td { (fixed(r.low)) " – " (fixed(r.high)) }
                     td { @match (gemms(&r.contender), gemms(&r.baseline)) {
                         (Some(a), Some(b)) => { (fixed(a as f64 / b as f64)) } _ => "–"
                     } }
+                    @if bounded {
+                        @let row = facts.get(&(&*r.point, &*r.contender));
+                        @for bound in [row.and_then(|r| r.bound_serial), row.and_then(|r| r.bound_parallel)] {
+                            td { @if let Some(bound) = bound { (fixed(bound)) } @else { "–" } }
+                        }
+                    }
                     td { (r.pairs) }
                 }
             } }
@@ -44,28 +106,30 @@ pub fn ratios(record: &Record) -> Markup {
 
 /// Every row of the summary; a failed one shows its reason in place of times.
 pub fn summary(record: &Record) -> Markup {
+    let points = Points::new(record.summary.iter().map(|r| &*r.point));
     let failed = record.summary.iter().filter(|r| !r.err.is_empty()).count();
     html! {
         p {
             "Wall times per unit of work: median, its 95 % interval, and the quartiles of all samples. "
             @if failed > 0 { span.bad { (failed) " of " (record.summary.len()) " rows failed and have no time." } }
         }
+        (points.note())
         div.scroll { table {
             thead { tr {
                 th.text { "Point" } th.text { "Contender" } th.text { "Model" } th { "L" } th { "T" } th { "Step size" }
                 th { "n" } th { "Median" } th { "95 % interval" } th { "Quartiles" } th { "Products" }
                 th { "FLOP/s" } th { "Verified" } th { "Accuracy" } th.text { "Stopped by" }
             } }
-            tbody { @for r in &record.summary { (line(r)) } }
+            tbody { @for r in &record.summary { (line(&points, r)) } }
         } }
     }
 }
 
-fn line(r: &SummaryRow) -> Markup {
+fn line(points: &Points<'_>, r: &SummaryRow) -> Markup {
     let ns = |value: u64| number::time(value as f64);
     let rate = r.gemm_flops as f64 / (r.median_ns as f64 * 1e-9);
     html! { tr {
-        td.text { code { (r.point) } } td.text { (printed(&r.contender)) } td.text { (r.model) }
+        (points.cell(&r.point)) td.text { (printed(&r.contender)) } td.text { (r.model) }
         td { (r.depth) } td { (r.steps) } td { (number::short(r.step_size, 4)) }
         @if r.err.is_empty() && r.median_ns > 0 {
             td { (r.n) } td { (ns(r.median_ns)) } td { (ns(r.median_low_ns)) " – " (ns(r.median_high_ns)) }
@@ -91,12 +155,13 @@ fn line(r: &SummaryRow) -> Markup {
 pub fn alignments(record: &Record) -> Markup {
     let facts: HashMap<(&str, &str), &SummaryRow> =
         record.summary.iter().map(|r| ((&*r.point, &*r.contender), r)).collect();
+    let points = Points::new(record.alignments.iter().map(|r| &*r.point));
     html! {
         p {
-            "Descent direction g of each rule over all parameters beside that of backpropagation on the same batch and \
-             parameters. Distance is ‖g − g" sub { "BP" } "‖/‖g" sub { "BP" } "‖: 0 is backpropagation itself, 1 is as far \
-             as not moving at all."
+            "Descent direction g of each rule over all parameters beside that of backpropagation, b, on the same batch and \
+             parameters. Distance is ‖g − b‖/‖b‖: 0 is backpropagation itself, 1 is as far from it as not moving at all."
         }
+        (points.note())
         div.scroll { table {
             thead { tr {
                 th.text { "Point" } th.text { "Contender" } th { "L" } th { "T" } th { "T/L" } th { "Step size" }
@@ -106,7 +171,7 @@ pub fn alignments(record: &Record) -> Markup {
                 @let row = facts.get(&(&*r.point, &*r.contender));
                 @let stepping = row.filter(|row| row.steps > 0 && row.depth > 0);
                 tr {
-                    td.text { code { (r.point) } } td.text { (printed(&r.contender)) }
+                    (points.cell(&r.point)) td.text { (printed(&r.contender)) }
                     @if let Some(row) = row { td { (row.depth) } td { (row.steps) } } @else { td { "–" } td { "–" } }
                     @if let Some(row) = stepping {
                         td { (number::short(row.steps as f64 / row.depth as f64, 3)) } td { (number::short(row.step_size, 4)) }
@@ -149,5 +214,24 @@ fn fixed(ratio: f64) -> String {
         format!("{ratio:.3}")
     } else {
         number::short(ratio, 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_named_by_what_tells_them_apart() {
+        let ids = ["depth@batch=64,depth=4", "depth@batch=64,depth=8", "trace@batch=1,depth=20", "plain"];
+        let points = Points::new(ids.into_iter().chain(ids));
+        let labels = ids.map(|id| &*points.labels[id]);
+        assert_eq!(labels, ["depth@depth=4", "depth@depth=8", "trace", "plain"]);
+        assert_eq!(points.common, [("depth", "batch=64".to_owned()), ("trace", "batch=1, depth=20".into())]);
+        let cell = points.cell(ids[0]).into_string();
+        assert!(
+            cell.contains("title=\"depth@batch=64,depth=4\"") && cell.contains(">depth@depth=4<"),
+            "{cell}"
+        );
     }
 }
