@@ -118,8 +118,9 @@ fn joined<'a>(
         ratio_high: measured.map(|r| r.high.max(r.ratio)),
         gemm_ratio: counted(|r| r.gemms),
         critical_path_ratio: counted(|r| r.critical_path),
-        bound_serial: row.bound_serial.and_then(sound),
-        bound_parallel: row.bound_parallel.and_then(sound),
+        // Bounds are per weight update; times and counts are per sample, which may hold several.
+        bound_serial: row.bound_serial.and_then(|b| sound(b * row.updates as f64)),
+        bound_parallel: row.bound_parallel.and_then(|b| sound(b * row.updates as f64)),
     }
 }
 

@@ -150,7 +150,7 @@ pub fn parameterisations<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> 
     let commonest =
         kinds.iter().max_by(|a, b| a.1.len().cmp(&b.1.len()).then(b.1.cmp(a.1))).map(|(kind, _)| *kind);
     let others = kinds.iter().filter(|(kind, _)| Some(**kind) != commonest).map(|(kind, names)| {
-        let names: Vec<&str> = names.iter().map(|(_, name)| style::printed_name(name)).collect();
+        let names: Vec<String> = names.iter().map(|(_, name)| style::printed_name(name)).collect();
         format!("{kind} for {}", enumerated(&names))
     });
     let others: Vec<String> = others.collect();

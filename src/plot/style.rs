@@ -119,7 +119,7 @@ const NAMES: [(&str, &str, Rgb, Marker); 11] = [
     ("fpa", "FPA", (230, 159, 0), Marker::Plus),
     ("zil", "Z-IL", (204, 121, 167), Marker::Star),
     ("seqil", "SeqIL", (176, 164, 20), Marker::Left),
-    ("ipc", "iPC", (136, 34, 85), Marker::Right),
+    ("ipc", "iPC (T updates)", (136, 34, 85), Marker::Right),
     ("ar", "AR", (124, 74, 30), Marker::Cross),
 ];
 
@@ -128,12 +128,27 @@ pub fn split(contender: &str) -> (&str, &str) {
     contender.split_once('/').unwrap_or((contender, ""))
 }
 
-/// Colour, marker and dash of a contender name on an engine; an unknown name is dark grey with a hexagon.
+/// The table's row for a name, and the variant of it that the name asks for: `zil-all` is the variant `all` of
+/// `zil`.
+fn family(name: &str) -> Option<(usize, &str)> {
+    let place = |name: &str| NAMES.iter().position(|(known, ..)| *known == name);
+    let variant = || name.split_once('-').and_then(|(known, variant)| Some((place(known)?, variant)));
+    place(name).map(|row| (row, "")).or_else(variant)
+}
+
+/// Colour, marker and dash of a contender name on an engine. A variant has its family's marker in a paler
+/// colour; an unknown name is dark grey with a hexagon.
 pub fn look(name: &str, engine: &str) -> Look {
-    let (color, marker) = NAMES
-        .iter()
-        .find(|(known, ..)| *known == name)
-        .map_or(((90, 90, 90), Marker::Hexagon), |&(_, _, color, marker)| (color, marker));
+    let (color, marker) = match family(name) {
+        None => ((90, 90, 90), Marker::Hexagon),
+        Some((row, variant)) => {
+            let (_, _, color, marker) = NAMES[row];
+            // Variants of one family that stand side by side differ in length more often than not.
+            let white = if variant.is_empty() { 0.0 } else { 0.35 + 0.1 * (variant.len() % 4) as f64 };
+            let pale = |c: u8| (f64::from(c) + white * (255.0 - f64::from(c))).round() as u8;
+            ((pale(color.0), pale(color.1), pale(color.2)), marker)
+        }
+    };
     let dash: &[f64] = match engine {
         "reference" => &[],
         "autograd" => &[7.0, 3.5],
@@ -143,16 +158,20 @@ pub fn look(name: &str, engine: &str) -> Look {
     Look { color, marker, dash }
 }
 
-/// A contender name in print, e.g. `μPC` for `mupc`.
-pub fn printed_name(name: &str) -> &str {
-    NAMES.iter().find(|(known, ..)| *known == name).map_or(name, |(_, printed, ..)| printed)
+/// A contender name in print, e.g. `μPC` for `mupc` and `Z-IL all` for `zil-all`.
+pub fn printed_name(name: &str) -> String {
+    match family(name) {
+        None => name.to_owned(),
+        Some((row, "")) => NAMES[row].1.to_owned(),
+        Some((row, variant)) => format!("{} {}", NAMES[row].1, variant.replace('-', " ")),
+    }
 }
 
 /// A contender id in print, e.g. `μPC · reference` for `mupc/reference`.
 pub fn printed(contender: &str) -> String {
     let (name, engine) = split(contender);
     match engine {
-        "" => printed_name(name).to_owned(),
+        "" => printed_name(name),
         engine => format!("{} · {engine}", printed_name(name)),
     }
 }
@@ -160,7 +179,7 @@ pub fn printed(contender: &str) -> String {
 /// Place of a contender id in legends: names in the order of [`look`]'s table, the reference before other engines.
 pub fn order(contender: &str) -> (usize, &str, bool, &str) {
     let (name, engine) = split(contender);
-    let place = NAMES.iter().position(|(known, ..)| *known == name).unwrap_or(NAMES.len());
+    let place = family(name).map_or(NAMES.len(), |(row, _)| row);
     (place, name, engine != "reference", engine)
 }
 
@@ -211,6 +230,9 @@ mod tests {
             ["BP", "BP (μPC net)", "sPC", "μPC", "μPC-ePC"].map(|name| format!("{name} · reference"));
         assert_eq!(printed, expected);
         assert_eq!(super::printed("future"), "future");
+        assert_eq!(super::printed("ar-topdown-linear/fused"), "AR topdown linear · fused");
+        assert_ne!(look("zil", "").color, look("zil-all", "").color);
+        assert_eq!(look("zil", "").marker, look("zil-all", "").marker);
     }
 
     #[test]
