@@ -144,7 +144,7 @@ pub fn look(name: &str, engine: &str) -> Look {
         Some((row, variant)) => {
             let (_, _, color, marker) = NAMES[row];
             // Variants of one family that stand side by side differ in length more often than not.
-            let white = if variant.is_empty() { 0.0 } else { 0.35 + 0.1 * (variant.len() % 4) as f64 };
+            let white = if variant.is_empty() { 0.0 } else { 0.25 + 0.08 * (variant.len() % 4) as f64 };
             let pale = |c: u8| (f64::from(c) + white * (255.0 - f64::from(c))).round() as u8;
             ((pale(color.0), pale(color.1), pale(color.2)), marker)
         }
