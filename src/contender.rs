@@ -4,11 +4,14 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::engine::autograd::Autograd;
 use crate::engine::counting::{Counting, Totals};
+use crate::engine::recording::Recording;
 use crate::engine::reference::Reference;
 use crate::engine::{unwatched, EngineKind};
 use crate::net::{Loss, MlpSpec, Network, Params};
 use crate::optim::{Directions, Optimiser, OptimiserKind};
 use crate::rule::Rule;
+use crate::theory::cost::NetCost;
+use crate::theory::makespan::Graph;
 use crate::{Error, Result};
 
 /// Everything that defines a contender at a point, besides data.
@@ -216,6 +219,18 @@ impl Contender {
 }
 
 impl ContenderSpec {
+    /// The formulas' view of its network on a batch.
+    pub fn net_cost(&self, batch: usize) -> Result<NetCost> {
+        Ok(NetCost::new(Network::mlp(&self.network)?.costs(batch), &self.loss))
+    }
+
+    /// The task graph of its schedule: one task per matrix product.
+    pub fn task_graph(&self, batch: usize) -> Result<Graph> {
+        let engine = Recording::new(Network::mlp(&self.network)?.costs(batch));
+        self.rule.learn(&engine, &mut unwatched)?;
+        Ok(engine.into_graph())
+    }
+
     /// Work of one weight update's directions, counted by executing the schedule on the counting engine.
     pub fn counted(&self, batch: usize) -> Result<Totals> {
         let network = Network::mlp(&self.network)?;

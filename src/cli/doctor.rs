@@ -48,7 +48,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     say("simd", machine.simd);
     say("memory", format!("{:.1} GiB", machine.memory_bytes as f64 / (1u64 << 30) as f64));
     say("system", machine.os);
-    say("threads", format!("{} (RAYON_NUM_THREADS sets it)", candle_core::utils::get_num_threads()));
+    say("threads", format!("{} (RAYON_NUM_THREADS sets it)", measure::threads()));
     say(
         "cuda",
         match cuda {

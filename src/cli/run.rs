@@ -18,7 +18,8 @@ pub struct Args {
     /// A built-in suite (see `list`), or a path to a .toml file
     #[arg(value_name = "SUITE|FILE", default_value = "quick")]
     suite: Option<String>,
-    /// Folder with the four IDX files of MNIST or Fashion-MNIST, plain or gzip, instead of the digits
+    /// Folder with the four IDX files of MNIST or Fashion-MNIST, plain or gzip, instead of the digits; or
+    /// `mnist` or `fashion-mnist`, to be downloaded (feature `hub`)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Folder of all records; a new one goes into DIR/<machine>/<date>-<revision>-<suite>

@@ -7,5 +7,5 @@ pub mod peak;
 pub mod sampler;
 
 pub use clock::{time, utc_now, utc_today};
-pub use machine::{debug_build, load_warning, Gpu};
+pub use machine::{debug_build, load_warning, threads, Gpu};
 pub use peak::{copy_ceiling, gemm_ceiling};

@@ -7,7 +7,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use candle_core::utils::get_num_threads;
 use candle_core::{DType, Device, Tensor};
 
 use super::clock;
@@ -74,7 +73,7 @@ fn gemm_over(
 fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling> {
     let dtype = DType::F32;
     // One engine copies on a GPU; one thread of a CPU does not fill its memory channels.
-    let parts = if device.is_cpu() { get_num_threads() } else { 1 };
+    let parts = if device.is_cpu() { super::threads() } else { 1 };
     let elements = (bytes / dtype.size_in_bytes() / parts).max(1);
     // Drawing so many numbers would take longer than copying them; repeats are as good here.
     let block = normal(elements.min(1 << 16), dtype, device)?;
@@ -135,7 +134,7 @@ fn ceiling(quantity: &str, dtype: DType, device: &Device, at: String, per_second
         quantity: quantity.to_owned(),
         dtype: dtype.as_str().to_owned(),
         device: device.to_owned(),
-        threads: get_num_threads(),
+        threads: super::threads(),
         at,
         per_second,
     }
@@ -158,7 +157,7 @@ mod tests {
         }
         let copy = copy_over(8 << 20, SHORT, &Device::Cpu).unwrap();
         assert!((1e7..1e14).contains(&copy.per_second), "{copy:?}");
-        assert_eq!((copy.device.as_str(), copy.threads), ("cpu", get_num_threads()));
+        assert_eq!((copy.device.as_str(), copy.threads), ("cpu", crate::measure::threads()));
     }
 
     #[test]

@@ -11,13 +11,12 @@ const LINE: f64 = 16.0;
 pub fn wrap(facts: &[String], room: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for fact in facts.iter().filter(|f| !f.is_empty()) {
-        let fact = font::fit(fact, NOTE.size, NOTE.bold, room);
         let longer = lines.last().map(|line| format!("{line} · {fact}"));
         match (longer, lines.last_mut()) {
             (Some(longer), Some(line)) if font::width(&longer, NOTE.size, NOTE.bold) <= room => {
                 *line = longer
             }
-            _ => lines.push(fact),
+            _ => lines.extend(font::wrap(fact, NOTE.size, NOTE.bold, room)),
         }
     }
     lines
@@ -44,5 +43,7 @@ mod tests {
         let facts = ["one fact", "another fact", "", "a third fact"].map(str::to_owned);
         assert_eq!(wrap(&facts, 1e4), ["one fact · another fact · a third fact"]);
         assert_eq!(wrap(&facts, 80.0).len(), 3);
+        let long = "a fact too long for one line";
+        assert_eq!(wrap(&[long.to_owned()], 80.0).join(" "), long);
     }
 }

@@ -90,6 +90,7 @@ const FRAME_WIDTH: f64 = 540.0;
 const FRAME_HEIGHT: f64 = 400.0;
 /// Title, and labels of guides that end at the upper border.
 const ABOVE: f64 = 62.0;
+const TITLE_LINE: f64 = 20.0;
 /// plotters cuts what lies within a few pixels of the right edge; 25 are safe.
 pub const MARGIN: f64 = 28.0;
 
@@ -103,31 +104,53 @@ impl Chart {
         let right = left + FRAME_WIDTH;
         let strip = right + self.strip();
         let (legend_width, legend_height) = legend::size(&self.legend);
-        let bottom = ABOVE + FRAME_HEIGHT.max(legend_height);
         let width = strip + legend_width + MARGIN;
+        let title = font::wrap(&self.title, TITLE.size, TITLE.bold, width - left - MARGIN);
+        let top = ABOVE + TITLE_LINE * title.len().saturating_sub(1) as f64;
+        let bottom = top + FRAME_HEIGHT.max(legend_height);
         let lines = caption::wrap(&self.caption, width - left - MARGIN);
         let height = bottom + BELOW + 14.0 + caption::height(lines.len());
 
         let mut scene = Scene::new(width, height);
-        let title = font::fit(&self.title, TITLE.size, TITLE.bold, width - left - MARGIN);
-        scene.text((left, 24.0), title, TITLE, Anchor::Start);
-        let frame = Frame { left, top: ABOVE, right, bottom, x: self.x.clone(), y: self.y.clone() };
+        for (i, line) in title.iter().enumerate() {
+            scene.text((left, 24.0 + TITLE_LINE * i as f64), line.clone(), TITLE, Anchor::Start);
+        }
+        let frame = Frame { left, top, right, bottom, x: self.x.clone(), y: self.y.clone() };
         frame.draw_grid(&mut scene);
         self.draw_lines(&mut scene, &frame)?;
         for series in &self.series {
             band(&mut scene, &frame, series)?;
         }
-        // The baseline is first in the legend and should not vanish under the others.
-        for series in self.series.iter().rev() {
-            draw(&mut scene, &frame, series)?;
+        // The baseline is first in the legend and should not vanish under the others. What lies below is wider
+        // and its markers are larger, so that of lines that coincide a rim of each is seen.
+        let ranks = self.ranks();
+        for (series, rank) in self.series.iter().zip(&ranks).rev() {
+            stroke(&mut scene, &frame, series, *rank)?;
+        }
+        for (series, rank) in self.series.iter().zip(&ranks).rev() {
+            markers(&mut scene, &frame, series, *rank)?;
         }
         frame.draw_axes(&mut scene);
         if let Some(second) = &self.second {
             second_axis(&mut scene, &frame, second)?;
         }
-        legend::draw(&mut scene, (strip, ABOVE), &self.legend);
+        legend::draw(&mut scene, (strip, top), &self.legend);
         caption::draw(&mut scene, (left, bottom + BELOW + 14.0), &lines);
         Ok(scene)
+    }
+
+    /// How far below the top each line lies, 0 to 1, counted and measured ones apart.
+    fn ranks(&self) -> Vec<f64> {
+        let count = |counted: bool| self.series.iter().filter(|s| s.counted == counted).count();
+        let totals = [count(false), count(true)];
+        let mut seen = [0usize; 2];
+        let rank = |series: &Series| {
+            let kind = usize::from(series.counted);
+            seen[kind] += 1;
+            // Steps of a third up to four lines, then as many as fit.
+            (seen[kind] - 1) as f64 / totals[kind].saturating_sub(1).max(3) as f64
+        };
+        self.series.iter().map(rank).collect()
     }
 
     /// Width of what stands between the frame and the legend.
@@ -194,27 +217,37 @@ fn band(scene: &mut Scene, frame: &Frame, series: &Series) -> Result<()> {
     Ok(())
 }
 
-fn draw(scene: &mut Scene, frame: &Frame, series: &Series) -> Result<()> {
-    let spots = series.dots.iter().map(|d| frame.at(d.x, d.y)).collect::<Result<Vec<Spot>>>()?;
+/// The line of a series and its error bars; `rank` 0 lies on top.
+fn stroke(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Result<()> {
+    let spots = spots(frame, series)?;
     if series.counted {
-        scene.dashed(&spots, 1.0, series.look.color, &[2.5, 2.5]);
-    } else {
-        scene.dashed(&spots, 1.9, series.look.color, series.look.dash);
-        for dot in &series.dots {
-            let ((x, low), (_, high)) = (frame.at(dot.x, dot.low)?, frame.at(dot.x, dot.high)?);
-            // A bar that hardly leaves its marker would only blur it; the band shows it.
-            if low - high > 12.0 {
-                scene.line([(x, low), (x, high)], 1.2, series.look.color);
-                for y in [low, high] {
-                    scene.line([(x - 3.5, y), (x + 3.5, y)], 1.2, series.look.color);
-                }
+        scene.dashed(&spots, 1.0 + 0.6 * rank, series.look.color, &[2.5, 2.5]);
+        return Ok(());
+    }
+    scene.dashed(&spots, 1.6 + 1.2 * rank, series.look.color, series.look.dash);
+    for dot in &series.dots {
+        let ((x, low), (_, high)) = (frame.at(dot.x, dot.low)?, frame.at(dot.x, dot.high)?);
+        // A bar that hardly leaves its marker would only blur it; the band shows it.
+        if low - high > 12.0 {
+            scene.line([(x, low), (x, high)], 1.2, series.look.color);
+            for y in [low, high] {
+                scene.line([(x - 3.5, y), (x + 3.5, y)], 1.2, series.look.color);
             }
         }
     }
-    for spot in spots {
-        scene.marker(spot, if series.counted { 3.6 } else { 4.2 }, series.look, series.counted);
+    Ok(())
+}
+
+fn markers(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Result<()> {
+    let radius = if series.counted { 3.0 } else { 3.6 } + 2.6 * rank;
+    for spot in spots(frame, series)? {
+        scene.marker(spot, radius, series.look, series.counted);
     }
     Ok(())
+}
+
+fn spots(frame: &Frame, series: &Series) -> Result<Vec<Spot>> {
+    series.dots.iter().map(|d| frame.at(d.x, d.y)).collect()
 }
 
 fn second_axis(scene: &mut Scene, frame: &Frame, second: &Second) -> Result<()> {

@@ -1,13 +1,13 @@
 //! Cost in units of the baseline against depth: measured in paired rounds, and counted in matrix products.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::axes::{drawable, Axis};
 use super::chart::{Chart, Dot, Level, Series};
-use super::group::{contender_name, groups, Group};
+use super::group::{enumerated, groups, Group};
 use super::legend::Entry;
 use super::time_vs_depth::words;
 use super::{canvas, csv_text, number, style, Drawing, Drawn};
@@ -32,49 +32,31 @@ struct Row<'a> {
     gemm_ratio: Option<f64>,
 }
 
-/// Draws one figure per group and baseline with at least two depths.
+/// Draws one figure per group with ratios at two depths or more. Every contender is drawn relative to the baseline of
+/// its own row: backpropagation on the same network.
 ///
 /// # Errors
 /// As [`super::draw_all`].
 pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
     let mut out = Drawing::default();
-    let gemms: HashMap<(&str, &str), u64> =
-        record.summary.iter().map(|r| ((&*r.point, &*r.contender), r.gemms)).collect();
-    let mut ratios: HashMap<(&str, &str), Vec<&RatioRow>> = HashMap::new();
-    for ratio in record.ratios.iter().filter(|r| usable(r)) {
-        ratios.entry((&ratio.point, &ratio.contender)).or_default().push(ratio);
-    }
     for group in &groups(record) {
-        let rows: Vec<(usize, Row<'_>)> = group
-            .lanes
-            .iter()
-            .enumerate()
-            .flat_map(|(lane, l)| l.rows.iter().map(move |row| (lane, *row)))
-            .flat_map(|(lane, row)| {
-                let found = ratios.get(&(&*row.point, &*row.contender)).into_iter().flatten();
-                found.map(|ratio| (lane, joined(row, ratio, &gemms))).collect::<Vec<_>>()
-            })
-            .collect();
-        let baselines: BTreeSet<&str> = rows.iter().map(|(_, r)| r.baseline).collect();
-        for baseline in &baselines {
-            let mine: Vec<&(usize, Row<'_>)> = rows.iter().filter(|(_, r)| r.baseline == *baseline).collect();
-            let depths = || mine.iter().map(|(_, row)| row.depth);
-            if depths().min() == depths().max() {
-                out.skip(FIGURE, format!("`{}` has ratios at a single depth", group.stem));
-                continue;
-            }
-            let Some(chart) = chart(group, baseline, &mine) else { continue };
-            // One baseline per suite is the rule; a second one must not overwrite the first.
-            let suffix =
-                if baselines.len() > 1 { format!(".{}", super::stem::slug(baseline)) } else { String::new() };
-            let stem = format!("{FIGURE}.{}{suffix}", group.stem);
-            let table: Vec<Row<'_>> = mine.into_iter().map(|(_, row)| row.clone()).collect();
-            let files = canvas::save(folder, &stem, &csv_text(&table)?, || chart.scene())?;
-            let about = "Time of each contender in units of its baseline: median of the paired log-ratios of the same \
-                         rounds with 95 % block-bootstrap intervals (filled markers). Hollow markers are the ratio of \
-                         counted matrix products: what the cost would be if only products took time.";
-            out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
+        let rows = joined(record, group);
+        let depths = || rows.iter().map(|(_, row)| row.depth);
+        if rows.is_empty() {
+            continue;
         }
+        if depths().min() == depths().max() {
+            out.skip(FIGURE, format!("`{}` has ratios at a single depth", group.stem));
+            continue;
+        }
+        let Some(chart) = chart(group, &rows) else { continue };
+        let stem = format!("{FIGURE}.{}", group.stem);
+        let table: Vec<&Row<'_>> = rows.iter().map(|(_, row)| row).collect();
+        let files = canvas::save(folder, &stem, &csv_text(&table)?, || chart.scene())?;
+        let about = "Time of each contender in units of its baseline, BP on the same network: median of the paired \
+                     log-ratios of the same rounds with 95 % block-bootstrap intervals (filled markers). Hollow markers \
+                     are the ratio of counted matrix products: what the cost would be if only products took time.";
+        out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
     }
     if out.drawn.is_empty() && out.skipped.is_empty() {
         out.skip(FIGURE, "no contender was paired with a baseline");
@@ -82,12 +64,32 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
     Ok(out)
 }
 
+/// The rows of a group that were paired with their baseline, each with the place of its contender in the legend.
+fn joined<'a>(record: &'a Record, group: &Group<'a>) -> Vec<(usize, Row<'a>)> {
+    let gemms: HashMap<(&str, &str), u64> =
+        record.summary.iter().map(|r| ((&*r.point, &*r.contender), r.gemms)).collect();
+    let ratios: HashMap<(&str, &str, &str), &RatioRow> = record
+        .ratios
+        .iter()
+        .filter(|r| usable(r))
+        .map(|r| ((&*r.point, &*r.contender, &*r.baseline), r))
+        .collect();
+    let lanes = group.lanes.iter().enumerate();
+    lanes
+        .flat_map(|(lane, l)| l.rows.iter().map(move |row| (lane, *row)))
+        .filter_map(|(lane, row)| {
+            let ratio = ratios.get(&(&*row.point, &*row.contender, &*row.baseline))?;
+            Some((lane, pair(row, ratio, &gemms)))
+        })
+        .collect()
+}
+
 fn usable(ratio: &RatioRow) -> bool {
     let values = [ratio.ratio, ratio.low, ratio.high];
     values.into_iter().all(drawable) && ratio.contender != ratio.baseline
 }
 
-fn joined<'a>(row: &'a SummaryRow, ratio: &'a RatioRow, gemms: &HashMap<(&str, &str), u64>) -> Row<'a> {
+fn pair<'a>(row: &'a SummaryRow, ratio: &'a RatioRow, gemms: &HashMap<(&str, &str), u64>) -> Row<'a> {
     let base = gemms.get(&(&*ratio.point, &*ratio.baseline)).copied().unwrap_or(0);
     Row {
         contender: &row.contender,
@@ -104,11 +106,11 @@ fn joined<'a>(row: &'a SummaryRow, ratio: &'a RatioRow, gemms: &HashMap<(&str, &
     }
 }
 
-fn chart(group: &Group<'_>, baseline: &str, rows: &[&(usize, Row<'_>)]) -> Option<Chart> {
+fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
     let (mut measured, mut counted, mut legend) = (Vec::new(), Vec::new(), Vec::new());
     for (index, lane) in group.lanes.iter().enumerate() {
         let own = || rows.iter().filter(|(l, _)| *l == index).map(|(_, row)| row);
-        let look = style::look(lane.rule, lane.engine);
+        let look = lane.look();
         let dots: Vec<Dot> = own()
             .map(|r| {
                 let (low, high) = (r.ratio_low.min(r.ratio), r.ratio_high.max(r.ratio));
@@ -117,7 +119,7 @@ fn chart(group: &Group<'_>, baseline: &str, rows: &[&(usize, Row<'_>)]) -> Optio
             .collect();
         let Some(deepest) = own().next_back() else { continue };
         let note = format!("{}× at L = {}", number::short(deepest.ratio, 3), deepest.depth);
-        legend.push(Entry::series(&lane.name(), &note, look));
+        legend.push(Entry::series(&lane.printed(), &note, look));
         measured.push(Series { look, dots, counted: false });
         let work = own().filter_map(|r| {
             let y = r.gemm_ratio?;
@@ -131,17 +133,71 @@ fn chart(group: &Group<'_>, baseline: &str, rows: &[&(usize, Row<'_>)]) -> Optio
     }
     let series: Vec<Series> = counted.into_iter().chain(measured).collect();
     let values = series.iter().flat_map(|s| s.dots.iter().flat_map(|d| [d.low, d.high]));
-    let (rule, engine) = baseline.split_once('/').unwrap_or((baseline, ""));
-    let name = if engine.is_empty() { baseline.to_owned() } else { contender_name(rule, engine) };
     let times = |v: f64| format!("{}×", number::short(v, 3));
+    let Unit { name, note } = unit(rows.iter().map(|(_, row)| (row.contender, row.baseline)));
     let label = format!("cost of a {} in units of {name}", words(group.model));
     let y = Axis::log(&label, values.chain([1.0]), times)?;
     let x = Axis::depth("depth L (weight layers)", rows.iter().map(|(_, row)| row.depth))?;
     if series.iter().any(|s| s.counted) {
-        legend.push(Entry::hollow("counted matrix products", "ratio of counts; equal ones coincide"));
+        legend.push(Entry::hollow("counted matrix products", "ratio of counts"));
     }
-    let levels = vec![Level { y: 1.0, label: style::rule_name(rule).to_owned() }];
+    let levels = vec![Level { y: 1.0, label: name.split(' ').next().unwrap_or_default().to_owned() }];
     let title = format!("Cost of a {} relative to {name}", words(group.model));
-    let caption = group.facts.clone();
+    let caption = group.facts.iter().cloned().chain([note]).collect();
     Some(Chart { title, x, y, series, guides: Vec::new(), levels, second: None, legend, caption })
+}
+
+/// What costs are in units of.
+#[derive(Debug, PartialEq)]
+pub(super) struct Unit {
+    /// `BP on the same network`, or the baseline in print.
+    pub(super) name: String,
+    /// Which contender is relative to which baseline, for the caption.
+    pub(super) note: String,
+}
+
+/// The unit of contenders, each given with its baseline.
+pub(super) fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Unit {
+    let mut users: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (contender, baseline) in pairs {
+        users.entry(style::order(baseline)).or_default().insert(style::order(contender));
+    }
+    let printed =
+        |(_, name, _, engine): (usize, &str, bool, &str)| style::printed(&format!("{name}/{engine}"));
+    let bases: Vec<String> = users.keys().map(|base| printed(*base)).collect();
+    let all_bp = users.keys().all(|(_, name, ..)| ["bp", "mupc-bp"].contains(name));
+    let name = match &bases[..] {
+        _ if all_bp => "BP on the same network".to_owned(),
+        [one] => one.clone(),
+        _ => "its own baseline".to_owned(),
+    };
+    // The baseline of most contenders goes without saying who they are.
+    let most = users.values().map(BTreeSet::len).max();
+    let mut rest = users.iter().zip(&bases).collect::<Vec<_>>();
+    let main = rest.iter().position(|((_, own), _)| Some(own.len()) == most).map(|at| rest.remove(at).1);
+    let others = rest.into_iter().map(|((_, own), base)| {
+        let own: Vec<String> = own.iter().map(|contender| printed(*contender)).collect();
+        format!(", but {base} for {}", enumerated(&own))
+    });
+    let note = main.map_or(String::new(), |main| format!("unit: {main}{}", others.collect::<String>()));
+    Unit { name, note }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_says_which_baseline_is_whose() {
+        let pairs = [
+            ("bp/autograd", "bp/reference"),
+            ("spc/reference", "bp/reference"),
+            ("mupc/reference", "mupc-bp/reference"),
+        ];
+        let unit = unit(pairs.into_iter());
+        assert_eq!(unit.name, "BP on the same network");
+        assert_eq!(unit.note, "unit: BP · reference, but BP (μPC net) · reference for μPC · reference");
+        let other = super::unit([("spc/fused", "spc/reference")].into_iter());
+        assert_eq!((&*other.name, &*other.note), ("sPC · reference", "unit: sPC · reference"));
+    }
 }

@@ -6,7 +6,7 @@ use super::axes::{drawable, Axis};
 use super::decay_heatmap::decade;
 use super::frame::Frame;
 use super::legend::{self, Entry};
-use super::panels::Panels;
+use super::panels::{Layout, Panels};
 use super::scene::{Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Marker, Rgb};
@@ -92,10 +92,19 @@ fn scene(title: &str, trace: &Trace<'_>, layers: &[usize], y: &Axis) -> Result<S
     if trace.energies().any(|e| e == 0.0) {
         facts.push("exact zeros not drawn".to_owned());
     }
-    let mut panels = Panels::new(title, trace.panels.len(), PANEL, y, legend::size(&entries), &facts);
+    let headings: Vec<String> = trace.panels.iter().map(Panel::title).collect();
+    let mut panels = Panels::new(&Layout {
+        title,
+        headings: &headings,
+        columns: 3,
+        panel: PANEL,
+        y: &[y],
+        beside: legend::size(&entries),
+        facts: &facts,
+    });
     for (index, panel) in trace.panels.iter().enumerate() {
         let steps = Axis::integers("inference step t", 0, panel.steps, 5);
-        let frame = panels.frame(index, &panel.title(), steps, y.clone());
+        let frame = panels.frame(index, steps, y.clone());
         frame.draw_grid(&mut panels.scene);
         for &layer in layers {
             line(&mut panels.scene, &frame, panel, layer, color(layer, trace.layers))?;

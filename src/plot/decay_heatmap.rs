@@ -5,11 +5,11 @@ use std::path::Path;
 use super::axes::Axis;
 use super::frame::{Frame, TICK};
 use super::legend::{self, Entry};
-use super::panels::Panels;
+use super::panels::{Layout, Panels};
 use super::scene::{Anchor, Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Rgb, INK, PAPER};
-use super::{canvas, csv_text, font, number, Drawing, Drawn};
+use super::{canvas, csv_text, font, number, style, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 
@@ -22,7 +22,7 @@ const BROKEN: Rgb = (255, 190, 200);
 const PANEL: (f64, f64) = (270.0, 280.0);
 /// More columns than this are less than a pixel wide in print; the CSV keeps every step.
 const MOST_COLUMNS: usize = 200;
-/// Rules whose error moves down one layer per step from a feed-forward start.
+/// Names of contenders whose error moves down one layer per step from a feed-forward start.
 const WAVES: [&str; 3] = ["spc", "mupc", "fpa"];
 
 /// Draws one figure per traced point.
@@ -73,12 +73,21 @@ fn scene(title: &str, trace: &Trace<'_>, scale: &Axis) -> Result<Scene> {
     if let Some(widest) = trace.panels.iter().map(stride).max().filter(|s| *s > 1) {
         facts.push(format!("long traces: one step in {widest} drawn"));
     }
-    let mut panels = Panels::new(title, trace.panels.len(), PANEL, &layers, beside, &facts);
+    let headings: Vec<String> = trace.panels.iter().map(Panel::title).collect();
+    let mut panels = Panels::new(&Layout {
+        title,
+        headings: &headings,
+        columns: 3,
+        panel: PANEL,
+        y: &[&layers],
+        beside,
+        facts: &facts,
+    });
     for (index, panel) in trace.panels.iter().enumerate() {
         let steps = Axis::integers("inference step t", 0, panel.steps, 5);
-        let frame = panels.frame(index, &panel.title(), steps, layers.clone());
+        let frame = panels.frame(index, steps, layers.clone());
         cells(&mut panels.scene, &frame, panel, scale, stride(panel))?;
-        if WAVES.contains(&panel.rule) {
+        if WAVES.contains(&style::split(panel.contender).0) {
             first_arrival(&mut panels.scene, &frame, trace.layers, panel.steps)?;
         }
         frame.draw_axes(&mut panels.scene);
@@ -97,7 +106,7 @@ fn entries(trace: &Trace<'_>) -> Vec<Entry> {
     if trace.energies().any(|e| !e.is_finite()) {
         entries.push(Entry::swatch("not finite", BROKEN));
     }
-    if trace.panels.iter().any(|p| WAVES.contains(&p.rule)) {
+    if trace.panels.iter().any(|p| WAVES.contains(&style::split(p.contender).0)) {
         entries.push(Entry::line("first arrival", "ℓ = L − t", INK, &[5.0, 3.0]));
     }
     entries

@@ -63,23 +63,37 @@ pub fn width(text: &str, size: f64, bold: bool) -> f64 {
     text.chars().map(|c| f64::from(scaled.h_advance(font.glyph_id(c)))).sum()
 }
 
-/// `text` shortened in the middle to at most `room` pixels; control characters become dots, because
-/// XML forbids them.
-pub fn fit(text: &str, size: f64, bold: bool, room: f64) -> String {
-    let clean: Vec<char> = text.chars().map(|c| if c.is_control() { '·' } else { c }).collect();
-    let whole: String = clean.iter().collect();
-    if width(&whole, size, bold) <= room {
-        return whole;
+/// `text` in lines of at most `room` pixels, with every character of it: broken at spaces, failing that after
+/// `-` or `/`, failing that anywhere. Control characters become dots, because XML forbids them.
+pub fn wrap(text: &str, size: f64, bold: bool, room: f64) -> Vec<String> {
+    let clean: String = text.chars().map(|c| if c.is_control() { '·' } else { c }).collect();
+    let mut rest = clean.trim();
+    let mut lines = Vec::new();
+    while !rest.is_empty() {
+        let (line, next) = rest.split_at(line_end(rest, size, bold, room));
+        lines.push(line.trim_end().to_owned());
+        rest = next.trim_start();
     }
-    // The end of an id tells contenders apart as often as its start: keep both.
-    for kept in (0..clean.len()).rev() {
-        let (head, tail) = (kept.div_ceil(2), kept / 2);
-        let short: String = clean[..head].iter().chain(&['…']).chain(&clean[clean.len() - tail..]).collect();
-        if width(&short, size, bold) <= room {
-            return short;
+    lines
+}
+
+/// Bytes of the first line of `text`, at least one character.
+fn line_end(text: &str, size: f64, bold: bool, room: f64) -> usize {
+    let (mut used, mut space, mut joint, mut full) = (0.0, None, None, 0);
+    for (at, c) in text.char_indices() {
+        used += width(c.encode_utf8(&mut [0; 4]), size, bold);
+        if used > room && at > 0 {
+            // A line may also end right before a space that has no room itself.
+            return if c == ' ' { at } else { space.or(joint).unwrap_or(full) };
+        }
+        full = at + c.len_utf8();
+        match c {
+            ' ' => space = Some(full),
+            '-' | '/' => joint = Some(full),
+            _ => {}
         }
     }
-    String::new()
+    text.len()
 }
 
 #[cfg(test)]
@@ -106,11 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_in_the_middle() {
-        let short = fit(&"a-very-long-contender-name/".repeat(9), 12.0, false, 120.0);
-        assert!(short.contains('…') && short.starts_with("a-") && short.ends_with('/'), "{short}");
-        assert!(width(&short, 12.0, false) <= 120.0);
-        assert_eq!(fit("spc\u{1}x", 12.0, false, 100.0), "spc·x");
-        assert_eq!(fit("anything", 12.0, false, 1.0), "");
+    fn lines_hold_every_character_and_fit() {
+        let long = "a-very-long-contender-name/".repeat(9);
+        for (text, room) in [(&*long, 120.0), ("one two three four", 60.0), (&"x".repeat(300), 50.0)] {
+            let lines = wrap(text, 12.0, false, room);
+            assert!(lines.len() > 1 && lines.iter().all(|l| width(l, 12.0, false) <= room), "{lines:?}");
+            let letters = |t: &str| t.replace(' ', "");
+            assert_eq!(letters(&lines.concat()), letters(text));
+        }
+        assert_eq!(wrap("one two-three", 12.0, false, 60.0), ["one", "two-three"]);
+        assert_eq!(wrap("spc\u{1}x", 12.0, false, 100.0), ["spc·x"]);
+        assert_eq!(wrap("two", 12.0, false, 1.0), ["t", "w", "o"]);
+        assert!(wrap(" ", 12.0, false, 100.0).is_empty());
     }
 }

@@ -10,7 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{number, style};
+use super::number;
+use super::style::{self, Look};
 use crate::record::{Record, SummaryRow};
 
 /// One contender at fixed axes, ordered by depth.
@@ -18,8 +19,8 @@ use crate::record::{Record, SummaryRow};
 pub struct Lane<'a> {
     /// Contender id.
     pub contender: &'a str,
-    /// Learning rule.
-    pub rule: &'a str,
+    /// The part of the id before the slash.
+    pub name: &'a str,
     /// Engine.
     pub engine: &'a str,
     /// One row per depth.
@@ -29,15 +30,15 @@ pub struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    /// Name in print: rule and engine.
-    pub fn name(&self) -> String {
-        contender_name(self.rule, self.engine)
+    /// The id in print.
+    pub fn printed(&self) -> String {
+        style::printed(self.contender)
     }
-}
 
-/// Rule and engine as printed in legends and panel titles.
-pub fn contender_name(rule: &str, engine: &str) -> String {
-    format!("{} · {engine}", style::rule_name(rule))
+    /// Colour, marker and dash.
+    pub fn look(&self) -> Look {
+        style::look(self.name, self.engine)
+    }
 }
 
 /// The rows of one figure.
@@ -121,7 +122,6 @@ fn group<'a>(
     let rows = || lanes.iter().flat_map(|lane| lane.rows.iter());
     let policies = list(lanes.iter().map(|l| l.policy.clone()).filter(|p| !p.is_empty()).collect());
     let sizes = list(rows().filter(|r| r.steps > 0).map(|r| number::short(r.step_size, 4)).collect());
-    let kinds = list(rows().map(|r| r.parameterisation.clone()).collect());
     let mut facts = super::stem::machine_facts(record, device);
     facts.extend([
         dtype.to_owned(),
@@ -133,9 +133,40 @@ fn group<'a>(
     if !sizes.is_empty() {
         facts.push(format!("step size {sizes}"));
     }
-    facts.push(kinds);
+    facts.push(parameterisations(rows().map(|r| (&*r.contender, &*r.parameterisation))));
     facts.extend(super::stem::run_facts(record, benchmark));
     Group { benchmark, model, dtype, device, stem: parts.join("."), facts, lanes }
+}
+
+/// Parameterisations in a caption, given each contender with its own: the commonest alone, then who has another,
+/// as in `sp-uniform, but mupc-residual for BP (μPC net) and μPC`.
+pub fn parameterisations<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut kinds: BTreeMap<&str, BTreeSet<(usize, &str)>> = BTreeMap::new();
+    for (contender, kind) in rows {
+        let (place, name, ..) = style::order(contender);
+        kinds.entry(kind).or_default().insert((place, name));
+    }
+    // Of two equally common ones that of the first contender in legends.
+    let commonest =
+        kinds.iter().max_by(|a, b| a.1.len().cmp(&b.1.len()).then(b.1.cmp(a.1))).map(|(kind, _)| *kind);
+    let others = kinds.iter().filter(|(kind, _)| Some(**kind) != commonest).map(|(kind, names)| {
+        let names: Vec<&str> = names.iter().map(|(_, name)| style::printed_name(name)).collect();
+        format!("{kind} for {}", enumerated(&names))
+    });
+    let others: Vec<String> = others.collect();
+    match commonest.unwrap_or_default() {
+        kind if others.is_empty() => kind.to_owned(),
+        kind => format!("{kind}, but {}", others.join("; ")),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn enumerated(parts: &[impl AsRef<str>]) -> String {
+    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+    match parts.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => parts.concat(),
+    }
 }
 
 /// Splits rows at equal hard axes into figures; with each figure the soft values that set it apart.
@@ -185,7 +216,7 @@ fn variants<'a>(rows: &[&'a SummaryRow]) -> Vec<(Vec<String>, Vec<Lane<'a>>)> {
                     lanes.extend(lane(contender, &found));
                 }
                 if own_point && !lanes.is_empty() {
-                    lanes.sort_by(|a, b| style::order(a.rule, a.engine).cmp(&style::order(b.rule, b.engine)));
+                    lanes.sort_by(|a, b| style::order(a.contender).cmp(&style::order(b.contender)));
                     figures.push((chosen.into_iter().flatten().cloned().collect(), lanes));
                 }
             }
@@ -199,9 +230,9 @@ fn lane<'a>(contender: &'a str, found: &[&(Soft, &'a SummaryRow)]) -> Option<Lan
     rows.sort_by_key(|row| row.depth);
     // Two rows that differ in nothing the record names would make a vertical line: the first one stands.
     rows.dedup_by_key(|row| row.depth);
-    let ((soft, _), first) = (found.first()?, rows.first()?);
-    let policy = soft[0].clone();
-    Some(Lane { contender, rule: &first.rule, engine: &first.engine, rows, policy })
+    let policy = found.first()?.0[0].clone();
+    let (name, engine) = style::split(contender);
+    Some(Lane { contender, name, engine, rows, policy })
 }
 
 /// The step policies a row belongs to among all rows of its contender.

@@ -19,11 +19,11 @@ enum Sample {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     sample: Sample,
-    name: String,
-    note: String,
+    name: Vec<String>,
+    note: Vec<String>,
 }
 
-/// Longest text of an entry, in pixels; longer names are cut in the middle (the CSV has them whole).
+/// Widest line of an entry, in pixels; longer texts take more lines.
 const TEXT_WIDTH: f64 = 190.0;
 const SAMPLE_WIDTH: f64 = 40.0;
 const GAP: f64 = 8.0;
@@ -34,8 +34,8 @@ const SPACE: f64 = 5.0;
 impl Entry {
     fn new(sample: Sample, name: &str, note: &str) -> Self {
         let room = if sample == Sample::Nothing { TEXT_WIDTH + SAMPLE_WIDTH + GAP } else { TEXT_WIDTH };
-        let name = font::fit(name, TICK.size, TICK.bold, room);
-        Self { sample, name, note: font::fit(note, NOTE.size, NOTE.bold, room) }
+        let name = font::wrap(name, TICK.size, TICK.bold, room);
+        Self { sample, name, note: font::wrap(note, NOTE.size, NOTE.bold, room) }
     }
 
     /// Line and marker of a contender, with a second line of text unless `note` is empty.
@@ -64,16 +64,17 @@ impl Entry {
     }
 
     fn height(&self) -> f64 {
-        let lines = [(&self.name, LINE), (&self.note, SECOND_LINE)];
-        SPACE + lines.iter().filter(|(text, _)| !text.is_empty()).map(|(_, height)| height).sum::<f64>()
+        SPACE + LINE * self.name.len() as f64 + SECOND_LINE * self.note.len() as f64
     }
 }
 
 /// Width and height of a legend.
 pub fn size(entries: &[Entry]) -> (f64, f64) {
     let width = |e: &Entry| {
-        let text = font::width(&e.name, TICK.size, false).max(font::width(&e.note, NOTE.size, false));
-        text + if e.sample == Sample::Nothing { 0.0 } else { SAMPLE_WIDTH + GAP }
+        let widest =
+            |lines: &[String], size| lines.iter().map(|l| font::width(l, size, false)).fold(0.0, f64::max);
+        f64::max(widest(&e.name, TICK.size), widest(&e.note, NOTE.size))
+            + if e.sample == Sample::Nothing { 0.0 } else { SAMPLE_WIDTH + GAP }
     };
     (entries.iter().map(width).fold(0.0, f64::max), entries.iter().map(Entry::height).sum())
 }
@@ -101,12 +102,13 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
             Sample::Nothing => {}
         }
         let x = if entry.sample == Sample::Nothing { left } else { left + SAMPLE_WIDTH + GAP };
-        if !entry.name.is_empty() {
-            scene.text((x, y), entry.name.clone(), TICK, Anchor::Start);
+        for (i, line) in entry.name.iter().enumerate() {
+            scene.text((x, y + LINE * i as f64), line.clone(), TICK, Anchor::Start);
         }
-        if !entry.note.is_empty() {
-            let down = if entry.name.is_empty() { 0.0 } else { LINE / 2.0 + SECOND_LINE / 2.0 };
-            scene.text((x, y + down), entry.note.clone(), NOTE, Anchor::Start);
+        let names = entry.name.len() as f64;
+        let down = if entry.name.is_empty() { 0.0 } else { LINE * (names - 0.5) + SECOND_LINE / 2.0 };
+        for (i, line) in entry.note.iter().enumerate() {
+            scene.text((x, y + down + SECOND_LINE * i as f64), line.clone(), NOTE, Anchor::Start);
         }
         y += entry.height();
     }

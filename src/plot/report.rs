@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
-use super::{canvas, font, number, style, tables, Drawing, Drawn};
+use super::{canvas, font, number, tables, Drawing, Drawn};
 use crate::record::Record;
 use crate::{Error, Result};
 
@@ -180,14 +180,6 @@ fn shell_word(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-/// Rule and engine of a contender id in print.
-pub(super) fn printed(contender: &str) -> String {
-    match contender.split_once('/') {
-        Some((rule, engine)) => format!("{} · {engine}", style::rule_name(rule)),
-        None => contender.to_owned(),
     }
 }
 

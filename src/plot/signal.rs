@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::group::contender_name;
+use super::group::parameterisations;
 use super::{number, stem, style};
 use crate::record::{Record, SignalRow, SummaryRow};
 
@@ -26,10 +26,14 @@ pub struct Row<'a> {
 /// The trace of one contender.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel<'a> {
+    /// Contender id.
+    pub contender: &'a str,
     /// Learning rule.
     pub rule: &'a str,
     /// Engine.
     pub engine: &'a str,
+    /// Parameterisation if the summary has it.
+    pub parameterisation: Option<&'a str>,
     /// Step size if the summary has it.
     pub step_size: Option<f64>,
     /// Last inference step.
@@ -40,10 +44,10 @@ pub struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// Heading: rule, engine and step size.
+    /// Heading: contender and step size.
     pub fn title(&self) -> String {
         let size = self.step_size.map_or(String::new(), |s| format!(", step size {}", number::short(s, 4)));
-        format!("{}{size}", contender_name(self.rule, self.engine))
+        format!("{}{size}", style::printed(self.contender))
     }
 }
 
@@ -94,8 +98,10 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
             points.len() - 1
         });
         let panel = points[index].1.entry(&row.contender).or_insert_with(|| {
-            let (rule, engine) = row.contender.split_once('/').unwrap_or((&row.contender, "unknown engine"));
+            let (rule, engine) = style::split(&row.contender);
             Panel {
+                contender: &row.contender,
+                parameterisation: facts.map(|f| &*f.parameterisation),
                 rule: facts.map_or(rule, |f| &f.rule),
                 engine: facts.map_or(engine, |f| &f.engine),
                 step_size: facts.map(|f| f.step_size),
@@ -114,8 +120,10 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
         let facts = panels.keys().find_map(|contender| summary.get(&(point, *contender)).copied());
         let layers = panels.values().flat_map(|p| p.energy.keys().map(|k| k.1)).max().unwrap_or(1);
         let mut panels: Vec<Panel<'_>> = panels.into_values().collect();
-        panels.sort_by(|a, b| style::order(a.rule, a.engine).cmp(&style::order(b.rule, b.engine)));
-        traces.push(Trace { stem, facts: conditions(record, point, facts), layers, panels });
+        panels.sort_by(|a, b| style::order(a.contender).cmp(&style::order(b.contender)));
+        let kinds = panels.iter().filter_map(|p| Some((p.contender, p.parameterisation?)));
+        let kinds = parameterisations(kinds);
+        traces.push(Trace { stem, facts: conditions(record, point, facts, kinds), layers, panels });
     }
     stem::unique(traces.iter_mut().map(|t| &mut t.stem));
     traces
@@ -140,14 +148,14 @@ fn names(points: &[&str]) -> Vec<String> {
     points.iter().map(name).collect()
 }
 
-fn conditions(record: &Record, point: &str, row: Option<&SummaryRow>) -> Vec<String> {
+fn conditions(record: &Record, point: &str, row: Option<&SummaryRow>, kinds: String) -> Vec<String> {
     let Some(row) = row else {
         let axes = stem::axes(point).into_iter().map(|(key, value)| format!("{key} {value}"));
         return axes.chain(stem::run_facts(record, benchmark(point))).collect();
     };
     let mut facts = stem::machine_facts(record, &row.device);
     facts.extend([row.dtype.clone(), format!("batch {}", row.batch), format!("depth {}", row.depth)]);
-    facts.extend([format!("width {}", row.width), row.activation.clone(), row.parameterisation.clone()]);
+    facts.extend([format!("width {}", row.width), row.activation.clone(), kinds]);
     facts.extend(stem::run_facts(record, &row.benchmark));
     facts
 }

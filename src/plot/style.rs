@@ -1,8 +1,8 @@
-//! One colour and one marker per learning rule, one dash pattern per engine, in every figure.
+//! One colour and one marker per contender name (a rule, or a rule on a μPC net), one dash pattern per engine, in every figure.
 //!
 //! Colours are those of Okabe and Ito ("Color Universal Design", 2008), which stay apart under the common
-//! forms of colour blindness; their yellow is darkened because lines are drawn on white. Eleven rules need
-//! more than eight colours: the last ones are a grey, a wine and a brown, and every rule also has its own
+//! forms of colour blindness; their yellow is darkened because lines are drawn on white. Eleven names need
+//! more than eight colours: the last ones are a grey, a wine and a brown, and every name also has its own
 //! marker, so that a figure can be read without colour at all.
 
 /// Red, green, blue.
@@ -44,7 +44,7 @@ pub enum Marker {
     Left,
     /// Triangle, point right.
     Right,
-    /// Regular hexagon: rules this table does not know.
+    /// Regular hexagon: names this table does not know.
     Hexagon,
 }
 
@@ -100,18 +100,18 @@ fn cross(turn: f64) -> Vec<(f64, f64)> {
 /// How a contender looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
-    /// Colour, by rule.
+    /// Colour, by contender name.
     pub color: Rgb,
-    /// Marker, by rule.
+    /// Marker, by contender name.
     pub marker: Marker,
     /// Lengths of strokes and gaps in pixels, by engine; empty for a solid line.
     pub dash: &'static [f64],
 }
 
-/// Rule name, printed name, colour, marker; in the order of every legend.
-const RULES: [(&str, &str, Rgb, Marker); 11] = [
+/// Name before the slash of a contender id, printed name, colour, marker; in the order of every legend.
+const NAMES: [(&str, &str, Rgb, Marker); 11] = [
     ("bp", "BP", (0, 0, 0), Marker::Circle),
-    ("mupc-bp", "μP-BP", (140, 140, 140), Marker::Pentagon),
+    ("mupc-bp", "BP (μPC net)", (140, 140, 140), Marker::Pentagon),
     ("spc", "sPC", (213, 94, 0), Marker::Square),
     ("epc", "ePC", (0, 114, 178), Marker::Up),
     ("mupc", "μPC", (0, 158, 115), Marker::Diamond),
@@ -123,11 +123,16 @@ const RULES: [(&str, &str, Rgb, Marker); 11] = [
     ("ar", "AR", (124, 74, 30), Marker::Cross),
 ];
 
-/// Colour, marker and dash of a rule on an engine; an unknown rule is dark grey with a hexagon.
-pub fn look(rule: &str, engine: &str) -> Look {
-    let (color, marker) = RULES
+/// Name and engine of a contender id `name/engine`. Not the rule: `mupc` and `spc` follow one rule on different nets.
+pub fn split(contender: &str) -> (&str, &str) {
+    contender.split_once('/').unwrap_or((contender, ""))
+}
+
+/// Colour, marker and dash of a contender name on an engine; an unknown name is dark grey with a hexagon.
+pub fn look(name: &str, engine: &str) -> Look {
+    let (color, marker) = NAMES
         .iter()
-        .find(|(name, ..)| *name == rule)
+        .find(|(known, ..)| *known == name)
         .map_or(((90, 90, 90), Marker::Hexagon), |&(_, _, color, marker)| (color, marker));
     let dash: &[f64] = match engine {
         "reference" => &[],
@@ -138,15 +143,25 @@ pub fn look(rule: &str, engine: &str) -> Look {
     Look { color, marker, dash }
 }
 
-/// Name of a rule in print, e.g. `μPC` for `mupc`.
-pub fn rule_name(rule: &str) -> &str {
-    RULES.iter().find(|(name, ..)| *name == rule).map_or(rule, |(_, printed, ..)| printed)
+/// A contender name in print, e.g. `μPC` for `mupc`.
+pub fn printed_name(name: &str) -> &str {
+    NAMES.iter().find(|(known, ..)| *known == name).map_or(name, |(_, printed, ..)| printed)
 }
 
-/// Place of a contender in legends: rules in the order of [`look`]'s table, the reference before other engines.
-pub fn order<'a>(rule: &'a str, engine: &'a str) -> (usize, &'a str, bool, &'a str) {
-    let place = RULES.iter().position(|(name, ..)| *name == rule).unwrap_or(RULES.len());
-    (place, rule, engine != "reference", engine)
+/// A contender id in print, e.g. `μPC · reference` for `mupc/reference`.
+pub fn printed(contender: &str) -> String {
+    let (name, engine) = split(contender);
+    match engine {
+        "" => printed_name(name).to_owned(),
+        engine => format!("{} · {engine}", printed_name(name)),
+    }
+}
+
+/// Place of a contender id in legends: names in the order of [`look`]'s table, the reference before other engines.
+pub fn order(contender: &str) -> (usize, &str, bool, &str) {
+    let (name, engine) = split(contender);
+    let place = NAMES.iter().position(|(known, ..)| *known == name).unwrap_or(NAMES.len());
+    (place, name, engine != "reference", engine)
 }
 
 /// matplotlib's viridis at eleven equidistant points: lightness rises evenly and reads in grey print.
@@ -181,10 +196,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_rules_share_a_colour_or_a_marker() {
-        let looks: Vec<Look> = RULES.iter().map(|(rule, ..)| look(rule, "reference")).collect();
-        assert_eq!(looks.iter().map(|l| l.color).collect::<HashSet<_>>().len(), RULES.len());
-        assert_eq!(looks.iter().map(|l| l.marker).collect::<HashSet<_>>().len(), RULES.len());
+    fn no_two_names_share_a_colour_or_a_marker() {
+        let looks: Vec<Look> = NAMES.iter().map(|(name, ..)| look(name, "reference")).collect();
+        assert_eq!(looks.iter().map(|l| l.color).collect::<HashSet<_>>().len(), NAMES.len());
+        assert_eq!(looks.iter().map(|l| l.marker).collect::<HashSet<_>>().len(), NAMES.len());
+    }
+
+    #[test]
+    fn contenders_go_by_their_name_not_by_their_rule() {
+        let ids =
+            ["bp/reference", "mupc-bp/reference", "spc/reference", "mupc/reference", "mupc-epc/reference"];
+        let printed = ids.map(printed);
+        let expected =
+            ["BP", "BP (μPC net)", "sPC", "μPC", "μPC-ePC"].map(|name| format!("{name} · reference"));
+        assert_eq!(printed, expected);
+        assert_eq!(super::printed("future"), "future");
     }
 
     #[test]

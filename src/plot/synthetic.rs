@@ -68,7 +68,13 @@ pub fn row(
     median_ns: f64,
     gemms: u64,
 ) -> SummaryRow {
-    let (rule, engine) = contender.split_once('/').unwrap();
+    let (name, engine) = contender.split_once('/').unwrap();
+    let (mupc, rule) = match name {
+        "mupc" => (true, "spc"),
+        "mupc-epc" => (true, "epc"),
+        "mupc-bp" => (true, "bp"),
+        rule => (false, rule),
+    };
     let width = 128;
     let ns = |factor: f64| (median_ns * factor).round() as u64;
     SummaryRow {
@@ -76,10 +82,10 @@ pub fn row(
         benchmark: benchmark.into(),
         model: "weight-update".into(),
         contender: contender.into(),
-        baseline: "bp/reference".into(),
+        baseline: if mupc { "mupc-bp/reference" } else { "bp/reference" }.into(),
         rule: rule.into(),
         engine: engine.into(),
-        parameterisation: if rule.contains("mupc") { "mupc-residual" } else { "sp-uniform" }.into(),
+        parameterisation: if mupc { "mupc-residual" } else { "sp-uniform" }.into(),
         activation: "tanh".into(),
         depth,
         width,
@@ -88,6 +94,7 @@ pub fn row(
         step_size: if steps == 0 { 0.0 } else { 0.1 },
         dtype: "f32".into(),
         device: "cpu".into(),
+        updates: 1,
         n: 40,
         min_ns: ns(0.93),
         q1_ns: ns(0.97),
@@ -131,7 +138,7 @@ pub fn add(
             let (point, contender) = (row.point.clone(), contender.to_owned());
             record.samples.push(Sample { point, contender, round, wall_ns, device_ns: None, checksum: 1.5 });
         }
-        let base = record.summary.iter().find(|r| r.point == row.point && r.rule == "bp");
+        let base = record.summary.iter().find(|r| r.point == row.point && r.contender == row.baseline);
         if let Some(base) = base.filter(|b| b.contender != contender) {
             let ratio = row.median_ns as f64 / base.median_ns as f64;
             let (point, baseline) = (row.point.clone(), base.contender.clone());
@@ -209,6 +216,7 @@ pub fn realistic() -> Record {
     add(&mut record, "spc/reference", &depths, |l| l, 10_500.0);
     add(&mut record, "spc/fused", &depths, |l| l, 6_200.0);
     add(&mut record, "epc/reference", &depths, |l| l, 12_000.0);
+    add(&mut record, "mupc-bp/reference", &depths, |_| 0, 9_300.0);
     add(&mut record, "mupc/reference", &depths, |l| l, 14_500.0);
     let mut bad = row("depth", "fpa/reference", 64, 64, 0.0, 0);
     bad.err = "verification failed: relative error 3.1e-2, allowed 1e-5".into();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use maud::{html, Markup};
 
 use super::number;
-use super::report::printed;
+use super::style::printed;
 use crate::record::{Record, SummaryRow};
 
 /// Cost ratios with their intervals, one row per point and contender.

@@ -81,9 +81,38 @@ fn figures_name_what_they_show() {
     says("time-vs-depth.depth.svg", &["Example 9000", "f32", "batch 64", "T = L", "commit 1a2b3c4"]);
     says("time-vs-gemms.depth.svg", &["matrix products per weight update", "O(n)", "per product"]);
     says("utilisation.depth.svg", &["GFLOP/s", "share of GEMM ceiling", "410 GFLOP/s at 1024x1024x1024"]);
-    says("cost-ratio.depth.svg", &["in units of BP · reference", "counted matrix products", "100×"]);
+    says("cost-ratio.depth.svg", &["in units of BP on the same network", "counted matrix products", "100×"]);
     says("decay-heatmap.decay.svg", &["inference step t", "layer ℓ", "exactly 0", "ℓ = L − t", "10⁻¹"]);
     says("decay-curves.decay.svg", &["layer 20 (loss)", "ePC · reference", "exact zeros not drawn"]);
+}
+
+/// The rule of `mupc` is `spc`: going by it, two contenders would share a colour and a label.
+#[test]
+fn contenders_go_by_their_name_in_every_figure() {
+    let mut record = realistic();
+    trace(&mut record, "mupc/reference", 20, 64, wave);
+    let (drawing, files) = draw(&record);
+    let is_ratio = |d: &&Drawn| d.figure == "cost-ratio";
+    assert_eq!(drawing.drawn.iter().filter(is_ratio).count(), 1, "one figure for all baselines");
+    for drawn in &drawing.drawn {
+        let svg = String::from_utf8(files[&format!("{}.svg", drawn.stem)].clone()).unwrap();
+        let once = |text: &str| svg.matches(&format!(">\n{text}")).count() == 1;
+        assert!(once("μPC · reference") && once("sPC · reference"), "{}", drawn.stem);
+        let (r, g, b) = style::look("mupc", "reference").color;
+        let timed = !drawn.stem.contains("decay");
+        assert!(
+            !timed || svg.contains(&format!("#{r:02X}{g:02X}{b:02X}")),
+            "{} has no μPC colour",
+            drawn.stem
+        );
+        assert!(svg.contains("sp-uniform, but mupc-residual for"), "{}", drawn.stem);
+        let base = "BP (μPC net) · reference";
+        let has_base = timed && drawn.figure != "cost-ratio";
+        assert_eq!(svg.contains(&format!(">\n{base}")), has_base, "{}", drawn.stem);
+        assert!(!svg.contains('…'), "{} cuts a text", drawn.stem);
+    }
+    let ratio = String::from_utf8(files["cost-ratio.depth.svg"].clone()).unwrap();
+    assert!(ratio.contains("but BP (μPC net) · reference for μPC · reference"));
 }
 
 #[test]
@@ -159,7 +188,7 @@ fn tables_hold_the_rows_of_the_record() {
         assert_eq!([get("median_ns"), get("median_low_ns"), get("median_high_ns")], times);
         seen += 1;
     }
-    assert_eq!(seen, 36, "every timed row, and not the failed one");
+    assert_eq!(seen, 42, "every timed row, and not the failed one");
 
     let mut table = csv::Reader::from_reader(&files["decay-heatmap.decay.csv"][..]);
     let energies: Vec<f64> = table.records().map(|l| l.unwrap()[5].parse().unwrap()).collect();

@@ -9,7 +9,7 @@ use super::axes::Axis;
 use super::chart::{guide_entry, Chart, Dot, Guide, Series};
 use super::group::{groups, Group, Lane};
 use super::legend::Entry;
-use super::{canvas, csv_text, number, style, Drawing, Drawn, Fitter, Slope};
+use super::{canvas, csv_text, number, Drawing, Drawn, Fitter, Slope};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 
@@ -130,7 +130,7 @@ pub(super) fn series(group: &Group<'_>, x: impl Fn(&SummaryRow) -> f64) -> Vec<S
     let line = |lane: &Lane<'_>| {
         let mut dots: Vec<Dot> = lane.rows.iter().map(|r| dot(r, x(r))).filter(|d| d.x > 0.0).collect();
         dots.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Series { look: style::look(lane.rule, lane.engine), dots, counted: false }
+        Series { look: lane.look(), dots, counted: false }
     };
     group.lanes.iter().map(line).collect()
 }
@@ -156,11 +156,7 @@ fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     let mut legend = Vec::new();
     for (lane, slope) in group.lanes.iter().zip(slopes) {
         let note = slope.map_or(String::new(), |s| format!("p = {:.2} [{:.2}, {:.2}]", s.p, s.low, s.high));
-        legend.push(Entry::series(
-            &lane.name(),
-            &note.replace('-', "−"),
-            style::look(lane.rule, lane.engine),
-        ));
+        legend.push(Entry::series(&lane.printed(), &note.replace('-', "−"), lane.look()));
     }
     if slopes.iter().any(Option::is_some) {
         legend.push(Entry::text("p: exponent of t = a + b·Lᵖ, 95 % CI"));
@@ -172,7 +168,7 @@ fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     Some(Chart { title, x, y, series, guides, levels: Vec::new(), second: None, legend, caption })
 }
 
-/// Rules whose serial cost is a number of sweeps over all layers, hence O(T·L): Z-IL visits each layer once and
+/// Names of contenders whose serial cost is a number of sweeps over all layers, hence O(T·L): Z-IL visits each layer once and
 /// iPC updates the weights in every step.
 const SWEEPING: [&str; 7] = ["spc", "epc", "mupc", "mupc-epc", "fpa", "seqil", "ar"];
 
@@ -180,8 +176,8 @@ const SWEEPING: [&str; 7] = ["spc", "epc", "mupc", "mupc-epc", "fpa", "seqil", "
 /// bounds, where fixed costs matter least.
 fn guides(group: &Group<'_>) -> (Vec<Guide>, Vec<Entry>) {
     let deepest = |lane: &Lane<'_>| lane.rows.last().map(|r| (r.depth as f64, r.median_ns as f64));
-    let base = ["bp", "mupc-bp"].into_iter().find_map(|rule| group.lanes.iter().find(|l| l.rule == rule));
-    let sweeping = || group.lanes.iter().filter(|lane| SWEEPING.contains(&lane.rule));
+    let base = ["bp", "mupc-bp"].into_iter().find_map(|name| group.lanes.iter().find(|l| l.name == name));
+    let sweeping = || group.lanes.iter().filter(|lane| SWEEPING.contains(&lane.name));
     let slowest = |policy: fn(&str) -> bool| {
         let points = sweeping().filter(|l| policy(&l.policy)).filter_map(deepest);
         points.max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)))

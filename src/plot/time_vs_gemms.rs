@@ -9,7 +9,7 @@ use super::chart::{guide_entry, Chart, Guide};
 use super::group::{groups, Group, Lane};
 use super::legend::Entry;
 use super::time_vs_depth::{series, time_axis, words};
-use super::{canvas, csv_text, number, style, Drawing, Drawn};
+use super::{canvas, csv_text, number, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 
@@ -88,7 +88,7 @@ fn chart(group: &Group<'_>) -> Option<Chart> {
     for (lane, line) in group.lanes.iter().zip(&series) {
         let each =
             line.dots.last().map_or(String::new(), |d| format!("{} per product", number::time(d.y / d.x)));
-        legend.push(Entry::series(&lane.name(), &each, style::look(lane.rule, lane.engine)));
+        legend.push(Entry::series(&lane.printed(), &each, lane.look()));
     }
     legend.push(Entry::text("per product: at the largest count"));
     // Through the baseline where it does most work; the first line stands in where BP was not measured.

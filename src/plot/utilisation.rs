@@ -10,7 +10,7 @@ use super::group::{groups, Group};
 use super::legend::Entry;
 use super::style::SOFT;
 use super::time_vs_depth::{dot, words};
-use super::{canvas, csv_text, number, style, Drawing, Drawn};
+use super::{canvas, csv_text, number, Drawing, Drawn};
 use crate::record::{Ceiling, Record, SummaryRow};
 use crate::Result;
 
@@ -106,13 +106,13 @@ fn chart(group: &Group<'_>, ceiling: Option<&Ceiling>) -> Option<Chart> {
     let mut legend = Vec::new();
     for lane in &group.lanes {
         let dots: Vec<Dot> = lane.rows.iter().filter(|r| r.gemm_flops > 0).map(|r| rate(r)).collect();
-        let look = style::look(lane.rule, lane.engine);
+        let look = lane.look();
         let best = dots.iter().map(|d| d.y).fold(0.0, f64::max);
         let note = match ceiling {
             Some(c) if best > 0.0 => format!("best: {} of ceiling", number::percent(best / c.per_second)),
             _ => String::new(),
         };
-        legend.push(Entry::series(&lane.name(), &note, look));
+        legend.push(Entry::series(&lane.printed(), &note, look));
         series.push(Series { look, dots, counted: false });
     }
     let values = || series.iter().flat_map(|s| s.dots.iter().flat_map(|d| [d.low, d.high]));

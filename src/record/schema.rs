@@ -163,6 +163,8 @@ pub struct SummaryRow {
     pub dtype: String,
     /// `cpu` or `cuda`.
     pub device: String,
+    /// Weight updates in one sample: 1, or T under a rule that moves the weights in every inference step.
+    pub updates: u64,
     /// Number of samples.
     pub n: usize,
     /// Smallest wall time.

@@ -37,7 +37,7 @@ macro_rules! rows {
 rows! {
     Sample in "samples.csv": point contender round wall_ns device_ns checksum;
     SummaryRow in "summary.csv": point benchmark model contender baseline rule engine parameterisation activation
-        depth width batch steps step_size dtype device n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
+        depth width batch steps step_size dtype device updates n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
         median_high_ns gemms gemm_flops elementwise_flops bytes critical_path bound_serial bound_parallel verify test_accuracy
         train_updates stop err;
     RatioRow in "ratios.csv": point contender baseline ratio low high pairs;

@@ -188,6 +188,11 @@ impl Rule {
         !matches!(self, Self::Bp(_) | Self::Zil(_) | Self::Ar(_))
     }
 
+    /// Weight updates per batch: T under a rule that moves the parameters in every inference step, else 1.
+    pub fn updates(&self) -> u64 {
+        self.steps().filter(|_| self.moves_parameters()).map_or(1, |s| s.count as u64)
+    }
+
     /// Whether the rule carries errors down weights of their own.
     pub fn learns_feedback(&self) -> bool {
         matches!(self, Self::Ar(Ar { feedback: Feedback::Learned, .. }))

@@ -3,7 +3,6 @@
 use candle_core::{DType, Tensor};
 
 use crate::contender::{Contender, ContenderSpec};
-use crate::data::Batches;
 use crate::engine::{unwatched, EngineKind};
 use crate::optim::{Directions, OptimiserKind};
 use crate::record::{AlignmentRow, PointResult};
@@ -26,12 +25,7 @@ pub(super) fn compare(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
-    let data = material.data(p.benchmark, p.point)?;
-    let batch = Batches::new(&data.train, p.point.batch, seed)?
-        .endless()
-        .next()
-        .ok_or_else(|| Error::Invalid("the data hold no batch".into()))?;
-    let (x, y) = batch.to_tensors(p.point.dtype, &device)?;
+    let [(x, y)] = material.batches(p.benchmark, p.point)?;
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);
@@ -63,7 +57,7 @@ fn energies(contender: &Contender, x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
         return Ok(Vec::new());
     }
     let engine = contender.bind(x, y);
-    let learned = contender.rule().learn(&engine, &mut unwatched)?;
+    let learned = contender.rule().evaluated().learn(&engine, &mut unwatched)?;
     engine.energy(&learned)
 }
 
@@ -116,7 +110,8 @@ impl Sums {
         let sum = |a: &Tensor, b: &Tensor| -> Result<f64> {
             Ok((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?)
         };
-        let square = |side: Option<&[Tensor]>| side.unwrap_or(&[]).iter().map(|t| sum(t, t)).sum::<Result<f64>>();
+        let square =
+            |side: Option<&[Tensor]>| side.unwrap_or(&[]).iter().map(|t| sum(t, t)).sum::<Result<f64>>();
         let dot = match (own, bp) {
             (Some(own), Some(bp)) => own.iter().zip(bp).map(|(a, b)| sum(a, b)).sum::<Result<f64>>()?,
             _ => 0.0,

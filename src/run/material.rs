@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
-use crate::data::{self, Dataset, Source};
+use crate::data::{self, Batches, Dataset, Source};
 use crate::error::plain;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
@@ -44,8 +44,20 @@ impl<'a> Material<'a> {
         Ok(Self { suite, folder, sets: HashMap::new(), devices: HashMap::new() })
     }
 
+    /// The collection that `--data` names instead of a folder: `mnist` or `fashion-mnist`, unless a folder of
+    /// that name is there.
+    fn fetched(&self) -> Option<Source> {
+        let name = self.folder.filter(|folder| !folder.exists())?.to_str()?;
+        [Source::Mnist, Source::FashionMnist].into_iter().find(|s| s.name() == name)
+    }
+
     fn source(&self, benchmark: &Benchmark, point: &Point) -> Result<Source> {
+        if let (DataKind::Digits | DataKind::Folder, Some(collection)) = (benchmark.data, self.fetched()) {
+            return Ok(collection);
+        }
         match benchmark.data {
+            DataKind::Mnist => Ok(Source::Mnist),
+            DataKind::FashionMnist => Ok(Source::FashionMnist),
             DataKind::Digits if self.folder.is_none() => Ok(Source::Digits),
             DataKind::Digits | DataKind::Folder if self.folder.is_some() => Ok(Source::Idx),
             DataKind::Digits | DataKind::Folder => Err(Error::Key {
@@ -66,10 +78,27 @@ impl<'a> Material<'a> {
     pub(super) fn data(&mut self, benchmark: &Benchmark, point: &Point) -> Result<&Dataset> {
         let source = self.source(benchmark, point)?;
         if !self.sets.contains_key(&source) {
-            let set = data::load(&source, self.folder, self.suite.seed)?;
+            let folder = self.folder.filter(|_| self.fetched().is_none());
+            let set = data::load(&source, folder, self.suite.seed)?;
             self.sets.insert(source.clone(), set);
         }
         self.sets.get(&source).ok_or_else(|| Error::Invalid("a data set that was loaded is gone".into()))
+    }
+
+    /// The first N batches of a point, on its device and in its dtype.
+    pub(super) fn batches<const N: usize>(
+        &mut self,
+        benchmark: &Benchmark,
+        point: &Point,
+    ) -> Result<[(Tensor, Tensor); N]> {
+        let (device, seed) = (self.device(point.device)?, self.suite.seed);
+        let rows = &self.data(benchmark, point)?.train;
+        let batches = Batches::new(rows, point.batch, seed)?
+            .endless()
+            .take(N)
+            .map(|batch| batch.to_tensors(point.dtype, &device))
+            .collect::<Result<Vec<_>>>()?;
+        batches.try_into().map_err(|_| Error::Invalid("the data hold no batch".into()))
     }
 
     /// A device, opened at first use.

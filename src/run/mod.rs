@@ -1,5 +1,6 @@
 //! The corridor of a run: suite → points → contenders → verified → measured → recorded.
 
+mod alignment;
 mod material;
 mod plan;
 mod point;
@@ -18,7 +19,7 @@ use crate::{Error, Result};
 
 pub use material::open_device;
 use material::Material;
-pub use plan::{plan, Planned};
+pub use plan::{plan, Makespan, Planned};
 use point::Prepared;
 
 /// Whether to begin a record or go on with one.
@@ -134,6 +135,7 @@ fn measure_point(
     match p.benchmark.model {
         Model::WeightUpdate => weight_update::measure(seed, p, material, observer),
         Model::SignalDecay => signal::trace(seed, p, material, observer),
+        Model::Alignment => alignment::compare(seed, p, material, observer),
     }
 }
 
@@ -184,7 +186,7 @@ fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run 
         features: build::features(),
         switches: material.switches(),
         candle: build::CANDLE.to_owned(),
-        threads: candle_core::utils::get_num_threads(),
+        threads: measure::threads(),
         data: material.describe(),
         ceilings: Vec::new(),
         warnings,

@@ -1,50 +1,70 @@
-//! What a run would do, without doing it: counted work beside its closed formula.
+//! What a run would do, without doing it: counted work, closed formulas, bounds and simulated makespans.
 
 use std::path::Path;
 
-use crate::net::Network;
 use crate::record::SummaryRow;
+use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
-use crate::theory::cost::{NetCost, RuleCost};
-use crate::{rule, Result};
+use crate::theory::bound::Bound;
+use crate::theory::cost::RuleCost;
+use crate::{Error, Result};
 
 use super::material::Material;
 use super::point;
 
-/// A point that has not been measured.
+/// A contender at a point that has not been measured.
 #[derive(Debug)]
 pub struct Planned {
-    /// Backpropagation's cost at this point, on the first contender's network.
+    /// Counted work; no measurements.
+    pub row: SummaryRow,
+    /// The closed formula for the same work.
+    pub formula: RuleCost,
+    /// Bounds against backpropagation on its network.
+    pub bound: Bound,
+    /// Backpropagation's work on its network.
     pub backpropagation: RuleCost,
-    /// A row per contender with counted work and no measurements, and (GEMMs, GEMM FLOPs, critical path)
-    /// from the closed formula.
-    pub rows: Vec<(SummaryRow, (u64, u64, u64))>,
+    /// Its schedule on the given number of processors, if one was given.
+    pub makespan: Option<Makespan>,
 }
 
-/// Counts every contender at every point of a suite.
+/// The schedule on P processors, parameter gradients included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Makespan {
+    /// When its last product ends, in FLOPs.
+    pub flops: u64,
+    /// The same for backpropagation on its network.
+    pub backpropagation: u64,
+}
+
+/// Counts every contender at every point of a suite, and simulates it on `processors` if given.
 ///
 /// # Errors
-/// As for [`super::run`], before anything is measured.
-pub fn plan(suite: &Suite, data: Option<&Path>) -> Result<Vec<Planned>> {
+/// As for [`super::run`], before anything is measured; and for 0 processors.
+pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Result<Vec<Planned>> {
+    if processors == Some(0) {
+        return Err(Error::Invalid("--simulate needs at least 1 processor, got 0".into()));
+    }
     let mut material = Material::new(suite, data)?;
-    point::prepare(suite, &mut material)?
-        .iter()
-        .map(|p| {
-            let mut backpropagation = None;
-            let rows = p
-                .specs
-                .iter()
-                .map(|spec| {
-                    let network = Network::mlp(&spec.network)?;
-                    let net = NetCost::new(network.costs(p.point.batch), &spec.loss);
-                    backpropagation.get_or_insert_with(|| rule::Rule::Bp(rule::Bp).cost(&net));
-                    let formula = spec.rule.cost(&net);
-                    Ok((p.row(spec)?, (formula.work.gemms, formula.work.gemm_flops, formula.critical_path)))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let backpropagation = backpropagation
-                .ok_or_else(|| crate::Error::Invalid(format!("point {} has no contender", p.point.id)))?;
-            Ok(Planned { backpropagation, rows })
-        })
-        .collect()
+    let mut planned = Vec::new();
+    for p in point::prepare(suite, &mut material)? {
+        for spec in &p.specs {
+            let net = spec.net_cost(p.point.batch)?;
+            let makespan = |rule: Rule, processors: usize| -> Result<u64> {
+                let spec = crate::contender::ContenderSpec { rule, ..spec.clone() };
+                Ok(spec.task_graph(p.point.batch)?.schedule(processors)?.makespan)
+            };
+            let both = |n: usize| -> Result<Makespan> {
+                let backpropagation = makespan(Rule::Bp(Bp), n)?;
+                Ok(Makespan { flops: makespan(spec.rule, n)?, backpropagation })
+            };
+            planned.push(Planned {
+                row: p.row(spec)?,
+                formula: spec.rule.cost(&net),
+                bound: spec.rule.bound(&net),
+                backpropagation: Rule::Bp(Bp).cost(&net),
+                makespan: processors.map(both).transpose()?,
+            });
+        }
+    }
+    Ok(planned)
 }

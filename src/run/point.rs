@@ -87,6 +87,7 @@ impl Prepared<'_> {
     pub(super) fn row(&self, spec: &ContenderSpec) -> Result<SummaryRow> {
         let counted = spec.counted(self.point.batch)?;
         let steps = spec.rule.steps();
+        let bound = spec.rule.bound(&spec.net_cost(self.point.batch)?);
         Ok(SummaryRow {
             point: self.point.id.clone(),
             benchmark: self.benchmark.name.clone(),
@@ -104,6 +105,7 @@ impl Prepared<'_> {
             step_size: steps.map_or(0.0, |s| s.size),
             dtype: self.point.dtype.as_str().to_owned(),
             device: self.point.device.name().to_owned(),
+            updates: spec.rule.updates(),
             n: 0,
             min_ns: 0,
             q1_ns: 0,
@@ -117,8 +119,8 @@ impl Prepared<'_> {
             elementwise_flops: counted.work.elementwise,
             bytes: counted.work.moved * spec.dtype.size_in_bytes() as u64,
             critical_path: counted.critical_path,
-            bound_serial: None,
-            bound_parallel: None,
+            bound_serial: Some(bound.serial.over_bp),
+            bound_parallel: Some(bound.layer_parallel.over_bp),
             verify: None,
             test_accuracy: None,
             train_updates: None,

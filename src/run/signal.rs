@@ -1,7 +1,6 @@
 //! Signal decay: the energy of every layer after every inference step, untimed.
 
 use crate::contender::Contender;
-use crate::data::Batches;
 use crate::record::{PointResult, SignalRow};
 use crate::verify::twin;
 use crate::{Error, Result};
@@ -18,12 +17,7 @@ pub(super) fn trace(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
-    let data = material.data(p.benchmark, p.point)?;
-    let batch = Batches::new(&data.train, p.point.batch, seed)?
-        .endless()
-        .next()
-        .ok_or_else(|| Error::Invalid("the data hold no batch".into()))?;
-    let (x, y) = batch.to_tensors(p.point.dtype, &device)?;
+    let [(x, y)] = material.batches(p.benchmark, p.point)?;
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);

@@ -66,7 +66,7 @@ fn bytes(p: &Prepared<'_>) -> f64 {
     let held = p.specs.iter().map(|spec| parameters(spec) * copies(spec));
     let held = match p.benchmark.model {
         Model::WeightUpdate => held.sum::<f64>(),
-        Model::SignalDecay => held.fold(0.0, f64::max),
+        Model::SignalDecay | Model::Alignment => 2.0 * held.fold(0.0, f64::max),
     };
     let at_work = p.specs.iter().map(|spec| {
         let (n, layers) = (&spec.network, spec.network.depth as f64);

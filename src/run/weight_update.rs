@@ -45,12 +45,8 @@ pub(super) fn measure(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
+    let batches: [_; ROTATION] = material.batches(p.benchmark, p.point)?;
     let data = material.data(p.benchmark, p.point)?;
-    let batches = Batches::new(&data.train, p.point.batch, seed)?
-        .endless()
-        .take(ROTATION)
-        .map(|b| b.to_tensors(p.point.dtype, &device))
-        .collect::<Result<Vec<_>>>()?;
     let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
 
     // who may be timed: index into rows (None for the control) and the subject

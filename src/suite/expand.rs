@@ -72,9 +72,18 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
 
 fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     here.name("name", &b.name)?;
-    let model =
-        here.word("model", &b.model, &[Model::WeightUpdate, Model::SignalDecay].map(|m| (m.name(), m)))?;
-    let kinds = [("digits", DataKind::Digits), ("folder", DataKind::Folder), ("teacher", DataKind::Teacher)];
+    let model = here.word(
+        "model",
+        &b.model,
+        &[Model::WeightUpdate, Model::SignalDecay, Model::Alignment].map(|m| (m.name(), m)),
+    )?;
+    let kinds = [
+        ("digits", DataKind::Digits),
+        ("folder", DataKind::Folder),
+        ("mnist", DataKind::Mnist),
+        ("fashion-mnist", DataKind::FashionMnist),
+        ("teacher", DataKind::Teacher),
+    ];
     let data = here.word("data", &b.data, &kinds)?;
     let contenders = b.contenders.iter().map(|c| entrant(c, here)).collect::<Result<Vec<_>>>()?;
     if contenders.is_empty() {

@@ -24,10 +24,12 @@ use crate::text::{one_line, read_text};
 use crate::{Error, Result};
 
 /// Suites that come with the program: name and definition.
-pub const BUILT_IN: [(&str, &str); 3] = [
+pub const BUILT_IN: [(&str, &str); 5] = [
     ("quick", include_str!("../../benches/suites/quick.toml")),
     ("depth", include_str!("../../benches/suites/depth.toml")),
     ("decay", include_str!("../../benches/suites/decay.toml")),
+    ("rules", include_str!("../../benches/suites/rules.toml")),
+    ("alignment", include_str!("../../benches/suites/alignment.toml")),
 ];
 
 /// A validated suite.
@@ -52,6 +54,8 @@ pub enum Model {
     WeightUpdate,
     /// Trace the energy of each layer over inference steps, without timing.
     SignalDecay,
+    /// Compare parameter directions with backpropagation's, without timing.
+    Alignment,
 }
 
 /// Where the numbers come from.
@@ -61,6 +65,10 @@ pub enum DataKind {
     Digits,
     /// The folder given with `--data`, which is then required.
     Folder,
+    /// MNIST, from the folder given with `--data` or (feature `hub`) fetched.
+    Mnist,
+    /// Fashion-MNIST, likewise.
+    FashionMnist,
     /// A seeded teacher network.
     Teacher,
 }
@@ -212,6 +220,7 @@ impl Model {
         match self {
             Self::WeightUpdate => "weight-update",
             Self::SignalDecay => "signal-decay",
+            Self::Alignment => "alignment",
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct BenchmarkWire {
     pub model: String,
     /// What this group is meant to show.
     pub about: String,
-    /// `digits`, `folder` (needs `--data`) or `teacher`.
+    /// `digits` (replaced by `--data`), `folder` (needs `--data`), `mnist`, `fashion-mnist` or `teacher`.
     #[serde(default = "default_data")]
     pub data: String,
     /// Contender ids `rule/engine`, or tables that override steps, step size or learning rate.

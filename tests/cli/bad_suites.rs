@@ -63,8 +63,8 @@ fn unknown_names_list_the_known_ones() {
         ),
         (
             "contenders",
-            "data = \"mnist\"\ncontenders",
-            ["`data`", "unknown data `mnist`", "folder", "teacher"],
+            "data = \"cifar\"\ncontenders",
+            ["`data`", "unknown data `cifar`", "folder", "teacher"],
         ),
         ("dtype =", "device = [\"tpu\"]\ndtype =", ["`device`", "unknown device `tpu`", "cpu", "cuda"]),
     ] {

@@ -75,6 +75,7 @@ fn point(number: usize) -> PointResult {
         step_size: 0.1,
         dtype: "f32".into(),
         device: "cpu".into(),
+        updates: 1,
         n: 0,
         min_ns: 0,
         q1_ns: 0,
