@@ -90,7 +90,9 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
                      counted matrix products. Lower line: counted products on the critical path, as on a machine with one \
                      processor per layer.";
         let bound =
-            " Flags are the bounds for either machine: no schedule of the rule can lie to their left.";
+            " Flags are the bounds for either machine. They leave parameter gradients out on both sides, as the \
+             literature does; times and counts include them, which draws them towards 1. The layer-parallel \
+             bound waits for every inference step to end; the critical path does not.";
         let about = format!("{about}{}", if bounded { bound } else { "" });
         out.drawn.push(Drawn { figure: FIGURE, stem, title, about, files });
     }
