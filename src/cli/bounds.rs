@@ -22,6 +22,18 @@ pub struct Args {
     /// Leave out deeper networks
     #[arg(long, value_name = "L")]
     max_depth: Option<usize>,
+    /// Networks of this depth instead of the suite's
+    #[arg(long, value_name = "L", conflicts_with = "max_depth")]
+    depth: Option<usize>,
+    /// Networks of this width instead of the suite's
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
+    /// Batches of this size instead of the suite's
+    #[arg(long, value_name = "B")]
+    batch: Option<usize>,
+    /// This many inference steps instead of the suite's
+    #[arg(long, value_name = "T")]
+    steps: Option<usize>,
     /// Compare every closed formula with the count of its schedule; exit code 2 if one differs
     #[arg(long)]
     verify: bool,
@@ -37,7 +49,14 @@ pub struct Args {
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let overrides = Overrides { max_depth: args.max_depth, ..Overrides::default() };
+    let overrides = Overrides {
+        max_depth: args.max_depth,
+        depth: args.depth,
+        width: args.width,
+        batch: args.batch,
+        steps: args.steps,
+        ..Overrides::default()
+    };
     let suite = Suite::load(&args.suite, &overrides)?;
     let plan = run::plan(&suite, args.data.as_deref(), args.simulate)?;
     table(&plan, args.simulate.is_some()).print(args.format, out)?;

@@ -65,6 +65,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         seed: args.seed,
         max_seconds: args.max_seconds,
         max_depth: args.max_depth,
+        ..Overrides::default()
     };
     let suite = Suite::load(args.suite.as_deref().unwrap_or("quick"), &overrides)?;
     let target = match (&args.resume, &args.out) {

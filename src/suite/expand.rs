@@ -29,6 +29,24 @@ pub(super) fn apply(wire: &mut SuiteWire, overrides: &Overrides) {
         if let Some(seconds) = overrides.max_seconds {
             b.timing.max_seconds = seconds;
         }
+        let sizes = [
+            (overrides.depth, &mut b.axes.depth),
+            (overrides.width, &mut b.axes.width),
+            (overrides.batch, &mut b.axes.batch),
+        ];
+        for (size, axis) in sizes {
+            if let Some(size) = size {
+                *axis = vec![size];
+            }
+        }
+        if let Some(steps) = overrides.steps {
+            b.axes.steps = vec![StepsWire::Fixed(steps)];
+            for contender in &mut b.contenders {
+                if let ContenderWire::Table(own) = contender {
+                    own.steps = None;
+                }
+            }
+        }
     }
     if let Some(depth) = overrides.max_depth {
         // a benchmark of which nothing is left goes; an axis that was empty before stays an error

@@ -238,6 +238,14 @@ pub struct Overrides {
     pub max_seconds: Option<f64>,
     /// Keeps only depths up to this.
     pub max_depth: Option<usize>,
+    /// Replaces every depth axis.
+    pub depth: Option<usize>,
+    /// Replaces every width axis.
+    pub width: Option<usize>,
+    /// Replaces every batch axis.
+    pub batch: Option<usize>,
+    /// Replaces every steps axis, and contenders' own steps.
+    pub steps: Option<usize>,
 }
 
 impl Suite {

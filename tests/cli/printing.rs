@@ -69,7 +69,7 @@ fn tables_fit_a_terminal() {
 
 #[test]
 fn bounds_agree_with_their_formulas() {
-    for suite in ["quick", "depth", "decay"] {
+    for suite in ["quick", "depth", "decay", "rules", "alignment"] {
         assert!(succeeds(&["bounds", suite, "--verify"]).contains("spc/reference"));
     }
 }
@@ -114,4 +114,42 @@ fn a_reader_that_goes_away_is_no_failure() {
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "{args:?}");
     }
+}
+
+/// Any network, not only those of a suite: BP's 3L − 1 products, and one processor takes all the work there is.
+#[test]
+fn bounds_take_a_network_of_their_own() {
+    let printed = succeeds(&[
+        "bounds",
+        "rules",
+        "--depth",
+        "7",
+        "--width",
+        "12",
+        "--batch",
+        "5",
+        "--steps",
+        "3",
+        "--simulate",
+        "1",
+        "--verify",
+        "--format",
+        "csv",
+    ]);
+    let mut rows = csv::Reader::from_reader(printed.as_bytes());
+    let at = |name: &str, headers: &csv::StringRecord| headers.iter().position(|h| h == name).unwrap();
+    let headers = rows.headers().unwrap().clone();
+    let mut seen = 0;
+    for row in rows.records() {
+        let row = row.unwrap();
+        let cell = |name: &str| row[at(name, &headers)].to_owned();
+        assert_eq!(cell("depth"), "7");
+        assert_eq!(cell("makespan_flops"), cell("gemm_flops"), "{}", cell("contender"));
+        if cell("contender") == "bp/reference" {
+            assert_eq!(cell("gemms"), "20");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2, "one row in each benchmark");
+    assert!(succeeds(&["bounds", "rules", "--depth", "4", "--explain"]).contains("[P]"));
 }
