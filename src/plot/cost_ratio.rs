@@ -54,7 +54,7 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         let table: Vec<&Row<'_>> = rows.iter().map(|(_, row)| row).collect();
         let files = canvas::save(folder, &stem, &csv_text(&table)?, || chart.scene())?;
         let about = "Time of each contender in units of its baseline, BP on the same network: median of the paired \
-                     log-ratios of the same rounds with 95 % block-bootstrap intervals (filled markers). Hollow markers \
+                     log-ratios of the same rounds with 95 % confidence intervals (filled markers). Hollow markers \
                      are the ratio of counted matrix products: what the cost would be if only products took time.";
         out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
     }

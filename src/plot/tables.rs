@@ -72,7 +72,7 @@ pub fn ratios(record: &Record) -> Markup {
     html! {
         p {
             "Time in units of the baseline: the median of paired log-ratios of the same rounds, with its 95 % \
-             block-bootstrap interval. Above 1 is slower than the baseline. A contender ending in "
+             confidence interval. Above 1 is slower than the baseline. Bounds are per weight update. A sample of iPC holds T updates. A contender ending in "
             code { "~aa" } " is the baseline against itself: its interval is the noise floor."
         }
         (points.note())
