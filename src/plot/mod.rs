@@ -4,13 +4,12 @@
 //! `<figure>.<benchmark>[.<axes>].{svg,png,csv}`; the CSV holds exactly what is drawn. The same record
 //! gives the same bytes: nothing in a figure depends on the clock, the machine it is drawn on, or chance.
 //!
-//! ```no_run
-//! # fn main() -> pcnbench::Result<()> {
-//! # let record: pcnbench::record::Record = unimplemented!();
+//! ```
+//! # fn draw(record: &pcnbench::record::Record) -> pcnbench::Result<()> {
 //! use pcnbench::plot;
 //! let folder = record.dir.join("figures");
-//! let drawing = plot::draw_all(&record, &folder, &|_points| None)?;
-//! plot::report::write(&record, &drawing, &record.dir.join("index.html"))?;
+//! let drawing = plot::draw_all(record, &folder, &|_points| None)?;
+//! plot::report::write(record, &drawing, &record.dir.join("index.html"))?;
 //! # Ok(())
 //! # }
 //! ```
