@@ -4,12 +4,13 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::engine::autograd::Autograd;
 use crate::engine::counting::{Counting, Totals};
+use crate::engine::fused::{self, Fused};
 use crate::engine::recording::Recording;
 use crate::engine::reference::Reference;
-use crate::engine::{unwatched, EngineKind};
+use crate::engine::{unwatched, EngineKind, Learned, Watch};
 use crate::net::{Loss, MlpSpec, Network, Params};
 use crate::optim::{Directions, Optimiser, OptimiserKind};
-use crate::rule::Rule;
+use crate::rule::{Rule, Steps};
 use crate::theory::cost::NetCost;
 use crate::theory::makespan::Graph;
 use crate::{Error, Result};
@@ -49,6 +50,16 @@ pub struct Contender {
     optimiser: Box<dyn Optimiser>,
     feedback: Option<Feedback>,
     autograd: Option<Autograd>,
+    packed: Option<Packed>,
+}
+
+/// What the fused engine works on in place of `params`, which are views of it.
+#[derive(Debug)]
+struct Packed {
+    engine: Fused,
+    /// Parameters, then the optimiser's state.
+    theta: Tensor,
+    updates: u64,
 }
 
 /// Backward weights with their own optimiser state.
@@ -76,7 +87,7 @@ impl Contender {
     ///
     /// # Errors
     /// [`Error::Invalid`] for an optimiser other than SGD under a rule that moves the parameters itself.
-    pub fn with_params(spec: &ContenderSpec, params: Params) -> Result<Self> {
+    pub fn with_params(spec: &ContenderSpec, mut params: Params) -> Result<Self> {
         if spec.rule.moves_parameters() && spec.optimiser != OptimiserKind::Sgd {
             return Err(Error::Invalid(format!(
                 "{} moves the parameters itself, by plain descent; its optimiser must be sgd, got {}",
@@ -85,8 +96,15 @@ impl Contender {
         }
         let autograd = match spec.engine {
             EngineKind::Autograd => Some(Autograd::new(&params)?),
-            EngineKind::Reference => None,
+            EngineKind::Reference | EngineKind::Fused | EngineKind::FusedDeviation => None,
         };
+        let packed = match spec.engine {
+            EngineKind::Fused | EngineKind::FusedDeviation => Some(Packed::new(spec, &params)?),
+            EngineKind::Reference | EngineKind::Autograd => None,
+        };
+        if let Some(packed) = &packed {
+            params = packed.engine.unpack(&packed.theta)?;
+        }
         let optimiser = || spec.optimiser.build(spec.learning_rate);
         let feedback = spec.rule.learns_feedback().then(|| Feedback {
             weights: params.iter().map(|own| own.iter().take(1).cloned().collect()).collect(),
@@ -99,6 +117,7 @@ impl Contender {
             optimiser: optimiser(),
             feedback,
             autograd,
+            packed,
             spec: spec.clone(),
         })
     }
@@ -137,7 +156,7 @@ impl Contender {
             let (directions, _) = autograd.directions(&self.network, &self.spec.loss, x, y)?;
             return Ok(directions.into_iter().map(Some).collect());
         }
-        let learned = self.rule.learn(&self.bind(x, y), &mut unwatched)?;
+        let learned = self.learned(self.rule, x, y, false)?;
         if !self.rule.moves_parameters() {
             return Ok(learned.directions);
         }
@@ -153,6 +172,11 @@ impl Contender {
     /// One weight update: directions on the batch, then the optimiser. Under a rule that moves the parameters
     /// itself, its T updates instead.
     pub fn update(&mut self, x: &Tensor, y: &Tensor) -> Result<()> {
+        if let Some(packed) = &mut self.packed {
+            packed.updates = packed.updates.saturating_add(1);
+            let optimiser = fused::optimiser(self.spec.optimiser, self.spec.learning_rate, packed.updates);
+            return packed.engine.train(&self.rule, &self.spec.loss, optimiser, &packed.theta, (x, y));
+        }
         if self.rule.moves_parameters() {
             let moved = self.rule.learn(&self.bind(x, y), &mut unwatched)?.params;
             for (own, new) in self.params.iter_mut().zip(moved) {
@@ -170,6 +194,59 @@ impl Contender {
         }
         if let Some(autograd) = &self.autograd {
             autograd.set(&self.params)?;
+        }
+        Ok(())
+    }
+
+    /// What a rule leaves behind on a batch at the present parameters; states and errors only if `traces` on an
+    /// engine that can do without.
+    fn learned<'a>(
+        &'a self,
+        rule: Rule,
+        x: &'a Tensor,
+        y: &'a Tensor,
+        traces: bool,
+    ) -> Result<Learned<Reference<'a>>> {
+        match &self.packed {
+            None => rule.learn(&self.bind(x, y), &mut unwatched),
+            Some(packed) => {
+                let theta = packed.theta.narrow(0, 0, packed.engine.parameters())?;
+                let left = packed.engine.learn(&rule, &self.spec.loss, &theta, (x, y), traces)?;
+                let Learned { states, output, errors, directions, params } = left;
+                Ok(Learned { states, output, errors, directions, params })
+            }
+        }
+    }
+
+    /// Everything the rule leaves behind on a batch, evaluated after the last step.
+    ///
+    /// # Errors
+    /// If a tensor does not fit. Under autograd, which keeps nothing between loss and parameters, what backpropagation
+    /// leaves on the reference engine.
+    pub fn evaluate<'a>(&'a self, x: &'a Tensor, y: &'a Tensor) -> Result<Learned<Reference<'a>>> {
+        self.learned(self.rule.evaluated(), x, y, true)
+    }
+
+    /// Shows errors and output to `watch` at the start and after each inference step.
+    ///
+    /// A fused engine has nothing to show on the way; it runs once for each number of steps, which ends at the same
+    /// bits as a longer run passes through.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate), and what `watch` refuses.
+    pub fn watch<'a>(&'a self, x: &'a Tensor, y: &'a Tensor, watch: &mut Watch<'_, Tensor>) -> Result<()> {
+        let rule = self.rule.evaluated();
+        if self.packed.is_none() {
+            rule.learn(&self.bind(x, y), watch)?;
+            return Ok(());
+        }
+        let Some(steps) = rule.steps() else {
+            let left = self.learned(rule, x, y, true)?;
+            return watch(0, &left.errors, &left.output);
+        };
+        for count in 0..=steps.count {
+            let left = self.learned(rule.with_steps(Steps { count, ..steps }), x, y, true)?;
+            watch(count, &left.errors, &left.output)?;
         }
         Ok(())
     }
@@ -215,6 +292,22 @@ impl Contender {
         let predicted = self.network.forward(&self.params, x)?.argmax(1)?.to_vec1::<u32>()?;
         let correct = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
         Ok(correct as f64 / labels.len().max(1) as f64)
+    }
+}
+
+impl Packed {
+    fn new(spec: &ContenderSpec, params: &Params) -> Result<Self> {
+        let network = &spec.network;
+        let layers = (1..=network.depth).map(|l| network.dense(l)).collect();
+        let engine = Fused::new(layers, spec.engine == EngineKind::FusedDeviation)?;
+        let optimiser = fused::optimiser(spec.optimiser, spec.learning_rate, 1);
+        let state = optimiser.state_elements(engine.parameters(), network.depth);
+        let theta = engine.pack(params, state)?;
+        if spec.optimiser == OptimiserKind::Mq {
+            let start = Tensor::full(spec.learning_rate, state, theta.device())?.to_dtype(theta.dtype())?;
+            theta.slice_set(&start, 0, engine.parameters())?;
+        }
+        Ok(Self { engine, theta, updates: 0 })
     }
 }
 

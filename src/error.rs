@@ -73,6 +73,9 @@ pub enum Error {
         /// State (or error) step size, per sample.
         step_size: f64,
     },
+    /// The fused engine's own refusal.
+    #[error(transparent)]
+    Kernels(#[from] pcnbench_kernels::Error),
     /// The device asked for cannot be used.
     #[error("device `{device}` is not available: {reason}")]
     Device {

@@ -1,5 +1,24 @@
 //! Fused predictive-coding relaxations over a packed layer stack.
+//!
+//! In reading order: [`stack`] says what is computed on (a chain of dense and residual layers whose parameters lie
+//! in one flat tensor), [`schedule`] what is to be done with it, [`fused`] is the public call with Candle tensors,
+//! [`tune`] chooses threads and tiles, and `cpu` does the work.
+//!
+//! This package is the only place of the project where `unsafe` may stand.
 
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod card;
+pub mod cpu;
+mod error;
+pub mod fused;
+
+pub mod schedule;
+pub mod stack;
+pub mod tune;
+
+pub use error::{Error, Result};
+pub use fused::{Fused, Learned};
+
+pub use schedule::{Optimiser, Rule, Schedule};
+pub use stack::{Activation, LayerSpec, Loss, LossKind, Stack};

@@ -3,10 +3,12 @@
 //! A rule is written once against [`Engine`]. [`reference::Reference`] executes it with one Candle
 //! operation after another on any device; [`counting::Counting`] executes nothing and counts the work;
 //! [`recording::Recording`] executes nothing and keeps the task graph.
-//! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it.
+//! [`fused`] is not an engine of this kind: it runs the schedules of rules, a whole one per call. Neither is
+//! [`autograd`], which is backpropagation as Candle itself offers it.
 
 pub mod autograd;
 pub mod counting;
+pub mod fused;
 pub mod recording;
 pub mod reference;
 
@@ -22,23 +24,34 @@ pub enum EngineKind {
     Reference,
     /// Candle's autograd; backpropagation only.
     Autograd,
+    /// One call into the kernels for a whole rule.
+    Fused,
+    /// The same, states stored as deviations from the forward pass; sPC only.
+    FusedDeviation,
 }
 
 impl EngineKind {
     /// Every engine.
-    pub const ALL: [Self; 2] = [Self::Reference, Self::Autograd];
+    pub const ALL: [Self; 4] = [Self::Reference, Self::Autograd, Self::Fused, Self::FusedDeviation];
 
     /// The name after the slash of a contender id.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Autograd => "autograd",
+            Self::Fused => "fused",
+            Self::FusedDeviation => "fused-deviation",
         }
     }
 
     /// Whether the engine can execute a rule at all.
     pub fn runs(self, rule: &str) -> bool {
-        self == Self::Reference || rule == "bp"
+        match self {
+            Self::Reference => true,
+            Self::Autograd => rule == "bp",
+            Self::Fused => !rule.starts_with("ar") && !rule.starts_with("zil-all"),
+            Self::FusedDeviation => rule.starts_with("spc"),
+        }
     }
 }
 

@@ -71,7 +71,7 @@ impl Machine {
 /// Worker threads that a matrix product can use: what Candle asks for, but no more than this process may
 /// run at once. Candle counts the machine's cores whatever the process's affinity; its thread pool does not.
 pub fn threads() -> usize {
-    candle_core::utils::get_num_threads().min(logical_cpus())
+    pcnbench_kernels::tune::threads()
 }
 
 /// Whether this program was built without full optimisation; its times would say nothing.

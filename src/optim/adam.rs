@@ -16,9 +16,9 @@ pub struct Adam {
     moments: Vec<Option<(Tensor, Tensor)>>,
 }
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+pub(crate) const BETA1: f64 = 0.9;
+pub(crate) const BETA2: f64 = 0.999;
+pub(crate) const EPSILON: f64 = 1e-8;
 
 impl Adam {
     /// Learning rate α.

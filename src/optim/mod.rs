@@ -6,9 +6,9 @@
 //!
 //! iPC needs none of these: it moves the parameters itself, in every inference step.
 
-mod adam;
-mod momentum;
-mod mq;
+pub(crate) mod adam;
+pub(crate) mod momentum;
+pub(crate) mod mq;
 mod sgd;
 
 pub use adam::Adam;
@@ -65,7 +65,7 @@ impl OptimiserKind {
     pub fn build(self, rate: f64) -> Box<dyn Optimiser> {
         match self {
             Self::Sgd => Box::new(Sgd { rate }),
-            Self::Momentum => Box::new(Momentum::new(rate, 0.9)),
+            Self::Momentum => Box::new(Momentum::new(rate, momentum::MU)),
             Self::Adam => Box::new(Adam::new(rate)),
             Self::Mq => Box::new(Mq::new(rate, mq::MAX_DECAY_DENSE)),
         }

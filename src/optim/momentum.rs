@@ -6,6 +6,9 @@ use super::{for_each, Directions, Optimiser};
 use crate::net::Params;
 use crate::Result;
 
+/// μ of the suites.
+pub(crate) const MU: f64 = 0.9;
+
 /// m ← μ m + d, θ ← θ + α m (Polyak 1964, in the form of Sutskever et al. 2013 without dampening).
 #[derive(Debug, Clone)]
 pub struct Momentum {

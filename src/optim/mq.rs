@@ -26,8 +26,8 @@ pub struct Mq {
     scale: Vec<Option<Tensor>>,
 }
 
-const R: f64 = 1e-6;
-const MIN_RATE: f64 = 1e-3;
+pub(crate) const R: f64 = 1e-6;
+pub(crate) const MIN_RATE: f64 = 1e-3;
 
 /// ρ_max of the published fully connected networks.
 pub const MAX_DECAY_DENSE: f64 = 0.9999;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use crate::contender::{Contender, ContenderSpec};
-use crate::engine::{unwatched, EngineKind};
+use crate::engine::EngineKind;
 use crate::optim::{Directions, OptimiserKind};
 use crate::record::{AlignmentRow, PointResult};
 use crate::rule::{Bp, Rule};
@@ -57,7 +57,7 @@ fn energies(contender: &Contender, x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
         return Ok(Vec::new());
     }
     let engine = contender.bind(x, y);
-    let learned = contender.rule().evaluated().learn(&engine, &mut unwatched)?;
+    let learned = contender.evaluate(x, y)?;
     engine.energy(&learned)
 }
 

@@ -27,7 +27,7 @@ pub(super) fn trace(
             row.verify = Some(share);
             let contender = Contender::new(spec, seed, &device)?;
             let engine = contender.bind(&x, &y);
-            contender.rule().evaluated().learn(&engine, &mut |step, errors, output| {
+            contender.watch(&x, &y, &mut |step, errors, output| {
                 for (i, energy) in engine.energies(errors, output)?.into_iter().enumerate() {
                     if !energy.is_finite() {
                         return Err(Error::Diverged {

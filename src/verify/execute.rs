@@ -8,7 +8,8 @@ use super::case::Case;
 use super::host::Host;
 use crate::engine::autograd::Autograd;
 use crate::engine::reference::Reference;
-use crate::engine::{unwatched, EngineKind};
+use crate::engine::fused::Fused;
+use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::{Layer, Network, Params};
 use crate::rule::Rule;
 use crate::{Error, Result};
@@ -27,17 +28,35 @@ pub fn execute(case: &Case, engine: EngineKind, dtype: DType, device: &Device) -
         .collect::<Result<Params>>()?;
     let (x, y) = (case.x.tensor(dtype, device)?, case.y.tensor(dtype, device)?);
     match engine {
-        EngineKind::Reference => reference(case, &network, &params, &x, &y),
+        EngineKind::Reference => reference(case, &network, &params, &x, &y, None),
+        EngineKind::Fused | EngineKind::FusedDeviation => {
+            let fused = Fused::new(case.layers.clone(), engine == EngineKind::FusedDeviation)?;
+            reference(case, &network, &params, &x, &y, Some(&fused))
+        }
         EngineKind::Autograd => autograd(case, &network, &params, &x, &y),
     }
 }
 
-fn reference(case: &Case, network: &Network, params: &Params, x: &Tensor, y: &Tensor) -> Result<Produced> {
+fn reference(
+    case: &Case,
+    network: &Network,
+    params: &Params,
+    x: &Tensor,
+    y: &Tensor,
+    fused: Option<&Fused>,
+) -> Result<Produced> {
     let engine = Reference { network, params, x, y, loss: case.loss, feedback: None };
     let rule = case
         .schedule
         .ok_or_else(|| Error::Invalid(format!("{} is a closed form, not a rule to execute", case.rule)))?;
-    let learned = rule.learn(&engine, &mut unwatched)?;
+    let learned = match fused {
+        None => rule.learn(&engine, &mut unwatched)?,
+        Some(fused) => {
+            let left = fused.learn(&rule, &case.loss, &fused.pack(params, 0)?, (x, y), true)?;
+            let Learned { states, output, errors, directions, params } = left;
+            Learned { states, output, errors, directions, params }
+        }
+    };
     let batch = x.dim(0)?;
     let mut out = Produced::new();
     let relaxes_adjoints = matches!(rule, Rule::Bp(_) | Rule::Ar(_));

@@ -1,0 +1,322 @@
+//! What follows a product while its result is still in the nearest cache: activation, error, slope, step.
+//!
+//! Each epilogue goes over the rows of one tile once. The code is compiled for every instruction set that `pulp`
+//! knows and the best one present is entered per tile, so that the loops over a row are vector instructions.
+
+use pulp::NullaryFnOnce;
+
+use super::arena::{View, PANEL};
+use super::phi;
+use super::real::Real;
+use crate::stack::Activation;
+
+/// What the layer above will read of a state: φ_in at it, and φ_in' where that does not follow from φ_in.
+#[derive(Clone, Copy)]
+pub(super) struct Next<T> {
+    pub(super) act: Activation,
+    /// Absent where it is the state itself.
+    pub(super) h: Option<View<T>>,
+    pub(super) p: Option<View<T>>,
+    /// Where states are deviations: the forward pass, so that h is φ_in(from + v) − φ_in(from).
+    pub(super) from: Option<View<T>>,
+}
+
+/// After z = a W h: μ = φ_out(z + b) + skip, and what becomes of it.
+pub(super) struct Predict<'a, T> {
+    pub(super) z: View<T>,
+    /// b, or empty.
+    pub(super) bias: &'a [T],
+    pub(super) act: Activation,
+    /// Where z is a change of the pre-activation: what it is a change from.
+    pub(super) from: Option<View<T>>,
+    /// v_{l−1} where it is added.
+    pub(super) below: Option<View<T>>,
+    /// Keeps the pre-activation.
+    pub(super) keep: Option<View<T>>,
+    pub(super) then: Predicted<T>,
+}
+
+/// What becomes of a prediction.
+#[derive(Clone, Copy)]
+pub(super) enum Predicted<T> {
+    /// v = μ (+ e), slope = φ_out'.
+    State { v: View<T>, plus: Option<View<T>>, also: Option<View<T>>, slope: Option<View<T>>, next: Next<T> },
+    /// e = v − μ, and d = φ_out' ⊙ e, or φ_out' alone.
+    Error { v: View<T>, e: View<T>, d: Option<View<T>>, slope_only: bool },
+    /// o = μ (+ from), slope = φ_out'.
+    Output { o: View<T>, from: Option<View<T>>, slope: Option<View<T>> },
+}
+
+/// After r = a Wᵀ d: r = φ_in' ⊙ r + skip, and what becomes of it.
+pub(super) struct Pull<T> {
+    pub(super) r: View<T>,
+    pub(super) act: Activation,
+    /// φ_in and φ_in' at the state below.
+    pub(super) h: View<T>,
+    pub(super) p: Option<View<T>>,
+    /// What the skip carries down.
+    pub(super) skip: Option<View<T>>,
+    pub(super) then: Pulled<T>,
+}
+
+/// What becomes of J_{l+1}ᵀ(·).
+#[derive(Clone, Copy)]
+pub(super) enum Pulled<T> {
+    /// e = r, d ⊙= r.
+    Adjoint { e: Option<View<T>>, d: Option<View<T>> },
+    /// e += g (r − e), d ⊙= r, and r is kept for the next skip. `first`: e was 0.
+    Descend { e: View<T>, d: Option<View<T>>, keep: Option<View<T>>, g: T, first: bool },
+    /// v += g (r − e). `arriving`: e was 0; it becomes what v moved by, and d ⊙= e.
+    Move { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, arriving: bool, next: Next<T> },
+    /// v += s, e += s with s = g (r − e), then d ⊙= e. `first`: e was 0.
+    Sweep { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, first: bool, next: Next<T> },
+    /// to = e + g (r − e), d = slope ⊙ to. `arriving`: e was 0.
+    Fixed { e: View<T>, to: View<T>, d: Option<(View<T>, View<T>)>, g: T, arriving: bool },
+    /// step = g (r − e). `arriving`: e was 0.
+    Step { e: View<T>, step: View<T>, g: T, arriving: bool },
+}
+
+impl<T: Real> NullaryFnOnce for Predict<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { z, bias, act, from, below, keep, then } = self;
+        let (mut post, mut slope) = ([T::ZERO; PANEL], [T::ZERO; PANEL]);
+        let n = z.width;
+        for j in 0..z.rows {
+            // SAFETY: a worker has its tile of every field it writes to itself, and nobody writes what it reads
+            // before they meet again (see `Net`); no two views of one epilogue share memory but as documented there,
+            // and then only one of the slices lives at a time.
+            unsafe {
+                let mu = z.row_mut(j);
+                if let Some(b) = bias.get(j) {
+                    add(mu, *b);
+                }
+                if let Some(keep) = keep {
+                    keep.row_mut(j).copy_from_slice(mu);
+                }
+                let mu = match (act, from) {
+                    (Activation::Identity, _) => mu,
+                    (_, None) => {
+                        phi::both(act, mu, &mut post[..n], &mut slope[..n]);
+                        &mut post[..n]
+                    }
+                    (_, Some(from)) => {
+                        phi::change(act, from.row(j), mu, &mut post[..n], &mut slope[..n]);
+                        &mut post[..n]
+                    }
+                };
+                if let Some(below) = below {
+                    plus(mu, below.row(j));
+                }
+                match then {
+                    Predicted::State { v, plus: errors, also, slope: to, next } => {
+                        if let Some(also) = also {
+                            also.row_mut(j).copy_from_slice(mu);
+                        }
+                        if let Some(e) = errors {
+                            plus(mu, e.row(j));
+                        }
+                        v.row_mut(j).copy_from_slice(mu);
+                        if let Some(to) = to {
+                            to.row_mut(j).copy_from_slice(&slope[..n]);
+                        }
+                        next.at(j, mu);
+                    }
+                    Predicted::Error { v, e, d, slope_only } => {
+                        let (v, e) = (v.row(j), e.row_mut(j));
+                        let (v, mu) = (&v[..e.len()], &mu[..e.len()]);
+                        (0..e.len()).for_each(|c| e[c] = v[c] - mu[c]);
+                        if let Some(d) = d {
+                            let d = d.row_mut(j);
+                            d.copy_from_slice(&slope[..n]);
+                            if !slope_only {
+                                times(d, e);
+                            }
+                        }
+                    }
+                    Predicted::Output { o, from, slope: to } => {
+                        if let Some(from) = from {
+                            plus(mu, from.row(j));
+                        }
+                        o.row_mut(j).copy_from_slice(mu);
+                        if let Some(to) = to {
+                            to.row_mut(j).copy_from_slice(&slope[..n]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real> NullaryFnOnce for Pull<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { r, act, h, p, skip, then } = self;
+        for j in 0..r.rows {
+            // SAFETY: as for `Predict`.
+            unsafe {
+                let r = r.row_mut(j);
+                let n = r.len();
+                let slopes = p.map_or(&[][..], |p| p.row(j));
+                phi::pull_back(act, h.row(j), slopes, r);
+                if let Some(skip) = skip {
+                    plus(r, skip.row(j));
+                }
+                match then {
+                    Pulled::Adjoint { e, d } => {
+                        if let Some(d) = d {
+                            times(d.row_mut(j), r);
+                        }
+                        if let Some(e) = e {
+                            e.row_mut(j).copy_from_slice(r);
+                        }
+                    }
+                    Pulled::Descend { e, d, keep, g, first } => {
+                        if let Some(keep) = keep {
+                            keep.row_mut(j).copy_from_slice(r);
+                        }
+                        if let Some(d) = d {
+                            times(d.row_mut(j), r);
+                        }
+                        let e = &mut e.row_mut(j)[..n];
+                        if first {
+                            (0..n).for_each(|c| e[c] = g * r[c]);
+                        } else {
+                            (0..n).for_each(|c| e[c] += g * (r[c] - e[c]));
+                        }
+                    }
+                    Pulled::Move { v, e, d, g, arriving, next } => {
+                        let v = &mut v.row_mut(j)[..n];
+                        if arriving {
+                            let e = &mut e.row_mut(j)[..n];
+                            for c in 0..n {
+                                let new = v[c] + g * r[c];
+                                e[c] = new - v[c];
+                                v[c] = new;
+                            }
+                            if let Some(d) = d {
+                                times(d.row_mut(j), e);
+                            }
+                        } else {
+                            let e = &e.row(j)[..n];
+                            (0..n).for_each(|c| v[c] += g * (r[c] - e[c]));
+                        }
+                        next.at(j, v);
+                    }
+                    Pulled::Sweep { v, e, d, g, first, next } => {
+                        let (v, e) = (&mut v.row_mut(j)[..n], &mut e.row_mut(j)[..n]);
+                        if first {
+                            e.fill(T::ZERO);
+                        }
+                        for c in 0..n {
+                            let step = g * (r[c] - e[c]);
+                            v[c] += step;
+                            e[c] += step;
+                        }
+                        if let Some(d) = d {
+                            times(d.row_mut(j), e);
+                        }
+                        next.at(j, v);
+                    }
+                    Pulled::Fixed { e, to, d, g, arriving } => {
+                        let to = &mut to.row_mut(j)[..n];
+                        if arriving {
+                            (0..n).for_each(|c| to[c] = g * r[c]);
+                        } else {
+                            let e = &e.row(j)[..n];
+                            (0..n).for_each(|c| to[c] = e[c] + g * (r[c] - e[c]));
+                        }
+                        if let Some((slope, d)) = d {
+                            let d = d.row_mut(j);
+                            d.copy_from_slice(slope.row(j));
+                            times(d, to);
+                        }
+                    }
+                    Pulled::Step { e, step, g, arriving } => {
+                        let step = &mut step.row_mut(j)[..n];
+                        if arriving {
+                            (0..n).for_each(|c| step[c] = g * r[c]);
+                        } else {
+                            let e = &e.row(j)[..n];
+                            (0..n).for_each(|c| step[c] = g * (r[c] - e[c]));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// States move by given steps: v += step. `arriving`: e becomes what v moved by, and d ⊙= e.
+pub(super) struct Advance<T> {
+    pub(super) v: View<T>,
+    pub(super) step: View<T>,
+    pub(super) arriving: Option<(View<T>, Option<View<T>>)>,
+    pub(super) next: Next<T>,
+}
+
+impl<T: Real> NullaryFnOnce for Advance<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { v, step, arriving, next } = self;
+        for j in 0..v.rows {
+            // SAFETY: as for `Predict`.
+            unsafe {
+                let (v, step) = (v.row_mut(j), step.row(j));
+                let n = v.len();
+                if let Some((e, d)) = arriving {
+                    let e = e.row_mut(j);
+                    (0..n).for_each(|c| e[c] = (v[c] + step[c]) - v[c]);
+                    if let Some(d) = d {
+                        times(d.row_mut(j), e);
+                    }
+                }
+                plus(v, step);
+                next.at(j, v);
+            }
+        }
+    }
+}
+
+impl<T: Real> Next<T> {
+    /// Writes row j of what the layer above will read of the state v.
+    ///
+    /// # Safety
+    /// As for [`View::row_mut`], for the views of `self`.
+    #[inline(always)]
+    pub(super) unsafe fn at(&self, j: usize, v: &[T]) {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match (self.h, self.p, self.from) {
+                (None, ..) => {}
+                (Some(h), Some(p), Some(from)) => {
+                    phi::change(self.act, from.row(j), v, h.row_mut(j), p.row_mut(j));
+                }
+                (Some(h), Some(p), None) => phi::both(self.act, v, h.row_mut(j), p.row_mut(j)),
+                (Some(h), None, _) => phi::value(self.act, v, h.row_mut(j)),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add<T: Real>(a: &mut [T], b: T) {
+    a.iter_mut().for_each(|a| *a += b);
+}
+
+#[inline(always)]
+pub(super) fn plus<T: Real>(a: &mut [T], b: &[T]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += *b);
+}
+
+#[inline(always)]
+pub(super) fn times<T: Real>(a: &mut [T], b: &[T]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a *= *b);
+}

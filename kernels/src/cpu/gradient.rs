@@ -1,0 +1,277 @@
+//! Parameter directions d = −∂F/∂θ, sums over the batch, and what moves the parameters along them while each block of
+//! directions is in cache.
+
+use super::arena::{Field, Tile, PANEL};
+use super::epilogue::times;
+use super::net::Net;
+use super::phi;
+use super::pool::Worker;
+use super::product;
+use super::real::Real;
+use crate::schedule::Optimiser;
+use crate::stack::{Activation, Stack};
+
+/// Some rows of one layer's parameters, with their biases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) layer: usize,
+    pub(super) first: usize,
+    pub(super) rows: usize,
+}
+
+/// The field of layer l that parameters learn from.
+fn delta<T>(net: &Net<'_, T>, l: usize) -> Field {
+    if net.stack.layer(l).act_out == Activation::Identity {
+        Field::E
+    } else {
+        Field::D
+    }
+}
+
+/// Zeros in those of the fields that layer l has.
+///
+/// # Safety
+/// The contract of [`super::net`], for layer l.
+pub(super) unsafe fn clear<T: Real>(net: &Net<'_, T>, fields: &[Field], l: usize, at: Tile) {
+    for view in fields.iter().filter_map(|f| net.maybe(*f, l, at)) {
+        // SAFETY: the caller's.
+        (0..view.rows).for_each(|j| unsafe { view.row_mut(j) }.fill(T::ZERO));
+    }
+}
+
+/// δ_l = φ_out' ⊙ e_l, for parameters that learn from e while the slope is still kept.
+///
+/// # Safety
+/// The contract of [`super::net`], for layer l.
+pub(super) unsafe fn learn_from_error<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
+    if delta(net, l) == Field::E {
+        return;
+    }
+    let (d, e, slope) = (net.view(Field::D, l, at), net.view(Field::E, l, at), net.maybe(Field::S, l, at));
+    for j in 0..d.rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let d = d.row_mut(j);
+            if let Some(slope) = slope {
+                d.copy_from_slice(slope.row(j));
+            }
+            times(d, e.row(j));
+        }
+    }
+}
+
+/// States from their deviations, and what the layer above reads of them.
+///
+/// # Safety
+/// The contract of [`super::net`], for layer l.
+pub(super) unsafe fn undo_deviation<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
+    let (v, from) = (net.view(Field::V, l, at), net.view(Field::F, l, at));
+    let h = net.apart(Field::H, Field::V, l, at);
+    for j in 0..v.rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let v = v.row_mut(j);
+            super::epilogue::plus(v, from.row(j));
+            if let Some(h) = h {
+                phi::value(net.stack.layer(l + 1).act_in, v, h.row_mut(j));
+            }
+        }
+    }
+}
+
+impl Block {
+    /// Directions of the block: `weights` row-major `[rows, n_{l−1}]` and, where there are any, `biases`. With `keep`,
+    /// factor times the directions is added to what is there.
+    ///
+    /// # Safety
+    /// The contract of [`super::net`]: nobody writes states or errors, and nobody else touches the two targets, which
+    /// have rows·n_{l−1} and rows elements (no biases: not read).
+    pub(super) unsafe fn directions<T: Real>(
+        self,
+        net: &Net<'_, T>,
+        keep: bool,
+        factor: f64,
+        weights: *mut T,
+        biases: *mut T,
+    ) {
+        let layer = net.stack.layer(self.layer);
+        let (grid, field) = (net.grid(PANEL), delta(net, self.layer));
+        for panel in 0..grid.tiles() {
+            let at = grid.tile(panel);
+            let (d, h) = (net.view(field, self.layer, at), net.view(Field::H, self.layer - 1, at));
+            let keep = keep || panel > 0;
+            // SAFETY: the caller's.
+            unsafe {
+                product::outer(weights, keep, factor * layer.scale, (self.first, self.rows), d, h);
+                for j in (0..self.rows).filter(|_| layer.bias) {
+                    let sum = d.row(self.first + j).iter().fold(T::ZERO, |s, v| s + *v);
+                    let to = &mut *biases.add(j);
+                    *to = T::of(factor) * sum + if keep { *to } else { T::ZERO };
+                }
+            }
+        }
+    }
+}
+
+/// Blocks of layers L..`to`, large enough for their products to be worth a call, small enough to deal out evenly.
+pub(super) fn blocks(stack: &Stack, to: usize, workers: usize) -> impl Iterator<Item = Block> + '_ {
+    let layers = stack.depth() + 1 - to;
+    let per_layer = (4 * workers).div_ceil(layers);
+    (to..=stack.depth()).rev().flat_map(move |layer| {
+        let (outputs, inputs) = (stack.units(layer), stack.units(layer - 1));
+        let rows = block_rows(outputs, inputs, if workers == 1 { 1 } else { per_layer });
+        (0..outputs).step_by(rows).map(move |first| Block { layer, first, rows: rows.min(outputs - first) })
+    })
+}
+
+/// Elements of a block of directions that stay in a core's own cache.
+const BLOCK: usize = 1 << 16;
+
+/// Rows of a block: the layer in `parts`, but no less than 16 rows, and no more elements than [`BLOCK`].
+pub(super) fn block_rows(outputs: usize, inputs: usize, parts: usize) -> usize {
+    let fitting = (BLOCK / inputs.max(1)).max(16);
+    outputs.div_ceil(parts.max(1)).max(16).min(fitting)
+}
+
+/// θ += step · d for the layers L..`to`, in place: what a rule does that moves the parameters itself.
+///
+/// # Safety
+/// The contract of [`super::net`]: all workers run this call and nobody reads θ meanwhile.
+pub(super) unsafe fn descend<T: Real>(net: &Net<'_, T>, to: usize, step: f64, worker: &Worker<'_>) {
+    for (i, block) in blocks(net.stack, to, worker.count).enumerate() {
+        if i % worker.count == worker.index {
+            let (weights, biases) = place(net, block);
+            // SAFETY: the caller's; blocks do not overlap.
+            unsafe { block.directions(net, true, step, net.theta.add(weights), net.theta.add(biases)) };
+        }
+    }
+}
+
+/// Where the parameters of a block lie.
+pub(super) fn place<T>(net: &Net<'_, T>, block: Block) -> (usize, usize) {
+    let Block { layer, first, .. } = block;
+    let biases = net.stack.biases(layer);
+    let bias = if biases.is_empty() { biases.start } else { biases.start + first };
+    (net.stack.weights(layer).start + first * net.stack.units(layer - 1), bias)
+}
+
+/// Memory that an optimiser works on.
+pub(super) struct Learner<T> {
+    pub(super) optimiser: Optimiser,
+    /// Behind the P parameters.
+    pub(super) state: *mut T,
+    /// One sum of |Δ| per block, for MQ.
+    pub(super) sums: *mut T,
+}
+
+// SAFETY: each worker writes its own blocks' parts of both.
+unsafe impl<T: Real> Sync for Learner<T> {}
+
+/// One update of all layers; those below `to` have directions of exactly zero.
+///
+/// # Safety
+/// The contract of [`super::net`]: all workers run this call, and nobody else touches θ or the optimiser's state.
+pub(super) unsafe fn update<T: Real>(
+    net: &Net<'_, T>,
+    to: usize,
+    learner: &Learner<T>,
+    scratch: &mut [T],
+    worker: &Worker<'_>,
+) {
+    if let Optimiser::Sgd { rate } = learner.optimiser {
+        // SAFETY: the caller's.
+        unsafe { descend(net, to, rate, worker) };
+        return;
+    }
+    let parameters = net.stack.parameters();
+    for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
+        if i % worker.count != worker.index {
+            continue;
+        }
+        let inputs = net.stack.units(block.layer - 1);
+        let elements = block.rows * inputs;
+        let biases = if net.stack.layer(block.layer).bias { block.rows } else { 0 };
+        let (w, b) = scratch[..elements + biases].split_at_mut(elements);
+        let (at_w, at_b) = place(net, block);
+        // SAFETY: the caller's; blocks do not overlap, and their elements lie within θ and the state behind it.
+        unsafe {
+            if block.layer >= to {
+                block.directions(net, false, 1.0, w.as_mut_ptr(), b.as_mut_ptr());
+            } else {
+                w.fill(T::ZERO);
+                b.fill(T::ZERO);
+            }
+            for (d, at) in [(w, at_w), (b, at_b)] {
+                let slice = |from: *mut T| std::slice::from_raw_parts_mut(from.add(at), d.len());
+                let theta = slice(net.theta);
+                net.arch.dispatch(|| match learner.optimiser {
+                    Optimiser::Sgd { .. } | Optimiser::Mq { .. } => {}
+                    Optimiser::Momentum { rate, mu } => momentum(T::of(rate), T::of(mu), theta, d, slice(learner.state)),
+                    Optimiser::Adam { rate, betas, epsilon, update } => {
+                        let (m, s) = (slice(learner.state), slice(learner.state.add(parameters)));
+                        adam(rate, betas, T::of(epsilon), update, theta, d, m, s);
+                    }
+                });
+                if let Optimiser::Mq { rate, min_rate, r, .. } = learner.optimiser {
+                    let v = *learner.state.add(block.layer - 1);
+                    let mean = T::ONE / T::of(net.batch as f64);
+                    let factor = T::of(rate) / (v + T::of(r)) + T::of(min_rate);
+                    let mut sum = T::ZERO;
+                    for (p, d) in theta.iter_mut().zip(&*d) {
+                        let delta = mean * *d;
+                        *p += delta * factor;
+                        sum += delta.abs();
+                    }
+                    let sums = &mut *learner.sums.add(i);
+                    *sums = sum + if at == at_b && at != at_w { *sums } else { T::ZERO };
+                }
+            }
+        }
+    }
+    if let Optimiser::Mq { decay, .. } = learner.optimiser {
+        worker.meet();
+        if worker.index == 0 {
+            let mut totals = vec![T::ZERO; net.depth()];
+            for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
+                // SAFETY: all workers have met, and only this one goes on with the sums.
+                totals[block.layer - 1] += unsafe { *learner.sums.add(i) };
+            }
+            for (l, total) in (1..=net.depth()).zip(totals) {
+                let elements = net.stack.weights(l).len() + net.stack.biases(l).len();
+                // SAFETY: the optimiser's state is one element per layer.
+                let v = unsafe { &mut *learner.state.add(l - 1) };
+                *v = T::of(decay) * *v + T::of((1.0 - decay) / elements.max(1) as f64) * total;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn momentum<T: Real>(rate: T, mu: T, theta: &mut [T], d: &[T], m: &mut [T]) {
+    for ((p, d), m) in theta.iter_mut().zip(d).zip(m) {
+        *m = mu * *m + *d;
+        *p += rate * *m;
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // the equation has that many symbols
+fn adam<T: Real>(
+    rate: f64,
+    (beta1, beta2): (f64, f64),
+    epsilon: T,
+    update: i32,
+    theta: &mut [T],
+    d: &[T],
+    m: &mut [T],
+    s: &mut [T],
+) {
+    let (keep1, add1, keep2, add2) = (T::of(beta1), T::of(1.0 - beta1), T::of(beta2), T::of(1.0 - beta2));
+    let step = T::of(rate / (1.0 - beta1.powi(update)));
+    let correct = T::of(1.0 / (1.0 - beta2.powi(update)));
+    for (((p, d), m), s) in theta.iter_mut().zip(d).zip(m).zip(s) {
+        *m = keep1 * *m + add1 * *d;
+        *s = keep2 * *s + add2 * (*d * *d);
+        *p += step * *m / ((*s * correct).sqrt() + epsilon);
+    }
+}

@@ -1,0 +1,139 @@
+//! Memory of an engine, kept from call to call: fields of the batch, and each worker's scratch.
+
+use std::mem::discriminant;
+use std::sync::Mutex;
+
+use super::arena::{Field, Fields, PANEL};
+use super::gradient::block_rows;
+use super::net::Scratch;
+use super::real::Real;
+use crate::schedule::{Rule, Schedule};
+use crate::stack::{Activation, Stack};
+
+/// See the module.
+pub(crate) struct Workspace<T> {
+    pub(super) fields: Fields,
+    pub(super) block: Vec<T>,
+    pub(super) scratches: Vec<Mutex<Scratch<T>>>,
+    /// One element per block of parameters.
+    pub(super) sums: Vec<T>,
+    layout: Option<Layout>,
+}
+
+/// What the layout of the fields depends on, besides the stack, which an engine never changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Layout {
+    rule: std::mem::Discriminant<Rule>,
+    deviation: bool,
+    batch: usize,
+    traces: bool,
+}
+
+impl<T: Real> Workspace<T> {
+    /// No memory yet.
+    pub(crate) fn new(stack: &Stack) -> Self {
+        Self { fields: Fields::new(stack), block: vec![], scratches: vec![], sums: vec![], layout: None }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let scratch = |s: &Mutex<Scratch<T>>| {
+            s.lock().map_or(0, |s| s.tile.capacity() + s.block.capacity())
+        };
+        let elements =
+            self.block.capacity() + self.sums.capacity() + self.scratches.iter().map(scratch).sum::<usize>();
+        elements * std::mem::size_of::<T>()
+    }
+
+    /// Makes room for a call.
+    pub(super) fn prepare(&mut self, stack: &Stack, schedule: &Schedule, batch: usize, traces: bool, workers: usize) {
+        let deviation = matches!(schedule.rule, Rule::Spc { deviation: true, .. });
+        let layout = Layout { rule: discriminant(&schedule.rule), deviation, batch, traces };
+        if self.layout != Some(layout) {
+            self.fields = lay_out(stack, &schedule.rule, batch, traces);
+            self.block.clear();
+            self.block.resize(self.fields.elements(), T::ZERO);
+            self.layout = Some(layout);
+        }
+        // what a call reads without having written it shows as NaN
+        #[cfg(debug_assertions)]
+        self.block.fill(T::of(f64::NAN));
+        let layers = || (1..=stack.depth()).map(|l| (stack.units(l), stack.units(l - 1)));
+        while self.scratches.len() < workers {
+            // the largest block at any number of workers: a layer that is not cut
+            let block = layers().map(|(outputs, inputs)| {
+                let rows = block_rows(outputs, inputs, 1).min(outputs);
+                rows * inputs + rows
+            });
+            let block = block.max().unwrap_or(0);
+            let scratch =
+                Scratch { tile: vec![T::ZERO; stack.widest() * PANEL], block: vec![T::ZERO; block] };
+            self.scratches.push(Mutex::new(scratch));
+        }
+        // blocks have 16 rows at least
+        let blocks = layers().map(|(outputs, _)| outputs.div_ceil(16)).sum();
+        self.sums.resize(self.sums.len().max(blocks), T::ZERO);
+    }
+}
+
+/// The fields that a rule needs, no more: what is not needed would be written and read for nothing.
+fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
+    let depth = stack.depth();
+    let mut f = Fields::new(stack);
+    let plain = |l: usize| stack.layer(l).act_out == Activation::Identity;
+    let deviation = matches!(rule, Rule::Spc { deviation: true, .. });
+    let adjoint = matches!(rule, Rule::Bp | Rule::Zil);
+    for l in 0..depth {
+        let act = stack.layer(l + 1).act_in;
+        f.add(Field::V, l, batch);
+        f.add_unless(act == Activation::Identity, Field::H, Field::V, l, batch);
+        let told = matches!(act, Activation::Tanh | Activation::Relu) && !(deviation && l > 0);
+        if act != Activation::Identity && !told {
+            f.add(Field::P, l, batch);
+        }
+        if deviation && l > 0 {
+            f.add(Field::F, l, batch);
+        }
+    }
+    for l in 1..=depth {
+        let hidden = l < depth;
+        // adjoints are read by skips, by whoever asks for them, and by products where they are δ
+        if !adjoint || !hidden || plain(l) || stack.layer(l).skip || traces {
+            f.add(Field::E, l, batch);
+        }
+        // under ePC what is carried down is not what parameters learn from
+        let same = plain(l) && !(hidden && matches!(rule, Rule::Epc));
+        f.add_unless(same, Field::D, Field::E, l, batch);
+        match rule {
+            Rule::Spc { .. } | Rule::Epc | Rule::SeqIl { .. } if l == 1 && hidden => {
+                f.add(Field::M, l, batch);
+                if !plain(l) {
+                    f.add(Field::S, l, batch);
+                }
+            }
+            Rule::Fpa { .. } => {
+                if hidden {
+                    f.add(Field::E2, l, batch);
+                    f.add_unless(plain(l), Field::D2, Field::E2, l, batch);
+                }
+                if !plain(l) {
+                    f.add(Field::S, l, batch);
+                }
+            }
+            Rule::Ipc { .. } if hidden => f.add(Field::R, l, batch),
+            _ => {}
+        }
+        if matches!(rule, Rule::Epc) && hidden && !plain(l) && stack.layer(l).skip {
+            f.add(Field::R, l, batch);
+        }
+        if deviation && !plain(l) {
+            f.add(Field::Z, l, batch);
+        }
+    }
+    f.add(Field::M, depth, batch);
+    f.add(Field::Y, depth, batch);
+    if deviation {
+        f.add(Field::F, depth, batch);
+    }
+    f
+}

@@ -1,0 +1,214 @@
+//! The engine on the CPU: whole rules in one call, on a fixed set of threads.
+//!
+//! A call allocates nothing inside the inference loop and takes no lock there; its memory is kept for the next call.
+//! The arithmetic of every element is the same whatever the number of threads, but for sums over the batch of more
+//! than one panel, which are taken panel by panel in order: equal inputs give equal bits.
+
+mod arena;
+mod crew;
+mod epilogue;
+mod gradient;
+mod loss;
+mod memory;
+mod net;
+mod phi;
+mod pool;
+mod product;
+mod real;
+mod rules;
+
+pub(crate) use memory::Workspace;
+pub(crate) use pool::Pool;
+pub use real::Real;
+
+use std::sync::Mutex;
+
+use pulp::Arch;
+
+use crate::schedule::{Optimiser, Rule, Schedule};
+use crate::stack::{Loss, Stack};
+use crate::tune;
+use arena::{Field, PANEL};
+use crew::Crew;
+use gradient::Learner;
+use net::{Net, Scratch};
+
+/// What a call works on; the caller has checked that the sizes fit the stack.
+pub(crate) struct Task<'a, T> {
+    pub(crate) stack: &'a Stack,
+    pub(crate) schedule: &'a Schedule,
+    pub(crate) loss: Loss,
+    /// x, `[B, n_0]`.
+    pub(crate) x: &'a [T],
+    /// y, `[B, n_L]`.
+    pub(crate) y: &'a [T],
+    pub(crate) batch: usize,
+}
+
+/// What a call leaves behind.
+pub(crate) enum Result<'a, T> {
+    /// In one buffer: directions in the form of θ (the moved θ under a rule that moves it), then o `[B, n_L]`; and if
+    /// `traces`, v_1..v_{L−1} and ε_1..ε_L, each `[B, n_l]`.
+    Learned { theta: &'a [T], out: &'a mut [T], traces: bool },
+    /// θ moved, by the rule itself or by the optimiser, whose state lies behind it.
+    Trained { theta: &'a mut [T], optimiser: Optimiser },
+}
+
+/// The lowest layer whose error is not known to be exactly zero at the end.
+fn reached(schedule: &Schedule, depth: usize) -> usize {
+    let steps = schedule.steps.len();
+    match schedule.rule {
+        Rule::Bp | Rule::Zil => 1,
+        Rule::Spc { light_cone: true, .. } | Rule::Fpa { light_cone: true } => depth.saturating_sub(steps).max(1),
+        // under iPC the last errors belong to a point whose directions are not taken, so this is for readers only
+        Rule::Ipc { light_cone: true, evaluate, .. } => {
+            depth.saturating_sub(if evaluate { steps } else { steps.saturating_sub(1) }).max(1)
+        }
+        _ if steps == 0 => depth,
+        _ => 1,
+    }
+}
+
+/// Elements of the buffer of [`Result::Learned`].
+pub(crate) fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usize {
+    let units = |from: usize, to: usize| (from..=to).map(|l| stack.units(l)).sum::<usize>();
+    let depth = stack.depth();
+    let traced = if traces { units(1, depth - 1) + units(1, depth) } else { 0 };
+    stack.parameters() + batch * (stack.units(depth) + traced)
+}
+
+/// Does the whole task.
+pub(crate) fn execute<T: Real>(space: &mut Workspace<T>, pool: &Pool, task: &Task<'_, T>, result: Result<'_, T>) {
+    let Task { stack, schedule, loss, x, y, batch } = *task;
+    let traces = matches!(result, Result::Learned { traces: true, .. });
+    let plan = tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, pool.threads(), T::LANES);
+    space.prepare(stack, schedule, batch, traces, plan.workers);
+    let Workspace { fields, block, scratches, sums, .. } = space;
+    let fields = &*fields;
+
+    let moves = matches!(schedule.rule, Rule::Ipc { .. });
+    let (theta, out, learner) = match result {
+        Result::Learned { theta, out, .. } => {
+            let to = out.as_mut_ptr();
+            if moves {
+                out[..theta.len()].copy_from_slice(theta);
+                (to, Some(Shared(to)), None)
+            } else {
+                out[..theta.len()].fill(T::ZERO);
+                // only read: no rule but iPC writes θ, and no optimiser runs
+                (theta.as_ptr().cast_mut(), Some(Shared(to)), None)
+            }
+        }
+        Result::Trained { theta, optimiser } => {
+            let (own, state) = theta.split_at_mut(stack.parameters());
+            let (state, sums) = (state.as_mut_ptr(), sums.as_mut_ptr());
+            (own.as_mut_ptr(), None, (!moves).then_some(Learner { optimiser, state, sums }))
+        }
+    };
+    let net = Net {
+        stack,
+        fields,
+        batch,
+        loss,
+        mixing: if let Rule::SeqIl { mixing } = schedule.rule { mixing } else { 1.0 },
+        deviation: matches!(schedule.rule, Rule::Spc { deviation: true, .. }),
+        theta,
+        block: block.as_mut_ptr(),
+        arch: Arch::new(),
+    };
+    let low = reached(schedule, stack.depth());
+
+    pool.run(plan.workers, |worker| {
+        let mut own = lock(&scratches[worker.index]);
+        // SAFETY: every worker of the pool runs this same function. Alone, a worker holds whole tiles that no other
+        // has; together, the crew deals out layers and tiles and meets between phases. Buffers are as long as the
+        // stack and the batch say, which `prepare` and the caller have seen to.
+        unsafe {
+            if plan.alone {
+                let grid = net.grid(plan.tile);
+                for at in worker.share(grid.tiles()).map(|i| grid.tile(i)) {
+                    net.load(x, y, at);
+                    rules::infer(&net, schedule, Crew::Alone(at), &mut own);
+                }
+                worker.meet();
+            } else {
+                let crew = Crew::Together { worker, batch, lanes: T::LANES };
+                crew.tiles(|at| net.load(x, y, at));
+                rules::infer(&net, schedule, crew, &mut own);
+            }
+            if let Some(learner) = &learner {
+                gradient::update(&net, low, learner, &mut own.block, worker);
+            }
+            if let Some(out) = &out {
+                if !moves {
+                    for (i, block) in gradient::blocks(stack, low, worker.count).enumerate() {
+                        if i % worker.count == worker.index {
+                            let (w, b) = gradient::place(&net, block);
+                            block.directions(&net, false, 1.0, out.0.add(w), out.0.add(b));
+                        }
+                    }
+                }
+                // the last reading of states and errors by others
+                worker.meet();
+                let grid = net.grid(PANEL);
+                for at in worker.share(grid.tiles()).map(|i| grid.tile(i)) {
+                    write_out(&net, schedule, low, traces, at, out.0.add(stack.parameters()));
+                }
+            }
+        }
+    });
+}
+
+/// A buffer that workers write disjoint parts of.
+struct Shared<T>(*mut T);
+
+// SAFETY: see the places that write through it.
+unsafe impl<T: Real> Sync for Shared<T> {}
+
+fn lock<T>(scratch: &Mutex<Scratch<T>>) -> std::sync::MutexGuard<'_, Scratch<T>> {
+    // what a worker leaves in its scratch is never read by the next call
+    scratch.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// o, and states and errors if asked for, of one tile.
+///
+/// # Safety
+/// All inference is done; `to` has the elements that [`learned_elements`] counts behind the parameters, and nobody
+/// else touches this tile's samples of them.
+unsafe fn write_out<T: Real>(
+    net: &Net<'_, T>,
+    schedule: &Schedule,
+    low: usize,
+    traces: bool,
+    at: arena::Tile,
+    to: *mut T,
+) {
+    let depth = net.depth();
+    // SAFETY: the caller's; offsets add up as `learned_elements` counts them.
+    unsafe {
+        net::transpose_out(net.view(Field::M, depth, at), to, at);
+        if !traces {
+            return;
+        }
+        let mut to = to.add(net.batch * net.stack.units(depth));
+        // these rules read the moved states nowhere, and keep the forward pass in their place
+        let plus_error = matches!(schedule.rule, Rule::Fpa { .. } | Rule::Zil);
+        for l in 1..=depth {
+            if l < low {
+                gradient::clear(net, &[Field::E], l, at);
+            }
+        }
+        for l in 1..depth {
+            let (v, e) = (net.view(Field::V, l, at), net.view(Field::E, l, at));
+            if plus_error {
+                (0..v.rows).for_each(|j| epilogue::plus(v.row_mut(j), e.row(j)));
+            }
+            net::transpose_out(v, to, at);
+            to = to.add(net.batch * net.stack.units(l));
+        }
+        for l in 1..=depth {
+            net::transpose_out(net.view(Field::E, l, at), to, at);
+            to = to.add(net.batch * net.stack.units(l));
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! A stack bound to parameters, a batch and memory: the products of each layer with what follows them.
+//!
+//! Who may touch what: work is cut into (layer, tile) pairs. A worker that holds such a pair writes the fields of that
+//! layer and tile, reads those of its neighbours that nobody writes in the same phase, and all workers meet between
+//! phases. Tiles never touch each other. Every `unsafe fn` here has that as its contract.
+
+use pulp::Arch;
+
+use super::arena::{Field, Fields, Grid, Tile, View, PANEL};
+use super::epilogue::{Advance, Next, Predict, Predicted, Pull, Pulled};
+use super::product::{self, Weights};
+use super::real::Real;
+use crate::stack::{Activation, Loss, Stack};
+
+/// See the module.
+pub(super) struct Net<'a, T> {
+    pub(super) stack: &'a Stack,
+    pub(super) fields: &'a Fields,
+    pub(super) batch: usize,
+    pub(super) loss: Loss,
+    /// Factor on ε_L.
+    pub(super) mixing: f64,
+    /// States are stored as deviations from the forward pass.
+    pub(super) deviation: bool,
+    /// θ, flat.
+    pub(super) theta: *mut T,
+    /// Memory of `fields`.
+    pub(super) block: *mut T,
+    pub(super) arch: Arch,
+}
+
+// SAFETY: the pointers are to memory that outlives the call which made the `Net`; who may touch which part of it at
+// which time is the contract of its unsafe methods.
+unsafe impl<T: Real> Sync for Net<'_, T> {}
+
+/// A worker's own memory.
+pub(super) struct Scratch<T> {
+    /// One tile of the widest layer.
+    pub(super) tile: Vec<T>,
+    /// One block of parameter directions.
+    pub(super) block: Vec<T>,
+}
+
+impl<T: Real> Scratch<T> {
+    fn view(&mut self, rows: usize, at: Tile) -> View<T> {
+        debug_assert!(rows * at.width <= self.tile.len());
+        // SAFETY: the buffer holds a full tile of the widest layer (checked above), and lives as long as the worker.
+        unsafe { View::new(self.tile.as_mut_ptr(), at.width, rows, at.width) }
+    }
+}
+
+impl<T: Real> Net<'_, T> {
+    /// Tiles of the batch.
+    pub(super) fn grid(&self, width: usize) -> Grid {
+        Grid::new(self.batch, width)
+    }
+
+    /// L.
+    pub(super) fn depth(&self) -> usize {
+        self.stack.depth()
+    }
+
+    /// A field of a layer, one tile.
+    pub(super) fn view(&self, field: Field, l: usize, at: Tile) -> View<T> {
+        // SAFETY: `block` was allocated for `fields`, which were laid out for this batch.
+        unsafe { self.fields.view(self.block, field, l, at) }
+    }
+
+    /// The same, if the layer has that field.
+    pub(super) fn maybe(&self, field: Field, l: usize, at: Tile) -> Option<View<T>> {
+        self.fields.has(field, l).then(|| self.view(field, l, at))
+    }
+
+    /// The same, if it is memory of its own.
+    pub(super) fn apart(&self, field: Field, from: Field, l: usize, at: Tile) -> Option<View<T>> {
+        self.fields.apart(field, from, l).then(|| self.view(field, l, at))
+    }
+
+    pub(super) fn weights(&self, l: usize) -> Weights<T> {
+        let layer = self.stack.layer(l);
+        // SAFETY: the offset lies within θ.
+        let ptr = unsafe { self.theta.add(self.stack.weights(l).start) };
+        Weights { ptr, inputs: layer.inputs, outputs: layer.outputs }
+    }
+
+    /// b_l, or nothing.
+    ///
+    /// # Safety
+    /// Nobody writes it meanwhile.
+    unsafe fn bias(&self, l: usize) -> &[T] {
+        let range = self.stack.biases(l);
+        // SAFETY: the range lies within θ.
+        unsafe { std::slice::from_raw_parts(self.theta.add(range.start), range.len()) }
+    }
+
+    /// Field that states below and in the output live in during the forward pass.
+    fn forward_field(&self) -> Field {
+        if self.deviation {
+            Field::F
+        } else {
+            Field::V
+        }
+    }
+
+    /// What layer l + 1 will read of state l.
+    fn next(&self, l: usize, at: Tile, deviation: bool) -> Next<T> {
+        let act = self.stack.layer(l + 1).act_in;
+        Next {
+            act,
+            h: self.apart(Field::H, Field::V, l, at),
+            p: self.maybe(Field::P, l, at),
+            from: deviation.then(|| self.view(Field::F, l, at)),
+        }
+    }
+
+    /// v_0 = x and y, from row-major `[B, n]`.
+    ///
+    /// # Safety
+    /// The contract of the module, for state 0 and layer L.
+    pub(super) unsafe fn load(&self, x: &[T], y: &[T], at: Tile) {
+        // SAFETY: the caller's.
+        unsafe {
+            transpose_in(x, self.view(Field::V, 0, at), at);
+            transpose_in(y, self.view(Field::Y, self.depth(), at), at);
+            let (v, next) = (self.view(Field::V, 0, at), self.next(0, at, false));
+            for j in 0..v.rows {
+                next.at(j, v.row(j));
+            }
+        }
+    }
+
+    /// W_l times what a field of the state below holds.
+    unsafe fn product(&self, l: usize, input: Field, scratch: &mut Scratch<T>, at: Tile) -> View<T> {
+        let z = scratch.view(self.stack.units(l), at);
+        // SAFETY: the caller's; the scratch is this worker's.
+        unsafe { product::forward(self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at), z) };
+        z
+    }
+
+    /// The forward pass of a tile: states, slopes and output.
+    ///
+    /// # Safety
+    /// The contract of the module, for all layers.
+    pub(super) unsafe fn forward(&self, scratch: &mut Scratch<T>, at: Tile) {
+        for l in 1..=self.depth() {
+            // SAFETY: the caller's.
+            unsafe { self.forward_layer(l, scratch, at, false) };
+        }
+    }
+
+    /// v_l = f_l(v_{l−1}), plus e_l if `rebuild`; the output and its error at l = L.
+    ///
+    /// # Safety
+    /// The contract of the module, for layer l.
+    pub(super) unsafe fn forward_layer(&self, l: usize, scratch: &mut Scratch<T>, at: Tile, rebuild: bool) {
+        let layer = self.stack.layer(l);
+        let own = self.forward_field();
+        let from = if l == 1 { Field::V } else { own };
+        let input = if self.fields.apart(Field::H, Field::V, l - 1) { Field::H } else { from };
+        // SAFETY: the caller's.
+        unsafe {
+            let z = self.product(l, input, scratch, at);
+            let slope = self.slope(l, at);
+            let then = if l == self.depth() {
+                let o = self.view(if self.deviation { Field::F } else { Field::M }, l, at);
+                Predicted::Output { o, from: None, slope }
+            } else {
+                Predicted::State {
+                    v: self.view(own, l, at),
+                    plus: rebuild.then(|| self.view(Field::E, l, at)),
+                    also: if rebuild { None } else { self.maybe(Field::M, l, at) },
+                    slope,
+                    next: self.next(l, at, false),
+                }
+            };
+            self.arch.dispatch(Predict {
+                z,
+                bias: self.bias(l),
+                act: layer.act_out,
+                from: None,
+                below: layer.skip.then(|| self.view(from, l - 1, at)),
+                keep: self.maybe(Field::Z, l, at),
+                then,
+            });
+            if l == self.depth() {
+                if self.deviation {
+                    copy(self.view(Field::F, l, at), self.view(Field::M, l, at));
+                }
+                self.output_error(at);
+            }
+        }
+    }
+
+    /// Where φ_out'(pre_l) goes in a forward pass: S if it is to last, else D; nowhere if it is 1.
+    fn slope(&self, l: usize, at: Tile) -> Option<View<T>> {
+        let to = self.maybe(Field::S, l, at);
+        to.or_else(|| (self.stack.layer(l).act_out != Activation::Identity).then(|| self.view(Field::D, l, at)))
+    }
+
+    /// v_1 = μ_1 + e_1, without a product: μ_1 = f_1(x) never changes.
+    ///
+    /// # Safety
+    /// The contract of the module, for layer 1.
+    pub(super) unsafe fn rebuild_first(&self, at: Tile) {
+        let [m, e, v] = [Field::M, Field::E, Field::V].map(|f| self.view(f, 1, at));
+        let next = self.next(1, at, false);
+        // SAFETY: the caller's.
+        unsafe {
+            for j in 0..v.rows {
+                let (m, e, v) = (m.row(j), e.row(j), v.row_mut(j));
+                (0..v.len()).for_each(|c| v[c] = m[c] + e[c]);
+                next.at(j, v);
+            }
+        }
+    }
+
+    /// ε_l = v_l − f_l(v_{l−1}) and δ_l (φ_out' alone if `slope_only`), 1 < l ≤ L; the output and its error at l = L.
+    ///
+    /// # Safety
+    /// The contract of the module, for layer l; nobody moves states meanwhile.
+    pub(super) unsafe fn predict(&self, l: usize, scratch: &mut Scratch<T>, at: Tile, slope_only: bool) {
+        let layer = self.stack.layer(l);
+        // SAFETY: the caller's.
+        unsafe {
+            let z = self.product(l, Field::H, scratch, at);
+            let then = if l == self.depth() {
+                let from = self.deviation.then(|| self.view(Field::F, l, at));
+                Predicted::Output { o: self.view(Field::M, l, at), from, slope: self.slope(l, at) }
+            } else {
+                Predicted::Error {
+                    v: self.view(Field::V, l, at),
+                    e: self.view(Field::E, l, at),
+                    d: self.apart(Field::D, Field::E, l, at),
+                    slope_only,
+                }
+            };
+            self.arch.dispatch(Predict {
+                z,
+                bias: if self.deviation { &[] } else { self.bias(l) },
+                act: layer.act_out,
+                from: if self.deviation { self.maybe(Field::Z, l, at) } else { None },
+                below: layer.skip.then(|| self.view(Field::V, l - 1, at)),
+                keep: None,
+                then,
+            });
+            if l == self.depth() {
+                self.output_error(at);
+            }
+        }
+    }
+
+    /// ε_1 = v_1 − μ_1 without a product.
+    ///
+    /// # Safety
+    /// The contract of the module, for layer 1; nobody moves states meanwhile.
+    pub(super) unsafe fn first_error(&self, at: Tile) {
+        let (v, e) = (self.view(Field::V, 1, at), self.view(Field::E, 1, at));
+        let (m, slope) = (self.view(Field::M, 1, at), self.maybe(Field::S, 1, at));
+        let d = self.apart(Field::D, Field::E, 1, at);
+        // SAFETY: the caller's.
+        unsafe {
+            for j in 0..v.rows {
+                let (v, e) = (v.row(j), e.row_mut(j));
+                if self.deviation {
+                    e.copy_from_slice(v);
+                } else {
+                    let m = m.row(j);
+                    (0..e.len()).for_each(|c| e[c] = v[c] - m[c]);
+                }
+                if let (Some(d), Some(slope)) = (d, slope) {
+                    let (d, slope) = (d.row_mut(j), slope.row(j));
+                    (0..e.len()).for_each(|c| d[c] = slope[c] * e[c]);
+                }
+            }
+        }
+    }
+
+    /// J_lᵀ applied to what field D of layer l holds, and what becomes of it; l > 1.
+    ///
+    /// # Safety
+    /// The contract of the module, for layer l − 1.
+    pub(super) unsafe fn pull(
+        &self,
+        l: usize,
+        (delta, carried): (Field, Field),
+        scratch: &mut Scratch<T>,
+        at: Tile,
+        then: impl FnOnce(Next<T>) -> Pulled<T>,
+    ) {
+        let layer = self.stack.layer(l);
+        let r = scratch.view(self.stack.units(l - 1), at);
+        // a deviation's φ_in does not tell its slope, which is therefore kept, as for gelu
+        let act = match layer.act_in {
+            Activation::Identity => Activation::Identity,
+            _ if self.deviation => Activation::Gelu,
+            other => other,
+        };
+        // SAFETY: the caller's; the scratch is this worker's.
+        unsafe {
+            product::backward(self.weights(l), layer.scale, self.view(delta, l, at), r);
+            self.arch.dispatch(Pull {
+                r,
+                act,
+                h: self.view(Field::H, l - 1, at),
+                p: self.maybe(Field::P, l - 1, at),
+                skip: layer.skip.then(|| self.view(carried, l, at)),
+                then: then(self.next(l - 1, at, self.deviation)),
+            });
+        }
+    }
+
+    /// Moves state l by what field R holds.
+    ///
+    /// # Safety
+    /// The contract of the module, for layer l.
+    pub(super) unsafe fn advance(&self, l: usize, at: Tile, arriving: bool) {
+        self.arch.dispatch(Advance {
+            v: self.view(Field::V, l, at),
+            step: self.view(Field::R, l, at),
+            arriving: arriving.then(|| (self.view(Field::E, l, at), self.apart(Field::D, Field::E, l, at))),
+            next: self.next(l, at, self.deviation),
+        });
+    }
+
+    /// ε_L = −∂loss/∂o and δ_L.
+    ///
+    /// # Safety
+    /// The contract of the module, for layer L.
+    unsafe fn output_error(&self, at: Tile) {
+        let depth = self.depth();
+        let [o, y, e] = [Field::M, Field::Y, Field::E].map(|f| self.view(f, depth, at));
+        let slope = self.slope(depth, at);
+        let d = self.apart(Field::D, Field::E, depth, at);
+        // SAFETY: the caller's.
+        unsafe {
+            super::loss::error(self.loss, self.mixing, o, y, e);
+            if let (Some(d), Some(slope)) = (d, slope) {
+                for j in 0..d.rows {
+                    let d = d.row_mut(j);
+                    if self.fields.has(Field::S, depth) {
+                        d.copy_from_slice(slope.row(j));
+                    }
+                    super::epilogue::times(d, e.row(j));
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The contract of the module, for both views.
+pub(super) unsafe fn copy<T: Real>(from: View<T>, to: View<T>) {
+    for j in 0..to.rows {
+        // SAFETY: the caller's.
+        unsafe { to.row_mut(j).copy_from_slice(from.row(j)) };
+    }
+}
+
+/// Samples of a tile from row-major `[B, n]` into columns.
+unsafe fn transpose_in<T: Real>(from: &[T], to: View<T>, at: Tile) {
+    let n = to.rows;
+    let start = (at.panel * PANEL + at.first) * n;
+    let from = &from[start..start + at.width * n];
+    for j in 0..n {
+        // SAFETY: the caller's.
+        let row = unsafe { to.row_mut(j) };
+        row.iter_mut().enumerate().for_each(|(c, v)| *v = from[c * n + j]);
+    }
+}
+
+/// Columns of a tile into row-major `[B, n]`.
+///
+/// # Safety
+/// `to` has B·n elements; nobody else touches the samples of the tile in it.
+pub(super) unsafe fn transpose_out<T: Real>(from: View<T>, to: *mut T, at: Tile) {
+    let n = from.rows;
+    let start = (at.panel * PANEL + at.first) * n;
+    for j in 0..n {
+        // SAFETY: the samples of the tile are rows start/n .. start/n + width of `to`.
+        unsafe {
+            for (c, v) in from.row(j).iter().enumerate() {
+                to.add(start + c * n + j).write(*v);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Each rule as a schedule of fused products. Equations and signs are in `pcnbench`'s rules of the same names; what is
+//! said here is which field holds what, and which layers are in the light cone.
+
+use super::arena::Field;
+use super::crew::Crew;
+use super::epilogue::Pulled;
+use super::gradient;
+use super::net::{Net, Scratch};
+use super::real::Real;
+use crate::schedule::{Rule, Schedule};
+use crate::stack::Activation;
+
+/// The lowest layer that has moved after t + 1 steps from the forward pass (L if there is none to move).
+fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
+    if light_cone {
+        depth.saturating_sub(t + 1).max(1)
+    } else {
+        1
+    }
+}
+
+/// Inference, from the loaded batch to states and errors at the last point, for the crew's part of the work.
+///
+/// # Safety
+/// The contract of [`super::net`]: the crew's tiles are its own, and all workers of the pool run this same call.
+pub(super) unsafe fn infer<T: Real>(net: &Net<'_, T>, schedule: &Schedule, crew: Crew<'_>, scratch: &mut Scratch<T>) {
+    // SAFETY: the caller's.
+    unsafe {
+        crew.tiles(|at| net.forward(scratch, at));
+        match schedule.rule {
+            Rule::Bp | Rule::Zil => backward(net, crew, scratch),
+            Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, crew, scratch),
+            Rule::Epc => epc(net, &schedule.steps, crew, scratch),
+            Rule::Fpa { light_cone } => fpa(net, &schedule.steps, light_cone, crew, scratch),
+            Rule::SeqIl { .. } => seqil(net, &schedule.steps, crew, scratch),
+            Rule::Ipc { light_cone, weight_step, evaluate } => {
+                ipc(net, &schedule.steps, (light_cone, evaluate), weight_step, crew, scratch);
+            }
+        }
+    }
+}
+
+/// D holds φ_out' from the forward pass and becomes δ on the way down; E holds −adjoints where someone reads them.
+///
+/// Z-IL's frontier is the same: its states move after their layer has been read, so that V + E is asked for by
+/// no one but a reader of the final states.
+unsafe fn backward<T: Real>(net: &Net<'_, T>, crew: Crew<'_>, scratch: &mut Scratch<T>) {
+    crew.tiles(|at| {
+        for l in (2..=net.depth()).rev() {
+            let k = l - 1;
+            // SAFETY: the caller's; a tile's layers are done one after another.
+            unsafe {
+                net.pull(l, (Field::D, Field::E), scratch, at, |_| Pulled::Adjoint {
+                    e: net.maybe(Field::E, k, at),
+                    d: net.apart(Field::D, Field::E, k, at),
+                });
+            }
+        }
+    });
+}
+
+/// Two phases per step: states move from errors, then errors follow from states.
+unsafe fn spc<T: Real>(
+    net: &Net<'_, T>,
+    steps: &[f64],
+    light_cone: bool,
+    crew: Crew<'_>,
+    scratch: &mut Scratch<T>,
+) {
+    let depth = net.depth();
+    // SAFETY: the caller's; between phases the crew has met.
+    unsafe {
+        if net.deviation {
+            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::V, Field::H], l, at));
+        }
+        if !light_cone {
+            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));
+        }
+        for (t, g) in steps.iter().enumerate().take(if depth > 1 { steps.len() } else { 0 }) {
+            let low = lowest(depth, t, light_cone);
+            let arriving = |k: usize| light_cone && t + 1 + k == depth;
+            crew.layers(depth - 1, low, |k, at| {
+                net.pull(k + 1, (Field::D, Field::E), scratch, at, |next| Pulled::Move {
+                    v: net.view(Field::V, k, at),
+                    e: net.view(Field::E, k, at),
+                    d: if k > 1 { net.apart(Field::D, Field::E, k, at) } else { None },
+                    g: T::of(*g),
+                    arriving: arriving(k),
+                    next,
+                });
+            });
+            // what has just arrived is predicted by a state that has not moved
+            let first = if low == 1 { 1 } else { low + 1 };
+            crew.layers(depth, first, |l, at| match l {
+                1 => net.first_error(at),
+                l => net.predict(l, scratch, at, false),
+            });
+        }
+        if net.deviation {
+            crew.layers(depth - 1, 1, |l, at| gradient::undo_deviation(net, l, at));
+        }
+    }
+}
+
+/// E holds e; D holds φ_out' on the way up and δ of the adjoint b on the way down (b itself where φ_out is the
+/// identity); R holds b where a skip needs it and D does not.
+unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch: &mut Scratch<T>) {
+    let depth = net.depth();
+    crew.tiles(|at| {
+        // SAFETY: the caller's; a tile's layers are done one after another.
+        unsafe {
+            for (t, g) in steps.iter().enumerate().take(if depth > 1 { steps.len() } else { 0 }) {
+                for l in (2..=depth).rev() {
+                    let k = l - 1;
+                    let carried = match net.stack.layer(l).act_out {
+                        _ if l == depth => Field::E,
+                        Activation::Identity => Field::D,
+                        _ => Field::R,
+                    };
+                    let plain = net.stack.layer(k).act_out == Activation::Identity;
+                    // nothing is carried further than layer 1
+                    let own = (k > 1).then(|| net.view(Field::D, k, at));
+                    net.pull(l, (Field::D, carried), scratch, at, |_| Pulled::Descend {
+                        e: net.view(Field::E, k, at),
+                        d: if plain { None } else { own },
+                        keep: if plain { own } else { net.maybe(Field::R, k, at) },
+                        g: T::of(*g),
+                        first: t == 0,
+                    });
+                }
+                net.rebuild_first(at);
+                for l in 2..=depth {
+                    net.forward_layer(l, scratch, at, l < depth);
+                }
+            }
+            // parameters learn from e, not from b
+            for l in 1..depth {
+                if steps.is_empty() {
+                    gradient::clear(net, &[Field::E, Field::D], l, at);
+                } else {
+                    gradient::learn_from_error(net, l, at);
+                }
+            }
+        }
+    });
+}
+
+/// (E, D) and (E2, D2) take turns: one is read while the other is written. V stays at the forward pass.
+unsafe fn fpa<T: Real>(
+    net: &Net<'_, T>,
+    steps: &[f64],
+    light_cone: bool,
+    crew: Crew<'_>,
+    scratch: &mut Scratch<T>,
+) {
+    let depth = net.depth();
+    let sides = [(Field::E, Field::D), (Field::E2, Field::D2)];
+    // SAFETY: the caller's; between phases the crew has met.
+    unsafe {
+        if !light_cone {
+            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));
+        }
+        for (t, g) in steps.iter().enumerate() {
+            let ((e, d), (e2, d2)) = (sides[t % 2], sides[(t + 1) % 2]);
+            crew.layers(depth - 1, lowest(depth, t, light_cone), |k, at| {
+                // the output error never changes and has one side only
+                let read = if k + 1 == depth { (Field::D, Field::E) } else { (d, e) };
+                net.pull(k + 1, read, scratch, at, |_| Pulled::Fixed {
+                    e: net.view(e, k, at),
+                    to: net.view(e2, k, at),
+                    d: net.maybe(Field::S, k, at).map(|slope| (slope, net.view(d2, k, at))),
+                    g: T::of(*g),
+                    arriving: light_cone && t + 1 + k == depth,
+                });
+            });
+        }
+        if steps.len() % 2 == 1 {
+            let low = lowest(depth, steps.len() - 1, light_cone);
+            crew.layers(depth - 1, low, |k, at| {
+                super::net::copy(net.view(Field::E2, k, at), net.view(Field::E, k, at));
+                if let Some(d) = net.apart(Field::D, Field::E, k, at) {
+                    super::net::copy(net.view(Field::D2, k, at), d);
+                }
+            });
+        }
+    }
+}
+
+/// D holds φ_out' from the last predictions until its layer has moved, then δ.
+unsafe fn seqil<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch: &mut Scratch<T>) {
+    let depth = net.depth();
+    crew.tiles(|at| {
+        // SAFETY: the caller's; a tile's layers are done one after another.
+        unsafe {
+            for (t, g) in steps.iter().enumerate().take(if depth > 1 { steps.len() } else { 0 }) {
+                for l in (2..=depth).rev() {
+                    let k = l - 1;
+                    net.pull(l, (Field::D, Field::E), scratch, at, |next| Pulled::Sweep {
+                        v: net.view(Field::V, k, at),
+                        e: net.view(Field::E, k, at),
+                        d: if k > 1 { net.apart(Field::D, Field::E, k, at) } else { None },
+                        g: T::of(*g),
+                        first: t == 0,
+                        next,
+                    });
+                }
+                net.first_error(at);
+                for l in 2..=depth {
+                    net.predict(l, scratch, at, t + 1 < steps.len());
+                }
+            }
+            if steps.is_empty() {
+                (1..depth).for_each(|l| gradient::clear(net, &[Field::E, Field::D], l, at));
+            }
+        }
+    });
+}
+
+/// Four phases per step, every gradient at the same point: steps of the states into R, then the weights move, then the
+/// states, then errors follow from both.
+unsafe fn ipc<T: Real>(
+    net: &Net<'_, T>,
+    steps: &[f64],
+    (light_cone, evaluate): (bool, bool),
+    weight_step: f64,
+    crew: Crew<'_>,
+    scratch: &mut Scratch<T>,
+) {
+    let depth = net.depth();
+    // SAFETY: the caller's; between phases the crew has met.
+    unsafe {
+        if !light_cone {
+            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));
+        }
+        for (t, g) in steps.iter().enumerate() {
+            let low = lowest(depth, t, light_cone);
+            let reached = if light_cone { depth.saturating_sub(t).max(1) } else { 1 };
+            let arriving = |k: usize| light_cone && t + 1 + k == depth;
+            crew.layers(depth - 1, low, |k, at| {
+                net.pull(k + 1, (Field::D, Field::E), scratch, at, |_| Pulled::Step {
+                    e: net.view(Field::E, k, at),
+                    step: net.view(Field::R, k, at),
+                    g: T::of(*g),
+                    arriving: arriving(k),
+                });
+            });
+            if let Some(worker) = crew.together() {
+                gradient::descend(net, reached, weight_step, worker);
+                worker.meet();
+            }
+            crew.layers(depth - 1, low, |k, at| net.advance(k, at, arriving(k)));
+            if t + 1 < steps.len() || evaluate {
+                crew.layers(depth, reached, |l, at| net.predict(l, scratch, at, false));
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a fused call refuses.
+
+/// Result of every fallible function of this package.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a fused call did not happen. Nothing has been computed or changed when it is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A layer whose sizes contradict its neighbour's or its own skip.
+    #[error("layer {layer} of the stack: {problem}")]
+    Layer {
+        /// l, from 1.
+        layer: usize,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// A tensor that does not fit the stack.
+    #[error("{what}: expected {expected}, got {got}")]
+    Operand {
+        /// Which operand.
+        what: &'static str,
+        /// Shape, dtype or layout that would fit.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// A rule that this engine does not run as asked.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Worker threads could not be started.
+    #[error("cannot start {threads} worker threads: {source}; ask for fewer with --threads")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// The thread pool's own reason.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// Candle's own error.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

@@ -1,0 +1,114 @@
+//! What is to be done with a stack and a batch: a rule, its steps, and what moves the parameters.
+
+/// A learning rule that a fused engine runs. Equations, sources and signs are those of the rules of `pcnbench`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// Backpropagation.
+    Bp,
+    /// Zero-divergence inference learning, frontier only: backpropagation's products, states moved once.
+    Zil,
+    /// State-based predictive coding.
+    Spc {
+        /// Skip layers that no error has reached yet.
+        light_cone: bool,
+        /// Store v_l − vh_l instead of v_l, vh the forward pass: signals below the rounding of the state survive.
+        deviation: bool,
+    },
+    /// Error-based predictive coding.
+    Epc,
+    /// Fixed prediction.
+    Fpa {
+        /// Skip layers that no error has reached yet.
+        light_cone: bool,
+    },
+    /// Sequential inference learning.
+    SeqIl {
+        /// Factor on ε_L: β/(1 + β) of an output target mixed with β, else 1.
+        mixing: f64,
+    },
+    /// Incremental predictive coding; moves the parameters itself in every step.
+    Ipc {
+        /// Skip layers that no error has reached yet.
+        light_cone: bool,
+        /// α on gradients summed over the batch.
+        weight_step: f64,
+        /// Evaluate predictions and errors once more after the last update.
+        evaluate: bool,
+    },
+}
+
+/// A rule with the size of each of its inference steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Which rule.
+    pub rule: Rule,
+    /// g_t per sample, t = 0..T−1; empty for rules without inference.
+    pub steps: Vec<f64>,
+}
+
+/// What is done with the directions of descent d (sums over the batch of −∂F/∂θ) in the pass that makes them.
+///
+/// Equations and constants are those of the optimisers of `pcnbench`. State lies behind the parameters in the same
+/// flat tensor, see [`state_elements`](Self::state_elements).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Optimiser {
+    /// θ += α d.
+    Sgd {
+        /// α.
+        rate: f64,
+    },
+    /// m ← μ m + d, θ += α m.
+    Momentum {
+        /// α.
+        rate: f64,
+        /// μ.
+        mu: f64,
+    },
+    /// Adam with β₁, β₂, ε.
+    Adam {
+        /// α.
+        rate: f64,
+        /// β₁, β₂.
+        betas: (f64, f64),
+        /// ε.
+        epsilon: f64,
+        /// t of this update, from 1.
+        update: i32,
+    },
+    /// MQ: one scalar per layer; Δ is the batch mean of d.
+    Mq {
+        /// α.
+        rate: f64,
+        /// α_min.
+        min_rate: f64,
+        /// r.
+        r: f64,
+        /// ρ of this update.
+        decay: f64,
+    },
+}
+
+impl Optimiser {
+    /// Elements of state behind the P parameters of a stack of L layers: 0, P, 2P or L.
+    pub fn state_elements(&self, parameters: usize, depth: usize) -> usize {
+        match self {
+            Self::Sgd { .. } => 0,
+            Self::Momentum { .. } => parameters,
+            Self::Adam { .. } => 2 * parameters,
+            Self::Mq { .. } => depth,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether every sample's inference is on its own, from the first product to the last, so that parts of the batch
+    /// need never meet before the parameter gradients. Only a rule that moves the parameters in between is not.
+    pub fn samples_are_independent(&self) -> bool {
+        !matches!(self, Self::Ipc { .. })
+    }
+
+    /// Whether all layers of one inference step may be computed at once.
+    pub fn layers_are_parallel(&self) -> bool {
+        matches!(self, Self::Spc { .. } | Self::Fpa { .. } | Self::Ipc { .. })
+    }
+}

@@ -1,0 +1,189 @@
+//! The fused engine: one call into `pcnbench-kernels` for a whole rule on a stack of dense and residual layers.
+//!
+//! It runs the schedules of the rules, not their code: what ties the two together are the conformance cases, the twins
+//! and the property tests that compare them on random networks.
+
+use candle_core::Tensor;
+use pcnbench_kernels as kernels;
+
+use super::reference::Reference;
+use super::Learned;
+use crate::net::{Activation, Dense, Loss, LossKind, Params};
+use crate::optim::{self, OptimiserKind};
+use crate::rule::{Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Zil};
+use crate::{Error, Result};
+
+/// A fused engine for one network.
+#[derive(Debug)]
+pub struct Fused {
+    engine: kernels::Fused,
+    layers: Vec<Dense>,
+    deviation: bool,
+}
+
+impl Fused {
+    /// For a network of these layers, on as many threads as [`threads`](kernels::tune::threads) says; with
+    /// `deviation`, states are stored as deviations from the forward pass.
+    ///
+    /// # Errors
+    /// If neighbouring layers do not fit each other, or the threads cannot be started.
+    pub fn new(layers: Vec<Dense>, deviation: bool) -> Result<Self> {
+        let specs = layers.iter().map(spec).collect();
+        let engine = kernels::Fused::new(kernels::Stack::new(specs)?, kernels::tune::threads())?;
+        Ok(Self { engine, layers, deviation })
+    }
+
+    /// Elements of the flat parameter tensor.
+    pub fn parameters(&self) -> usize {
+        self.engine.stack().parameters()
+    }
+
+    /// Parameters as one flat tensor, with `state` zeros behind them.
+    pub fn pack(&self, params: &Params, state: usize) -> Result<Tensor> {
+        let mut parts = params.iter().flatten().map(Tensor::flatten_all).collect::<Result<Vec<_>, _>>()?;
+        if state > 0 {
+            let first = parts.first().ok_or_else(|| Error::Invalid("a network without parameters".into()))?;
+            parts.push(Tensor::zeros(state, first.dtype(), first.device())?);
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+
+    /// The parameters in a flat tensor, layer by layer; views that share its memory.
+    pub fn unpack(&self, theta: &Tensor) -> Result<Params> {
+        let stack = self.engine.stack();
+        (1..=stack.depth())
+            .map(|l| {
+                let (w, b) = (stack.weights(l), stack.biases(l));
+                let shape = (stack.units(l), stack.units(l - 1));
+                let mut own = vec![theta.narrow(0, w.start, w.len())?.reshape(shape)?];
+                if self.layers[l - 1].bias {
+                    own.push(theta.narrow(0, b.start, b.len())?);
+                }
+                Ok(own)
+            })
+            .collect()
+    }
+
+    /// What a rule leaves behind on a batch; states and errors only if `traces`, else none.
+    ///
+    /// # Errors
+    /// If the engine does not run the rule, or a tensor does not fit.
+    pub fn learn(
+        &self,
+        rule: &Rule,
+        loss: &Loss,
+        theta: &Tensor,
+        batch: (&Tensor, &Tensor),
+        traces: bool,
+    ) -> Result<Learned<Reference<'static>>> {
+        let schedule = self.schedule(rule)?;
+        let (x, y) = (rows(batch.0)?, rows(batch.1)?);
+        let loss = output_energy(loss, &y)?;
+        let learned = self.engine.learn(&schedule, loss, theta, (&x, &y), traces)?;
+        let (states, errors) = learned.traces.unwrap_or_default();
+        let errors = errors.into_iter().map(Some).collect();
+        let params = self.unpack(&learned.theta)?.into_iter().map(Some);
+        let mut left = Learned::from_directions(states, learned.output, errors, Vec::new());
+        if rule.moves_parameters() {
+            left.directions = params.clone().map(|_| None).collect();
+            left.params = params.collect();
+        } else {
+            left.params = params.clone().map(|_| None).collect();
+            left.directions = params.collect();
+        }
+        Ok(left)
+    }
+
+    /// One weight update of `theta` (with the optimiser's state behind it) in place.
+    ///
+    /// # Errors
+    /// As for [`learn`](Self::learn).
+    pub fn train(
+        &self,
+        rule: &Rule,
+        loss: &Loss,
+        optimiser: kernels::Optimiser,
+        theta: &Tensor,
+        batch: (&Tensor, &Tensor),
+    ) -> Result<()> {
+        let (x, y) = (rows(batch.0)?, rows(batch.1)?);
+        let loss = output_energy(loss, &y)?;
+        Ok(self.engine.train(&self.schedule(rule)?, loss, optimiser, theta, (&x, &y))?)
+    }
+
+    fn schedule(&self, rule: &Rule) -> Result<kernels::Schedule> {
+        use kernels::Rule as To;
+        let to = match *rule {
+            Rule::Bp(_) => To::Bp,
+            Rule::Zil(Zil { nodes: Nodes::Frontier }) => To::Zil,
+            Rule::Spc(Spc { light_cone, .. }) => To::Spc { light_cone, deviation: self.deviation },
+            Rule::Epc(_) => To::Epc,
+            Rule::Fpa(Fpa { light_cone, .. }) => To::Fpa { light_cone },
+            Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
+            Rule::Ipc(Ipc { weight_step, light_cone, evaluate, .. }) => {
+                To::Ipc { light_cone, weight_step, evaluate }
+            }
+            Rule::Zil(_) | Rule::Ar(_) => {
+                return Err(Error::Invalid(format!("the fused engine does not run rule {rule}")))
+            }
+        };
+        let steps = rule.steps().map_or_else(Vec::new, |s| (0..s.count).map(|t| s.size(t)).collect());
+        Ok(kernels::Schedule { rule: to, steps })
+    }
+}
+
+/// The optimiser of update number `update` (from 1).
+pub fn optimiser(kind: OptimiserKind, rate: f64, update: u64) -> kernels::Optimiser {
+    use kernels::Optimiser as To;
+    match kind {
+        OptimiserKind::Sgd => To::Sgd { rate },
+        OptimiserKind::Momentum => To::Momentum { rate, mu: optim::momentum::MU },
+        OptimiserKind::Adam => To::Adam {
+            rate,
+            betas: (optim::adam::BETA1, optim::adam::BETA2),
+            epsilon: optim::adam::EPSILON,
+            update: i32::try_from(update).unwrap_or(i32::MAX),
+        },
+        OptimiserKind::Mq => To::Mq {
+            rate,
+            min_rate: optim::mq::MIN_RATE,
+            r: optim::mq::R,
+            decay: (update as f64 / (update as f64 + 1.0)).min(optim::mq::MAX_DECAY_DENSE),
+        },
+    }
+}
+
+/// `[B, n]`, contiguous: each sample as one row, whatever its shape.
+fn rows(t: &Tensor) -> Result<Tensor> {
+    let batch = t.dim(0)?;
+    let flat = if t.rank() == 2 { t.clone() } else { t.reshape((batch, t.elem_count() / batch.max(1)))? };
+    Ok(flat.contiguous()?)
+}
+
+fn output_energy(loss: &Loss, y: &Tensor) -> Result<kernels::Loss> {
+    let kind = match loss.kind {
+        LossKind::HalfSquaredError => kernels::LossKind::HalfSquaredError,
+        LossKind::SquaredError => kernels::LossKind::SquaredError,
+        LossKind::CrossEntropy => kernels::LossKind::CrossEntropy,
+    };
+    // y has the output's shape
+    Ok(kernels::Loss { kind, weight: loss.weight(y)? })
+}
+
+fn spec(layer: &Dense) -> kernels::LayerSpec {
+    let act = |a| match a {
+        Activation::Identity => kernels::Activation::Identity,
+        Activation::Tanh => kernels::Activation::Tanh,
+        Activation::Relu => kernels::Activation::Relu,
+        Activation::Gelu => kernels::Activation::Gelu,
+    };
+    kernels::LayerSpec {
+        inputs: layer.inputs,
+        outputs: layer.outputs,
+        act_in: act(layer.act_in),
+        act_out: act(layer.act_out),
+        scale: layer.scale,
+        skip: layer.skip,
+        bias: layer.bias,
+    }
+}
