@@ -105,7 +105,11 @@ impl Fused {
         let (parameters, depth) = (self.stack.parameters(), self.stack.depth());
         let batch = self.check(theta, x, y, parameters + optimiser.state_elements(parameters, depth))?;
         if batch == 0 && matches!(optimiser, Optimiser::Mq { .. }) {
-            return Err(operand("x under MQ, which averages over the batch", "at least one row", "none".into()));
+            return Err(operand(
+                "x under MQ, which averages over the batch",
+                "at least one row",
+                "none".into(),
+            ));
         }
         let call = Call { engine: self, schedule, loss, batch, traces: false, optimiser: Some(optimiser) };
         Ok(theta.inplace_op3(x, y, &call)?)
@@ -125,7 +129,8 @@ impl Fused {
                 return Err(operand(what, format!("shape {shape:?}"), format!("{:?}", tensor.dims())));
             }
             if !matches!(tensor.dtype(), DType::F32 | DType::F64) || tensor.dtype() != theta.dtype() {
-                let expected = if what == "the flat parameters" { "f32 or f64" } else { "the parameters' dtype" };
+                let expected =
+                    if what == "the flat parameters" { "f32 or f64" } else { "the parameters' dtype" };
                 return Err(operand(what, expected, tensor.dtype().as_str().into()));
             }
             if !tensor.is_contiguous() {
@@ -168,7 +173,13 @@ impl Call<'_> {
         }
     }
 
-    fn learn<T: Real>(&self, space: &Mutex<Workspace<T>>, theta: &[T], x: &[T], y: &[T]) -> (CpuStorage, Shape) {
+    fn learn<T: Real>(
+        &self,
+        space: &Mutex<Workspace<T>>,
+        theta: &[T],
+        x: &[T],
+        y: &[T],
+    ) -> (CpuStorage, Shape) {
         let stack = &self.engine.stack;
         let elements = cpu::learned_elements(stack, self.batch, self.traces);
         let mut out = vec![T::ZERO; elements];
@@ -221,8 +232,12 @@ impl CustomOp3 for Call<'_> {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         use CpuStorage::{F32, F64};
         Ok(match (theta, x, y) {
-            (F32(t), F32(x), F32(y)) => self.learn(&self.engine.f32, part(t, lt)?, part(x, lx)?, part(y, ly)?),
-            (F64(t), F64(x), F64(y)) => self.learn(&self.engine.f64, part(t, lt)?, part(x, lx)?, part(y, ly)?),
+            (F32(t), F32(x), F32(y)) => {
+                self.learn(&self.engine.f32, part(t, lt)?, part(x, lx)?, part(y, ly)?)
+            }
+            (F64(t), F64(x), F64(y)) => {
+                self.learn(&self.engine.f64, part(t, lt)?, part(x, lx)?, part(y, ly)?)
+            }
             _ => return Err(mixed()),
         })
     }

@@ -9,7 +9,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod card;
-pub mod cpu;
+mod cpu;
 mod error;
 pub mod fused;
 

@@ -85,7 +85,11 @@ impl Stack {
             if i > 0 && layers[i - 1].outputs != layer.inputs {
                 return wrong(
                     i + 1,
-                    format!("has {} inputs, but layer {i} has {} outputs", layer.inputs, layers[i - 1].outputs),
+                    format!(
+                        "has {} inputs, but layer {i} has {} outputs",
+                        layer.inputs,
+                        layers[i - 1].outputs
+                    ),
                 );
             }
             if layer.skip && layer.inputs != layer.outputs {

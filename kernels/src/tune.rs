@@ -20,7 +20,12 @@ pub struct Plan {
     pub alone: bool,
     /// Samples per tile where workers are alone.
     pub tile: usize,
+    /// Whether the transposed weights are first packed in the order in which products read them.
+    pub pack: bool,
 }
+
+/// Steps from which packing pays: it costs a pass over the weights, and saves a seventh of every transposed product.
+const PACKING_STEPS: usize = 8;
 
 /// The layout of a rule with T steps on a batch, for at most `threads` threads. `lanes` is the narrowest tile at which
 /// a product runs at full speed (16 in f32, 8 in f64).
@@ -29,16 +34,17 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     let flops = sweep * (3.0 + 2.0 * steps as f64);
     let worth = (flops / FLOPS_PER_WORKER).max(1.0);
     let threads = if worth < threads as f64 { worth as usize } else { threads }.max(1);
+    let pack = steps >= PACKING_STEPS && rule.samples_are_independent();
     if threads == 1 {
         // one worker never waits for itself
-        return Plan { workers: 1, alone: rule.samples_are_independent(), tile: WIDEST };
+        return Plan { workers: 1, alone: rule.samples_are_independent(), tile: WIDEST, pack };
     }
     let tile = tile_for(1, batch, threads, lanes);
     let tiles = batch.div_ceil(tile);
     // full panels enough for everyone: no reason to meet
     let plenty = batch / WIDEST >= 2 * threads;
     let alone = rule.samples_are_independent() && (plenty || !rule.layers_are_parallel());
-    Plan { workers: if alone { threads.min(tiles.max(1)) } else { threads }, alone, tile }
+    Plan { workers: if alone { threads.min(tiles.max(1)) } else { threads }, alone, tile, pack }
 }
 
 /// Samples per tile for `layers` independent layers on a batch: the widest at which the busiest worker has no more
@@ -51,7 +57,8 @@ pub fn tile_for(layers: usize, batch: usize, workers: usize, lanes: usize) -> us
     let mut best = (f64::INFINITY, WIDEST);
     let mut tile = WIDEST;
     while tile >= lanes.min(8) {
-        let busiest = (layers * batch.div_ceil(tile)).div_ceil(workers) as f64 * tile.min(batch.max(1)) as f64;
+        let busiest =
+            (layers * batch.div_ceil(tile)).div_ceil(workers) as f64 * tile.min(batch.max(1)) as f64;
         let cost = busiest * if tile < lanes { 1.5 } else { 1.0 };
         if cost <= 1.125 * fair {
             return tile;
@@ -78,8 +85,15 @@ mod tests {
 
     fn stack(depth: usize, width: usize) -> Stack {
         let act = Activation::Identity;
-        let layer =
-            LayerSpec { inputs: width, outputs: width, act_in: act, act_out: act, scale: 1.0, skip: false, bias: false };
+        let layer = LayerSpec {
+            inputs: width,
+            outputs: width,
+            act_in: act,
+            act_out: act,
+            scale: 1.0,
+            skip: false,
+            bias: false,
+        };
         Stack::new(vec![layer; depth]).unwrap()
     }
 
@@ -91,7 +105,7 @@ mod tests {
         assert_eq!(plan(16, 16).workers, 1);
         assert_eq!(plan(128, 64).workers, 4);
         // nothing to do at all
-        assert_eq!(plan(128, 0), Plan { workers: 1, alone: true, tile: 64 });
+        assert_eq!(plan(128, 0), Plan { workers: 1, alone: true, tile: 64, pack: false });
     }
 
     #[test]
@@ -99,9 +113,14 @@ mod tests {
         let deep = stack(32, 128);
         assert!(plan(&deep, &SPC, 32, 1024, 4, 16).alone);
         assert!(!plan(&deep, &SPC, 32, 64, 4, 16).alone);
-        assert_eq!(plan(&deep, &Rule::Epc, 8, 64, 4, 16), Plan { workers: 4, alone: true, tile: 16 });
+        assert_eq!(
+            plan(&deep, &Rule::Epc, 8, 64, 4, 16),
+            Plan { workers: 4, alone: true, tile: 16, pack: true }
+        );
         let moving = Rule::Ipc { light_cone: true, weight_step: 0.1, evaluate: false };
-        assert!(!plan(&deep, &moving, 8, 1024, 4, 16).alone && !plan(&stack(1, 2), &moving, 1, 1, 1, 16).alone);
+        assert!(
+            !plan(&deep, &moving, 8, 1024, 4, 16).alone && !plan(&stack(1, 2), &moving, 1, 1, 1, 16).alone
+        );
     }
 
     #[test]

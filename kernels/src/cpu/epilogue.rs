@@ -1,12 +1,13 @@
 //! What follows a product while its result is still in the nearest cache: activation, error, slope, step.
 //!
-//! Each epilogue goes over the rows of one tile once. The code is compiled for every instruction set that `pulp`
+//! Each epilogue takes the rows of a product as they come, eight units at a time. The code is compiled for every instruction set that `pulp`
 //! knows and the best one present is entered per tile, so that the loops over a row are vector instructions.
 
-use pulp::NullaryFnOnce;
+use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::arena::{View, PANEL};
 use super::phi;
+use super::product::Product;
 use super::real::Real;
 use crate::stack::Activation;
 
@@ -23,7 +24,7 @@ pub(super) struct Next<T> {
 
 /// After z = a W h: μ = φ_out(z + b) + skip, and what becomes of it.
 pub(super) struct Predict<'a, T> {
-    pub(super) z: View<T>,
+    pub(super) z: Product<T>,
     /// b, or empty.
     pub(super) bias: &'a [T],
     pub(super) act: Activation,
@@ -49,7 +50,7 @@ pub(super) enum Predicted<T> {
 
 /// After r = a Wᵀ d: r = φ_in' ⊙ r + skip, and what becomes of it.
 pub(super) struct Pull<T> {
-    pub(super) r: View<T>,
+    pub(super) r: Product<T>,
     pub(super) act: Activation,
     /// φ_in and φ_in' at the state below.
     pub(super) h: View<T>,
@@ -76,20 +77,19 @@ pub(super) enum Pulled<T> {
     Step { e: View<T>, step: View<T>, g: T, arriving: bool },
 }
 
-impl<T: Real> NullaryFnOnce for Predict<'_, T> {
+impl<T: Real> WithSimd for Predict<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { z, bias, act, from, below, keep, then } = self;
         let (mut post, mut slope) = ([T::ZERO; PANEL], [T::ZERO; PANEL]);
-        let n = z.width;
-        for j in 0..z.rows {
-            // SAFETY: a worker has its tile of every field it writes to itself, and nobody writes what it reads
-            // before they meet again (see `Net`); no two views of one epilogue share memory but as documented there,
-            // and then only one of the slices lives at a time.
-            unsafe {
-                let mu = z.row_mut(j);
+        // SAFETY: a worker has its tile of every field it writes to itself, and nobody writes what it reads before they
+        // meet again (see `Net`); no two views of one epilogue share memory but as documented there, and then only one
+        // of the slices lives at a time.
+        unsafe {
+            z.rows(simd, |j, mu| {
+                let n = mu.len();
                 if let Some(b) = bias.get(j) {
                     add(mu, *b);
                 }
@@ -146,21 +146,20 @@ impl<T: Real> NullaryFnOnce for Predict<'_, T> {
                         }
                     }
                 }
-            }
+            });
         }
     }
 }
 
-impl<T: Real> NullaryFnOnce for Pull<T> {
+impl<T: Real> WithSimd for Pull<T> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { r, act, h, p, skip, then } = self;
-        for j in 0..r.rows {
-            // SAFETY: as for `Predict`.
-            unsafe {
-                let r = r.row_mut(j);
+        // SAFETY: as for `Predict`.
+        unsafe {
+            r.rows(simd, |j, r| {
                 let n = r.len();
                 let slopes = p.map_or(&[][..], |p| p.row(j));
                 phi::pull_back(act, h.row(j), slopes, r);
@@ -247,7 +246,7 @@ impl<T: Real> NullaryFnOnce for Pull<T> {
                         }
                     }
                 }
-            }
+            });
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::arena::{Field, Tile, PANEL};
 use super::epilogue::times;
+use super::micro::UNITS;
 use super::net::Net;
 use super::phi;
 use super::pool::Worker;
@@ -133,6 +134,17 @@ pub(super) fn block_rows(outputs: usize, inputs: usize, parts: usize) -> usize {
     outputs.div_ceil(parts.max(1)).max(16).min(fitting)
 }
 
+/// This worker's share of the blocks of [`product::pack`], layer by layer.
+pub(super) fn panels<'a>(
+    stack: &'a Stack,
+    worker: &'a Worker<'_>,
+) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> + 'a {
+    let blocks = |l: usize| stack.units(l - 1).div_ceil(UNITS);
+    let share = |n: usize| n * worker.index / worker.count..n * (worker.index + 1) / worker.count;
+    // no product goes through the first layer
+    (2..=stack.depth()).map(move |l| (l, share(blocks(l))))
+}
+
 /// θ += step · d for the layers L..`to`, in place: what a rule does that moves the parameters itself.
 ///
 /// # Safety
@@ -206,7 +218,9 @@ pub(super) unsafe fn update<T: Real>(
                 let theta = slice(net.theta);
                 net.arch.dispatch(|| match learner.optimiser {
                     Optimiser::Sgd { .. } | Optimiser::Mq { .. } => {}
-                    Optimiser::Momentum { rate, mu } => momentum(T::of(rate), T::of(mu), theta, d, slice(learner.state)),
+                    Optimiser::Momentum { rate, mu } => {
+                        momentum(T::of(rate), T::of(mu), theta, d, slice(learner.state))
+                    }
                     Optimiser::Adam { rate, betas, epsilon, update } => {
                         let (m, s) = (slice(learner.state), slice(learner.state.add(parameters)));
                         adam(rate, betas, T::of(epsilon), update, theta, d, m, s);

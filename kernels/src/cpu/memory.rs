@@ -5,15 +5,19 @@ use std::sync::Mutex;
 
 use super::arena::{Field, Fields, PANEL};
 use super::gradient::block_rows;
+use super::micro::UNITS;
 use super::net::Scratch;
 use super::real::Real;
 use crate::schedule::{Rule, Schedule};
 use crate::stack::{Activation, Stack};
+use crate::tune::Plan;
 
 /// See the module.
 pub(crate) struct Workspace<T> {
     pub(super) fields: Fields,
     pub(super) block: Vec<T>,
+    /// Packed weights.
+    pub(super) packed: Vec<T>,
     pub(super) scratches: Vec<Mutex<Scratch<T>>>,
     /// One element per block of parameters.
     pub(super) sums: Vec<T>,
@@ -32,21 +36,35 @@ struct Layout {
 impl<T: Real> Workspace<T> {
     /// No memory yet.
     pub(crate) fn new(stack: &Stack) -> Self {
-        Self { fields: Fields::new(stack), block: vec![], scratches: vec![], sums: vec![], layout: None }
+        Self {
+            fields: Fields::new(stack),
+            block: vec![],
+            packed: vec![],
+            scratches: vec![],
+            sums: vec![],
+            layout: None,
+        }
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        let scratch = |s: &Mutex<Scratch<T>>| {
-            s.lock().map_or(0, |s| s.tile.capacity() + s.block.capacity())
-        };
-        let elements =
-            self.block.capacity() + self.sums.capacity() + self.scratches.iter().map(scratch).sum::<usize>();
+        let scratch = |s: &Mutex<Scratch<T>>| s.lock().map_or(0, |s| s.tile.capacity() + s.block.capacity());
+        let elements = self.block.capacity()
+            + self.packed.capacity()
+            + self.sums.capacity()
+            + self.scratches.iter().map(scratch).sum::<usize>();
         elements * std::mem::size_of::<T>()
     }
 
     /// Makes room for a call.
-    pub(super) fn prepare(&mut self, stack: &Stack, schedule: &Schedule, batch: usize, traces: bool, workers: usize) {
+    pub(super) fn prepare(
+        &mut self,
+        stack: &Stack,
+        schedule: &Schedule,
+        batch: usize,
+        traces: bool,
+        plan: &Plan,
+    ) {
         let deviation = matches!(schedule.rule, Rule::Spc { deviation: true, .. });
         let layout = Layout { rule: discriminant(&schedule.rule), deviation, batch, traces };
         if self.layout != Some(layout) {
@@ -59,15 +77,20 @@ impl<T: Real> Workspace<T> {
         #[cfg(debug_assertions)]
         self.block.fill(T::of(f64::NAN));
         let layers = || (1..=stack.depth()).map(|l| (stack.units(l), stack.units(l - 1)));
-        while self.scratches.len() < workers {
+        if plan.pack {
+            self.packed.resize(stack.parameters(), T::ZERO);
+        }
+        while self.scratches.len() < plan.workers {
             // the largest block at any number of workers: a layer that is not cut
             let block = layers().map(|(outputs, inputs)| {
                 let rows = block_rows(outputs, inputs, 1).min(outputs);
                 rows * inputs + rows
             });
             let block = block.max().unwrap_or(0);
-            let scratch =
-                Scratch { tile: vec![T::ZERO; stack.widest() * PANEL], block: vec![T::ZERO; block] };
+            let scratch = Scratch {
+                tile: vec![T::ZERO; stack.widest().max(UNITS) * PANEL],
+                block: vec![T::ZERO; block],
+            };
             self.scratches.push(Mutex::new(scratch));
         }
         // blocks have 16 rows at least

@@ -10,6 +10,7 @@ mod epilogue;
 mod gradient;
 mod loss;
 mod memory;
+mod micro;
 mod net;
 mod phi;
 mod pool;
@@ -19,7 +20,7 @@ mod rules;
 
 pub(crate) use memory::Workspace;
 pub(crate) use pool::Pool;
-pub use real::Real;
+pub(crate) use real::Real;
 
 use std::sync::Mutex;
 
@@ -59,7 +60,9 @@ fn reached(schedule: &Schedule, depth: usize) -> usize {
     let steps = schedule.steps.len();
     match schedule.rule {
         Rule::Bp | Rule::Zil => 1,
-        Rule::Spc { light_cone: true, .. } | Rule::Fpa { light_cone: true } => depth.saturating_sub(steps).max(1),
+        Rule::Spc { light_cone: true, .. } | Rule::Fpa { light_cone: true } => {
+            depth.saturating_sub(steps).max(1)
+        }
         // under iPC the last errors belong to a point whose directions are not taken, so this is for readers only
         Rule::Ipc { light_cone: true, evaluate, .. } => {
             depth.saturating_sub(if evaluate { steps } else { steps.saturating_sub(1) }).max(1)
@@ -78,12 +81,17 @@ pub(crate) fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usi
 }
 
 /// Does the whole task.
-pub(crate) fn execute<T: Real>(space: &mut Workspace<T>, pool: &Pool, task: &Task<'_, T>, result: Result<'_, T>) {
+pub(crate) fn execute<T: Real>(
+    space: &mut Workspace<T>,
+    pool: &Pool,
+    task: &Task<'_, T>,
+    result: Result<'_, T>,
+) {
     let Task { stack, schedule, loss, x, y, batch } = *task;
     let traces = matches!(result, Result::Learned { traces: true, .. });
     let plan = tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, pool.threads(), T::LANES);
-    space.prepare(stack, schedule, batch, traces, plan.workers);
-    let Workspace { fields, block, scratches, sums, .. } = space;
+    space.prepare(stack, schedule, batch, traces, &plan);
+    let Workspace { fields, block, packed, scratches, sums, .. } = space;
     let fields = &*fields;
 
     let moves = matches!(schedule.rule, Rule::Ipc { .. });
@@ -113,6 +121,7 @@ pub(crate) fn execute<T: Real>(space: &mut Workspace<T>, pool: &Pool, task: &Tas
         mixing: if let Rule::SeqIl { mixing } = schedule.rule { mixing } else { 1.0 },
         deviation: matches!(schedule.rule, Rule::Spc { deviation: true, .. }),
         theta,
+        packed: plan.pack.then(|| packed.as_mut_ptr()),
         block: block.as_mut_ptr(),
         arch: Arch::new(),
     };
@@ -124,6 +133,12 @@ pub(crate) fn execute<T: Real>(space: &mut Workspace<T>, pool: &Pool, task: &Tas
         // has; together, the crew deals out layers and tiles and meets between phases. Buffers are as long as the
         // stack and the batch say, which `prepare` and the caller have seen to.
         unsafe {
+            if let Some(packed) = net.packed {
+                for (l, blocks) in gradient::panels(stack, worker) {
+                    product::pack(net.weights(l), blocks, packed.add(stack.weights(l).start));
+                }
+                worker.meet();
+            }
             if plan.alone {
                 let grid = net.grid(plan.tile);
                 for at in worker.share(grid.tiles()).map(|i| grid.tile(i)) {

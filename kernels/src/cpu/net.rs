@@ -8,7 +8,7 @@ use pulp::Arch;
 
 use super::arena::{Field, Fields, Grid, Tile, View, PANEL};
 use super::epilogue::{Advance, Next, Predict, Predicted, Pull, Pulled};
-use super::product::{self, Weights};
+use super::product::{Product, Weights};
 use super::real::Real;
 use crate::stack::{Activation, Loss, Stack};
 
@@ -24,6 +24,8 @@ pub(super) struct Net<'a, T> {
     pub(super) deviation: bool,
     /// θ, flat.
     pub(super) theta: *mut T,
+    /// Transposed weights in the order in which products read them, at the offsets of the weights in θ.
+    pub(super) packed: Option<*mut T>,
     /// Memory of `fields`.
     pub(super) block: *mut T,
     pub(super) arch: Arch,
@@ -130,11 +132,9 @@ impl<T: Real> Net<'_, T> {
     }
 
     /// W_l times what a field of the state below holds.
-    unsafe fn product(&self, l: usize, input: Field, scratch: &mut Scratch<T>, at: Tile) -> View<T> {
+    fn product(&self, l: usize, input: Field, scratch: &mut Scratch<T>, at: Tile) -> Product<T> {
         let z = scratch.view(self.stack.units(l), at);
-        // SAFETY: the caller's; the scratch is this worker's.
-        unsafe { product::forward(self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at), z) };
-        z
+        Product::forward(self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at), z)
     }
 
     /// The forward pass of a tile: states, slopes and output.
@@ -194,7 +194,9 @@ impl<T: Real> Net<'_, T> {
     /// Where φ_out'(pre_l) goes in a forward pass: S if it is to last, else D; nowhere if it is 1.
     fn slope(&self, l: usize, at: Tile) -> Option<View<T>> {
         let to = self.maybe(Field::S, l, at);
-        to.or_else(|| (self.stack.layer(l).act_out != Activation::Identity).then(|| self.view(Field::D, l, at)))
+        to.or_else(|| {
+            (self.stack.layer(l).act_out != Activation::Identity).then(|| self.view(Field::D, l, at))
+        })
     }
 
     /// v_1 = μ_1 + e_1, without a product: μ_1 = f_1(x) never changes.
@@ -288,25 +290,27 @@ impl<T: Real> Net<'_, T> {
         then: impl FnOnce(Next<T>) -> Pulled<T>,
     ) {
         let layer = self.stack.layer(l);
-        let r = scratch.view(self.stack.units(l - 1), at);
+        let out = scratch.view(self.stack.units(l - 1), at);
+        let mut r = Product::backward(self.weights(l), layer.scale, self.view(delta, l, at), out);
+        if let Some(packed) = self.packed {
+            // SAFETY: packed as the weights are, layer after layer, with the same offsets.
+            r = r.packed(unsafe { packed.add(self.stack.weights(l).start) });
+        }
         // a deviation's φ_in does not tell its slope, which is therefore kept, as for gelu
         let act = match layer.act_in {
             Activation::Identity => Activation::Identity,
             _ if self.deviation => Activation::Gelu,
             other => other,
         };
-        // SAFETY: the caller's; the scratch is this worker's.
-        unsafe {
-            product::backward(self.weights(l), layer.scale, self.view(delta, l, at), r);
-            self.arch.dispatch(Pull {
-                r,
-                act,
-                h: self.view(Field::H, l - 1, at),
-                p: self.maybe(Field::P, l - 1, at),
-                skip: layer.skip.then(|| self.view(carried, l, at)),
-                then: then(self.next(l - 1, at, self.deviation)),
-            });
-        }
+        // what the caller promises is what the operation asks for
+        self.arch.dispatch(Pull {
+            r,
+            act,
+            h: self.view(Field::H, l - 1, at),
+            p: self.maybe(Field::P, l - 1, at),
+            skip: layer.skip.then(|| self.view(carried, l, at)),
+            then: then(self.next(l - 1, at, self.deviation)),
+        });
     }
 
     /// Moves state l by what field R holds.

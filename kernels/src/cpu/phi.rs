@@ -79,8 +79,7 @@ pub(super) fn change<T: Real>(act: Activation, from: &[T], by: &[T], out: &mut [
             let ((cdf, density), (cdf0, density0)) = (z.normal(), a.normal());
             let (square, third) = (a * a, T::of(1.0 / 3.0));
             let fourth = d * (T::of(3.0) * a - square * a) * T::of(0.25);
-            let taylor =
-                d * (T::ONE - d * T::of(0.5) * (a - d * third * ((square - T::ONE) + fourth)));
+            let taylor = d * (T::ONE - d * T::of(0.5) * (a - d * third * ((square - T::ONE) + fourth)));
             let near = d.abs() < T::of(1.0 / 32.0);
             let difference = if near { density0 * taylor } else { cdf - cdf0 };
             out[i] = d * cdf + a * difference;

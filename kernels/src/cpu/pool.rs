@@ -166,7 +166,11 @@ mod tests {
         let pool = Pool::new(3).unwrap();
         for count in [1, 2, 3, 7] {
             let done: Vec<AtomicUsize> = (0..10).map(|_| AtomicUsize::new(0)).collect();
-            pool.run(count, |w| w.share(10).for_each(|i| drop(done[i].fetch_add(1, Ordering::Relaxed))));
+            pool.run(count, |w| {
+                w.share(10).for_each(|i| {
+                    done[i].fetch_add(1, Ordering::Relaxed);
+                });
+            });
             assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
         }
     }
@@ -174,12 +178,12 @@ mod tests {
     #[test]
     fn a_panic_ends_all_workers_and_leaves_the_pool_usable() {
         let pool = Pool::new(3).unwrap();
-        let panicked = std::panic::catch_unwind(|| {
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             pool.run(3, |w| {
                 assert!(w.index != 1, "planned");
                 w.meet();
             });
-        });
+        }));
         assert!(panicked.is_err());
         let ran = AtomicUsize::new(0);
         pool.run(3, |w| {

@@ -1,8 +1,10 @@
-//! The three matrix products of a layer, on tiles, through the `gemm` crate on the calling thread.
+//! The three matrix products of a layer, on tiles, on the calling thread.
 
 use gemm::Parallelism;
+use pulp::Simd;
 
 use super::arena::View;
+use super::micro::{Strides, UNITS};
 use super::real::Real;
 
 /// Where W lies: row-major `[outputs, inputs]`.
@@ -13,79 +15,156 @@ pub(super) struct Weights<T> {
     pub(super) outputs: usize,
 }
 
-/// out `[outputs, w]` = scale · W h, h `[inputs, w]`.
-///
-/// # Safety
-/// W must be allocated and initialised, nobody may write W or h or touch `out` meanwhile, and `out` overlaps neither.
-pub(super) unsafe fn forward<T: Real>(w: Weights<T>, scale: f64, h: View<T>, out: View<T>) {
-    debug_assert!(h.rows == w.inputs && out.rows >= w.outputs && out.width == h.width);
-    if w.inputs == 0 {
-        // SAFETY: the caller gives `out` to us alone.
-        (0..w.outputs).for_each(|j| unsafe { out.row_mut(j) }.fill(T::ZERO));
-        return;
+/// A product of a layer's weights, or their transpose, with a tile: out`[units, w]` = scale · w h, h`[inputs, w]`.
+#[derive(Clone, Copy)]
+pub(super) struct Product<T> {
+    ptr: *const T,
+    strides: Strides,
+    inputs: usize,
+    /// Rows of the result.
+    pub(super) units: usize,
+    scale: f64,
+    h: View<T>,
+    /// Rows of a block of eight at a time, or the whole result where vectors are wider than the tile.
+    out: View<T>,
+}
+
+impl<T: Real> Product<T> {
+    /// W h.
+    pub(super) fn forward(w: Weights<T>, scale: f64, h: View<T>, out: View<T>) -> Self {
+        debug_assert!(h.rows == w.inputs && out.width == h.width);
+        let strides = Strides { unit: w.inputs, input: 1 };
+        Self { ptr: w.ptr, strides, inputs: w.inputs, units: w.outputs, scale, h, out }
     }
-    let (rows, columns) = (1, w.inputs as isize);
-    // SAFETY: with the sizes asserted above, every element that is read or written lies within the three operands:
-    // the samples are the rows of the product (distance 1 in h and out), the units its columns.
-    unsafe {
-        gemm::gemm(
-            out.width,
-            w.outputs,
-            w.inputs,
-            out.ptr(),
-            out.stride as isize,
-            1,
-            false,
-            h.ptr(),
-            h.stride as isize,
-            1,
-            w.ptr,
-            columns,
-            rows,
-            T::ZERO,
-            T::of(scale),
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+
+    /// Wᵀ d.
+    pub(super) fn backward(w: Weights<T>, scale: f64, d: View<T>, out: View<T>) -> Self {
+        debug_assert!(d.rows == w.outputs && out.width == d.width);
+        let strides = Strides { unit: 1, input: w.inputs };
+        Self { ptr: w.ptr, strides, inputs: w.outputs, units: w.inputs, scale, h: d, out }
+    }
+
+    /// The same with the weights in the order in which they are read, see [`pack`].
+    pub(super) fn packed(self, packed: *const T) -> Self {
+        Self { ptr: packed, strides: Strides { unit: 1, input: 0 }, ..self }
+    }
+
+    /// Computes the result block by block and hands each row on while it is in the nearest cache.
+    ///
+    /// # Safety
+    /// The weights must be allocated and initialised for the sizes given, nobody may write them or h or touch `out`
+    /// meanwhile, and `out` overlaps neither. The row handed on is part of `out`.
+    #[inline(always)]
+    pub(super) unsafe fn rows<S: Simd>(self, simd: S, mut then: impl FnMut(usize, &mut [T])) {
+        let Self { ptr, strides, inputs, units, scale, h, out } = self;
+        let whole = out.width < T::lanes::<S>();
+        let packed = strides.input == 0;
+        // SAFETY: the caller's; a block of c units starts `first` units into the weights, and its result has rows 0..c
+        // of `out`, which holds eight of them at least.
+        unsafe {
+            if whole {
+                self.with_gemm((0, units), (0, out.width), 0);
+            }
+            let mut first = 0;
+            while first < units {
+                let count = (units - first).min(UNITS);
+                if !whole {
+                    let (w, strides) = if packed {
+                        (ptr.add(first * inputs), Strides { unit: 1, input: count })
+                    } else {
+                        (ptr.add(first * strides.unit), strides)
+                    };
+                    let (scale, to) = (T::of(scale), out.ptr());
+                    let done = T::block(
+                        simd,
+                        inputs,
+                        scale,
+                        w,
+                        strides,
+                        count,
+                        h.ptr(),
+                        h.stride,
+                        to,
+                        out.stride,
+                        out.width,
+                    );
+                    if done < out.width {
+                        self.with_gemm((first, count), (done, out.width - done), 0);
+                    }
+                }
+                for c in 0..count {
+                    then(first + c, out.row_mut(if whole { first + c } else { c }));
+                }
+                first += count;
+            }
+        }
+    }
+
+    /// Units first.. and samples from.. of the result, through the `gemm` crate, into the rows of `out` from `row` on.
+    ///
+    /// # Safety
+    /// As for [`rows`](Self::rows).
+    unsafe fn with_gemm(self, (first, count): (usize, usize), (from, width): (usize, usize), row: usize) {
+        let Self { ptr, strides, inputs, units, scale, h, out } = self;
+        if inputs == 0 {
+            // SAFETY: the caller gives `out` to us alone.
+            (0..count).for_each(|c| unsafe { out.row_mut(row + c) }[from..from + width].fill(T::ZERO));
+            return;
+        }
+        // packed blocks lie one after another, which no two strides can say; units of one block at a time, then
+        let step = if strides.input == 0 { UNITS } else { count.max(1) };
+        for start in (0..count).step_by(step) {
+            let n = step.min(count - start);
+            let (w, by_unit, by_input) = if strides.input == 0 {
+                ((first + start) * inputs, 1, UNITS.min(units - (first + start)))
+            } else {
+                ((first + start) * strides.unit, strides.unit, strides.input)
+            };
+            // SAFETY: samples are the rows of the product (distance 1 in h and out), units its columns; every element
+            // lies within the operands by the caller's word.
+            unsafe {
+                gemm::gemm(
+                    width,
+                    n,
+                    inputs,
+                    out.ptr().add((row + start) * out.stride + from),
+                    out.stride as isize,
+                    1,
+                    false,
+                    h.ptr().add(from),
+                    h.stride as isize,
+                    1,
+                    ptr.add(w),
+                    by_unit as isize,
+                    by_input as isize,
+                    T::ZERO,
+                    T::of(scale),
+                    false,
+                    false,
+                    false,
+                    Parallelism::None,
+                );
+            }
+        }
     }
 }
 
-/// out `[inputs, w]` = scale · Wᵀ d, d `[outputs, w]`.
+/// Wᵀ in blocks of eight of its rows (the inputs of the layer), each with the inputs of one unit of W after another:
+/// the order in which [`Product::backward`] reads them.
 ///
 /// # Safety
-/// As for [`forward`].
-pub(super) unsafe fn backward<T: Real>(w: Weights<T>, scale: f64, d: View<T>, out: View<T>) {
-    debug_assert!(d.rows == w.outputs && out.rows >= w.inputs && out.width == d.width);
-    if w.outputs == 0 {
-        // SAFETY: the caller gives `out` to us alone.
-        (0..w.inputs).for_each(|j| unsafe { out.row_mut(j) }.fill(T::ZERO));
-        return;
-    }
-    // SAFETY: as in `forward`, with W read along its other side.
-    unsafe {
-        gemm::gemm(
-            out.width,
-            w.inputs,
-            w.outputs,
-            out.ptr(),
-            out.stride as isize,
-            1,
-            false,
-            d.ptr(),
-            d.stride as isize,
-            1,
-            w.ptr,
-            1,
-            w.inputs as isize,
-            T::ZERO,
-            T::of(scale),
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+/// W must be readable and `to` writable for all its elements, and nobody else may touch `to`.
+pub(super) unsafe fn pack<T: Real>(w: Weights<T>, blocks: std::ops::Range<usize>, to: *mut T) {
+    for block in blocks {
+        let first = block * UNITS;
+        let count = UNITS.min(w.inputs - first);
+        for k in 0..w.outputs {
+            // SAFETY: eight (or the last few) neighbours of row k of W, to their place in the block.
+            unsafe {
+                let from = w.ptr.add(k * w.inputs + first);
+                std::ptr::copy_nonoverlapping(from, to.add(first * w.outputs + k * count), count);
+            }
+        }
     }
 }
 

@@ -23,7 +23,12 @@ fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
 ///
 /// # Safety
 /// The contract of [`super::net`]: the crew's tiles are its own, and all workers of the pool run this same call.
-pub(super) unsafe fn infer<T: Real>(net: &Net<'_, T>, schedule: &Schedule, crew: Crew<'_>, scratch: &mut Scratch<T>) {
+pub(super) unsafe fn infer<T: Real>(
+    net: &Net<'_, T>,
+    schedule: &Schedule,
+    crew: Crew<'_>,
+    scratch: &mut Scratch<T>,
+) {
     // SAFETY: the caller's.
     unsafe {
         crew.tiles(|at| net.forward(scratch, at));
