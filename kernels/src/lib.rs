@@ -3,3 +3,9 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod card;
+#[cfg(feature = "emu")]
+pub mod emu;
+pub mod primitives;
+#[path = "../sources.rs"]
+pub mod sources;
+pub mod step;
