@@ -1,6 +1,7 @@
 //! Compiles the kernels: for cards (feature `fatbin`, part of `cuda`), for the emulator (feature `emu`), or not at all.
 
 #[cfg(any(feature = "emu", feature = "fatbin"))]
+#[allow(dead_code, reason = "each feature needs its part of the list")]
 mod sources;
 
 #[cfg(feature = "emu")]

@@ -85,7 +85,7 @@ KERNEL(step_predict_f32, TILE_THREADS, StepParams, p) {
       inputs, at.row0, at.column0,
       [&](int row, int k) { return row < batch && k < inputs ? act(layer.act_in, below[int64_t(row) * inputs + k]) : 0.0f; },
       [&](int k, int column) {
-#if defined(PLANT_TILE_EDGE)
+#if defined(PLANT_READ_PAST_EDGE)
         const bool inside = k < inputs;
 #elif defined(PLANT_RAGGED_OFF_BY_ONE)
         const bool inside = column < outputs && k + 1 < inputs;
@@ -101,7 +101,11 @@ KERNEL(step_predict_f32, TILE_THREADS, StepParams, p) {
     if (row >= batch) break;
     for (int j = 0; j < PER_THREAD; ++j) {
       const int column = at.column0 + tile_column() + 16 * j;
+#ifdef PLANT_TILE_EDGE
+      if (column > outputs) break;
+#else
       if (column >= outputs) break;
+#endif
       const int64_t own = layer.own + int64_t(row) * outputs + column;
       const float pre = fmaf(layer.scale, sum[i][j], layer.bias >= 0 ? p.weights[layer.bias + column] : 0.0f);
       float mu = act(layer.act_out, pre);

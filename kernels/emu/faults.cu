@@ -77,7 +77,7 @@ KERNEL(fault_deep_recursion, 32, FaultParams, p) {
     }
   };
   volatile float start[1] = {0.0f};
-  if (threadIdx.x == 0) p.data[0] = Deep::down(start, 60);
+  if (threadIdx.x == 31) p.data[0] = Deep::down(start, 66);
 }
 
 // For AddressSanitizer: one float too far, in shared memory of either kind and in global memory.

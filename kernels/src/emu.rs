@@ -3,7 +3,9 @@
 
 use std::ffi::{c_char, CStr, CString};
 
-use candle_core::{bail, Result};
+use candle_core::Result;
+
+use crate::refuse::refuse;
 
 use crate::step::{Addresses, Launch, Settings, Table};
 
@@ -117,7 +119,7 @@ impl Emulator {
     pub unsafe fn launch<P: Copy>(&self, kernel: &str, shape: &Shape, params: &P) -> Result<()> {
         let text = |name: &str| match CString::new(name) {
             Ok(text) => Ok(text),
-            Err(_) => bail!("a name of a kernel contains a zero byte: {name:?}"),
+            Err(_) => refuse!("a name of a kernel contains a zero byte: {name:?}"),
         };
         let (variant, name) = (text(&self.variant)?, text(kernel)?);
         let (order, seed) = match self.order {
@@ -152,7 +154,7 @@ impl Emulator {
             return Ok(());
         }
         let said = CStr::from_bytes_until_nul(&message).map(CStr::to_string_lossy).unwrap_or_default();
-        bail!("kernel `{kernel}` in the emulator: {said}")
+        refuse!("kernel `{kernel}` in the emulator: {said}")
     }
 
     /// Runs [`Table::forward`].

@@ -6,6 +6,7 @@ pub mod card;
 #[cfg(feature = "emu")]
 pub mod emu;
 pub mod primitives;
+mod refuse;
 #[path = "../sources.rs"]
 pub mod sources;
 pub mod step;

@@ -7,7 +7,9 @@
 use std::mem::{offset_of, size_of};
 use std::ops::Range;
 
-use candle_core::{bail, Result};
+use candle_core::Result;
+
+use crate::refuse::refuse;
 
 /// Rows and columns of the results of one block.
 pub const TILE: usize = 64;
@@ -199,7 +201,7 @@ impl Table {
     /// # Errors
     /// No layer, widths that do not fit together, a skip between different widths, or more than indices can count.
     pub fn new(layers: &[Dense], batch: usize) -> Result<Self> {
-        let Some(input) = layers.first() else { bail!("a stack has no layer; expected at least one") };
+        let Some(input) = layers.first() else { refuse!("a stack has no layer; expected at least one") };
         let too_many = || candle_core::Error::Msg("a stack has more numbers than can be counted".to_owned());
         let area =
             |a: usize, b: usize| a.checked_mul(b).filter(|n| i64::try_from(*n).is_ok()).ok_or_else(too_many);
@@ -207,7 +209,7 @@ impl Table {
             |a: usize, b: usize| a.checked_add(b).filter(|n| i64::try_from(*n).is_ok()).ok_or_else(too_many);
         let narrow = |n: usize, what: &str| match i32::try_from(n) {
             Ok(fits) if n <= i32::MAX as usize - TILE => Ok(fits),
-            _ => bail!("{what} is {n}; expected at most {}", i32::MAX as usize - TILE),
+            _ => refuse!("{what} is {n}; expected at most {}", i32::MAX as usize - TILE),
         };
         narrow(batch, "the batch size")?;
         let (mut parameters, mut below, mut own) = (0, 0, area(batch, input.inputs)?);
@@ -216,14 +218,14 @@ impl Table {
         for (index, layer) in layers.iter().enumerate() {
             let l = index + 1;
             if index > 0 && layers[index - 1].outputs != layer.inputs {
-                bail!(
+                refuse!(
                     "layer {l} has {} inputs; the layer below has {} outputs",
                     layer.inputs,
                     layers[index - 1].outputs
                 );
             }
             if layer.skip && layer.inputs != layer.outputs {
-                bail!(
+                refuse!(
                     "layer {l} has a skip from {} inputs to {} outputs; expected as many",
                     layer.inputs,
                     layer.outputs
@@ -252,7 +254,7 @@ impl Table {
         }
         narrow(layers.len(), "the number of layers")?;
         if i32::try_from(count).is_err() {
-            bail!("a stack has {count} tiles; expected at most {}", i32::MAX);
+            refuse!("a stack has {count} tiles; expected at most {}", i32::MAX);
         }
         let targets = own - below;
         Ok(Self { rows, batch, parameters, states: own, targets, tiles })
@@ -318,7 +320,7 @@ impl Table {
             ("deltas", deltas, self.states),
         ] {
             if got != expected {
-                bail!("the buffer of {what} has {got} numbers; expected {expected}");
+                refuse!("the buffer of {what} has {got} numbers; expected {expected}");
             }
         }
         Ok(())
@@ -359,7 +361,7 @@ impl Table {
 
     fn layer(&self, l: usize) -> Result<()> {
         if l == 0 || l > self.depth() {
-            bail!("there is no layer {l}; expected 1 to {}", self.depth());
+            refuse!("there is no layer {l}; expected 1 to {}", self.depth());
         }
         Ok(())
     }
