@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 struct uint3 {
   unsigned x, y, z;
@@ -59,6 +60,10 @@ extern thread_local const Self* self;
 
 // Ends the launch with an error that names block, thread and line.
 [[noreturn]] void fail(Where where, const char* what);
+// The same in two parts, for a sentence that is put together: what holds memory on the stack of a thread that never
+// goes on would not be freed.
+void blame(Where where, const std::string& what);
+[[noreturn]] void give_up();
 
 // Waits for every thread of the block; returns the sum of what they brought.
 int barrier(int brought, Where where, const char* name);

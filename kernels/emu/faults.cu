@@ -72,7 +72,7 @@ KERNEL(fault_deep_recursion, 32, FaultParams, p) {
   struct Deep {
     static float down(volatile float* at, int n) {
       volatile float here[256];
-      here[n % 256] = float(n);
+      for (int i = 0; i < 256; ++i) here[i] = float(n);
       return n == 0 ? here[0] : here[n % 256] + down(here, n - 1) + at[0];
     }
   };

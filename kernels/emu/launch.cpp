@@ -74,10 +74,18 @@ std::string line_of(Where where) {
 
 void give_way() { jump(launch->running->context, launch->scheduler); }
 
-void fail(Where where, const char* what) {
-  launch->error = (where.line ? line_of(where) + ": " : "") + thread_name(*launch->running) + ": " + what;
+void blame(Where where, const std::string& what) {
+  launch->error = line_of(where) + ": " + thread_name(*launch->running) + ": " + what;
+}
+
+void give_up() {
   give_way();
   std::abort();  // a launch that has failed runs nothing more
+}
+
+void fail(Where where, const char* what) {
+  blame(where, what);
+  give_up();
 }
 
 void Launch::arrange(std::vector<uint32_t>& order, size_t count) {

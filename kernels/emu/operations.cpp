@@ -25,11 +25,15 @@ int barrier(int brought, Where where, const char* name) {
   Block& at = *launch->running_block;
   Thread& me = *launch->running;
   note(where, name);
-  if (at.alive < at.threads.size()) fail(where, (std::string(name) + " after a thread of the block has ended").c_str());
-  if (at.at_barrier > 0 && !(same(at.barrier_where, where) && std::strcmp(at.barrier_name, name) == 0))
-    fail(where, (std::string(name) + " while others of the block wait at " + at.barrier_name + " in " +
-                 line_of(at.barrier_where))
-                    .c_str());
+  if (at.alive < at.threads.size()) {
+    blame(where, std::string(name) + " after a thread of the block has ended");
+    give_up();
+  }
+  if (at.at_barrier > 0 && !(same(at.barrier_where, where) && std::strcmp(at.barrier_name, name) == 0)) {
+    blame(where, std::string(name) + " while others of the block wait at " + at.barrier_name + " in " +
+                     line_of(at.barrier_where));
+    give_up();
+  }
   at.barrier_where = where;
   at.barrier_name = name;
   at.sum += brought;
@@ -55,15 +59,19 @@ void warp(uint32_t mask, void* brought, Combine combine, Where where, const char
   const size_t lanes = std::min<size_t>(32, at.threads.size() - size_t(warp_index) * 32);
   if (lanes < 32) mask &= (1u << lanes) - 1;
   note(where, name);
-  if (!(mask >> my_lane & 1)) fail(where, (std::string(name) + " by a lane that its mask leaves out").c_str());
+  if (!(mask >> my_lane & 1)) {
+    blame(where, std::string(name) + " by a lane that its mask leaves out");
+    give_up();
+  }
   auto& pending = at.warps[warp_index];
   Pending* mine = nullptr;
   for (auto& other : pending) {
     if (!(other.mask & mask)) continue;
-    if (other.mask != mask || !same(other.where, where) || std::strcmp(other.name, name) != 0)
-      fail(where, (std::string(name) + " while lanes of its mask wait in " + other.name + " at " +
-                   line_of(other.where) + ", or with another mask")
-                      .c_str());
+    if (other.mask != mask || !same(other.where, where) || std::strcmp(other.name, name) != 0) {
+      blame(where, std::string(name) + " while lanes of its mask wait in " + other.name + " at " +
+                       line_of(other.where) + ", or with another mask");
+      give_up();
+    }
     mine = &other;
   }
   if (!mine) {
@@ -100,7 +108,10 @@ void shuffle(uint32_t mask, Shuffle& mine, Where where, const char* name) {
           }
       },
       where, name);
-  if (mine.outside) fail(where, (std::string(name) + " reads a lane that does not take part").c_str());
+  if (mine.outside) {
+    blame(where, std::string(name) + " reads a lane that does not take part");
+    give_up();
+  }
 }
 
 uint32_t ballot(uint32_t mask, bool predicate, Where where, const char* name) {
@@ -162,8 +173,10 @@ void published(Where where) {
 }
 
 void check_aligned(const void* address, size_t bytes, Where where) {
-  if (reinterpret_cast<uintptr_t>(address) % bytes != 0)
-    fail(where, ("an access of " + std::to_string(bytes) + " bytes at an address that is no multiple of it").c_str());
+  if (reinterpret_cast<uintptr_t>(address) % bytes != 0) {
+    blame(where, "an access of " + std::to_string(bytes) + " bytes at an address that is no multiple of it");
+    give_up();
+  }
 }
 
 void copy_async(void* target, const void* source, unsigned bytes, unsigned valid, Where where) {

@@ -7,7 +7,7 @@ use candle_core::Result;
 
 use crate::refuse::refuse;
 
-use crate::step::{Addresses, Launch, Settings, Table};
+use crate::step::{Addresses, Buffers, Launch, Settings, Table};
 
 /// Whether kernels and emulator were compiled with AddressSanitizer.
 pub const ASAN: bool = cfg!(emu_asan);
@@ -84,21 +84,6 @@ extern "C" {
         message: *mut c_char,
         message_bytes: u64,
     ) -> i32;
-}
-
-/// What the kernels of `cuda/step.cu` work on, laid out as [`Table`] says.
-#[derive(Debug)]
-pub struct Buffers<'a> {
-    /// W and b of every layer.
-    pub weights: &'a [f32],
-    /// y.
-    pub targets: &'a [f32],
-    /// v_0 to v_L.
-    pub states: &'a mut [f32],
-    /// ε.
-    pub errors: &'a mut [f32],
-    /// δ.
-    pub deltas: &'a mut [f32],
 }
 
 impl Emulator {

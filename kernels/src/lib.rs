@@ -3,6 +3,8 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod card;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 #[cfg(feature = "emu")]
 pub mod emu;
 pub mod primitives;

@@ -168,6 +168,21 @@ pub struct Addresses {
     pub deltas: u64,
 }
 
+/// What the kernels of `cuda/step.cu` work on, in the memory of the host, laid out as [`Table`] says.
+#[derive(Debug)]
+pub struct Buffers<'a> {
+    /// W and b of every layer.
+    pub weights: &'a [f32],
+    /// y.
+    pub targets: &'a [f32],
+    /// v_0 to v_L.
+    pub states: &'a mut [f32],
+    /// ε.
+    pub errors: &'a mut [f32],
+    /// δ.
+    pub deltas: &'a mut [f32],
+}
+
 /// One launch of a kernel of `cuda/step.cu`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Launch {

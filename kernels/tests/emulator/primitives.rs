@@ -60,7 +60,8 @@ fn round_to(x: f32, fraction: i32, round: fn(f64) -> f64) -> f64 {
 fn matrix_products(emulator: &Emulator) -> Result<(), String> {
     let mut random = Random::new(11);
     let f32_as_is = |x: f32| f64::from(x);
-    let kernels: [(&str, usize, fn(f32) -> f64, f64); 3] = [
+    type Rounding = fn(f32) -> f64;
+    let kernels: [(&str, usize, Rounding, f64); 3] = [
         // operands are exact after rounding: what is left is the f32 sum
         ("primitive_mma_tf32", 8, tf32, 0.0),
         ("primitive_mma_bf16", 16, bf16, 0.0),
