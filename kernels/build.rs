@@ -31,13 +31,12 @@ fn main() {
     }
 }
 
-/// An error as cargo shows it, without the back trace of a panic.
+/// An error as cargo shows it, and nothing else: a script that fails in another way has all its output printed.
 #[cfg(any(feature = "emu", feature = "fatbin"))]
 fn end_with(result: Result<(), String>) {
     if let Err(message) = result {
         for line in message.lines() {
             println!("cargo::error={line}");
         }
-        std::process::exit(1);
     }
 }

@@ -23,10 +23,12 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
     }
 
     let runtime = RUNTIME.map(|file| root.join(file));
-    compiler_for(root, out, asan, "runtime")?
-        .files(runtime)
-        .try_compile("pcnbench_emu")
-        .map_err(|error| missing(&error))?;
+    compiler_for(root, out, asan, "runtime")?.files(runtime).try_compile("pcnbench_emu").map_err(
+        |error| match error.to_string() {
+            text if text.contains("ToolNotFound") => missing(&error),
+            text => format!("the emulator in kernels/emu does not compile: {text}"),
+        },
+    )?;
     for source in SOURCES {
         let stem = source.path.replace('/', "_");
         let variants = std::iter::once("clean").chain(source.plants.iter().map(|plant| plant.name));

@@ -75,7 +75,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 fn nvcc() -> PathBuf {
-    for name in ["NVCC", "CUDA_HOME", "CUDA_PATH", "PATH"] {
+    for name in ["NVCC", "CUDA_HOME", "CUDA_PATH"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     if let Some(named) = env::var_os("NVCC") {
