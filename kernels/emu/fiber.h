@@ -11,8 +11,9 @@
 #endif
 #endif
 
-// Two instructions' worth of state against two system calls per switch: a launch makes millions of switches.
-#if defined(__x86_64__)
+// A few registers, against two system calls per switch: a launch makes millions of switches. EMU_UCONTEXT takes the
+// portable way where it need not be taken, to try it.
+#if defined(__x86_64__) && !defined(EMU_UCONTEXT)
 #define EMU_SWITCH_X86 1
 #else
 #include <ucontext.h>

@@ -207,6 +207,11 @@ void Launch::run() {
             "; expected 1 to " + std::to_string(entry->most_threads) + " threads, as the kernel declares, and a block";
     return;
   }
+  if (dynamic_bytes > MOST_SHARED) {
+    error = std::to_string(dynamic_bytes) + " bytes of dynamic shared memory; no card gives a block more than " +
+            std::to_string(MOST_SHARED);
+    return;
+  }
   blocks.resize(cooperative ? count : 1);
   Stacks stacks(per_block * blocks.size());
   if (!stacks.at) {

@@ -52,6 +52,9 @@ struct Pending {
   void* lanes[32];
 };
 
+// The most that a block can have on any card the kernels are built for, both kinds together.
+constexpr size_t MOST_SHARED = 227 * 1024;
+
 struct SharedArray {
   void* at;
   size_t bytes;

@@ -133,6 +133,9 @@ void* shared(const void* key, size_t bytes, Where where) {
   Block& at = *launch->running_block;
   auto [found, fresh] = at.shared.try_emplace(key, SharedArray{nullptr, bytes});
   if (fresh) {
+    size_t all = launch->dynamic_bytes;
+    for (const auto& [other, array] : at.shared) all += array.bytes;
+    if (all > MOST_SHARED) fail(where, "a block has more shared memory than any card");
     // Not rounded up, so that AddressSanitizer's red zone begins where the array ends.
     void* got = nullptr;
     if (posix_memalign(&got, 128, bytes) != 0) fail(where, "no memory for shared memory");

@@ -3,16 +3,21 @@
 
 #[path = "../shared/cases.rs"]
 mod cases;
+#[path = "../shared/primitive_cases.rs"]
+mod primitive_cases;
 #[path = "../shared/random.rs"]
 mod random;
 #[path = "../shared/reference.rs"]
 mod reference;
 
+use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut};
 use candle_core::{CudaDevice, Device};
-use pcnbench_kernels::cuda::{kernel, time, Graph, Stack, MODULES};
+use pcnbench_kernels::cuda::{kernel, time, Graph, Shape, Stack, MODULES};
+use pcnbench_kernels::primitives::PrimitiveParams;
 use pcnbench_kernels::step::{Buffers, Table};
 
 use cases::{case, cases, same, Ask, Case};
+use primitive_cases::Work;
 
 /// The first card, or nothing if there is none.
 fn card() -> Option<CudaDevice> {
@@ -89,4 +94,41 @@ fn every_kernel_is_there_and_keeps_to_its_registers() {
     }
     let error = kernel(&card, "nobody").unwrap_err().to_string();
     assert!(error.contains("no module has a kernel `nobody`; there are step_predict_f32"), "{error}");
+}
+
+fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
+    // nothing is not allocated
+    let bring = |numbers: &[f32]| card.clone_htod(&[numbers, &[f32::NAN]].concat());
+    let (a, b, mut out) = (bring(work.a)?, bring(work.b)?, bring(work.out)?);
+    let mut flags = card.clone_htod(&[&*work.flags, &[0]].concat())?;
+    {
+        let stream = card.cuda_stream();
+        let (a, _a) = a.device_ptr(&stream);
+        let (b, _b) = b.device_ptr(&stream);
+        let (out, _out) = out.device_ptr_mut(&stream);
+        let (flags, _flags) = flags.device_ptr_mut(&stream);
+        let params = PrimitiveParams { a, b, out, flags, n: work.n as i32, steps: work.steps as i32 };
+        let shape = Shape { shared: work.shared, ..Shape::new(work.blocks, work.threads) };
+        let kernel = kernel(card, work.kernel)?;
+        // SAFETY: the cases give every kernel what its comment in cuda/primitives.cu asks for; the buffers are freed on
+        // the stream of the launch, so after it, and allocations are aligned to far more than 16 bytes.
+        unsafe {
+            if work.cooperative {
+                kernel.launch_cooperative(shape, &params)?;
+            } else {
+                kernel.launch(shape, &params)?;
+            }
+        }
+    }
+    let (all, counts) = (card.clone_dtoh(&out)?, card.clone_dtoh(&flags)?);
+    work.out.copy_from_slice(&all[..work.out.len()]);
+    work.flags.copy_from_slice(&counts[..work.flags.len()]);
+    Ok(())
+}
+
+/// What the emulator takes the building blocks to do is what they do.
+#[test]
+fn primitives_do_what_they_say_on_a_card() {
+    let Some(card) = card() else { return };
+    primitive_cases::check(&mut |work| launch(&card, work).map_err(|error| error.to_string())).unwrap();
 }

@@ -92,6 +92,12 @@ fn a_launch_that_cannot_be_is_refused() {
             launch("fault_past_global", &Shape::new(blocks, threads), Order::Forward, &mut none, &mut []);
         assert!(refused.unwrap_err().contains("expected 1 to 32 threads"));
     }
+    let greedy = Shape { shared: 228 * 1024, ..Shape::new(1, 32) };
+    let refused = launch("fault_past_given", &greedy, Order::Forward, &mut none, &mut []).unwrap_err();
+    assert!(refused.contains("233472 bytes of dynamic shared memory"), "{refused}");
+    let both = Shape { shared: 227 * 1024, ..Shape::new(1, 32) };
+    let refused = launch("fault_reads_poison", &both, Order::Forward, &mut [0.0; 64], &mut []).unwrap_err();
+    assert!(refused.contains("more shared memory than any card"), "{refused}");
     // SAFETY: a kernel that takes other parameters than these is not started.
     let wrong =
         unsafe { Emulator::new(Order::Forward).launch("fault_past_global", &Shape::new(1, 1), &1u32) };

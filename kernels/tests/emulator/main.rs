@@ -5,6 +5,8 @@
 mod cases;
 mod faults;
 mod plants;
+#[path = "../shared/primitive_cases.rs"]
+mod primitive_cases;
 mod primitives;
 #[path = "../shared/random.rs"]
 mod random;
