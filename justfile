@@ -47,6 +47,12 @@ readme record:
 # Compile the feature that downloads data sets (hundreds of dependencies; minutes)
 hub: (check "hub")
 
+# The CUDA kernels on the CPU, with bugs planted and under AddressSanitizer
+emulator: (check "emulator")
+
+# Compile the CUDA kernels, and nothing else, with the pinned compiler
+cuda-kernels: (check "cuda-kernels")
+
 # Type-check the CUDA code, without a toolkit
 cuda-types: (check "cuda-types")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything to be found out on a machine with an NVIDIA GPU, in one command and under eight minutes:
+# Everything to be found out on a machine with an NVIDIA GPU, in one command and at most eight minutes:
 #
 #   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/
 #   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout
@@ -9,6 +9,7 @@
 #
 #   $OUT/summary.txt          one line per step, then how many passed and failed
 #   $OUT/facts.txt            card, driver, clocks, what else runs on it, libraries in use, `doctor`
+#   $OUT/kernels.txt          the kernels against their equations
 #   $OUT/verify-f64.txt       conformance cases on the card at their own tolerance
 #   $OUT/verify-f32.txt       the same in f32 at its stated bound
 #   $OUT/memcheck.txt         one small case under compute-sanitizer, where that is installed
@@ -30,7 +31,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-[[ -x $program ]] || { echo "gpu-check: $program is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
+[[ -x $program && -x gpu-bin/card ]] || { echo "gpu-check: $program or gpu-bin/card is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
 
 # A Python package may be the only place that has the libraries; the system's own come first.
 folders=${LD_LIBRARY_PATH:-}
@@ -86,6 +87,12 @@ verify() {
   grep -qE '^[1-9][0-9]* passed, 0 failed' "$work/cases"
 }
 
+# Without a card the tests say that they skip, and pass.
+kernels() {
+  gpu-bin/card --nocapture | tee "$work/kernels"
+  [[ $device != cuda ]] || ! grep -q skipped "$work/kernels" || return 1
+}
+
 memcheck() {
   "$sanitizer" --tool memcheck --error-exitcode 9 \
     "$program" verify --cases tests/cases/closed_spc-linear-3-7-5-2-T25.json --device "$device"
@@ -106,13 +113,14 @@ pack() {
 }
 
 # The steps run under `timeout`, which starts programs, not functions.
-export -f facts verify memcheck depth pack
+export -f facts kernels verify memcheck depth pack
 sanitizer=$(PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin command -v compute-sanitizer)
 export program device out work sanitizer
 strict=(bash -euo pipefail -c)
 
-# The limits add up to 7 min 40 s. Without a working card the rest would only fail again.
+# The limits add up to 8 min. Without a working card the rest would only fail again.
 if step "facts about the machine" 30 "$out/facts.txt" "${strict[@]}" facts; then
+  step "kernels" 20 "$out/kernels.txt" "${strict[@]}" kernels
   step "conformance cases in f64" 50 "$out/verify-f64.txt" "${strict[@]}" 'verify f64'
   step "conformance cases in f32" 50 "$out/verify-f32.txt" "${strict[@]}" 'verify f32'
   if [[ -n $sanitizer ]]; then

@@ -10,15 +10,22 @@
 
 pub mod card;
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(feature = "emu")]
+pub mod emu;
 mod error;
 pub mod fused;
-
+pub mod primitives;
+mod refuse;
 pub mod schedule;
+#[path = "../sources.rs"]
+pub mod sources;
 pub mod stack;
+pub mod step;
 pub mod tune;
 
 pub use error::{Error, Result};
 pub use fused::{Fused, Learned};
-
 pub use schedule::{Optimiser, Rule, Schedule};
 pub use stack::{Activation, LayerSpec, Loss, LossKind, Stack};

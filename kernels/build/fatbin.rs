@@ -1,0 +1,146 @@
+//! Compiles the kernels for cards, with nvcc and without a card.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+use crate::ptxas;
+use crate::sources::{Source, CARDS, NVCC_FLAGS, SOURCES, SPILLS};
+
+/// Leaves `modules.rs` in `out`: every module with its image, its kernels and the hash of what it was made from.
+///
+/// # Errors
+/// In one sentence, if nvcc is missing, does not compile a source, or leaves registers in local memory.
+pub fn build(root: &Path, out: &Path) -> Result<(), String> {
+    let nvcc = nvcc();
+    let release = Command::new(&nvcc).arg("--version").output().map_err(|error| {
+        format!(
+            "feature `cuda` needs nvcc, and {} does not start ({error}); run `eval \"$(scripts/cuda-toolkit.sh)\"`, or \
+             name one in NVCC or its toolkit in CUDA_HOME",
+            nvcc.display()
+        )
+    })?;
+    println!("cargo::rerun-if-env-changed=PCNBENCH_CUDA_ARCHS");
+    let cards = env::var("PCNBENCH_CUDA_ARCHS").unwrap_or_else(|_| CARDS.join(","));
+    let cards: Vec<&str> = cards.split(',').map(str::trim).collect();
+    if cards.iter().any(|card| card.len() < 2 || !card.starts_with(|c: char| c.is_ascii_digit())) {
+        return Err(format!(
+            "PCNBENCH_CUDA_ARCHS is `{}`; expected compute capabilities such as 80,90",
+            cards.join(",")
+        ));
+    }
+    let headers = headers(&root.join("cuda"))?;
+    let mut modules = String::from("&[\n");
+    let mut usage = String::new();
+    for source in SOURCES.iter().filter(|source| source.card) {
+        let name = source.path.rsplit('/').next().unwrap_or(source.path);
+        let file = root.join(source.path).with_extension("cu");
+        let image = out.join(format!("{name}.fatbin"));
+        let report = compile(&nvcc, root, &file, &image, &cards)?;
+        let size =
+            fs::metadata(&image).map_err(|error| format!("nvcc left no {}: {error}", image.display()))?.len();
+        // A stand-in for nvcc writes empty files: then there is nothing to look into.
+        if size > 0 {
+            let found = ptxas::read(&report)?;
+            let cards: Vec<_> = cards.iter().map(|card| format!("sm_{card}")).collect();
+            ptxas::judge(&found, source.kernels, &cards, SPILLS)?;
+            for kernel in &found {
+                let _ = writeln!(
+                    usage,
+                    "{} {}: {} registers, {} bytes of stack frame, {} bytes spilled",
+                    kernel.kernel, kernel.card, kernel.registers, kernel.frame, kernel.spilled
+                );
+            }
+        }
+        let hash = hash(source, &file, &headers, &cards, &release.stdout)?;
+        let _ = writeln!(
+            modules,
+            "Module {{ name: {:?}, image: include_bytes!({:?}), kernels: &{:?} }},",
+            format!("pcnbench-{name}-{hash}"),
+            image,
+            source.kernels
+        );
+    }
+    modules.push(']');
+    write(&out.join("modules.rs"), &modules)?;
+    write(&out.join("usage.txt"), &usage)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+fn nvcc() -> PathBuf {
+    for name in ["NVCC", "CUDA_HOME", "CUDA_PATH"] {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    if let Some(named) = env::var_os("NVCC") {
+        return named.into();
+    }
+    let homes = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(env::var_os);
+    homes
+        .map(|home| Path::new(&home).join("bin/nvcc"))
+        .find(|nvcc| nvcc.exists())
+        .unwrap_or_else(|| "nvcc".into())
+}
+
+/// Machine code for every card and PTX of the last; gives back what ptxas says.
+fn compile(nvcc: &Path, root: &Path, file: &Path, image: &Path, cards: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(nvcc);
+    command.args(NVCC_FLAGS).arg("-I").arg(root.join("cuda"));
+    for card in cards {
+        command.arg(format!("-gencode=arch=compute_{card},code=sm_{card}"));
+    }
+    if let Some(last) = cards.last() {
+        command.arg(format!("-gencode=arch=compute_{last},code=compute_{last}"));
+    }
+    command.arg("-o").arg(image).arg(file);
+    let output = command.output().map_err(|error| format!("{} does not start: {error}", nvcc.display()))?;
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(format!("nvcc does not compile {}:\n{said}", file.display()))
+    }
+}
+
+fn headers(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let unreadable = |error| format!("cannot read {}: {error}", folder.display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "cuh") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Of source, headers, flags, cards and compiler: everything that decides what the image does. Part of the module's
+/// name, because modules are kept by name.
+fn hash(
+    source: &Source,
+    file: &Path,
+    headers: &[PathBuf],
+    cards: &[&str],
+    release: &[u8],
+) -> Result<String, String> {
+    let mut digest = Sha256::new();
+    for path in std::iter::once(file).chain(headers.iter().map(PathBuf::as_path)) {
+        let text = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        digest.update((text.len() as u64).to_le_bytes());
+        digest.update(text);
+    }
+    digest.update(format!("{} {NVCC_FLAGS:?} {cards:?}", source.path));
+    digest.update(release);
+    Ok(digest.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

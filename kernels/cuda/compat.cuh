@@ -1,0 +1,125 @@
+// What every kernel file begins with: the same words on a card and in the emulator.
+//
+//   KERNEL(name, threads, Params, p) { ... }   a kernel of at most `threads` threads per block, one parameter struct
+//   SHARED(float[8][33], tile);                shared memory of a fixed size
+//   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
+//   load4, store4                              four floats at once, 16-byte aligned
+//   load_acquire, store_release, wait_at_least flags between blocks
+//   copy_async, copy_async_commit, copy_async_wait<N>
+#pragma once
+
+#include <stdint.h>
+
+#ifdef PCNBENCH_EMU
+#include "cuda_emu.h"
+
+#define KERNEL(name, threads, Params, p)                                                             \
+  static void name(const Params& p);                                                                 \
+  static const emu::Kernel name##_kernel(PCNBENCH_EMU_VARIANT, #name, threads, sizeof(Params),       \
+                                         [](const void* at) { name(*static_cast<const Params*>(at)); }); \
+  static void name(const Params& p)
+
+#define SHARED(type, name)                 \
+  using name##_type = type;                \
+  static char name##_key;                  \
+  auto& name = *static_cast<name##_type*>( \
+      ::emu::shared(&name##_key, sizeof(name##_type), ::emu::here(__FILE__, __LINE__)))
+
+#define DYNAMIC_SHARED(type, name) \
+  type* name = static_cast<type*>(::emu::dynamic_shared(alignof(type), ::emu::here(__FILE__, __LINE__)))
+
+#else
+
+#define KERNEL(name, threads, Params, p) \
+  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Params p)
+
+#define SHARED(type, name)  \
+  using name##_type = type; \
+  __shared__ __align__(128) name##_type name
+
+#define DYNAMIC_SHARED(type, name)                               \
+  extern __shared__ __align__(128) unsigned char dynamic_shared_[]; \
+  type* name = reinterpret_cast<type*>(dynamic_shared_)
+
+#endif
+
+// --- vectors -----------------------------------------------------------------------------------------------
+
+#ifdef PCNBENCH_EMU
+inline float4 load4(const float* at, emu::Where w = emu::here()) {
+  emu::check_aligned(at, 16, w);
+  return {at[0], at[1], at[2], at[3]};
+}
+inline void store4(float* at, float4 v, emu::Where w = emu::here()) {
+  emu::check_aligned(at, 16, w);
+  at[0] = v.x, at[1] = v.y, at[2] = v.z, at[3] = v.w;
+}
+#else
+__device__ __forceinline__ float4 load4(const float* at) { return *reinterpret_cast<const float4*>(at); }
+__device__ __forceinline__ void store4(float* at, float4 v) { *reinterpret_cast<float4*>(at) = v; }
+#endif
+
+// --- flags between blocks ----------------------------------------------------------------------------------
+//
+// All that a block wrote before store_release is seen by whoever has read the stored value with load_acquire.
+// That holds for one thread; a block puts __syncthreads() before the store and after the load.
+
+#ifdef PCNBENCH_EMU
+inline uint32_t load_acquire(const uint32_t* flag, emu::Where w = emu::here()) {
+  emu::check_aligned(flag, sizeof *flag, w);
+  emu::about_to_poll(flag, *flag, w);
+  return *flag;
+}
+inline void store_release(uint32_t* flag, uint32_t value, emu::Where w = emu::here()) {
+  emu::check_aligned(flag, sizeof *flag, w);
+  *flag = value;
+  emu::published(w);
+}
+inline void wait_at_least(const uint32_t* flag, uint32_t value, emu::Where w = emu::here()) {
+  while (load_acquire(flag, w) < value) {
+  }
+}
+#else
+__device__ __forceinline__ uint32_t load_acquire(const uint32_t* flag) {
+  uint32_t value;
+  asm volatile("ld.acquire.gpu.u32 %0, [%1];" : "=r"(value) : "l"(flag) : "memory");
+  return value;
+}
+__device__ __forceinline__ void store_release(uint32_t* flag, uint32_t value) {
+  asm volatile("st.release.gpu.u32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
+}
+__device__ __forceinline__ void wait_at_least(const uint32_t* flag, uint32_t value) {
+  while (load_acquire(flag) < value) {
+  }
+}
+#endif
+
+// --- copies from global to shared memory that arrive later -------------------------------------------------
+//
+// copy_async<BYTES>(target, source, valid): BYTES is 4, 8 or 16, both addresses are multiples of it, and what lies
+// beyond the first `valid` bytes becomes zero. A copy may be read by its own thread after copy_async_wait, by others
+// after a barrier too.
+
+#ifdef PCNBENCH_EMU
+template <int BYTES>
+void copy_async(void* target, const void* source, unsigned valid = BYTES, emu::Where w = emu::here()) {
+  static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "what the instruction can do");
+  emu::copy_async(target, source, BYTES, valid, w);
+}
+inline void copy_async_commit(emu::Where w = emu::here()) { emu::copy_async_commit(w); }
+// Waits until at most the N newest groups are on their way.
+template <int N> void copy_async_wait(emu::Where w = emu::here()) { emu::copy_async_wait(N, w); }
+#else
+template <int BYTES>
+__device__ __forceinline__ void copy_async(void* target, const void* source, unsigned valid = BYTES) {
+  static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "what the instruction can do");
+  const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(target));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(source), "n"(BYTES), "r"(valid)
+               : "memory");
+}
+__device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Waits until at most the N newest groups are on their way.
+template <int N> __device__ __forceinline__ void copy_async_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+#endif

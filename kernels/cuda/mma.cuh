@@ -1,0 +1,119 @@
+// Tensor cores, one warp at a time: D = A·B + C with f32 accumulation.
+//
+// With g = lane / 4 and t = lane % 4, a lane holds (row, column):
+//
+//   mma_tf32, A 16×8   a[0] (g, t)       a[1] (g+8, t)       a[2] (g, t+4)       a[3] (g+8, t+4)
+//             B 8×8    b[0] (t, g)       b[1] (t+4, g)
+//   mma_bf16, A 16×16  a[0] (g, 2t..)    a[1] (g+8, 2t..)    a[2] (g, 2t+8..)    a[3] (g+8, 2t+8..)
+//             B 16×8   b[0] (2t.., g)    b[1] (2t+8.., g)    two neighbours each, the first in the low half
+//   both,     C 16×8   c[0] (g, 2t)      c[1] (g, 2t+1)      c[2] (g+8, 2t)      c[3] (g+8, 2t+1)
+//
+// The order of the sums inside one product is the hardware's; results may differ from the emulator's by rounding.
+#pragma once
+
+#include "compat.cuh"
+
+// x with 10 bits of fraction, to nearest, ties away from zero.
+__device__ __forceinline__ uint32_t to_tf32(float x) {
+#ifdef PCNBENCH_EMU
+  const uint32_t bits = __float_as_uint(x);
+  if ((bits & 0x7f800000u) == 0x7f800000u) return bits & ~0x1fffu;
+  return (bits + 0x1000u) & ~0x1fffu;
+#else
+  uint32_t out;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(out) : "f"(x));
+  return out;
+#endif
+}
+
+// x = big + small up to 2⁻²² of x: three products big·big + big·small + small·big are as good as f32.
+__device__ __forceinline__ void split_tf32(float x, uint32_t& big, uint32_t& small) {
+  big = to_tf32(x);
+  small = to_tf32(x - __uint_as_float(big));
+}
+
+// Two numbers as bf16, to nearest, ties to even; `low` in the low half.
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+#ifdef PCNBENCH_EMU
+  const auto half = [](float x) {
+    const uint32_t bits = __float_as_uint(x);
+    if (x != x) return 0x7fffu;
+    return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+  };
+  return half(low) | half(high) << 16;
+#else
+  uint32_t out;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+  return out;
+#endif
+}
+
+#ifdef PCNBENCH_EMU
+namespace mma_emu {
+
+struct Fragments {
+  const uint32_t *a, *b;
+  float* c;
+};
+
+// What the registers of all lanes say together; `depth` is 8 (tf32) or 16 (bf16).
+template <int DEPTH> void product(void* const lanes[32], uint32_t) {
+  float a[16][DEPTH], b[DEPTH][8];
+  for (int l = 0; l < 32; ++l) {
+    const auto& at = *static_cast<Fragments*>(lanes[l]);
+    const int g = l / 4, t = l % 4;
+    for (int r = 0; r < 4; ++r) {
+      const int row = g + r % 2 * 8;
+      if constexpr (DEPTH == 8) {
+        // the hardware looks at no more bits than tf32 has
+        a[row][t + r / 2 * 4] = __uint_as_float(at.a[r] & ~0x1fffu);
+        if (r < 2) b[t + r * 4][g] = __uint_as_float(at.b[r] & ~0x1fffu);
+      } else {
+        for (int half = 0; half < 2; ++half) {
+          a[row][2 * t + r / 2 * 8 + half] = __uint_as_float(at.a[r] >> 16 * half << 16);
+          if (r < 2) b[2 * t + r * 8 + half][g] = __uint_as_float(at.b[r] >> 16 * half << 16);
+        }
+      }
+    }
+  }
+  for (int l = 0; l < 32; ++l) {
+    float* c = static_cast<Fragments*>(lanes[l])->c;
+    for (int r = 0; r < 4; ++r) {
+      const int row = l / 4 + r / 2 * 8, column = l % 4 * 2 + r % 2;
+      for (int k = 0; k < DEPTH; ++k) c[r] += a[row][k] * b[k][column];
+    }
+  }
+}
+
+}  // namespace mma_emu
+#endif
+
+// c += A·B, m16n8k8; operands as to_tf32 or split_tf32 give them. All 32 lanes take part.
+#ifdef PCNBENCH_EMU
+inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], emu::Where w = emu::here()) {
+  mma_emu::Fragments mine{a, b, c};
+  emu::warp(~0u, &mine, mma_emu::product<8>, w, "mma_tf32");
+}
+#else
+__device__ __forceinline__ void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#endif
+
+// c += A·B, m16n8k16; operands as pack_bf16 gives them. All 32 lanes take part.
+#ifdef PCNBENCH_EMU
+inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], emu::Where w = emu::here()) {
+  mma_emu::Fragments mine{a, b, c};
+  emu::warp(~0u, &mine, mma_emu::product<16>, w, "mma_bf16");
+}
+#else
+__device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#endif

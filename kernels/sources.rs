@@ -1,0 +1,118 @@
+//! The one list of kernels: what is built for a card, what runs in the emulator, which bugs can be planted, and
+//! which local memory is let pass. Read by the build script and by the crate.
+
+/// One `.cu` file.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// The file below `kernels/`, without `.cu`; its last part is the name of the module.
+    pub path: &'static str,
+    /// Whether it is built for cards; the others are for the emulator alone.
+    pub card: bool,
+    /// Every kernel in it.
+    pub kernels: &'static [&'static str],
+    /// Bugs that can be planted in it.
+    pub plants: &'static [Plant],
+}
+
+/// A bug that a macro puts into a kernel, for tests to catch.
+#[derive(Debug, Clone, Copy)]
+pub struct Plant {
+    /// The macro.
+    pub name: &'static str,
+    /// What goes wrong.
+    pub what: &'static str,
+    /// Whether only AddressSanitizer can see it: what is read out of bounds reaches no result.
+    pub silent: bool,
+}
+
+/// Local memory of a kernel that is let pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Spill {
+    /// Which kernel.
+    pub kernel: &'static str,
+    /// Bytes of stack frame per thread, at most.
+    pub frame: u32,
+    /// Bytes of registers written to local memory and read back, at most.
+    pub spilled: u32,
+    /// Why that is all right.
+    pub reason: &'static str,
+}
+
+const fn plant(name: &'static str, what: &'static str) -> Plant {
+    Plant { name, what, silent: false }
+}
+
+const fn silent(name: &'static str, what: &'static str) -> Plant {
+    Plant { name, what, silent: true }
+}
+
+/// All sources.
+pub const SOURCES: &[Source] = &[
+    Source {
+        path: "cuda/step",
+        card: true,
+        kernels: &["step_predict_f32", "step_softmax_f32", "step_update_f32"],
+        plants: &[
+            plant("PLANT_DROP_SYNC", "a tile is overwritten while others still read it"),
+            plant("PLANT_DROP_SYNC_AFTER_LOAD", "a tile is read before it is there"),
+            plant("PLANT_TILE_EDGE", "the last tile writes one column too many"),
+            silent("PLANT_READ_PAST_EDGE", "the last tile reads beyond the last row of the weights"),
+            plant("PLANT_RAGGED_OFF_BY_ONE", "the last input of a layer is left out"),
+            plant("PLANT_DROP_SKIP", "the residual skip is left out of the prediction"),
+            plant("PLANT_HALF_A_WARP", "the maximum is taken over half a warp"),
+            plant("PLANT_FLIP_ERROR_SIGN", "a layer's own error pushes its state the wrong way"),
+        ],
+    },
+    Source {
+        path: "cuda/primitives",
+        card: true,
+        kernels: &[
+            "primitive_mma_tf32",
+            "primitive_mma_3xtf32",
+            "primitive_mma_bf16",
+            "primitive_copy_async",
+            "primitive_relay",
+            "primitive_warp",
+            "primitive_atomic",
+        ],
+        plants: &[
+            plant("PLANT_WAIT_TOO_LITTLE", "an asynchronous copy is read before it has arrived"),
+            plant("PLANT_DROP_RING_SYNC", "a piece of the ring is overwritten while others still read it"),
+            plant("PLANT_DROP_FLAG_WAIT", "a block does not wait for one of its neighbours"),
+            plant("PLANT_SWAP_FLAG", "a block announces a row before it has written it"),
+        ],
+    },
+    Source {
+        path: "emu/faults",
+        card: false,
+        kernels: &[
+            "fault_barrier_of_some",
+            "fault_two_barriers",
+            "fault_flag_nobody_sets",
+            "fault_needs_cooperation",
+            "fault_lane_left_out",
+            "fault_masks_disagree",
+            "fault_reads_outside_mask",
+            "fault_misaligned",
+            "fault_copy_not_awaited",
+            "fault_reads_poison",
+            "fault_deep_recursion",
+            "fault_past_fixed",
+            "fault_past_given",
+            "fault_past_global",
+        ],
+        plants: &[],
+    },
+];
+
+/// Flags of nvcc, besides the cards to build for.
+pub const NVCC_FLAGS: &[&str] =
+    &["-fatbin", "-std=c++17", "-O3", "-lineinfo", "--compress-mode=size", "-Xptxas", "-v,-warn-spills"];
+
+/// Cards to build for, as compute capabilities; later cards translate the PTX of the last when a module is loaded.
+/// PCNBENCH_CUDA_ARCHS, a list with commas, overrides it.
+pub const CARDS: &[&str] = &["80", "90"];
+
+/// Kernels that may use local memory. Every other that does is an error of the build: what leaves the registers
+/// without anybody having meant it costs more than most tricks gain.
+pub const SPILLS: &[Spill] = &[];

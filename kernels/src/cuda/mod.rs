@@ -1,0 +1,12 @@
+//! The kernels on a card: loading, launching, timing, replaying. Everything runs on the stream that Candle itself uses,
+//! so that it keeps its order with Candle's operations without waiting.
+
+mod graph;
+mod module;
+mod step;
+mod time;
+
+pub use graph::Graph;
+pub use module::{kernel, Kernel, Module, Shape, MODULES};
+pub use step::Stack;
+pub use time::time;

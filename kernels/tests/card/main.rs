@@ -1,0 +1,134 @@
+//! The kernels of `cuda/` on a card, against the same equations as in the emulator. Without a card, all that is tested is
+//! that this is said.
+
+#[path = "../shared/cases.rs"]
+mod cases;
+#[path = "../shared/primitive_cases.rs"]
+mod primitive_cases;
+#[path = "../shared/random.rs"]
+mod random;
+#[path = "../shared/reference.rs"]
+mod reference;
+
+use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut};
+use candle_core::{CudaDevice, Device};
+use pcnbench_kernels::cuda::{kernel, time, Graph, Shape, Stack, MODULES};
+use pcnbench_kernels::primitives::PrimitiveParams;
+use pcnbench_kernels::step::{Buffers, Table};
+
+use cases::{case, cases, same, Ask, Case};
+use primitive_cases::Work;
+
+/// The first card, or nothing if there is none.
+fn card() -> Option<CudaDevice> {
+    match pcnbench_kernels::card::open(0) {
+        Ok(Device::Cuda(card)) => Some(card),
+        Ok(_) => panic!("not a card"),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(error.contains("CUDA_ERROR") && !error.contains('\n'), "{error}");
+            println!("skipped, there is no card: {error}");
+            None
+        }
+    }
+}
+
+fn stack(card: &CudaDevice, case: &Case) -> Stack {
+    let start = case.start().unwrap();
+    Stack::new(card, &case.layers, case.batch, (&start.weights, &start.targets, &start.states)).unwrap()
+}
+
+#[test]
+fn a_step_follows_its_equations_on_a_card() {
+    let Some(card) = card() else { return };
+    for case in cases() {
+        let mut stack = stack(&card, &case);
+        let mut run = |case: &Case, _: &Table, on: &mut Buffers<'_>, ask| {
+            stack.put(on.states, on.errors, on.deltas)?;
+            match ask {
+                Ask::Predict(first) => stack.predict(&case.settings, first)?,
+                Ask::Update(first) => stack.update(&case.settings, first)?,
+                Ask::Forward(l) => stack.forward(&case.settings, l)?,
+            }
+            let [states, errors, deltas] = stack.get()?;
+            on.states.copy_from_slice(&states);
+            on.errors.copy_from_slice(&errors);
+            on.deltas.copy_from_slice(&deltas);
+            Ok(())
+        };
+        let got = case.check(&mut run).unwrap_or_else(|wrong| panic!("{wrong} in {case:?}"));
+        let again = case.check(&mut run).unwrap_or_else(|wrong| panic!("{wrong} in {case:?}"));
+        for (got, again) in got.iter().zip(&again) {
+            same(again, got, "a result of the second run").unwrap();
+        }
+    }
+}
+
+#[test]
+fn steps_replayed_are_the_steps_themselves() {
+    let Some(card) = card() else { return };
+    let case = case(2, &[7, 64, 64, 64, 64, 10], 64, true);
+    let steps = |stack: &mut Stack| {
+        for _ in 0..5 {
+            stack.predict(&case.settings, 1)?;
+            stack.update(&case.settings, 1)?;
+        }
+        Ok(())
+    };
+    let mut plain = stack(&card, &case);
+    steps(&mut plain).unwrap();
+    // SAFETY: a stack owns all that its steps work on.
+    let mut graph = unsafe { Graph::capture(&card, stack(&card, &case), steps) }.unwrap();
+    graph.replay().unwrap();
+    assert_eq!(graph.on().get().unwrap(), plain.get().unwrap());
+    let milliseconds = time(&card, 10, || graph.replay()).unwrap();
+    assert!(milliseconds > 0.0 && milliseconds < 1e3, "{milliseconds}");
+}
+
+#[test]
+fn every_kernel_is_there_and_keeps_to_its_registers() {
+    let Some(card) = card() else { return };
+    for name in MODULES.iter().flat_map(|module| module.kernels) {
+        let (registers, local) = kernel(&card, name).unwrap().usage().unwrap();
+        assert!(registers > 0 && local == 0, "{name}: {registers} registers, {local} bytes of local memory");
+    }
+    let error = kernel(&card, "nobody").unwrap_err().to_string();
+    assert!(error.contains("no module has a kernel `nobody`; there are step_predict_f32"), "{error}");
+}
+
+fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
+    // nothing is not allocated
+    let bring = |numbers: &[f32]| card.clone_htod(&[numbers, &[f32::NAN]].concat());
+    let (a, b, mut out) = (bring(work.a)?, bring(work.b)?, bring(work.out)?);
+    let mut flags = card.clone_htod(&[&*work.flags, &[0]].concat())?;
+    {
+        let stream = card.cuda_stream();
+        let (a, _a) = a.device_ptr(&stream);
+        let (b, _b) = b.device_ptr(&stream);
+        let (out, _out) = out.device_ptr_mut(&stream);
+        let (flags, _flags) = flags.device_ptr_mut(&stream);
+        let params = PrimitiveParams { a, b, out, flags, n: work.n as i32, steps: work.steps as i32 };
+        let shape = Shape { shared: work.shared, ..Shape::new(work.blocks, work.threads) };
+        let kernel = kernel(card, work.kernel)?;
+        // SAFETY: the cases give every kernel what its comment in cuda/primitives.cu asks for; the buffers are freed on
+        // the stream of the launch, so after it, and allocations are aligned to far more than 16 bytes.
+        unsafe {
+            if work.cooperative {
+                kernel.launch_cooperative(shape, &params)?;
+            } else {
+                kernel.launch(shape, &params)?;
+            }
+        }
+    }
+    let (all, counts) = (card.clone_dtoh(&out)?, card.clone_dtoh(&flags)?);
+    work.out.copy_from_slice(&all[..work.out.len()]);
+    work.flags.copy_from_slice(&counts[..work.flags.len()]);
+    Ok(())
+}
+
+/// What the emulator takes the building blocks to do is what they do.
+#[test]
+fn primitives_do_what_they_say_on_a_card() {
+    let Some(card) = card() else { return };
+    primitive_cases::check(&mut |work| launch(&card, work).map_err(|error| error.to_string())).unwrap();
+}

@@ -1,0 +1,15 @@
+//! The kernels of `cuda/`, run on the CPU by `emu/`: against loops in f64, in several orders of threads and blocks, with
+//! bugs planted, and under AddressSanitizer if the emulator was built with it.
+
+#[path = "../shared/cases.rs"]
+mod cases;
+mod faults;
+mod plants;
+#[path = "../shared/primitive_cases.rs"]
+mod primitive_cases;
+mod primitives;
+#[path = "../shared/random.rs"]
+mod random;
+#[path = "../shared/reference.rs"]
+mod reference;
+mod step;

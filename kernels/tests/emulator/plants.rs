@@ -1,0 +1,59 @@
+//! Every bug that can be planted is caught by the tests that the kernels pass without it.
+
+use std::process::Command;
+
+use pcnbench_kernels::emu::ASAN;
+use pcnbench_kernels::sources::SOURCES;
+
+fn battery(path: &str, variant: &str) -> Result<(), String> {
+    match path {
+        "cuda/step" => crate::step::battery(variant),
+        "cuda/primitives" => crate::primitives::battery(variant),
+        _ => Err(format!("there are no tests for {path}.cu; add them here")),
+    }
+}
+
+/// Run in a process of its own: a planted bug may end it.
+#[test]
+#[ignore = "what `every_plant_is_caught` starts"]
+fn child() {
+    let (path, variant) =
+        (std::env::var("PCNBENCH_SOURCE").unwrap(), std::env::var("PCNBENCH_VARIANT").unwrap());
+    if let Err(wrong) = battery(&path, &variant) {
+        println!("\ncaught: {wrong}");
+        std::process::exit(9);
+    }
+}
+
+/// Who noticed, or nothing.
+fn caught(path: &str, variant: &str) -> Option<String> {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--ignored", "--exact", "plants::child", "--nocapture"]);
+    let output = child.env("PCNBENCH_SOURCE", path).env("PCNBENCH_VARIANT", variant).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    if output.status.success() {
+        // no test at all would succeed as well
+        assert!(said.contains("1 passed"), "{said}");
+        return None;
+    }
+    let mut lines = said.lines();
+    let found =
+        lines.find_map(|line| line.strip_prefix("caught: ").or(line.split_once("ERROR: ").map(|(_, e)| e)));
+    Some(found.unwrap_or_else(|| panic!("{variant} of {path} failed without a reason: {said}")).to_owned())
+}
+
+#[test]
+fn every_plant_is_caught() {
+    let mut missed = Vec::new();
+    for source in SOURCES.iter().filter(|source| source.card) {
+        assert_eq!(caught(source.path, "clean"), None, "{}", source.path);
+        for plant in source.plants.iter().filter(|plant| ASAN || !plant.silent) {
+            match caught(source.path, plant.name) {
+                Some(by) => println!("{}: {} -- {by}", plant.name, plant.what),
+                None => missed.push(format!("{} ({})", plant.name, plant.what)),
+            }
+        }
+    }
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}
