@@ -1,13 +1,17 @@
 //! Time per weight update: one sample is one whole update, synchronised at both ends.
 
+use std::cell::{Cell, RefCell};
+
 use candle_core::{Device, Tensor};
 use rand::SeedableRng;
 use sha2::{Digest, Sha256};
 
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
-use crate::measure;
+use crate::measure::delay::Delay;
+use crate::measure::energy::Meter;
 use crate::measure::sampler::{self, Subject, Timed};
+use crate::measure::{self, memory};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample};
 use crate::verify::twin;
@@ -15,25 +19,60 @@ use crate::{Error, Result};
 
 use super::material::Material;
 use super::point::Prepared;
-use super::Observer;
+use super::{Observer, Watch};
 
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
+/// Executions of a contender after which no more threads are expected; fewer than those of warming up.
+const NEW_THREADS: usize = 3;
 
 /// A contender under the clock.
 struct Training<'a> {
     contender: Contender,
     batches: &'a [(Tensor, Tensor)],
     device: &'a Device,
+    watch: &'a Watch,
+    delay: &'a RefCell<Option<Delay>>,
+    /// Growth of the process in the first update, which is one of warming up.
+    peak_bytes: Cell<Option<u64>>,
 }
 
-impl Subject for Training<'_> {
-    fn execute(&mut self, turn: usize) -> Result<Timed> {
+impl Training<'_> {
+    fn update(&mut self, turn: usize) -> Result<()> {
         let (x, y) = &self.batches[turn % self.batches.len()];
-        let contender = &mut self.contender;
-        let wall = measure::time(self.device, || contender.update(x, y))?;
-        let checksum = contender.finite_checksum()?;
-        Ok(Timed { wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), device_ns: None, checksum })
+        self.contender.update(x, y)
+    }
+
+    /// How long threads of this process have waited so far; asked for outside the time of a sample.
+    fn waited(&self, turn: usize) -> Option<u64> {
+        let mut delay = self.delay.borrow_mut();
+        // Worker threads start with the first product that needs them.
+        if turn < NEW_THREADS {
+            delay.as_mut()?.look_for_threads();
+        }
+        delay.as_mut()?.total_ns()
+    }
+
+    fn timed(&mut self, turn: usize) -> Result<Timed> {
+        let before = self.waited(turn);
+        let device = self.device;
+        let wall = measure::time(device, || self.update(turn))?;
+        let delay_ns = before.and_then(|before| Some(self.waited(turn)?.saturating_sub(before)));
+        let sm_clock_mhz = self.watch.card.sm_clock_mhz();
+        let checksum = self.contender.finite_checksum()?;
+        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        Ok(Timed { wall_ns, device_ns: None, checksum, delay_ns, sm_clock_mhz })
+    }
+}
+
+impl Subject for &mut Training<'_> {
+    fn execute(&mut self, turn: usize) -> Result<Timed> {
+        if turn > 0 {
+            return self.timed(turn);
+        }
+        let (peak_bytes, timed) = memory::growth(|| self.timed(turn));
+        self.peak_bytes.set(peak_bytes);
+        timed
     }
 }
 
@@ -42,6 +81,7 @@ pub(super) fn measure(
     seed: u64,
     p: &Prepared<'_>,
     material: &mut Material<'_>,
+    watch: &mut Watch,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
@@ -51,7 +91,17 @@ pub(super) fn measure(
 
     // who may be timed: index into rows (None for the control) and the subject
     let mut names: Vec<(Option<usize>, String)> = Vec::new();
-    let mut subjects: Vec<Box<dyn Subject + '_>> = Vec::new();
+    let mut trainings: Vec<Training<'_>> = Vec::new();
+    let mut clocks = std::mem::take(&mut watch.clocks);
+    let (watch_ref, delay) = (&*watch, RefCell::new(Delay::of_this_process()));
+    let training = |contender: Contender| Training {
+        contender,
+        batches: &batches,
+        device: &device,
+        watch: watch_ref,
+        delay: &delay,
+        peak_bytes: Cell::new(None),
+    };
     for (i, spec) in p.specs.iter().enumerate() {
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
         let built = twin::check(spec, seed, &device).and_then(|share| {
@@ -66,19 +116,39 @@ pub(super) fn measure(
             }
         };
         names.push((Some(i), spec.id.clone()));
-        subjects.push(Box::new(Training { contender, batches: &batches, device: &device }));
+        trainings.push(training(contender));
         if p.benchmark.timing.control && spec.id == p.benchmark.baseline.to_string() {
             let contender = Contender::new(spec, seed, &device)?;
             names.push((None, format!("{}{}", spec.id, summarise::CONTROL)));
-            subjects.push(Box::new(Training { contender, batches: &batches, device: &device }));
+            trainings.push(training(contender));
         }
     }
     observer.at(&p.point.id, "warming up");
     let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
-    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, |round| {
+    let mut subjects: Vec<Box<dyn Subject + '_>> =
+        trainings.iter_mut().map(|training| Box::new(training) as Box<dyn Subject + '_>).collect();
+    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, &mut clocks, |round| {
         observer.at(&p.point.id, &format!("round {round}"));
     });
     drop(subjects);
+
+    let meter = Meter::of(&device, &watch_ref.card);
+    for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
+        let (Some(i), true) = (row, outcome.is_ok()) else { continue };
+        rows[*i].peak_bytes = training.peak_bytes.get();
+        if let Some(meter) = &meter {
+            observer.at(&p.point.id, &format!("energy of {name}"));
+            let mut turn = 0;
+            // A contender that fails only now has been measured all the same; its energy stays unknown.
+            let spent = meter.per_call(&device, || {
+                turn += 1;
+                training.update(turn)
+            });
+            rows[*i].energy_uj = spent.unwrap_or(None);
+        }
+    }
+    drop(trainings);
+    watch.clocks = clocks;
 
     let mut samples = Vec::new();
     for ((row, name), outcome) in names.iter().zip(sampled.subjects) {
@@ -90,6 +160,8 @@ pub(super) fn measure(
                 wall_ns: t.wall_ns,
                 device_ns: t.device_ns,
                 checksum: t.checksum,
+                delay_ns: t.delay_ns,
+                sm_clock_mhz: t.sm_clock_mhz,
             })),
             (Err(e), Some(i)) => rows[*i].err = e.to_string(),
             (Err(_), None) => {}
@@ -107,6 +179,9 @@ pub(super) fn measure(
                 Err(e) => row.err = e.to_string(),
             }
         }
+    }
+    for row in rows.iter_mut().filter(|row| !row.err.is_empty()) {
+        (row.peak_bytes, row.energy_uj) = (None, None);
     }
     // a contender that failed has no timing, whenever it failed
     samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));
