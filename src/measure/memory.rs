@@ -9,13 +9,19 @@ use std::fs;
 use super::machine::field;
 
 /// Growth of resident memory in bytes, from the start of `work` to its highest, and what `work` returns. The growth
-/// is `None` where the system does not tell.
+/// is `None` where the system does not tell, or tells of none: work that got by on memory the process already had has
+/// not shown what it needs, and 0 would be taken for an answer.
 ///
 /// What other threads of this process do meanwhile counts too.
 pub fn growth<T>(work: impl FnOnce() -> T) -> (Option<u64>, T) {
     let before = forget_highest().then(highest).flatten();
     let done = work();
-    (before.and_then(|before| Some(highest()?.saturating_sub(before))), done)
+    (before.and_then(|before| grown(before, highest()?)), done)
+}
+
+/// How far `after` lies above `before`, if it does.
+fn grown(before: u64, after: u64) -> Option<u64> {
+    after.checked_sub(before).filter(|bytes| *bytes > 0)
 }
 
 /// Sets the highest resident size to the present one; whether that worked.
@@ -43,6 +49,11 @@ mod tests {
         for damaged in ["", "VmHWM:\n", "VmHWM: 5\n", "VmHWM: x kB\n", "VmHWM: 18446744073709551615 kB\n"] {
             assert_eq!(highest_in(damaged), None, "{damaged}");
         }
+    }
+
+    #[test]
+    fn no_growth_is_no_answer() {
+        assert_eq!((grown(5, 9), grown(5, 5), grown(5, 4)), (Some(4), None, None));
     }
 
     /// Every page of a fresh block is touched, so all of it becomes resident, and that it is gone again does not

@@ -248,8 +248,8 @@ pub struct SummaryRow {
     /// Median share of the wall clock for which the device was not at work, (wall − device)/wall; absent without
     /// device times. Since schema 2.
     pub host_bound: Option<f64>,
-    /// Growth of the process's resident memory to its peak during the contender's first weight update; absent where the
-    /// system does not tell. Since schema 2.
+    /// Growth of the process's resident memory to its peak during the contender's first weight update, a lower bound of
+    /// what an update holds; absent where the system does not tell or nothing grew. Since schema 2.
     pub peak_bytes: Option<u64>,
     /// Energy of one sample in microjoules, idle power included; absent where no counter can be read. Since schema 2.
     pub energy_uj: Option<f64>,
@@ -299,7 +299,7 @@ pub struct AlignmentRow {
     pub contender: String,
     /// Layer l = 1..L; 0 for the parameters of all layers together.
     pub layer: usize,
-    /// Cosine of the angle between the two descent directions; NaN if one of them is zero.
+    /// Cosine of the angle between the two descent directions; 0 if one of them is zero.
     pub cosine: f64,
     /// Norm of the rule's direction in units of that of backpropagation.
     pub norm_ratio: f64,

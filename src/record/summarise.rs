@@ -75,22 +75,20 @@ pub fn check(record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Share of its wall clock by which a sample's delay must exceed what is usual to count as contended.
-const DISTURBED: f64 = 0.05;
+/// Share of a sample's wall clock from which its delay counts as contention.
+const DISTURBED: f64 = 0.1;
 
 /// Number of samples, all of one contender at one point, during which other work kept this process from running: its
-/// threads waited for processors longer than in the median sample, by more than 5 % of the sample's time.
+/// threads waited for processors for more than 10 % of the sample's time, summed over threads.
 ///
-/// The median is taken off because threads wait a little in every parallel product, on a machine at rest too. Waits of
-/// several threads add up although they may overlap, so a contended sample need not be 5 % slower. `None` if any sample
-/// has no delay.
+/// On a machine at rest a thread that wakes finds a free processor and the sum is next to nothing; where all processors
+/// are used, a task from elsewhere adds about as much as it runs. Waits may overlap, so a contended sample need not be 10 %
+/// slower. The limit is absolute, not above the usual, because a machine that is always busy is no better than one that
+/// is busy now and then. `None` without samples, or if one has no delay.
 pub fn contended<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Option<u64> {
-    let delays = samples.into_iter().map(|s| Some((s.delay_ns? as f64, s.wall_ns as f64)));
-    let delays: Vec<(f64, f64)> = delays.collect::<Option<_>>()?;
-    // NaN without samples, and nothing exceeds that.
-    let usual = median(&delays.iter().map(|(delay, _)| *delay).collect::<Vec<_>>());
-    let disturbed = delays.iter().filter(|(delay, wall)| delay - usual > DISTURBED * wall).count();
-    (!delays.is_empty()).then_some(disturbed as u64)
+    let beyond = |s: &Sample| Some(s.delay_ns? as f64 > DISTURBED * s.wall_ns as f64);
+    let beyond: Vec<bool> = samples.into_iter().map(beyond).collect::<Option<_>>()?;
+    (!beyond.is_empty()).then(|| beyond.iter().filter(|beyond| **beyond).count() as u64)
 }
 
 /// Median over samples of (wall − device)/wall, the share of the time that the host spent on its own; `None` if no

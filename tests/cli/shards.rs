@@ -119,7 +119,7 @@ fn merged_is_unsharded_but_for_times() {
     }
     for file in ["samples.csv", "summary.csv", "ratios.csv"] {
         let cells = unmeasured(&merged.join(file));
-        assert!(cells.len() > 10, "{file} has rows");
+        assert!(cells.len() > 8, "{file} has rows of 4 points with 2 or more contenders");
         assert_eq!(cells, unmeasured(&whole.join(file)), "{file}");
     }
     let (mut a, mut b) = (header(&merged), header(&whole));
