@@ -136,7 +136,7 @@ fn shards_that_make_no_whole_are_refused() {
     let dir = |record: &Record| record.dir.display().to_string();
     assert_eq!(refused(&[]), "there is no shard to merge; give the folders of all of them");
     assert_eq!(
-        refused(&[c.clone()]),
+        refused(std::slice::from_ref(c)),
         "2 of 3 shards are missing: 1/3, 2/3; run them, and give the folders of all"
     );
     let twice = refused(&[a.clone(), b.clone(), a.clone()]);
@@ -170,7 +170,8 @@ fn shards_that_make_no_whole_are_refused() {
 fn unlike_shards_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let shards = shards(root.path(), 2);
-    let changes: [(&str, fn(&mut Record)); 21] = [
+    type Change = fn(&mut Record);
+    let changes: [(&str, Change); 21] = [
         ("suite", |r| r.run.suite = "depth".into()),
         ("definition (sha256)", |r| r.run.definition_sha256 = "d1".into()),
         ("seed", |r| r.run.seed = 8),

@@ -7,6 +7,7 @@ mod plan;
 mod point;
 mod signal;
 mod size;
+mod training;
 mod watch;
 mod weight_update;
 

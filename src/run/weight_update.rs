@@ -1,8 +1,8 @@
 //! Time per weight update: one sample is one whole update, synchronised at both ends.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use rand::SeedableRng;
 use sha2::{Digest, Sha256};
 
@@ -10,8 +10,7 @@ use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
 use crate::measure::delay::Delay;
 use crate::measure::energy::Meter;
-use crate::measure::sampler::{self, Subject, Timed};
-use crate::measure::{self, memory};
+use crate::measure::sampler::{self, Subject};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample};
 use crate::verify::twin;
@@ -19,62 +18,11 @@ use crate::{Error, Result};
 
 use super::material::Material;
 use super::point::Prepared;
+use super::training::Training;
 use super::{Observer, Watch};
 
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
-/// Executions of a contender after which no more threads are expected; fewer than those of warming up.
-const NEW_THREADS: usize = 3;
-
-/// A contender under the clock.
-struct Training<'a> {
-    contender: Contender,
-    batches: &'a [(Tensor, Tensor)],
-    device: &'a Device,
-    watch: &'a Watch,
-    delay: &'a RefCell<Option<Delay>>,
-    /// Growth of the process in the first update, which is one of warming up.
-    peak_bytes: Cell<Option<u64>>,
-}
-
-impl Training<'_> {
-    fn update(&mut self, turn: usize) -> Result<()> {
-        let (x, y) = &self.batches[turn % self.batches.len()];
-        self.contender.update(x, y)
-    }
-
-    /// How long threads of this process have waited so far; asked for outside the time of a sample.
-    fn waited(&self, turn: usize) -> Option<u64> {
-        let mut delay = self.delay.borrow_mut();
-        // Worker threads start with the first product that needs them.
-        if turn < NEW_THREADS {
-            delay.as_mut()?.look_for_threads();
-        }
-        delay.as_mut()?.total_ns()
-    }
-
-    fn timed(&mut self, turn: usize) -> Result<Timed> {
-        let before = self.waited(turn);
-        let device = self.device;
-        let wall = measure::time(device, || self.update(turn))?;
-        let delay_ns = before.and_then(|before| Some(self.waited(turn)?.saturating_sub(before)));
-        let sm_clock_mhz = self.watch.card.sm_clock_mhz();
-        let checksum = self.contender.finite_checksum()?;
-        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        Ok(Timed { wall_ns, device_ns: None, checksum, delay_ns, sm_clock_mhz })
-    }
-}
-
-impl Subject for &mut Training<'_> {
-    fn execute(&mut self, turn: usize) -> Result<Timed> {
-        if turn > 0 {
-            return self.timed(turn);
-        }
-        let (peak_bytes, timed) = memory::growth(|| self.timed(turn));
-        self.peak_bytes.set(peak_bytes);
-        timed
-    }
-}
 
 /// Verifies, measures and checks the accuracy of every contender of a point.
 pub(super) fn measure(
@@ -92,16 +40,9 @@ pub(super) fn measure(
     // who may be timed: index into rows (None for the control) and the subject
     let mut names: Vec<(Option<usize>, String)> = Vec::new();
     let mut trainings: Vec<Training<'_>> = Vec::new();
-    let mut clocks = std::mem::take(&mut watch.clocks);
-    let (watch_ref, delay) = (&*watch, RefCell::new(Delay::of_this_process()));
-    let training = |contender: Contender| Training {
-        contender,
-        batches: &batches,
-        device: &device,
-        watch: watch_ref,
-        delay: &delay,
-        peak_bytes: Cell::new(None),
-    };
+    let Watch { card, clocks } = watch;
+    let delay = RefCell::new(Delay::of_this_process());
+    let training = |contender| Training::new(contender, &batches, &device, card, &delay);
     for (i, spec) in p.specs.iter().enumerate() {
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
         let built = twin::check(spec, seed, &device).and_then(|share| {
@@ -127,15 +68,15 @@ pub(super) fn measure(
     let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
     let mut subjects: Vec<Box<dyn Subject + '_>> =
         trainings.iter_mut().map(|training| Box::new(training) as Box<dyn Subject + '_>).collect();
-    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, &mut clocks, |round| {
+    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, clocks, |round| {
         observer.at(&p.point.id, &format!("round {round}"));
     });
     drop(subjects);
 
-    let meter = Meter::of(&device, &watch_ref.card);
+    let meter = Meter::of(&device, card);
     for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
         let (Some(i), true) = (row, outcome.is_ok()) else { continue };
-        rows[*i].peak_bytes = training.peak_bytes.get();
+        rows[*i].peak_bytes = training.peak_bytes;
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
             let mut turn = 0;
@@ -148,7 +89,6 @@ pub(super) fn measure(
         }
     }
     drop(trainings);
-    watch.clocks = clocks;
 
     let mut samples = Vec::new();
     for ((row, name), outcome) in names.iter().zip(sampled.subjects) {
