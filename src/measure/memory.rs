@@ -62,15 +62,17 @@ mod tests {
     #[test]
     fn a_block_is_seen_while_it_is_there() {
         const BLOCK: usize = 96 << 20;
+        if !forget_highest() || highest().is_none() {
+            return;
+        }
         for _ in 0..2 {
             let (grown, sum) = growth(|| {
                 let block = std::hint::black_box(vec![1u8; BLOCK]);
                 block.iter().step_by(4096).map(|&b| usize::from(b)).sum::<usize>()
             });
             assert_eq!(sum, BLOCK.div_ceil(4096));
-            let Some(grown) = grown else { return };
             // other tests of this process come and go meanwhile
-            assert!(grown > BLOCK as u64 * 3 / 4, "{grown}");
+            assert!(grown.unwrap() > BLOCK as u64 * 3 / 4, "{grown:?}");
         }
     }
 }
