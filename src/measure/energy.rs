@@ -55,19 +55,21 @@ impl<'a> Meter<'a> {
             Self::Processor(_) => PROCESSOR_WINDOW,
             Self::Card(_) => CARD_WINDOW,
         };
-        self.per_call_in(window, device, work)
+        let begin = Instant::now();
+        self.per_call_while(|_| begin.elapsed() < window, device, work)
     }
 
-    fn per_call_in(
+    /// Once, and again for as long as `more` of the number of calls so far.
+    fn per_call_while(
         &self,
-        window: Duration,
+        more: impl Fn(u64) -> bool,
         device: &Device,
         mut work: impl FnMut() -> Result<()>,
     ) -> Result<Option<f64>> {
         device.synchronize()?;
         let before = self.read();
-        let (begin, mut calls) = (Instant::now(), 0u64);
-        while calls == 0 || begin.elapsed() < window {
+        let mut calls = 0;
+        while calls == 0 || more(calls) {
             work()?;
             // otherwise a card's queue would take in work long after the window
             device.synchronize()?;
@@ -180,28 +182,40 @@ mod tests {
         let root = machine();
         let meter = Meter::Processor(zones(root.path()));
         let write = |zone: &str, uj: &str| fs::write(root.path().join(zone).join("energy_uj"), uj).unwrap();
-        let spent = meter.per_call_in(Duration::ZERO, &Device::Cpu, || {
-            write("intel-rapl:0", "100");
-            write("intel-rapl:0:1", "16");
-            write("intel-rapl:1", "50");
-            Ok(())
-        });
+        let spent = meter.per_call_while(
+            |_| false,
+            &Device::Cpu,
+            || {
+                write("intel-rapl:0", "100");
+                write("intel-rapl:0:1", "16");
+                write("intel-rapl:1", "50");
+                Ok(())
+            },
+        );
         assert_eq!(spent.unwrap(), Some(236.0));
         let mut calls = 0u64;
-        let spent = meter.per_call_in(Duration::from_millis(5), &Device::Cpu, || {
-            calls += 1;
-            write("intel-rapl:1", &(50 + 3 * calls).to_string());
-            Ok(())
-        });
-        assert!(calls > 1);
+        let spent = meter.per_call_while(
+            |calls| calls < 7,
+            &Device::Cpu,
+            || {
+                calls += 1;
+                write("intel-rapl:1", &(50 + 3 * calls).to_string());
+                Ok(())
+            },
+        );
+        assert_eq!(calls, 7);
         assert_eq!(spent.unwrap(), Some(3.0));
-        let gone = meter.per_call_in(Duration::ZERO, &Device::Cpu, || {
-            write("intel-rapl:1", "");
-            Ok(())
-        });
+        let gone = meter.per_call_while(
+            |_| false,
+            &Device::Cpu,
+            || {
+                write("intel-rapl:1", "");
+                Ok(())
+            },
+        );
         assert_eq!(gone.unwrap(), None);
         let failed = || Err(Error::Invalid("no".into()));
         write("intel-rapl:1", "1");
-        assert!(meter.per_call_in(Duration::ZERO, &Device::Cpu, failed).is_err());
+        assert!(meter.per_call_while(|_| false, &Device::Cpu, failed).is_err());
     }
 }

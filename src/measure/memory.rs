@@ -61,7 +61,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_block_is_seen_while_it_is_there() {
-        const BLOCK: usize = 96 << 20;
+        const BLOCK: usize = 192 << 20;
         if !forget_highest() || highest().is_none() {
             return;
         }
@@ -72,7 +72,7 @@ mod tests {
             });
             assert_eq!(sum, BLOCK.div_ceil(4096));
             // other tests of this process come and go meanwhile
-            assert!(grown.unwrap() > BLOCK as u64 * 3 / 4, "{grown:?}");
+            assert!(grown.unwrap() > BLOCK as u64 / 2, "{grown:?}");
         }
     }
 }
