@@ -2,10 +2,14 @@
 
 use std::io::Write;
 
+use candle_core::Device;
 use pcnbench_kernels::card::SWITCHES;
 
 use super::grid::{Format, Grid};
 use super::Verdict;
+use crate::measure::card::Card;
+use crate::measure::delay::Delay;
+use crate::measure::energy::Meter;
 use crate::measure::{self, build, Gpu};
 use crate::record::Machine;
 use crate::run::open_device;
@@ -51,11 +55,18 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     say("threads", format!("{} (RAYON_NUM_THREADS sets it)", measure::threads()));
     say(
         "cuda",
-        match cuda {
+        match &cuda {
             Ok(_) => format!("{}, driver {}; {}", machine.gpu, machine.driver, SWITCHES.join("; ")),
             Err(e) => e.to_string(),
         },
     );
+    let told = |told: bool| if told { "told by this system" } else { "not told by this system" };
+    say("delay of threads", told(Delay::of_this_process().is_some()).into());
+    let meter = |device: &Device| Meter::of(device, &Card::of(device)).is_some();
+    say("energy of the cpu", told(meter(&Device::Cpu)).into());
+    if let Ok(device) = &cuda {
+        say("energy of the card", told(meter(device)).into());
+    }
     say("load", measure::load_warning().unwrap_or_else(|| "quiet enough to measure".into()));
     grid.print(args.format, out)?;
     Ok(Verdict::Clean)

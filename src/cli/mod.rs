@@ -10,6 +10,7 @@ mod grid;
 mod label;
 mod list;
 mod man;
+mod merge;
 mod plot;
 mod progress;
 mod report;
@@ -58,6 +59,8 @@ enum Command {
     Verify(verify::Args),
     /// List suites, or the points of one
     List(list::Args),
+    /// Join the shards of a suite into one record
+    Merge(merge::Args),
     /// Draw the figures and page of a record again
     Plot(plot::Args),
     /// Print the results of a record, or splice them into a Markdown file
@@ -117,6 +120,7 @@ fn dispatch(command: Option<Command>, out: &mut dyn Write) -> anyhow::Result<Ver
         Command::Run(args) => run::main(&args, out),
         Command::Verify(args) => verify::main(&args, out),
         Command::List(args) => list::main(&args, out),
+        Command::Merge(args) => merge::main(&args, out),
         Command::Plot(args) => plot::main(&args, out),
         Command::Report(args) => report::main(&args, out),
         Command::Bounds(args) => bounds::main(&args, out),

@@ -123,7 +123,8 @@ fn utilisation(record: &Record, row: &SummaryRow) -> Cell {
         .run
         .ceilings
         .iter()
-        .find(|c| c.quantity == "gemm" && c.dtype == row.dtype && c.device == row.device);
+        .filter(|c| c.quantity == "gemm" && c.dtype == row.dtype && c.device == row.device)
+        .find(|c| c.threads == record.run.threads);
     match ceiling {
         Some(c) if row.median_ns > 0 && c.per_second > 0.0 => {
             let share = row.gemm_flops as f64 / (row.median_ns as f64 * 1e-9) / c.per_second;

@@ -32,6 +32,9 @@ pub struct Args {
     /// of this suite on this machine
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
+    /// Measure only shard I of N, every N-th point of the suite from the I-th; `merge` joins the records of all N
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
     /// Measure on this device instead of the suite's (cpu, cuda)
     #[arg(long)]
     device: Option<String>,
@@ -79,6 +82,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         results: args.results.as_deref().unwrap_or(Path::new("results")),
         target,
         argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+        shard: args.shard.as_deref().map(str::parse).transpose()?,
         allow_debug: args.allow_debug_build,
     };
     let mut bar = Bar::new();
@@ -92,7 +96,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
 }
 
 /// Prints the results and decides the verdict.
-fn finish(record: &Record, format: Format, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let people = format == Format::Table;
     let grid = results::table(record, !people);
     if people {

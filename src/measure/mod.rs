@@ -1,11 +1,16 @@
-//! Time, machine facts and measured ceilings.
+//! Time, machine facts, measured ceilings, and what may have disturbed a sample or what it cost besides time.
 
 pub mod build;
+pub mod card;
 pub mod clock;
+pub mod clocks;
+pub mod delay;
+pub mod energy;
 pub mod machine;
+pub mod memory;
 pub mod peak;
 pub mod sampler;
 
 pub use clock::{time, utc_now, utc_today};
 pub use machine::{debug_build, load_warning, threads, Gpu};
-pub use peak::{copy_ceiling, gemm_ceiling};
+pub use peak::{copy_ceiling, gemm_ceiling, gemm_ceiling_of_one_thread};

@@ -33,6 +33,15 @@ pub fn gemm_ceiling(dtype: DType, device: &Device) -> Result<Ceiling> {
     gemm_over(SIZES.iter().chain(large).copied(), BUDGET, dtype, device)
 }
 
+/// The same on the CPU with one worker thread, whatever the run uses: what parallel products gain over it, and what
+/// products too small to be divided can reach.
+///
+/// # Errors
+/// As [`gemm_ceiling`], and if the system gives no thread.
+pub fn gemm_ceiling_of_one_thread(dtype: DType) -> Result<Ceiling> {
+    one_thread(SIZES, BUDGET, dtype)
+}
+
 /// Best rate of a copy in bytes/s, read plus written, f32, into memory that is already allocated: on the
 /// CPU by all worker threads at once, on a GPU within its own memory.
 ///
@@ -68,6 +77,25 @@ fn gemm_over(
     }
     let (per_second, n) = best;
     Ok(ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second))
+}
+
+/// Candle asks for its usual number of parts and the products' library runs them in the pool at hand, so a pool of
+/// one thread runs them one after another.
+fn one_thread(
+    sizes: impl IntoIterator<Item = usize> + Send,
+    budget: Duration,
+    dtype: DType,
+) -> Result<Ceiling> {
+    let best = alone(|| gemm_over(sizes, budget, dtype, &Device::Cpu))??;
+    Ok(Ceiling { threads: 1, ..best })
+}
+
+/// `work` in a pool of one thread.
+fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool
+        .map_err(|e| Error::Invalid(format!("the system gave no thread to measure a ceiling with: {e}")))?;
+    Ok(pool.install(work))
 }
 
 fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling> {
@@ -158,6 +186,23 @@ mod tests {
         let copy = copy_over(8 << 20, SHORT, &Device::Cpu).unwrap();
         assert!((1e7..1e14).contains(&copy.per_second), "{copy:?}");
         assert_eq!((copy.device.as_str(), copy.threads), ("cpu", crate::measure::threads()));
+    }
+
+    /// Parts of parallel work are all done by the same thread, as the parts of a product are.
+    #[test]
+    fn one_thread_is_one_thread() {
+        use rayon::prelude::*;
+        let workers = alone(|| {
+            let ids = (0..256).into_par_iter().map(|_| {
+                thread::sleep(Duration::from_micros(20));
+                thread::current().id()
+            });
+            ids.collect::<std::collections::HashSet<_>>()
+        });
+        assert_eq!(workers.unwrap().len(), 1);
+        let one = one_thread([256], SHORT, DType::F32).unwrap();
+        assert_eq!((one.threads, one.at.as_str(), one.quantity.as_str()), (1, "256x256x256", "gemm"));
+        assert!((1e7..1e14).contains(&one.per_second), "{one:?}");
     }
 
     #[test]

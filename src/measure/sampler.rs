@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 use rand::Rng;
 
+use super::clocks::{Clocks, Keep};
 use crate::stats::median_ci;
 use crate::suite::Timing as Limits;
 use crate::Result;
@@ -21,6 +22,10 @@ pub struct Timed {
     pub device_ns: Option<u64>,
     /// Checksum of the result.
     pub checksum: f64,
+    /// Time for which threads of this process waited for a processor, where the system tells.
+    pub delay_ns: Option<u64>,
+    /// Clock of the card after the sample, where there is one.
+    pub sm_clock_mhz: Option<u32>,
 }
 
 /// Something that can be executed again and again.
@@ -64,21 +69,36 @@ pub struct Sampled {
 const FEWEST_ROUNDS: usize = 3;
 /// Executions of each subject before the first sample, however long one takes.
 const FEWEST_WARMUPS: usize = 5;
+/// Times a sample is taken again because the card had slowed down. Throttling can last; waiting for its end would not.
+const RETRIES: usize = 3;
 
 /// Warms every subject up, then measures rounds until the target, the round limit or the time limit.
 ///
-/// A subject that fails leaves the rounds; the others go on.
+/// A subject that fails leaves the rounds; the others go on. `clocks` holds the samples of the run so far: one taken
+/// at a clock far below theirs is discarded and taken again (see [`Clocks::judge`]).
 pub fn sample(
     subjects: &mut [Box<dyn Subject + '_>],
     limits: &Limits,
     rng: &mut impl Rng,
+    clocks: &mut Clocks,
     mut tick: impl FnMut(usize),
 ) -> Sampled {
     let mut results: Vec<Result<Vec<(u32, Timed)>>> = subjects.iter().map(|_| Ok(vec![])).collect();
     let mut turns = vec![0usize; subjects.len()];
     let mut execute = |i: usize, results: &mut [Result<Vec<(u32, Timed)>>], round: Option<u32>| {
-        let outcome = subjects[i].execute(turns[i]);
-        turns[i] += 1;
+        let mut once = || {
+            turns[i] += 1;
+            subjects[i].execute(turns[i] - 1)
+        };
+        let mut outcome = once();
+        for retries in 0..=RETRIES {
+            match (&outcome, round) {
+                (Ok(sample), Some(_)) if clocks.judge(sample, retries, RETRIES) == Keep::Retry => {
+                    outcome = once()
+                }
+                _ => break,
+            }
+        }
         match (outcome, &mut results[i], round) {
             (Ok(sample), Ok(samples), Some(round)) => samples.push((round, sample)),
             (Ok(_), ..) => {}
@@ -141,27 +161,41 @@ mod tests {
     struct Invented {
         name: usize,
         times: Box<dyn FnMut(usize) -> Result<u64>>,
+        clock: Option<fn(usize) -> u32>,
         log: Rc<RefCell<Vec<usize>>>,
     }
 
     impl Subject for Invented {
         fn execute(&mut self, turn: usize) -> Result<Timed> {
             self.log.borrow_mut().push(self.name);
-            Ok(Timed { wall_ns: (self.times)(turn)?, device_ns: None, checksum: 0.0 })
+            let sm_clock_mhz = self.clock.map(|clock| clock(turn));
+            let wall_ns = (self.times)(turn)?;
+            Ok(Timed { wall_ns, device_ns: None, checksum: 0.0, delay_ns: None, sm_clock_mhz })
         }
     }
 
     type Times = Box<dyn FnMut(usize) -> Result<u64>>;
 
     fn run(times: Vec<Times>, limits: &Limits) -> (Sampled, Vec<usize>) {
+        run_at(None, times, limits, &mut Clocks::default())
+    }
+
+    fn run_at(
+        clock: Option<fn(usize) -> u32>,
+        times: Vec<Times>,
+        limits: &Limits,
+        clocks: &mut Clocks,
+    ) -> (Sampled, Vec<usize>) {
         let log = Rc::new(RefCell::new(vec![]));
         let mut subjects: Vec<Box<dyn Subject>> = times
             .into_iter()
             .enumerate()
-            .map(|(name, times)| Box::new(Invented { name, times, log: log.clone() }) as Box<dyn Subject>)
+            .map(|(name, times)| {
+                Box::new(Invented { name, times, clock, log: log.clone() }) as Box<dyn Subject>
+            })
             .collect();
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let sampled = sample(&mut subjects, limits, &mut rng, |_| {});
+        let sampled = sample(&mut subjects, limits, &mut rng, clocks, |_| {});
         drop(subjects);
         (sampled, Rc::try_unwrap(log).unwrap().into_inner())
     }
@@ -207,6 +241,32 @@ mod tests {
             sorted == [0, 1, 2]
         }));
         assert!(rounds.iter().any(|r| *r != rounds[0]), "the order never changed");
+    }
+
+    /// Ten samples at 1000 MHz, then the card slows down for two executions, then for good: the two are taken again
+    /// with no gap in the rounds, later ones are kept after three more tries each.
+    #[test]
+    fn throttled_samples_are_taken_again_a_few_times() {
+        let warm = FEWEST_WARMUPS;
+        let clock = |turn: usize| match turn - FEWEST_WARMUPS.min(turn) {
+            10 | 11 => 500,
+            0..20 => 1000,
+            _ => 600,
+        };
+        let limits = Limits { min_rounds: 20, max_rounds: 20, ..limits() };
+        let mut clocks = Clocks::default();
+        let (sampled, log) =
+            run_at(Some(clock), vec![Box::new(|turn| Ok(turn as u64))], &limits, &mut clocks);
+        let samples = sampled.subjects[0].as_ref().unwrap();
+        assert_eq!(samples.iter().map(|(round, _)| *round).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+        let turns: Vec<usize> = samples.iter().map(|(_, s)| s.wall_ns as usize - warm).collect();
+        assert_eq!(turns, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19, 23, 27]);
+        assert_eq!(log.len(), warm + 28);
+        let warning = clocks.warning().unwrap();
+        assert!(
+            warning.contains("8 samples were discarded") && warning.contains("2 of 20 kept"),
+            "{warning}"
+        );
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub fn empty() -> Record {
                 ceiling("copy", "f32", 4.2e10),
             ],
             warnings: vec![text("A/A noise floor 0.8 %")],
+            shard: None,
+            shards: vec![],
         },
         machine: Machine {
             class: text("cpu-example-8c"),
@@ -118,6 +120,10 @@ pub fn row(
         train_updates: None,
         stop: "target".into(),
         err: String::new(),
+        contended: None,
+        host_bound: None,
+        peak_bytes: None,
+        energy_uj: None,
     }
 }
 
@@ -143,7 +149,16 @@ pub fn add(
         for round in 0..5 {
             let wall_ns = row.median_ns + u64::from(round) * row.median_ns / 100;
             let (point, contender) = (row.point.clone(), contender.to_owned());
-            record.samples.push(Sample { point, contender, round, wall_ns, device_ns: None, checksum: 1.5 });
+            record.samples.push(Sample {
+                point,
+                contender,
+                round,
+                wall_ns,
+                device_ns: None,
+                checksum: 1.5,
+                delay_ns: None,
+                sm_clock_mhz: None,
+            });
         }
         let base = record.summary.iter().find(|r| r.point == row.point && r.contender == row.baseline);
         if let Some(base) = base.filter(|b| b.contender != contender) {

@@ -28,6 +28,8 @@ pub(super) fn run() -> Run {
         data: vec!["digits".into()],
         ceilings: vec![],
         warnings: vec![],
+        shard: None,
+        shards: vec![],
     }
 }
 
@@ -53,6 +55,8 @@ pub(super) fn sample(point: &str, contender: &str, round: u32, wall_ns: u64) -> 
         wall_ns,
         device_ns: None,
         checksum: 0.1 + f64::from(round),
+        delay_ns: None,
+        sm_clock_mhz: None,
     }
 }
 
@@ -96,6 +100,10 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         train_updates: None,
         stop: "target".into(),
         err: String::new(),
+        contended: None,
+        host_bound: None,
+        peak_bytes: None,
+        energy_uj: None,
     }
 }
 

@@ -69,11 +69,12 @@ pub(super) fn lock(dir: &Path) -> Result<File> {
     }
 }
 
-/// `<YYYY-MM-DD>-<rev>[+dirty]-<suite>`.
+/// `<YYYY-MM-DD>-<rev>[+dirty]-<suite>[-<i>of<n>]`.
 pub(super) fn name(run: &Run) -> String {
     let date = run.started.split('T').next().unwrap_or_default();
     let dirty = if run.dirty { "+dirty" } else { "" };
-    format!("{}-{}{dirty}-{}", slug(date), slug(&run.rev), slug(&run.suite))
+    let part = run.shard.map(|shard| format!("-{}of{}", shard.index(), shard.of())).unwrap_or_default();
+    format!("{}-{}{dirty}-{}{part}", slug(date), slug(&run.rev), slug(&run.suite))
 }
 
 /// `text` as part of a file name: lower-case ASCII letters and digits, everything else one dash.

@@ -1,19 +1,26 @@
 //! Run directories: write (atomic, resumable), read, summarise.
 
 mod disk;
+mod facts;
 mod folder;
+pub mod merge;
 pub mod read;
 pub mod schema;
+mod shard;
 pub mod store;
 pub mod summarise;
 mod table;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod format_tests;
 
 pub(crate) use folder::slug;
 pub use read::{latest_unfinished, read, read_run};
 pub use schema::{
-    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA,
+    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, ShardRun, SignalRow, SummaryRow,
+    OLDEST_SCHEMA, SCHEMA,
 };
+pub use shard::Shard;
 pub use store::{PointResult, Store};

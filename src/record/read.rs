@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::schema::{Record, Run, SummaryRow, SCHEMA};
+use super::schema::{Record, Run, SummaryRow, OLDEST_SCHEMA, SCHEMA};
+use super::shard::Shard;
 use super::table::{self, Row};
 use crate::{Error, Result};
 
@@ -27,18 +28,18 @@ pub fn read(dir: &Path) -> Result<Record> {
     let run = read_run(dir)?;
     let machine = json(&dir.join(MACHINE))?;
     // First, because a writer replaces it last: all rows of the points it lists are then already there.
-    let summary: Vec<SummaryRow> = rows(dir)?;
+    let summary: Vec<SummaryRow> = rows(dir, run.schema)?;
     check_unique(&dir.join(SummaryRow::FILE), &summary)?;
     let finished: HashSet<&str> = summary.iter().map(|row| row.point.as_str()).collect();
     Ok(Record {
         dir: dir.to_path_buf(),
-        run,
         machine,
-        samples: finished_rows(dir, &finished)?,
-        ratios: finished_rows(dir, &finished)?,
-        signals: finished_rows(dir, &finished)?,
-        alignments: finished_rows(dir, &finished)?,
+        samples: finished_rows(dir, run.schema, &finished)?,
+        ratios: finished_rows(dir, run.schema, &finished)?,
+        signals: finished_rows(dir, run.schema, &finished)?,
+        alignments: finished_rows(dir, run.schema, &finished)?,
         summary,
+        run,
     })
 }
 
@@ -59,27 +60,29 @@ pub fn read_run(dir: &Path) -> Result<Run> {
     let value: serde_json::Value = json(&path)?;
     // Before the fields: those of another schema would be called unknown, which explains nothing.
     match value.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(found) if found == u64::from(SCHEMA) => json(&path),
+        Some(found) if (u64::from(OLDEST_SCHEMA)..=u64::from(SCHEMA)).contains(&found) => json(&path),
         Some(found) => Err(Error::content(
             &path,
-            format!("schema {found}, but this version reads schema {SCHEMA}; read it with the version that wrote it"),
+            format!(
+                "schema {found}, but this version reads schemas {OLDEST_SCHEMA} to {SCHEMA}; read it with the version that wrote it"
+            ),
         )),
         None => Err(Error::content(&path, "key `schema` is missing or not a number, so this is no record")),
     }
 }
 
-/// The most recently started unfinished record of a suite under `root/class`, to be resumed.
+/// The most recently started unfinished record of a suite, or of one shard of it, under `root/class`, to be resumed.
 ///
 /// Folders that are not readable records are passed over: one damaged record must not keep the others
 /// from being found.
-pub fn latest_unfinished(root: &Path, class: &str, suite: &str) -> Option<PathBuf> {
+pub fn latest_unfinished(root: &Path, class: &str, suite: &str, shard: Option<Shard>) -> Option<PathBuf> {
     let folders = fs::read_dir(root.join(class)).ok()?;
     folders
         .filter_map(|entry| Some(entry.ok()?.path()))
         // Hidden folders are records under construction.
         .filter(|dir| !dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')))
         .filter_map(|dir| Some((read_run(&dir).ok()?, dir)))
-        .filter(|(run, _)| run.suite == suite && run.finished.is_none())
+        .filter(|(run, _)| run.suite == suite && run.shard == shard && run.finished.is_none())
         // RFC 3339 in UTC sorts as text.
         .max_by(|(a, dir_a), (b, dir_b)| (&a.started, dir_a).cmp(&(&b.started, dir_b)))
         .map(|(_, dir)| dir)
@@ -98,13 +101,13 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&bytes(path)?).map_err(|e| Error::content(path, e.to_string()))
 }
 
-fn rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
+fn rows<R: Row>(dir: &Path, schema: u32) -> Result<Vec<R>> {
     let path = dir.join(R::FILE);
-    table::parse(&path, &bytes(&path)?)
+    table::parse(&path, &bytes(&path)?, schema)
 }
 
-fn finished_rows<R: Row>(dir: &Path, finished: &HashSet<&str>) -> Result<Vec<R>> {
-    let mut rows: Vec<R> = rows(dir)?;
+fn finished_rows<R: Row>(dir: &Path, schema: u32, finished: &HashSet<&str>) -> Result<Vec<R>> {
+    let mut rows: Vec<R> = rows(dir, schema)?;
     rows.retain(|row| finished.contains(row.point()));
     Ok(rows)
 }
@@ -170,8 +173,8 @@ mod tests {
         let (_root, dir) = record();
         let path = dir.join(RUN);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"schema\": 1", "\"schema\": 2")).unwrap();
-        assert!(refusal(&dir).contains("run.json: schema 2, but this version reads schema 1"));
+        fs::write(&path, text.replace("\"schema\": 2", "\"schema\": 3")).unwrap();
+        assert!(refusal(&dir).contains("run.json: schema 3, but this version reads schemas 1 to 2"));
         fs::write(&path, text.replace("\"seed\"", "\"seeds\"")).unwrap();
         assert!(refusal(&dir).contains("run.json: unknown field `seeds`"), "{}", refusal(&dir));
         fs::write(&path, text.replace("\"schema\"", "\"scheme\"")).unwrap();

@@ -13,14 +13,19 @@
 //! | `alignments.csv` | direction of each layer beside that of backpropagation | [`AlignmentRow`] |
 //!
 //! A point is *finished* when `summary.csv` lists it; rows of other files that belong to an
-//! unfinished point are ignored on reading. Units are part of every name.
+//! unfinished point are ignored on reading. Units are part of every name. FORMAT.md at the root of the project says
+//! all of this for readers of records.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the record format; a reader refuses any other.
-pub const SCHEMA: u32 = 1;
+use super::shard::Shard;
+
+/// Version of the record format that is written; FORMAT.md says what changed when.
+pub const SCHEMA: u32 = 2;
+/// Oldest version that is still read; a reader refuses what is older, or newer than [`SCHEMA`].
+pub const OLDEST_SCHEMA: u32 = 1;
 
 /// `run.json`: what was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,10 +68,36 @@ pub struct Run {
     pub threads: usize,
     /// Training and test data, e.g. `digits (1437 + 360, 64 -> 10)`.
     pub data: Vec<String>,
-    /// Measured ceilings, one per quantity, dtype and device.
+    /// Measured ceilings, one per quantity, dtype, device and number of threads.
     pub ceilings: Vec<Ceiling>,
-    /// Things the reader should know: busy machine, A/A noise and the like.
+    /// Things the reader should know: a busy machine, contended samples and the like.
     pub warnings: Vec<String>,
+    /// Which part of the suite's points this record holds; absent if all. Since schema 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// The shards this record was merged from, in order; absent if it was measured as a whole. Since schema 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardRun>,
+}
+
+/// What is particular to one of the shards that a record was merged from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardRun {
+    /// Which.
+    pub shard: Shard,
+    /// Its command line as typed.
+    pub argv: Vec<String>,
+    /// Its start, RFC 3339 UTC.
+    pub started: String,
+    /// Its end, RFC 3339 UTC.
+    pub finished: String,
+    /// Main memory of its machine in bytes.
+    pub memory_bytes: u64,
+    /// Operating system and kernel of its machine.
+    pub os: String,
+    /// Ceilings it measured; the highest of each kind over all shards is in [`Run::ceilings`].
+    pub ceilings: Vec<Ceiling>,
 }
 
 /// A rate measured on this machine in this run, against which utilisation is stated.
@@ -124,8 +155,13 @@ pub struct Sample {
     pub wall_ns: u64,
     /// Device clock (CUDA events); absent on the CPU.
     pub device_ns: Option<u64>,
-    /// Sum of all parameters after the sample: equal seeds give equal checksums.
+    /// Sum of all parameters after the sample: equal seeds and equal numbers of updates give equal checksums.
     pub checksum: f64,
+    /// Time for which threads of this process could have run during the sample but waited for a processor, summed over
+    /// threads; absent where the system does not tell. Since schema 2.
+    pub delay_ns: Option<u64>,
+    /// Clock of the card's multiprocessors right after the sample; absent on the CPU. Since schema 2.
+    pub sm_clock_mhz: Option<u32>,
 }
 
 /// One row of `summary.csv`: one contender at one point.
@@ -206,6 +242,17 @@ pub struct SummaryRow {
     pub stop: String,
     /// Why there is no result; empty on success.
     pub err: String,
+    /// Samples during which other work kept this process from running (see [`crate::record::summarise::contended`]);
+    /// absent where the system does not tell. Since schema 2.
+    pub contended: Option<u64>,
+    /// Median share of the wall clock for which the device was not at work, (wall − device)/wall; absent without
+    /// device times. Since schema 2.
+    pub host_bound: Option<f64>,
+    /// Growth of the process's resident memory to its peak during the contender's first weight update, a lower bound of
+    /// what an update holds; absent where the system does not tell or nothing grew. Since schema 2.
+    pub peak_bytes: Option<u64>,
+    /// Energy of one sample in microjoules, idle power included; absent where no counter can be read. Since schema 2.
+    pub energy_uj: Option<f64>,
 }
 
 /// One row of `ratios.csv`: the cost of a contender in units of its baseline, from paired rounds.
@@ -252,7 +299,7 @@ pub struct AlignmentRow {
     pub contender: String,
     /// Layer l = 1..L; 0 for the parameters of all layers together.
     pub layer: usize,
-    /// Cosine of the angle between the two descent directions; NaN if one of them is zero.
+    /// Cosine of the angle between the two descent directions; 0 if one of them is zero.
     pub cosine: f64,
     /// Norm of the rule's direction in units of that of backpropagation.
     pub norm_ratio: f64,

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
 use super::table::{Row, Tables};
-use super::{disk, folder, read};
+use super::{disk, facts, folder, read};
 use crate::{Error, Result};
 
 /// All rows of one finished point.
@@ -214,7 +214,7 @@ fn strangers<'a, R: Row>(rows: &'a [R], point: &'a str) -> impl Iterator<Item = 
     rows.iter().map(Row::point).filter(move |other| *other != point)
 }
 
-fn finished_points(record: &Record) -> Vec<String> {
+pub(super) fn finished_points(record: &Record) -> Vec<String> {
     let mut points: Vec<String> = record.summary.iter().map(|row| row.point.clone()).collect();
     // The rows of a point were written at once, so they are neighbours.
     points.dedup();
@@ -222,7 +222,7 @@ fn finished_points(record: &Record) -> Vec<String> {
 }
 
 /// Refuses what `run.json` could not hold or nobody could read back.
-fn check_run(run: &Run) -> Result<()> {
+pub(super) fn check_run(run: &Run) -> Result<()> {
     if run.schema != SCHEMA {
         return Err(Error::Invalid(format!(
             "a record of schema {} cannot be written, only {SCHEMA}",
@@ -239,8 +239,16 @@ fn check_run(run: &Run) -> Result<()> {
 }
 
 fn check_resumable(dir: &Path, found: &Run, run: &Run) -> Result<()> {
+    let part = |run: &Run| run.shard.map_or("the whole suite".to_owned(), |shard| format!("shard {shard}"));
     let problem = if found.finished.is_some() {
         "it is finished; start a new record".to_owned()
+    } else if found.schema != run.schema {
+        format!(
+            "it was begun with schema {} and this version writes {}; start a new record",
+            found.schema, run.schema
+        )
+    } else if found.shard != run.shard {
+        format!("it is {} and this is {}; give the --shard it was begun with", part(found), part(run))
     } else if found.definition_sha256 != run.definition_sha256 {
         format!(
             "it has another definition of suite `{}` (sha256 {}, now {}); use the suite and options it was begun with, or start a new record",
@@ -264,18 +272,11 @@ fn check_resumable(dir: &Path, found: &Run, run: &Run) -> Result<()> {
 
 /// What a reader should know if the code that resumes is not the code that began.
 fn code_difference(found: &Run, run: &Run) -> Option<String> {
-    let revision = |run: &Run| format!("{}{}", run.rev, if run.dirty { "+dirty" } else { "" });
-    let pairs = [
-        ("revision", revision(found), revision(run)),
-        ("version", found.version.clone(), run.version.clone()),
-        ("Cargo.lock", found.lockfile_sha256.clone(), run.lockfile_sha256.clone()),
-        ("Candle", found.candle.clone(), run.candle.clone()),
-        ("features", found.features.join(" "), run.features.join(" ")),
-        ("switches", found.switches.join("; "), run.switches.join("; ")),
-    ];
-    let differences = pairs.iter().filter(|(_, old, new)| old != new);
-    let listed =
-        differences.map(|(what, old, new)| format!("{what} `{new}` instead of `{old}`")).collect::<Vec<_>>();
+    let pairs = facts::code(found).into_iter().zip(facts::code(run));
+    let differences = pairs.filter(|((_, old), (_, new))| old != new);
+    let listed = differences
+        .map(|((what, old), (_, new))| format!("{what} `{new}` instead of `{old}`"))
+        .collect::<Vec<_>>();
     (!listed.is_empty()).then(|| format!("resumed at {} by other code: {}", run.started, listed.join(", ")))
 }
 
@@ -285,7 +286,7 @@ fn push_new(warnings: &mut Vec<String>, warning: String) {
     }
 }
 
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|e| Error::Invalid(format!("a record header cannot be written as JSON: {e}")))?;
     bytes.push(b'\n');

@@ -63,7 +63,7 @@ fn killed_anywhere() {
         assert!(found == done || found == POINTS[..done.len() + 1], "operation {after}: {done:?}, {found:?}");
 
         let finished = if record.run.finished.is_none() {
-            assert_eq!(latest_unfinished(root.path(), "cpu-test-4c", "quick"), Some(dir.clone()));
+            assert_eq!(latest_unfinished(root.path(), "cpu-test-4c", "quick", None), Some(dir.clone()));
             let (mut store, finished) = Store::resume(&dir, &machine(), &run()).unwrap();
             assert_eq!(finished, found, "operation {after}");
             for point in &POINTS[finished.len()..] {
@@ -188,7 +188,7 @@ fn a_finished_record_says_so() {
             "summary.csv"
         ]
     );
-    assert_eq!(latest_unfinished(root.path(), "cpu-test-4c", "quick"), None);
+    assert_eq!(latest_unfinished(root.path(), "cpu-test-4c", "quick", None), None);
 }
 
 #[test]
@@ -234,9 +234,13 @@ fn resume_refuses_what_cannot_be_compared() {
 
     let path = dir.join(read::RUN);
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"schema\": 1", "\"schema\": 9")).unwrap();
-    assert!(refused(&machine(), &run()).contains("schema 9, but this version reads schema 1"));
+    fs::write(&path, text.replace("\"schema\": 2", "\"schema\": 9")).unwrap();
+    assert!(refused(&machine(), &run()).contains("schema 9, but this version reads schemas 1 to 2"));
+    fs::write(&path, text.replace("\"schema\": 2", "\"schema\": 1")).unwrap();
+    assert!(refused(&machine(), &run()).contains("it was begun with schema 1 and this version writes 2"));
     fs::write(&path, text).unwrap();
+    let half = Run { shard: Some("1/2".parse().unwrap()), ..run() };
+    assert!(refused(&machine(), &half).contains("it is the whole suite and this is shard 1/2"));
 
     let (store, _) = Store::resume(&dir, &machine(), &run()).unwrap();
     store.finish("2026-11-22T06:00:00Z".into(), vec![]).unwrap();
@@ -259,7 +263,7 @@ fn resume_removes_what_the_killed_writer_left() {
     fs::write(dir.join("notes.tmp"), "").unwrap();
     // Rows of a point that was not finished go too.
     let mut samples = fs::read(dir.join("samples.csv")).unwrap();
-    samples.extend_from_slice(b"p,bp/reference,0,1,,1\n");
+    samples.extend_from_slice(b"p,bp/reference,0,1,,1,,\n");
     fs::write(dir.join("samples.csv"), samples).unwrap();
     Store::resume(&dir, &machine(), &run()).unwrap();
     let left = names(&dir).into_iter().filter(|name| name != "notes.tmp").collect::<Vec<_>>();
@@ -288,7 +292,7 @@ fn the_latest_unfinished_record_of_the_suite() {
         let run = Run { suite: suite.into(), started: started.into(), ..run() };
         Store::create(root.path(), &machine(), &run, None).unwrap()
     };
-    let latest = || latest_unfinished(root.path(), "cpu-test-4c", "quick");
+    let latest = || latest_unfinished(root.path(), "cpu-test-4c", "quick", None);
     assert_eq!(latest(), None);
     let early = begin("quick", "2026-11-22T05:00:00Z").dir().to_path_buf();
     let late = begin("quick", "2026-11-23T05:00:00Z");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::schema::{RatioRow, Record, Sample, SummaryRow};
 use super::table::Row;
-use crate::stats::{median_ci, paired_ratio, Spread};
+use crate::stats::{median, median_ci, paired_ratio, Spread};
 use crate::{Error, Result};
 
 /// Ends the id of an A/A control: the contender before it, measured a second time in every round, so
@@ -35,6 +35,9 @@ pub fn fill(rows: &mut [SummaryRow], samples: &[Sample]) -> Result<Vec<RatioRow>
         let usable =
             if row.err.is_empty() { times.get(row.contender.as_str()).unwrap_or(&none) } else { &none };
         fill_row(row, usable);
+        let sound = row.err.is_empty();
+        let own = || samples.iter().filter(|s| sound && s.contender == row.contender);
+        (row.contended, row.host_bound) = (contended(own()), host_bound(own()));
     }
     let mut ratios = Vec::new();
     for row in rows.iter().filter(|row| row.err.is_empty()) {
@@ -70,6 +73,46 @@ pub fn check(record: &Record) -> Result<()> {
         check_ratios(record, point, stored, &expected)?;
     }
     Ok(())
+}
+
+/// Share of a sample's wall clock from which its delay counts as contention.
+const DISTURBED: f64 = 0.1;
+
+/// Number of samples, all of one contender at one point, during which other work kept this process from running: its
+/// threads waited for processors for more than 10 % of the sample's time, summed over threads.
+///
+/// On a machine at rest a thread that wakes finds a free processor and the sum is next to nothing; where all processors
+/// are used, a task from elsewhere adds about as much as it runs. Waits may overlap, so a contended sample need not be 10 %
+/// slower. The limit is absolute, not above the usual, because a machine that is always busy is no better than one that
+/// is busy now and then. `None` without samples, or if one has no delay.
+pub fn contended<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Option<u64> {
+    let beyond = |s: &Sample| Some(s.delay_ns? as f64 > DISTURBED * s.wall_ns as f64);
+    let beyond: Vec<bool> = samples.into_iter().map(beyond).collect::<Option<_>>()?;
+    (!beyond.is_empty()).then(|| beyond.iter().filter(|beyond| **beyond).count() as u64)
+}
+
+/// Median over samples of (wall − device)/wall, the share of the time that the host spent on its own; `None` if no
+/// sample has a device time. A device clock ahead of the host's counts as no share.
+pub fn host_bound<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Option<f64> {
+    let share = |s: &Sample| Some(s.wall_ns.saturating_sub(s.device_ns?) as f64 / s.wall_ns.max(1) as f64);
+    let shares: Vec<f64> = samples.into_iter().filter_map(share).collect();
+    (!shares.is_empty()).then(|| median(&shares))
+}
+
+/// Share of contended samples from which on a record warns.
+const CROWDED: f64 = 0.05;
+
+/// A sentence for the record if many of its samples are contended; controls, which have no rows, are not counted.
+pub fn contention(record: &Record) -> Option<String> {
+    let told = record.summary.iter().filter_map(|row| Some((row.contended?, row.n as u64)));
+    let (contended, n) = told.fold((0, 0), |(a, b), (c, n)| (a + c, b + n));
+    (contended as f64 > CROWDED * n as f64).then(|| {
+        format!(
+            "contended: during {contended} of {n} samples ({:.0} %) other work kept this process from running; \
+             none was left out; end other work and run again",
+            100.0 * contended as f64 / n as f64
+        )
+    })
 }
 
 /// Wall time by round.
@@ -120,7 +163,7 @@ fn ratio(point: &str, (contender, a): (&str, &Times), (baseline, b): (&str, &Tim
     })
 }
 
-fn by_point<R: Row + Clone>(rows: &[R]) -> BTreeMap<&str, Vec<R>> {
+pub(super) fn by_point<R: Row + Clone>(rows: &[R]) -> BTreeMap<&str, Vec<R>> {
     let mut points: BTreeMap<&str, Vec<R>> = BTreeMap::new();
     for row in rows {
         points.entry(row.point()).or_default().push(row.clone());
@@ -141,17 +184,29 @@ fn check_row(record: &Record, stored: &SummaryRow, expected: &SummaryRow) -> Res
             ("median_high_ns", row.median_high_ns),
         ]
     };
+    let refuse = |name: &str, found: String, samples: String| {
+        let place = format!("point `{}`, contender `{}`", stored.point, stored.contender);
+        let problem = format!("{place}: {name} is {found}, but the samples give {samples}");
+        Err(differs::<SummaryRow>(record, &problem))
+    };
     let mut pairs = columns(stored).into_iter().zip(columns(expected));
-    match pairs.find(|(stored, expected)| stored != expected) {
-        None => Ok(()),
-        Some(((name, found), (_, samples))) => {
-            let place = format!("point `{}`, contender `{}`", stored.point, stored.contender);
-            Err(differs::<SummaryRow>(
-                record,
-                &format!("{place}: {name} is {found}, but the samples give {samples}"),
-            ))
-        }
+    if let Some(((name, found), (_, samples))) = pairs.find(|(stored, expected)| stored != expected) {
+        return refuse(name, found.to_string(), samples.to_string());
     }
+    let show = |value: Option<String>| value.unwrap_or_else(|| "absent".to_owned());
+    if stored.contended != expected.contended {
+        let text = |row: &SummaryRow| show(row.contended.map(|n| n.to_string()));
+        return refuse("contended", text(stored), text(expected));
+    }
+    let equal = match (stored.host_bound, expected.host_bound) {
+        (Some(a), Some(b)) => (a - b).abs() <= SAME * b.abs(),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    if !equal {
+        let text = |row: &SummaryRow| show(row.host_bound.map(|share| share.to_string()));
+        return refuse("host_bound", text(stored), text(expected));
+    }
+    Ok(())
 }
 
 fn check_ratios(record: &Record, point: &str, stored: &[RatioRow], expected: &[RatioRow]) -> Result<()> {

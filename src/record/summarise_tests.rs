@@ -150,6 +150,12 @@ fn every_changed_number_is_found() {
         let message = refused(&|record| *column(&mut record.ratios[3]) *= 1.0 + 1e-9);
         assert!(message.contains("ratios.csv: point `q`: spc/reference to bp/reference"), "{message}");
     }
+    // The fixture knows no delays: a count of contended samples is made up then, as is a share without device times.
+    assert!(refused(&|record| record.summary[1].contended = Some(0))
+        .contains("contended is 0, but the samples give absent"));
+    assert!(refused(&|record| record.summary[1].host_bound = Some(0.0))
+        .contains("host_bound is 0, but the samples give absent"));
+
     assert!(refused(&|record| record.ratios[0].pairs = 8).contains("from 8 pairs, but the samples give"));
     assert!(refused(&|record| record.ratios[0].ratio = f64::NAN).contains("NaN"));
     for left in [2, 3] {
@@ -163,4 +169,76 @@ fn every_changed_number_is_found() {
     assert!(refused(&|record| record.samples[0].wall_ns = 1).contains("min_ns is"));
     assert!(refused(&|record| record.samples[0].contender = "x/y".into())
         .contains("samples.csv: samples of `x/y`"));
+}
+
+fn delayed(delays: &[(Option<u64>, u64)]) -> Vec<Sample> {
+    let at = |(round, &(delay_ns, wall_ns)): (usize, &(Option<u64>, u64))| Sample {
+        delay_ns,
+        ..sample("p", "bp/reference", round as u32, wall_ns)
+    };
+    delays.iter().enumerate().map(at).collect()
+}
+
+/// 100 is 10 % of 1000, which is not yet more; 101 is, but not of 1011.
+#[test]
+fn contended_samples_by_hand() {
+    let of = |delays: &[(Option<u64>, u64)]| contended(&delayed(delays));
+    let with = |delay, wall| of(&[(Some(0), 1000), (Some(delay), wall)]);
+    assert_eq!(with(0, 1000), Some(0));
+    assert_eq!(with(100, 1000), Some(0));
+    assert_eq!(with(101, 1000), Some(1));
+    assert_eq!(with(101, 1011), Some(0));
+    assert_eq!(of(&[]), None);
+    assert_eq!(of(&[(Some(500), 1000), (None, 1000)]), None, "a count that leaves some out would be too low");
+    // a machine that is always busy
+    assert_eq!(of(&[(Some(9000), 1000); 5]), Some(5));
+}
+
+/// (wall − device)/wall is 0.5, 0.25 and 0.2; device clocks may run ahead, and samples without one say nothing.
+#[test]
+fn host_bound_share_by_hand() {
+    let of = |times: &[(u64, Option<u64>)]| {
+        let at = |&(wall, device_ns): &(u64, Option<u64>)| Sample { device_ns, ..sample("p", "c", 0, wall) };
+        host_bound(&times.iter().map(at).collect::<Vec<_>>())
+    };
+    assert_eq!(of(&[(100, Some(50)), (100, Some(75)), (1000, Some(800))]), Some(0.25));
+    assert_eq!(of(&[(100, Some(60)), (7, None)]), Some(0.4));
+    assert_eq!(of(&[(100, Some(101))]), Some(0.0));
+    assert_eq!(of(&[(0, Some(0))]), Some(0.0));
+    assert_eq!(of(&[(100, None)]), None);
+    assert_eq!(of(&[]), None);
+}
+
+/// What samples say of delays and devices stands in the row, is checked, and is said aloud from 5 % on.
+#[test]
+fn disturbances_are_summarised_and_warned_of() {
+    let disturbed = |count: u32| {
+        let mut record = record(&[]);
+        for round in 0..100 {
+            let delay_ns = Some(if round < count { 900 } else { 7 });
+            let base = sample("p", "bp/reference", round, 1000);
+            record.samples.push(Sample { delay_ns, device_ns: Some(600), ..base });
+        }
+        record.summary = vec![summary("p", "bp/reference")];
+        record.ratios = fill(&mut record.summary, &record.samples).unwrap();
+        record
+    };
+    let calm = disturbed(5);
+    assert_eq!((calm.summary[0].contended, calm.summary[0].host_bound), (Some(5), Some(0.4)));
+    assert_eq!(contention(&calm), None);
+    check(&calm).unwrap();
+    let crowded = disturbed(6);
+    assert!(contention(&crowded).unwrap().starts_with("contended: during 6 of 100 samples (6 %) other work"));
+    let mut wrong = crowded.clone();
+    wrong.summary[0].contended = Some(5);
+    assert!(check(&wrong).unwrap_err().to_string().contains("contended is 5, but the samples give 6"));
+    wrong = crowded.clone();
+    wrong.summary[0].host_bound = Some(0.4 + 1e-9);
+    assert!(check(&wrong).unwrap_err().to_string().contains("host_bound is 0.4"));
+    // a failed contender has no such numbers
+    let mut rows = [summary("p", "bp/reference")];
+    rows[0].err = "diverged".into();
+    fill(&mut rows, &crowded.samples).unwrap();
+    assert_eq!((rows[0].contended, rows[0].host_bound), (None, None));
+    assert_eq!(contention(&record(&["p"])), None);
 }

@@ -8,7 +8,7 @@ use csv::{ErrorKind, Reader, StringRecord, WriterBuilder};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
-use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
 use super::store::PointResult;
 use crate::{Error, Result};
 
@@ -18,15 +18,18 @@ pub(super) trait Row: Serialize + DeserializeOwned {
     const FILE: &'static str;
     /// Column names in order; a test holds them against the fields of the type.
     const COLUMNS: &'static [&'static str];
+    /// How many of them there were in schema 1; later ones stand at the end, and are empty where nothing was known.
+    const FIRST: usize;
     /// The point this row belongs to.
     fn point(&self) -> &str;
 }
 
 macro_rules! rows {
-    ($($row:ident in $file:literal: $($column:ident)+;)+) => {$(
+    ($($row:ident in $file:literal: $($column:ident)+ $(| $($later:ident)+)?;)+) => {$(
         impl Row for $row {
             const FILE: &'static str = $file;
-            const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+ $(, $(stringify!($later)),+)?];
+            const FIRST: usize = [$(stringify!($column)),+].len();
             fn point(&self) -> &str {
                 &self.point
             }
@@ -35,14 +38,22 @@ macro_rules! rows {
 }
 
 rows! {
-    Sample in "samples.csv": point contender round wall_ns device_ns checksum;
+    Sample in "samples.csv": point contender round wall_ns device_ns checksum | delay_ns sm_clock_mhz;
     SummaryRow in "summary.csv": point benchmark model contender baseline rule engine parameterisation activation
         depth width batch steps step_size dtype device updates n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
         median_high_ns gemms gemm_flops elementwise_flops bytes critical_path bound_serial bound_parallel verify test_accuracy
-        train_updates stop err;
+        train_updates stop err | contended host_bound peak_bytes energy_uj;
     RatioRow in "ratios.csv": point contender baseline ratio low high pairs;
     SignalRow in "signals.csv": point contender step layer energy;
     AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
+}
+
+/// The columns of a file in a record of `schema`.
+fn columns<R: Row>(schema: u32) -> &'static [&'static str] {
+    match schema {
+        1 => R::COLUMNS.split_at(R::FIRST).0,
+        _ => R::COLUMNS,
+    }
 }
 
 /// The header line of an empty file.
@@ -61,15 +72,15 @@ pub(super) fn append<R: Row>(bytes: &mut Vec<u8>, rows: &[R]) -> Result<()> {
         .map_err(|e| Error::content(Path::new(R::FILE), format!("a row cannot be written as CSV: {e}")))
 }
 
-/// The rows of a file; `path` is for messages only.
-pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8]) -> Result<Vec<R>> {
+/// The rows of a file in a record of `schema`; `path` is for messages only.
+pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8], schema: u32) -> Result<Vec<R>> {
     // Without this a file cut off inside its last number would read as a smaller number.
     if bytes.last().is_some_and(|&last| last != b'\n') {
         return Err(Error::content(path, "the last line is cut off; restore the file or measure again"));
     }
     let mut reader = Reader::from_reader(bytes);
     let found = reader.headers().map_err(|e| malformed(path, &e))?.clone();
-    check_header::<R>(path, &found)?;
+    check_header::<R>(path, &found, schema)?;
     let mut rows = Vec::new();
     let mut cells = StringRecord::new();
     while reader.read_record(&mut cells).map_err(|e| malformed(path, &e))? {
@@ -79,19 +90,20 @@ pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8]) -> Result<Vec<R>> {
     Ok(rows)
 }
 
-fn check_header<R: Row>(path: &Path, found: &StringRecord) -> Result<()> {
-    if found.iter().eq(R::COLUMNS.iter().copied()) {
+fn check_header<R: Row>(path: &Path, found: &StringRecord, schema: u32) -> Result<()> {
+    let columns = columns::<R>(schema);
+    if found.iter().eq(columns.iter().copied()) {
         return Ok(());
     }
-    let unknown = found.iter().find(|name| !R::COLUMNS.contains(name));
-    let missing = R::COLUMNS.iter().find(|&&name| !found.iter().any(|other| other == name));
+    let unknown = found.iter().find(|name| !columns.contains(name));
+    let missing = columns.iter().find(|&&name| !found.iter().any(|other| other == name));
     let what = match (unknown, missing) {
         (Some(name), _) => format!("column `{name}` is unknown"),
         (None, Some(name)) => format!("column `{name}` is missing"),
         (None, None) => "the columns are repeated or in another order".to_owned(),
     };
-    let columns = R::COLUMNS.join(",");
-    Err(Error::content(path, format!("line 1: {what}; schema {SCHEMA} has exactly `{columns}`")))
+    let columns = columns.join(",");
+    Err(Error::content(path, format!("line 1: {what}; schema {schema} has exactly `{columns}`")))
 }
 
 /// A line that is not CSV of the right shape.
@@ -196,6 +208,7 @@ mod tests {
 
     use super::*;
     use crate::record::fixture::{alignment, ratio, sample, signal, summary};
+    use crate::record::schema::SCHEMA;
 
     fn columns_are_the_fields<R: Row>(row: &R) {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -216,9 +229,29 @@ mod tests {
 
     #[test]
     fn an_empty_table_is_its_header() {
-        assert_eq!(parse::<SignalRow>(Path::new("f"), &header::<SignalRow>()).unwrap(), vec![]);
-        let refused = parse::<SignalRow>(Path::new("signals.csv"), b"").unwrap_err().to_string();
+        assert_eq!(parse::<SignalRow>(Path::new("f"), &header::<SignalRow>(), SCHEMA).unwrap(), vec![]);
+        let refused = parse::<SignalRow>(Path::new("signals.csv"), b"", SCHEMA).unwrap_err().to_string();
         assert!(refused.starts_with("signals.csv: line 1: column `point` is missing"), "{refused}");
+    }
+
+    /// A file has the columns of its record's schema, no more and no fewer; what a schema did not know is absent.
+    #[test]
+    fn older_records_have_fewer_columns() {
+        let old = b"point,contender,round,wall_ns,device_ns,checksum\np,c,0,1,,1.5\n";
+        let rows = parse::<Sample>(Path::new("f"), old, 1).unwrap();
+        assert_eq!(rows, [Sample { checksum: 1.5, ..sample("p", "c", 0, 1) }]);
+        let refused =
+            |bytes: &[u8], schema| parse::<Sample>(Path::new("f"), bytes, schema).unwrap_err().to_string();
+        let missing = refused(old, 2);
+        assert!(
+            missing.starts_with("f: line 1: column `delay_ns` is missing; schema 2 has exactly"),
+            "{missing}"
+        );
+        let unknown = refused(&header::<Sample>(), 1);
+        assert!(
+            unknown.starts_with("f: line 1: column `delay_ns` is unknown; schema 1 has exactly"),
+            "{unknown}"
+        );
     }
 
     proptest! {
@@ -229,7 +262,7 @@ mod tests {
             (row.device_ns, row.checksum) = (device, f64::from_bits(bits));
             let mut bytes = header::<Sample>();
             append(&mut bytes, std::slice::from_ref(&row)).unwrap();
-            let back = &parse::<Sample>(Path::new("f"), &bytes).unwrap()[0];
+            let back = &parse::<Sample>(Path::new("f"), &bytes, SCHEMA).unwrap()[0];
             if row.checksum.is_nan() {
                 prop_assert!(back.checksum.is_nan());
             } else {
@@ -240,30 +273,31 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_are_refused_or_read(bytes: Vec<u8>) {
-            let _ = parse::<SummaryRow>(Path::new("f"), &bytes);
-            let _ = parse::<Sample>(Path::new("f"), &[header::<Sample>(), bytes].concat());
+            let _ = parse::<SummaryRow>(Path::new("f"), &bytes, SCHEMA);
+            let _ = parse::<Sample>(Path::new("f"), &[header::<Sample>(), bytes].concat(), SCHEMA);
         }
     }
 
     #[test]
     fn refusals_name_file_line_and_column() {
         let cases: [(&[u8], &str); 8] = [
-            (b"p,c,0,1,,1.5", "the last line is cut off"),
-            (b"p,c,0,1,,1.5\np,c,x,1,,1.5\n", "line 3, column `round`: cannot use `x`"),
-            (b"p,c,0,-1,,1.5\n", "line 2, column `wall_ns`: cannot use `-1`"),
-            (b"p,c,0,1,1.5,1.5\n", "line 2, column `device_ns`: cannot use `1.5`"),
-            (b"p,c,0,1,,\n", "line 2, column `checksum`: cannot use ``"),
-            (b"p,c,4294967296,1,,1\n", "line 2, column `round`: cannot use `4294967296`"),
-            (b"p,c,0,1,1.5\n", "line 2: 5 cells, but the header has 6 columns"),
-            (b"p,c,0,1,,1.5\n\xff,c,0,1,,1.5\n", "line 3, cell 1: not valid UTF-8"),
+            (b"p,c,0,1,,1.5,,", "the last line is cut off"),
+            (b"p,c,0,1,,1.5,,\np,c,x,1,,1.5,,\n", "line 3, column `round`: cannot use `x`"),
+            (b"p,c,0,-1,,1.5,,\n", "line 2, column `wall_ns`: cannot use `-1`"),
+            (b"p,c,0,1,1.5,1.5,,\n", "line 2, column `device_ns`: cannot use `1.5`"),
+            (b"p,c,0,1,,,,\n", "line 2, column `checksum`: cannot use ``"),
+            (b"p,c,4294967296,1,,1,,\n", "line 2, column `round`: cannot use `4294967296`"),
+            (b"p,c,0,1,1.5\n", "line 2: 5 cells, but the header has 8 columns"),
+            (b"p,c,0,1,,1.5,,\n\xff,c,0,1,,1.5,,\n", "line 3, cell 1: not valid UTF-8"),
         ];
         for (body, expected) in cases {
             let bytes = [header::<Sample>(), body.to_vec()].concat();
-            let message = parse::<Sample>(Path::new("r/samples.csv"), &bytes).unwrap_err().to_string();
+            let message =
+                parse::<Sample>(Path::new("r/samples.csv"), &bytes, SCHEMA).unwrap_err().to_string();
             assert!(message.starts_with(&format!("r/samples.csv: {expected}")), "{message}");
         }
         let header = b"point,contender,round,wall,device_ns,checksum\n";
-        let message = parse::<Sample>(Path::new("samples.csv"), header).unwrap_err().to_string();
+        let message = parse::<Sample>(Path::new("samples.csv"), header, SCHEMA).unwrap_err().to_string();
         assert!(message.starts_with("samples.csv: line 1: column `wall` is unknown"), "{message}");
     }
 }

@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 
 use crate::data::{self, Batches, Dataset, Source};
 use crate::error::plain;
+use crate::measure::card::Card;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
 use crate::{Error, Result};
@@ -109,6 +110,11 @@ impl<'a> Material<'a> {
         let device = open_device(kind)?;
         self.devices.insert(kind, device.clone());
         Ok(device)
+    }
+
+    /// The card in use, as far as it can be asked while it works.
+    pub(super) fn card(&self) -> Card {
+        self.devices.get(&DeviceKind::Cuda).map(Card::of).unwrap_or_default()
     }
 
     /// The card, if one is in use.

@@ -2,10 +2,13 @@
 
 mod alignment;
 mod material;
+mod merge;
 mod plan;
 mod point;
 mod signal;
 mod size;
+mod training;
+mod watch;
 mod weight_update;
 
 use std::path::{Path, PathBuf};
@@ -13,14 +16,16 @@ use std::path::{Path, PathBuf};
 use candle_core::DType;
 
 use crate::measure::{self, build};
-use crate::record::{Machine, PointResult, Run, Store, SCHEMA};
-use crate::suite::{Model, Suite};
+use crate::record::{self, Ceiling, Machine, PointResult, Run, Shard, Store, SCHEMA};
+use crate::suite::{DeviceKind, Model, Suite};
 use crate::{Error, Result};
 
 pub use material::open_device;
 use material::Material;
+pub use merge::merge;
 pub use plan::{plan, Makespan, Planned};
 use point::Prepared;
+use watch::Watch;
 
 /// Whether to begin a record or go on with one.
 #[derive(Debug, Clone)]
@@ -46,6 +51,8 @@ pub struct Job<'a> {
     pub target: Target,
     /// Command line as typed.
     pub argv: Vec<String>,
+    /// Measure only these of the suite's points.
+    pub shard: Option<Shard>,
     /// Measure even in a debug build; the record says so.
     pub allow_debug: bool,
 }
@@ -81,31 +88,39 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
 
     let machine = Machine::detect(material.gpu()?);
     size::check_memory(&prepared, machine.memory_bytes)?;
+    check_shard(job, prepared.len())?;
     let run = header(job, &material, warnings);
     let (mut store, done) = match &job.target {
         Target::New(dir) => (Store::create(job.results, &machine, &run, dir.as_deref())?, vec![]),
         Target::Resume(dir) => resume(dir, &machine, &run)?,
         Target::ResumeLatest => {
-            let latest = crate::record::latest_unfinished(job.results, &machine.class, &run.suite);
+            let latest = record::latest_unfinished(job.results, &machine.class, &run.suite, run.shard);
             let dir = latest.ok_or_else(|| {
                 Error::Invalid(format!(
-                    "there is no unfinished record of suite `{}` for this machine under {}; run without --resume",
+                    "there is no unfinished record of suite `{}`{} for this machine under {}; run without --resume",
                     run.suite,
+                    run.shard.map(|shard| format!(" (shard {shard})")).unwrap_or_default(),
                     job.results.join(&machine.class).display()
                 ))
             })?;
             resume(&dir, &machine, &run)?
         }
     };
-    observer.planned(prepared.len(), done.len());
+    // All points of the suite are made ready, and all its ceilings measured, in every shard: what is wrong with a suite
+    // then shows at once and everywhere, and headers of shards differ in measurements only.
+    let own = |position: usize| job.shard.is_none_or(|shard| shard.owns(position));
+    let mine: Vec<_> =
+        prepared.iter().enumerate().filter(|(position, _)| own(*position)).map(|(_, p)| p).collect();
+    observer.planned(mine.len(), done.len());
     ceilings(&mut store, &prepared, &mut material, observer)?;
 
-    for p in prepared.iter().filter(|p| !done.contains(&p.point.id)) {
-        let result = measure_point(job.suite.seed, p, &mut material, observer)?;
+    let mut watch = Watch::new(&material);
+    for p in mine.into_iter().filter(|p| !done.contains(&p.point.id)) {
+        let result = measure_point(job.suite.seed, p, &mut material, &mut watch, observer)?;
         store.finish_point(&result)?;
         observer.finished(&p.point.id);
     }
-    let warnings = store.run().warnings.clone();
+    let warnings = watch.warnings(&record::read(store.dir())?);
     store.finish(measure::utc_now(), warnings)
 }
 
@@ -126,14 +141,26 @@ fn resume(dir: &Path, machine: &Machine, run: &Run) -> Result<(Store, Vec<String
     Store::resume(dir, machine, run)
 }
 
+/// A shard that would be empty is more likely a slip than a wish.
+fn check_shard(job: &Job<'_>, points: usize) -> Result<()> {
+    match job.shard {
+        Some(shard) if shard.of() > points => Err(Error::Invalid(format!(
+            "shard {shard} cannot be dealt: suite `{}` has {points} points with these options; use at most {points} shards",
+            job.suite.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn measure_point(
     seed: u64,
     p: &Prepared<'_>,
     material: &mut Material<'_>,
+    watch: &mut Watch,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     match p.benchmark.model {
-        Model::WeightUpdate => weight_update::measure(seed, p, material, observer),
+        Model::WeightUpdate => weight_update::measure(seed, p, material, watch, observer),
         Model::SignalDecay => signal::trace(seed, p, material, observer),
         Model::Alignment => alignment::compare(seed, p, material, observer),
     }
@@ -151,14 +178,23 @@ fn ceilings(
     wanted.dedup();
     let mut found = store.run().ceilings.clone();
     for (dtype, device) in wanted {
-        let known = |quantity: &str, dtype: &str| {
-            found.iter().any(|c| c.quantity == quantity && c.device == device.name() && c.dtype == dtype)
+        let threads = measure::threads();
+        let known = |quantity: &str, dtype: &str, threads: usize| {
+            let same = |c: &&Ceiling| c.device == device.name() && c.dtype == dtype && c.threads == threads;
+            found.iter().filter(same).any(|c| c.quantity == quantity)
         };
-        let (gemm, copy) = (!known("gemm", dtype.as_str()), !known("copy", "f32"));
+        let gemm = !known("gemm", dtype.as_str(), threads);
+        // threads of the host make no difference to a card
+        let single = device == DeviceKind::Cpu && threads > 1 && !known("gemm", dtype.as_str(), 1);
+        let copy = !known("copy", "f32", threads);
         let device = material.device(device)?;
         if gemm {
             observer.at("ceilings", &format!("{} matrix products", dtype.as_str()));
             found.push(measure::gemm_ceiling(dtype, &device)?);
+        }
+        if single {
+            observer.at("ceilings", &format!("{} matrix products, 1 thread", dtype.as_str()));
+            found.push(measure::gemm_ceiling_of_one_thread(dtype)?);
         }
         if copy {
             observer.at("ceilings", "copy");
@@ -190,5 +226,7 @@ fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run 
         data: material.describe(),
         ceilings: Vec::new(),
         warnings,
+        shard: job.shard,
+        shards: Vec::new(),
     }
 }

@@ -126,6 +126,10 @@ impl Prepared<'_> {
             train_updates: None,
             stop: String::new(),
             err: String::new(),
+            contended: None,
+            host_bound: None,
+            peak_bytes: None,
+            energy_uj: None,
         })
     }
 }

@@ -1,13 +1,16 @@
 //! Time per weight update: one sample is one whole update, synchronised at both ends.
 
-use candle_core::{Device, Tensor};
+use std::cell::RefCell;
+
+use candle_core::Device;
 use rand::SeedableRng;
 use sha2::{Digest, Sha256};
 
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
-use crate::measure;
-use crate::measure::sampler::{self, Subject, Timed};
+use crate::measure::delay::Delay;
+use crate::measure::energy::Meter;
+use crate::measure::sampler::{self, Subject};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample};
 use crate::verify::twin;
@@ -15,33 +18,18 @@ use crate::{Error, Result};
 
 use super::material::Material;
 use super::point::Prepared;
-use super::Observer;
+use super::training::Training;
+use super::{Observer, Watch};
 
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
-
-/// A contender under the clock.
-struct Training<'a> {
-    contender: Contender,
-    batches: &'a [(Tensor, Tensor)],
-    device: &'a Device,
-}
-
-impl Subject for Training<'_> {
-    fn execute(&mut self, turn: usize) -> Result<Timed> {
-        let (x, y) = &self.batches[turn % self.batches.len()];
-        let contender = &mut self.contender;
-        let wall = measure::time(self.device, || contender.update(x, y))?;
-        let checksum = contender.finite_checksum()?;
-        Ok(Timed { wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), device_ns: None, checksum })
-    }
-}
 
 /// Verifies, measures and checks the accuracy of every contender of a point.
 pub(super) fn measure(
     seed: u64,
     p: &Prepared<'_>,
     material: &mut Material<'_>,
+    watch: &mut Watch,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
@@ -51,7 +39,10 @@ pub(super) fn measure(
 
     // who may be timed: index into rows (None for the control) and the subject
     let mut names: Vec<(Option<usize>, String)> = Vec::new();
-    let mut subjects: Vec<Box<dyn Subject + '_>> = Vec::new();
+    let mut trainings: Vec<Training<'_>> = Vec::new();
+    let Watch { card, clocks } = watch;
+    let delay = RefCell::new(Delay::of_this_process());
+    let training = |contender| Training::new(contender, &batches, &device, card, &delay);
     for (i, spec) in p.specs.iter().enumerate() {
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
         let built = twin::check(spec, seed, &device).and_then(|share| {
@@ -66,19 +57,38 @@ pub(super) fn measure(
             }
         };
         names.push((Some(i), spec.id.clone()));
-        subjects.push(Box::new(Training { contender, batches: &batches, device: &device }));
+        trainings.push(training(contender));
         if p.benchmark.timing.control && spec.id == p.benchmark.baseline.to_string() {
             let contender = Contender::new(spec, seed, &device)?;
             names.push((None, format!("{}{}", spec.id, summarise::CONTROL)));
-            subjects.push(Box::new(Training { contender, batches: &batches, device: &device }));
+            trainings.push(training(contender));
         }
     }
     observer.at(&p.point.id, "warming up");
     let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
-    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, |round| {
+    let mut subjects: Vec<Box<dyn Subject + '_>> =
+        trainings.iter_mut().map(|training| Box::new(training) as Box<dyn Subject + '_>).collect();
+    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, clocks, |round| {
         observer.at(&p.point.id, &format!("round {round}"));
     });
     drop(subjects);
+
+    let meter = Meter::of(&device, card);
+    for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
+        let (Some(i), true) = (row, outcome.is_ok()) else { continue };
+        rows[*i].peak_bytes = training.peak_bytes;
+        if let Some(meter) = &meter {
+            observer.at(&p.point.id, &format!("energy of {name}"));
+            let mut turn = 0;
+            // A contender that fails only now has been measured all the same; its energy stays unknown.
+            let spent = meter.per_call(&device, || {
+                turn += 1;
+                training.update(turn)
+            });
+            rows[*i].energy_uj = spent.unwrap_or(None);
+        }
+    }
+    drop(trainings);
 
     let mut samples = Vec::new();
     for ((row, name), outcome) in names.iter().zip(sampled.subjects) {
@@ -90,6 +100,8 @@ pub(super) fn measure(
                 wall_ns: t.wall_ns,
                 device_ns: t.device_ns,
                 checksum: t.checksum,
+                delay_ns: t.delay_ns,
+                sm_clock_mhz: t.sm_clock_mhz,
             })),
             (Err(e), Some(i)) => rows[*i].err = e.to_string(),
             (Err(_), None) => {}
@@ -107,6 +119,9 @@ pub(super) fn measure(
                 Err(e) => row.err = e.to_string(),
             }
         }
+    }
+    for row in rows.iter_mut().filter(|row| !row.err.is_empty()) {
+        (row.peak_bytes, row.energy_uj) = (None, None);
     }
     // a contender that failed has no timing, whenever it failed
     samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));

@@ -11,6 +11,7 @@ mod mutants;
 mod printing;
 mod records;
 mod session;
+mod shards;
 mod usage;
 
 #[path = "../support/idx.rs"]

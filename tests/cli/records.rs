@@ -144,7 +144,7 @@ fn a_wrong_contender_ends_with_exit_code_2() {
     let summary = fs::read_to_string(record.join("summary.csv")).unwrap();
     let wrong = "spc/reference is wrong on a small twin of this point: w.1 is off";
     let start = summary.find("spc diverged").unwrap();
-    let end = start + summary[start..].find(['"', '\n']).unwrap();
+    let end = start + summary[start..].find(['"', ',', '\n']).unwrap();
     fs::write(record.join("summary.csv"), summary.replacen(&summary[start..end], wrong, 1)).unwrap();
     let header = fs::read_to_string(record.join("run.json")).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&header).unwrap();

@@ -2,8 +2,8 @@
 
 use crate::session::{done, pcnbench, run, says, succeeds};
 
-const SUBCOMMANDS: [&str; 9] =
-    ["run", "verify", "list", "plot", "report", "bounds", "doctor", "completions", "man"];
+const SUBCOMMANDS: [&str; 10] =
+    ["run", "verify", "list", "merge", "plot", "report", "bounds", "doctor", "completions", "man"];
 
 #[test]
 fn help_names_every_subcommand_and_exit_code() {
@@ -35,6 +35,8 @@ fn usage_errors_exit_with_1() {
         &["report"],
         &["report", "x", "--check"],
         &["plot"],
+        &["merge"],
+        &["run", "--shard"],
         &["completions", "tcsh"],
         &["verify", "--cases"],
     ] {

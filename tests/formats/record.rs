@@ -38,6 +38,8 @@ fn run() -> Run {
         data: vec![],
         ceilings: vec![],
         warnings: vec![],
+        shard: None,
+        shards: vec![],
     }
 }
 
@@ -56,6 +58,8 @@ fn point(number: usize) -> PointResult {
             wall_ns: 1_000 + u64::from(i * 7919 % 101) * (1 + number as u64),
             device_ns: None,
             checksum: 1.0 / f64::from(i + 1),
+            delay_ns: None,
+            sm_clock_mhz: None,
         })
         .collect();
     let row = |contender: &str| SummaryRow {
@@ -96,6 +100,10 @@ fn point(number: usize) -> PointResult {
         train_updates: None,
         stop: "target".into(),
         err: String::new(),
+        contended: None,
+        host_bound: None,
+        peak_bytes: None,
+        energy_uj: None,
     };
     let mut summary = vec![row(ids[0]), row(ids[2])];
     let ratios = summarise::fill(&mut summary, &samples).unwrap();
@@ -133,7 +141,7 @@ fn intact_points(record: &Record) -> usize {
 #[ignore = "started by other tests"]
 fn child() {
     let Some(root) = env::var_os(CHILD).map(PathBuf::from) else { return };
-    let mut store = match latest_unfinished(&root, "cpu-test-1c", "blows") {
+    let mut store = match latest_unfinished(&root, "cpu-test-1c", "blows", None) {
         Some(dir) => Store::resume(&dir, &machine(), &run()).unwrap().0,
         None => Store::create(&root, &machine(), &run(), None).unwrap(),
     };
@@ -176,7 +184,7 @@ fn a_killed_writer_loses_no_finished_point() {
         reported = reported.max(done(root.path()));
         assert!(reported > finished, "the child made no progress: {}", error_of(child));
 
-        let dir = latest_unfinished(root.path(), "cpu-test-1c", "blows").unwrap();
+        let dir = latest_unfinished(root.path(), "cpu-test-1c", "blows", None).unwrap();
         let found = intact_points(&read(&dir).unwrap());
         assert!(found >= reported, "reported {reported}, found {found}");
         finished = found;
@@ -201,7 +209,7 @@ fn a_full_disk_keeps_what_was_finished() {
     let message = error_of(start(shell, root.path()));
     assert!(message.contains("refused: cannot write ") && message.contains("samples.csv"), "{message}");
 
-    let dir = latest_unfinished(root.path(), "cpu-test-1c", "blows").unwrap();
+    let dir = latest_unfinished(root.path(), "cpu-test-1c", "blows", None).unwrap();
     let found = intact_points(&read(&dir).unwrap());
     assert!(found > 3 && found == done(root.path()), "{found}");
     let left = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());

@@ -1,0 +1,78 @@
+//! What a card says of itself while it works: its clock and its energy, through NVML.
+//!
+//! The library is looked for when a run starts; without it, without the feature `cuda` and on the CPU nothing is known,
+//! which is what the columns then say.
+
+use candle_core::Device;
+
+/// The card behind a device, as far as it can be asked.
+#[derive(Debug, Default)]
+pub struct Card {
+    #[cfg(feature = "cuda")]
+    asked: Option<(nvml_wrapper::Nvml, String)>,
+}
+
+impl Card {
+    /// The card behind `device`.
+    pub fn of(device: &Device) -> Self {
+        match device {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(card) => {
+                // by its own number: the order of cards differs between the two libraries
+                let uuid =
+                    card.cuda_stream().context().uuid().ok().map(|uuid| name(uuid.bytes.map(|b| b as u8)));
+                Self { asked: nvml_wrapper::Nvml::init().ok().zip(uuid) }
+            }
+            _ => Self::default(),
+        }
+    }
+
+    /// Clock of its multiprocessors now, in MHz.
+    pub fn sm_clock_mhz(&self) -> Option<u32> {
+        #[cfg(feature = "cuda")]
+        {
+            use nvml_wrapper::enum_wrappers::device::Clock;
+            let (nvml, uuid) = self.asked.as_ref()?;
+            nvml.device_by_uuid(uuid.as_str()).ok()?.clock_info(Clock::SM).ok()
+        }
+        #[cfg(not(feature = "cuda"))]
+        None
+    }
+
+    /// Energy since its driver was loaded, in millijoules.
+    pub fn energy_mj(&self) -> Option<u64> {
+        #[cfg(feature = "cuda")]
+        {
+            let (nvml, uuid) = self.asked.as_ref()?;
+            nvml.device_by_uuid(uuid.as_str()).ok()?.total_energy_consumption().ok()
+        }
+        #[cfg(not(feature = "cuda"))]
+        None
+    }
+}
+
+/// A card's number as NVML spells it: `GPU-` and 16 bytes in groups of 4, 2, 2, 2 and 6.
+#[cfg(any(feature = "cuda", test))]
+fn name(bytes: [u8; 16]) -> String {
+    let hex = |part: &[u8]| part.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let groups = [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]];
+    format!("GPU-{}", groups.map(hex).join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_cards() {
+        let mut bytes = [0; 16];
+        (0..16u8).for_each(|i| bytes[usize::from(i)] = 16 * i + 1);
+        assert_eq!(name(bytes), "GPU-01112131-4151-6171-8191-a1b1c1d1e1f1");
+    }
+
+    #[test]
+    fn of_the_processor_nothing_is_known() {
+        let none = Card::of(&Device::Cpu);
+        assert_eq!((none.sm_clock_mhz(), none.energy_mj()), (None, None));
+    }
+}

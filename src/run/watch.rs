@@ -1,0 +1,25 @@
+//! What is watched beside the time of samples, over a whole run.
+
+use crate::measure::card::Card;
+use crate::measure::clocks::Clocks;
+use crate::record::{summarise, Record};
+
+use super::material::Material;
+
+/// The card, and the clocks at which its samples were taken.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) card: Card,
+    pub(super) clocks: Clocks,
+}
+
+impl Watch {
+    pub(super) fn new(material: &Material<'_>) -> Self {
+        Self { card: material.card(), clocks: Clocks::default() }
+    }
+
+    /// What the reader of a finished record should know.
+    pub(super) fn warnings(&self, record: &Record) -> Vec<String> {
+        [summarise::contention(record), self.clocks.warning()].into_iter().flatten().collect()
+    }
+}
