@@ -168,6 +168,7 @@ impl Call<'_> {
             Rule::Spc { .. } => "fused-spc",
             Rule::Epc => "fused-epc",
             Rule::Fpa { .. } => "fused-fpa",
+            Rule::Ar { .. } => "fused-ar",
             Rule::SeqIl { .. } => "fused-seqil",
             Rule::Ipc { .. } => "fused-ipc",
         }

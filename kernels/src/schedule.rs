@@ -21,6 +21,11 @@ pub enum Rule {
         /// Skip layers that no error has reached yet.
         light_cone: bool,
     },
+    /// Activation relaxation, errors carried down by transposed weights and derivatives.
+    Ar {
+        /// In place from the output down, instead of all layers at once.
+        top_down: bool,
+    },
     /// Sequential inference learning.
     SeqIl {
         /// Factor on ε_L: β/(1 + β) of an output target mixed with β, else 1.
@@ -109,6 +114,6 @@ impl Rule {
 
     /// Whether all layers of one inference step may be computed at once.
     pub fn layers_are_parallel(&self) -> bool {
-        matches!(self, Self::Spc { .. } | Self::Fpa { .. } | Self::Ipc { .. })
+        matches!(self, Self::Spc { .. } | Self::Fpa { .. } | Self::Ipc { .. } | Self::Ar { top_down: false })
     }
 }

@@ -21,7 +21,7 @@ pub struct Args {
     /// Only cases of this rule
     #[arg(long)]
     rule: Option<String>,
-    /// Engine that runs them (reference, autograd)
+    /// Engine that runs them (reference, autograd, fused, fused-deviation)
     #[arg(long, default_value = "reference")]
     engine: String,
     /// Device they run on (cpu, cuda)

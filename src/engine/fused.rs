@@ -10,7 +10,7 @@ use super::reference::Reference;
 use super::Learned;
 use crate::net::{Activation, Dense, Loss, LossKind, Params};
 use crate::optim::{self, OptimiserKind};
-use crate::rule::{Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Zil};
+use crate::rule::{Ar, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
 use crate::{Error, Result};
 
 /// A fused engine for one network.
@@ -122,6 +122,9 @@ impl Fused {
             Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
             Rule::Ipc(Ipc { weight_step, light_cone, evaluate, .. }) => {
                 To::Ipc { light_cone, weight_step, evaluate }
+            }
+            Rule::Ar(Ar { sweep, feedback: Feedback::Transposed, derivatives: true, .. }) => {
+                To::Ar { top_down: sweep == Sweep::TopDown }
             }
             Rule::Zil(_) | Rule::Ar(_) => {
                 return Err(Error::Invalid(format!("the fused engine does not run rule {rule}")))

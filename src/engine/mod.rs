@@ -49,7 +49,10 @@ impl EngineKind {
         match self {
             Self::Reference => true,
             Self::Autograd => rule == "bp",
-            Self::Fused => !rule.starts_with("ar") && !rule.starts_with("zil-all"),
+            Self::Fused => {
+                let unlike = ["zil-all", "feedback", "linear"];
+                !unlike.iter().any(|part| rule.contains(part))
+            }
             Self::FusedDeviation => rule.starts_with("spc"),
         }
     }

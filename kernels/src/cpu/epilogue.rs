@@ -71,8 +71,8 @@ pub(super) enum Pulled<T> {
     Move { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, arriving: bool, next: Next<T> },
     /// v += s, e += s with s = g (r − e), then d ⊙= e. `first`: e was 0.
     Sweep { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, first: bool, next: Next<T> },
-    /// to = e + g (r − e), d = slope ⊙ to. `arriving`: e was 0.
-    Fixed { e: View<T>, to: View<T>, d: Option<(View<T>, View<T>)>, g: T, arriving: bool },
+    /// to = e + g (r − e), d = slope ⊙ to; e is `to` itself where none is given. `arriving`: e was 0.
+    Fixed { e: Option<View<T>>, to: View<T>, d: Option<(View<T>, View<T>)>, g: T, arriving: bool },
     /// step = g (r − e). `arriving`: e was 0.
     Step { e: View<T>, step: View<T>, g: T, arriving: bool },
 }
@@ -224,11 +224,13 @@ impl<T: Real> WithSimd for Pull<T> {
                     }
                     Pulled::Fixed { e, to, d, g, arriving } => {
                         let to = &mut to.row_mut(j)[..n];
-                        if arriving {
-                            (0..n).for_each(|c| to[c] = g * r[c]);
-                        } else {
-                            let e = &e.row(j)[..n];
-                            (0..n).for_each(|c| to[c] = e[c] + g * (r[c] - e[c]));
+                        match e {
+                            _ if arriving => (0..n).for_each(|c| to[c] = g * r[c]),
+                            None => (0..n).for_each(|c| to[c] += g * (r[c] - to[c])),
+                            Some(e) => {
+                                let e = &e.row(j)[..n];
+                                (0..n).for_each(|c| to[c] = e[c] + g * (r[c] - e[c]));
+                            }
                         }
                         if let Some((slope, d)) = d {
                             let d = d.row_mut(j);

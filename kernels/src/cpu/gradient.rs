@@ -40,6 +40,22 @@ pub(super) unsafe fn clear<T: Real>(net: &Net<'_, T>, fields: &[Field], l: usize
     }
 }
 
+/// ε_l = −v_l and δ_l.
+///
+/// # Safety
+/// The contract of [`super::net`], for layer l.
+pub(super) unsafe fn start_at_activations<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
+    let (v, e) = (net.view(Field::V, l, at), net.view(Field::E, l, at));
+    // SAFETY: the caller's.
+    unsafe {
+        for j in 0..v.rows {
+            let (v, e) = (v.row(j), e.row_mut(j));
+            (0..e.len()).for_each(|c| e[c] = -v[c]);
+        }
+        learn_from_error(net, l, at);
+    }
+}
+
 /// δ_l = φ_out' ⊙ e_l, for parameters that learn from e while the slope is still kept.
 ///
 /// # Safety

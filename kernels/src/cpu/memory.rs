@@ -29,6 +29,7 @@ pub(crate) struct Workspace<T> {
 struct Layout {
     rule: std::mem::Discriminant<Rule>,
     deviation: bool,
+    top_down: bool,
     batch: usize,
     traces: bool,
 }
@@ -66,7 +67,8 @@ impl<T: Real> Workspace<T> {
         plan: &Plan,
     ) {
         let deviation = matches!(schedule.rule, Rule::Spc { deviation: true, .. });
-        let layout = Layout { rule: discriminant(&schedule.rule), deviation, batch, traces };
+        let top_down = schedule.rule == (Rule::Ar { top_down: true });
+        let layout = Layout { rule: discriminant(&schedule.rule), deviation, top_down, batch, traces };
         if self.layout != Some(layout) {
             self.fields = lay_out(stack, &schedule.rule, batch, traces);
             self.block.clear();
@@ -134,8 +136,8 @@ fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
                     f.add(Field::S, l, batch);
                 }
             }
-            Rule::Fpa { .. } => {
-                if hidden {
+            Rule::Fpa { .. } | Rule::Ar { .. } => {
+                if hidden && *rule != (Rule::Ar { top_down: true }) {
                     f.add(Field::E2, l, batch);
                     f.add_unless(plain(l), Field::D2, Field::E2, l, batch);
                 }

@@ -59,7 +59,7 @@ pub(crate) enum Result<'a, T> {
 fn reached(schedule: &Schedule, depth: usize) -> usize {
     let steps = schedule.steps.len();
     match schedule.rule {
-        Rule::Bp | Rule::Zil => 1,
+        Rule::Bp | Rule::Zil | Rule::Ar { .. } => 1,
         Rule::Spc { light_cone: true, .. } | Rule::Fpa { light_cone: true } => {
             depth.saturating_sub(steps).max(1)
         }

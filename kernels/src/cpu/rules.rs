@@ -36,7 +36,22 @@ pub(super) unsafe fn infer<T: Real>(
             Rule::Bp | Rule::Zil => backward(net, crew, scratch),
             Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, crew, scratch),
             Rule::Epc => epc(net, &schedule.steps, crew, scratch),
-            Rule::Fpa { light_cone } => fpa(net, &schedule.steps, light_cone, crew, scratch),
+            Rule::Fpa { light_cone } => {
+                if !light_cone {
+                    crew.layers(net.depth() - 1, 1, |l, at| {
+                        gradient::clear(net, &[Field::E, Field::D], l, at)
+                    });
+                }
+                fixed(net, &schedule.steps, light_cone, crew, scratch);
+            }
+            Rule::Ar { top_down } => {
+                crew.layers(net.depth() - 1, 1, |l, at| gradient::start_at_activations(net, l, at));
+                if top_down {
+                    in_place(net, &schedule.steps, crew, scratch);
+                } else {
+                    fixed(net, &schedule.steps, false, crew, scratch);
+                }
+            }
             Rule::SeqIl { .. } => seqil(net, &schedule.steps, crew, scratch),
             Rule::Ipc { light_cone, weight_step, evaluate } => {
                 ipc(net, &schedule.steps, (light_cone, evaluate), weight_step, crew, scratch);
@@ -150,8 +165,9 @@ unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch:
     });
 }
 
-/// (E, D) and (E2, D2) take turns: one is read while the other is written. V stays at the forward pass.
-unsafe fn fpa<T: Real>(
+/// FPA from errors of zero, AR from the negative activations. (E, D) and (E2, D2) take turns: one is read while the
+/// other is written. V stays at the forward pass.
+unsafe fn fixed<T: Real>(
     net: &Net<'_, T>,
     steps: &[f64],
     light_cone: bool,
@@ -162,16 +178,13 @@ unsafe fn fpa<T: Real>(
     let sides = [(Field::E, Field::D), (Field::E2, Field::D2)];
     // SAFETY: the caller's; between phases the crew has met.
     unsafe {
-        if !light_cone {
-            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));
-        }
         for (t, g) in steps.iter().enumerate() {
             let ((e, d), (e2, d2)) = (sides[t % 2], sides[(t + 1) % 2]);
             crew.layers(depth - 1, lowest(depth, t, light_cone), |k, at| {
                 // the output error never changes and has one side only
                 let read = if k + 1 == depth { (Field::D, Field::E) } else { (d, e) };
                 net.pull(k + 1, read, scratch, at, |_| Pulled::Fixed {
-                    e: net.view(e, k, at),
+                    e: Some(net.view(e, k, at)),
                     to: net.view(e2, k, at),
                     d: net.maybe(Field::S, k, at).map(|slope| (slope, net.view(d2, k, at))),
                     g: T::of(*g),
@@ -189,6 +202,27 @@ unsafe fn fpa<T: Real>(
             });
         }
     }
+}
+
+/// AR from the output down, each layer reading what has just moved.
+unsafe fn in_place<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch: &mut Scratch<T>) {
+    crew.tiles(|at| {
+        for g in steps {
+            for l in (2..=net.depth()).rev() {
+                let k = l - 1;
+                // SAFETY: the caller's; a tile's layers are done one after another.
+                unsafe {
+                    net.pull(l, (Field::D, Field::E), scratch, at, |_| Pulled::Fixed {
+                        e: None,
+                        to: net.view(Field::E, k, at),
+                        d: net.maybe(Field::S, k, at).map(|slope| (slope, net.view(Field::D, k, at))),
+                        g: T::of(*g),
+                        arriving: false,
+                    });
+                }
+            }
+        }
+    });
 }
 
 /// D holds φ_out' from the last predictions until its layer has moved, then δ.
