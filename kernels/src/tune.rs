@@ -8,7 +8,7 @@ use crate::stack::Stack;
 const FLOPS_PER_WORKER: f64 = 2e6;
 
 /// Samples of the widest tile: a whole panel.
-const WIDEST: usize = 64;
+pub(crate) const WIDEST: usize = 64;
 
 /// How the workers of one call divide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Plan {
     pub alone: bool,
     /// Samples per tile where workers are alone.
     pub tile: usize,
+    /// Workers that share a tile there, each doing its part of the units of every layer.
+    pub team: usize,
     /// Whether the transposed weights are first packed in the order in which products read them.
     pub pack: bool,
 }
@@ -37,15 +39,53 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     let pack = steps >= PACKING_STEPS && rule.samples_are_independent();
     if threads == 1 {
         // one worker never waits for itself
-        return Plan { workers: 1, alone: rule.samples_are_independent(), tile: WIDEST, pack };
+        return Plan { workers: 1, alone: rule.samples_are_independent(), tile: WIDEST, team: 1, pack };
     }
-    let tile = tile_for(1, batch, threads, lanes);
-    let tiles = batch.div_ceil(tile);
     // full panels enough for everyone: no reason to meet
     let plenty = batch / WIDEST >= 2 * threads;
-    let alone = rule.samples_are_independent() && (plenty || !rule.layers_are_parallel());
-    Plan { workers: if alone { threads.min(tiles.max(1)) } else { threads }, alone, tile, pack }
+    if !rule.samples_are_independent() || (rule.layers_are_parallel() && !plenty) {
+        return Plan { workers: threads, alone: false, tile: WIDEST, team: 1, pack };
+    }
+    let (tile, team) = teams(stack, batch, threads, 2 * lanes);
+    let workers = threads.min(batch.div_ceil(tile).max(1) * team) / team * team;
+    Plan { workers, alone: true, tile, team, pack }
 }
+
+/// Samples per tile and workers per tile for rules that do layer after layer: the widest tiles that feed everyone, no
+/// narrower than `wide`; where they do not, teams of two, four, … share a tile as long as a member's part of a product
+/// is worth meeting for.
+fn teams(stack: &Stack, batch: usize, threads: usize, wide: usize) -> (usize, usize) {
+    let mut tile = WIDEST;
+    while tile > wide && batch.div_ceil(tile) < threads {
+        tile /= 2;
+    }
+    let spare = threads / batch.div_ceil(tile).max(1);
+    let layer = (1..=stack.depth()).map(|l| stack.product_flops(l, tile.min(batch))).sum::<f64>()
+        / stack.depth() as f64;
+    let mut team = 1;
+    while 2 * team <= spare && layer / (2 * team) as f64 >= FLOPS_PER_MEETING {
+        team *= 2;
+    }
+    (tile, team)
+}
+
+/// FLOPs of a worker between two meetings of its team that make a meeting worth while: a few microseconds.
+const FLOPS_PER_MEETING: f64 = 2.5e5;
+
+/// Diagonals that a worker takes at once through a relaxation: as many layers as half a megabyte holds with their weights
+/// (in both orders) and four states, but no more than leave every worker four blocks.
+pub fn window(stack: &Stack, element_bytes: usize, diagonals: usize, workers: usize) -> usize {
+    let layers = stack.depth().max(1);
+    let bytes = (2 * stack.parameters() + 4 * WIDEST * layers * stack.widest()) * element_bytes / layers;
+    let fitting = (WINDOW_BYTES / bytes.max(1)).max(1);
+    if workers == 1 {
+        return fitting;
+    }
+    fitting.min((diagonals / (4 * workers)).max(1))
+}
+
+/// What a window may fill of a core's own cache.
+const WINDOW_BYTES: usize = 1 << 20;
 
 /// Samples per tile for `layers` independent layers on a batch: the widest at which the busiest worker has no more
 /// than an eighth more than its fair share, else the one at which it has least.
@@ -105,7 +145,7 @@ mod tests {
         assert_eq!(plan(16, 16).workers, 1);
         assert_eq!(plan(128, 64).workers, 4);
         // nothing to do at all
-        assert_eq!(plan(128, 0), Plan { workers: 1, alone: true, tile: 64, pack: false });
+        assert_eq!(plan(128, 0), Plan { workers: 1, alone: true, tile: 64, team: 1, pack: false });
     }
 
     #[test]
@@ -115,7 +155,7 @@ mod tests {
         assert!(!plan(&deep, &SPC, 32, 64, 4, 16).alone);
         assert_eq!(
             plan(&deep, &Rule::Epc, 8, 64, 4, 16),
-            Plan { workers: 4, alone: true, tile: 16, pack: true }
+            Plan { workers: 4, alone: true, tile: 32, team: 2, pack: true }
         );
         let moving = Rule::Ipc { light_cone: true, weight_step: 0.1, evaluate: false };
         assert!(

@@ -4,6 +4,9 @@
 //! so that the samples of one unit are neighbours: both products then read and write whole vectors along the batch
 //! without repacking either operand, and an epilogue works on rows of one unit with one bias.
 
+use std::ops::Range;
+
+use super::micro::UNITS;
 use super::real::Real;
 use crate::stack::Stack;
 
@@ -54,6 +57,21 @@ pub(super) struct Tile {
     pub(super) width: usize,
     /// Samples of the whole panel: the distance of its rows.
     pub(super) stride: usize,
+    /// Which part of every layer's units, (index, count), where a team shares a tile.
+    pub(super) part: (usize, usize),
+}
+
+impl Tile {
+    /// The units of a layer of n that are this part's: whole blocks of [`UNITS`].
+    #[inline(always)]
+    pub(super) fn rows(self, n: usize) -> Range<usize> {
+        let (index, count) = self.part;
+        if count == 1 {
+            return 0..n;
+        }
+        let blocks = n.div_ceil(UNITS);
+        (blocks * index / count * UNITS).min(n)..(blocks * (index + 1) / count * UNITS).min(n)
+    }
 }
 
 /// The tiles of a batch at one tile width.
@@ -80,7 +98,7 @@ impl Grid {
         let start = i * self.width;
         let (panel, first) = (start / PANEL, start % PANEL);
         let stride = (self.batch - panel * PANEL).min(PANEL);
-        Tile { panel, first, width: self.width.min(stride - first), stride }
+        Tile { panel, first, width: self.width.min(stride - first), stride, part: (0, 1) }
     }
 }
 

@@ -2,19 +2,23 @@
 
 use super::arena::{Grid, Tile};
 use super::pool::Worker;
+use super::stencil::{Progress, Stencil};
 use crate::tune;
 
 /// Who does the layers of one phase.
 #[derive(Clone, Copy)]
 pub(super) enum Crew<'a> {
-    /// One worker takes one tile through everything and never waits.
-    Alone(Tile),
+    /// A team of workers (often of one) takes one tile through everything; its members share the units of each layer and
+    /// meet after it.
+    Alone { tile: Tile, worker: &'a Worker<'a> },
     /// All workers share the (layer, tile) pairs and meet after each phase.
     Together {
         worker: &'a Worker<'a>,
         batch: usize,
         /// Narrowest tile worth having.
         lanes: usize,
+        /// Of a stencil, if there is one.
+        progress: &'a Progress,
     },
 }
 
@@ -24,8 +28,11 @@ impl Crew<'_> {
     /// From the top down, so that in every phase the same layer goes to the same worker, in whose cache its weights are.
     pub(super) fn layers(&self, from: usize, to: usize, mut work: impl FnMut(usize, Tile)) {
         match *self {
-            Self::Alone(tile) => (to..=from).rev().for_each(|l| work(l, tile)),
-            Self::Together { worker, batch, lanes } => {
+            Self::Alone { tile, .. } => (to..=from).rev().for_each(|l| {
+                work(l, tile);
+                self.sync();
+            }),
+            Self::Together { worker, batch, lanes, .. } => {
                 let layers = (from + 1).saturating_sub(to);
                 let grid = Grid::new(batch, tune::tile_for(layers, batch, worker.count, lanes));
                 for task in worker.share(layers * grid.tiles()) {
@@ -36,11 +43,15 @@ impl Crew<'_> {
         }
     }
 
-    /// Does `work` once for every tile that is this crew's; all is done on return.
+    /// Does `work` once for every tile that is this crew's; all is done on return. Inside, what other members of a team
+    /// have written is there after [`sync`](Self::sync).
     pub(super) fn tiles(&self, mut work: impl FnMut(Tile)) {
         match *self {
-            Self::Alone(tile) => work(tile),
-            Self::Together { worker, batch, lanes } => {
+            Self::Alone { tile, .. } => {
+                work(tile);
+                self.sync();
+            }
+            Self::Together { worker, batch, lanes, .. } => {
                 let grid = Grid::new(batch, tune::tile_for(1, batch, worker.count, lanes));
                 worker.share(grid.tiles()).for_each(|i| work(grid.tile(i)));
                 worker.meet();
@@ -48,10 +59,40 @@ impl Crew<'_> {
         }
     }
 
+    /// Does `work(l, t)` for every cell of a stencil and every tile that is this crew's; all is done on return.
+    pub(super) fn cells(&self, stencil: &Stencil, mut work: impl FnMut(usize, usize, Tile)) {
+        match *self {
+            Self::Alone { tile, .. } => {
+                for block in 0..stencil.blocks() {
+                    for t in stencil.times(block) {
+                        stencil.layers(block, t).for_each(|l| work(l, t, tile));
+                    }
+                }
+            }
+            Self::Together { worker, batch, progress, .. } => {
+                let grid = Grid::new(batch, tune::WIDEST);
+                progress.run(stencil, worker, |tile, l, t| work(l, t, grid.tile(tile)));
+                worker.meet();
+            }
+        }
+    }
+
+    /// Waits for the other members of a team that shares a tile.
+    pub(super) fn sync(&self) {
+        if let Self::Alone { worker, .. } = self {
+            worker.meet_team();
+        }
+    }
+
+    /// Workers that share this crew's cells.
+    pub(super) fn workers(&self) -> usize {
+        self.together().map_or(1, |worker| worker.count)
+    }
+
     /// The worker of a crew that works together, for what is not cut into tiles.
     pub(super) fn together(&self) -> Option<&Worker<'_>> {
         match self {
-            Self::Alone(_) => None,
+            Self::Alone { .. } => None,
             Self::Together { worker, .. } => Some(worker),
         }
     }

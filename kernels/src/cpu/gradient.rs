@@ -36,7 +36,7 @@ fn delta<T>(net: &Net<'_, T>, l: usize) -> Field {
 pub(super) unsafe fn clear<T: Real>(net: &Net<'_, T>, fields: &[Field], l: usize, at: Tile) {
     for view in fields.iter().filter_map(|f| net.maybe(*f, l, at)) {
         // SAFETY: the caller's.
-        (0..view.rows).for_each(|j| unsafe { view.row_mut(j) }.fill(T::ZERO));
+        at.rows(view.rows).for_each(|j| unsafe { view.row_mut(j) }.fill(T::ZERO));
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) unsafe fn start_at_activations<T: Real>(net: &Net<'_, T>, l: usize, a
     let (v, e) = (net.view(Field::V, l, at), net.view(Field::E, l, at));
     // SAFETY: the caller's.
     unsafe {
-        for j in 0..v.rows {
+        for j in at.rows(v.rows) {
             let (v, e) = (v.row(j), e.row_mut(j));
             (0..e.len()).for_each(|c| e[c] = -v[c]);
         }
@@ -65,7 +65,7 @@ pub(super) unsafe fn learn_from_error<T: Real>(net: &Net<'_, T>, l: usize, at: T
         return;
     }
     let (d, e, slope) = (net.view(Field::D, l, at), net.view(Field::E, l, at), net.maybe(Field::S, l, at));
-    for j in 0..d.rows {
+    for j in at.rows(d.rows) {
         // SAFETY: the caller's.
         unsafe {
             let d = d.row_mut(j);
@@ -84,7 +84,7 @@ pub(super) unsafe fn learn_from_error<T: Real>(net: &Net<'_, T>, l: usize, at: T
 pub(super) unsafe fn undo_deviation<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
     let (v, from) = (net.view(Field::V, l, at), net.view(Field::F, l, at));
     let h = net.apart(Field::H, Field::V, l, at);
-    for j in 0..v.rows {
+    for j in at.rows(v.rows) {
         // SAFETY: the caller's.
         unsafe {
             let v = v.row_mut(j);

@@ -17,6 +17,7 @@ mod pool;
 mod product;
 mod real;
 mod rules;
+mod stencil;
 
 pub(crate) use memory::Workspace;
 pub(crate) use pool::Pool;
@@ -29,10 +30,11 @@ use pulp::Arch;
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Loss, Stack};
 use crate::tune;
-use arena::{Field, PANEL};
+use arena::{Field, Tile, PANEL};
 use crew::Crew;
 use gradient::Learner;
 use net::{Net, Scratch};
+use stencil::Progress;
 
 /// What a call works on; the caller has checked that the sizes fit the stack.
 pub(crate) struct Task<'a, T> {
@@ -127,11 +129,19 @@ pub(crate) fn execute<T: Real>(
     };
     let low = reached(schedule, stack.depth());
 
-    pool.run(plan.workers, |worker| {
+    let progress = match schedule.rule {
+        Rule::Spc { light_cone, .. } if !plan.alone && stack.depth() > 1 => {
+            let stencil = rules::stencil(&net, schedule.steps.len(), light_cone, plan.workers);
+            Progress::new(stencil.blocks(), net.grid(PANEL).tiles())
+        }
+        _ => Progress::new(0, 1),
+    };
+
+    pool.run(plan.workers, plan.team, |worker| {
         let mut own = lock(&scratches[worker.index]);
-        // SAFETY: every worker of the pool runs this same function. Alone, a worker holds whole tiles that no other
-        // has; together, the crew deals out layers and tiles and meets between phases. Buffers are as long as the
-        // stack and the batch say, which `prepare` and the caller have seen to.
+        // SAFETY: every worker of the pool runs this same function. Alone, a team holds whole tiles that no other has, and
+        // each of its members its own units of every layer; together, the crew deals out layers and tiles and meets
+        // between phases. Buffers are as long as the stack and the batch say, which `prepare` and the caller have seen to.
         unsafe {
             if let Some(packed) = net.packed {
                 for (l, blocks) in gradient::panels(stack, worker) {
@@ -140,14 +150,17 @@ pub(crate) fn execute<T: Real>(
                 worker.meet();
             }
             if plan.alone {
-                let grid = net.grid(plan.tile);
-                for at in worker.share(grid.tiles()).map(|i| grid.tile(i)) {
-                    net.load(x, y, at);
-                    rules::infer(&net, schedule, Crew::Alone(at), &mut own);
+                let (grid, team) = (net.grid(plan.tile), plan.team);
+                for i in (worker.index / team..grid.tiles()).step_by(worker.count / team) {
+                    let tile = Tile { part: (worker.index % team, team), ..grid.tile(i) };
+                    let crew = Crew::Alone { tile, worker };
+                    net.load(x, y, tile);
+                    crew.sync();
+                    rules::infer(&net, schedule, crew, &mut own);
                 }
                 worker.meet();
             } else {
-                let crew = Crew::Together { worker, batch, lanes: T::LANES };
+                let crew = Crew::Together { worker, batch, lanes: T::LANES, progress: &progress };
                 crew.tiles(|at| net.load(x, y, at));
                 rules::infer(&net, schedule, crew, &mut own);
             }

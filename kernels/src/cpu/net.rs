@@ -125,7 +125,7 @@ impl<T: Real> Net<'_, T> {
             transpose_in(x, self.view(Field::V, 0, at), at);
             transpose_in(y, self.view(Field::Y, self.depth(), at), at);
             let (v, next) = (self.view(Field::V, 0, at), self.next(0, at, false));
-            for j in 0..v.rows {
+            for j in at.rows(v.rows) {
                 next.at(j, v.row(j));
             }
         }
@@ -134,21 +134,10 @@ impl<T: Real> Net<'_, T> {
     /// W_l times what a field of the state below holds.
     fn product(&self, l: usize, input: Field, scratch: &mut Scratch<T>, at: Tile) -> Product<T> {
         let z = scratch.view(self.stack.units(l), at);
-        Product::forward(self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at), z)
+        Product::forward(self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at), z, at)
     }
 
-    /// The forward pass of a tile: states, slopes and output.
-    ///
-    /// # Safety
-    /// The contract of the module, for all layers.
-    pub(super) unsafe fn forward(&self, scratch: &mut Scratch<T>, at: Tile) {
-        for l in 1..=self.depth() {
-            // SAFETY: the caller's.
-            unsafe { self.forward_layer(l, scratch, at, false) };
-        }
-    }
-
-    /// v_l = f_l(v_{l−1}), plus e_l if `rebuild`; the output and its error at l = L.
+    /// v_l = f_l(v_{l−1}), plus e_l if `rebuild`; the output at l = L.
     ///
     /// # Safety
     /// The contract of the module, for layer l.
@@ -182,11 +171,8 @@ impl<T: Real> Net<'_, T> {
                 keep: self.maybe(Field::Z, l, at),
                 then,
             });
-            if l == self.depth() {
-                if self.deviation {
-                    copy(self.view(Field::F, l, at), self.view(Field::M, l, at));
-                }
-                self.output_error(at);
+            if l == self.depth() && self.deviation {
+                copy(self.view(Field::F, l, at), self.view(Field::M, l, at), at);
             }
         }
     }
@@ -208,7 +194,7 @@ impl<T: Real> Net<'_, T> {
         let next = self.next(1, at, false);
         // SAFETY: the caller's.
         unsafe {
-            for j in 0..v.rows {
+            for j in at.rows(v.rows) {
                 let (m, e, v) = (m.row(j), e.row(j), v.row_mut(j));
                 (0..v.len()).for_each(|c| v[c] = m[c] + e[c]);
                 next.at(j, v);
@@ -216,7 +202,7 @@ impl<T: Real> Net<'_, T> {
         }
     }
 
-    /// ε_l = v_l − f_l(v_{l−1}) and δ_l (φ_out' alone if `slope_only`), 1 < l ≤ L; the output and its error at l = L.
+    /// ε_l = v_l − f_l(v_{l−1}) and δ_l (φ_out' alone if `slope_only`), 1 ≤ l ≤ L; the output at l = L.
     ///
     /// # Safety
     /// The contract of the module, for layer l; nobody moves states meanwhile.
@@ -245,9 +231,6 @@ impl<T: Real> Net<'_, T> {
                 keep: None,
                 then,
             });
-            if l == self.depth() {
-                self.output_error(at);
-            }
         }
     }
 
@@ -261,7 +244,7 @@ impl<T: Real> Net<'_, T> {
         let d = self.apart(Field::D, Field::E, 1, at);
         // SAFETY: the caller's.
         unsafe {
-            for j in 0..v.rows {
+            for j in at.rows(v.rows) {
                 let (v, e) = (v.row(j), e.row_mut(j));
                 if self.deviation {
                     e.copy_from_slice(v);
@@ -291,7 +274,7 @@ impl<T: Real> Net<'_, T> {
     ) {
         let layer = self.stack.layer(l);
         let out = scratch.view(self.stack.units(l - 1), at);
-        let mut r = Product::backward(self.weights(l), layer.scale, self.view(delta, l, at), out);
+        let mut r = Product::backward(self.weights(l), layer.scale, self.view(delta, l, at), out, at);
         if let Some(packed) = self.packed {
             // SAFETY: packed as the weights are, layer after layer, with the same offsets.
             r = r.packed(unsafe { packed.add(self.stack.weights(l).start) });
@@ -326,11 +309,14 @@ impl<T: Real> Net<'_, T> {
         });
     }
 
-    /// ε_L = −∂loss/∂o and δ_L.
+    /// ε_L = −∂loss/∂o and δ_L, of the whole tile by the first of a team.
     ///
     /// # Safety
-    /// The contract of the module, for layer L.
-    unsafe fn output_error(&self, at: Tile) {
+    /// The contract of the module, for layer L; the output is there.
+    pub(super) unsafe fn output_error(&self, at: Tile) {
+        if at.part.0 > 0 {
+            return;
+        }
         let depth = self.depth();
         let [o, y, e] = [Field::M, Field::Y, Field::E].map(|f| self.view(f, depth, at));
         let slope = self.slope(depth, at);
@@ -353,8 +339,8 @@ impl<T: Real> Net<'_, T> {
 
 /// # Safety
 /// The contract of the module, for both views.
-pub(super) unsafe fn copy<T: Real>(from: View<T>, to: View<T>) {
-    for j in 0..to.rows {
+pub(super) unsafe fn copy<T: Real>(from: View<T>, to: View<T>, at: Tile) {
+    for j in at.rows(to.rows) {
         // SAFETY: the caller's.
         unsafe { to.row_mut(j).copy_from_slice(from.row(j)) };
     }
@@ -365,7 +351,7 @@ unsafe fn transpose_in<T: Real>(from: &[T], to: View<T>, at: Tile) {
     let n = to.rows;
     let start = (at.panel * PANEL + at.first) * n;
     let from = &from[start..start + at.width * n];
-    for j in 0..n {
+    for j in at.rows(n) {
         // SAFETY: the caller's.
         let row = unsafe { to.row_mut(j) };
         row.iter_mut().enumerate().for_each(|(c, v)| *v = from[c * n + j]);

@@ -25,6 +25,7 @@ pub(crate) struct Worker<'a> {
     /// Workers that run the same function.
     pub(crate) count: usize,
     barrier: &'a Barrier,
+    teams: &'a [Barrier],
 }
 
 /// A barrier that is crossed thousands of times a second: waiting workers read one counter, and only after a while
@@ -35,6 +36,17 @@ struct Barrier {
     arrived: AtomicUsize,
     generation: AtomicUsize,
     broken: AtomicBool,
+}
+
+impl Barrier {
+    fn new(count: usize) -> Self {
+        Self {
+            count,
+            arrived: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        }
+    }
 }
 
 /// Readings of the counter before a waiting worker offers its processor to others: a few microseconds.
@@ -71,19 +83,20 @@ impl Pool {
         self.threads
     }
 
-    /// Runs `work` on `count` workers at once (no more than the pool has) and returns when all have returned. A
-    /// panic in one of them ends the others at their next barrier and is passed on.
-    pub(crate) fn run(&self, count: usize, work: impl Fn(&Worker<'_>) + Sync) {
+    /// Runs `work` on `count` workers at once (no more than the pool has) and returns when all have returned. Workers are
+    /// in teams of `members` neighbours that can meet on their own; `count` must be a multiple of it. A panic in one of
+    /// them ends the others at their next meeting and is passed on.
+    pub(crate) fn run(&self, count: usize, members: usize, work: impl Fn(&Worker<'_>) + Sync) {
         let count = count.clamp(1, self.threads);
-        let barrier = Barrier {
-            count,
-            arrived: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
+        let barrier = Barrier::new(count);
+        let teams: Vec<Barrier> = if members > 1 {
+            (0..count / members).map(|_| Barrier::new(members)).collect()
+        } else {
+            Vec::new()
         };
         let one = |index: usize| {
             let watch = Watch(&barrier);
-            work(&Worker { index, count, barrier: &barrier });
+            work(&Worker { index, count, barrier: &barrier, teams: &teams });
             std::mem::forget(watch);
         };
         match &self.pool {
@@ -111,7 +124,23 @@ impl Drop for Watch<'_> {
 impl Worker<'_> {
     /// Waits until all workers are here. What each wrote before is then seen by all.
     pub(crate) fn meet(&self) {
-        let b = self.barrier;
+        self.meet_at(self.barrier);
+    }
+
+    /// Waits until all members of this worker's team are here.
+    pub(crate) fn meet_team(&self) {
+        let members = self.team_size();
+        if members > 1 {
+            self.meet_at(&self.teams[self.index / members]);
+        }
+    }
+
+    /// Members of each team.
+    pub(crate) fn team_size(&self) -> usize {
+        self.teams.first().map_or(1, |team| team.count)
+    }
+
+    fn meet_at(&self, b: &Barrier) {
         if b.count == 1 {
             return;
         }
@@ -121,9 +150,14 @@ impl Worker<'_> {
             b.generation.store(generation.wrapping_add(1), Ordering::Release);
             return;
         }
+        self.wait_until(|| b.generation.load(Ordering::Acquire) != generation);
+    }
+
+    /// Waits until something is so that another worker makes so.
+    pub(crate) fn wait_until(&self, so: impl Fn() -> bool) {
         let mut spins = 0;
-        while b.generation.load(Ordering::Acquire) == generation {
-            assert!(!b.broken.load(Ordering::Acquire), "another worker has panicked");
+        while !so() {
+            assert!(!self.barrier.broken.load(Ordering::Acquire), "another worker has panicked");
             spins += 1;
             if spins < SPINS {
                 std::hint::spin_loop();
@@ -149,7 +183,7 @@ mod tests {
         for threads in [1, 2, 3, 5] {
             let pool = Pool::new(threads).unwrap();
             let arrived = AtomicUsize::new(0);
-            pool.run(threads, |w| {
+            pool.run(threads, 1, |w| {
                 for round in 1..=300 {
                     arrived.fetch_add(1, Ordering::Relaxed);
                     w.meet();
@@ -166,7 +200,7 @@ mod tests {
         let pool = Pool::new(3).unwrap();
         for count in [1, 2, 3, 7] {
             let done: Vec<AtomicUsize> = (0..10).map(|_| AtomicUsize::new(0)).collect();
-            pool.run(count, |w| {
+            pool.run(count, 1, |w| {
                 w.share(10).for_each(|i| {
                     done[i].fetch_add(1, Ordering::Relaxed);
                 });
@@ -179,14 +213,14 @@ mod tests {
     fn a_panic_ends_all_workers_and_leaves_the_pool_usable() {
         let pool = Pool::new(3).unwrap();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            pool.run(3, |w| {
+            pool.run(3, 1, |w| {
                 assert!(w.index != 1, "planned");
                 w.meet();
             });
         }));
         assert!(panicked.is_err());
         let ran = AtomicUsize::new(0);
-        pool.run(3, |w| {
+        pool.run(3, 1, |w| {
             w.meet();
             ran.fetch_add(1, Ordering::Relaxed);
         });

@@ -3,7 +3,7 @@
 use gemm::Parallelism;
 use pulp::Simd;
 
-use super::arena::View;
+use super::arena::{Tile, View};
 use super::micro::{Strides, UNITS};
 use super::real::Real;
 
@@ -21,8 +21,9 @@ pub(super) struct Product<T> {
     ptr: *const T,
     strides: Strides,
     inputs: usize,
-    /// Rows of the result.
-    pub(super) units: usize,
+    /// Rows of the result, and those of them that are wanted.
+    units: usize,
+    wanted: (usize, usize),
     scale: f64,
     h: View<T>,
     /// Rows of a block of eight at a time, or the whole result where vectors are wider than the tile.
@@ -31,17 +32,21 @@ pub(super) struct Product<T> {
 
 impl<T: Real> Product<T> {
     /// W h.
-    pub(super) fn forward(w: Weights<T>, scale: f64, h: View<T>, out: View<T>) -> Self {
+    pub(super) fn forward(w: Weights<T>, scale: f64, h: View<T>, out: View<T>, at: Tile) -> Self {
         debug_assert!(h.rows == w.inputs && out.width == h.width);
         let strides = Strides { unit: w.inputs, input: 1 };
-        Self { ptr: w.ptr, strides, inputs: w.inputs, units: w.outputs, scale, h, out }
+        let wanted = at.rows(w.outputs);
+        let wanted = (wanted.start, wanted.end);
+        Self { ptr: w.ptr, strides, inputs: w.inputs, units: w.outputs, wanted, scale, h, out }
     }
 
     /// Wᵀ d.
-    pub(super) fn backward(w: Weights<T>, scale: f64, d: View<T>, out: View<T>) -> Self {
+    pub(super) fn backward(w: Weights<T>, scale: f64, d: View<T>, out: View<T>, at: Tile) -> Self {
         debug_assert!(d.rows == w.outputs && out.width == d.width);
         let strides = Strides { unit: 1, input: w.inputs };
-        Self { ptr: w.ptr, strides, inputs: w.outputs, units: w.inputs, scale, h: d, out }
+        let wanted = at.rows(w.inputs);
+        let wanted = (wanted.start, wanted.end);
+        Self { ptr: w.ptr, strides, inputs: w.outputs, units: w.inputs, wanted, scale, h: d, out }
     }
 
     /// The same with the weights in the order in which they are read, see [`pack`].
@@ -56,17 +61,17 @@ impl<T: Real> Product<T> {
     /// meanwhile, and `out` overlaps neither. The row handed on is part of `out`.
     #[inline(always)]
     pub(super) unsafe fn rows<S: Simd>(self, simd: S, mut then: impl FnMut(usize, &mut [T])) {
-        let Self { ptr, strides, inputs, units, scale, h, out } = self;
+        let Self { ptr, strides, inputs, units, wanted, scale, h, out } = self;
         let whole = out.width < T::lanes::<S>();
         let packed = strides.input == 0;
         // SAFETY: the caller's; a block of c units starts `first` units into the weights, and its result has rows 0..c
         // of `out`, which holds eight of them at least.
         unsafe {
             if whole {
-                self.with_gemm((0, units), (0, out.width), 0);
+                self.with_gemm((wanted.0, wanted.1 - wanted.0), (0, out.width), wanted.0);
             }
-            let mut first = 0;
-            while first < units {
+            let mut first = wanted.0;
+            while first < wanted.1 {
                 let count = (units - first).min(UNITS);
                 if !whole {
                     let (w, strides) = if packed {
@@ -105,7 +110,7 @@ impl<T: Real> Product<T> {
     /// # Safety
     /// As for [`rows`](Self::rows).
     unsafe fn with_gemm(self, (first, count): (usize, usize), (from, width): (usize, usize), row: usize) {
-        let Self { ptr, strides, inputs, units, scale, h, out } = self;
+        let Self { ptr, strides, inputs, units, scale, h, out, .. } = self;
         if inputs == 0 {
             // SAFETY: the caller gives `out` to us alone.
             (0..count).for_each(|c| unsafe { out.row_mut(row + c) }[from..from + width].fill(T::ZERO));

@@ -7,8 +7,10 @@ use super::epilogue::Pulled;
 use super::gradient;
 use super::net::{Net, Scratch};
 use super::real::Real;
+use super::stencil::Stencil;
 use crate::schedule::{Rule, Schedule};
 use crate::stack::Activation;
+use crate::tune;
 
 /// The lowest layer that has moved after t + 1 steps from the forward pass (L if there is none to move).
 fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
@@ -31,7 +33,13 @@ pub(super) unsafe fn infer<T: Real>(
 ) {
     // SAFETY: the caller's.
     unsafe {
-        crew.tiles(|at| net.forward(scratch, at));
+        crew.tiles(|at| {
+            for l in 1..=net.depth() {
+                net.forward_layer(l, scratch, at, false);
+                crew.sync();
+            }
+            net.output_error(at);
+        });
         match schedule.rule {
             Rule::Bp | Rule::Zil => backward(net, crew, scratch),
             Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, crew, scratch),
@@ -75,11 +83,12 @@ unsafe fn backward<T: Real>(net: &Net<'_, T>, crew: Crew<'_>, scratch: &mut Scra
                     d: net.apart(Field::D, Field::E, k, at),
                 });
             }
+            crew.sync();
         }
     });
 }
 
-/// Two phases per step: states move from errors, then errors follow from states.
+/// Cell (l, t) moves state l from errors and renews its error; cell (L, t) renews the output and its error.
 unsafe fn spc<T: Real>(
     net: &Net<'_, T>,
     steps: &[f64],
@@ -88,7 +97,7 @@ unsafe fn spc<T: Real>(
     scratch: &mut Scratch<T>,
 ) {
     let depth = net.depth();
-    // SAFETY: the caller's; between phases the crew has met.
+    // SAFETY: the caller's; the stencil says which cells may be done when, and layers are cleared before.
     unsafe {
         if net.deviation {
             crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::V, Field::H], l, at));
@@ -96,30 +105,41 @@ unsafe fn spc<T: Real>(
         if !light_cone {
             crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));
         }
-        for (t, g) in steps.iter().enumerate().take(if depth > 1 { steps.len() } else { 0 }) {
-            let low = lowest(depth, t, light_cone);
-            let arriving = |k: usize| light_cone && t + 1 + k == depth;
-            crew.layers(depth - 1, low, |k, at| {
+        if depth > 1 {
+            crew.cells(&stencil(net, steps.len(), light_cone, crew.workers()), |k, t, at| {
+                if k == depth {
+                    net.predict(depth, scratch, at, false);
+                    net.output_error(at);
+                    return;
+                }
+                let arriving = light_cone && t + 1 + k == depth;
                 net.pull(k + 1, (Field::D, Field::E), scratch, at, |next| Pulled::Move {
                     v: net.view(Field::V, k, at),
                     e: net.view(Field::E, k, at),
                     d: if k > 1 { net.apart(Field::D, Field::E, k, at) } else { None },
-                    g: T::of(*g),
-                    arriving: arriving(k),
+                    g: T::of(steps[t]),
+                    arriving,
                     next,
                 });
-            });
-            // what has just arrived is predicted by a state that has not moved
-            let first = if low == 1 { 1 } else { low + 1 };
-            crew.layers(depth, first, |l, at| match l {
-                1 => net.first_error(at),
-                l => net.predict(l, scratch, at, false),
+                match k {
+                    1 => net.first_error(at),
+                    // what has just arrived is predicted by a state that has not moved
+                    _ if arriving => {}
+                    _ => net.predict(k, scratch, at, false),
+                }
             });
         }
         if net.deviation {
             crew.layers(depth - 1, 1, |l, at| gradient::undo_deviation(net, l, at));
         }
     }
+}
+
+/// The order of sPC's cells on this net for so many workers.
+pub(super) fn stencil<T>(net: &Net<'_, T>, steps: usize, light_cone: bool, workers: usize) -> Stencil {
+    let diagonals = if light_cone { steps } else { steps + net.stack.depth() - 1 };
+    let window = tune::window(net.stack, std::mem::size_of::<T>(), diagonals, workers);
+    Stencil::new(net.stack.depth(), steps, light_cone, window)
 }
 
 /// E holds e; D holds φ_out' on the way up and δ of the adjoint b on the way down (b itself where φ_out is the
@@ -147,11 +167,16 @@ unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch:
                         g: T::of(*g),
                         first: t == 0,
                     });
+                    crew.sync();
                 }
                 net.rebuild_first(at);
+                crew.sync();
                 for l in 2..=depth {
                     net.forward_layer(l, scratch, at, l < depth);
+                    crew.sync();
                 }
+                net.output_error(at);
+                crew.sync();
             }
             // parameters learn from e, not from b
             for l in 1..depth {
@@ -195,9 +220,9 @@ unsafe fn fixed<T: Real>(
         if steps.len() % 2 == 1 {
             let low = lowest(depth, steps.len() - 1, light_cone);
             crew.layers(depth - 1, low, |k, at| {
-                super::net::copy(net.view(Field::E2, k, at), net.view(Field::E, k, at));
+                super::net::copy(net.view(Field::E2, k, at), net.view(Field::E, k, at), at);
                 if let Some(d) = net.apart(Field::D, Field::E, k, at) {
-                    super::net::copy(net.view(Field::D2, k, at), d);
+                    super::net::copy(net.view(Field::D2, k, at), d, at);
                 }
             });
         }
@@ -220,6 +245,7 @@ unsafe fn in_place<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scr
                         arriving: false,
                     });
                 }
+                crew.sync();
             }
         }
     });
@@ -242,11 +268,15 @@ unsafe fn seqil<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratc
                         first: t == 0,
                         next,
                     });
+                    crew.sync();
                 }
                 net.first_error(at);
                 for l in 2..=depth {
                     net.predict(l, scratch, at, t + 1 < steps.len());
                 }
+                crew.sync();
+                net.output_error(at);
+                crew.sync();
             }
             if steps.is_empty() {
                 (1..depth).for_each(|l| gradient::clear(net, &[Field::E, Field::D], l, at));
@@ -289,7 +319,12 @@ unsafe fn ipc<T: Real>(
             }
             crew.layers(depth - 1, low, |k, at| net.advance(k, at, arriving(k)));
             if t + 1 < steps.len() || evaluate {
-                crew.layers(depth, reached, |l, at| net.predict(l, scratch, at, false));
+                crew.layers(depth, reached, |l, at| {
+                    net.predict(l, scratch, at, false);
+                    if l == depth {
+                        net.output_error(at);
+                    }
+                });
             }
         }
     }
