@@ -46,7 +46,7 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     if !rule.samples_are_independent() || (rule.layers_are_parallel() && !plenty) {
         return Plan { workers: threads, alone: false, tile: WIDEST, team: 1, pack };
     }
-    let (tile, team) = teams(stack, batch, threads, 2 * lanes);
+    let (tile, team) = teams(stack, batch, threads, lanes);
     let workers = threads.min(batch.div_ceil(tile).max(1) * team) / team * team;
     Plan { workers, alone: true, tile, team, pack }
 }
@@ -73,7 +73,7 @@ fn teams(stack: &Stack, batch: usize, threads: usize, wide: usize) -> (usize, us
 const FLOPS_PER_MEETING: f64 = 2.5e5;
 
 /// Diagonals that a worker takes at once through a relaxation: as many layers as half a megabyte holds with their weights
-/// (in both orders) and four states, but no more than leave every worker four blocks.
+/// (in both orders) and four states, but no more than leave every worker eight blocks.
 pub fn window(stack: &Stack, element_bytes: usize, diagonals: usize, workers: usize) -> usize {
     let layers = stack.depth().max(1);
     let bytes = (2 * stack.parameters() + 4 * WIDEST * layers * stack.widest()) * element_bytes / layers;
@@ -81,7 +81,7 @@ pub fn window(stack: &Stack, element_bytes: usize, diagonals: usize, workers: us
     if workers == 1 {
         return fitting;
     }
-    fitting.min((diagonals / (4 * workers)).max(1))
+    fitting.min((diagonals / (8 * workers)).max(1))
 }
 
 /// What a window may fill of a core's own cache.
@@ -155,7 +155,7 @@ mod tests {
         assert!(!plan(&deep, &SPC, 32, 64, 4, 16).alone);
         assert_eq!(
             plan(&deep, &Rule::Epc, 8, 64, 4, 16),
-            Plan { workers: 4, alone: true, tile: 32, team: 2, pack: true }
+            Plan { workers: 4, alone: true, tile: 16, team: 1, pack: true }
         );
         let moving = Rule::Ipc { light_cone: true, weight_step: 0.1, evaluate: false };
         assert!(

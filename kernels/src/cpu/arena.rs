@@ -1,6 +1,7 @@
 //! Where states, errors and slopes lie: feature-major panels in one block of memory.
 //!
-//! The batch is cut into panels of up to 64 samples. The values of one layer and panel are stored `[n_l, samples]`,
+//! The batch is cut into panels of up to 64 samples, narrower where one worker has fewer to itself: a cache line, or one
+//! next to it, that two workers write to costs more than all else. The values of one layer and panel are stored `[n_l, samples]`,
 //! so that the samples of one unit are neighbours: both products then read and write whole vectors along the batch
 //! without repacking either operand, and an epilogue works on rows of one unit with one bias.
 
@@ -10,7 +11,44 @@ use super::micro::UNITS;
 use super::real::Real;
 use crate::stack::Stack;
 
-/// Samples of a full panel.
+/// Elements that make up whole cache lines in either number type. Vectors that straddle two lines cost twice, and a line
+/// that two workers write to costs far more.
+const LINE: usize = 32;
+
+/// Memory that starts on a cache line.
+#[derive(Debug)]
+pub(super) struct Aligned<T> {
+    memory: Vec<T>,
+    start: usize,
+}
+
+impl<T: Real> Aligned<T> {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self { memory: Vec::new(), start: 0 }
+    }
+
+    /// Room for so many elements, zeros where it is new; what was there is lost if it has to grow.
+    pub(super) fn reserve(&mut self, elements: usize) {
+        if self.memory.len() < self.start + elements {
+            self.memory = vec![T::ZERO; elements + LINE];
+            // an f32 vector's memory may be anywhere; whatever is said here, only speed depends on it
+            self.start = self.memory.as_ptr().align_offset(128).min(LINE);
+        }
+    }
+
+    /// Its elements.
+    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.memory[self.start..]
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.memory.capacity() * std::mem::size_of::<T>()
+    }
+}
+
+/// Samples of the widest panel.
 pub(super) const PANEL: usize = 64;
 
 /// What is kept per layer. Which of them a rule has, and which share memory, is [`Fields`].
@@ -49,7 +87,7 @@ pub(super) enum Field {
 const FIELDS: usize = Field::Y as usize + 1;
 const ABSENT: usize = usize::MAX;
 
-/// Part of a panel: `width` samples from sample `first` of panel `panel`.
+/// Part of a panel: `width` samples from sample `first` of the panel that begins with sample `panel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tile {
     pub(super) panel: usize,
@@ -78,14 +116,15 @@ impl Tile {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grid {
     batch: usize,
+    panel: usize,
     width: usize,
 }
 
 impl Grid {
-    /// Tiles of `width` samples, a divisor of [`PANEL`].
-    pub(super) fn new(batch: usize, width: usize) -> Self {
-        debug_assert!(width > 0 && PANEL % width == 0);
-        Self { batch, width }
+    /// Tiles of `width` samples, a divisor of the panel's.
+    pub(super) fn new(batch: usize, panel: usize, width: usize) -> Self {
+        debug_assert!(width > 0 && panel % width == 0 && panel <= PANEL);
+        Self { batch, panel, width }
     }
 
     /// How many tiles; the last may be narrower, none is empty.
@@ -96,8 +135,9 @@ impl Grid {
     /// Tile i.
     pub(super) fn tile(self, i: usize) -> Tile {
         let start = i * self.width;
-        let (panel, first) = (start / PANEL, start % PANEL);
-        let stride = (self.batch - panel * PANEL).min(PANEL);
+        let first = start % self.panel;
+        let panel = start - first;
+        let stride = (self.batch - panel).min(self.panel);
         Tile { panel, first, width: self.width.min(stride - first), stride, part: (0, 1) }
     }
 }
@@ -122,8 +162,42 @@ impl<T: Real> View<T> {
         Self { ptr, stride, rows, width }
     }
 
+    /// `count` rows from row `first` on.
+    pub(super) fn rows(self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.rows);
+        // SAFETY: rows of this view, within its memory.
+        let ptr = unsafe { self.ptr.add(first * self.stride) };
+        Self { ptr, rows: count, ..self }
+    }
+
     pub(super) fn ptr(self) -> *mut T {
         self.ptr
+    }
+
+    /// `n` elements from row j on: one row, or several where nothing lies between them.
+    ///
+    /// # Safety
+    /// As for [`row`](Self::row), for all of them.
+    #[inline(always)]
+    pub(super) unsafe fn run<'a>(self, j: usize, n: usize) -> &'a [T] {
+        debug_assert!(
+            n == self.width || (self.stride == self.width && j * self.stride + n <= self.rows * self.stride)
+        );
+        // SAFETY: they lie within the view (checked above); the caller keeps writers away.
+        unsafe { std::slice::from_raw_parts(self.ptr.add(j * self.stride), n) }
+    }
+
+    /// The same, to be written.
+    ///
+    /// # Safety
+    /// As for [`row_mut`](Self::row_mut), for all of them.
+    #[inline(always)]
+    pub(super) unsafe fn run_mut<'a>(self, j: usize, n: usize) -> &'a mut [T] {
+        debug_assert!(
+            n == self.width || (self.stride == self.width && j * self.stride + n <= self.rows * self.stride)
+        );
+        // SAFETY: they lie within the view (checked above); the caller keeps everyone else away.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.add(j * self.stride), n) }
     }
 
     /// Row j.
@@ -168,7 +242,8 @@ impl Fields {
     /// Gives layer l a field of its own, for a batch.
     pub(super) fn add(&mut self, field: Field, l: usize, batch: usize) {
         self.offsets[field as usize][l] = self.elements;
-        self.elements += self.units[l] * batch;
+        // the next field starts on a cache line again
+        self.elements += (self.units[l] * batch).next_multiple_of(LINE);
     }
 
     /// Lets a field of layer l be another one of it.
@@ -211,9 +286,9 @@ impl Fields {
     pub(super) unsafe fn view<T: Real>(&self, block: *mut T, field: Field, l: usize, at: Tile) -> View<T> {
         let (offset, rows) = (self.offsets[field as usize][l], self.units[l]);
         assert!(offset != ABSENT, "layer {l} has no {field:?}");
-        let start = offset + rows * PANEL * at.panel + at.first;
+        let start = offset + rows * at.panel + at.first;
         debug_assert!(rows == 0 || start + (rows - 1) * at.stride + at.width <= self.elements);
-        // SAFETY: panels before this one are full, so it starts rows·64·panel after the field, and its last row ends
+        // SAFETY: the panels before this one hold `at.panel` samples, so it starts rows times that after the field, and its last row ends
         // within the field's rows·batch elements, all of them in the block.
         unsafe { View::new(block.add(start), at.stride, rows, at.width) }
     }
@@ -226,15 +301,15 @@ mod tests {
     #[test]
     fn tiles_cover_every_sample_once() {
         for batch in [0, 1, 15, 16, 17, 63, 64, 65, 128, 200] {
-            for width in [8, 16, 32, 64] {
-                let grid = Grid::new(batch, width);
+            for (panel, width) in [(64, 8), (64, 16), (64, 64), (32, 32), (16, 8)] {
+                let grid = Grid::new(batch, panel, width);
                 let mut seen = vec![0; batch];
                 for i in 0..grid.tiles() {
                     let t = grid.tile(i);
-                    assert!(t.width > 0 && t.first + t.width <= t.stride && t.stride <= PANEL);
-                    (0..t.width).for_each(|c| seen[t.panel * PANEL + t.first + c] += 1);
+                    assert!(t.width > 0 && t.first + t.width <= t.stride && t.stride <= panel);
+                    (0..t.width).for_each(|c| seen[t.panel + t.first + c] += 1);
                 }
-                assert!(seen.iter().all(|&n| n == 1), "{batch} {width}");
+                assert!(seen.iter().all(|&n| n == 1), "{batch} {panel} {width}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How the (layer, tile) pairs of a phase are dealt out.
 
-use super::arena::{Grid, Tile};
+use super::arena::{Grid, Tile, PANEL};
 use super::pool::Worker;
 use super::stencil::{Progress, Stencil};
 use crate::tune;
@@ -34,7 +34,7 @@ impl Crew<'_> {
             }),
             Self::Together { worker, batch, lanes, .. } => {
                 let layers = (from + 1).saturating_sub(to);
-                let grid = Grid::new(batch, tune::tile_for(layers, batch, worker.count, lanes));
+                let grid = Grid::new(batch, PANEL, tune::tile_for(layers, batch, worker.count, lanes));
                 for task in worker.share(layers * grid.tiles()) {
                     work(from - task / grid.tiles(), grid.tile(task % grid.tiles()));
                 }
@@ -52,7 +52,7 @@ impl Crew<'_> {
                 self.sync();
             }
             Self::Together { worker, batch, lanes, .. } => {
-                let grid = Grid::new(batch, tune::tile_for(1, batch, worker.count, lanes));
+                let grid = Grid::new(batch, PANEL, tune::tile_for(1, batch, worker.count, lanes));
                 worker.share(grid.tiles()).for_each(|i| work(grid.tile(i)));
                 worker.meet();
             }
@@ -70,7 +70,7 @@ impl Crew<'_> {
                 }
             }
             Self::Together { worker, batch, progress, .. } => {
-                let grid = Grid::new(batch, tune::WIDEST);
+                let grid = Grid::new(batch, PANEL, tune::WIDEST);
                 progress.run(stencil, worker, |tile, l, t| work(l, t, grid.tile(tile)));
                 worker.meet();
             }

@@ -1,10 +1,10 @@
 //! Parameter directions d = −∂F/∂θ, sums over the batch, and what moves the parameters along them while each block of
 //! directions is in cache.
 
-use super::arena::{Field, Tile, PANEL};
-use super::epilogue::times;
+use super::arena::{Field, Tile, View, PANEL};
+use super::epilogue::{copy, times};
 use super::micro::UNITS;
-use super::net::Net;
+use super::net::{Net, Scratch};
 use super::phi;
 use super::pool::Worker;
 use super::product;
@@ -100,33 +100,77 @@ impl Block {
     /// Directions of the block: `weights` row-major `[rows, n_{l−1}]` and, where there are any, `biases`. With `keep`,
     /// factor times the directions is added to what is there.
     ///
+    /// The batch is summed over in pieces of 64 samples, whatever the panels.
+    ///
     /// # Safety
     /// The contract of [`super::net`]: nobody writes states or errors, and nobody else touches the two targets, which
-    /// have rows·n_{l−1} and rows elements (no biases: not read).
+    /// have rows·n_{l−1} and rows elements (no biases: not read), or the scratch.
     pub(super) unsafe fn directions<T: Real>(
         self,
         net: &Net<'_, T>,
         keep: bool,
         factor: f64,
-        weights: *mut T,
-        biases: *mut T,
+        (weights, biases): (*mut T, *mut T),
+        scratch: &mut [T],
     ) {
         let layer = net.stack.layer(self.layer);
-        let (grid, field) = (net.grid(PANEL), delta(net, self.layer));
-        for panel in 0..grid.tiles() {
-            let at = grid.tile(panel);
-            let (d, h) = (net.view(field, self.layer, at), net.view(Field::H, self.layer - 1, at));
-            let keep = keep || panel > 0;
+        let field = delta(net, self.layer);
+        for start in (0..net.batch).step_by(PANEL) {
+            let keep = keep || start > 0;
             // SAFETY: the caller's.
             unsafe {
-                product::outer(weights, keep, factor * layer.scale, (self.first, self.rows), d, h);
+                let (d, h) = self.piece(net, field, start, scratch);
+                product::outer(weights, keep, factor * layer.scale, d, h);
                 for j in (0..self.rows).filter(|_| layer.bias) {
-                    let sum = d.row(self.first + j).iter().fold(T::ZERO, |s, v| s + *v);
+                    let sum = d.row(j).iter().fold(T::ZERO, |s, v| s + *v);
                     let to = &mut *biases.add(j);
                     *to = T::of(factor) * sum + if keep { *to } else { T::ZERO };
                 }
             }
         }
+    }
+
+    /// The block's rows of δ_l and all of φ_in(v_{l−1}) for up to 64 samples from `start`: where they are if that is one
+    /// panel, else gathered into `scratch`.
+    ///
+    /// # Safety
+    /// As for [`directions`](Self::directions).
+    unsafe fn piece<T: Real>(
+        self,
+        net: &Net<'_, T>,
+        field: Field,
+        start: usize,
+        scratch: &mut [T],
+    ) -> (View<T>, View<T>) {
+        let width = PANEL.min(net.batch - start);
+        let grid = net.grid(net.panel);
+        let (first, inputs) = (start / net.panel, net.stack.units(self.layer - 1));
+        let view = |field, l, i: usize| net.view(field, l, grid.tile(i));
+        if net.panel == PANEL {
+            let d = view(field, self.layer, first);
+            return (d.rows(self.first, self.rows), view(Field::H, self.layer - 1, first));
+        }
+        let (left, right) = scratch.split_at_mut(net.stack.widest() * PANEL);
+        // SAFETY: each half holds 64 samples of the widest layer.
+        let d = unsafe { View::new(left.as_mut_ptr(), width, self.rows, width) };
+        // SAFETY: likewise.
+        let h = unsafe { View::new(right.as_mut_ptr(), width, inputs, width) };
+        let mut at = 0;
+        for i in first..(first + PANEL / net.panel).min(grid.tiles()) {
+            let from = [
+                (view(field, self.layer, i).rows(self.first, self.rows), d),
+                (view(Field::H, self.layer - 1, i), h),
+            ];
+            let n = from[0].0.width;
+            for (from, to) in from {
+                for j in 0..to.rows {
+                    // SAFETY: the caller's; the scratch is this worker's.
+                    unsafe { copy(from.row(j), &mut to.row_mut(j)[at..at + n]) };
+                }
+            }
+            at += n;
+        }
+        (d, h)
     }
 }
 
@@ -165,12 +209,20 @@ pub(super) fn panels<'a>(
 ///
 /// # Safety
 /// The contract of [`super::net`]: all workers run this call and nobody reads θ meanwhile.
-pub(super) unsafe fn descend<T: Real>(net: &Net<'_, T>, to: usize, step: f64, worker: &Worker<'_>) {
+pub(super) unsafe fn descend<T: Real>(
+    net: &Net<'_, T>,
+    to: usize,
+    step: f64,
+    scratch: &mut [T],
+    worker: &Worker<'_>,
+) {
     for (i, block) in blocks(net.stack, to, worker.count).enumerate() {
         if i % worker.count == worker.index {
             let (weights, biases) = place(net, block);
             // SAFETY: the caller's; blocks do not overlap.
-            unsafe { block.directions(net, true, step, net.theta.add(weights), net.theta.add(biases)) };
+            unsafe {
+                block.directions(net, true, step, (net.theta.add(weights), net.theta.add(biases)), scratch)
+            };
         }
     }
 }
@@ -203,15 +255,16 @@ pub(super) unsafe fn update<T: Real>(
     net: &Net<'_, T>,
     to: usize,
     learner: &Learner<T>,
-    scratch: &mut [T],
+    own: &mut Scratch<T>,
     worker: &Worker<'_>,
 ) {
     if let Optimiser::Sgd { rate } = learner.optimiser {
         // SAFETY: the caller's.
-        unsafe { descend(net, to, rate, worker) };
+        unsafe { descend(net, to, rate, own.tile.as_mut_slice(), worker) };
         return;
     }
     let parameters = net.stack.parameters();
+    let (scratch, tile) = (own.block.as_mut_slice(), own.tile.as_mut_slice());
     for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
         if i % worker.count != worker.index {
             continue;
@@ -224,7 +277,7 @@ pub(super) unsafe fn update<T: Real>(
         // SAFETY: the caller's; blocks do not overlap, and their elements lie within θ and the state behind it.
         unsafe {
             if block.layer >= to {
-                block.directions(net, false, 1.0, w.as_mut_ptr(), b.as_mut_ptr());
+                block.directions(net, false, 1.0, (w.as_mut_ptr(), b.as_mut_ptr()), tile);
             } else {
                 w.fill(T::ZERO);
                 b.fill(T::ZERO);

@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 use std::sync::Mutex;
 
-use super::arena::{Field, Fields, PANEL};
+use super::arena::{Aligned, Field, Fields, PANEL};
 use super::gradient::block_rows;
 use super::micro::UNITS;
 use super::net::Scratch;
@@ -15,9 +15,9 @@ use crate::tune::Plan;
 /// See the module.
 pub(crate) struct Workspace<T> {
     pub(super) fields: Fields,
-    pub(super) block: Vec<T>,
+    pub(super) block: Aligned<T>,
     /// Packed weights.
-    pub(super) packed: Vec<T>,
+    pub(super) packed: Aligned<T>,
     pub(super) scratches: Vec<Mutex<Scratch<T>>>,
     /// One element per block of parameters.
     pub(super) sums: Vec<T>,
@@ -39,8 +39,8 @@ impl<T: Real> Workspace<T> {
     pub(crate) fn new(stack: &Stack) -> Self {
         Self {
             fields: Fields::new(stack),
-            block: vec![],
-            packed: vec![],
+            block: Aligned::new(),
+            packed: Aligned::new(),
             scratches: vec![],
             sums: vec![],
             layout: None,
@@ -49,12 +49,11 @@ impl<T: Real> Workspace<T> {
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        let scratch = |s: &Mutex<Scratch<T>>| s.lock().map_or(0, |s| s.tile.capacity() + s.block.capacity());
-        let elements = self.block.capacity()
-            + self.packed.capacity()
-            + self.sums.capacity()
-            + self.scratches.iter().map(scratch).sum::<usize>();
-        elements * std::mem::size_of::<T>()
+        let scratch = |s: &Mutex<Scratch<T>>| s.lock().map_or(0, |s| s.tile.bytes() + s.block.bytes());
+        self.block.bytes()
+            + self.packed.bytes()
+            + self.sums.capacity() * std::mem::size_of::<T>()
+            + self.scratches.iter().map(scratch).sum::<usize>()
     }
 
     /// Makes room for a call.
@@ -71,16 +70,15 @@ impl<T: Real> Workspace<T> {
         let layout = Layout { rule: discriminant(&schedule.rule), deviation, top_down, batch, traces };
         if self.layout != Some(layout) {
             self.fields = lay_out(stack, &schedule.rule, batch, traces);
-            self.block.clear();
-            self.block.resize(self.fields.elements(), T::ZERO);
+            self.block.reserve(self.fields.elements());
             self.layout = Some(layout);
         }
         // what a call reads without having written it shows as NaN
         #[cfg(debug_assertions)]
-        self.block.fill(T::of(f64::NAN));
+        self.block.as_mut_slice().fill(T::of(f64::NAN));
         let layers = || (1..=stack.depth()).map(|l| (stack.units(l), stack.units(l - 1)));
         if plan.pack {
-            self.packed.resize(stack.parameters(), T::ZERO);
+            self.packed.reserve(stack.parameters());
         }
         while self.scratches.len() < plan.workers {
             // the largest block at any number of workers: a layer that is not cut
@@ -89,10 +87,10 @@ impl<T: Real> Workspace<T> {
                 rows * inputs + rows
             });
             let block = block.max().unwrap_or(0);
-            let scratch = Scratch {
-                tile: vec![T::ZERO; stack.widest().max(UNITS) * PANEL],
-                block: vec![T::ZERO; block],
-            };
+            let mut scratch = Scratch { tile: Aligned::new(), block: Aligned::new() };
+            // a tile, or a state and an error of a whole panel, side by side
+            scratch.tile.reserve(2 * stack.widest().max(UNITS) * PANEL);
+            scratch.block.reserve(block);
             self.scratches.push(Mutex::new(scratch));
         }
         // blocks have 16 rows at least

@@ -15,6 +15,31 @@ pub(super) const UNITS: usize = 8;
 pub(crate) struct Strides {
     pub(super) unit: usize,
     pub(super) input: usize,
+    /// From a block of eight units to the next, where units within a block are neighbours.
+    pub(super) block: usize,
+}
+
+/// Units that are best done at once: more of them, for registers' sake, where there is but one vector of samples.
+#[inline(always)]
+pub(super) fn units_at_once<S: Simd, T: Micro>(width: usize, neighbours: bool) -> usize {
+    if neighbours && S::REGISTER_COUNT >= 32 && width < 2 * T::lanes::<S>() {
+        2 * UNITS
+    } else {
+        UNITS
+    }
+}
+
+/// Asks for the cache line of an address that will be read soon; any address will do.
+#[inline(always)]
+fn soon<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+        // SAFETY: a hint; it reads nothing and never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// Products of a vector's worth of samples with a block of units, for one number type.
@@ -22,7 +47,8 @@ pub(crate) trait Micro: Sized + Copy {
     /// Lanes of a vector.
     fn lanes<S: Simd>() -> usize;
 
-    /// out`[c, s]` = scale · Σ_k w(c, k) h`[k, s]` for units c < `units` (at most [`UNITS`]) and the samples s of as
+    /// out`[c, s]` = scale · Σ_k w(c, k) h`[k, s]` for units c < `units` (at most [`UNITS`], or twice as many where
+    /// [`units_at_once`] says so and `width` is less than two vectors) and the samples s of as
     /// many whole vectors as fit into `width`; returns how many samples that is.
     ///
     /// # Safety
@@ -94,15 +120,22 @@ macro_rules! micro {
                             }
                         }
                         let mut h = h;
+                        let ahead = w.wrapping_add(N * inputs);
                         for k in 0..inputs {
                             let mut samples = [simd.$splat(0.0); M];
                             for m in 0..M {
                                 samples[m] = h.add(m * S::$lanes).cast::<S::$vector>().read_unaligned();
                             }
                             h = h.wrapping_add(h_stride);
+                            // the next block's weights: its rows follow these, as do its blocks where they are packed
+                            if NEXT && strides.input > UNITS {
+                                soon(w.wrapping_add(N + k * strides.input));
+                            } else {
+                                soon(ahead.wrapping_add(k * N));
+                            }
                             for c in 0..N {
                                 let weight = if NEXT {
-                                    *w.add(k * strides.input + c)
+                                    *w.add(k * strides.input + c / UNITS * strides.block + c % UNITS)
                                 } else {
                                     *rows[c].add(k * strides.input)
                                 };
@@ -144,7 +177,9 @@ macro_rules! micro {
                 }
                 while done + lanes <= width {
                     let two = done + 2 * lanes <= width;
-                    if units == UNITS && S::REGISTER_COUNT >= 32 {
+                    if units == 2 * UNITS {
+                        strip!(1, 16, 0);
+                    } else if units == UNITS && S::REGISTER_COUNT >= 32 {
                         if two {
                             strip!(2, 8, 0);
                         } else {

@@ -119,12 +119,13 @@ pub(crate) fn execute<T: Real>(
         stack,
         fields,
         batch,
+        panel: if plan.alone { plan.tile } else { PANEL },
         loss,
         mixing: if let Rule::SeqIl { mixing } = schedule.rule { mixing } else { 1.0 },
         deviation: matches!(schedule.rule, Rule::Spc { deviation: true, .. }),
         theta,
-        packed: plan.pack.then(|| packed.as_mut_ptr()),
-        block: block.as_mut_ptr(),
+        packed: plan.pack.then(|| packed.as_mut_slice().as_mut_ptr()),
+        block: block.as_mut_slice().as_mut_ptr(),
         arch: Arch::new(),
     };
     let low = reached(schedule, stack.depth());
@@ -132,7 +133,7 @@ pub(crate) fn execute<T: Real>(
     let progress = match schedule.rule {
         Rule::Spc { light_cone, .. } if !plan.alone && stack.depth() > 1 => {
             let stencil = rules::stencil(&net, schedule.steps.len(), light_cone, plan.workers);
-            Progress::new(stencil.blocks(), net.grid(PANEL).tiles())
+            Progress::new(stencil.blocks(), net.grid(net.panel).tiles())
         }
         _ => Progress::new(0, 1),
     };
@@ -165,20 +166,21 @@ pub(crate) fn execute<T: Real>(
                 rules::infer(&net, schedule, crew, &mut own);
             }
             if let Some(learner) = &learner {
-                gradient::update(&net, low, learner, &mut own.block, worker);
+                gradient::update(&net, low, learner, &mut own, worker);
             }
             if let Some(out) = &out {
                 if !moves {
                     for (i, block) in gradient::blocks(stack, low, worker.count).enumerate() {
                         if i % worker.count == worker.index {
                             let (w, b) = gradient::place(&net, block);
-                            block.directions(&net, false, 1.0, out.0.add(w), out.0.add(b));
+                            let tile = own.tile.as_mut_slice();
+                            block.directions(&net, false, 1.0, (out.0.add(w), out.0.add(b)), tile);
                         }
                     }
                 }
                 // the last reading of states and errors by others
                 worker.meet();
-                let grid = net.grid(PANEL);
+                let grid = net.grid(net.panel);
                 for at in worker.share(grid.tiles()).map(|i| grid.tile(i)) {
                     write_out(&net, schedule, low, traces, at, out.0.add(stack.parameters()));
                 }

@@ -6,8 +6,8 @@
 
 use pulp::Arch;
 
-use super::arena::{Field, Fields, Grid, Tile, View, PANEL};
-use super::epilogue::{Advance, Next, Predict, Predicted, Pull, Pulled};
+use super::arena::{Aligned, Field, Fields, Grid, Tile, View};
+use super::epilogue::{Advance, FirstError, Next, Predict, Predicted, Pull, Pulled};
 use super::product::{Product, Weights};
 use super::real::Real;
 use crate::stack::{Activation, Loss, Stack};
@@ -17,6 +17,8 @@ pub(super) struct Net<'a, T> {
     pub(super) stack: &'a Stack,
     pub(super) fields: &'a Fields,
     pub(super) batch: usize,
+    /// Samples of a panel.
+    pub(super) panel: usize,
     pub(super) loss: Loss,
     /// Factor on ε_L.
     pub(super) mixing: f64,
@@ -38,23 +40,24 @@ unsafe impl<T: Real> Sync for Net<'_, T> {}
 /// A worker's own memory.
 pub(super) struct Scratch<T> {
     /// One tile of the widest layer.
-    pub(super) tile: Vec<T>,
+    pub(super) tile: Aligned<T>,
     /// One block of parameter directions.
-    pub(super) block: Vec<T>,
+    pub(super) block: Aligned<T>,
 }
 
 impl<T: Real> Scratch<T> {
     fn view(&mut self, rows: usize, at: Tile) -> View<T> {
-        debug_assert!(rows * at.width <= self.tile.len());
+        let tile = self.tile.as_mut_slice();
+        debug_assert!(rows * at.width <= tile.len());
         // SAFETY: the buffer holds a full tile of the widest layer (checked above), and lives as long as the worker.
-        unsafe { View::new(self.tile.as_mut_ptr(), at.width, rows, at.width) }
+        unsafe { View::new(tile.as_mut_ptr(), at.width, rows, at.width) }
     }
 }
 
 impl<T: Real> Net<'_, T> {
     /// Tiles of the batch.
     pub(super) fn grid(&self, width: usize) -> Grid {
-        Grid::new(self.batch, width)
+        Grid::new(self.batch, self.panel, width)
     }
 
     /// L.
@@ -239,25 +242,15 @@ impl<T: Real> Net<'_, T> {
     /// # Safety
     /// The contract of the module, for layer 1; nobody moves states meanwhile.
     pub(super) unsafe fn first_error(&self, at: Tile) {
-        let (v, e) = (self.view(Field::V, 1, at), self.view(Field::E, 1, at));
-        let (m, slope) = (self.view(Field::M, 1, at), self.maybe(Field::S, 1, at));
-        let d = self.apart(Field::D, Field::E, 1, at);
-        // SAFETY: the caller's.
-        unsafe {
-            for j in at.rows(v.rows) {
-                let (v, e) = (v.row(j), e.row_mut(j));
-                if self.deviation {
-                    e.copy_from_slice(v);
-                } else {
-                    let m = m.row(j);
-                    (0..e.len()).for_each(|c| e[c] = v[c] - m[c]);
-                }
-                if let (Some(d), Some(slope)) = (d, slope) {
-                    let (d, slope) = (d.row_mut(j), slope.row(j));
-                    (0..e.len()).for_each(|c| d[c] = slope[c] * e[c]);
-                }
-            }
-        }
+        let view = |field| self.view(field, 1, at);
+        let slope = self.maybe(Field::S, 1, at);
+        self.arch.dispatch(FirstError {
+            v: view(Field::V),
+            m: (!self.deviation).then(|| view(Field::M)),
+            e: view(Field::E),
+            d: self.apart(Field::D, Field::E, 1, at).zip(slope),
+            rows: at.rows(self.stack.units(1)),
+        });
     }
 
     /// J_lᵀ applied to what field D of layer l holds, and what becomes of it; l > 1.
@@ -349,7 +342,7 @@ pub(super) unsafe fn copy<T: Real>(from: View<T>, to: View<T>, at: Tile) {
 /// Samples of a tile from row-major `[B, n]` into columns.
 unsafe fn transpose_in<T: Real>(from: &[T], to: View<T>, at: Tile) {
     let n = to.rows;
-    let start = (at.panel * PANEL + at.first) * n;
+    let start = (at.panel + at.first) * n;
     let from = &from[start..start + at.width * n];
     for j in at.rows(n) {
         // SAFETY: the caller's.
@@ -364,7 +357,7 @@ unsafe fn transpose_in<T: Real>(from: &[T], to: View<T>, at: Tile) {
 /// `to` has B·n elements; nobody else touches the samples of the tile in it.
 pub(super) unsafe fn transpose_out<T: Real>(from: View<T>, to: *mut T, at: Tile) {
     let n = from.rows;
-    let start = (at.panel * PANEL + at.first) * n;
+    let start = (at.panel + at.first) * n;
     for j in 0..n {
         // SAFETY: the samples of the tile are rows start/n .. start/n + width of `to`.
         unsafe {

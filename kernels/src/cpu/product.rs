@@ -4,8 +4,19 @@ use gemm::Parallelism;
 use pulp::Simd;
 
 use super::arena::{Tile, View};
-use super::micro::{Strides, UNITS};
+use super::epilogue::RUN;
+use super::micro::{units_at_once, Strides, UNITS};
 use super::real::Real;
+
+/// What takes rows of a result: a trait where a closure would do, because it must become part of its caller, which is
+/// compiled for the processor at hand.
+pub(super) trait Rows<T> {
+    /// Rows from `first` on, as one slice.
+    ///
+    /// # Safety
+    /// As the implementation's fields demand.
+    unsafe fn take(&mut self, first: usize, rows: &mut [T]);
+}
 
 /// Where W lies: row-major `[outputs, inputs]`.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +45,7 @@ impl<T: Real> Product<T> {
     /// W h.
     pub(super) fn forward(w: Weights<T>, scale: f64, h: View<T>, out: View<T>, at: Tile) -> Self {
         debug_assert!(h.rows == w.inputs && out.width == h.width);
-        let strides = Strides { unit: w.inputs, input: 1 };
+        let strides = Strides { unit: w.inputs, input: 1, block: UNITS * w.inputs };
         let wanted = at.rows(w.outputs);
         let wanted = (wanted.start, wanted.end);
         Self { ptr: w.ptr, strides, inputs: w.inputs, units: w.outputs, wanted, scale, h, out }
@@ -43,7 +54,7 @@ impl<T: Real> Product<T> {
     /// Wᵀ d.
     pub(super) fn backward(w: Weights<T>, scale: f64, d: View<T>, out: View<T>, at: Tile) -> Self {
         debug_assert!(d.rows == w.outputs && out.width == d.width);
-        let strides = Strides { unit: 1, input: w.inputs };
+        let strides = Strides { unit: 1, input: w.inputs, block: UNITS };
         let wanted = at.rows(w.inputs);
         let wanted = (wanted.start, wanted.end);
         Self { ptr: w.ptr, strides, inputs: w.outputs, units: w.inputs, wanted, scale, h: d, out }
@@ -51,17 +62,23 @@ impl<T: Real> Product<T> {
 
     /// The same with the weights in the order in which they are read, see [`pack`].
     pub(super) fn packed(self, packed: *const T) -> Self {
-        Self { ptr: packed, strides: Strides { unit: 1, input: 0 }, ..self }
+        Self { ptr: packed, strides: Strides { unit: 1, input: 0, block: UNITS * self.inputs }, ..self }
     }
 
-    /// Computes the result block by block and hands each row on while it is in the nearest cache.
+    /// Samples of the tile.
+    pub(super) fn width(&self) -> usize {
+        self.out.width
+    }
+
+    /// Computes the result block by block and hands its rows on while they are in the nearest cache: one at a time, or in
+    /// runs of [`RUN`] elements where they are short.
     ///
     /// # Safety
     /// The weights must be allocated and initialised for the sizes given, nobody may write them or h or touch `out`
-    /// meanwhile, and `out` overlaps neither. The row handed on is part of `out`.
+    /// meanwhile, and `out` overlaps neither. What is handed on is part of `out`.
     #[inline(always)]
-    pub(super) unsafe fn rows<S: Simd>(self, simd: S, mut then: impl FnMut(usize, &mut [T])) {
-        let Self { ptr, strides, inputs, units, wanted, scale, h, out } = self;
+    pub(super) unsafe fn rows<S: Simd>(self, simd: S, mut then: impl Rows<T>) {
+        let Self { ptr, strides, inputs, wanted, scale, h, out, .. } = self;
         let whole = out.width < T::lanes::<S>();
         let packed = strides.input == 0;
         // SAFETY: the caller's; a block of c units starts `first` units into the weights, and its result has rows 0..c
@@ -72,10 +89,11 @@ impl<T: Real> Product<T> {
             }
             let mut first = wanted.0;
             while first < wanted.1 {
-                let count = (units - first).min(UNITS);
+                let most = units_at_once::<S, T>(out.width, strides.unit == 1);
+                let count = (wanted.1 - first).min(if wanted.1 - first < most { UNITS } else { most });
                 if !whole {
                     let (w, strides) = if packed {
-                        (ptr.add(first * inputs), Strides { unit: 1, input: count })
+                        (ptr.add(first * inputs), Strides { input: count.min(UNITS), ..strides })
                     } else {
                         (ptr.add(first * strides.unit), strides)
                     };
@@ -97,8 +115,14 @@ impl<T: Real> Product<T> {
                         self.with_gemm((first, count), (done, out.width - done), 0);
                     }
                 }
-                for c in 0..count {
-                    then(first + c, out.row_mut(if whole { first + c } else { c }));
+                let row = if whole { first } else { 0 };
+                // where the tile fills its panel, here and in every other field, short rows are taken several at a time
+                let together = if h.stride == h.width { (RUN / out.width).max(1) } else { 1 };
+                let mut c = 0;
+                while c < count {
+                    let rows = together.min(count - c);
+                    then.take(first + c, out.run_mut(row + c, rows * out.width));
+                    c += rows;
                 }
                 first += count;
             }
@@ -173,27 +197,17 @@ pub(super) unsafe fn pack<T: Real>(w: Weights<T>, blocks: std::ops::Range<usize>
     }
 }
 
-/// out = keep·out + factor · d hᵀ for `rows` units from unit `first` of d; out is row-major `[rows, inputs]`, h and d
-/// are whole panels with the same samples.
+/// out = keep·out + factor · d hᵀ, out row-major `[units of d, units of h]`, d and h with the same samples.
 ///
 /// # Safety
-/// out must be allocated and initialised for rows·inputs elements that nobody else touches meanwhile; nobody may
-/// write h or d.
-pub(super) unsafe fn outer<T: Real>(
-    out: *mut T,
-    keep: bool,
-    factor: f64,
-    (first, rows): (usize, usize),
-    d: View<T>,
-    h: View<T>,
-) {
-    debug_assert!(first + rows <= d.rows && d.width == h.width);
-    // SAFETY: rows first..first + rows lie within d, out has rows·inputs elements; inputs are the rows of the
-    // product (distance 1 in out), units its columns.
+/// out must be allocated and initialised and nobody else may touch it meanwhile; nobody may write h or d.
+pub(super) unsafe fn outer<T: Real>(out: *mut T, keep: bool, factor: f64, d: View<T>, h: View<T>) {
+    debug_assert!(d.width == h.width);
+    // SAFETY: inputs are the rows of the product (distance 1 in out), units its columns; all within the operands.
     unsafe {
         gemm::gemm(
             h.rows,
-            rows,
+            d.rows,
             h.width,
             out,
             h.rows as isize,
@@ -202,7 +216,7 @@ pub(super) unsafe fn outer<T: Real>(
             h.ptr(),
             1,
             h.stride as isize,
-            d.ptr().add(first * d.stride),
+            d.ptr(),
             d.stride as isize,
             1,
             T::ONE,

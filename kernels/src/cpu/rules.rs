@@ -314,7 +314,7 @@ unsafe fn ipc<T: Real>(
                 });
             });
             if let Some(worker) = crew.together() {
-                gradient::descend(net, reached, weight_step, worker);
+                gradient::descend(net, reached, weight_step, scratch.tile.as_mut_slice(), worker);
                 worker.meet();
             }
             crew.layers(depth - 1, low, |k, at| net.advance(k, at, arriving(k)));
