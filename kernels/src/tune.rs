@@ -20,7 +20,8 @@ pub struct Plan {
     pub alone: bool,
     /// Samples per tile where workers are alone.
     pub tile: usize,
-    /// Workers that share a tile there, each doing its part of the units of every layer.
+    /// Workers that share a tile there, each doing its part of the units of every layer; more than one where workers are
+    /// together means that all of them do so in the forward pass.
     pub team: usize,
     /// Whether the transposed weights are first packed in the order in which products read them.
     pub pack: bool,
@@ -44,7 +45,8 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     // full panels enough for everyone: no reason to meet
     let plenty = batch / WIDEST >= 2 * threads;
     if !rule.samples_are_independent() || (rule.layers_are_parallel() && !plenty) {
-        return Plan { workers: threads, alone: false, tile: WIDEST, team: 1, pack };
+        let (_, team) = teams(stack, batch, threads, WIDEST);
+        return Plan { workers: threads, alone: false, tile: WIDEST, team, pack };
     }
     let (tile, team) = teams(stack, batch, threads, lanes);
     let workers = threads.min(batch.div_ceil(tile).max(1) * team) / team * team;

@@ -17,6 +17,8 @@ pub(super) enum Crew<'a> {
         batch: usize,
         /// Narrowest tile worth having.
         lanes: usize,
+        /// Whether a part of the units of a layer is worth meeting for.
+        share_units: bool,
         /// Of a stencil, if there is one.
         progress: &'a Progress,
     },
@@ -55,6 +57,30 @@ impl Crew<'_> {
                 let grid = Grid::new(batch, PANEL, tune::tile_for(1, batch, worker.count, lanes));
                 worker.share(grid.tiles()).for_each(|i| work(grid.tile(i)));
                 worker.meet();
+            }
+        }
+    }
+
+    /// Does `work` for layers 1 to `depth`, one after another, and every tile that is this crew's; all is done on return.
+    ///
+    /// Workers that together have fewer tiles than hands share the units of each layer.
+    pub(super) fn upwards(&self, depth: usize, mut work: impl FnMut(usize, Tile)) {
+        match *self {
+            Self::Alone { tile, .. } => (1..=depth).for_each(|l| {
+                work(l, tile);
+                self.sync();
+            }),
+            Self::Together { worker, batch, share_units, .. } => {
+                let grid = Grid::new(batch, PANEL, tune::WIDEST);
+                if !share_units || grid.tiles() >= worker.count {
+                    return self.tiles(|at| (1..=depth).for_each(|l| work(l, at)));
+                }
+                for l in 1..=depth {
+                    for i in 0..grid.tiles() {
+                        work(l, Tile { part: (worker.index, worker.count), ..grid.tile(i) });
+                    }
+                    worker.meet();
+                }
             }
         }
     }

@@ -138,7 +138,8 @@ pub(crate) fn execute<T: Real>(
         _ => Progress::new(0, 1),
     };
 
-    pool.run(plan.workers, plan.team, |worker| {
+    let members = if plan.alone { plan.team } else { 1 };
+    pool.run(plan.workers, members, |worker| {
         let mut own = lock(&scratches[worker.index]);
         // SAFETY: every worker of the pool runs this same function. Alone, a team holds whole tiles that no other has, and
         // each of its members its own units of every layer; together, the crew deals out layers and tiles and meets
@@ -161,7 +162,13 @@ pub(crate) fn execute<T: Real>(
                 }
                 worker.meet();
             } else {
-                let crew = Crew::Together { worker, batch, lanes: T::LANES, progress: &progress };
+                let crew = Crew::Together {
+                    worker,
+                    batch,
+                    lanes: T::LANES,
+                    share_units: plan.team > 1,
+                    progress: &progress,
+                };
                 crew.tiles(|at| net.load(x, y, at));
                 rules::infer(&net, schedule, crew, &mut own);
             }

@@ -33,13 +33,8 @@ pub(super) unsafe fn infer<T: Real>(
 ) {
     // SAFETY: the caller's.
     unsafe {
-        crew.tiles(|at| {
-            for l in 1..=net.depth() {
-                net.forward_layer(l, scratch, at, false);
-                crew.sync();
-            }
-            net.output_error(at);
-        });
+        crew.upwards(net.depth(), |l, at| net.forward_layer(l, scratch, at, false));
+        crew.tiles(|at| net.output_error(at));
         match schedule.rule {
             Rule::Bp | Rule::Zil => backward(net, crew, scratch),
             Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, crew, scratch),
