@@ -24,6 +24,8 @@ pub struct ContenderSpec {
     pub rule: Rule,
     /// Who executes it.
     pub engine: EngineKind,
+    /// Threads of a fused engine; `None` for as many as the process has been given.
+    pub threads: Option<usize>,
     /// The network.
     pub network: MlpSpec,
     /// The output energy.
@@ -299,7 +301,7 @@ impl Packed {
     fn new(spec: &ContenderSpec, params: &Params) -> Result<Self> {
         let network = &spec.network;
         let layers = (1..=network.depth).map(|l| network.dense(l)).collect();
-        let engine = Fused::new(layers, spec.engine == EngineKind::FusedDeviation)?;
+        let engine = Fused::new(layers, spec.engine == EngineKind::FusedDeviation, spec.threads)?;
         let optimiser = fused::optimiser(spec.optimiser, spec.learning_rate, 1);
         let state = optimiser.state_elements(engine.parameters(), network.depth);
         let theta = engine.pack(params, state)?;

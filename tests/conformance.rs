@@ -40,6 +40,27 @@ fn reference_f32_stays_within_its_bound() {
     assert!(passed >= 36, "{passed}");
 }
 
+/// The fused engine on the same cases, none of them skipped for a rule.
+#[test]
+fn fused_agrees_with_other_programs() {
+    for dtype in [DType::F64, DType::F32] {
+        let (passed, failed, skipped) = judge(EngineKind::Fused, dtype);
+        assert_eq!(failed, Vec::<String>::new());
+        assert!(skipped.iter().all(|why| why.contains("layer kind")), "{skipped:#?}");
+        assert!(passed >= 36, "{passed}");
+    }
+}
+
+/// Stored as deviations from the forward pass, states are the same states.
+#[test]
+fn fused_deviations_agree_with_other_programs() {
+    for dtype in [DType::F64, DType::F32] {
+        let (passed, failed, _) = judge(EngineKind::FusedDeviation, dtype);
+        assert_eq!(failed, Vec::<String>::new());
+        assert!(passed >= 14, "{passed}");
+    }
+}
+
 /// Candle's reverse mode gives the same gradients as the hand-written schedule.
 #[test]
 fn autograd_f64_agrees_with_other_programs() {

@@ -22,14 +22,14 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// For a network of these layers, on as many threads as [`threads`](kernels::tune::threads) says; with
-    /// `deviation`, states are stored as deviations from the forward pass.
+    /// For a network of these layers, on so many threads of the CPU, or as many as
+    /// [`kernels::tune::threads`] says; with `deviation`, states are stored as deviations from the forward pass.
     ///
     /// # Errors
     /// If neighbouring layers do not fit each other, or the threads cannot be started.
-    pub fn new(layers: Vec<Dense>, deviation: bool) -> Result<Self> {
+    pub fn new(layers: Vec<Dense>, deviation: bool, threads: Option<usize>) -> Result<Self> {
         let specs = layers.iter().map(spec).collect();
-        let engine = kernels::Fused::new(kernels::Stack::new(specs)?, kernels::tune::threads())?;
+        let engine = kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
         Ok(Self { engine, layers, deviation })
     }
 

@@ -44,6 +44,11 @@ impl EngineKind {
         }
     }
 
+    /// Whether it is one of the two fused engines.
+    pub fn is_fused(self) -> bool {
+        matches!(self, Self::Fused | Self::FusedDeviation)
+    }
+
     /// Whether the engine can execute a rule at all.
     pub fn runs(self, rule: &str) -> bool {
         match self {

@@ -149,7 +149,8 @@ pub fn look(name: &str, engine: &str) -> Look {
             ((pale(color.0), pale(color.1), pale(color.2)), marker)
         }
     };
-    let dash: &[f64] = match engine {
+    // an engine on a stated number of threads is still that engine
+    let dash: &[f64] = match engine.split(':').next().unwrap_or_default() {
         "reference" => &[],
         "autograd" => &[7.0, 3.5],
         "fused" => &[1.8, 2.6],
@@ -172,7 +173,11 @@ pub fn printed(contender: &str) -> String {
     let (name, engine) = split(contender);
     match engine {
         "" => printed_name(name),
-        engine => format!("{} · {engine}", printed_name(name)),
+        engine => match engine.split_once(':') {
+            Some((engine, "1")) => format!("{} · {engine}, 1 thread", printed_name(name)),
+            Some((engine, n)) => format!("{} · {engine}, {n} threads", printed_name(name)),
+            None => format!("{} · {engine}", printed_name(name)),
+        },
     }
 }
 

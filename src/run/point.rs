@@ -49,6 +49,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                         id: entrant.id.to_string(),
                         rule: Rule::from_name(&entrant.id.rule, Steps::constant(steps, size))?,
                         engine: entrant.id.engine,
+                        threads: entrant.id.threads,
                         network: MlpSpec {
                             inputs,
                             width: point.width,

@@ -8,7 +8,7 @@ use crate::net::Parameterisation;
 use crate::rule::Rule;
 use crate::{Error, Result};
 
-/// A contender id `rule/engine`.
+/// A contender id `rule/engine`, or `rule/engine:n` for a fused engine on n threads.
 ///
 /// `mupc`, `mupc-epc` and `mupc-bp` are the pairs of the μPC parameterisation (`mupc-residual`) with the
 /// rules `spc`, `epc` and `bp`: μPC is not a rule, but it is how the literature names what it runs.
@@ -22,6 +22,8 @@ pub struct ContenderId {
     pub engine: EngineKind,
     /// The parameterisation the name fixes, if it fixes one.
     pub parameterisation: Option<Parameterisation>,
+    /// Threads, if the id says how many; else as many as the run has.
+    pub threads: Option<usize>,
 }
 
 /// Names that pair a rule with the μPC parameterisation.
@@ -47,6 +49,25 @@ impl ContenderId {
     }
 }
 
+/// The most threads that an id may ask for: more than any one machine has, and few enough to be counted.
+const MOST_THREADS: usize = 1024;
+
+/// The number behind the colon of contender `id`.
+fn threads(id: &str, engine: EngineKind, n: &str) -> Result<usize> {
+    if !engine.is_fused() {
+        return Err(Error::Invalid(format!(
+            "contender `{id}` asks for a number of threads, which only fused engines can be given; set that of the whole \
+             run with --threads"
+        )));
+    }
+    match n.parse() {
+        Ok(n @ 1..=MOST_THREADS) if n.to_string().len() == id.len() - id.find(':').map_or(0, |i| i + 1) => Ok(n),
+        _ => Err(Error::Invalid(format!(
+            "contender `{id}` asks for `{n}` threads; expected a number from 1 to {MOST_THREADS}"
+        ))),
+    }
+}
+
 impl FromStr for ContenderId {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
@@ -55,7 +76,12 @@ impl FromStr for ContenderId {
                 "contender `{s}` is not of the form rule/engine, e.g. spc/reference"
             )));
         };
+        let (engine, threads) = match engine.split_once(':') {
+            Some((engine, threads)) => (engine, Some(threads)),
+            None => (engine, None),
+        };
         let engine: EngineKind = engine.parse()?;
+        let threads = threads.map(|n| self::threads(s, engine, n)).transpose()?;
         let (rule, parameterisation) = match PAIRS.iter().find(|(pair, _)| *pair == name) {
             Some((_, rule)) => (*rule, Some(Parameterisation::MUPC)),
             None if Rule::NAMES.contains(&name) => (name, None),
@@ -66,12 +92,13 @@ impl FromStr for ContenderId {
                 "engine {engine} does not run rule {rule} (contender `{s}`)"
             )));
         }
-        Ok(Self { name: name.to_owned(), rule: rule.to_owned(), engine, parameterisation })
+        Ok(Self { name: name.to_owned(), rule: rule.to_owned(), engine, parameterisation, threads })
     }
 }
 
 impl fmt::Display for ContenderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.name, self.engine)
+        write!(f, "{}/{}", self.name, self.engine)?;
+        self.threads.map_or(Ok(()), |n| write!(f, ":{n}"))
     }
 }

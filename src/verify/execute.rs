@@ -30,7 +30,7 @@ pub fn execute(case: &Case, engine: EngineKind, dtype: DType, device: &Device) -
     match engine {
         EngineKind::Reference => reference(case, &network, &params, &x, &y, None),
         EngineKind::Fused | EngineKind::FusedDeviation => {
-            let fused = Fused::new(case.layers.clone(), engine == EngineKind::FusedDeviation)?;
+            let fused = Fused::new(case.layers.clone(), engine == EngineKind::FusedDeviation, None)?;
             reference(case, &network, &params, &x, &y, Some(&fused))
         }
         EngineKind::Autograd => autograd(case, &network, &params, &x, &y),

@@ -160,7 +160,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mutant.json");
         fs::write(&path, text).unwrap();
-        for engine in [EngineKind::Reference, EngineKind::Autograd] {
+        for engine in EngineKind::ALL {
             let dtype = if f32 { DType::F32 } else { DType::F64 };
             let options = Options { rule: None, engine, dtype, device: Device::Cpu };
             if let Some(report) = verify::run(&path, &options) {

@@ -17,6 +17,7 @@ fn spec(rule: &str, optimiser: OptimiserKind) -> ContenderSpec {
         id: format!("{rule}/reference"),
         rule: Rule::from_name(rule, Steps::constant(5, 0.2)).unwrap(),
         engine: EngineKind::Reference,
+        threads: None,
         network: MlpSpec {
             inputs: 6,
             width: 8,

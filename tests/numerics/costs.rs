@@ -97,6 +97,7 @@ fn a_contender_counts_its_own_schedule() {
         id: "spc/reference".into(),
         rule: Rule::from_name("spc", Steps::constant(3, 0.1)).unwrap(),
         engine: EngineKind::Reference,
+        threads: None,
         network: problem.spec.clone(),
         loss: problem.loss,
         optimiser: OptimiserKind::Sgd,

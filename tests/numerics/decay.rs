@@ -22,6 +22,7 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
         id: format!("{rule}/reference"),
         rule: Rule::from_name(rule, Steps::constant(steps, 0.1)).unwrap(),
         engine: EngineKind::Reference,
+        threads: None,
         network: MlpSpec {
             inputs: 784,
             width: 128,

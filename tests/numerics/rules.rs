@@ -162,8 +162,10 @@ proptest! {
 fn contenders_pass_their_twins() {
     use pcnbench::contender::ContenderSpec;
     use pcnbench::engine::EngineKind;
-    let every = Rule::NAMES.into_iter().map(|name| (name, EngineKind::Reference));
-    for (rule, engine) in every.chain([("bp", EngineKind::Autograd)]) {
+    let every = EngineKind::ALL.into_iter().flat_map(|engine| {
+        Rule::NAMES.into_iter().filter(move |rule| engine.runs(rule)).map(move |rule| (rule, engine))
+    });
+    for (rule, engine) in every {
         for dtype in [DType::F32, DType::F64] {
             for name in Parameterisation::NAMES.into_iter().chain(["mupc-residual"]) {
                 for activation in Activation::ALL {
@@ -171,6 +173,7 @@ fn contenders_pass_their_twins() {
                         id: format!("{rule}/{engine}"),
                         rule: Rule::from_name(rule, Steps::constant(32, 0.1)).unwrap(),
                         engine,
+                        threads: None,
                         network: MlpSpec {
                             inputs: 64,
                             width: 64,
