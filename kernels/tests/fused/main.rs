@@ -1,0 +1,8 @@
+//! Oracle: the rules as plain loops in f64. The fused engine on the CPU against them, against itself, and against bad
+//! operands.
+
+mod agreement;
+mod case;
+mod plain;
+#[path = "../shared/random.rs"]
+mod random;
