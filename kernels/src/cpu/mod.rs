@@ -1,8 +1,9 @@
 //! The engine on the CPU: whole rules in one call, on a fixed set of threads.
 //!
 //! A call allocates nothing inside the inference loop and takes no lock there; its memory is kept for the next call.
-//! The arithmetic of every element is the same whatever the number of threads, but for sums over the batch of more
-//! than one panel, which are taken panel by panel in order: equal inputs give equal bits.
+//! Equal calls on equally many threads give equal bits: who does what follows from sizes alone, and no sum depends on who
+//! comes first. Another number of threads cuts batch and parameters elsewhere, and ragged ends are summed by other loops:
+//! the same to rounding only.
 
 mod arena;
 mod crew;

@@ -2,7 +2,10 @@
 //! operands.
 
 mod agreement;
+mod bits;
 mod case;
+mod optimisers;
 mod plain;
 #[path = "../shared/random.rs"]
 mod random;
+mod refusals;
