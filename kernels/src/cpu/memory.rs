@@ -1,7 +1,7 @@
 //! Memory of an engine, kept from call to call: fields of the batch, and each worker's scratch.
 
 use std::mem::discriminant;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::arena::{Field, Fields, PANEL};
 use super::gradient::block_rows;
@@ -56,13 +56,15 @@ impl<T: Real> Workspace<T> {
         elements * std::mem::size_of::<T>()
     }
 
-    /// Makes room for a call.
+    /// Makes room for a call; `directions` says whether each worker needs a block of them to itself, which an optimiser
+    /// with state does.
     pub(super) fn prepare(
         &mut self,
         stack: &Stack,
         schedule: &Schedule,
         batch: usize,
         traces: bool,
+        directions: bool,
         plan: &Plan,
     ) {
         let deviation = matches!(schedule.rule, Rule::Spc { deviation: true, .. });
@@ -81,17 +83,20 @@ impl<T: Real> Workspace<T> {
             self.packed.resize(stack.parameters(), T::ZERO);
         }
         while self.scratches.len() < plan.workers {
+            let tile = vec![T::ZERO; stack.widest().max(UNITS) * PANEL];
+            self.scratches.push(Mutex::new(Scratch { tile, block: vec![] }));
+        }
+        if directions {
             // the largest block at any number of workers: a layer that is not cut
             let block = layers().map(|(outputs, inputs)| {
                 let rows = block_rows(outputs, inputs, 1).min(outputs);
                 rows * inputs + rows
             });
             let block = block.max().unwrap_or(0);
-            let scratch = Scratch {
-                tile: vec![T::ZERO; stack.widest().max(UNITS) * PANEL],
-                block: vec![T::ZERO; block],
-            };
-            self.scratches.push(Mutex::new(scratch));
+            for scratch in &mut self.scratches {
+                let scratch = scratch.get_mut().unwrap_or_else(PoisonError::into_inner);
+                scratch.block.resize(block, T::ZERO);
+            }
         }
         // blocks have 16 rows at least
         let blocks = layers().map(|(outputs, _)| outputs.div_ceil(16)).sum();

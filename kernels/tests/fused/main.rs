@@ -6,6 +6,8 @@ mod bits;
 mod case;
 mod optimisers;
 mod plain;
+// not all of what the emulator's tests draw is drawn here
+#[allow(dead_code)]
 #[path = "../shared/random.rs"]
 mod random;
 mod refusals;
