@@ -53,6 +53,14 @@ emulator: (check "emulator")
 # Compile the CUDA kernels, and nothing else, with the pinned compiler
 cuda-kernels: (check "cuda-kernels")
 
+# The criterion benches; `-- --quick` for a glance, `-- --save-baseline NAME` to compare later
+bench *arguments:
+    cargo bench {{arguments}}
+
+# The fused engine under a sanitizer: address or thread
+sanitize sanitizer="address":
+    scripts/sanitize.sh {{sanitizer}}
+
 # Type-check the CUDA code, without a toolkit
 cuda-types: (check "cuda-types")
 

@@ -10,6 +10,7 @@ use super::Verdict;
 use crate::measure::card::Card;
 use crate::measure::delay::Delay;
 use crate::measure::energy::Meter;
+use crate::measure::threads::Choice;
 use crate::measure::{self, build, Gpu};
 use crate::record::Machine;
 use crate::run::open_device;
@@ -21,9 +22,11 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    pub(super) threads: super::threads::Threads,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let cuda = open_device(DeviceKind::Cuda);
     let gpu = cuda.as_ref().ok().and_then(|device| Gpu::of(device).ok().flatten());
     let machine = Machine::detect(gpu);
@@ -52,7 +55,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     say("simd", machine.simd);
     say("memory", format!("{:.1} GiB", machine.memory_bytes as f64 / (1u64 << 30) as f64));
     say("system", machine.os);
-    say("threads", format!("{} (RAYON_NUM_THREADS sets it)", measure::threads()));
+    say("threads", format!("{} ({})", measure::threads(), threads.map_or("", |t| t.source.describe())));
     say(
         "cuda",
         match &cuda {

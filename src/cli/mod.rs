@@ -17,6 +17,7 @@ mod report;
 mod results;
 mod run;
 mod splice;
+mod threads;
 mod verify;
 
 use std::io::{self, IsTerminal, Write};
@@ -26,6 +27,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use grid::Format;
 
+use crate::measure::threads::Choice;
 use crate::text::one_line;
 use crate::Error;
 
@@ -88,7 +90,11 @@ pub fn main() -> ExitCode {
     };
     log_to_stderr(cli.verbose);
     let mut out = io::stdout().lock();
-    let outcome = dispatch(cli.command, &mut out).and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
+    let command = cli.command.unwrap_or_else(|| Command::Run(run::Args::default()));
+    // before anything that could start a thread
+    let outcome = threads::settle(&command);
+    let outcome = outcome.and_then(|threads| dispatch(command, threads, &mut out));
+    let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
     let (code, sentence) = match outcome {
         Ok(Verdict::Clean) => return ExitCode::SUCCESS,
         Err(e) if closed_pipe(&e) => return ExitCode::SUCCESS,
@@ -115,8 +121,8 @@ fn sentence(e: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
-fn dispatch(command: Option<Command>, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    match command.unwrap_or_else(|| Command::Run(run::Args::default())) {
+fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    match command {
         Command::Run(args) => run::main(&args, out),
         Command::Verify(args) => verify::main(&args, out),
         Command::List(args) => list::main(&args, out),
@@ -124,7 +130,7 @@ fn dispatch(command: Option<Command>, out: &mut dyn Write) -> anyhow::Result<Ver
         Command::Plot(args) => plot::main(&args, out),
         Command::Report(args) => report::main(&args, out),
         Command::Bounds(args) => bounds::main(&args, out),
-        Command::Doctor(args) => doctor::main(&args, out),
+        Command::Doctor(args) => doctor::main(&args, threads, out),
         Command::Completions(args) => completions::main(&args, &mut Cli::command(), out),
         Command::Man(args) => man::main(&args, Cli::command(), out),
     }

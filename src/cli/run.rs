@@ -59,6 +59,8 @@ pub struct Args {
     /// Measure in a debug build too; the record carries a warning
     #[arg(long, hide = true)]
     allow_debug_build: bool,
+    #[command(flatten)]
+    pub(super) threads: super::threads::Threads,
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {

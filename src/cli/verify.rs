@@ -30,6 +30,8 @@ pub struct Args {
     /// Precision: f64 at the cases' tolerance, f32 at its own stated bound
     #[arg(long, default_value = "f64")]
     dtype: String,
+    #[command(flatten)]
+    pub(super) threads: super::threads::Threads,
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {

@@ -29,7 +29,8 @@ impl Fused {
     /// If neighbouring layers do not fit each other, or the threads cannot be started.
     pub fn new(layers: Vec<Dense>, deviation: bool, threads: Option<usize>) -> Result<Self> {
         let specs = layers.iter().map(spec).collect();
-        let engine = kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
+        let engine =
+            kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
         Ok(Self { engine, layers, deviation })
     }
 

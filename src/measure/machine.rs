@@ -56,16 +56,18 @@ impl Machine {
     /// Cores are those this process may use: affinity and container quotas count.
     pub fn detect(gpu: Option<Gpu>) -> Self {
         let cpuinfo = text("/proc/cpuinfo");
-        let logical_cpus = logical_cpus();
-        let allowed = field(&text("/proc/self/status"), "Cpus_allowed_list").map(cpu_list);
-        let physical_cores =
-            physical_cores(&cpuinfo, allowed.as_ref()).map_or(logical_cpus, |n| n.min(logical_cpus));
+        let (physical_cores, logical_cpus) = usable(&cpuinfo);
         let cpu = cpu_model(&cpuinfo);
         let (gpu, driver) = gpu.map_or_else(Default::default, |gpu| (gpu.name, gpu.driver));
         let class = if gpu.is_empty() { format!("cpu-{}-{physical_cores}c", slug(&cpu)) } else { slug(&gpu) };
         let memory_bytes = memory_bytes(&text("/proc/meminfo"));
         Self { class, cpu, physical_cores, logical_cpus, simd: simd(), memory_bytes, os: os(), gpu, driver }
     }
+}
+
+/// Physical cores and logical processors this process may use.
+pub fn processors() -> (usize, usize) {
+    usable(&text("/proc/cpuinfo"))
 }
 
 /// Worker threads that a matrix product can use: what Candle asks for, but no more than this process may
@@ -91,6 +93,13 @@ pub fn load_warning() -> Option<String> {
     // The calmest moment counts.
     readings.sort_by_key(|load| load.map_or(usize::MAX, |load| load.running));
     readings[0]?.warning(logical_cpus())
+}
+
+fn usable(cpuinfo: &str) -> (usize, usize) {
+    let logical = logical_cpus();
+    let allowed = field(&text("/proc/self/status"), "Cpus_allowed_list").map(cpu_list);
+    let physical = physical_cores(cpuinfo, allowed.as_ref()).map_or(logical, |n| n.min(logical));
+    (physical, logical)
 }
 
 /// Logical processors this process may use.

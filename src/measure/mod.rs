@@ -10,6 +10,7 @@ pub mod machine;
 pub mod memory;
 pub mod peak;
 pub mod sampler;
+pub mod threads;
 
 pub use clock::{time, utc_now, utc_today};
 pub use machine::{debug_build, load_warning, threads, Gpu};

@@ -261,7 +261,7 @@ fn check_resumable(dir: &Path, found: &Run, run: &Run) -> Result<()> {
         )
     } else if found.threads != run.threads {
         format!(
-            "it was begun with {} worker threads and these are {}; set RAYON_NUM_THREADS={}, or start a new record",
+            "it was begun with {} worker threads and these are {}; give --threads {}, or start a new record",
             found.threads, run.threads, found.threads
         )
     } else {

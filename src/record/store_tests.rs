@@ -223,7 +223,7 @@ fn resume_refuses_what_cannot_be_compared() {
     let cases = [
         (Run { definition_sha256: "d1".into(), ..run() }, "definition of suite `quick` (sha256 d0, now d1)"),
         (Run { seed: 8, ..run() }, "begun with seed 7 and this is 8"),
-        (Run { threads: 4, ..run() }, "2 worker threads and these are 4; set RAYON_NUM_THREADS=2"),
+        (Run { threads: 4, ..run() }, "2 worker threads and these are 4; give --threads 2"),
     ];
     for (run, expected) in cases {
         let message = refused(&machine(), &run);

@@ -61,7 +61,9 @@ fn threads(id: &str, engine: EngineKind, n: &str) -> Result<usize> {
         )));
     }
     match n.parse() {
-        Ok(n @ 1..=MOST_THREADS) if n.to_string().len() == id.len() - id.find(':').map_or(0, |i| i + 1) => Ok(n),
+        Ok(n @ 1..=MOST_THREADS) if n.to_string().len() == id.len() - id.find(':').map_or(0, |i| i + 1) => {
+            Ok(n)
+        }
         _ => Err(Error::Invalid(format!(
             "contender `{id}` asks for `{n}` threads; expected a number from 1 to {MOST_THREADS}"
         ))),

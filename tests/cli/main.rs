@@ -12,6 +12,7 @@ mod printing;
 mod records;
 mod session;
 mod shards;
+mod threads;
 mod usage;
 
 #[path = "../support/idx.rs"]

@@ -1,7 +1,7 @@
 //! Memory of an engine, kept from call to call: fields of the batch, and each worker's scratch.
 
 use std::mem::discriminant;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::arena::{Aligned, Field, Fields, PANEL};
 use super::gradient::block_rows;
@@ -56,13 +56,15 @@ impl<T: Real> Workspace<T> {
             + self.scratches.iter().map(scratch).sum::<usize>()
     }
 
-    /// Makes room for a call.
+    /// Makes room for a call; `directions` says whether each worker needs a block of them to itself, which an optimiser
+    /// with state does.
     pub(super) fn prepare(
         &mut self,
         stack: &Stack,
         schedule: &Schedule,
         batch: usize,
         traces: bool,
+        directions: bool,
         plan: &Plan,
     ) {
         let deviation = matches!(schedule.rule, Rule::Spc { deviation: true, .. });
@@ -81,17 +83,21 @@ impl<T: Real> Workspace<T> {
             self.packed.reserve(stack.parameters());
         }
         while self.scratches.len() < plan.workers {
+            let mut scratch = Scratch { tile: Aligned::new(), block: Aligned::new() };
+            // a tile, or a state and an error of a whole panel, side by side
+            scratch.tile.reserve(2 * stack.widest().max(UNITS) * PANEL);
+            self.scratches.push(Mutex::new(scratch));
+        }
+        if directions {
             // the largest block at any number of workers: a layer that is not cut
             let block = layers().map(|(outputs, inputs)| {
                 let rows = block_rows(outputs, inputs, 1).min(outputs);
                 rows * inputs + rows
             });
             let block = block.max().unwrap_or(0);
-            let mut scratch = Scratch { tile: Aligned::new(), block: Aligned::new() };
-            // a tile, or a state and an error of a whole panel, side by side
-            scratch.tile.reserve(2 * stack.widest().max(UNITS) * PANEL);
-            scratch.block.reserve(block);
-            self.scratches.push(Mutex::new(scratch));
+            for scratch in &mut self.scratches {
+                scratch.get_mut().unwrap_or_else(PoisonError::into_inner).block.reserve(block);
+            }
         }
         // blocks have 16 rows at least
         let blocks = layers().map(|(outputs, _)| outputs.div_ceil(16)).sum();

@@ -1,8 +1,10 @@
 //! The engine on the CPU: whole rules in one call, on a fixed set of threads.
 //!
-//! A call allocates nothing inside the inference loop and takes no lock there; its memory is kept for the next call.
-//! The arithmetic of every element is the same whatever the number of threads, but for sums over the batch of more
-//! than one panel, which are taken panel by panel in order: equal inputs give equal bits.
+//! A call allocates nothing inside the inference loop and takes no lock there; its memory is kept for the next call. Only
+//! parameter gradients, which iPC takes in every step, go through the `gemm` crate with buffers of its own.
+//! Equal calls on equally many threads give equal bits: who does what follows from sizes alone, and no sum depends on who
+//! comes first. Another number of threads cuts batch and parameters elsewhere, and ragged ends are summed by other loops:
+//! the same to rounding only.
 
 mod arena;
 mod crew;
@@ -92,7 +94,11 @@ pub(crate) fn execute<T: Real>(
     let Task { stack, schedule, loss, x, y, batch } = *task;
     let traces = matches!(result, Result::Learned { traces: true, .. });
     let plan = tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, pool.threads(), T::LANES);
-    space.prepare(stack, schedule, batch, traces, &plan);
+    let directions = matches!(
+        result,
+        Result::Trained { optimiser, .. } if !matches!(optimiser, Optimiser::Sgd { .. })
+    );
+    space.prepare(stack, schedule, batch, traces, directions, &plan);
     let Workspace { fields, block, packed, scratches, sums, .. } = space;
     let fields = &*fields;
 

@@ -49,8 +49,9 @@ pub(super) fn both<T: Real>(act: Activation, z: &[T], out: &mut [T], slope: &mut
 /// out = φ(z₀ + Δ) − φ(z₀) without the cancellation of two large numbers, and slope = φ'(z₀ + Δ).
 ///
 /// tanh: tanh Δ · (1 − tanh z₀ tanh(z₀ + Δ)), an identity. relu: by cases of the two signs. gelu, with z = z₀ + Δ:
-/// Δ Φ(z) + z₀ (Φ(z) − Φ(z₀)), where for |Δ| < 1/32 the last difference is φ(z₀) times the Taylor polynomial
-/// Δ − z₀Δ²/2 + (z₀² − 1)Δ³/6 − (z₀³ − 3z₀)Δ⁴/24, whose remainder is below one part in 10⁷ of Δ.
+/// Δ Φ(z) + z₀ (Φ(z) − Φ(z₀)), where near z₀ the last difference is φ(z₀) times the Taylor polynomial
+/// Δ − z₀Δ²/2 + (z₀² − 1)Δ³/6 − (z₀³ − 3z₀)Δ⁴/24, whose remainder is below Δ⁵/100: a part in 10⁸ of Δ at 1/32, where f32
+/// begins to do without it, and in 10¹⁴ at 1/1024, where f64 does.
 #[inline(always)]
 pub(super) fn change<T: Real>(act: Activation, from: &[T], by: &[T], out: &mut [T], slope: &mut [T]) {
     let n = out.len();
@@ -80,7 +81,7 @@ pub(super) fn change<T: Real>(act: Activation, from: &[T], by: &[T], out: &mut [
             let (square, third) = (a * a, T::of(1.0 / 3.0));
             let fourth = d * (T::of(3.0) * a - square * a) * T::of(0.25);
             let taylor = d * (T::ONE - d * T::of(0.5) * (a - d * third * ((square - T::ONE) + fourth)));
-            let near = d.abs() < T::of(1.0 / 32.0);
+            let near = d.abs() < T::NEAR;
             let difference = if near { density0 * taylor } else { cdf - cdf0 };
             out[i] = d * cdf + a * difference;
             slope[i] = cdf + z * density;

@@ -35,6 +35,9 @@ pub(crate) trait Real:
     const ONE: Self;
     /// Lanes that a product's tile should be a multiple of: two AVX2 registers.
     const LANES: usize;
+    /// Below this a change of Φ's argument goes through a Taylor polynomial: where its remainder is as small as the
+    /// cancellation in a difference of two Φ.
+    const NEAR: Self;
 
     /// Rounded from f64.
     fn of(x: f64) -> Self;
@@ -113,6 +116,7 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const LANES: usize = 16;
+    const NEAR: Self = 1.0 / 32.0;
 
     #[inline(always)]
     fn of(x: f64) -> Self {
@@ -159,6 +163,7 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const LANES: usize = 8;
+    const NEAR: Self = 1.0 / 1024.0;
 
     #[inline(always)]
     fn of(x: f64) -> Self {

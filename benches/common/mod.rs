@@ -1,0 +1,159 @@
+//! What the benches share: contenders on random batches, their counted work, and where their time is taken.
+
+// each bench uses a part of it
+#![allow(dead_code)]
+
+use std::time::Duration;
+
+use candle_core::{DType, Device, Tensor};
+use criterion::measurement::WallTime;
+use criterion::{Bencher, BenchmarkGroup};
+pub use criterion::{Criterion, Throughput};
+use pcnbench::contender::{Contender, ContenderSpec};
+use pcnbench::measure::{clock, threads};
+use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement};
+use pcnbench::optim::OptimiserKind;
+use pcnbench::rule::{Rule, Steps};
+use pcnbench::suite::{ContenderId, DeviceKind};
+pub use pcnbench::Result;
+use rand::SeedableRng;
+use rand_distr::Distribution;
+
+/// N, of every layer.
+pub const WIDTH: usize = 128;
+/// B.
+pub const BATCH: usize = 64;
+/// T.
+pub const STEPS: usize = 8;
+/// L.
+pub const DEPTHS: [usize; 3] = [8, 32, 128];
+const SEED: u64 = 17;
+
+/// The program of a bench: threads settled before any exists, then criterion as its arguments say.
+pub fn main(benches: &[fn(&mut Criterion) -> Result<()>]) -> std::process::ExitCode {
+    let outcome = threads::settle(None).and_then(|choice| {
+        if let Some(warning) = choice.warning {
+            eprintln!("warning: {warning}");
+        }
+        let mut criterion = Criterion::default()
+            .sample_size(20)
+            .warm_up_time(Duration::from_millis(500))
+            .measurement_time(Duration::from_secs(2))
+            .configure_from_args();
+        benches.iter().try_for_each(|bench| bench(&mut criterion))?;
+        criterion.final_summary();
+        Ok(())
+    });
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            std::process::ExitCode::from(1)
+        }
+    }
+}
+
+/// A contender on a tanh network of [`WIDTH`] throughout, T = [`STEPS`] where its rule has steps.
+pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
+    let contender: ContenderId = id.parse()?;
+    let network = MlpSpec {
+        inputs: WIDTH,
+        width: WIDTH,
+        outputs: WIDTH,
+        depth,
+        activation: Activation::Tanh,
+        placement: Placement::Input,
+        parameterisation: Parameterisation::SP,
+        gain: 1.0,
+        bias: true,
+    };
+    Ok(ContenderSpec {
+        id: id.to_owned(),
+        rule: Rule::from_name(&contender.rule, Steps::constant(STEPS, 0.1))?,
+        engine: contender.engine,
+        network,
+        loss: Loss::HALF_SQUARED_ERROR,
+        optimiser: OptimiserKind::Sgd,
+        // so small that no number of updates takes the parameters anywhere
+        learning_rate: 1e-9,
+        dtype: DType::F32,
+    })
+}
+
+/// x and y, normal.
+pub fn batch(rows: usize, units: usize, device: &Device) -> Result<(Tensor, Tensor)> {
+    Ok((normal(rows, units, 1, device)?, normal(rows, units, 2, device)?))
+}
+
+/// `[rows, columns]` of normal numbers in f32.
+pub fn normal(rows: usize, columns: usize, stream: u64, device: &Device) -> Result<Tensor> {
+    let rng = rand_chacha::ChaCha8Rng::seed_from_u64(SEED ^ stream);
+    let values: Vec<f32> = rand_distr::StandardNormal.sample_iter(rng).take(rows * columns).collect();
+    Ok(Tensor::from_vec(values, (rows, columns), device)?)
+}
+
+/// The devices to measure on, with their names; says why a card is left out.
+pub fn devices() -> Vec<(&'static str, Device)> {
+    let mut all = vec![("cpu", Device::Cpu)];
+    match pcnbench::run::open_device(DeviceKind::Cuda) {
+        Ok(card) => all.push(("cuda", card)),
+        Err(e) => eprintln!("no CUDA part: {e}"),
+    }
+    all
+}
+
+/// What a contender does with a batch, timed on its device; throughput in the FLOPs that the counting engine counts.
+pub fn contender(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    device: (&str, &Device),
+    spec: &ContenderSpec,
+    work: fn(&mut Contender, &Tensor, &Tensor) -> Result<()>,
+) -> Result<()> {
+    let (x, y) = batch(BATCH, WIDTH, device.1)?;
+    let mut contender = Contender::new(spec, SEED, device.1)?;
+    let first = work(&mut contender, &x, &y);
+    match (first, device.1) {
+        (Ok(()), _) => {}
+        (Err(e), Device::Cpu) => return Err(e),
+        // not every engine runs on every card
+        (Err(e), _) => {
+            eprintln!("{} on {} left out: {e}", spec.id, device.0);
+            return Ok(());
+        }
+    }
+    let counted = spec.counted(BATCH)?.work;
+    group.throughput(Throughput::Elements(counted.gemm_flops));
+    let id = format!("{}/{}/l{}", device.0, spec.id.replace('/', "-"), spec.network.depth);
+    group.bench_function(id, |b| timed(b, device.1, || work(&mut contender, &x, &y)));
+    Ok(())
+}
+
+/// Times `work`: on a card by events of its own stream, one execution per sample; else by the wall clock, synchronised.
+pub fn timed(b: &mut Bencher<'_, WallTime>, device: &Device, mut work: impl FnMut() -> Result<()>) {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => b.iter_custom(|iterations| {
+            let mut execution = || {
+                let mut outcome = Ok(());
+                let ms = pcnbench_kernels::cuda::time(card, 1, || {
+                    outcome = work();
+                    Ok(())
+                });
+                done(outcome);
+                Duration::from_secs_f64(done(ms.map_err(Into::into)) / 1e3)
+            };
+            (0..iterations).map(|_| execution()).sum()
+        }),
+        _ => {
+            b.iter_custom(|iterations| done(clock::time(device, || (0..iterations).try_for_each(|_| work()))))
+        }
+    }
+}
+
+/// The value, or an end with its sentence: criterion's closures have no way to return an error.
+fn done<T>(outcome: Result<T>) -> T {
+    outcome.unwrap_or_else(|e| {
+        eprintln!("error: {e}");
+        std::process::exit(1)
+    })
+}

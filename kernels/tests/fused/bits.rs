@@ -1,0 +1,54 @@
+//! Equal calls on equally many threads leave equal bits.
+
+use candle_core::DType;
+use pcnbench_kernels::Fused;
+use proptest::prelude::*;
+
+use crate::case::{case, Case, Size};
+use crate::plain::Left;
+
+fn bits(left: &Left) -> Vec<u64> {
+    let layers = left.states.iter().chain(&left.errors);
+    let all = [&left.theta, &left.output].into_iter().chain(layers);
+    all.flatten().map(|v| v.to_bits()).collect()
+}
+
+fn dtype(wide: bool) -> DType {
+    if wide {
+        DType::F64
+    } else {
+        DType::F32
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// With fresh memory, and with memory that another call has left behind.
+    #[test]
+    fn of_the_same_call_twice(case in case(Size::Large), other in case(Size::Small), wide in any::<bool>()) {
+        let numbers = case.numbers();
+        let first = bits(&case.fused(&numbers, dtype(wide)));
+        let engine = Fused::new(case.stack(), case.threads).unwrap();
+        let between = Case { layers: case.layers.clone(), threads: case.threads, ..other };
+        between.fused_on(&engine, &between.numbers(), dtype(wide));
+        prop_assert_eq!(&first, &bits(&case.fused_on(&engine, &numbers, dtype(wide))));
+        prop_assert_eq!(&first, &bits(&case.fused_on(&engine, &numbers, dtype(wide))));
+    }
+
+    /// How a call is cut into tiles and blocks follows from the number of threads, and how a product sums follows from
+    /// the shape of its tile: not the same bits, but the same numbers.
+    #[test]
+    fn to_rounding_whatever_the_number_of_threads(case in case(Size::Large), wide in any::<bool>()) {
+        let numbers = case.numbers();
+        let on = |threads| Case { threads, ..case.clone() }.fused(&numbers, dtype(wide));
+        let plain = case.plain(&numbers);
+        let tolerance = case.tolerance(dtype(wide));
+        prop_assume!(plain.nearest_kink > tolerance * plain.scale);
+        let one = Left { scale: plain.scale, ..on(1) };
+        for threads in 2..=4 {
+            let (worst, at) = on(threads).against(&one, tolerance, case.batch);
+            prop_assert!(worst <= 1.0, "{at} on {threads} threads: {worst} times what is allowed");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `--threads`, for every subcommand that computes.
+
+use super::Command;
+use crate::measure::threads::{self, Choice};
+
+/// The option.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Threads {
+    /// Worker threads, at most one per processor; else what RAYON_NUM_THREADS says, else one per physical core
+    #[arg(long = "threads", value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// Sets the number of threads for this process; nothing for a command that does not compute.
+pub(super) fn settle(command: &Command) -> anyhow::Result<Option<Choice>> {
+    let args = match command {
+        Command::Run(args) => &args.threads,
+        Command::Verify(args) => &args.threads,
+        Command::Doctor(args) => &args.threads,
+        _ => return Ok(None),
+    };
+    let choice = threads::settle(args.threads)?;
+    if let Some(warning) = &choice.warning {
+        tracing::warn!("{warning}");
+    }
+    Ok(Some(choice))
+}
