@@ -47,6 +47,7 @@ fn rule(kind: usize, flags: (bool, bool), batch: usize) -> Rule {
         2 => Rule::Spc { light_cone, deviation: other },
         3 => Rule::Epc,
         4 => Rule::Fpa { light_cone },
+        6 => Rule::Ar { top_down: other },
         5 => Rule::SeqIl { mixing: if other { 1.0 } else { 100.0 / 101.0 } },
         _ => Rule::Ipc { light_cone, weight_step, evaluate: other },
     }
@@ -84,7 +85,7 @@ prop_compose! {
     /// Any call of this size.
     pub fn case(size: Size)(
         layers in shape(size),
-        kind in 0usize..7,
+        kind in 0usize..8,
         flags in any::<(bool, bool)>(),
         loss in (0usize..3, prop_oneof![Just(1.0), 0.1f64..1.0]),
         batch in match size {
