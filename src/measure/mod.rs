@@ -4,6 +4,8 @@ pub mod build;
 pub mod clock;
 pub mod machine;
 pub mod peak;
+#[cfg(feature = "trials")]
+pub mod planted;
 pub mod sampler;
 
 pub use clock::{time, utc_now, utc_today};

@@ -11,6 +11,7 @@ mod table;
 #[cfg(test)]
 mod fixture;
 
+pub(crate) use disk::replace;
 pub(crate) use folder::slug;
 pub use read::{latest_unfinished, read, read_run};
 pub use schema::{

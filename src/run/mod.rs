@@ -48,6 +48,8 @@ pub struct Job<'a> {
     pub argv: Vec<String>,
     /// Measure even in a debug build; the record says so.
     pub allow_debug: bool,
+    /// Measure the ceilings too; without them nothing is stated in units of them.
+    pub ceilings: bool,
 }
 
 /// Told what is going on, for progress bars.
@@ -98,7 +100,9 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
         }
     };
     observer.planned(prepared.len(), done.len());
-    ceilings(&mut store, &prepared, &mut material, observer)?;
+    if job.ceilings {
+        ceilings(&mut store, &prepared, &mut material, observer)?;
+    }
 
     for p in prepared.iter().filter(|p| !done.contains(&p.point.id)) {
         let result = measure_point(job.suite.seed, p, &mut material, observer)?;

@@ -31,7 +31,14 @@ impl Subject for Training<'_> {
     fn execute(&mut self, turn: usize) -> Result<Timed> {
         let (x, y) = &self.batches[turn % self.batches.len()];
         let contender = &mut self.contender;
-        let wall = measure::time(self.device, || contender.update(x, y))?;
+        let wall = measure::time(self.device, || {
+            #[cfg(feature = "trials")]
+            let start = std::time::Instant::now();
+            contender.update(x, y)?;
+            #[cfg(feature = "trials")]
+            measure::planted::slow_down(&contender.spec().id, start);
+            Ok(())
+        })?;
         let checksum = contender.finite_checksum()?;
         Ok(Timed { wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), device_ns: None, checksum })
     }
