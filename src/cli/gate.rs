@@ -33,7 +33,7 @@ pub struct Args {
     /// Write report, exports and records into this folder, which must be new or empty
     #[arg(long, value_name = "DIR", default_value = "gate-out")]
     out: PathBuf,
-    /// Measure longer and make that the baseline of this machine class (or FILE of --baseline)
+    /// Measure in four sessions and make that the baseline of this machine class (or FILE of --baseline)
     #[arg(long)]
     update_baseline: bool,
     /// Judge this record instead of measuring one; then nothing is measured again either
@@ -167,15 +167,22 @@ fn measure(args: &Args, suite: &Suite, name: &str) -> Result<Record> {
     record::read(&dir?)
 }
 
-/// Measures the points of suspects again, each as a whole and with more rounds.
+/// Measures the points of suspects again, each as a whole and in several sessions.
 fn second_look(args: &Args, suite: &Suite, comparison: &Comparison) -> Result<Vec<Side>> {
     let points = gate::suspects(comparison);
     let mut sides = Vec::new();
     for (i, point) in points.iter().enumerate() {
-        let longer = suite.only_point(point, gate::MORE_ROUNDS)?;
-        sides.push(Side::of(&measure(args, &longer, &format!("again-{}", i + 1))?)?);
+        let name = format!("again-{}", i + 1);
+        let mut side = Side::pooled(&sessions(args, &suite.only_point(point)?, &name)?)?;
+        side.name = args.out.join(name).display().to_string();
+        sides.push(side);
     }
     Ok(sides)
+}
+
+/// Measures a suite several times, into records `name-1`, `name-2`, …
+fn sessions(args: &Args, suite: &Suite, name: &str) -> Result<Vec<Record>> {
+    (1..=gate::SESSIONS).map(|k| measure(args, suite, &format!("{name}-{k}"))).collect()
 }
 
 /// Without a baseline only what a record says of itself can be judged.
@@ -186,19 +193,20 @@ fn alone(side: &Side) -> Outcome {
     }
 }
 
-/// Measures longer, since a baseline is compared with many times, and writes it.
+/// Measures in several sessions, since a baseline is compared with many times, and writes it.
 fn update(args: &Args, suite: &Suite, place: &Place, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let record = match &args.record {
-        Some(dir) => record::read(dir)?,
-        None => measure(args, &suite.with_more_rounds(gate::MORE_ROUNDS)?, "record")?,
+    let records = match &args.record {
+        Some(dir) => vec![record::read(dir)?],
+        None => sessions(args, suite, "record")?,
     };
     let path = place.path(args);
-    let baseline = Baseline::of(&record)?;
+    let baseline = Baseline::of(&records)?;
     baseline.write(&path)?;
-    for warning in &record.run.warnings {
+    for warning in records.iter().flat_map(|r| &r.run.warnings) {
         writeln!(out, "warning: {warning}")?;
     }
-    writeln!(out, "baseline: {} ({} entries from {})", path.display(), baseline.entry.len(), record.dir.display())?;
+    let (entries, sessions) = (baseline.entry.len(), records.len());
+    writeln!(out, "baseline: {} ({entries} entries from {sessions} sessions)", path.display())?;
     Ok(Verdict::Clean)
 }
 
@@ -259,8 +267,8 @@ impl Report<'_> {
         }
         if !self.again.is_empty() {
             lines.push(format!(
-                "suspects were measured again with {} times as many rounds: {}",
-                gate::MORE_ROUNDS,
+                "suspects were measured again in {} sessions each: {}",
+                gate::SESSIONS,
                 self.again.join(", ")
             ));
         }

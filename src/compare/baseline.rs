@@ -37,9 +37,9 @@ pub struct Baseline {
     pub threads: usize,
     /// Suite.
     pub suite: String,
-    /// Name of the record's folder that it was made from.
-    pub record: String,
-    /// Start of that run, RFC 3339 UTC.
+    /// Names of the folders of the records that it was made from, one per session.
+    pub records: Vec<String>,
+    /// Start of the first, RFC 3339 UTC.
     pub started: String,
     /// Commit that was measured.
     pub rev: String,
@@ -104,12 +104,15 @@ pub struct EntryWire {
 }
 
 impl Baseline {
-    /// The summaries of a record.
+    /// The summaries of the sessions of one suite.
     ///
     /// # Errors
-    /// If a contender failed, or nothing was timed: a gate against that would be open.
-    pub fn of(record: &Record) -> Result<Self> {
-        let side = Side::of(record)?;
+    /// If there is none, a contender failed, or nothing was timed: a gate against that would be open.
+    pub fn of(records: &[Record]) -> Result<Self> {
+        let side = Side::pooled(records)?;
+        let Some(record) = records.first() else {
+            return Err(Error::Invalid("there is no record to make a baseline of".into()));
+        };
         if let Some(failed) = side.entries.iter().find(|e| !e.err.is_empty()) {
             let problem = format!(
                 "cannot be a baseline: {} failed at {} ({})",
@@ -126,7 +129,10 @@ impl Baseline {
             cpu: record.machine.cpu.clone(),
             threads: side.threads,
             suite: record.run.suite.clone(),
-            record: record.dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            records: records
+                .iter()
+                .map(|r| r.dir.file_name().unwrap_or_default().to_string_lossy().into_owned())
+                .collect(),
             started: record.run.started.clone(),
             rev: record.run.rev.clone(),
             dirty: record.run.dirty,
@@ -183,12 +189,15 @@ impl Baseline {
             class: self.machine_class.clone(),
             threads: self.threads,
             data: self.data.clone(),
-            entries: self.entry.iter().map(from_wire).collect(),
+            entries: self.entry.iter().map(|e| from_wire(e, self.records.len())).collect(),
         }
     }
 
     /// Numbers that no measurement gives.
     fn check(&self, path: &Path) -> Result<()> {
+        if self.records.is_empty() {
+            return Err(Error::content(path, "key `records` is empty; expected one name per session"));
+        }
         let mut seen = std::collections::HashSet::new();
         for e in &self.entry {
             let place = format!("entry `{}` at `{}`", e.contender, e.point);
@@ -287,7 +296,7 @@ fn to_wire(e: Entry) -> EntryWire {
     }
 }
 
-fn from_wire(e: &EntryWire) -> Entry {
+fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
     let ratio = || Some(PairedRatio { ratio: e.ratio?, low: e.low?, high: e.high?, pairs: e.pairs? });
     Entry {
         point: e.point.clone(),
@@ -300,6 +309,7 @@ fn from_wire(e: &EntryWire) -> Entry {
         ratio: ratio(),
         noise_floor: e.noise_floor,
         time: Some(PairedRatio { ratio: e.median_ns, low: e.median_low_ns, high: e.median_high_ns, pairs: e.n }),
+        sessions,
         work: Work {
             gemms: e.gemms,
             gemm_flops: e.gemm_flops,

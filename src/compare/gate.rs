@@ -6,8 +6,11 @@ use super::join::{Comparison, Measure, Row};
 use super::side::{Entry, Side};
 use crate::stats::Verdict;
 
-/// Factor on the number of rounds when a suspect is measured again.
-pub const MORE_ROUNDS: usize = 4;
+/// Sessions in which a suspect is measured again, and in which a baseline is measured.
+///
+/// Several, and not one of as many rounds, because what shifts a whole session (see
+/// [`BETWEEN_SESSIONS`](crate::stats::BETWEEN_SESSIONS)) averages out only over sessions.
+pub const SESSIONS: usize = 4;
 
 /// Points that must be measured again before their verdicts stand, in order.
 pub fn suspects(comparison: &Comparison) -> Vec<String> {

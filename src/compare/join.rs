@@ -200,7 +200,7 @@ impl<'a> Whole<'a> {
             floors.push(crossing.map(|factor| factor - 1.0));
         }
         let tolerance = stats::tolerance(floors);
-        let change = b.zip(n).and_then(|(b, n)| stats::change(&b, &n)).filter(|_| reasons.is_empty());
+        let change = b.zip(n).and_then(|(b, n)| stats::change(&b, &n, [base.sessions, new.sessions], stats::BETWEEN_SESSIONS)).filter(|_| reasons.is_empty());
         if change.is_none() && reasons.is_empty() {
             reasons.push(format!("no {} on one side", measure.name()));
         }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use sha2::{Digest, Sha256};
 
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
-use crate::stats::{noise_floor, PairedRatio};
+use crate::stats::{median, median_ci, noise_floor, paired_ratio, PairedRatio};
 use crate::suite::wire::{BenchmarkWire, ContenderWire, SuiteWire};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Everything timed in a measurement, with what it takes to judge whether it compares.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,8 @@ pub struct Entry {
     pub noise_floor: Option<f64>,
     /// Median wall time in nanoseconds with its interval, in the fields of a ratio to 1 ns; absent for failures.
     pub time: Option<PairedRatio>,
+    /// Sessions that the samples are from: contenders built anew, each time measured for a while.
+    pub sessions: usize,
     /// Counted work.
     pub work: Work,
     /// Why there is no result; empty on success.
@@ -108,10 +110,79 @@ impl Side {
         })
     }
 
+    /// Several sessions of the same suite as one measurement: their rounds, one session after the other, as one series.
+    ///
+    /// # Errors
+    /// As for [`of`](Self::of), or if there is no record or they do not hold the same points and contenders.
+    pub fn pooled(records: &[Record]) -> Result<Self> {
+        let sides = records.iter().map(Self::of).collect::<Result<Vec<_>>>()?;
+        let Some(first) = sides.first() else {
+            return Err(Error::Invalid("there is no record to take a side from".into()));
+        };
+        let mut pooled = first.clone();
+        let sessions: Vec<HashMap<(&str, &str), BTreeMap<u32, u64>>> = records.iter().map(times).collect();
+        for e in &mut pooled.entries {
+            for (side, record) in sides.iter().zip(records) {
+                let Some(other) = side.get(&e.point, &e.contender) else {
+                    let problem = format!("has no {} at {}, which the sessions before it have", e.contender, e.point);
+                    return Err(Error::content(&record.dir, problem));
+                };
+                if e.err.is_empty() {
+                    e.err.clone_from(&other.err);
+                }
+            }
+            e.sessions = records.len();
+            pool(e, &sessions);
+        }
+        Ok(pooled)
+    }
+
     /// The entry of a contender at a point.
     pub fn get(&self, point: &str, contender: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.point == point && e.contender == contender)
     }
+}
+
+/// Wall times of a record by point, contender and round.
+fn times(record: &Record) -> HashMap<(&str, &str), BTreeMap<u32, u64>> {
+    let mut times: HashMap<_, BTreeMap<u32, u64>> = HashMap::new();
+    for s in &record.samples {
+        times.entry((s.point.as_str(), s.contender.as_str())).or_default().insert(s.round, s.wall_ns);
+    }
+    times
+}
+
+/// Estimates from the rounds of all sessions.
+fn pool(e: &mut Entry, sessions: &[HashMap<(&str, &str), BTreeMap<u32, u64>>]) {
+    let paired = |contender: &str, baseline: &str| {
+        let mut pairs: Vec<(f64, f64)> = Vec::new();
+        for session in sessions {
+            let (a, b) = (session.get(&(e.point.as_str(), contender))?, session.get(&(e.point.as_str(), baseline))?);
+            let shared = a.iter().filter_map(|(round, &a)| Some((a, *b.get(round)?)));
+            pairs.extend(shared.map(|(a, b)| (a.max(1) as f64, b.max(1) as f64)));
+        }
+        let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+        paired_ratio(&a, &b)
+    };
+    let controlled = |id: &str| paired(&format!("{id}{}", summarise::CONTROL), id).map(|c| noise_floor(&c));
+    // Whoever is controlled, as in a single record.
+    let any = || {
+        let mut names = sessions.first()?.keys().filter(|(point, _)| *point == e.point);
+        names.find_map(|(_, id)| controlled(id.strip_suffix(summarise::CONTROL)?))
+    };
+    let noise = controlled(&e.baseline).or_else(any);
+    let ratio = if e.contender == e.baseline { None } else { paired(&e.contender, &e.baseline) };
+    let walls: Vec<f64> = sessions
+        .iter()
+        .filter_map(|s| s.get(&(e.point.as_str(), e.contender.as_str())))
+        .flat_map(|rounds| rounds.values().map(|&t| t.max(1) as f64))
+        .collect();
+    let (low, high) = median_ci(&walls, 0.95);
+    let time = PairedRatio { ratio: median(&walls), low, high, pairs: walls.len() };
+    let sound = e.err.is_empty();
+    e.noise_floor = noise;
+    e.ratio = ratio.filter(|_| sound);
+    e.time = Some(time).filter(|_| sound && !walls.is_empty());
 }
 
 fn entry(
@@ -150,6 +221,7 @@ fn entry(
         ratio: paired(&row.contender).filter(|_| row.contender != row.baseline),
         noise_floor: control.or_else(any).map(|c| noise_floor(&c)),
         time,
+        sessions: 1,
         work: Work {
             gemms: row.gemms,
             gemm_flops: row.gemm_flops,

@@ -1,26 +1,18 @@
-//! A suite cut down to one of its points, to be measured longer.
+//! A suite cut down to one of its points.
 
 use super::wire::{AxesWire, StepsWire, SuiteWire};
-use super::{expand, limits, Point, StepCount, Suite};
+use super::{expand, Point, StepCount, Suite};
 use crate::{Error, Result};
 
 impl Suite {
-    /// This suite with `factor` times as many rounds at every point, and as much more time for them.
-    ///
-    /// # Errors
-    /// None that loading the suite did not have.
-    pub fn with_more_rounds(&self, factor: usize) -> Result<Self> {
-        self.changed(|wire| lengthen(wire, factor))
-    }
-
-    /// Only the point with this id, with all its contenders, and `factor` times as many rounds.
+    /// Only the point with this id, with all its contenders.
     ///
     /// All of them, because who runs between two samples of a contender decides what it finds in the caches: fewer
     /// neighbours would be another measurement.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such point.
-    pub fn only_point(&self, id: &str, factor: usize) -> Result<Self> {
+    pub fn only_point(&self, id: &str) -> Result<Self> {
         let found = self.benchmarks.iter().find_map(|b| Some((b, b.points.iter().find(|p| p.id == id)?)));
         let Some((benchmark, point)) = found else {
             return Err(Error::Invalid(format!("suite `{}` has no point `{id}`", self.name)));
@@ -30,7 +22,6 @@ impl Suite {
             for b in &mut wire.benchmark {
                 b.axes = axes(point);
             }
-            lengthen(wire, factor);
         })
     }
 
@@ -39,15 +30,6 @@ impl Suite {
             .map_err(|e| Error::Invalid(format!("suite `{}` cannot be read back: {}", self.name, e.message())))?;
         change(&mut wire);
         expand::suite(wire, &self.name)
-    }
-}
-
-fn lengthen(wire: &mut SuiteWire, factor: usize) {
-    for b in &mut wire.benchmark {
-        let t = &mut b.timing;
-        t.max_rounds = t.max_rounds.saturating_mul(factor).min(*limits::ROUNDS.end());
-        t.min_rounds = t.min_rounds.saturating_mul(factor).min(t.max_rounds);
-        t.max_seconds = (t.max_seconds * factor as f64).min(*limits::SECONDS.end());
     }
 }
 
@@ -81,28 +63,21 @@ mod tests {
         for (name, _) in BUILT_IN {
             let suite = Suite::load(name, &Overrides::default()).unwrap();
             for (benchmark, point) in suite.benchmarks.iter().flat_map(|b| b.points.iter().map(move |p| (b, p))) {
-                let alone = suite.only_point(&point.id, 4).unwrap();
+                let alone = suite.only_point(&point.id).unwrap();
                 assert_eq!(alone.benchmarks.len(), 1, "{name}");
                 let kept = &alone.benchmarks[0];
                 assert_eq!(kept.points, [point.clone()]);
                 assert_eq!((&kept.contenders, kept.loss, kept.data), (&benchmark.contenders, benchmark.loss, benchmark.data));
-                assert_eq!(kept.timing.max_rounds, 4 * benchmark.timing.max_rounds);
-                assert_eq!(kept.timing.min_rounds, 4 * benchmark.timing.min_rounds);
-                assert_eq!(kept.timing.max_seconds, 4.0 * benchmark.timing.max_seconds);
+                assert_eq!(kept.timing, benchmark.timing);
                 assert_eq!(alone.seed, suite.seed);
             }
-            let longer = suite.with_more_rounds(4).unwrap();
-            let points = |s: &Suite| s.benchmarks.iter().flat_map(|b| b.points.clone()).collect::<Vec<_>>();
-            assert_eq!(points(&longer), points(&suite));
         }
     }
 
     #[test]
-    fn limits_hold_and_strangers_are_refused() {
+    fn strangers_are_refused() {
         let suite = Suite::load("quick", &Overrides::default()).unwrap();
-        let longest = suite.with_more_rounds(usize::MAX).unwrap();
-        assert_eq!(longest.benchmarks[0].timing.max_rounds, *limits::ROUNDS.end());
-        let stranger = suite.only_point("depth@depth=3", 4).unwrap_err().to_string();
+        let stranger = suite.only_point("depth@depth=3").unwrap_err().to_string();
         assert_eq!(stranger, "suite `quick` has no point `depth@depth=3`");
     }
 }
