@@ -46,8 +46,8 @@ pub struct Args {
     /// and threads
     #[arg(long)]
     absolute: bool,
-    /// Tolerate changes up to this many per cent, or up to what the controls show, whichever is more
-    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    /// Tolerate changes up to this many per cent, at least 1, or up to what the controls show, whichever is more
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, allow_negative_numbers = true)]
     threshold: f64,
     /// Tolerate ratios up to this factor against a baseline of another machine class or thread count
     #[arg(long, value_name = "FACTOR", default_value_t = 1.5)]
@@ -85,7 +85,8 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         None => measure(args, &suite, "record")?,
     };
     let first = Side::of(&record)?;
-    let mut report = Report { record: &record, choice, comparison: None, again: vec![], outcome: Outcome::Passed };
+    let mut report =
+        Report { record: &record, choice, comparison: None, again: vec![], outcome: Outcome::Passed };
     report.outcome = match &report.choice {
         None => alone(&first),
         Some(choice) => {
@@ -140,7 +141,9 @@ impl Place {
 fn check_empty(dir: &Path) -> Result<()> {
     let Ok(mut entries) = fs::read_dir(dir) else {
         return match fs::symlink_metadata(dir) {
-            Ok(_) => Err(Error::content(dir, "is not a folder that can be read; choose another one with `--out`")),
+            Ok(_) => {
+                Err(Error::content(dir, "is not a folder that can be read; choose another one with `--out`"))
+            }
             Err(_) => Ok(()),
         };
     };
@@ -205,6 +208,14 @@ fn update(args: &Args, suite: &Suite, place: &Place, out: &mut dyn Write) -> any
     for warning in records.iter().flat_map(|r| &r.run.warnings) {
         writeln!(out, "warning: {warning}")?;
     }
+    if let (vague @ 1.., all) = baseline.vague() {
+        writeln!(
+            out,
+            "warning: {vague} of {all} ratios are known to no better than {} %; make the baseline again when the machine is \
+             quiet",
+            100.0 * baseline::VAGUE
+        )?;
+    }
     let (entries, sessions) = (baseline.entry.len(), records.len());
     writeln!(out, "baseline: {} ({entries} entries from {sessions} sessions)", path.display())?;
     Ok(Verdict::Clean)
@@ -245,7 +256,8 @@ impl Report<'_> {
 
     /// Everything but the table, a sentence each.
     fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.record.run.warnings.iter().map(|w| format!("warning: {w}")).collect();
+        let mut lines: Vec<String> =
+            self.record.run.warnings.iter().map(|w| format!("warning: {w}")).collect();
         match &self.choice {
             None => lines.push(
                 "there is no baseline, so only verification was judged; make one on a quiet machine with \

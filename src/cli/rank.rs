@@ -25,7 +25,8 @@ pub struct Args {
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let sides = args.records.iter().map(|dir| Side::of(&record::read(dir)?)).collect::<crate::Result<Vec<_>>>()?;
+    let sides =
+        args.records.iter().map(|dir| Side::of(&record::read(dir)?)).collect::<crate::Result<Vec<_>>>()?;
     let ranking = rank(&sides, &args.contender)?;
     let mut grid = Grid::new(vec![
         ("contender", "contender"),

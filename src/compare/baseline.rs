@@ -20,6 +20,9 @@ pub const FILE: &str = "baseline.toml";
 /// Version of the format; a reader refuses any other.
 pub const SCHEMA: u32 = 1;
 
+/// Half-width, as a factor minus one, from which on a ratio is too vague to notice a change of a few per cent.
+pub const VAGUE: f64 = 0.02;
+
 /// A baseline holds a few hundred bytes per contender and point.
 const LIMIT: u64 = 8 << 20;
 
@@ -141,6 +144,14 @@ impl Baseline {
         })
     }
 
+    /// How many ratios are known to no better than ±[`VAGUE`], of how many: a baseline made on a busy machine leaves
+    /// everything held against it ambiguous, or worse.
+    pub fn vague(&self) -> (usize, usize) {
+        let ratios: Vec<(f64, f64)> = self.entry.iter().filter_map(|e| e.low.zip(e.high)).collect();
+        let vague = ratios.iter().filter(|(low, high)| high / low > (1.0 + VAGUE).powi(2));
+        (vague.count(), ratios.len())
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -161,7 +172,12 @@ impl Baseline {
                 );
                 return Err(Error::content(path, problem));
             }
-            None => return Err(Error::content(path, "key `schema` is missing or no number, so this is no baseline")),
+            None => {
+                return Err(Error::content(
+                    path,
+                    "key `schema` is missing or no number, so this is no baseline",
+                ))
+            }
         }
         let baseline: Self = toml::from_str(&text).map_err(refused)?;
         baseline.check(path)?;
@@ -176,9 +192,11 @@ impl Baseline {
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
         }
-        let body = toml::to_string(self)
-            .map_err(|e| Error::content(path, format!("cannot be written as TOML: {}", one_line(&e.to_string()))))?;
-        let head = "# Written by `pcnbench gate --update-baseline`; later measurements are held against it.\n";
+        let body = toml::to_string(self).map_err(|e| {
+            Error::content(path, format!("cannot be written as TOML: {}", one_line(&e.to_string())))
+        })?;
+        let head =
+            "# Written by `pcnbench gate --update-baseline`; later measurements are held against it.\n";
         crate::record::replace(path, format!("{head}{body}").as_bytes())
     }
 
@@ -202,12 +220,15 @@ impl Baseline {
         for e in &self.entry {
             let place = format!("entry `{}` at `{}`", e.contender, e.point);
             let refuse = |problem: &str| Err(Error::content(path, format!("{place}: {problem}")));
-            let ordered = |low: f64, mid: f64, high: f64| 0.0 < low && low <= mid && mid <= high && high.is_finite();
+            let ordered =
+                |low: f64, mid: f64, high: f64| 0.0 < low && low <= mid && mid <= high && high.is_finite();
             if !seen.insert((&e.point, &e.contender)) {
                 return refuse("stands twice; one is allowed");
             }
             if !ordered(e.median_low_ns, e.median_ns, e.median_high_ns) {
-                return refuse("keys `median_low_ns`, `median_ns`, `median_high_ns` are not positive and in order");
+                return refuse(
+                    "keys `median_low_ns`, `median_ns`, `median_high_ns` are not positive and in order",
+                );
             }
             match (e.ratio, e.low, e.high, e.pairs) {
                 (None, None, None, None) => {}
@@ -215,7 +236,11 @@ impl Baseline {
                 (Some(_), Some(_), Some(_), Some(_)) => {
                     return refuse("keys `low`, `ratio`, `high` are not positive and in order");
                 }
-                _ => return refuse("of the keys `ratio`, `low`, `high`, `pairs` some are missing; give all or none"),
+                _ => {
+                    return refuse(
+                        "of the keys `ratio`, `low`, `high`, `pairs` some are missing; give all or none",
+                    )
+                }
             }
             if e.noise_floor.is_some_and(|w| !w.is_finite() || w < 0.0) {
                 return refuse("key `noise_floor` is negative or not finite");
@@ -308,7 +333,12 @@ fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
         facts: Default::default(),
         ratio: ratio(),
         noise_floor: e.noise_floor,
-        time: Some(PairedRatio { ratio: e.median_ns, low: e.median_low_ns, high: e.median_high_ns, pairs: e.n }),
+        time: Some(PairedRatio {
+            ratio: e.median_ns,
+            low: e.median_low_ns,
+            high: e.median_high_ns,
+            pairs: e.n,
+        }),
         sessions,
         work: Work {
             gemms: e.gemms,

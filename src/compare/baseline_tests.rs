@@ -21,17 +21,33 @@ fn a_baseline_compares_as_the_record_it_came_from() {
     let options = Options { absolute: true, ..Options::default() };
     let (a, b) = (compare(&of_file, &new, &options), compare(&of_record, &new, &options));
     assert_eq!((a.rows, a.work), (b.rows, b.work));
-    let only: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let only: Vec<_> =
+        fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(only, [FILE], "nothing half-written stays");
+}
+
+#[test]
+fn vague_ratios_are_counted() {
+    let mut b = baseline();
+    assert_eq!(b.vague(), (0, 4));
+    let ratio = b.entry[1].ratio.unwrap();
+    (b.entry[1].low, b.entry[1].high) = (Some(ratio / 1.021), Some(ratio * 1.021));
+    (b.entry[2].low, b.entry[2].high) =
+        (b.entry[2].ratio.map(|r| r / 1.019), b.entry[2].ratio.map(|r| r * 1.019));
+    assert_eq!(b.vague(), (1, 4));
 }
 
 /// Only the hash of the facts is kept, so the reason is the hash.
 #[test]
 fn another_definition_is_noticed_by_its_hash() {
-    let changed = DEFINITION.replace("[benchmark.timing]", "[benchmark.network]\ngain = 2.0\n[benchmark.timing]");
+    let changed =
+        DEFINITION.replace("[benchmark.timing]", "[benchmark.network]\ngain = 2.0\n[benchmark.timing]");
     let new = Side::of(&record(&changed, 1)).unwrap();
     let c = compare(&baseline().side("file".into()), &new, &Options::default());
-    assert!(c.rows.iter().all(|r| r.verdict == Verdict::Invalid && r.reason.contains("definition hash differs")));
+    assert!(c
+        .rows
+        .iter()
+        .all(|r| r.verdict == Verdict::Invalid && r.reason.contains("definition hash differs")));
 }
 
 #[test]
@@ -66,7 +82,9 @@ fn damaged_files_are_refused_by_key() {
     };
     assert!(refusal(&|b| b.schema = 2).contains("schema 2, but this version reads schema 1"));
     assert!(refusal(&|b| b.entry.push(b.entry[0].clone())).contains("stands twice"));
-    assert!(refusal(&|b| b.entry[1].ratio = Some(f64::NAN)).contains("`low`, `ratio`, `high` are not positive"));
+    assert!(
+        refusal(&|b| b.entry[1].ratio = Some(f64::NAN)).contains("`low`, `ratio`, `high` are not positive")
+    );
     assert!(refusal(&|b| b.entry[1].low = Some(99.0)).contains("`low`, `ratio`, `high`"));
     assert!(refusal(&|b| b.entry[1].pairs = None).contains("some are missing; give all or none"));
     assert!(refusal(&|b| b.entry[0].median_ns = -1.0).contains("`median_ns`"));

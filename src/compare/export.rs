@@ -92,10 +92,12 @@ pub fn gha_smaller(record: &Record, side: &Side) -> Value {
 pub fn gha_bigger(record: &Record, side: &Side) -> Value {
     gha(record, side, |e| {
         let rate = |t: f64| 1e9 / t;
-        let rates = e.time.map(|t| ("rate", "samples/s".to_owned(), [rate(t.high), rate(t.ratio), rate(t.low)]));
+        let rates =
+            e.time.map(|t| ("rate", "samples/s".to_owned(), [rate(t.high), rate(t.ratio), rate(t.low)]));
         let over = |r: f64| 1.0 / r;
-        let speed =
-            e.ratio.map(|r| ("speed", format!("x {}", e.baseline), [over(r.high), over(r.ratio), over(r.low)]));
+        let speed = e
+            .ratio
+            .map(|r| ("speed", format!("x {}", e.baseline), [over(r.high), over(r.ratio), over(r.low)]));
         rates.into_iter().chain(speed).collect()
     })
 }

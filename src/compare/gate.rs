@@ -56,8 +56,9 @@ pub enum Outcome {
 
 /// The outcome of a comparison; `strict` makes what cannot be told an outcome of its own.
 ///
-/// `exact` says whether a change of counted work counts: not where versions that count differently are compared on
-/// purpose.
+/// `exact` is for a gate, where base and new should be the same but for the code: then changed work counts, and so does
+/// what does not compare at all, for it would leave the gate open until the baseline is made again. Between two records
+/// both may be on purpose.
 pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     let list = |all: &[String]| format!("{} (of {})", all[0], all.len());
     let name = |row: &Row| format!("{} at {}", row.contender, row.point);
@@ -77,9 +78,12 @@ pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     if !regressed.is_empty() {
         return Outcome::Regressed(list(&regressed));
     }
-    let unclear: Vec<String> =
-        comparison.inconclusive().map(|row| format!("{}: {} {}", name(row), row.verdict, row.reason)).collect();
-    if strict && !unclear.is_empty() {
+    let unclear: Vec<String> = comparison
+        .inconclusive()
+        .filter(|row| strict || (exact && row.verdict == Verdict::Invalid))
+        .map(|row| format!("{}: {} {}", name(row), row.verdict, row.reason).trim_end().to_owned())
+        .collect();
+    if !unclear.is_empty() {
         return Outcome::Inconclusive(list(&unclear));
     }
     Outcome::Passed
@@ -92,8 +96,8 @@ pub fn interval(row: &Row) -> String {
 
 /// One line of counts: `3 regressed, 17 same`.
 pub fn counts(comparison: &Comparison) -> String {
-    let all =
-        [Verdict::Regressed, Verdict::Improved, Verdict::Ambiguous, Verdict::Invalid, Verdict::Same].into_iter();
+    let all = [Verdict::Regressed, Verdict::Improved, Verdict::Ambiguous, Verdict::Invalid, Verdict::Same]
+        .into_iter();
     let counted = all.map(|v| (v, comparison.with(v).count())).filter(|(_, n)| *n > 0);
     let text = counted.map(|(v, n)| format!("{n} {v}")).collect::<Vec<_>>().join(", ");
     if text.is_empty() {

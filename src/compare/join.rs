@@ -200,7 +200,10 @@ impl<'a> Whole<'a> {
             floors.push(crossing.map(|factor| factor - 1.0));
         }
         let tolerance = stats::tolerance(floors);
-        let change = b.zip(n).and_then(|(b, n)| stats::change(&b, &n, [base.sessions, new.sessions], stats::BETWEEN_SESSIONS)).filter(|_| reasons.is_empty());
+        let change = b
+            .zip(n)
+            .and_then(|(b, n)| stats::change(&b, &n, [base.sessions, new.sessions], stats::BETWEEN_SESSIONS))
+            .filter(|_| reasons.is_empty());
         if change.is_none() && reasons.is_empty() {
             reasons.push(format!("no {} on one side", measure.name()));
         }
@@ -261,7 +264,8 @@ fn reasons(base: &Entry, new: &Entry) -> Vec<String> {
     if base.definition_sha256 != new.definition_sha256 {
         let names: std::collections::BTreeSet<&String> = base.facts.keys().chain(new.facts.keys()).collect();
         let known = !base.facts.is_empty() && !new.facts.is_empty();
-        let differing = names.into_iter().filter(|name| known && base.facts.get(*name) != new.facts.get(*name));
+        let differing =
+            names.into_iter().filter(|name| known && base.facts.get(*name) != new.facts.get(*name));
         let none = "none".to_owned();
         let told = differing.map(|name| {
             let value = |e: &'_ Entry| e.facts.get(name).unwrap_or(&none).clone();
@@ -319,7 +323,11 @@ fn slower_baselines(rows: &[Row]) -> Vec<Row> {
             steps: 0,
             base: None,
             new: None,
-            change: Some(Change { ratio: 1.0 / change.ratio, low: 1.0 / change.high, high: 1.0 / change.low }),
+            change: Some(Change {
+                ratio: 1.0 / change.ratio,
+                low: 1.0 / change.high,
+                high: 1.0 / change.low,
+            }),
             verdict: Verdict::Regressed,
             reason: format!("inferred: all {} contenders against it improved", group.len()),
             ..witness.clone()

@@ -17,7 +17,8 @@ fn a_planted_change_is_found_and_nothing_else() {
         *e = entry(&e.point, "spc/reference", 3.15, 0.3);
     }
     let c = compare(&base, &new, &Options::default());
-    let regressed: Vec<_> = c.with(Verdict::Regressed).map(|row| (&row.point[..], &row.contender[..])).collect();
+    let regressed: Vec<_> =
+        c.with(Verdict::Regressed).map(|row| (&row.point[..], &row.contender[..])).collect();
     assert_eq!(regressed, [("p@depth=4", "spc/reference"), ("p@depth=8", "spc/reference")]);
     assert_eq!(c.with(Verdict::Same).count(), 4, "{:?}", verdicts(&c));
     assert_eq!((c.rows.len(), c.work.len(), c.broken.len(), c.notes.len()), (6, 0, 0, 0));
@@ -129,7 +130,8 @@ fn absolute_times_are_judged_only_when_asked() {
     let mut new = side("b", &THREE, 0.3);
     // Everything twice as slow: no ratio moves.
     for e in &mut new.entries {
-        e.time = e.time.map(|t| PairedRatio { ratio: 2.0 * t.ratio, low: 2.0 * t.low, high: 2.0 * t.high, ..t });
+        e.time =
+            e.time.map(|t| PairedRatio { ratio: 2.0 * t.ratio, low: 2.0 * t.low, high: 2.0 * t.high, ..t });
     }
     assert!(verdicts(&compare(&base, &new, &Options::default())).iter().all(|v| *v == Verdict::Same));
     let c = compare(&base, &new, &Options { absolute: true, ..Options::default() });
@@ -200,20 +202,22 @@ fn a_definition_is_what_moves_times() {
         DEFINITION.replace("max_seconds = 1.0", "max_seconds = 2.0"),
         DEFINITION.replace("Two points.", "Other words."),
         DEFINITION.replace("name = \"small\"", "name = \"other\""),
-        DEFINITION.replace("[benchmark.timing]", "[benchmark.training]\naccuracy_updates = 3\n[benchmark.timing]"),
+        DEFINITION
+            .replace("[benchmark.timing]", "[benchmark.training]\naccuracy_updates = 3\n[benchmark.timing]"),
     ] {
         assert!(reasons(&harmless).iter().all(String::is_empty), "{harmless}");
     }
-    let gain = DEFINITION.replace("[benchmark.timing]", "[benchmark.network]\ngain = 2.0\n[benchmark.timing]");
+    let gain =
+        DEFINITION.replace("[benchmark.timing]", "[benchmark.network]\ngain = 2.0\n[benchmark.timing]");
     assert!(reasons(&gain).iter().all(|r| r == "gain: 1 before, 2 now"), "{:?}", reasons(&gain));
     let seed = DEFINITION.replace("seed = 5", "seed = 6");
     assert!(reasons(&seed).iter().all(|r| r == "seed: 5 before, 6 now"));
     // Only the contender whose rate it is.
     let rate = reasons(&DEFINITION.replace("learning_rate = 0.5", "learning_rate = 0.25"));
-    assert_eq!(rate.iter().filter(|r| !r.is_empty()).collect::<Vec<_>>(), [
-        "learning_rate: 0.5 before, 0.25 now",
-        "learning_rate: 0.5 before, 0.25 now"
-    ]);
+    assert_eq!(
+        rate.iter().filter(|r| !r.is_empty()).collect::<Vec<_>>(),
+        ["learning_rate: 0.5 before, 0.25 now", "learning_rate: 0.5 before, 0.25 now"]
+    );
     // A definition that cannot be read compares only with itself.
     let mut old = record(DEFINITION, 1);
     old.run.definition = "schema = 0".into();

@@ -60,7 +60,8 @@ pub fn rank(sides: &[Side], only: &[String]) -> Result<Ranking> {
         }
     }
     if let Some(unknown) = only.iter().find(|id| !ratios.contains_key(id.as_str())) {
-        let known: BTreeSet<&str> = sides.iter().flat_map(|s| &s.entries).map(|e| e.contender.as_str()).collect();
+        let known: BTreeSet<&str> =
+            sides.iter().flat_map(|s| &s.entries).map(|e| e.contender.as_str()).collect();
         return Err(Error::unknown("contender", unknown, known));
     }
     let (mut points, mut left_out) = (Vec::new(), Vec::new());
@@ -78,7 +79,10 @@ pub fn rank(sides: &[Side], only: &[String]) -> Result<Ranking> {
     }
     let mut rows: Vec<Ranked> = ratios
         .into_iter()
-        .map(|(id, at)| Ranked { contender: id.to_owned(), mean: mean(points.iter().filter_map(|p| at.get(p.as_str()))) })
+        .map(|(id, at)| Ranked {
+            contender: id.to_owned(),
+            mean: mean(points.iter().filter_map(|p| at.get(p.as_str()))),
+        })
         .collect();
     rows.sort_by(|a, b| a.mean.ratio.total_cmp(&b.mean.ratio));
     Ok(Ranking { rows, points, left_out })

@@ -16,7 +16,10 @@ fn means_by_hand() {
     s.entries[last] = entry("p@depth=8", "spc/reference", 8.0, 0.0);
     let ranking = rank(&[s], &[]).unwrap();
     let found: Vec<_> = ranking.rows.iter().map(|r| (r.contender.as_str(), r.mean.ratio)).collect();
-    assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), ["bp/reference", "epc/reference", "spc/reference"]);
+    assert_eq!(
+        found.iter().map(|f| f.0).collect::<Vec<_>>(),
+        ["bp/reference", "epc/reference", "spc/reference"]
+    );
     for ((_, got), want) in found.iter().zip([1.0, 3.0, 4.0]) {
         assert!((got - want).abs() < 1e-12, "{found:?}");
     }
@@ -69,7 +72,10 @@ fn only_common_points_count_and_the_others_are_named() {
     // A failure is no ratio, and no baseline of 1 either.
     s.entries[0].err = "failed".into();
     let failed = rank(&[s], &[]).unwrap_err().to_string();
-    assert!(failed.contains("no point is common to all contenders") && failed.contains("--contender"), "{failed}");
+    assert!(
+        failed.contains("no point is common to all contenders") && failed.contains("--contender"),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -124,7 +124,8 @@ impl Side {
         for e in &mut pooled.entries {
             for (side, record) in sides.iter().zip(records) {
                 let Some(other) = side.get(&e.point, &e.contender) else {
-                    let problem = format!("has no {} at {}, which the sessions before it have", e.contender, e.point);
+                    let problem =
+                        format!("has no {} at {}, which the sessions before it have", e.contender, e.point);
                     return Err(Error::content(&record.dir, problem));
                 };
                 if e.err.is_empty() {
@@ -157,7 +158,8 @@ fn pool(e: &mut Entry, sessions: &[HashMap<(&str, &str), BTreeMap<u32, u64>>]) {
     let paired = |contender: &str, baseline: &str| {
         let mut pairs: Vec<(f64, f64)> = Vec::new();
         for session in sessions {
-            let (a, b) = (session.get(&(e.point.as_str(), contender))?, session.get(&(e.point.as_str(), baseline))?);
+            let (a, b) =
+                (session.get(&(e.point.as_str(), contender))?, session.get(&(e.point.as_str(), baseline))?);
             let shared = a.iter().filter_map(|(round, &a)| Some((a, *b.get(round)?)));
             pairs.extend(shared.map(|(a, b)| (a.max(1) as f64, b.max(1) as f64)));
         }
@@ -178,7 +180,8 @@ fn pool(e: &mut Entry, sessions: &[HashMap<(&str, &str), BTreeMap<u32, u64>>]) {
         .flat_map(|rounds| rounds.values().map(|&t| t.max(1) as f64))
         .collect();
     let (low, high) = median_ci(&walls, 0.95);
-    let time = PairedRatio { ratio: median(&walls), low, high, pairs: walls.len() };
+    // Whole nanoseconds, as in a summary.
+    let time = PairedRatio { ratio: median(&walls).round_ties_even(), low, high, pairs: walls.len() };
     let sound = e.err.is_empty();
     e.noise_floor = noise;
     e.ratio = ratio.filter(|_| sound);

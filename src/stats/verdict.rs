@@ -92,7 +92,9 @@ pub const BETWEEN_SESSIONS: f64 = 0.005;
 /// `None` if a value is not positive and finite, or an interval does not hold its estimate.
 pub fn change(base: &PairedRatio, new: &PairedRatio, sessions: [usize; 2], between: f64) -> Option<Change> {
     let sound = |r: &PairedRatio| {
-        [r.low, r.ratio, r.high].iter().all(|x| x.is_finite() && *x > 0.0) && r.low <= r.ratio && r.ratio <= r.high
+        [r.low, r.ratio, r.high].iter().all(|x| x.is_finite() && *x > 0.0)
+            && r.low <= r.ratio
+            && r.ratio <= r.high
     };
     if !sound(base) || !sound(new) {
         return None;

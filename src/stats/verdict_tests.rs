@@ -171,7 +171,9 @@ fn coverage_of_the_change() {
 
 #[test]
 fn coverage_of_the_change_where_neighbours_resemble_each_other() {
-    for (rho, base, new, least) in [(0.3, 20, 60, 0.91), (0.3, 120, 120, 0.93), (0.3, 150, 600, 0.93), (0.5, 150, 600, 0.91)] {
+    for (rho, base, new, least) in
+        [(0.3, 20, 60, 0.91), (0.3, 120, 120, 0.93), (0.3, 150, 600, 0.93), (0.5, 150, 600, 0.91)]
+    {
         let share = coverage(Noise::Autocorrelated(rho), base, new, 8000);
         println!("AR(1) {rho}, {base} and {new} rounds: {:.1} %", 100.0 * share);
         assert!(share > least && share < 0.97, "AR(1) {rho}, {base} and {new} rounds: {share}");
@@ -229,7 +231,10 @@ fn coverage_where_sessions_shift_their_rounds() {
         }
         let [with, without] = covered.map(|c| f64::from(c) / f64::from(experiments));
         println!("{base} and {new} sessions of {rounds} rounds in all: {with}, without {without}");
-        assert!((0.93..=0.975).contains(&with), "{base} and {new} sessions of {rounds} rounds in all: {with}");
+        assert!(
+            (0.93..=0.975).contains(&with),
+            "{base} and {new} sessions of {rounds} rounds in all: {with}"
+        );
         assert!(without < with);
         assert!(rounds < 2000 || without < 0.85, "{without}");
     }
@@ -239,7 +244,8 @@ fn coverage_where_sessions_shift_their_rounds() {
 /// anything is measured again.
 #[test]
 fn runs_of_the_same_thing_do_not_regress() {
-    for noise in [Noise::Normal, Noise::Heavy, Noise::Slowdowns, Noise::Drifting, Noise::Autocorrelated(0.5)] {
+    for noise in [Noise::Normal, Noise::Heavy, Noise::Slowdowns, Noise::Drifting, Noise::Autocorrelated(0.5)]
+    {
         for (base, new) in [(12, 12), (20, 80), (120, 120)] {
             let mut rng = ChaCha8Rng::seed_from_u64(base as u64);
             let experiments = 3000;
@@ -248,7 +254,8 @@ fn runs_of_the_same_thing_do_not_regress() {
                 let floors = [base, new].map(|n| Some(noise_floor(&measure(noise, 0.0, n, &mut rng))));
                 let b = measure(noise, 0.7, base, &mut rng);
                 let n = measure(noise, 0.7, new, &mut rng);
-                count[verdict(&change(&b, &n, [1, 1], BETWEEN_SESSIONS).unwrap(), tolerance(floors)) as usize] += 1;
+                count[verdict(&change(&b, &n, [1, 1], BETWEEN_SESSIONS).unwrap(), tolerance(floors))
+                    as usize] += 1;
             }
             println!("{noise:?}, {base} and {new} rounds: {count:?}");
             for beyond in [Verdict::Regressed, Verdict::Improved] {

@@ -26,8 +26,9 @@ impl Suite {
     }
 
     fn changed(&self, change: impl FnOnce(&mut SuiteWire)) -> Result<Self> {
-        let mut wire: SuiteWire = toml::from_str(&self.definition)
-            .map_err(|e| Error::Invalid(format!("suite `{}` cannot be read back: {}", self.name, e.message())))?;
+        let mut wire: SuiteWire = toml::from_str(&self.definition).map_err(|e| {
+            Error::Invalid(format!("suite `{}` cannot be read back: {}", self.name, e.message()))
+        })?;
         change(&mut wire);
         expand::suite(wire, &self.name)
     }
@@ -62,12 +63,17 @@ mod tests {
     fn each_point_stays_itself() {
         for (name, _) in BUILT_IN {
             let suite = Suite::load(name, &Overrides::default()).unwrap();
-            for (benchmark, point) in suite.benchmarks.iter().flat_map(|b| b.points.iter().map(move |p| (b, p))) {
+            for (benchmark, point) in
+                suite.benchmarks.iter().flat_map(|b| b.points.iter().map(move |p| (b, p)))
+            {
                 let alone = suite.only_point(&point.id).unwrap();
                 assert_eq!(alone.benchmarks.len(), 1, "{name}");
                 let kept = &alone.benchmarks[0];
                 assert_eq!(kept.points, [point.clone()]);
-                assert_eq!((&kept.contenders, kept.loss, kept.data), (&benchmark.contenders, benchmark.loss, benchmark.data));
+                assert_eq!(
+                    (&kept.contenders, kept.loss, kept.data),
+                    (&benchmark.contenders, benchmark.loss, benchmark.data)
+                );
                 assert_eq!(kept.timing, benchmark.timing);
                 assert_eq!(alone.seed, suite.seed);
             }
