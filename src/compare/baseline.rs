@@ -89,7 +89,9 @@ pub struct EntryWire {
     pub median_high_ns: f64,
     /// Samples.
     pub n: usize,
-    /// exp(median over rounds of ln(t_contender / t_baseline)); absent for a baseline, as the three after it.
+    /// What the fastest tenth of them stay below (see [`QUIET`](crate::stats::QUIET)).
+    pub quiet_ns: f64,
+    /// exp(median over rounds of ln(t_contender / t_baseline)); absent for a baseline, as the four after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Lower end of its 95 % interval.
@@ -101,6 +103,9 @@ pub struct EntryWire {
     /// Rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<usize>,
+    /// `quiet_ns` in units of the baseline's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_ratio: Option<f64>,
     /// How far from 1 the control may lie, as a factor minus one; absent without a control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise_floor: Option<f64>,
@@ -313,6 +318,8 @@ fn to_wire(e: Entry) -> EntryWire {
         median_low_ns: time.low,
         median_high_ns: time.high,
         n: time.pairs,
+        quiet_ns: e.quiet_ns.unwrap_or(0.0),
+        quiet_ratio: e.quiet_ratio,
         ratio: e.ratio.map(|r| r.ratio),
         low: e.ratio.map(|r| r.low),
         high: e.ratio.map(|r| r.high),
@@ -339,6 +346,8 @@ fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
             high: e.median_high_ns,
             pairs: e.n,
         }),
+        quiet_ns: Some(e.quiet_ns),
+        quiet_ratio: e.quiet_ratio,
         sessions,
         work: Work {
             gemms: e.gemms,

@@ -88,6 +88,8 @@ fn damaged_files_are_refused_by_key() {
     assert!(refusal(&|b| b.entry[1].low = Some(99.0)).contains("`low`, `ratio`, `high`"));
     assert!(refusal(&|b| b.entry[1].pairs = None).contains("some are missing; give all or none"));
     assert!(refusal(&|b| b.entry[0].median_ns = -1.0).contains("`median_ns`"));
+    assert!(refusal(&|b| b.entry[0].quiet_ns = 0.0).contains("`quiet_ns`"));
+    assert!(refusal(&|b| b.records.clear()).contains("`records` is empty"));
     assert!(refusal(&|b| b.entry[0].noise_floor = Some(-0.1)).contains("`noise_floor`"));
     let text = |text: &str| {
         fs::write(&path, text).unwrap();

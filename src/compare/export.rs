@@ -160,8 +160,10 @@ pub fn critcmp(record: &Record, side: &Side) -> Value {
 
 const RESAMPLES: usize = 1000;
 
+type Statistic = fn(&[f64]) -> f64;
+
 fn estimates(walls: &[f64], seed: u64) -> Value {
-    let statistics: [(&str, fn(&[f64]) -> f64); 4] =
+    let statistics: [(&str, Statistic); 4] =
         [("mean", mean), ("median", median), ("median_abs_dev", mad), ("std_dev", deviation)];
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut resample = walls.to_vec();

@@ -207,11 +207,23 @@ impl<'a> Whole<'a> {
         if change.is_none() && reasons.is_empty() {
             reasons.push(format!("no {} on one side", measure.name()));
         }
-        Row {
-            verdict: change.map_or(Verdict::Invalid, |c| stats::verdict(&c, tolerance)),
-            reason: reasons.join("; "),
-            ..row(new, measure, (b, n), change, tolerance)
+        let mut verdict = change.map_or(Verdict::Invalid, |c| stats::verdict(&c, tolerance));
+        if matches!(verdict, Verdict::Regressed | Verdict::Improved) {
+            let quiet = |e: &Entry| match measure {
+                Measure::Ratio => e.quiet_ratio,
+                Measure::Time => e.quiet_ns,
+            };
+            let moved = quiet(new).zip(quiet(base)).map(|(n, b)| n / b);
+            if let (Some(c), Some(moved)) = (change, moved) {
+                if !stats::is_quiet_too(&c, moved) {
+                    reasons.push(format!(
+                        "the fastest tenth of the samples moved by a factor of {moved:.3} only"
+                    ));
+                    verdict = Verdict::Ambiguous;
+                }
+            }
         }
+        Row { verdict, reason: reasons.join("; "), ..row(new, measure, (b, n), change, tolerance) }
     }
 }
 

@@ -162,6 +162,23 @@ fn a_slower_baseline_is_inferred_from_all_that_improve() {
     assert_eq!(slower(2).with(Verdict::Regressed).count(), 0, "two of three are two improvements");
 }
 
+/// What other programs did to most rounds, but not to the quietest, is no change of the code.
+#[test]
+fn a_change_that_quiet_samples_do_not_show_stays_ambiguous() {
+    let base = side("a", &[("spc/reference", 3.0)], 0.3);
+    let judged = |ratio: f64, quiet: f64| {
+        let mut new = side("b", &[("spc/reference", ratio)], 0.3);
+        new.entries.iter_mut().for_each(|e| e.quiet_ratio = e.quiet_ratio.map(|_| quiet));
+        compare(&base, &new, &Options::default()).rows[0].clone()
+    };
+    assert_eq!(judged(6.0, 6.0).verdict, Verdict::Regressed);
+    let row = judged(6.0, 3.1);
+    assert_eq!(row.verdict, Verdict::Ambiguous);
+    assert_eq!(row.reason, "the fastest tenth of the samples moved by a factor of 1.033 only");
+    assert_eq!(judged(1.5, 3.0).verdict, Verdict::Ambiguous);
+    assert_eq!(judged(1.5, 1.5).verdict, Verdict::Improved);
+}
+
 #[test]
 fn changed_work_and_new_failures_are_sentences() {
     let base = side("a", &THREE, 0.3);

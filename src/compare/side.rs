@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sha2::{Digest, Sha256};
 
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
-use crate::stats::{median, median_ci, noise_floor, paired_ratio, PairedRatio};
+use crate::stats::{median, median_ci, noise_floor, paired_ratio, quantile, PairedRatio, QUIET};
 use crate::suite::wire::{BenchmarkWire, ContenderWire, SuiteWire};
 use crate::{Error, Result};
 
@@ -52,6 +52,10 @@ pub struct Entry {
     pub noise_floor: Option<f64>,
     /// Median wall time in nanoseconds with its interval, in the fields of a ratio to 1 ns; absent for failures.
     pub time: Option<PairedRatio>,
+    /// [`QUIET`] quantile of wall time in nanoseconds; absent for failures.
+    pub quiet_ns: Option<f64>,
+    /// That in units of the baseline's; absent for baselines and failures.
+    pub quiet_ratio: Option<f64>,
     /// Sessions that the samples are from: contenders built anew, each time measured for a while.
     pub sessions: usize,
     /// Counted work.
@@ -100,7 +104,9 @@ impl Side {
         // A definition that this version does not read any more still has its hash.
         let suite = toml::from_str::<SuiteWire>(&record.run.definition).ok();
         let timed = record.summary.iter().filter(|row| row.model == "weight-update");
-        let entries = timed.map(|row| entry(record, row, &ratios, suite.as_ref())).collect();
+        let mut entries: Vec<Entry> = timed.map(|row| entry(record, row, &ratios, suite.as_ref())).collect();
+        let times = [times(record)];
+        entries.iter_mut().for_each(|e| set_quiet(e, &times));
         Ok(Self {
             name: record.dir.display().to_string(),
             class: record.machine.class.clone(),
@@ -120,7 +126,7 @@ impl Side {
             return Err(Error::Invalid("there is no record to take a side from".into()));
         };
         let mut pooled = first.clone();
-        let sessions: Vec<HashMap<(&str, &str), BTreeMap<u32, u64>>> = records.iter().map(times).collect();
+        let sessions: Vec<Times<'_>> = records.iter().map(times).collect();
         for e in &mut pooled.entries {
             for (side, record) in sides.iter().zip(records) {
                 let Some(other) = side.get(&e.point, &e.contender) else {
@@ -144,17 +150,32 @@ impl Side {
     }
 }
 
-/// Wall times of a record by point, contender and round.
-fn times(record: &Record) -> HashMap<(&str, &str), BTreeMap<u32, u64>> {
-    let mut times: HashMap<_, BTreeMap<u32, u64>> = HashMap::new();
+/// Wall times of one session by point, contender and round.
+type Times<'a> = HashMap<(&'a str, &'a str), BTreeMap<u32, u64>>;
+
+fn times(record: &Record) -> Times<'_> {
+    let mut times = Times::new();
     for s in &record.samples {
         times.entry((s.point.as_str(), s.contender.as_str())).or_default().insert(s.round, s.wall_ns);
     }
     times
 }
 
+/// All wall times of a contender at a point, session after session.
+fn walls(sessions: &[Times<'_>], point: &str, contender: &str) -> Vec<f64> {
+    let of_sessions = sessions.iter().filter_map(|s| s.get(&(point, contender)));
+    of_sessions.flat_map(|rounds| rounds.values().map(|&t| t.max(1) as f64)).collect()
+}
+
+fn set_quiet(e: &mut Entry, sessions: &[Times<'_>]) {
+    let quiet = |id: &str| Some(quantile(&walls(sessions, &e.point, id), QUIET)).filter(|q| q.is_finite());
+    let own = quiet(&e.contender).filter(|_| e.err.is_empty());
+    let other = quiet(&e.baseline).filter(|_| e.contender != e.baseline);
+    (e.quiet_ns, e.quiet_ratio) = (own, own.zip(other).map(|(own, other)| own / other));
+}
+
 /// Estimates from the rounds of all sessions.
-fn pool(e: &mut Entry, sessions: &[HashMap<(&str, &str), BTreeMap<u32, u64>>]) {
+fn pool(e: &mut Entry, sessions: &[Times<'_>]) {
     let paired = |contender: &str, baseline: &str| {
         let mut pairs: Vec<(f64, f64)> = Vec::new();
         for session in sessions {
@@ -174,15 +195,12 @@ fn pool(e: &mut Entry, sessions: &[HashMap<(&str, &str), BTreeMap<u32, u64>>]) {
     };
     let noise = controlled(&e.baseline).or_else(any);
     let ratio = if e.contender == e.baseline { None } else { paired(&e.contender, &e.baseline) };
-    let walls: Vec<f64> = sessions
-        .iter()
-        .filter_map(|s| s.get(&(e.point.as_str(), e.contender.as_str())))
-        .flat_map(|rounds| rounds.values().map(|&t| t.max(1) as f64))
-        .collect();
+    let walls = walls(sessions, &e.point, &e.contender);
     let (low, high) = median_ci(&walls, 0.95);
     // Whole nanoseconds, as in a summary.
     let time = PairedRatio { ratio: median(&walls).round_ties_even(), low, high, pairs: walls.len() };
     let sound = e.err.is_empty();
+    set_quiet(e, sessions);
     e.noise_floor = noise;
     e.ratio = ratio.filter(|_| sound);
     e.time = Some(time).filter(|_| sound && !walls.is_empty());
@@ -224,6 +242,8 @@ fn entry(
         ratio: paired(&row.contender).filter(|_| row.contender != row.baseline),
         noise_floor: control.or_else(any).map(|c| noise_floor(&c)),
         time,
+        quiet_ns: None,
+        quiet_ratio: None,
         sessions: 1,
         work: Work {
             gemms: row.gemms,

@@ -157,6 +157,21 @@ pub fn verdict(change: &Change, tolerance: f64) -> Verdict {
     }
 }
 
+/// Share of a run's samples that count as its quiet ones: the fastest tenth.
+pub const QUIET: f64 = 0.1;
+
+/// Whether a change is also in the quiet samples: `quiet` is new over base of the same quantity, taken from the
+/// [`QUIET`] quantile of its times, and must have moved by at least half as much the same way.
+///
+/// What made the code slower is there in every round. What other programs do to some rounds is not in the quietest; but
+/// it may last longer than a session, and takes long updates more often than short ones, so that even a median of paired
+/// ratios can move several-fold where processors are contended. A point whose quiet samples did not follow has not been
+/// shown to have changed, whatever the interval of its median says.
+pub fn is_quiet_too(change: &Change, quiet: f64) -> bool {
+    let (all, quiet) = (change.ratio.ln(), quiet.ln());
+    all == 0.0 || quiet / all >= 0.5
+}
+
 #[cfg(test)]
 #[path = "verdict_tests.rs"]
 mod tests;

@@ -92,6 +92,17 @@ fn tolerance_is_the_larger_floor_and_at_least_one_per_cent() {
     assert!((noise_floor(&estimate(0.97, 1.0 / 1.05, 0.98)) - 0.05).abs() < 1e-12);
 }
 
+#[test]
+fn quiet_rounds_must_follow_by_half() {
+    let c = |ratio: f64| Change { ratio, low: ratio, high: ratio };
+    assert!(
+        is_quiet_too(&c(1.21), 1.1) && is_quiet_too(&c(1.21), 1.3) && is_quiet_too(&c(1.0 / 1.21), 1.0 / 1.1)
+    );
+    for (ratio, quiet) in [(1.21, 1.099), (1.21, 0.9), (0.8, 1.0), (0.8, 1.2), (2.0, f64::NAN)] {
+        assert!(!is_quiet_too(&c(ratio), quiet), "{ratio} {quiet}");
+    }
+}
+
 /// Noise of one log-ratio.
 #[derive(Debug, Clone, Copy)]
 enum Noise {

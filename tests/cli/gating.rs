@@ -73,7 +73,7 @@ fn edit(path: &str, change: impl Fn(&str) -> String) {
 
 /// Every ratio (with its interval) times `factor`.
 fn scaled(text: &str, factor: f64) -> String {
-    let keys = ["ratio = ", "low = ", "high = "];
+    let keys = ["ratio = ", "low = ", "high = ", "quiet_ratio = "];
     let line = |line: &str| match keys.iter().find(|key| line.starts_with(**key)) {
         Some(key) => format!("{key}{:?}\n", line[key.len()..].parse::<f64>().unwrap() * factor),
         None => format!("{line}\n"),
