@@ -71,7 +71,7 @@ fn only_suspects_get_a_second_look() {
     assert_eq!(second.entries[2], first.entries[2], "no suspect, so its first numbers stay");
     assert_eq!(outcome(&gate(&base, &second), true, true), Outcome::Passed);
     // One that confirms.
-    let confirmed = with_second_look(&first, &[first.clone()], &comparison);
+    let confirmed = with_second_look(&first, std::slice::from_ref(&first), &comparison);
     assert!(matches!(outcome(&gate(&base, &confirmed), true, false), Outcome::Regressed(_)));
 }
 
@@ -83,7 +83,7 @@ fn a_suspect_baseline_takes_everything_against_it_along() {
     let first = side("b", &three.map(|(c, r)| (c, r / 1.1)), 0.3);
     let comparison = gate(&base, &first);
     assert_eq!(suspects(&comparison), ["p@depth=4", "p@depth=8"]);
-    let second = with_second_look(&first, &[base.clone()], &comparison);
+    let second = with_second_look(&first, std::slice::from_ref(&base), &comparison);
     assert_eq!(outcome(&gate(&base, &second), true, true), Outcome::Passed);
 }
 

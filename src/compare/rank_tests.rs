@@ -64,10 +64,10 @@ fn the_interval_of_a_mean_covers() {
 fn only_common_points_count_and_the_others_are_named() {
     let mut s = side("a", &[("spc/reference", 2.0), ("epc/reference", 3.0)], 0.1);
     s.entries.retain(|e| !(e.point == "p@depth=8" && e.contender == "epc/reference"));
-    let ranking = rank(&[s.clone()], &[]).unwrap();
+    let ranking = rank(std::slice::from_ref(&s), &[]).unwrap();
     assert_eq!(ranking.points, ["p@depth=4"]);
     assert_eq!(ranking.left_out, [("p@depth=8".to_owned(), vec!["epc/reference".to_owned()])]);
-    let fewer = rank(&[s.clone()], &["spc/reference".into(), "bp/reference".into()]).unwrap();
+    let fewer = rank(std::slice::from_ref(&s), &["spc/reference".into(), "bp/reference".into()]).unwrap();
     assert_eq!((fewer.points.len(), fewer.rows.len()), (2, 2));
     // A failure is no ratio, and no baseline of 1 either.
     s.entries[0].err = "failed".into();
@@ -84,7 +84,10 @@ fn several_records_must_not_overlap() {
     let (mut left, mut right) = (whole.clone(), whole.clone());
     left.entries.retain(|e| e.point == "p@depth=4");
     right.entries.retain(|e| e.point == "p@depth=8");
-    assert_eq!(rank(&[left.clone(), right], &[]).unwrap().rows, rank(&[whole.clone()], &[]).unwrap().rows);
+    assert_eq!(
+        rank(&[left.clone(), right], &[]).unwrap().rows,
+        rank(std::slice::from_ref(&whole), &[]).unwrap().rows
+    );
     let twice = rank(&[whole, Side { name: "b".into(), ..left }], &[]).unwrap_err().to_string();
     assert!(twice.contains("bp/reference at p@depth=4 is in both a and b"), "{twice}");
     let stranger = rank(&[side("a", &[], 0.1)], &["x/y".into()]).unwrap_err().to_string();

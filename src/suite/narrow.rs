@@ -69,7 +69,7 @@ mod tests {
                 let alone = suite.only_point(&point.id).unwrap();
                 assert_eq!(alone.benchmarks.len(), 1, "{name}");
                 let kept = &alone.benchmarks[0];
-                assert_eq!(kept.points, [point.clone()]);
+                assert_eq!(kept.points, std::slice::from_ref(point));
                 assert_eq!(
                     (&kept.contenders, kept.loss, kept.data),
                     (&benchmark.contenders, benchmark.loss, benchmark.data)
