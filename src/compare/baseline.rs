@@ -235,17 +235,19 @@ impl Baseline {
                     "keys `median_low_ns`, `median_ns`, `median_high_ns` are not positive and in order",
                 );
             }
-            match (e.ratio, e.low, e.high, e.pairs) {
-                (None, None, None, None) => {}
-                (Some(ratio), Some(low), Some(high), Some(_)) if ordered(low, ratio, high) => {}
-                (Some(_), Some(_), Some(_), Some(_)) => {
+            let given = [e.ratio.is_some(), e.low.is_some(), e.high.is_some(), e.pairs.is_some()];
+            if given.iter().any(|g| *g != e.quiet_ratio.is_some()) {
+                let keys = "of the keys `ratio`, `low`, `high`, `pairs`, `quiet_ratio` some are missing";
+                return refuse(&format!("{keys}; give all or none"));
+            }
+            if let (Some(low), Some(ratio), Some(high)) = (e.low, e.ratio, e.high) {
+                if !ordered(low, ratio, high) {
                     return refuse("keys `low`, `ratio`, `high` are not positive and in order");
                 }
-                _ => {
-                    return refuse(
-                        "of the keys `ratio`, `low`, `high`, `pairs` some are missing; give all or none",
-                    )
-                }
+            }
+            let positive = |x: f64| x.is_finite() && x > 0.0;
+            if !positive(e.quiet_ns) || !e.quiet_ratio.is_none_or(positive) {
+                return refuse("key `quiet_ns` or `quiet_ratio` is not positive");
             }
             if e.noise_floor.is_some_and(|w| !w.is_finite() || w < 0.0) {
                 return refuse("key `noise_floor` is negative or not finite");
@@ -348,6 +350,7 @@ fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
         }),
         quiet_ns: Some(e.quiet_ns),
         quiet_ratio: e.quiet_ratio,
+        waited: None,
         sessions,
         work: Work {
             gemms: e.gemms,

@@ -175,6 +175,7 @@ pub fn entry(point: &str, contender: &str, ratio: f64, half: f64) -> Entry {
         time: Some(known(1e6 * ratio, half)),
         quiet_ns: Some(0.9e6 * ratio),
         quiet_ratio: (!own).then_some(ratio),
+        waited: None,
         sessions: 1,
         work: Work { gemms: 10, gemm_flops: 1000, elementwise_flops: 50, bytes: 400, critical_path: 8 },
         err: String::new(),

@@ -130,6 +130,7 @@ fn absolute_times_are_judged_only_when_asked() {
     let mut new = side("b", &THREE, 0.3);
     // Everything twice as slow: no ratio moves.
     for e in &mut new.entries {
+        e.quiet_ns = e.quiet_ns.map(|t| 2.0 * t);
         e.time =
             e.time.map(|t| PairedRatio { ratio: 2.0 * t.ratio, low: 2.0 * t.low, high: 2.0 * t.high, ..t });
     }

@@ -56,6 +56,9 @@ pub struct Entry {
     pub quiet_ns: Option<f64>,
     /// That in units of the baseline's; absent for baselines and failures.
     pub quiet_ratio: Option<f64>,
+    /// Share of the time for which other programs kept this one from running while it measured; absent if nobody
+    /// watched, as for a record.
+    pub waited: Option<f64>,
     /// Sessions that the samples are from: contenders built anew, each time measured for a while.
     pub sessions: usize,
     /// Counted work.
@@ -142,6 +145,12 @@ impl Side {
             pool(e, &sessions);
         }
         Ok(pooled)
+    }
+
+    /// This side, known to have been kept waiting for this share of the time.
+    pub fn having_waited(mut self, share: Option<f64>) -> Self {
+        self.entries.iter_mut().for_each(|e| e.waited = share);
+        self
     }
 
     /// The entry of a contender at a point.
@@ -244,6 +253,7 @@ fn entry(
         time,
         quiet_ns: None,
         quiet_ratio: None,
+        waited: None,
         sessions: 1,
         work: Work {
             gemms: row.gemms,
