@@ -208,23 +208,38 @@ impl<'a> Whole<'a> {
             reasons.push(format!("no {} on one side", measure.name()));
         }
         let mut verdict = change.map_or(Verdict::Invalid, |c| stats::verdict(&c, tolerance));
-        if matches!(verdict, Verdict::Regressed | Verdict::Improved) {
-            let quiet = |e: &Entry| match measure {
-                Measure::Ratio => e.quiet_ratio,
-                Measure::Time => e.quiet_ns,
-            };
-            let moved = quiet(new).zip(quiet(base)).map(|(n, b)| n / b);
-            if let (Some(c), Some(moved)) = (change, moved) {
-                if !stats::is_quiet_too(&c, moved) {
-                    reasons.push(format!(
-                        "the fastest tenth of the samples moved by a factor of {moved:.3} only"
-                    ));
-                    verdict = Verdict::Ambiguous;
-                }
+        if let (Some(c), Verdict::Regressed | Verdict::Improved) = (change, verdict) {
+            let doubts = doubts(base, new, measure, &c);
+            if !doubts.is_empty() {
+                verdict = Verdict::Ambiguous;
+                reasons.extend(doubts);
             }
         }
         Row { verdict, reason: reasons.join("; "), ..row(new, measure, (b, n), change, tolerance) }
     }
+}
+
+/// Share of the time that a session may be kept waiting by other programs before its changes are not believed.
+///
+/// Contention does not slow all contenders alike: long updates are interrupted more often than short ones, and those
+/// that stream through memory lose more of a shared cache.
+pub const MOST_WAITING: f64 = 0.1;
+
+/// Why a change may be the machine's rather than the code's, whatever its interval says.
+fn doubts(base: &Entry, new: &Entry, measure: Measure, change: &Change) -> Vec<String> {
+    let quiet = |e: &Entry| match measure {
+        Measure::Ratio => e.quiet_ratio,
+        Measure::Time => e.quiet_ns,
+    };
+    let moved = quiet(new).zip(quiet(base)).map(|(n, b)| n / b);
+    let alone = moved
+        .filter(|moved| !stats::is_quiet_too(change, *moved))
+        .map(|moved| format!("the fastest tenth of the samples moved by a factor of {moved:.3} only"));
+    let waited = new
+        .waited
+        .filter(|share| *share > MOST_WAITING)
+        .map(|share| format!("other programs had the processors for {:.0} % of the time", 100.0 * share));
+    alone.into_iter().chain(waited).collect()
 }
 
 fn row(

@@ -180,6 +180,23 @@ fn a_change_that_quiet_samples_do_not_show_stays_ambiguous() {
     assert_eq!(judged(1.5, 1.5).verdict, Verdict::Improved);
 }
 
+/// A session that had to wait for processors is not believed when it says that something changed.
+#[test]
+fn a_change_seen_on_contended_processors_stays_ambiguous() {
+    let base = side("a", &[("spc/reference", 3.0), ("epc/reference", 6.0)], 0.3);
+    let judged = |share: Option<f64>| {
+        let new = side("b", &[("spc/reference", 3.3), ("epc/reference", 6.0)], 0.3).having_waited(share);
+        compare(&base, &new, &Options::default())
+    };
+    for (share, verdict) in
+        [(None, Verdict::Regressed), (Some(0.09), Verdict::Regressed), (Some(0.11), Verdict::Ambiguous)]
+    {
+        let c = judged(share);
+        assert_eq!((c.rows[0].verdict, c.rows[1].verdict), (verdict, Verdict::Same), "{share:?}");
+    }
+    assert_eq!(judged(Some(0.42)).rows[0].reason, "other programs had the processors for 42 % of the time");
+}
+
 #[test]
 fn changed_work_and_new_failures_are_sentences() {
     let base = side("a", &THREE, 0.3);
