@@ -223,7 +223,7 @@ impl<'a> Whole<'a> {
 ///
 /// Contention does not slow all contenders alike: long updates are interrupted more often than short ones, and those
 /// that stream through memory lose more of a shared cache.
-pub const MOST_WAITING: f64 = 0.1;
+pub const MOST_WAITING: f64 = 0.25;
 
 /// Why a change may be the machine's rather than the code's, whatever its interval says.
 fn doubts(base: &Entry, new: &Entry, measure: Measure, change: &Change) -> Vec<String> {

@@ -189,7 +189,7 @@ fn a_change_seen_on_contended_processors_stays_ambiguous() {
         compare(&base, &new, &Options::default())
     };
     for (share, verdict) in
-        [(None, Verdict::Regressed), (Some(0.09), Verdict::Regressed), (Some(0.11), Verdict::Ambiguous)]
+        [(None, Verdict::Regressed), (Some(0.24), Verdict::Regressed), (Some(0.26), Verdict::Ambiguous)]
     {
         let c = judged(share);
         assert_eq!((c.rows[0].verdict, c.rows[1].verdict), (verdict, Verdict::Same), "{share:?}");
