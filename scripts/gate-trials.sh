@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whether the gate tells a change from noise on this machine, as it is now:
 #
-#   scripts/gate-trials.sh [TRIALS]          # 20 unless told otherwise; about nine minutes on two cores
+#   scripts/gate-trials.sh [TRIALS]          # 20 unless told otherwise; about ten minutes on two cores, longer on busy ones
 #   taskset -c 0,1 scripts/gate-trials.sh    # on two of the machine's processors
 #
 # One baseline is measured, then the gate runs TRIALS times on the same program, and TRIALS times with rule sPC slowed
