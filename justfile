@@ -36,6 +36,14 @@ verify *arguments:
 bounds suite="quick":
     cargo run --release -- bounds {{suite}} --verify
 
+# A small suite against the committed baseline
+gate *arguments:
+    cargo run --release -- gate {{arguments}}
+
+# Whether the gate finds a planted slowdown of 5 % on this machine, and nothing else (ten minutes and more)
+gate-trials *arguments:
+    scripts/gate-trials.sh {{arguments}}
+
 # What this build and this machine can do
 doctor:
     cargo run --release -- doctor

@@ -20,6 +20,7 @@ pub mod contender;
 pub mod suite;
 pub mod verify;
 
+pub mod compare;
 pub mod measure;
 pub mod plot;
 pub mod record;

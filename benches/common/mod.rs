@@ -71,6 +71,7 @@ pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
         id: id.to_owned(),
         rule: Rule::from_name(&contender.rule, Steps::constant(STEPS, 0.1))?,
         engine: contender.engine,
+        threads: contender.threads,
         network,
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,

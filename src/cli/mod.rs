@@ -1,11 +1,16 @@
 //! The command line: one file per subcommand.
 //!
 //! Results go to standard output, progress and logs to standard error. Exit codes: 0 clean, 1 the tool
-//! failed (bad input, unusable device, I/O), 2 verification failed.
+//! failed (bad input, unusable device, I/O), 2 verification failed or counted work changed, 3 something regressed,
+//! 4 it cannot be told and `--strict` asked.
 
 mod bounds;
+mod cmp;
+mod compared;
 mod completions;
 mod doctor;
+mod export;
+mod gate;
 mod grid;
 mod label;
 mod list;
@@ -13,6 +18,7 @@ mod man;
 mod merge;
 mod plot;
 mod progress;
+mod rank;
 mod report;
 mod results;
 mod run;
@@ -36,15 +42,21 @@ use crate::Error;
 pub enum Verdict {
     /// Exit code 0.
     Clean,
-    /// Exit code 2: a conformance case, a contender or a formula gave wrong numbers; says which.
+    /// Exit code 2: a conformance case, a contender or a formula gave wrong numbers, or a count is another than the
+    /// baseline's; says which.
     Wrong(String),
+    /// Exit code 3: something became slower than tolerated; says what.
+    Regressed(String),
+    /// Exit code 4: under `--strict`, something could not be told; says what.
+    Inconclusive(String),
 }
 
 /// What predictive coding costs next to backpropagation, measured.
 #[derive(Debug, Parser)]
 #[command(name = "pcnbench", version, max_term_width = 110)]
 #[command(after_help = "Without a subcommand: `pcnbench run quick`.\n\n\
-    Exit codes: 0 clean; 1 the tool failed (bad input, unusable device, I/O); 2 verification failed.")]
+    Exit codes: 0 clean; 1 the tool failed (bad input, unusable device, I/O); 2 verification failed, or counted work is \
+    not the baseline's; 3 a regression; 4 inconclusive, under --strict.")]
 pub struct Cli {
     /// Say more on standard error (-v progress in words, -vv details)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
@@ -69,6 +81,14 @@ enum Command {
     Report(report::Args),
     /// Print counted work, critical paths and bounds, without measuring
     Bounds(bounds::Args),
+    /// Compare two records: a verdict per point, and why
+    Cmp(cmp::Args),
+    /// Rank contenders by the geometric mean of their ratios over common points
+    Rank(rank::Args),
+    /// Measure a small suite and hold it against the committed baseline
+    Gate(gate::Args),
+    /// Write a record for Bencher, github-action-benchmark or critcmp
+    Export(export::Args),
     /// Say what this build and this machine can do
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -99,6 +119,8 @@ pub fn main() -> ExitCode {
         Ok(Verdict::Clean) => return ExitCode::SUCCESS,
         Err(e) if closed_pipe(&e) => return ExitCode::SUCCESS,
         Ok(Verdict::Wrong(what)) => (2, what),
+        Ok(Verdict::Regressed(what)) => (3, what),
+        Ok(Verdict::Inconclusive(what)) => (4, what),
         Err(e) => (1, sentence(&e)),
     };
     let _ = writeln!(io::stderr(), "error: {}", one_line(&sentence));
@@ -130,6 +152,10 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Plot(args) => plot::main(&args, out),
         Command::Report(args) => report::main(&args, out),
         Command::Bounds(args) => bounds::main(&args, out),
+        Command::Cmp(args) => cmp::main(&args, out),
+        Command::Rank(args) => rank::main(&args, out),
+        Command::Gate(args) => gate::main(&args, out),
+        Command::Export(args) => export::main(&args, out),
         Command::Doctor(args) => doctor::main(&args, threads, out),
         Command::Completions(args) => completions::main(&args, &mut Cli::command(), out),
         Command::Man(args) => man::main(&args, Cli::command(), out),

@@ -107,14 +107,18 @@ fn time(row: &SummaryRow) -> Cell {
     if row.n == 0 {
         return Cell::new(note(&row.err), serde_json::Value::Null);
     }
-    let ns = row.median_ns as f64;
-    let text = match row.median_ns {
-        0..1_000 => format!("{ns:.0} ns"),
-        1_000..1_000_000 => format!("{:.1} µs", ns / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.2} ms", ns / 1e6),
-        _ => format!("{:.3} s", ns / 1e9),
-    };
+    let text = duration(row.median_ns as f64);
     Cell::new(text, row.median_ns)
+}
+
+/// Nanoseconds for people, in the unit that fits.
+pub fn duration(ns: f64) -> String {
+    match ns {
+        ns if ns < 1e3 => format!("{ns:.0} ns"),
+        ns if ns < 1e6 => format!("{:.1} µs", ns / 1e3),
+        ns if ns < 1e9 => format!("{:.2} ms", ns / 1e6),
+        ns => format!("{:.3} s", ns / 1e9),
+    }
 }
 
 /// Achieved FLOP/s of the counted products over the GEMM ceiling of the same run.

@@ -86,6 +86,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
         shard: args.shard.as_deref().map(str::parse).transpose()?,
         allow_debug: args.allow_debug_build,
+        ceilings: true,
     };
     let mut bar = Bar::new();
     let dir = run::run(&job, &mut bar);

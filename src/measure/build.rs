@@ -18,7 +18,11 @@ pub fn dirty() -> bool {
 
 /// Cargo features compiled in.
 pub fn features() -> Vec<String> {
-    let known = [("cuda", cfg!(feature = "cuda")), ("hub", cfg!(feature = "hub"))];
+    let known = [
+        ("cuda", cfg!(feature = "cuda")),
+        ("hub", cfg!(feature = "hub")),
+        ("trials", cfg!(feature = "trials")),
+    ];
     known.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()).collect()
 }
 

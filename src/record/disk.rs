@@ -17,7 +17,7 @@ const TEMPORARY: &str = ".tmp";
 /// Written beside the file, because only a rename within one file system is atomic; flushed before the
 /// rename, because otherwise the name may reach the disk before the content; and the folder is flushed
 /// after it, so that what follows cannot reach the disk first.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = temporary_name(path);
     let written = write_flushed(&temporary, bytes).and_then(|()| rename(&temporary, path));
     if let Err(error) = written {

@@ -16,6 +16,7 @@ mod fixture;
 #[cfg(test)]
 mod format_tests;
 
+pub(crate) use disk::replace;
 pub(crate) use folder::slug;
 pub use read::{latest_unfinished, read, read_run};
 pub use schema::{

@@ -55,6 +55,8 @@ pub struct Job<'a> {
     pub shard: Option<Shard>,
     /// Measure even in a debug build; the record says so.
     pub allow_debug: bool,
+    /// Measure the ceilings too; without them nothing is stated in units of them.
+    pub ceilings: bool,
 }
 
 /// Told what is going on, for progress bars.
@@ -112,7 +114,9 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     let mine: Vec<_> =
         prepared.iter().enumerate().filter(|(position, _)| own(*position)).map(|(_, p)| p).collect();
     observer.planned(mine.len(), done.len());
-    ceilings(&mut store, &prepared, &mut material, observer)?;
+    if job.ceilings {
+        ceilings(&mut store, &prepared, &mut material, observer)?;
+    }
 
     let mut watch = Watch::new(&material);
     for p in mine.into_iter().filter(|p| !done.contains(&p.point.id)) {

@@ -62,7 +62,14 @@ impl<'a> Training<'a> {
 impl Subject for &mut Training<'_> {
     fn execute(&mut self, turn: usize) -> Result<Timed> {
         let (device, before) = (self.device, self.waited(turn));
-        let wall = measure::time(device, || self.update(turn))?;
+        let wall = measure::time(device, || {
+            #[cfg(feature = "trials")]
+            let start = std::time::Instant::now();
+            self.update(turn)?;
+            #[cfg(feature = "trials")]
+            measure::planted::slow_down(&self.contender.spec().id, start);
+            Ok(())
+        })?;
         let delay_ns = before.and_then(|before| Some(self.waited(turn)?.saturating_sub(before)));
         let sm_clock_mhz = self.card.sm_clock_mhz();
         let checksum = self.contender.finite_checksum()?;

@@ -67,7 +67,7 @@ pub fn paired_ratio(a: &[f64], b: &[f64]) -> Option<PairedRatio> {
 }
 
 /// Quantile 0.975 of the standard normal distribution.
-const Z_95: f64 = 1.959_963_984_540_054;
+pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 
 /// τ² of [`paired_ratio`]: 1 on average for independent values, above it if neighbours resemble each other.
 fn block_variance(d: &[f64], centre: f64) -> f64 {

@@ -6,10 +6,15 @@
 mod bootstrap;
 mod fit;
 mod order;
+mod verdict;
 
 pub use bootstrap::{paired_ratio, PairedRatio};
 pub use fit::{log_slope, power_fit, PowerFit, P_MAX};
 pub use order::{mad, median, median_ci, quantile, Spread};
+pub use verdict::{
+    change, is_quiet_too, noise_floor, tolerance, verdict, Change, Verdict, BETWEEN_SESSIONS,
+    LEAST_TOLERANCE, QUIET,
+};
 
 /// Resamples of a bootstrap unless the caller has reasons for another number: the Monte-Carlo error of
 /// a 2.5 % tail is then 0.35 percentage points.

@@ -6,6 +6,7 @@
 pub mod contender;
 mod expand;
 pub mod limits;
+mod narrow;
 mod place;
 pub mod wire;
 
@@ -24,12 +25,13 @@ use crate::text::{one_line, read_text};
 use crate::{Error, Result};
 
 /// Suites that come with the program: name and definition.
-pub const BUILT_IN: [(&str, &str); 5] = [
+pub const BUILT_IN: [(&str, &str); 6] = [
     ("quick", include_str!("../../benches/suites/quick.toml")),
     ("depth", include_str!("../../benches/suites/depth.toml")),
     ("decay", include_str!("../../benches/suites/decay.toml")),
     ("rules", include_str!("../../benches/suites/rules.toml")),
     ("alignment", include_str!("../../benches/suites/alignment.toml")),
+    ("gate", include_str!("../../benches/suites/gate.toml")),
 ];
 
 /// A validated suite.

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use crate::text::one_line;
 use crate::{Error, Result};
 
 /// A suite, or a benchmark of it, as errors name it.
@@ -11,7 +12,8 @@ pub(super) struct Place(pub(super) String);
 
 impl Place {
     pub(super) fn key(&self, key: &str, problem: impl Into<String>) -> Error {
-        Error::Key { place: self.0.clone(), key: key.to_owned(), problem: problem.into() }
+        // What the user wrote is quoted in it, and may have several lines.
+        Error::Key { place: self.0.clone(), key: key.to_owned(), problem: one_line(&problem.into()) }
     }
 
     pub(super) fn parse<T: FromStr<Err = E>, E: Display>(&self, key: &str, text: &str) -> Result<T> {

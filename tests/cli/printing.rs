@@ -30,7 +30,14 @@ fn csv(args: &[&str]) -> Vec<Vec<(String, String)>> {
 #[test]
 fn json_csv_and_markdown_agree() {
     let record = arg(mixed().0);
-    for args in [&["list"][..], &["list", "quick"], &["bounds", "quick"], &["report", &record]] {
+    for args in [
+        &["list"][..],
+        &["list", "quick"],
+        &["bounds", "quick"],
+        &["report", &record],
+        &["cmp", &record, &record],
+        &["rank", &record, "--contender", "bp/reference", "--contender", "epc/reference"],
+    ] {
         let rows = json(args);
         assert!(!rows.is_empty());
         assert_eq!(rows, csv(args), "{args:?}");
@@ -69,7 +76,7 @@ fn tables_fit_a_terminal() {
 
 #[test]
 fn bounds_agree_with_their_formulas() {
-    for suite in ["quick", "depth", "decay", "rules", "alignment"] {
+    for suite in ["quick", "depth", "decay", "rules", "alignment", "gate"] {
         assert!(succeeds(&["bounds", suite, "--verify"]).contains("spc/reference"));
     }
 }
@@ -100,6 +107,8 @@ fn a_reader_that_goes_away_is_no_failure() {
         &["list", "quick", "--format", "csv"],
         &["bounds", "quick", "--format", "md"],
         &["report", &record],
+        &["cmp", &record, &record],
+        &["export", &record, "--format", "critcmp"],
         &["verify", "--cases", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases")],
         &["completions", "zsh"],
         &["man"],

@@ -2,14 +2,31 @@
 
 use crate::session::{done, pcnbench, run, says, succeeds};
 
-const SUBCOMMANDS: [&str; 10] =
-    ["run", "verify", "list", "merge", "plot", "report", "bounds", "doctor", "completions", "man"];
+const SUBCOMMANDS: [&str; 14] = [
+    "run",
+    "verify",
+    "list",
+    "merge",
+    "plot",
+    "report",
+    "bounds",
+    "cmp",
+    "rank",
+    "gate",
+    "export",
+    "doctor",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_names_every_subcommand_and_exit_code() {
     let help = succeeds(&["--help"]);
     says(&help, &SUBCOMMANDS);
     says(&help, &["Exit codes: 0 clean; 1 the tool failed", "2 verification failed", "pcnbench run quick"]);
+    // clap wraps lines where it likes
+    let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    says(&flat, &["3 a regression", "4 inconclusive, under --strict"]);
     assert!(succeeds(&["--version"]).starts_with("pcnbench "));
     for subcommand in SUBCOMMANDS {
         let help = succeeds(&[subcommand, "--help"]);
@@ -37,6 +54,12 @@ fn usage_errors_exit_with_1() {
         &["plot"],
         &["merge"],
         &["run", "--shard"],
+        &["cmp", "a"],
+        &["cmp", "a", "b", "--threshold", "much"],
+        &["rank"],
+        &["export", "a"],
+        &["export", "a", "--format", "xml"],
+        &["gate", "quick"],
         &["completions", "tcsh"],
         &["verify", "--cases"],
     ] {

@@ -241,7 +241,8 @@ fn infer(net: &mut Net<'_>, schedule: &Schedule, output: &dyn Fn(&[f64]) -> Row,
             (1..depth).for_each(|l| c.e[l - 1] = start[l].iter().map(|v| -v).collect());
             for g in &schedule.steps {
                 let old = c.e.clone();
-                let order: Vec<usize> = if top_down { (1..depth).rev().collect() } else { (1..depth).collect() };
+                let order: Vec<usize> =
+                    if top_down { (1..depth).rev().collect() } else { (1..depth).collect() };
                 for l in order {
                     let above = if top_down { c.e[l].clone() } else { old[l].clone() };
                     let descent = difference(&net.pull(l + 1, &start[l], &above), &old[l - 1]);
@@ -265,8 +266,11 @@ fn infer(net: &mut Net<'_>, schedule: &Schedule, output: &dyn Fn(&[f64]) -> Row,
         }
         Rule::Ipc { .. } => unreachable!("moves the parameters"),
     }
-    let read =
-        if matches!(schedule.rule, Rule::Bp | Rule::Zil | Rule::Fpa { .. } | Rule::Ar { .. }) { start } else { c.v.clone() };
+    let read = if matches!(schedule.rule, Rule::Bp | Rule::Zil | Rule::Fpa { .. } | Rule::Ar { .. }) {
+        start
+    } else {
+        c.v.clone()
+    };
     (c, read)
 }
 

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Whether the gate tells a change from noise on this machine, as it is now:
+#
+#   scripts/gate-trials.sh [TRIALS]          # 20 unless told otherwise; about ten minutes on two cores, longer on busy ones
+#   taskset -c 0,1 scripts/gate-trials.sh    # on two of the machine's processors
+#
+# One baseline is measured, then the gate runs TRIALS times on the same program, and TRIALS times with rule sPC slowed
+# down by 5 %, which only a build with the feature `trials` can do. Exit code 0 only if every planted slowdown is
+# called regressed at every point and nothing else is, and nothing is in any of the others.
+#
+#   PCNBENCH=path/to/pcnbench    use this program, built with `--features trials`, instead of building one
+#   OUT=DIR                      keep all reports and records there instead of in a temporary folder
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+trials=${1:-20}
+rule=spc
+if [[ -z ${PCNBENCH:-} ]]; then
+  # Apart from the usual target folder, so that no program with planted slowdowns is left where one without is looked for.
+  cargo build --release --features trials --target-dir "${CARGO_TARGET_DIR:-target}/trials"
+  PCNBENCH=${CARGO_TARGET_DIR:-target}/trials/release/pcnbench
+fi
+if [[ -n ${OUT:-} ]]; then
+  mkdir -p "$OUT"
+  work=$OUT
+else
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+fi
+
+# The gate suite on smaller networks, so that forty of them take minutes.
+sed -e 's/^depth = .*/depth = [3, 5]/' -e 's/^\(min\|max\)_rounds = .*/\1_rounds = 80/' \
+  -e 's/^warmup_seconds = .*/warmup_seconds = 0.03/' benches/suites/gate.toml >"$work/trials.toml"
+# A slow machine may leave more of a run to its first rounds; nothing is judged by its wall time.
+gate() { "$PCNBENCH" gate --suite "$work/trials.toml" --results "$work/results" --format csv "$@"; }
+
+# A baseline on which little could be told is made again, as its warning says.
+for ((i = 1; ; i++)); do
+  said=$(gate --update-baseline --out "$work/baseline-$i")
+  echo "$said"
+  [[ $said == *"make the baseline again"* ]] || break
+  ((i < 5)) || { echo "gate-trials: the machine is too busy for a baseline" >&2; exit 1; }
+done
+
+# Runs one gate and leaves in `found` which contenders regressed, one word each, with a count of points before it. A gate
+# that other programs did not let run says so of what it doubts; that is no trial, and it is tried again.
+found=
+busy=0
+regressed() {
+  local name=$1 status attempt
+  for ((attempt = 1; ; attempt++)); do
+    status=0
+    gate --out "$work/$name-$attempt" >"$work/$name.csv" 2>"$work/$name.err" || status=$?
+    # 0 clean, 3 regressed; anything else is no answer.
+    if ((status != 0 && status != 3)); then
+      cat "$work/$name.err" >&2
+      exit 1
+    fi
+    grep -q 'other programs had the processors' "$work/$name.csv" || break
+    busy=$((busy + 1))
+    ((attempt < 10)) || { echo "gate-trials: the machine is too busy for a trial" >&2; exit 1; }
+  done
+  found=$(python3 - "$work/$name.csv" <<'PY'
+import collections, csv, sys
+found = collections.Counter(r["contender"] for r in csv.DictReader(open(sys.argv[1])) if r["verdict"] == "regressed")
+print(" ".join(f"{n} {contender}" for contender, n in sorted(found.items())))
+PY
+  )
+}
+
+quiet=0 caught=0
+for ((i = 1; i <= trials; i++)); do
+  regressed "same-$i"
+  [[ -n $found ]] || quiet=$((quiet + 1))
+  echo "same program $i: ${found:-nothing} regressed"
+  PCNBENCH_TRIAL_SLOWDOWN=$rule=1.05 regressed "planted-$i"
+  [[ $found != "2 $rule/reference" ]] || caught=$((caught + 1))
+  echo "$rule slower by 5 % $i: ${found:-nothing} regressed"
+done
+echo "$quiet of $trials comparisons of the same program without a regression"
+echo "$caught of $trials planted slowdowns found at both points, and nothing besides"
+echo "$busy gates tried again because the machine was too busy to tell"
+((quiet == trials && caught == trials))

@@ -1,0 +1,103 @@
+//! The table of a comparison, and the exit code it comes to.
+
+use super::grid::{Cell, Grid};
+use super::label::labels;
+use super::Verdict;
+use crate::compare::gate::{self, Outcome};
+use crate::compare::{Comparison, Measure, Row};
+use crate::stats::PairedRatio;
+
+/// One row per point, contender and measure.
+pub fn table(comparison: &Comparison, full: bool) -> Grid {
+    let mut columns = vec![
+        ("benchmark", "benchmark"),
+        ("L", "depth"),
+        ("T", "steps"),
+        ("contender", "contender"),
+        ("measure", "measure"),
+        ("base", "base"),
+        ("new", "new"),
+        ("new / base [95 % CI]", "change"),
+        ("tolerance", "tolerance"),
+        ("verdict", "verdict"),
+        ("reason", "reason"),
+    ];
+    if full {
+        columns.extend([
+            ("change low", "change_low"),
+            ("change high", "change_high"),
+            ("base low", "base_low"),
+            ("base high", "base_high"),
+            ("base n", "base_n"),
+            ("new low", "new_low"),
+            ("new high", "new_high"),
+            ("new n", "new_n"),
+            ("baseline", "baseline"),
+            ("point", "point"),
+        ]);
+    }
+    let mut grid = Grid::new(columns).optional(&["tolerance", "measure", "steps"]);
+    let short = labels(comparison.rows.iter().map(|row| row.point.as_str()), &["depth"]);
+    for row in &comparison.rows {
+        let number = |value: Option<f64>| value.map_or_else(Cell::empty, |x| Cell::new(format!("{x:.4}"), x));
+        let count = |e: Option<PairedRatio>| e.map_or_else(Cell::empty, |e| e.pairs.into());
+        let benchmark = row.point.split('@').next().unwrap_or_default();
+        let mut cells = vec![
+            Cell::new(short[row.point.as_str()].as_str(), benchmark),
+            row.depth.into(),
+            row.steps.into(),
+            row.contender.as_str().into(),
+            row.measure.name().into(),
+            estimate(row, row.base),
+            estimate(row, row.new),
+            row.change.map_or_else(Cell::empty, |c| Cell::new(gate::interval(row), c.ratio)),
+            match row.change {
+                Some(_) => Cell::new(format!("{:.1} %", 100.0 * row.tolerance), row.tolerance),
+                None => Cell::empty(),
+            },
+            row.verdict.name().into(),
+            row.reason.as_str().into(),
+        ];
+        if full {
+            cells.extend([
+                number(row.change.map(|c| c.low)),
+                number(row.change.map(|c| c.high)),
+                number(row.base.map(|e| e.low)),
+                number(row.base.map(|e| e.high)),
+                count(row.base),
+                number(row.new.map(|e| e.low)),
+                number(row.new.map(|e| e.high)),
+                count(row.new),
+                row.baseline.as_str().into(),
+                row.point.as_str().into(),
+            ]);
+        }
+        grid.push(cells);
+    }
+    grid
+}
+
+fn estimate(row: &Row, estimate: Option<PairedRatio>) -> Cell {
+    estimate.map_or_else(Cell::empty, |e| match row.measure {
+        Measure::Ratio => Cell::new(format!("{:.3}", e.ratio), e.ratio),
+        Measure::Time => Cell::new(super::results::duration(e.ratio), e.ratio),
+    })
+}
+
+/// What is not in the table: counts, changed work, failures, notes; a line each.
+pub fn remarks(comparison: &Comparison) -> Vec<String> {
+    let work = comparison.work.iter().map(|s| format!("counted work changed: {s}"));
+    let broken = comparison.broken.iter().map(|s| format!("failed: {s}"));
+    let notes = comparison.notes.iter().map(|s| format!("note: {s}"));
+    broken.chain(work).chain(notes).chain([gate::counts(comparison)]).collect()
+}
+
+/// The exit code of an outcome.
+pub fn verdict(outcome: Outcome) -> Verdict {
+    match outcome {
+        Outcome::Passed => Verdict::Clean,
+        Outcome::Changed(what) => Verdict::Wrong(what),
+        Outcome::Regressed(what) => Verdict::Regressed(format!("regressed: {what}")),
+        Outcome::Inconclusive(what) => Verdict::Inconclusive(format!("inconclusive: {what}")),
+    }
+}

@@ -1,0 +1,179 @@
+//! Oracles: the schemas of the programs that read these files, written down here from their documentation, and the
+//! numbers of the record.
+
+use serde::Deserialize;
+
+use super::super::fixture::{record, DEFINITION};
+use super::*;
+
+fn sides() -> (Record, Side) {
+    let mut record = record(DEFINITION, 1);
+    // one failure among the rest
+    let point = record.summary[0].point.clone();
+    let mut rows: Vec<_> = record.summary.iter().filter(|r| r.point == point).cloned().collect();
+    rows[2].err = "epc diverged".into();
+    let own: Vec<_> = record.samples.iter().filter(|s| s.point == point).cloned().collect();
+    let ratios = crate::record::summarise::fill(&mut rows, &own).unwrap();
+    record.summary.retain(|r| r.point != point);
+    record.ratios.retain(|r| r.point != point);
+    record.summary.extend(rows);
+    record.ratios.extend(ratios);
+    let side = Side::of(&record).unwrap();
+    (record, side)
+}
+
+/// Bencher: a map of benchmarks to maps of measures to metrics; names up to 1024 characters, measures up to 64.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metric {
+    value: f64,
+    lower_value: Option<f64>,
+    upper_value: Option<f64>,
+}
+
+#[test]
+fn bencher_metric_format() {
+    let (record, side) = sides();
+    let text = Target::Bmf.write(&record, &side);
+    let file: BTreeMap<String, BTreeMap<String, Metric>> = serde_json::from_str(&text).unwrap();
+    assert_eq!(file.len(), 5, "the one that failed is left out");
+    for (bench, measures) in &file {
+        assert!(bench.len() <= 1024 && measures.keys().all(|m| m.len() <= 64));
+        assert!(measures.values().all(|m| m.lower_value <= Some(m.value) && Some(m.value) <= m.upper_value));
+        let row = record.summary.iter().find(|r| *bench == format!("{}/{}", r.point, r.contender)).unwrap();
+        let latency = &measures["latency"];
+        assert_eq!(latency.value, row.median_ns as f64);
+        assert_eq!(
+            (latency.lower_value, latency.upper_value),
+            (Some(row.median_low_ns as f64), Some(row.median_high_ns as f64))
+        );
+        let ratio = record.ratios.iter().find(|r| r.point == row.point && r.contender == row.contender);
+        assert_eq!(measures.get("cost-ratio").map(|m| m.value), ratio.map(|r| r.ratio));
+    }
+}
+
+/// github-action-benchmark: `name`, `unit`, `value`, and optionally `range` and `extra`, which are text.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bench {
+    name: String,
+    unit: String,
+    value: f64,
+    range: Option<String>,
+    extra: Option<String>,
+}
+
+#[test]
+fn github_action_benchmark_in_both_directions() {
+    let (record, side) = sides();
+    let read = |target: Target| serde_json::from_str::<Vec<Bench>>(&target.write(&record, &side)).unwrap();
+    let (smaller, bigger) = (read(Target::GhaSmaller), read(Target::GhaBigger));
+    // Five contenders timed, two of them baselines.
+    assert_eq!((smaller.len(), bigger.len()), (8, 8));
+    for (small, big) in smaller.iter().zip(&bigger) {
+        // The same quantity, upside down.
+        let product = if small.unit == "ns" { 1e9 } else { 1.0 };
+        assert!((small.value * big.value / product - 1.0).abs() < 1e-12, "{small:?} {big:?}");
+        for bench in [small, big] {
+            let (low, high) = bench.range.as_ref().unwrap().split_once(" to ").unwrap();
+            let (low, high): (f64, f64) = (low.parse().unwrap(), high.parse().unwrap());
+            assert!(low <= bench.value && bench.value <= high, "{bench:?}");
+            assert!(bench.extra.as_ref().unwrap().contains("2 threads"));
+        }
+    }
+    let names: std::collections::BTreeSet<_> = smaller.iter().map(|b| &b.name).collect();
+    assert_eq!(names.len(), smaller.len(), "a name is a series");
+    let row = &record.summary[0];
+    let time = smaller.iter().find(|b| b.name == format!("{}/{} time", row.point, row.contender)).unwrap();
+    assert_eq!((time.value, time.unit.as_str()), (row.median_ns as f64, "ns"));
+}
+
+/// critcmp: what it reads back from its own `--export`. It takes files without a slope since 0.1.8.
+#[derive(Debug, Deserialize)]
+struct Exported {
+    name: String,
+    benchmarks: BTreeMap<String, CritBench>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CritBench {
+    baseline: String,
+    fullname: String,
+    criterion_benchmark_v1: CritInfo,
+    criterion_estimates_v1: CritEstimates,
+}
+
+#[derive(Debug, Deserialize)]
+struct CritInfo {
+    group_id: String,
+    function_id: Option<String>,
+    full_id: String,
+    #[allow(dead_code)]
+    value_str: Option<String>,
+    directory_name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct CritEstimates {
+    mean: CritStats,
+    median: CritStats,
+    median_abs_dev: CritStats,
+    slope: Option<CritStats>,
+    std_dev: CritStats,
+}
+
+#[derive(Debug, Deserialize)]
+struct CritStats {
+    confidence_interval: CritInterval,
+    point_estimate: f64,
+    standard_error: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct CritInterval {
+    confidence_level: f64,
+    lower_bound: f64,
+    upper_bound: f64,
+}
+
+#[test]
+fn critcmp_export() {
+    let (record, side) = sides();
+    let text = Target::Critcmp.write(&record, &side);
+    assert_eq!(text, Target::Critcmp.write(&record, &side), "the same bytes again");
+    let file: Exported = serde_json::from_str(&text).unwrap();
+    assert_eq!((file.name.as_str(), file.benchmarks.len()), ("small", 5));
+    for (id, bench) in &file.benchmarks {
+        let info = &bench.criterion_benchmark_v1;
+        assert_eq!(
+            (&bench.baseline, &bench.fullname, &info.full_id),
+            (&file.name, &format!("small/{id}"), id)
+        );
+        assert_eq!(*id, format!("{}/{}", info.group_id, info.function_id.as_deref().unwrap()));
+        assert!(info.directory_name.chars().all(|c| c.is_ascii_alphanumeric() || "-/".contains(c)));
+        let own = |s: &&crate::record::Sample| format!("{}/{}", s.point, s.contender) == *id;
+        let walls: Vec<f64> = record.samples.iter().filter(own).map(|s| s.wall_ns as f64).collect();
+        let n = walls.len() as f64;
+        let e = &bench.criterion_estimates_v1;
+        assert!(e.slope.is_none());
+        let centre = walls.iter().sum::<f64>() / n;
+        let sd = (walls.iter().map(|w| (w - centre).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        assert!((e.mean.point_estimate / centre - 1.0).abs() < 1e-12);
+        assert!((e.std_dev.point_estimate / sd - 1.0).abs() < 1e-9);
+        // The standard error of a mean is known in closed form; 1,000 resamples give it to about 2 %.
+        assert!((e.mean.standard_error / (sd / n.sqrt()) - 1.0).abs() < 0.15, "{:?}", e.mean);
+        assert_eq!(e.median.point_estimate, median(&walls));
+        assert_eq!(e.median_abs_dev.point_estimate, mad(&walls));
+        for s in [&e.mean, &e.median, &e.median_abs_dev, &e.std_dev] {
+            let i = &s.confidence_interval;
+            assert!(i.confidence_level == 0.95 && s.standard_error > 0.0);
+            assert!(i.lower_bound <= s.point_estimate && s.point_estimate <= i.upper_bound, "{s:?}");
+        }
+    }
+}
+
+#[test]
+fn a_single_sample_has_no_spread() {
+    assert_eq!(deviation(&[5.0]), 0.0);
+    assert_eq!(deviation(&[1.0, 3.0]), 2.0_f64.sqrt());
+}

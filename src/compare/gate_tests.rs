@@ -1,0 +1,125 @@
+//! Oracles: outcomes that follow from what was put in.
+
+use super::super::fixture::{entry, record, side, DEFINITION};
+use super::super::{compare, Options};
+use super::*;
+
+const BOTH: [(&str, f64); 2] = [("spc/reference", 3.0), ("epc/reference", 6.0)];
+
+fn gate(base: &Side, new: &Side) -> Comparison {
+    compare(base, new, &Options::default())
+}
+
+#[test]
+fn the_worst_decides() {
+    let base = side("a", &BOTH, 0.3);
+    let with = |change: &dyn Fn(&mut Side), exact, strict| {
+        let mut new = base.clone();
+        change(&mut new);
+        outcome(&gate(&base, &new), exact, strict)
+    };
+    let nothing = |_: &mut Side| {};
+    let slower = |s: &mut Side| s.entries[1] = entry("p@depth=4", "spc/reference", 3.3, 0.3);
+    let unclear = |s: &mut Side| s.entries[2] = entry("p@depth=4", "epc/reference", 6.0, 9.0);
+    let work = |s: &mut Side| s.entries[4].work.gemm_flops += 1;
+    let failed = |s: &mut Side| s.entries[5].err = "epc/reference is wrong".into();
+    let redefined = |s: &mut Side| s.entries[5].definition_sha256 = "d1".into();
+    let gone = |s: &mut Side| s.entries.truncate(4);
+    let more = |s: &mut Side| s.entries.push(entry("p@depth=4", "zil/reference", 1.0, 0.3));
+
+    assert_eq!(with(&nothing, true, true), Outcome::Passed);
+    assert_eq!(with(&more, true, true), Outcome::Passed, "what is new has nothing to be held against");
+    let Outcome::Regressed(what) = with(&slower, true, false) else { panic!() };
+    assert!(what.starts_with("spc/reference at p@depth=4: ratio 1.100 [1.0"), "{what}");
+    assert_eq!(with(&unclear, true, false), Outcome::Passed);
+    assert!(matches!(with(&unclear, true, true), Outcome::Inconclusive(w) if w.contains("epc/reference")));
+    let Outcome::Changed(what) = with(&work, true, false) else { panic!() };
+    assert!(what.contains("gemm_flops 1000 before, 1001 now"), "{what}");
+    assert_eq!(with(&work, false, true), Outcome::Passed, "between two records on purpose");
+    assert!(matches!(with(&failed, false, false), Outcome::Changed(w) if w.contains("is wrong")));
+    // What can never be compared would leave a gate open.
+    for change in [&redefined as &dyn Fn(&mut Side), &gone] {
+        assert!(matches!(with(change, true, false), Outcome::Inconclusive(_)));
+        assert_eq!(with(change, false, false), Outcome::Passed);
+        assert!(matches!(with(change, false, true), Outcome::Inconclusive(_)));
+    }
+    // Wrong before regressed before inconclusive.
+    let two = |s: &mut Side| {
+        slower(s);
+        unclear(s);
+    };
+    assert!(matches!(with(&two, true, true), Outcome::Regressed(_)));
+    let three = |s: &mut Side| {
+        two(s);
+        work(s);
+    };
+    assert!(matches!(with(&three, true, true), Outcome::Changed(_)));
+}
+
+#[test]
+fn only_suspects_get_a_second_look() {
+    let base = side("a", &BOTH, 0.3);
+    let mut first = base.clone();
+    first.entries[1] = entry("p@depth=4", "spc/reference", 3.3, 0.3);
+    let comparison = gate(&base, &first);
+    assert_eq!(suspects(&comparison), ["p@depth=4"]);
+    // The second look finds nothing of it, and would find something else.
+    let mut again = base.clone();
+    again.entries[2] = entry("p@depth=4", "epc/reference", 9.0, 0.3);
+    let second = with_second_look(&first, &[again], &comparison);
+    assert_eq!(second.entries[1], base.entries[1]);
+    assert_eq!(second.entries[2], first.entries[2], "no suspect, so its first numbers stay");
+    assert_eq!(outcome(&gate(&base, &second), true, true), Outcome::Passed);
+    // One that confirms.
+    let confirmed = with_second_look(&first, std::slice::from_ref(&first), &comparison);
+    assert!(matches!(outcome(&gate(&base, &confirmed), true, false), Outcome::Regressed(_)));
+}
+
+/// A baseline inferred to be slower is no entry of its own: all that is stated against it is taken again.
+#[test]
+fn a_suspect_baseline_takes_everything_against_it_along() {
+    let three = [("spc/reference", 3.0), ("epc/reference", 6.0), ("ar/reference", 1.5)];
+    let base = side("a", &three, 0.3);
+    let first = side("b", &three.map(|(c, r)| (c, r / 1.1)), 0.3);
+    let comparison = gate(&base, &first);
+    assert_eq!(suspects(&comparison), ["p@depth=4", "p@depth=8"]);
+    let second = with_second_look(&first, std::slice::from_ref(&base), &comparison);
+    assert_eq!(outcome(&gate(&base, &second), true, true), Outcome::Passed);
+}
+
+#[test]
+fn counts_in_a_line() {
+    let base = side("a", &BOTH, 0.3);
+    let mut new = base.clone();
+    new.entries[1] = entry("p@depth=4", "spc/reference", 3.3, 0.3);
+    assert_eq!(counts(&gate(&base, &new)), "1 regressed, 3 same");
+    let empty = side("none", &[], 0.3);
+    assert_eq!(counts(&gate(&empty, &empty)), "nothing to compare");
+}
+
+/// Sessions pooled: as many rounds as all together, and the median of them all.
+#[test]
+fn sessions_are_one_series() {
+    let records = [record(DEFINITION, 1), record(DEFINITION, 2), record(DEFINITION, 3)];
+    let pooled = Side::pooled(&records).unwrap();
+    assert_eq!(Side::pooled(&records[..1]).unwrap().entries, Side::of(&records[0]).unwrap().entries);
+    for e in &pooled.entries {
+        assert_eq!(e.sessions, 3);
+        let walls = |id: &str| -> Vec<f64> {
+            let own = |s: &&crate::record::Sample| s.point == e.point && s.contender == id;
+            records.iter().flat_map(|r| r.samples.iter().filter(own)).map(|s| s.wall_ns as f64).collect()
+        };
+        let (own, other) = (walls(&e.contender), walls(&e.baseline));
+        let time = e.time.unwrap();
+        assert_eq!((time.ratio, time.pairs), (crate::stats::median(&own).round_ties_even(), 180));
+        let Some(ratio) = e.ratio else { continue };
+        let logs: Vec<f64> = own.iter().zip(&other).map(|(a, b)| (a / b).ln()).collect();
+        assert!((ratio.ratio.ln() - crate::stats::median(&logs)).abs() < 1e-12 && ratio.pairs == 180);
+        let single = Side::of(&records[0]).unwrap().get(&e.point, &e.contender).unwrap().ratio.unwrap();
+        assert!(ratio.high / ratio.low < single.high / single.low, "more rounds, less doubt");
+    }
+    let mut failed = records.clone();
+    failed[1] = record(&DEFINITION.replace("depth = [2, 3]", "depth = [2]"), 2);
+    assert!(Side::pooled(&failed).unwrap_err().to_string().contains("which the sessions before it have"));
+    assert!(Side::pooled(&[]).is_err());
+}

@@ -1,0 +1,368 @@
+//! Two sides joined by point and contender.
+
+use super::side::{Entry, Side};
+use crate::stats::{self, Change, PairedRatio, Verdict};
+
+/// How to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Options {
+    /// Also judge absolute times, on one machine class and thread count.
+    pub absolute: bool,
+    /// Tolerate at least this much, as a factor minus one.
+    pub threshold: f64,
+    /// Compare ratios of different machine classes or thread counts too, tolerating at least this factor (1.5: half
+    /// as much again).
+    pub cross_machine: Option<f64>,
+}
+
+/// What a row compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measure {
+    /// Time in units of the baseline's, from paired rounds.
+    Ratio,
+    /// Absolute wall time.
+    Time,
+}
+
+impl Measure {
+    /// The word used in tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ratio => "ratio",
+            Self::Time => "time",
+        }
+    }
+}
+
+/// Which side lacks a contender at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Only the new side has it.
+    Base,
+    /// Only the base side has it.
+    New,
+}
+
+/// One quantity on both sides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Point id.
+    pub point: String,
+    /// Contender id.
+    pub contender: String,
+    /// Contender that the ratio is to.
+    pub baseline: String,
+    /// L.
+    pub depth: usize,
+    /// T.
+    pub steps: usize,
+    /// What is compared.
+    pub measure: Measure,
+    /// The base side's estimate, where it has one.
+    pub base: Option<PairedRatio>,
+    /// The new side's estimate, where it has one.
+    pub new: Option<PairedRatio>,
+    /// New over base; absent if the two do not compare.
+    pub change: Option<Change>,
+    /// What was tolerated, as a factor minus one.
+    pub tolerance: f64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether one side does not have it.
+    pub missing: Option<Missing>,
+    /// Why, where the numbers alone do not say it; one clause per reason.
+    pub reason: String,
+}
+
+impl Row {
+    /// Whether the comparison says less than it was asked to; what only the new side has was not asked about.
+    pub fn is_inconclusive(&self) -> bool {
+        matches!(self.verdict, Verdict::Ambiguous | Verdict::Invalid) && self.missing != Some(Missing::Base)
+    }
+
+    /// Whether the base side has a result here that the new side failed to give.
+    fn is_broken(base: &Entry, new: &Entry) -> bool {
+        base.err.is_empty() && !new.err.is_empty()
+    }
+}
+
+/// What comparing two sides gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// Name of the base side.
+    pub base: String,
+    /// Name of the new side.
+    pub new: String,
+    /// In the order of the new side; what only the base side has comes last.
+    pub rows: Vec<Row>,
+    /// Counted work that differs, a sentence each.
+    pub work: Vec<String>,
+    /// Contenders that were found wrong or failed on the new side only, a sentence each.
+    pub broken: Vec<String>,
+    /// What the reader should know about the comparison as a whole.
+    pub notes: Vec<String>,
+}
+
+impl Comparison {
+    /// Rows with a verdict.
+    pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.verdict == verdict)
+    }
+
+    /// Rows that say less than they were asked to.
+    pub fn inconclusive(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.is_inconclusive())
+    }
+}
+
+/// Compares `new` with `base`, point by point; nothing that either side holds is left out of the rows.
+pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
+    let whole = Whole::of(base, new, options);
+    let (mut rows, mut work, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    for n in &new.entries {
+        let Some(b) = base.get(&n.point, &n.contender) else {
+            rows.extend(absent(n, Missing::Base, options));
+            continue;
+        };
+        if Row::is_broken(b, n) {
+            broken.push(format!("{} at {}: {}", n.contender, n.point, n.err));
+        }
+        let reasons = reasons(b, n);
+        // Work of another definition differs for a reason that the row gives.
+        if reasons.is_empty() {
+            work.extend(work_differences(b, n));
+        }
+        if is_ratio(b) || is_ratio(n) {
+            rows.push(whole.row(b, n, Measure::Ratio, &reasons));
+        }
+        if options.absolute {
+            rows.push(whole.row(b, n, Measure::Time, &reasons));
+        }
+    }
+    let gone = base.entries.iter().filter(|b| new.get(&b.point, &b.contender).is_none());
+    rows.extend(gone.flat_map(|b| absent(b, Missing::New, options)));
+    rows.extend(slower_baselines(&rows));
+    let notes = whole.notes();
+    Comparison { base: base.name.clone(), new: new.name.clone(), rows, work, broken, notes }
+}
+
+/// What holds for every point.
+struct Whole<'a> {
+    options: &'a Options,
+    /// Why nothing compares.
+    all: Vec<String>,
+    /// Why the machines differ, if they do.
+    machines: Vec<String>,
+}
+
+impl<'a> Whole<'a> {
+    fn of(base: &Side, new: &Side, options: &'a Options) -> Self {
+        let (mut all, mut machines) = (vec![], vec![]);
+        let within = |a: &Side, b: &Side| a.data.iter().all(|line| b.data.contains(line));
+        // A suite of several data sets does not say which belongs to which point; a point they share has its own in
+        // both lists.
+        if !within(base, new) && !within(new, base) {
+            all.push(format!("data: {} before, {} now", base.data.join("; "), new.data.join("; ")));
+        }
+        if base.class != new.class {
+            machines.push(format!("machine class: {} before, {} now", base.class, new.class));
+        }
+        if base.threads != new.threads {
+            machines.push(format!("threads: {} before, {} now", base.threads, new.threads));
+        }
+        Self { options, all, machines }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        match self.options.cross_machine {
+            Some(factor) if !self.machines.is_empty() => vec![format!(
+                "{}: ratios are tolerated up to a factor of {factor}, since a ratio of two rules may itself depend on \
+                 the machine; absolute times are not compared",
+                self.machines.join("; ")
+            )],
+            _ => vec![],
+        }
+    }
+
+    fn row(&self, base: &Entry, new: &Entry, measure: Measure, reasons: &[String]) -> Row {
+        let estimate = |e: &Entry| match measure {
+            Measure::Ratio => e.ratio,
+            Measure::Time => e.time,
+        };
+        let (b, n) = (estimate(base), estimate(new));
+        let mut reasons: Vec<String> = self.all.iter().chain(reasons).cloned().collect();
+        let crossing = self.options.cross_machine.filter(|_| measure == Measure::Ratio);
+        if crossing.is_none() {
+            reasons.extend(self.machines.iter().cloned());
+        }
+        let mut floors = vec![base.noise_floor, new.noise_floor, Some(self.options.threshold)];
+        if !self.machines.is_empty() {
+            floors.push(crossing.map(|factor| factor - 1.0));
+        }
+        let tolerance = stats::tolerance(floors);
+        let change = b
+            .zip(n)
+            .and_then(|(b, n)| stats::change(&b, &n, [base.sessions, new.sessions], stats::BETWEEN_SESSIONS))
+            .filter(|_| reasons.is_empty());
+        if change.is_none() && reasons.is_empty() {
+            reasons.push(format!("no {} on one side", measure.name()));
+        }
+        let mut verdict = change.map_or(Verdict::Invalid, |c| stats::verdict(&c, tolerance));
+        if let (Some(c), Verdict::Regressed | Verdict::Improved) = (change, verdict) {
+            let doubts = doubts(base, new, measure, &c);
+            if !doubts.is_empty() {
+                verdict = Verdict::Ambiguous;
+                reasons.extend(doubts);
+            }
+        }
+        Row { verdict, reason: reasons.join("; "), ..row(new, measure, (b, n), change, tolerance) }
+    }
+}
+
+/// Share of the time that a session may be kept waiting by other programs before its changes are not believed.
+///
+/// Contention does not slow all contenders alike: long updates are interrupted more often than short ones, and those
+/// that stream through memory lose more of a shared cache.
+pub const MOST_WAITING: f64 = 0.25;
+
+/// Why a change may be the machine's rather than the code's, whatever its interval says.
+fn doubts(base: &Entry, new: &Entry, measure: Measure, change: &Change) -> Vec<String> {
+    let quiet = |e: &Entry| match measure {
+        Measure::Ratio => e.quiet_ratio,
+        Measure::Time => e.quiet_ns,
+    };
+    let moved = quiet(new).zip(quiet(base)).map(|(n, b)| n / b);
+    let alone = moved
+        .filter(|moved| !stats::is_quiet_too(change, *moved))
+        .map(|moved| format!("the fastest tenth of the samples moved by a factor of {moved:.3} only"));
+    let waited = new
+        .waited
+        .filter(|share| *share > MOST_WAITING)
+        .map(|share| format!("other programs had the processors for {:.0} % of the time", 100.0 * share));
+    alone.into_iter().chain(waited).collect()
+}
+
+fn row(
+    e: &Entry,
+    measure: Measure,
+    (base, new): (Option<PairedRatio>, Option<PairedRatio>),
+    change: Option<Change>,
+    tolerance: f64,
+) -> Row {
+    Row {
+        point: e.point.clone(),
+        contender: e.contender.clone(),
+        baseline: e.baseline.clone(),
+        depth: e.depth,
+        steps: e.steps,
+        measure,
+        base,
+        new,
+        change,
+        tolerance,
+        verdict: Verdict::Invalid,
+        missing: None,
+        reason: String::new(),
+    }
+}
+
+fn is_ratio(e: &Entry) -> bool {
+    e.contender != e.baseline
+}
+
+fn absent(e: &Entry, missing: Missing, options: &Options) -> Vec<Row> {
+    let measures = [(Measure::Ratio, is_ratio(e) || !options.absolute), (Measure::Time, options.absolute)];
+    let wanted = measures.into_iter().filter(|(_, wanted)| *wanted);
+    wanted
+        .map(|(measure, _)| {
+            let estimate = if measure == Measure::Ratio { e.ratio } else { e.time };
+            let (pair, reason) = match missing {
+                Missing::Base => ((None, estimate), "only in NEW"),
+                Missing::New => ((estimate, None), "only in BASE"),
+            };
+            Row { missing: Some(missing), reason: reason.into(), ..row(e, measure, pair, None, 0.0) }
+        })
+        .collect()
+}
+
+/// Why two entries are no measurements of the same thing.
+fn reasons(base: &Entry, new: &Entry) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if base.definition_sha256 != new.definition_sha256 {
+        let names: std::collections::BTreeSet<&String> = base.facts.keys().chain(new.facts.keys()).collect();
+        let known = !base.facts.is_empty() && !new.facts.is_empty();
+        let differing =
+            names.into_iter().filter(|name| known && base.facts.get(*name) != new.facts.get(*name));
+        let none = "none".to_owned();
+        let told = differing.map(|name| {
+            let value = |e: &'_ Entry| e.facts.get(name).unwrap_or(&none).clone();
+            format!("{name}: {} before, {} now", value(base), value(new))
+        });
+        reasons.extend(told);
+        if reasons.is_empty() {
+            reasons.push("the point is defined otherwise than before (its definition hash differs)".into());
+        }
+    }
+    for (e, side) in [(base, "BASE"), (new, "NEW")] {
+        if !e.err.is_empty() {
+            reasons.push(format!("failed in {side}: {}", e.err));
+        }
+    }
+    reasons
+}
+
+fn work_differences(base: &Entry, new: &Entry) -> Option<String> {
+    let pairs = base.work.columns().into_iter().zip(new.work.columns());
+    let differing: Vec<String> = pairs
+        .filter(|(b, n)| b.1 != n.1)
+        .map(|((name, before), (_, now))| format!("{name} {before} before, {now} now"))
+        .collect();
+    (!differing.is_empty()).then(|| format!("{} at {}: {}", new.contender, new.point, differing.join(", ")))
+}
+
+/// Contenders that must agree before they speak about their baseline.
+const WITNESSES: usize = 3;
+
+/// Baselines that slowed down, seen by every ratio to them at a point having improved.
+///
+/// A ratio cannot tell which of its two sides changed, but several with one side in common can; and without this a
+/// slower baseline would pass for a faster everything else. The change is the inverse of the middle one of theirs.
+fn slower_baselines(rows: &[Row]) -> Vec<Row> {
+    let mut groups: Vec<Vec<(&Row, Change)>> = Vec::new();
+    for row in rows.iter().filter(|row| row.measure == Measure::Ratio) {
+        let Some(change) = row.change else { continue };
+        let same = |g: &&mut Vec<(&Row, Change)>| {
+            g.first().is_some_and(|(r, _)| r.point == row.point && r.baseline == row.baseline)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push((row, change)),
+            None => groups.push(vec![(row, change)]),
+        }
+    }
+    let slower = |group: &Vec<(&Row, Change)>| {
+        group.len() >= WITNESSES && group.iter().all(|(row, _)| row.verdict == Verdict::Improved)
+    };
+    let inferred = groups.into_iter().filter(slower).filter_map(|mut group| {
+        group.sort_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio));
+        let (witness, change) = *group.get(group.len() / 2)?;
+        Some(Row {
+            contender: witness.baseline.clone(),
+            steps: 0,
+            base: None,
+            new: None,
+            change: Some(Change {
+                ratio: 1.0 / change.ratio,
+                low: 1.0 / change.high,
+                high: 1.0 / change.low,
+            }),
+            verdict: Verdict::Regressed,
+            reason: format!("inferred: all {} contenders against it improved", group.len()),
+            ..witness.clone()
+        })
+    });
+    inferred.collect()
+}
+
+#[cfg(test)]
+#[path = "join_tests.rs"]
+mod tests;

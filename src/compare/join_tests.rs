@@ -1,0 +1,262 @@
+//! Oracles: verdicts that follow from the ratios put in, and one sentence per reason not to compare.
+
+use super::super::fixture::{entry, record, side, DEFINITION};
+use super::*;
+
+const THREE: [(&str, f64); 3] = [("ar/reference", 1.5), ("epc/reference", 6.0), ("spc/reference", 3.0)];
+
+fn verdicts(c: &Comparison) -> Vec<Verdict> {
+    c.rows.iter().map(|row| row.verdict).collect()
+}
+
+#[test]
+fn a_planted_change_is_found_and_nothing_else() {
+    let base = side("a", &THREE, 0.3);
+    let mut new = side("b", &THREE, 0.3);
+    for e in new.entries.iter_mut().filter(|e| e.contender == "spc/reference") {
+        *e = entry(&e.point, "spc/reference", 3.15, 0.3);
+    }
+    let c = compare(&base, &new, &Options::default());
+    let regressed: Vec<_> =
+        c.with(Verdict::Regressed).map(|row| (&row.point[..], &row.contender[..])).collect();
+    assert_eq!(regressed, [("p@depth=4", "spc/reference"), ("p@depth=8", "spc/reference")]);
+    assert_eq!(c.with(Verdict::Same).count(), 4, "{:?}", verdicts(&c));
+    assert_eq!((c.rows.len(), c.work.len(), c.broken.len(), c.notes.len()), (6, 0, 0, 0));
+    // The other way round it is an improvement.
+    let c = compare(&new, &base, &Options::default());
+    assert_eq!((c.with(Verdict::Improved).count(), c.with(Verdict::Same).count()), (2, 4));
+    // A threshold above it hides it, one below does not.
+    let with = |threshold| compare(&base, &new, &Options { threshold, ..Options::default() });
+    assert_eq!(with(0.06).with(Verdict::Regressed).count(), 0);
+    assert_eq!(with(0.03).with(Verdict::Regressed).count(), 2);
+}
+
+/// The controls of either run set the tolerance.
+#[test]
+fn noisy_controls_are_tolerated() {
+    let (base, mut new) = (side("a", &THREE, 0.3), side("b", &[("spc/reference", 3.15)], 0.3));
+    assert_eq!(compare(&base, &new, &Options::default()).with(Verdict::Regressed).count(), 2);
+    new.entries.iter_mut().for_each(|e| e.noise_floor = Some(0.06));
+    let noisy = compare(&base, &new, &Options::default());
+    assert_eq!(noisy.with(Verdict::Regressed).count(), 0);
+    assert!(noisy.rows.iter().filter(|r| r.change.is_some()).all(|row| (row.tolerance - 0.06).abs() < 1e-12));
+    let swapped = compare(&new, &base, &Options::default());
+    assert_eq!(swapped.with(Verdict::Improved).count(), 0);
+}
+
+#[test]
+fn what_differs_in_definition_is_invalid_and_named() {
+    let base = side("a", &THREE, 0.3);
+    let reason = |change: &dyn Fn(&mut Side), options: &Options| {
+        let mut new = base.clone();
+        change(&mut new);
+        let c = compare(&base, &new, options);
+        let row = c.rows.iter().find(|r| r.verdict == Verdict::Invalid).unwrap();
+        assert_eq!(row.change, None);
+        row.reason.clone()
+    };
+    let plain = Options::default();
+    let redefined = |s: &mut Side| {
+        s.entries[1].definition_sha256 = "d1".into();
+        s.entries[1].facts.insert("gain".into(), "2".into());
+    };
+    assert_eq!(reason(&redefined, &plain), "gain: 1 before, 2 now");
+    let unknown = |s: &mut Side| {
+        s.entries[1].definition_sha256 = "d1".into();
+        s.entries[1].facts.clear();
+    };
+    assert!(reason(&unknown, &plain).contains("definition hash differs"));
+    assert_eq!(reason(&|s| s.data = vec!["mnist".into()], &plain), "data: digits before, mnist now");
+    assert_eq!(reason(&|s| s.threads = 4, &plain), "threads: 2 before, 4 now");
+    let class = reason(&|s| s.class = "cpu-other-8c".into(), &plain);
+    assert_eq!(class, "machine class: cpu-test-2c before, cpu-other-8c now");
+    let failed = reason(&|s| s.entries[1].err = "spc diverged".into(), &plain);
+    assert_eq!(failed, "failed in NEW: spc diverged");
+    // Absolute times never cross machines, even where ratios may.
+    let crossing = Options { absolute: true, cross_machine: Some(1.5), ..plain };
+    assert!(reason(&|s| s.threads = 4, &crossing).starts_with("threads: "));
+    // A second data set that the other side lacks says nothing against the one they share.
+    let mut more = base.clone();
+    more.data.push("teacher".into());
+    assert!(verdicts(&compare(&base, &more, &plain)).iter().all(|v| *v == Verdict::Same));
+    assert!(verdicts(&compare(&more, &base, &plain)).iter().all(|v| *v == Verdict::Same));
+}
+
+#[test]
+fn across_machines_ratios_have_a_wide_tolerance() {
+    let base = side("a", &[("spc/reference", 3.0), ("epc/reference", 6.0)], 0.3);
+    let mut new = side("b", &[("spc/reference", 4.2), ("epc/reference", 9.6)], 0.3);
+    new.class = "cpu-other-8c".into();
+    let options = Options { cross_machine: Some(1.5), ..Options::default() };
+    let c = compare(&base, &new, &options);
+    // 1.4 times is tolerated, 1.6 times is not.
+    assert_eq!(verdicts(&c), [Verdict::Same, Verdict::Regressed, Verdict::Same, Verdict::Regressed]);
+    assert!(c.rows.iter().all(|row| (row.tolerance - 0.5).abs() < 1e-12));
+    assert!(c.notes[0].contains("machine class") && c.notes[0].contains("factor of 1.5"), "{:?}", c.notes);
+    // On one machine the option changes nothing.
+    new.class = base.class.clone();
+    let c = compare(&base, &new, &options);
+    assert!(verdicts(&c).iter().all(|v| *v == Verdict::Regressed) && c.notes.is_empty());
+}
+
+#[test]
+fn what_one_side_lacks_is_listed() {
+    let base = side("a", &THREE, 0.3);
+    let mut new = side("b", &[("spc/reference", 3.0), ("zil/reference", 1.0)], 0.3);
+    new.entries.retain(|e| e.point == "p@depth=4");
+    let c = compare(&base, &new, &Options::default());
+    let missing = |which| {
+        let rows = c.rows.iter().filter(move |row| row.missing == Some(which));
+        rows.map(|row| format!("{} {}: {}", row.point, row.contender, row.reason)).collect::<Vec<_>>()
+    };
+    assert_eq!(missing(Missing::Base), ["p@depth=4 zil/reference: only in NEW"]);
+    assert_eq!(
+        missing(Missing::New),
+        [
+            "p@depth=4 ar/reference: only in BASE",
+            "p@depth=4 epc/reference: only in BASE",
+            "p@depth=8 bp/reference: only in BASE",
+            "p@depth=8 ar/reference: only in BASE",
+            "p@depth=8 epc/reference: only in BASE",
+            "p@depth=8 spc/reference: only in BASE",
+        ]
+    );
+    assert_eq!(c.inconclusive().count(), 6, "what is new was not asked about");
+}
+
+#[test]
+fn absolute_times_are_judged_only_when_asked() {
+    let base = side("a", &THREE, 0.3);
+    let mut new = side("b", &THREE, 0.3);
+    // Everything twice as slow: no ratio moves.
+    for e in &mut new.entries {
+        e.quiet_ns = e.quiet_ns.map(|t| 2.0 * t);
+        e.time =
+            e.time.map(|t| PairedRatio { ratio: 2.0 * t.ratio, low: 2.0 * t.low, high: 2.0 * t.high, ..t });
+    }
+    assert!(verdicts(&compare(&base, &new, &Options::default())).iter().all(|v| *v == Verdict::Same));
+    let c = compare(&base, &new, &Options { absolute: true, ..Options::default() });
+    let times: Vec<_> = c.rows.iter().filter(|row| row.measure == Measure::Time).collect();
+    assert_eq!(times.len(), 8, "of baselines too");
+    assert!(times.iter().all(|row| row.verdict == Verdict::Regressed));
+    assert_eq!(c.with(Verdict::Same).count(), 6);
+}
+
+/// A slower baseline makes every ratio to it smaller; that must not pass for progress.
+#[test]
+fn a_slower_baseline_is_inferred_from_all_that_improve() {
+    let base = side("a", &THREE, 0.3);
+    let slower = |n: usize| {
+        let ratios: Vec<_> =
+            THREE.iter().enumerate().map(|(i, (c, r))| (*c, if i < n { r / 1.1 } else { *r })).collect();
+        compare(&base, &side("b", &ratios, 0.3), &Options::default())
+    };
+    let c = slower(3);
+    let regressed: Vec<_> = c.with(Verdict::Regressed).collect();
+    assert_eq!(regressed.len(), 2, "one at each point");
+    for row in regressed {
+        let change = row.change.unwrap();
+        assert_eq!((row.contender.as_str(), row.measure), ("bp/reference", Measure::Ratio));
+        assert!((change.ratio - 1.1).abs() < 1e-9 && change.low < 1.1 && change.high > 1.1, "{change:?}");
+        assert_eq!(row.reason, "inferred: all 3 contenders against it improved");
+    }
+    assert_eq!(slower(2).with(Verdict::Regressed).count(), 0, "two of three are two improvements");
+}
+
+/// What other programs did to most rounds, but not to the quietest, is no change of the code.
+#[test]
+fn a_change_that_quiet_samples_do_not_show_stays_ambiguous() {
+    let base = side("a", &[("spc/reference", 3.0)], 0.3);
+    let judged = |ratio: f64, quiet: f64| {
+        let mut new = side("b", &[("spc/reference", ratio)], 0.3);
+        new.entries.iter_mut().for_each(|e| e.quiet_ratio = e.quiet_ratio.map(|_| quiet));
+        compare(&base, &new, &Options::default()).rows[0].clone()
+    };
+    assert_eq!(judged(6.0, 6.0).verdict, Verdict::Regressed);
+    let row = judged(6.0, 3.1);
+    assert_eq!(row.verdict, Verdict::Ambiguous);
+    assert_eq!(row.reason, "the fastest tenth of the samples moved by a factor of 1.033 only");
+    assert_eq!(judged(1.5, 3.0).verdict, Verdict::Ambiguous);
+    assert_eq!(judged(1.5, 1.5).verdict, Verdict::Improved);
+}
+
+/// A session that had to wait for processors is not believed when it says that something changed.
+#[test]
+fn a_change_seen_on_contended_processors_stays_ambiguous() {
+    let base = side("a", &[("spc/reference", 3.0), ("epc/reference", 6.0)], 0.3);
+    let judged = |share: Option<f64>| {
+        let new = side("b", &[("spc/reference", 3.3), ("epc/reference", 6.0)], 0.3).having_waited(share);
+        compare(&base, &new, &Options::default())
+    };
+    for (share, verdict) in
+        [(None, Verdict::Regressed), (Some(0.24), Verdict::Regressed), (Some(0.26), Verdict::Ambiguous)]
+    {
+        let c = judged(share);
+        assert_eq!((c.rows[0].verdict, c.rows[1].verdict), (verdict, Verdict::Same), "{share:?}");
+    }
+    assert_eq!(judged(Some(0.42)).rows[0].reason, "other programs had the processors for 42 % of the time");
+}
+
+#[test]
+fn changed_work_and_new_failures_are_sentences() {
+    let base = side("a", &THREE, 0.3);
+    let mut new = side("b", &THREE, 0.3);
+    new.entries[2].work.gemms = 11;
+    new.entries[2].work.bytes = 399;
+    new.entries[3].err = "spc/reference is wrong".into();
+    let c = compare(&base, &new, &Options::default());
+    assert_eq!(c.work, ["epc/reference at p@depth=4: gemms 10 before, 11 now, bytes 400 before, 399 now"]);
+    assert_eq!(c.broken, ["spc/reference at p@depth=4: spc/reference is wrong"]);
+    // What had failed before is not broken now.
+    assert!(compare(&new, &new, &Options::default()).broken.is_empty());
+}
+
+/// From samples to verdicts: two records of the same invented machine, and one whose sPC is slower.
+#[test]
+fn records_compare_as_their_samples_say() {
+    let of = |record: &crate::record::Record| Side::of(record).unwrap();
+    let (a, b) = (of(&record(DEFINITION, 1)), of(&record(DEFINITION, 2)));
+    assert_eq!(a.entries.len(), 6);
+    let c = compare(&a, &b, &Options { absolute: true, ..Options::default() });
+    assert!(verdicts(&c).iter().all(|v| *v == Verdict::Same), "{c:?}");
+    // A record whose summaries are not those of its samples is refused.
+    let mut forged = record(DEFINITION, 3);
+    forged.ratios[0].ratio *= 1.01;
+    assert!(Side::of(&forged).unwrap_err().to_string().contains("ratios.csv"));
+}
+
+/// What counts as another definition of a point, and what does not.
+#[test]
+fn a_definition_is_what_moves_times() {
+    let base = Side::of(&record(DEFINITION, 1)).unwrap();
+    let reasons = |changed: &str| -> Vec<String> {
+        let c = compare(&base, &Side::of(&record(changed, 1)).unwrap(), &Options::default());
+        c.rows.into_iter().map(|row| row.reason).collect()
+    };
+    for harmless in [
+        DEFINITION.replace("max_seconds = 1.0", "max_seconds = 2.0"),
+        DEFINITION.replace("Two points.", "Other words."),
+        DEFINITION.replace("name = \"small\"", "name = \"other\""),
+        DEFINITION
+            .replace("[benchmark.timing]", "[benchmark.training]\naccuracy_updates = 3\n[benchmark.timing]"),
+    ] {
+        assert!(reasons(&harmless).iter().all(String::is_empty), "{harmless}");
+    }
+    let gain =
+        DEFINITION.replace("[benchmark.timing]", "[benchmark.network]\ngain = 2.0\n[benchmark.timing]");
+    assert!(reasons(&gain).iter().all(|r| r == "gain: 1 before, 2 now"), "{:?}", reasons(&gain));
+    let seed = DEFINITION.replace("seed = 5", "seed = 6");
+    assert!(reasons(&seed).iter().all(|r| r == "seed: 5 before, 6 now"));
+    // Only the contender whose rate it is.
+    let rate = reasons(&DEFINITION.replace("learning_rate = 0.5", "learning_rate = 0.25"));
+    assert_eq!(
+        rate.iter().filter(|r| !r.is_empty()).collect::<Vec<_>>(),
+        ["learning_rate: 0.5 before, 0.25 now", "learning_rate: 0.5 before, 0.25 now"]
+    );
+    // A definition that cannot be read compares only with itself.
+    let mut old = record(DEFINITION, 1);
+    old.run.definition = "schema = 0".into();
+    let old = Side::of(&old).unwrap();
+    assert!(compare(&base, &old, &Options::default()).rows.iter().all(|r| r.verdict == Verdict::Invalid));
+    assert!(compare(&old, &old, &Options::default()).rows.iter().all(|r| r.verdict == Verdict::Same));
+}

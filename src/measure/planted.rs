@@ -1,0 +1,41 @@
+//! Planted slowdowns, to see whether a gate notices them. Compiled only under the feature `trials`, which no build for
+//! use has; a record made with it says so among its features.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// `RULE=FACTOR`, e.g. `spc=1.05`: every update of the contenders whose id begins with `spc/` takes so much longer.
+pub const VARIABLE: &str = "PCNBENCH_TRIAL_SLOWDOWN";
+
+/// Keeps busy until what began at `start` has taken as long as planted for `contender`.
+pub fn slow_down(contender: &str, start: Instant) {
+    let rule = contender.split('/').next().unwrap_or_default();
+    static PLANTED: OnceLock<Option<(String, f64)>> = OnceLock::new();
+    let planted = PLANTED.get_or_init(|| parse(&std::env::var(VARIABLE).ok()?));
+    if let Some((_, factor)) = planted.as_ref().filter(|(slowed, _)| slowed == rule) {
+        let until = start.elapsed().mul_f64(*factor);
+        while start.elapsed() < until {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// `None` for what names no rule or no finite factor of at least 1.
+fn parse(text: &str) -> Option<(String, f64)> {
+    let (rule, factor) = text.split_once('=')?;
+    let factor: f64 = factor.parse().ok()?;
+    (factor.is_finite() && factor >= 1.0 && factor <= 100.0).then(|| (rule.to_owned(), factor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables() {
+        assert_eq!(parse("spc=1.05"), Some(("spc".to_owned(), 1.05)));
+        for bad in ["", "spc", "spc=", "spc=x", "spc=0.9", "spc=inf", "spc=NaN"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `gate`: baselines made and held against, suspects measured again, and what it writes.
+//!
+//! Timings of a debug build on a busy machine are noise, so what decides here is made certain: a baseline edited far
+//! beyond any noise, work that was counted otherwise, or a tolerance that nothing exceeds.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::session::{arg, names, refused, run, says, sentence, suite, Done};
+
+const SUITE: &str = r#"schema = 1
+name = "little"
+about = "One point."
+seed = 3
+
+[[benchmark]]
+name = "update"
+model = "weight-update"
+about = "Times."
+contenders = ["bp/reference", "spc/reference", "epc/reference"]
+[benchmark.axes]
+depth = [3]
+width = [8]
+batch = [4]
+[benchmark.timing]
+warmup_seconds = 0.0
+max_seconds = 0.5
+min_rounds = 20
+max_rounds = 20
+"#;
+
+struct Session {
+    dir: TempDir,
+    file: String,
+}
+
+impl Session {
+    fn new() -> Self {
+        let (dir, file) = suite(SUITE);
+        Self { dir, file }
+    }
+
+    fn gate(&self, out: &str, more: &[&str]) -> Done {
+        let (out, results) = (arg(self.dir.path().join(out)), arg(self.dir.path().join("results")));
+        let common =
+            ["gate", "--allow-debug-build", "--suite", &self.file, "--out", &out, "--results", &results];
+        run(&[&common[..], more].concat())
+    }
+
+    /// A baseline under the results folder; its path.
+    fn with_baseline(&self) -> String {
+        let done = self.gate("made", &["--update-baseline"]);
+        assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
+        says(&done.out, &["baseline: ", "3 entries from 4 sessions"]);
+        let results = self.dir.path().join("results");
+        let class = names(&results).remove(0);
+        arg(results.join(class).join("baseline.toml"))
+    }
+
+    fn markdown(&self, out: &str) -> String {
+        fs::read_to_string(self.dir.path().join(out).join("gate.md")).unwrap()
+    }
+}
+
+fn edit(path: &str, change: impl Fn(&str) -> String) {
+    let text = fs::read_to_string(path).unwrap();
+    let changed = change(&text);
+    assert_ne!(text, changed);
+    fs::write(path, changed).unwrap();
+}
+
+/// Every ratio (with its interval) times `factor`.
+fn scaled(text: &str, factor: f64) -> String {
+    let keys = ["ratio = ", "low = ", "high = ", "quiet_ratio = "];
+    let line = |line: &str| match keys.iter().find(|key| line.starts_with(**key)) {
+        Some(key) => format!("{key}{:?}\n", line[key.len()..].parse::<f64>().unwrap() * factor),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn without_a_baseline_only_verification_is_judged() {
+    let s = Session::new();
+    let done = s.gate("out", &[]);
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
+    says(&done.out, &["there is no baseline", "--update-baseline", "gate.md"]);
+    says(&s.markdown("out"), &["## Gate passed", "there is no baseline"]);
+    assert_eq!(
+        names(&s.dir.path().join("out")),
+        ["bmf.json", "critcmp.json", "gate.md", "gha-bigger.json", "gha-smaller.json", "record"]
+    );
+    says(&refused_by(&s, "out"), &["is not empty", "--out"]);
+}
+
+fn refused_by(s: &Session, out: &str) -> String {
+    let done = s.gate(out, &[]);
+    assert_eq!(done.out, "");
+    sentence(&done, 1)
+}
+
+#[test]
+fn a_baseline_passes_regresses_and_crosses_machines() {
+    let s = Session::new();
+    let path = s.with_baseline();
+    // Nothing changes a thousandfold.
+    let passed = s.gate("passed", &["--threshold", "1000"]);
+    assert_eq!((passed.code, passed.err.as_str()), (Some(0), ""), "{}", passed.out);
+    says(&passed.out, &["compared with ", "spc/reference", "2 same"]);
+    says(&s.markdown("passed"), &["## Gate passed", "All 2 rows", "| spc/reference |"]);
+
+    // A baseline thrice as fast: found, measured again in four sessions, and found again.
+    edit(&path, |text| scaled(text, 1.0 / 3.0));
+    let slow = s.gate("slow", &["--threshold", "50"]);
+    says(&sentence(&slow, 3), &["regressed: ", "at update@", "(of 2)"]);
+    says(&slow.out, &["measured again in 4 sessions", "2 regressed"]);
+    says(&s.markdown("slow"), &["## Gate regressed: "]);
+    let written = names(&s.dir.path().join("slow"));
+    assert_eq!(written.iter().filter(|name| name.starts_with("again-1-")).count(), 4, "{written:?}");
+
+    // The same numbers from another machine class: thrice is beyond 1.5 times, not beyond 10.
+    let other = Path::new(&path).parent().unwrap().with_file_name("cpu-other-9c");
+    fs::rename(Path::new(&path).parent().unwrap(), &other).unwrap();
+    let moved = arg(other.join("baseline.toml"));
+    edit(&moved, |text| text.replacen("machine_class = \"", "machine_class = \"cpu-other-", 1));
+    let strange = s.gate("strange", &[]);
+    says(&sentence(&strange, 3), &["regressed: "]);
+    says(&strange.out, &["stands in: the nearest", "factor of 1.5"]);
+    let wide = s.gate("wide", &["--cross-machine-tolerance", "10"]);
+    assert_eq!((wide.code, wide.err.as_str()), (Some(0), ""), "{}", wide.out);
+    // A record is judged without measuring; absolute times of another machine are not.
+    let record = arg(s.dir.path().join("wide/record"));
+    let judged = s.gate("judged", &["--record", &record, "--cross-machine-tolerance", "10", "--absolute"]);
+    says(&sentence(&judged, 4), &["inconclusive", "machine class"]);
+    assert!(!s.dir.path().join("judged/record").exists());
+}
+
+#[test]
+fn exact_facts_block() {
+    let s = Session::new();
+    let path = s.with_baseline();
+    let record = arg(s.dir.path().join("made/record-1"));
+    let judge = |out: &str| s.gate(out, &["--record", &record, "--threshold", "1000"]);
+    assert_eq!(judge("same").code, Some(0));
+    let original = fs::read_to_string(&path).unwrap();
+    edit(&path, |text| text.replacen("gemms = ", "gemms = 9", 1));
+    says(&sentence(&judge("work"), 2), &["counted work changed: bp/reference at update@", "gemms 9"]);
+    says(&s.markdown("work"), &["## Gate failed: counted work changed"]);
+    // What cannot be compared would leave the gate open.
+    fs::write(&path, &original).unwrap();
+    edit(&path, |text| text.replacen("definition_sha256 = \"", "definition_sha256 = \"x", 2));
+    says(&sentence(&judge("hash"), 4), &["inconclusive", "definition hash differs"]);
+    fs::write(&path, "schema = 7\n").unwrap();
+    says(&sentence(&judge("schema"), 1), &["baseline.toml: schema 7", "--update-baseline"]);
+    assert!(!s.dir.path().join("schema").exists(), "said before anything is written");
+    let missing = s.gate("missing", &["--baseline", "/no/such.toml"]);
+    says(&sentence(&missing, 1), &["cannot read the baseline /no/such.toml"]);
+}
+
+#[test]
+fn bad_options_are_refused_before_measuring() {
+    says(&refused(&["gate", "--suite", "nonsense"]), &["unknown suite `nonsense`", "gate"]);
+    says(&refused(&["gate", "--threshold", "nan"]), &["--threshold NaN", "0 to 1000"]);
+    says(&refused(&["gate", "--cross-machine-tolerance", "0"]), &["--cross-machine-tolerance 0", "1 to 100"]);
+    says(&refused(&["gate", "--record", "/no/such"]), &["/no/such"]);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "x").unwrap();
+    says(&refused(&["gate", "--out", &arg(dir.path())]), &["is not empty", "--out"]);
+    says(&refused(&["gate", "--out", &arg(dir.path().join("file"))]), &["is not a folder", "--out"]);
+    assert_eq!(names(dir.path()), ["file"]);
+}
