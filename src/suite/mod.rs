@@ -25,12 +25,13 @@ use crate::text::{one_line, read_text};
 use crate::{Error, Result};
 
 /// Suites that come with the program: name and definition.
-pub const BUILT_IN: [(&str, &str); 6] = [
+pub const BUILT_IN: [(&str, &str); 7] = [
     ("quick", include_str!("../../benches/suites/quick.toml")),
     ("depth", include_str!("../../benches/suites/depth.toml")),
     ("decay", include_str!("../../benches/suites/decay.toml")),
     ("rules", include_str!("../../benches/suites/rules.toml")),
     ("alignment", include_str!("../../benches/suites/alignment.toml")),
+    ("fused", include_str!("../../benches/suites/fused.toml")),
     ("gate", include_str!("../../benches/suites/gate.toml")),
 ];
 

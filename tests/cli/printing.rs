@@ -76,7 +76,7 @@ fn tables_fit_a_terminal() {
 
 #[test]
 fn bounds_agree_with_their_formulas() {
-    for suite in ["quick", "depth", "decay", "rules", "alignment", "gate"] {
+    for suite in ["quick", "depth", "decay", "rules", "alignment", "fused", "gate"] {
         assert!(succeeds(&["bounds", suite, "--verify"]).contains("spc/reference"));
     }
 }
