@@ -1,7 +1,8 @@
 //! `gate`: baselines made and held against, suspects measured again, and what it writes.
 //!
 //! Timings of a debug build on a busy machine are noise, so what decides here is made certain: a baseline edited far
-//! beyond any noise, however long others had the processors, work that was counted otherwise, or a tolerance that nothing exceeds.
+//! beyond any noise, however long others had the processors; work that was counted otherwise; or a tolerance that
+//! nothing exceeds.
 
 use std::fs;
 use std::path::Path;
