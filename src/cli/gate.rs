@@ -11,7 +11,7 @@ use super::{compared, Verdict};
 use crate::compare::baseline::{self, Baseline, Choice};
 use crate::compare::export::Target as Export;
 use crate::compare::gate::{self, Outcome};
-use crate::compare::{compare, Comparison, Options, Side, MOST_WAITING};
+use crate::compare::{compare, Comparison, Options, Side};
 use crate::measure::{self, Gpu, Waiting};
 use crate::record::{self, Machine, Record};
 use crate::run::{self, open_device, Job, Target};
@@ -52,6 +52,10 @@ pub struct Args {
     /// Tolerate ratios up to this factor against a baseline of another machine class or thread count
     #[arg(long, value_name = "FACTOR", default_value_t = 1.5)]
     cross_machine_tolerance: f64,
+    /// Believe no change seen while other programs had the processors for more than this share of the time; such
+    /// sessions are first tried again
+    #[arg(long, value_name = "PERCENT", default_value_t = 25.0, allow_negative_numbers = true)]
+    most_waiting: f64,
     /// Exit code 4 if anything stays ambiguous
     #[arg(long)]
     strict: bool,
@@ -63,12 +67,24 @@ pub struct Args {
     allow_debug_build: bool,
 }
 
+impl Args {
+    /// The share of waiting, if it is more than is believed in.
+    fn too_much(&self, waited: Option<f64>) -> Option<f64> {
+        waited.filter(|share| 100.0 * share > self.most_waiting)
+    }
+}
+
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let options = Options {
         absolute: args.absolute,
         threshold: super::cmp::threshold(args.threshold)?,
         cross_machine: Some(super::cmp::factor("--cross-machine-tolerance", args.cross_machine_tolerance)?),
     };
+    if !(0.0..=100.0).contains(&args.most_waiting) {
+        let problem =
+            format!("--most-waiting {} is out of range; expected 0 to 100 (per cent)", args.most_waiting);
+        return Err(Error::Invalid(problem).into());
+    }
     let overrides = Overrides { device: args.device.clone(), ..Overrides::default() };
     let suite = Suite::load(&args.suite, &overrides)?;
     let place = Place::of(args, &suite)?;
@@ -84,7 +100,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         Some(dir) => Session { record: record::read(dir)?, waited: None },
         None => measure(args, &suite, "record")?,
     };
-    let first = Side::of(&record)?.having_waited(waited);
+    let first = Side::of(&record)?.having_waited(args.too_much(waited));
     let mut report =
         Report { record: &record, choice, comparison: None, waited, again: vec![], outcome: Outcome::Passed };
     report.outcome = match &report.choice {
@@ -167,7 +183,7 @@ const ATTEMPTS: usize = 3;
 fn measure(args: &Args, suite: &Suite, name: &str) -> Result<Session> {
     let mut session = attempt(args, suite, name)?;
     for retry in 1..ATTEMPTS {
-        if session.waited.is_none_or(|share| share <= MOST_WAITING) {
+        if args.too_much(session.waited).is_none() {
             break;
         }
         let other = attempt(args, suite, &format!("{name}-retry-{retry}"))?;
@@ -206,7 +222,7 @@ fn second_look(args: &Args, suite: &Suite, comparison: &Comparison) -> Result<Ve
     for (i, point) in points.iter().enumerate() {
         let name = format!("again-{}", i + 1);
         let (records, waited) = sessions(args, &suite.only_point(point)?, &name)?;
-        let mut side = Side::pooled(&records)?.having_waited(waited);
+        let mut side = Side::pooled(&records)?.having_waited(args.too_much(waited));
         side.name = args.out.join(name).display().to_string();
         sides.push(side);
     }
@@ -245,7 +261,7 @@ fn update(args: &Args, suite: &Suite, place: &Place, out: &mut dyn Write) -> any
     for warning in records.iter().flat_map(|r| &r.run.warnings) {
         writeln!(out, "warning: {warning}")?;
     }
-    if let Some(share) = waited.filter(|share| *share > MOST_WAITING) {
+    if let Some(share) = args.too_much(waited) {
         writeln!(
             out,
             "warning: other programs had the processors for {:.0} % of the time; make the baseline again when the machine is \

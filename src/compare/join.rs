@@ -219,12 +219,6 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// Share of the time that a session may be kept waiting by other programs before its changes are not believed.
-///
-/// Contention does not slow all contenders alike: long updates are interrupted more often than short ones, and those
-/// that stream through memory lose more of a shared cache.
-pub const MOST_WAITING: f64 = 0.25;
-
 /// Why a change may be the machine's rather than the code's, whatever its interval says.
 fn doubts(base: &Entry, new: &Entry, measure: Measure, change: &Change) -> Vec<String> {
     let quiet = |e: &Entry| match measure {
@@ -237,7 +231,6 @@ fn doubts(base: &Entry, new: &Entry, measure: Measure, change: &Change) -> Vec<S
         .map(|moved| format!("the fastest tenth of the samples moved by a factor of {moved:.3} only"));
     let waited = new
         .waited
-        .filter(|share| *share > MOST_WAITING)
         .map(|share| format!("other programs had the processors for {:.0} % of the time", 100.0 * share));
     alone.into_iter().chain(waited).collect()
 }

@@ -10,7 +10,7 @@ mod join;
 pub mod rank;
 mod side;
 
-pub use join::{compare, Comparison, Measure, Missing, Options, Row, MOST_WAITING};
+pub use join::{compare, Comparison, Measure, Missing, Options, Row};
 pub use side::{Entry, Side, Work};
 
 #[cfg(test)]

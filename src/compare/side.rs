@@ -56,8 +56,11 @@ pub struct Entry {
     pub quiet_ns: Option<f64>,
     /// That in units of the baseline's; absent for baselines and failures.
     pub quiet_ratio: Option<f64>,
-    /// Share of the time for which other programs kept this one from running while it measured; absent if nobody
-    /// watched, as for a record.
+    /// Share of the time for which other programs kept this one from running while it measured, if that was too much for
+    /// a change to be believed; absent if nobody watched, as for a record.
+    ///
+    /// Contention does not slow all contenders alike: long updates are interrupted more often than short ones, and those
+    /// that stream through memory lose more of a shared cache.
     pub waited: Option<f64>,
     /// Sessions that the samples are from: contenders built anew, each time measured for a while.
     pub sessions: usize,
@@ -147,7 +150,7 @@ impl Side {
         Ok(pooled)
     }
 
-    /// This side, known to have been kept waiting for this share of the time.
+    /// This side, known to have been kept waiting for this share of the time, which is too much (see [`Entry::waited`]).
     pub fn having_waited(mut self, share: Option<f64>) -> Self {
         self.entries.iter_mut().for_each(|e| e.waited = share);
         self
