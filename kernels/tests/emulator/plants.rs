@@ -8,6 +8,7 @@ use pcnbench_kernels::sources::SOURCES;
 fn battery(path: &str, variant: &str) -> Result<(), String> {
     match path {
         "cuda/step" => crate::step::battery(variant),
+        "cuda/relax" | "cuda/around" | "cuda/learn" => crate::call::battery(variant),
         "cuda/primitives" => crate::primitives::battery(variant),
         _ => Err(format!("there are no tests for {path}.cu; add them here")),
     }

@@ -1,0 +1,191 @@
+//! A whole call as a list of launches: a pure function of stack, schedule and batch, so that the emulator and a card run
+//! the same one. Whoever runs it only turns offsets into addresses.
+
+mod list;
+mod params;
+mod rules;
+mod table;
+
+pub use params::{Addresses, Base, Form, Kernel, Launch, Operand, Params, Precision, Product};
+pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
+
+use crate::refuse::refuse;
+use crate::schedule::{Optimiser, Rule, Schedule};
+use crate::stack::{Loss, LossKind, Stack};
+use crate::tune;
+use list::List;
+use params::{Around, Moves};
+
+/// What a call leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Task {
+    /// Directions in the form of θ (the moved θ under a rule that moves it), o, and states and errors if `traces`.
+    Learn {
+        /// Whether states and errors are asked for.
+        traces: bool,
+    },
+    /// θ moved by the rule itself, or through this optimiser.
+    Train(Optimiser),
+}
+
+/// What is to be planned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ask<'a> {
+    /// On what.
+    pub stack: &'a Stack,
+    /// By which rule.
+    pub schedule: &'a Schedule,
+    /// The output energy.
+    pub loss: Loss,
+    /// B.
+    pub batch: usize,
+    /// To what end.
+    pub task: Task,
+    /// In which type.
+    pub precision: Precision,
+    /// On which card.
+    pub card: tune::Card,
+    /// Whether a library makes the products.
+    pub products: bool,
+}
+
+/// A call as launches, in three parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The table that every kernel reads.
+    pub table: Table,
+    /// Elements of the arena.
+    pub arena: usize,
+    /// Elements of what `learn` leaves; 0 for `train`.
+    pub out: usize,
+    /// P.
+    pub parameters: usize,
+    /// Elements of optimiser state behind the P parameters.
+    pub state: usize,
+    /// Whether the rule moves θ: `learn` then works on a copy of θ at the start of what it leaves.
+    pub moves: bool,
+    /// x and y into the arena: reads the caller's tensors.
+    pub load: Vec<Launch>,
+    /// Inference: touches θ and the arena alone, and is the same in every call with the same schedule, so that it can
+    /// be recorded once.
+    pub infer: Vec<Launch>,
+    /// Directions and what becomes of them; results.
+    pub finish: Vec<Launch>,
+}
+
+impl Plan {
+    /// All launches in order.
+    pub fn launches(&self) -> impl Iterator<Item = &Launch> {
+        self.load.iter().chain(&self.infer).chain(&self.finish)
+    }
+}
+
+/// Plans a call.
+///
+/// # Errors
+/// For sPC with states stored as deviations, which the kernels do not do, and sizes beyond what they count with.
+pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
+    let Ask { stack, schedule, loss, batch, task, .. } = *ask;
+    if matches!(schedule.rule, Rule::Spc { deviation: true, .. }) {
+        refuse!(
+            "the fused engine on a card stores states, not deviations; use `fused` in place of `fused-deviation`, or \
+             device `cpu`"
+        );
+    }
+    let traces = matches!(task, Task::Learn { traces: true });
+    // a library need not know products of nothing
+    let products = ask.products && batch > 0 && (0..=stack.depth()).all(|l| stack.units(l) > 0);
+    let table = Table::new(stack, &schedule.rule, batch, traces, products)?;
+    let (depth, parameters) = (stack.depth(), stack.parameters());
+    let mixing = if let Rule::SeqIl { mixing } = schedule.rule { mixing } else { 1.0 };
+    let moves = matches!(schedule.rule, Rule::Ipc { .. });
+    // directions made by a library, then the sums of MQ
+    let scratch = table.elements;
+    let directions = if products { parameters.next_multiple_of(32) } else { 0 };
+    let tiles = (0..TILES.len()).map(|i| table.count(table::PARAMETERS + i, 1, depth)).max().unwrap_or(0);
+    let sums = if matches!(task, Task::Train(Optimiser::Mq { .. })) { tiles } else { 0 };
+    let base = Params {
+        parameters: parameters as i64,
+        batch: batch as i32,
+        depth: depth as i32,
+        loss: if loss.kind == LossKind::CrossEntropy { 2 } else { 0 },
+        weight: loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 },
+        ..Params::default()
+    };
+    let mut list = List {
+        table: &table,
+        precision: ask.precision,
+        card: ask.card,
+        products: products.then_some(scratch),
+        base,
+        softmax: loss.kind == LossKind::CrossEntropy,
+        launches: vec![],
+    };
+    list.around(0, 0, Around::Load, base);
+    list.around(depth, depth, Around::Load, base);
+    let load = std::mem::take(&mut list.launches);
+    list.infer(schedule);
+    let infer = std::mem::take(&mut list.launches);
+    let low = rules::reached(schedule, depth);
+    let mut out = 0;
+    match task {
+        Task::Learn { traces } => {
+            if !moves {
+                list.learn(1, low, Moves::Write, [0.0; 7], 0);
+            }
+            out = give(&mut list, stack, schedule, low, traces);
+        }
+        Task::Train(_) if moves => {}
+        Task::Train(optimiser) => train(&mut list, optimiser, low, scratch + directions),
+    }
+    let finish = std::mem::take(&mut list.launches);
+    let arena = scratch + directions + sums;
+    let state = match task {
+        Task::Train(optimiser) if !moves => optimiser.state_elements(parameters, depth),
+        _ => 0,
+    };
+    Ok(Plan { table, arena, out, parameters, state, moves, load, infer, finish })
+}
+
+/// o behind the parameters, then states and errors if asked for; returns how many elements that makes.
+fn give(list: &mut List<'_>, stack: &Stack, schedule: &Schedule, low: usize, traces: bool) -> usize {
+    let (depth, batch) = (stack.depth(), list.table.batch);
+    let units = |from: usize, to: usize| (from..=to).map(|l| stack.units(l)).sum::<usize>() * batch;
+    let mut at = stack.parameters();
+    let mut put = |first: usize, last: usize, field: Field, plus: bool| {
+        let (ready, from) = (field as i32, i32::from(plus));
+        let with = Params { offset: at as i64, low: low as i32, ready, from, ..list.base };
+        list.around(first, last, Around::Give, with);
+        at += units(first, last);
+    };
+    put(depth, depth, Field::M, false);
+    if traces {
+        // these rules read the moved states nowhere, and keep the forward pass in their place
+        put(1, depth - 1, Field::V, matches!(schedule.rule, Rule::Fpa { .. } | Rule::Zil));
+        put(1, depth, Field::E, false);
+    }
+    at
+}
+
+fn train(list: &mut List<'_>, optimiser: Optimiser, low: usize, sums: usize) {
+    let zero = 0.0;
+    match optimiser {
+        // a direction of zero moves nothing
+        Optimiser::Sgd { rate } => {
+            list.learn(low, low, Moves::Sgd, [rate, zero, zero, zero, zero, zero, zero], 0);
+        }
+        Optimiser::Momentum { rate, mu } => {
+            list.learn(1, low, Moves::Momentum, [rate, mu, zero, zero, zero, zero, zero], 0);
+        }
+        Optimiser::Adam { rate, betas: (beta1, beta2), epsilon, update } => {
+            let step = rate / (1.0 - beta1.powi(update));
+            let correct = 1.0 / (1.0 - beta2.powi(update));
+            let c = [step, beta1, 1.0 - beta1, beta2, 1.0 - beta2, correct, epsilon];
+            list.learn(1, low, Moves::Adam, c, 0);
+        }
+        Optimiser::Mq { rate, min_rate, r, decay } => {
+            let mean = 1.0 / list.table.batch.max(1) as f64;
+            list.learn(1, low, Moves::Mq, [rate, min_rate, r, mean, decay, zero, zero], sums);
+        }
+    }
+}
