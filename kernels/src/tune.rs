@@ -3,7 +3,7 @@
 
 mod card;
 
-pub use card::{tile_on, Card};
+pub use card::{cuda, tile_on, Card, Rung};
 
 use crate::schedule::Rule;
 use crate::stack::Stack;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, WithDType};
 
 use super::{Emulator, Shape};
-use crate::launch::{Addresses, Base, Form, Launch, Operand, Plan, Product};
+use crate::launch::{Addresses, Base, Launch, Operand, Plan, Product};
 use crate::refuse::refuse;
 use crate::sources::SOURCES;
 
@@ -97,12 +97,13 @@ impl Emulator {
     }
 }
 
-/// What a library does on a card.
+/// What a library that stores matrices by columns does on a card.
 ///
 /// # Safety
 /// The addresses are of memory that holds all that the product names, and nobody else uses it.
 unsafe fn multiply<T: Number>(product: &Product, at: &Addresses) {
-    let Product { form, m, n, k, count, left, right, to } = *product;
+    let Product { m, n, k, count, left, right, to, .. } = *product;
+    let by = product.by_columns();
     for layer in 0..count {
         let start = |operand: Operand| {
             let base = match operand.base {
@@ -117,11 +118,9 @@ unsafe fn multiply<T: Number>(product: &Product, at: &Addresses) {
             for j in 0..n {
                 let mut sum = T::zero();
                 for d in 0..k {
-                    let (l, r) = match form {
-                        Form::Up => (i * k + d, j * k + d),
-                        Form::Down => (i * k + d, d * n + j),
-                        Form::Outer => (d * m + i, d * n + j),
-                    };
+                    // element (j, d) of one matrix stored by columns, (d, i) of the other
+                    let r = if by.turn_right { d + j * by.ld_right } else { j + d * by.ld_right };
+                    let l = if by.turn_left { i + d * by.ld_left } else { d + i * by.ld_left };
                     // SAFETY: the caller's.
                     sum += unsafe { *left.add(l) * *right.add(r) };
                 }

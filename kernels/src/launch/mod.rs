@@ -85,7 +85,7 @@ impl Plan {
 /// # Errors
 /// For sPC with states stored as deviations, which the kernels do not do, and sizes beyond what they count with.
 pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
-    let Ask { stack, schedule, loss, batch, task, .. } = *ask;
+    let Ask { stack, schedule, batch, task, .. } = *ask;
     if matches!(schedule.rule, Rule::Spc { deviation: true, .. }) {
         refuse!(
             "the fused engine on a card stores states, not deviations; use `fused` in place of `fused-deviation`, or \
@@ -93,78 +93,105 @@ pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
         );
     }
     let traces = matches!(task, Task::Learn { traces: true });
-    // a library need not know products of nothing
-    let products = ask.products && batch > 0 && (0..=stack.depth()).all(|l| stack.units(l) > 0);
-    let table = Table::new(stack, &schedule.rule, batch, traces, products)?;
+    let table = Table::new(stack, &schedule.rule, batch, traces, by_library(ask))?;
     let (depth, parameters) = (stack.depth(), stack.parameters());
-    let mixing = if let Rule::SeqIl { mixing } = schedule.rule { mixing } else { 1.0 };
-    let moves = matches!(schedule.rule, Rule::Ipc { .. });
-    // directions made by a library, then the sums of MQ
-    let scratch = table.elements;
-    let directions = if products { parameters.next_multiple_of(32) } else { 0 };
-    let tiles = (0..TILES.len()).map(|i| table.count(table::PARAMETERS + i, 1, depth)).max().unwrap_or(0);
-    let sums = if matches!(task, Task::Train(Optimiser::Mq { .. })) { tiles } else { 0 };
-    let base = Params {
-        parameters: parameters as i64,
-        batch: batch as i32,
-        depth: depth as i32,
-        loss: if loss.kind == LossKind::CrossEntropy { 2 } else { 0 },
-        weight: loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 },
-        ..Params::default()
-    };
-    let mut list = List {
-        table: &table,
-        precision: ask.precision,
-        card: ask.card,
-        products: products.then_some(scratch),
-        base,
-        softmax: loss.kind == LossKind::CrossEntropy,
-        launches: vec![],
-    };
+    let mut list = list(ask, &table);
+    let base = list.base;
     list.around(0, 0, Around::Load, base);
     list.around(depth, depth, Around::Load, base);
     let load = std::mem::take(&mut list.launches);
     list.infer(schedule);
     let infer = std::mem::take(&mut list.launches);
-    let low = rules::reached(schedule, depth);
-    let mut out = 0;
-    match task {
-        Task::Learn { traces } => {
-            if !moves {
-                list.learn(1, low, Moves::Write, [0.0; 7], 0);
-            }
-            out = give(&mut list, stack, schedule, low, traces);
-        }
-        Task::Train(_) if moves => {}
-        Task::Train(optimiser) => train(&mut list, optimiser, low, scratch + directions),
-    }
-    let finish = std::mem::take(&mut list.launches);
-    let arena = scratch + directions + sums;
-    let state = match task {
-        Task::Train(optimiser) if !moves => optimiser.state_elements(parameters, depth),
-        _ => 0,
+    let moves = matches!(schedule.rule, Rule::Ipc { .. });
+    let tiles = (0..TILES.len()).map(|i| table.count(table::PARAMETERS + i, 1, depth)).max().unwrap_or(0);
+    let sums = if matches!(task, Task::Train(Optimiser::Mq { .. })) { tiles } else { 0 };
+    let arena = after_directions(ask, &table) + sums;
+    let finish = finish(ask, &table);
+    let (out, state) = match task {
+        Task::Learn { traces } => (learned_elements(stack, batch, traces), 0),
+        Task::Train(_) if moves => (0, 0),
+        Task::Train(optimiser) => (0, optimiser.state_elements(parameters, depth)),
     };
     Ok(Plan { table, arena, out, parameters, state, moves, load, infer, finish })
 }
 
-/// o behind the parameters, then states and errors if asked for; returns how many elements that makes.
-fn give(list: &mut List<'_>, stack: &Stack, schedule: &Schedule, low: usize, traces: bool) -> usize {
-    let (depth, batch) = (stack.depth(), list.table.batch);
-    let units = |from: usize, to: usize| (from..=to).map(|l| stack.units(l)).sum::<usize>() * batch;
-    let mut at = stack.parameters();
+/// The last part of a plan alone, for a task that differs in the optimiser's numbers.
+pub fn finish(ask: &Ask<'_>, table: &Table) -> Vec<Launch> {
+    let mut list = list(ask, table);
+    let low = rules::reached(ask.schedule, ask.stack.depth());
+    let moves = matches!(ask.schedule.rule, Rule::Ipc { .. });
+    match ask.task {
+        Task::Learn { traces } => {
+            if !moves {
+                list.learn(1, low, Moves::Write, [0.0; 7], 0);
+            }
+            give(&mut list, ask, low, traces);
+        }
+        Task::Train(_) if moves => {}
+        Task::Train(optimiser) => train(&mut list, optimiser, low, after_directions(ask, table)),
+    }
+    list.launches
+}
+
+/// Whether a library makes the products; it need not know products of nothing.
+fn by_library(ask: &Ask<'_>) -> bool {
+    ask.products && ask.batch > 0 && (0..=ask.stack.depth()).all(|l| ask.stack.units(l) > 0)
+}
+
+/// Where the arena goes on behind the fields and the directions that a library makes.
+fn after_directions(ask: &Ask<'_>, table: &Table) -> usize {
+    let directions = if by_library(ask) { ask.stack.parameters().next_multiple_of(32) } else { 0 };
+    table.elements + directions
+}
+
+/// An empty list for a call.
+fn list<'a>(ask: &Ask<'_>, table: &'a Table) -> List<'a> {
+    let (stack, loss) = (ask.stack, ask.loss);
+    let mixing = if let Rule::SeqIl { mixing } = ask.schedule.rule { mixing } else { 1.0 };
+    let softmax = loss.kind == LossKind::CrossEntropy;
+    let base = Params {
+        parameters: stack.parameters() as i64,
+        batch: ask.batch as i32,
+        depth: stack.depth() as i32,
+        loss: if softmax { 2 } else { 0 },
+        weight: loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 },
+        ..Params::default()
+    };
+    List {
+        table,
+        precision: ask.precision,
+        card: ask.card,
+        products: by_library(ask).then_some(table.elements),
+        base,
+        softmax,
+        launches: vec![],
+    }
+}
+
+/// Elements of what `learn` leaves: θ, o, and if `traces` v_1..v_{L−1} and ε_1..ε_L.
+fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usize {
+    let units = |from: usize, to: usize| (from..=to).map(|l| stack.units(l)).sum::<usize>();
+    let depth = stack.depth();
+    let traced = if traces { units(1, depth - 1) + units(1, depth) } else { 0 };
+    stack.parameters() + batch * (stack.units(depth) + traced)
+}
+
+/// o behind the parameters, then states and errors if asked for.
+fn give(list: &mut List<'_>, ask: &Ask<'_>, low: usize, traces: bool) {
+    let (depth, batch) = (ask.stack.depth(), ask.batch);
+    let mut at = ask.stack.parameters();
     let mut put = |first: usize, last: usize, field: Field, plus: bool| {
         let (ready, from) = (field as i32, i32::from(plus));
         let with = Params { offset: at as i64, low: low as i32, ready, from, ..list.base };
         list.around(first, last, Around::Give, with);
-        at += units(first, last);
+        at += (first..=last).map(|l| ask.stack.units(l)).sum::<usize>() * batch;
     };
     put(depth, depth, Field::M, false);
     if traces {
         // these rules read the moved states nowhere, and keep the forward pass in their place
-        put(1, depth - 1, Field::V, matches!(schedule.rule, Rule::Fpa { .. } | Rule::Zil));
+        put(1, depth - 1, Field::V, matches!(ask.schedule.rule, Rule::Fpa { .. } | Rule::Zil));
         put(1, depth, Field::E, false);
     }
-    at
 }
 
 fn train(list: &mut List<'_>, optimiser: Optimiser, low: usize, sums: usize) {

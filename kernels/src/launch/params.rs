@@ -158,6 +158,35 @@ pub struct Product {
     pub to: Operand,
 }
 
+/// A product as a library sees it that stores matrices column by column, where what is stored row by row is transposed:
+/// it makes toᵀ = right'·left', `[n, k]` by `[k, m]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByColumns {
+    /// Whether the right operand, which comes first, is turned.
+    pub turn_right: bool,
+    /// Whether the left operand is turned.
+    pub turn_left: bool,
+    /// Elements from column to column of the right operand.
+    pub ld_right: usize,
+    /// Elements from column to column of the left operand.
+    pub ld_left: usize,
+}
+
+impl Product {
+    /// See [`ByColumns`].
+    pub fn by_columns(&self) -> ByColumns {
+        let (turn_right, ld_right) = match self.form {
+            Form::Up => (true, self.k),
+            Form::Down | Form::Outer => (false, self.n),
+        };
+        let (turn_left, ld_left) = match self.form {
+            Form::Up | Form::Down => (false, self.k),
+            Form::Outer => (true, self.m),
+        };
+        ByColumns { turn_right, turn_left, ld_right, ld_left }
+    }
+}
+
 /// One launch of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kernel {
