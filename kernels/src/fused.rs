@@ -233,7 +233,7 @@ impl Call<'_> {
 
 /// The elements of a contiguous operand.
 fn part<'a, T>(values: &'a [T], layout: &Layout) -> candle_core::Result<&'a [T]> {
-    let (start, end) = layout.contiguous_offsets().ok_or_else(|| not_contiguous())?;
+    let (start, end) = layout.contiguous_offsets().ok_or_else(not_contiguous)?;
     Ok(&values[start..end])
 }
 

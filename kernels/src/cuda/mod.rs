@@ -5,11 +5,13 @@ mod engine;
 mod graph;
 mod library;
 mod module;
+mod setup;
 mod step;
 mod time;
 
-pub(crate) use engine::{card_of, Asked, Engine, Operand};
+pub(crate) use engine::{card_of, Asked, Engine};
 pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
+pub(crate) use setup::setup;
 pub use step::Stack;
-pub use time::time;
+pub use time::{time, Events};
