@@ -146,6 +146,9 @@ impl Engine {
         let steps = asked.schedule.steps.len();
         let chosen = tune::cuda(asked.stack, &asked.schedule.rule, steps, asked.batch, card);
         let rung = self.forced.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(chosen);
+        if rung == Rung::Persistent {
+            refuse!("there is no persistent kernel for this call; leave the rung to the engine");
+        }
         let ask = Ask {
             stack: asked.stack,
             schedule: asked.schedule,

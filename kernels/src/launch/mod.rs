@@ -14,7 +14,7 @@ use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Loss, LossKind, Stack};
 use crate::tune;
 use list::List;
-use params::{Around, Moves};
+use params::{Around, Moves, Predict};
 
 /// What a call leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +77,41 @@ impl Plan {
     /// All launches in order.
     pub fn launches(&self) -> impl Iterator<Item = &Launch> {
         self.load.iter().chain(&self.infer).chain(&self.finish)
+    }
+
+    /// FLOPs of all matrix products, 2·m·n·k each.
+    pub fn flops(&self) -> f64 {
+        let units = |l: usize| f64::from(self.table.rows[l].units);
+        let product = |l: usize| 2.0 * self.table.batch as f64 * units(l) * units(l - 1);
+        let of = |launch: &Launch| match launch {
+            Launch::Product(p) => 2.0 * (p.m * p.n * p.count) as f64 * p.k as f64,
+            Launch::Kernel(kernel) => {
+                let p = &kernel.params;
+                let (first, last) = (p.first as usize, (p.first + p.count) as usize - 1);
+                if p.ready != 0 {
+                    return 0.0;
+                }
+                match kernel.name {
+                    name if name.starts_with("relax_predict") => {
+                        (first..=last).filter(|l| !self.known(*l, p.mode)).map(product).sum()
+                    }
+                    name if name.starts_with("relax_pull") => (first..=last).map(|l| product(l + 1)).sum(),
+                    name if name.starts_with("learn") => {
+                        (first.max(p.low as usize)..=last).map(product).sum()
+                    }
+                    _ => 0.0,
+                }
+            }
+        };
+        self.launches().map(of).sum()
+    }
+
+    /// Whether a prediction is that of the forward pass, which needs no product.
+    fn known(&self, l: usize, mode: i32) -> bool {
+        l == 1
+            && self.table.depth() > 1
+            && self.table.at(1, Field::M).is_some()
+            && mode >= Predict::Errors as i32
     }
 }
 

@@ -123,6 +123,37 @@ fn launches_are_as_many_as_the_schedule_needs() {
     }
 }
 
+/// Backpropagation is 3L − 1 products, and sPC T·(2L − 2) more but for layer 1's prediction, which stays; a library makes
+/// as many as the kernels.
+#[test]
+fn flops_are_those_of_the_schedule() {
+    let (depth, width, batch, steps) = (6, 10, 4, 3);
+    let one = (2 * batch * width * width) as f64;
+    for (rule, products) in [
+        (Rule::Bp, 3 * depth - 1),
+        (Rule::Spc { light_cone: false, deviation: false }, 2 * depth + steps * (2 * depth - 2)),
+        // layers from L − t + 1 predicted and from L − t pulled: 1 + 2 + 3 of each, then 3 more directions
+        (Rule::Spc { light_cone: true, deviation: false }, depth + 6 + 6 + 4),
+        (Rule::Epc, 2 * depth + steps * (2 * depth - 2)),
+        (Rule::Fpa { light_cone: false }, 2 * depth + steps * (depth - 1)),
+    ] {
+        let (stack, schedule) = (deep(depth, width), Schedule { rule, steps: vec![0.1; steps] });
+        for library in [false, true] {
+            let ask = Ask {
+                stack: &stack,
+                schedule: &schedule,
+                loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+                batch,
+                task: Task::Learn { traces: false },
+                precision: Precision::F32,
+                card: Card { processors: 4 },
+                products: library,
+            };
+            assert_eq!(plan(&ask).unwrap().flops() / one, products as f64, "{rule:?} {library}");
+        }
+    }
+}
+
 /// Layers of one size are one product of a library per phase, however many they are.
 #[test]
 fn equal_layers_are_one_product() {
