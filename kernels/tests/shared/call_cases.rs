@@ -190,8 +190,7 @@ impl Case {
         let most = expected.iter().fold(1.0f64, |most, e| most.max(e.abs()));
         for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
             let off = (got - expected).abs();
-            // not `>`: NaN is wrong
-            if !(off <= self.bound(epsilon) * most) {
+            if off.is_nan() || off > self.bound(epsilon) * most {
                 return Err(format!(
                     "element {i} is {got:e}; expected {expected:e} ± {:.1e}",
                     self.bound(epsilon) * most
