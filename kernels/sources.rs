@@ -49,7 +49,7 @@ const fn silent(name: &'static str, what: &'static str) -> Plant {
 /// All sources.
 pub const SOURCES: &[Source] = &[
     Source {
-        path: "cuda/step",
+        path: "lab/step",
         card: true,
         kernels: &["step_predict_f32", "step_softmax_f32", "step_update_f32"],
         plants: &[
@@ -83,6 +83,7 @@ pub const SOURCES: &[Source] = &[
         plants: &[
             plant("PLANT_DROP_SYNC", "a tile is overwritten while others still read it"),
             plant("PLANT_DROP_SYNC_AFTER_LOAD", "a tile is read before it is there"),
+            plant("PLANT_BRING_THE_SAME", "every step of a product multiplies the numbers of the first"),
             plant("PLANT_LAYER_TOO_HIGH", "the last tile of a layer is taken for the first of the next"),
             plant("PLANT_STALE_INPUT", "φ_in of a rebuilt state is left as it was"),
             plant("PLANT_NO_SKIP_UP", "a prediction leaves out the skip"),

@@ -82,22 +82,34 @@ __device__ __forceinline__ void tile_product(int depth, int row0, int column0, c
   SHARED(Side, lefts);
   SHARED(Side, rights);
   const int thread = int(threadIdx.x);
+  // Each thread brings the same few numbers of either side whatever the tile; those of the next step are on their way
+  // from memory while this one is multiplied.
+  constexpr int BRINGS = TILE * STEP / TILE_THREADS;
+  T from_left[BRINGS], from_right[BRINGS];
+  const auto bring = [&](int k0) {
+#pragma unroll
+    for (int n = 0; n < BRINGS; ++n) {
+      const int i = thread + n * TILE_THREADS;
+      from_left[n] = LEFT_ALONG_K ? left(row0 + i / STEP, k0 + i % STEP) : left(row0 + i % TILE, k0 + i / TILE);
+      from_right[n] =
+          RIGHT_ALONG_K ? right(k0 + i % STEP, column0 + i / STEP) : right(k0 + i / TILE, column0 + i % TILE);
+    }
+  };
+  if (depth > 0) bring(0);
   for (int k0 = 0; k0 < depth; k0 += STEP) {
 #pragma unroll
-    for (int i = thread; i < TILE * STEP; i += TILE_THREADS) {
-      if (LEFT_ALONG_K) {
-        lefts[i % STEP][i / STEP] = left(row0 + i / STEP, k0 + i % STEP);
-      } else {
-        lefts[i / TILE][i % TILE] = left(row0 + i % TILE, k0 + i / TILE);
-      }
-      if (RIGHT_ALONG_K) {
-        rights[i % STEP][i / STEP] = right(k0 + i % STEP, column0 + i / STEP);
-      } else {
-        rights[i / TILE][i % TILE] = right(k0 + i / TILE, column0 + i % TILE);
-      }
+    for (int n = 0; n < BRINGS; ++n) {
+      const int i = thread + n * TILE_THREADS;
+      lefts[LEFT_ALONG_K ? i % STEP : i / TILE][LEFT_ALONG_K ? i / STEP : i % TILE] = from_left[n];
+      rights[RIGHT_ALONG_K ? i % STEP : i / TILE][RIGHT_ALONG_K ? i / STEP : i % TILE] = from_right[n];
     }
 #ifndef PLANT_DROP_SYNC_AFTER_LOAD
     __syncthreads();
+#endif
+#ifdef PLANT_BRING_THE_SAME
+    if (k0 + STEP < depth) bring(k0);
+#else
+    if (k0 + STEP < depth) bring(k0 + STEP);
 #endif
 #pragma unroll
     for (int k = 0; k < STEP; ++k) {

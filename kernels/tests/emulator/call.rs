@@ -1,6 +1,6 @@
 //! Whole calls, by the list of launches that a card gets, against the engine on the CPU.
 
-use pcnbench_kernels::emu::{Emulator, Number, Order};
+use pcnbench_kernels::emu::{Emulator, Number, Order, ASAN};
 use pcnbench_kernels::launch::{plan, Ask, Launch, Plan, Precision, Task};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::Card;
@@ -57,7 +57,9 @@ fn check(
 
 /// Everything that is asked of the kernels of a call, of one variant of them.
 pub fn battery(variant: &str) -> Result<(), String> {
-    for (index, case) in cases(24).iter().enumerate() {
+    // under AddressSanitizer everything takes five times as long
+    let drawn = if ASAN { 6 } else { 24 };
+    for (index, case) in cases(drawn).iter().enumerate() {
         let expected = case.on_cpu(&case.start());
         let mut first: Option<Vec<f64>> = None;
         for order in Order::ALL {

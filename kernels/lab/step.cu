@@ -4,6 +4,9 @@
 //   rung 2  product and everything element-wise around it in one kernel
 //   rung 3  one launch for all layers: a block finds its layer in the table, ragged ends included     <- this file
 //
+// The slower form of what cuda/relax.cu does: φ_in is applied wherever a state is read, once per element and tile, and
+// all tiles are 64 wide.
+//
 //   μ_l = φ_out(s·φ_in(v_{l−1}) Wᵀ + b) + (v_{l−1} if skip)
 //   ε_l = v_l − μ_l,  δ_l = s·φ_out'(·) ⊙ ε_l                      predict, softmax
 //   v_l += g·(φ_in'(v_l) ⊙ (δ_{l+1} W_{l+1}) + (ε_{l+1} if skip) − ε_l)   update
