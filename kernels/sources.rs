@@ -84,6 +84,7 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_DROP_SYNC", "a tile is overwritten while others still read it"),
             plant("PLANT_DROP_SYNC_AFTER_LOAD", "a tile is read before it is there"),
             plant("PLANT_BRING_THE_SAME", "every step of a product multiplies the numbers of the first"),
+            plant("PLANT_TRUST_THE_GUESS", "layers are taken to have as many tiles each"),
             plant("PLANT_LAYER_TOO_HIGH", "the last tile of a layer is taken for the first of the next"),
             plant("PLANT_STALE_INPUT", "φ_in of a rebuilt state is left as it was"),
             plant("PLANT_NO_SKIP_UP", "a prediction leaves out the skip"),
@@ -114,6 +115,7 @@ pub const SOURCES: &[Source] = &[
         plants: &[
             plant("PLANT_SQUARE_LOST", "Adam's second moment takes d for its square"),
             plant("PLANT_SUM_WITHOUT_WAITING", "a sum over the block does not wait for its halves"),
+            plant("PLANT_BIAS_WITHOUT_WAITING", "parts of a bias are added up before they are there"),
             plant("PLANT_BIAS_OF_EVERY_TILE", "every tile of a row moves the bias"),
         ],
     },

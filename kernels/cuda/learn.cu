@@ -114,15 +114,32 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
       moved += move(row.weights + at, scale * (product ? product[at] : sum[i][j]));
     }
   }
-  const int unit = row0 + int(threadIdx.x);
 #ifdef PLANT_BIAS_OF_EVERY_TILE
-  if (row.bias >= 0 && int(threadIdx.x) < TILE && unit < outputs) {
+  const bool biases = row.bias >= 0;
 #else
-  if (row.bias >= 0 && column0 == 0 && int(threadIdx.x) < TILE && unit < outputs) {
+  // the same for all threads of the block
+  const bool biases = row.bias >= 0 && column0 == 0;
 #endif
-    T bias = T(0);
-    for (int k = 0; k < batch && !zero; ++k) bias += delta[int64_t(k) * outputs + unit];
-    moved += move(row.bias + unit, bias);
+  if (biases) {
+    // Threads take turns at the samples of a unit, so that none has the whole batch to fetch.
+    constexpr int PARTS = TILE_THREADS / TILE;
+    using Sums = T[PARTS][TILE];
+    SHARED(Sums, sums);
+    const int part = int(threadIdx.x) / TILE, column = int(threadIdx.x) % TILE, unit = row0 + column;
+    T mine = T(0);
+    if (!zero && unit < outputs) {
+      for (int k = part; k < batch; k += PARTS) mine += delta[int64_t(k) * outputs + unit];
+    }
+    sums[part][column] = mine;
+#ifndef PLANT_BIAS_WITHOUT_WAITING
+    __syncthreads();
+#endif
+    if (part == 0 && unit < outputs) {
+      T bias = T(0);
+#pragma unroll
+      for (int other = 0; other < PARTS; ++other) bias += sums[other][column];
+      moved += move(row.bias + unit, bias);
+    }
   }
   if (p.mode == MQ) {
     const T all = block_sum(moved);

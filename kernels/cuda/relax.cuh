@@ -83,8 +83,18 @@ struct Spot {
 
 __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
   const int64_t index = p.rows[p.first].before[which] + int64_t(blockIdx.x);
-  // the last layer whose tiles begin at or before this one: those without any begin where the next one does
   int low = p.first, high = p.first + p.count - 1;
+  // Where layers are of one size they have as many tiles each, and this is the one; two looks in place of a search.
+  if (low < high) {
+    const int64_t all = p.rows[high + 1].before[which] - p.rows[low].before[which];
+    const int guess = low + int(int64_t(blockIdx.x) * p.count / all);
+#ifdef PLANT_TRUST_THE_GUESS
+    low = high = guess;
+#else
+    if (p.rows[guess].before[which] <= index && index < p.rows[guess + 1].before[which]) low = high = guess;
+#endif
+  }
+  // the last layer whose tiles begin at or before this one: those without any begin where the next one does
   while (low < high) {
     const int middle = (low + high + 1) / 2;
 #ifdef PLANT_LAYER_TOO_HIGH
