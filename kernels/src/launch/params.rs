@@ -173,7 +173,7 @@ pub struct ByColumns {
 }
 
 impl Product {
-    /// See [`ByColumns`].
+    /// How a library that stores by columns makes it.
     pub fn by_columns(&self) -> ByColumns {
         let (turn_right, ld_right) = match self.form {
             Form::Up => (true, self.k),
