@@ -49,7 +49,7 @@ const fn silent(name: &'static str, what: &'static str) -> Plant {
 /// All sources.
 pub const SOURCES: &[Source] = &[
     Source {
-        path: "cuda/step",
+        path: "lab/step",
         card: true,
         kernels: &["step_predict_f32", "step_softmax_f32", "step_update_f32"],
         plants: &[
@@ -61,6 +61,62 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_DROP_SKIP", "the residual skip is left out of the prediction"),
             plant("PLANT_HALF_A_WARP", "the maximum is taken over half a warp"),
             plant("PLANT_FLIP_ERROR_SIGN", "a layer's own error pushes its state the wrong way"),
+        ],
+    },
+    Source {
+        path: "cuda/relax",
+        card: true,
+        kernels: &[
+            "relax_predict_f32_64",
+            "relax_predict_f32_32",
+            "relax_predict_f32_16",
+            "relax_predict_f64_64",
+            "relax_predict_f64_32",
+            "relax_predict_f64_16",
+            "relax_pull_f32_64",
+            "relax_pull_f32_32",
+            "relax_pull_f32_16",
+            "relax_pull_f64_64",
+            "relax_pull_f64_32",
+            "relax_pull_f64_16",
+        ],
+        plants: &[
+            plant("PLANT_DROP_SYNC", "a tile is overwritten while others still read it"),
+            plant("PLANT_DROP_SYNC_AFTER_LOAD", "a tile is read before it is there"),
+            plant("PLANT_BRING_THE_SAME", "every step of a product multiplies the numbers of the first"),
+            plant("PLANT_TRUST_THE_GUESS", "layers are taken to have as many tiles each"),
+            plant("PLANT_LAYER_TOO_HIGH", "the last tile of a layer is taken for the first of the next"),
+            plant("PLANT_STALE_INPUT", "φ_in of a rebuilt state is left as it was"),
+            plant("PLANT_NO_SKIP_UP", "a prediction leaves out the skip"),
+            plant("PLANT_NO_SKIP_DOWN", "a pull leaves out what the skip carries down"),
+            plant("PLANT_FORGET_ARRIVAL", "a layer that an error reaches for the first time reads an error"),
+            plant("PLANT_LAST_INPUT", "the last input of a layer is left out"),
+        ],
+    },
+    Source {
+        path: "cuda/around",
+        card: true,
+        kernels: &["around_f32", "around_f64", "softmax_f32", "softmax_f64"],
+        plants: &[plant("PLANT_SUM_OF_HALF", "the sum of exponentials is taken over half a warp")],
+    },
+    Source {
+        path: "cuda/learn",
+        card: true,
+        kernels: &[
+            "learn_f32_64",
+            "learn_f32_32",
+            "learn_f32_16",
+            "learn_f64_64",
+            "learn_f64_32",
+            "learn_f64_16",
+            "mq_f32",
+            "mq_f64",
+        ],
+        plants: &[
+            plant("PLANT_SQUARE_LOST", "Adam's second moment takes d for its square"),
+            plant("PLANT_SUM_WITHOUT_WAITING", "a sum over the block does not wait for its halves"),
+            plant("PLANT_BIAS_WITHOUT_WAITING", "parts of a bias are added up before they are there"),
+            plant("PLANT_BIAS_OF_EVERY_TILE", "every tile of a row moves the bias"),
         ],
     },
     Source {

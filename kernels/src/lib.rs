@@ -16,6 +16,7 @@ pub mod cuda;
 pub mod emu;
 mod error;
 pub mod fused;
+pub mod launch;
 pub mod primitives;
 mod refuse;
 pub mod schedule;

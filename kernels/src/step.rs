@@ -1,4 +1,4 @@
-//! One sPC inference step of a stack of dense layers, as `cuda/step.cu` does it: the table of layers, the parameters of
+//! One sPC inference step of a stack of dense layers, as `lab/step.cu` does it: the table of layers, the parameters of
 //! its kernels and the shape of every launch. Nothing here touches memory of a device.
 //!
 //! μ_l = φ_out(s·φ_in(v_{l−1}) Wᵀ + b) + (v_{l−1} if skip), ε_l = v_l − μ_l for l < L, ε_L = −∂loss/∂μ_L, and
@@ -74,7 +74,7 @@ pub struct Settings {
     pub step_size: f32,
 }
 
-/// One row of the table that the kernels read, `LayerRow` in `cuda/step.cu`. Offsets count floats.
+/// One row of the table that the kernels read, `LayerRow` in `lab/step.cu`. Offsets count floats.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct LayerRow {
@@ -107,10 +107,10 @@ const _: () = assert!(
         && offset_of!(LayerRow, tiles) == 32
         && offset_of!(LayerRow, inputs) == 40
         && offset_of!(LayerRow, skip) == 56,
-    "as in cuda/step.cu"
+    "as in lab/step.cu"
 );
 
-/// Parameters of the three kernels, `StepParams` in `cuda/step.cu`. The first six are addresses.
+/// Parameters of the three kernels, `StepParams` in `lab/step.cu`. The first six are addresses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct StepParams {
@@ -148,7 +148,7 @@ const _: () = assert!(
     size_of::<StepParams>() == 80
         && offset_of!(StepParams, batch) == 48
         && offset_of!(StepParams, step_size) == 72,
-    "as in cuda/step.cu"
+    "as in lab/step.cu"
 );
 
 /// Where the buffers of a stack lie, in the memory of whoever runs the kernels.
@@ -168,7 +168,7 @@ pub struct Addresses {
     pub deltas: u64,
 }
 
-/// What the kernels of `cuda/step.cu` work on, in the memory of the host, laid out as [`Table`] says.
+/// What the kernels of `lab/step.cu` work on, in the memory of the host, laid out as [`Table`] says.
 #[derive(Debug)]
 pub struct Buffers<'a> {
     /// W and b of every layer.
@@ -183,7 +183,7 @@ pub struct Buffers<'a> {
     pub deltas: &'a mut [f32],
 }
 
-/// One launch of a kernel of `cuda/step.cu`.
+/// One launch of a kernel of `lab/step.cu`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Launch {
     /// The kernel.

@@ -1,4 +1,4 @@
-//! The kernels of `cuda/step.cu` on buffers of a card.
+//! The kernels of `lab/step.cu` on buffers of a card.
 
 use std::collections::HashMap;
 
@@ -126,7 +126,7 @@ impl Stack {
         let (deltas, _deltas) = self.deltas.device_ptr_mut(&stream);
         let at = Addresses { layers, weights, targets, states, errors, deltas };
         for launch in plan(&self.table, &at)?.into_iter().flatten() {
-            // SAFETY: a table launches kernels of cuda/step.cu with their own parameters and as many blocks as it has
+            // SAFETY: a table launches kernels of lab/step.cu with their own parameters and as many blocks as it has
             // tiles; its offsets stay within buffers of the lengths that `new` has checked or allocated. The buffers
             // are freed on the same stream, so after the launch.
             unsafe {

@@ -1,4 +1,4 @@
-//! `cuda/step.cu` against its equations, in the emulator.
+//! `lab/step.cu` against its equations, in the emulator.
 
 use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::step::{Act, Buffers, Loss, Settings, Table};
@@ -19,7 +19,7 @@ fn run(
     }
 }
 
-/// Everything that is asked of `cuda/step.cu`, of one variant of it.
+/// Everything that is asked of `lab/step.cu`, of one variant of it.
 pub fn battery(variant: &str) -> Result<(), String> {
     for case in cases() {
         let mut first = None;

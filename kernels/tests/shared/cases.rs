@@ -1,4 +1,4 @@
-//! Stacks of layers on which `cuda/step.cu` is held against its equations, whoever runs it.
+//! Stacks of layers on which `lab/step.cu` is held against its equations, whoever runs it.
 
 use pcnbench_kernels::step::{Act, Buffers, Dense, Loss, Settings, Table};
 
