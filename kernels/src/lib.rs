@@ -16,6 +16,9 @@ pub mod cuda;
 pub mod emu;
 mod error;
 pub mod fused;
+pub mod persistent;
+#[cfg(feature = "emu")]
+mod persistent_emu;
 pub mod primitives;
 mod refuse;
 pub mod schedule;
