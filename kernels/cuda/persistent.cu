@@ -43,7 +43,7 @@ __device__ __forceinline__ int count(const PersistentParams& p, int index, int t
 
 __device__ __forceinline__ float* half_of(const PersistentParams& p, float* told, int n) {
 #ifdef PLANT_WRONG_HALF
-  return told;
+  return told + n / 2 % 2 * p.half;
 #else
   return told + n % 2 * p.half;
 #endif

@@ -4,6 +4,7 @@
 #[path = "../shared/cases.rs"]
 mod cases;
 mod faults;
+mod persistent;
 mod plants;
 #[path = "../shared/primitive_cases.rs"]
 mod primitive_cases;
@@ -12,4 +13,6 @@ mod primitives;
 mod random;
 #[path = "../shared/reference.rs"]
 mod reference;
+#[path = "../shared/relaxation.rs"]
+mod relaxation;
 mod step;

@@ -8,6 +8,8 @@ use pcnbench_kernels::sources::SOURCES;
 fn battery(path: &str, variant: &str) -> Result<(), String> {
     match path {
         "cuda/step" => crate::step::battery(variant),
+        "cuda/persistent" => crate::persistent::battery(variant),
+        "cuda/sweep" => crate::persistent::sweep_battery(variant),
         "cuda/primitives" => crate::primitives::battery(variant),
         _ => Err(format!("there are no tests for {path}.cu; add them here")),
     }
