@@ -106,7 +106,11 @@ struct F32 {
     constexpr int TALL = ROWS >= 32 ? 4 : 2, ACROSS = RESIDENT_THREADS / (ROWS / TALL), WIDE = RESIDENT_COLUMNS / ACROSS;
     static_assert(WIDE % 4 == 0, "columns of a thread come in fours");
     const int place = int(threadIdx.x) % ACROSS, top = int(threadIdx.x) / ACROSS * TALL;
+#ifdef PLANT_TILE_EDGE
+    for (int column0 = 0; column0 == 0 || column0 + RESIDENT_COLUMNS <= columns; column0 += RESIDENT_COLUMNS) {
+#else
     for (int column0 = 0; column0 < columns; column0 += RESIDENT_COLUMNS) {
+#endif
       // by rows of W the columns of a thread are ACROSS apart, by columns of W they are fours ACROSS·4 apart
       const auto column = [&](int j) {
         return column0 + (TRANSPOSED ? 4 * (place + j / 4 * ACROSS) + j % 4 : place + ACROSS * j);
@@ -159,11 +163,7 @@ struct F32 {
       for (int i = 0; i < TALL; ++i)
 #pragma unroll
         for (int j = 0; j < WIDE; ++j)
-#ifdef PLANT_TILE_EDGE
-          if (column(j) <= columns) out[(top + i) * stride + column(j)] = sum[i][j];
-#else
           if (column(j) < columns) out[(top + i) * stride + column(j)] = sum[i][j];
-#endif
     }
   }
 };

@@ -41,7 +41,11 @@ template <int ROWS> struct Share {
     Item it;
     it.index = index, it.tile = tile;
     it.row0 = int64_t(tile) * ROWS;
+#ifdef PLANT_WHOLE_TILES
+    it.rows = ROWS;
+#else
     it.rows = min(ROWS, p.batch - tile * ROWS);
+#endif
     it.layer = p.layers[index];
     it.stride = p.stride;
     const int slot = p.resident ? tile / p.replicas * p.per_block + index - first : 0;

@@ -204,8 +204,14 @@ pub fn fits(layers: &[Dense], batch: usize, what: Relaxation, facts: &Facts) -> 
         return Err(Misfit::Nothing);
     }
     let mut best: Option<(usize, Shape)> = None;
+    let room = facts.shared_per_block / size_of::<f32>();
+    let total: usize = (0..layers.len()).map(|index| held(layers, index)).sum();
     for rows in ROWS {
-        for per_block in 1..=layers.len() {
+        for per_block in layers.len().div_ceil(facts.resident_blocks.max(1))..=layers.len() {
+            // what blocks hold on average only grows from here on
+            if total / layers.len().div_ceil(per_block) > room {
+                break;
+            }
             let Some(shape) = shape(layers, batch, rows, per_block, facts) else { continue };
             let share = shape.tiles.div_ceil(shape.replicas) * per_block;
             let items = match what {
@@ -222,13 +228,7 @@ pub fn fits(layers: &[Dense], batch: usize, what: Relaxation, facts: &Facts) -> 
 }
 
 /// The shape with this tile and so many layers to a block, if the card holds it.
-pub fn shape(
-    layers: &[Dense],
-    batch: usize,
-    rows: usize,
-    per_block: usize,
-    facts: &Facts,
-) -> Option<Shape> {
+pub fn shape(layers: &[Dense], batch: usize, rows: usize, per_block: usize, facts: &Facts) -> Option<Shape> {
     let stages = layers.len().div_ceil(per_block.max(1));
     let tiles = batch.div_ceil(rows);
     if stages == 0 || tiles == 0 || stages > facts.resident_blocks {
@@ -256,8 +256,9 @@ fn misfit(layers: &[Dense], facts: &Facts) -> Misfit {
             return Misfit::Layer { layer: index + 1, inputs, outputs, rows, needed, room };
         }
     }
-    let fitting = (1..=layers.len()).filter(|n| (most_held(layers, *n) + tile) * size_of::<f32>() <= room);
-    let needed = layers.len().div_ceil(fitting.max().unwrap_or(1));
+    let fits = |n: &usize| (most_held(layers, *n) + tile) * size_of::<f32>() <= room;
+    let most = (1..=layers.len()).take_while(fits).last();
+    let needed = layers.len().div_ceil(most.unwrap_or(1));
     Misfit::Depth { layers: layers.len(), needed, room: facts.resident_blocks }
 }
 

@@ -7,7 +7,15 @@ fn dense(inputs: usize, outputs: usize) -> Dense {
 
 /// 784-128-...-128-10.
 fn net(depth: usize, width: usize) -> Vec<Dense> {
-    let units = |l: usize| if l == 0 { 784 } else if l == depth { 10 } else { width };
+    let units = |l: usize| {
+        if l == 0 {
+            784
+        } else if l == depth {
+            10
+        } else {
+            width
+        }
+    };
     (1..=depth).map(|l| dense(units(l - 1), units(l))).collect()
 }
 
@@ -92,17 +100,24 @@ fn whatever_fits_has_room() {
 fn check(layers: &[Dense], batch: usize, what: Relaxation, shape: Shape, facts: &Facts) {
     assert!(shape.blocks() <= facts.resident_blocks && shape.shared <= facts.shared_per_block, "{shape:?}");
     assert!(shape.rows * shape.tiles >= batch && shape.rows * (shape.tiles - 1) < batch);
-    assert!(shape.per_block * shape.stages >= layers.len() && shape.per_block * (shape.stages - 1) < layers.len());
+    assert!(
+        shape.per_block * shape.stages >= layers.len() && shape.per_block * (shape.stages - 1) < layers.len()
+    );
     assert!((1..=shape.tiles).contains(&shape.replicas));
     let plan = Plan::with_shape(layers, batch, what, Math::F32, shape).expect("counts");
-    let end = |row: &ResidentRow| row.held as usize + padded(row.outputs as usize) * stride(row.held_columns as usize);
+    let end = |row: &ResidentRow| {
+        row.held as usize + padded(row.outputs as usize) * stride(row.held_columns as usize)
+    };
     for stage in plan.rows().chunks(shape.per_block) {
         for pair in stage.windows(2) {
             assert!(end(&pair[0]) <= pair[1].held as usize);
         }
         for row in stage {
             assert!(end(row) <= plan.tiles_at && row.held % 4 == 0);
-            assert!(plan.stride >= stride(row.outputs as usize) && plan.stride >= stride(row.held_columns as usize));
+            assert!(
+                plan.stride >= stride(row.outputs as usize)
+                    && plan.stride >= stride(row.held_columns as usize)
+            );
         }
     }
     let slots = if shape.resident { shape.tiles.div_ceil(shape.replicas) * shape.per_block } else { 1 };

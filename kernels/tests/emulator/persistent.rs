@@ -49,11 +49,8 @@ fn net(random: &mut Random, wanted: &Wanted) -> Net {
             }
         })
         .collect();
-    let settings = Settings {
-        loss: random.one_of(&LOSSES),
-        precision: random.one_of(&[1.0, 0.25]),
-        step_size: 0.0,
-    };
+    let settings =
+        Settings { loss: random.one_of(&LOSSES), precision: random.one_of(&[1.0, 0.25]), step_size: 0.0 };
     let step_sizes = (0..wanted.steps).map(|_| random.one_of(&[0.1, 0.3, 0.2])).collect();
     let table = Table::new(&layers, wanted.batch).unwrap();
     let weights = random.numbers(table.parameters());
@@ -114,8 +111,11 @@ fn cases(smooth: bool) -> Vec<Case> {
     // every activation on both sides, every loss
     for (index, act) in ACTS.into_iter().enumerate().filter(|(_, act)| !smooth || *act != Act::Relu) {
         for loss in LOSSES {
-            let mut it = net(&mut random, &Wanted { widths: vec![9, 18, 18, 18, 6], batch: 20, steps: 6, smooth });
-            it.layers.iter_mut().for_each(|layer| (layer.act_in, layer.act_out) = (act, ACTS[3 - index % 2 * 2]));
+            let mut it =
+                net(&mut random, &Wanted { widths: vec![9, 18, 18, 18, 6], batch: 20, steps: 6, smooth });
+            it.layers
+                .iter_mut()
+                .for_each(|layer| (layer.act_in, layer.act_out) = (act, ACTS[3 - index % 2 * 2]));
             if smooth {
                 it.layers.iter_mut().for_each(|layer| layer.act_out = act);
             }
@@ -177,9 +177,11 @@ fn close(case: &Case, table: &Table, what: Relaxation, math: Math, left: &Left) 
     let longest = net.layers.iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
     let each = math.bound(longest) + 8.0 * f64::from(f32::EPSILON);
     let bound = each * (net.layers.len() + net.step_sizes.len() + 1) as f64;
-    for (name, got, exact) in
-        [("v", &left[0], &exact.states), ("error", &left[1], &exact.errors), ("delta", &left[2], &exact.deltas)]
-    {
+    for (name, got, exact) in [
+        ("v", &left[0], &exact.states),
+        ("error", &left[1], &exact.errors),
+        ("delta", &left[2], &exact.deltas),
+    ] {
         let most = exact.iter().fold(1.0f64, |most, x| most.max(x.abs()));
         for l in 1..=net.layers.len() {
             for at in table.state(l) {
@@ -187,7 +189,10 @@ fn close(case: &Case, table: &Table, what: Relaxation, math: Math, left: &Left) 
                 // not a number is not close
                 if !(off <= bound * most) {
                     let at = at - table.state(l).start;
-                    return Err(format!("{name} of layer {l}, number {at}, is off by {off:e}; {:.1e} allowed", bound * most));
+                    return Err(format!(
+                        "{name} of layer {l}, number {at}, is off by {off:e}; {:.1e} allowed",
+                        bound * most
+                    ));
                 }
             }
         }
@@ -229,7 +234,8 @@ pub fn battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         let expected = stepped(&case.net);
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
-        close(&case, &table, LIGHT, Math::F32, &expected).map_err(|wrong| format!("step by step: {wrong}"))?;
+        close(&case, &table, LIGHT, Math::F32, &expected)
+            .map_err(|wrong| format!("step by step: {wrong}"))?;
         for what in [LIGHT, FULL] {
             everywhere(variant, &case, what, Math::F32, &|left| {
                 let names = ["v", "errors", "deltas"];

@@ -45,7 +45,8 @@ impl Layer<'_> {
             })
             .collect();
         let skipped = |unit: usize| if self.dense.skip { below[unit] } else { 0.0 };
-        let mu = pre.iter().enumerate().map(|(unit, z)| act(self.dense.act_out, *z) + skipped(unit)).collect();
+        let mu =
+            pre.iter().enumerate().map(|(unit, z)| act(self.dense.act_out, *z) + skipped(unit)).collect();
         (pre, mu)
     }
 
@@ -60,8 +61,11 @@ impl Layer<'_> {
         let delta = self.delta(pre, error);
         (0..self.dense.inputs)
             .map(|unit| {
-                let sum: f64 =
-                    delta.iter().enumerate().map(|(k, d)| d * self.weights[k * self.dense.inputs + unit]).sum();
+                let sum: f64 = delta
+                    .iter()
+                    .enumerate()
+                    .map(|(k, d)| d * self.weights[k * self.dense.inputs + unit])
+                    .sum();
                 slope(self.dense.act_in, below[unit]) * sum + if self.dense.skip { error[unit] } else { 0.0 }
             })
             .collect()
@@ -107,7 +111,8 @@ impl Sample {
             let moved: Vec<Vec<f64>> = (1..layers.len())
                 .map(|l| {
                     let pull = layers[l].pull(&self.v[l], &self.pre[l], &self.error[l]);
-                    let step = pull.iter().zip(&self.error[l - 1]).map(|(pull, e)| f64::from(*g) * (pull - e));
+                    let step =
+                        pull.iter().zip(&self.error[l - 1]).map(|(pull, e)| f64::from(*g) * (pull - e));
                     self.v[l].iter().zip(step).map(|(v, step)| v + step).collect()
                 })
                 .collect();
