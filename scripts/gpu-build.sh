@@ -3,8 +3,8 @@
 #
 #   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
-# leaves gpu-bin/pcnbench, stripped, gpu-bin/card, the tests of the kernels on a card, and gpu-bin/build.txt, which
-# says what they are. The target is a Hopper
+# leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, and gpu-bin/ladder, their
+# timings rung by rung, and gpu-bin/build.txt, which says what they are. The target is a Hopper
 # card; CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what
 # scripts/cuda-toolkit.sh needs and nothing that belongs to a card.
 #
@@ -24,14 +24,19 @@ mkdir -p gpu-bin
 strip -o gpu-bin/pcnbench.part "$program"
 mv gpu-bin/pcnbench.part gpu-bin/pcnbench
 
-# cargo names test programs after a hash, and says which one it made.
-tests=$(cargo test --locked --release --package pcnbench-kernels --features cuda --test card --no-run \
-  --message-format json | python3 -c '
+# made COMMAND NAME: cargo names these programs after a hash, and says which one it made.
+made() {
+  local program
+  program=$(cargo "$1" --locked --package pcnbench-kernels --features cuda "--$1" "$2" --no-run "${@:3}" \
+    --message-format json | python3 -c '
 import json, sys
-made = [m.get("executable") for m in map(json.loads, sys.stdin) if m.get("target", {}).get("name") == "card"]
-print(next(path for path in made if path))')
-strip -o gpu-bin/card.part "$tests"
-mv gpu-bin/card.part gpu-bin/card
+made = [m.get("executable") for m in map(json.loads, sys.stdin) if m.get("target", {}).get("name") == sys.argv[1]]
+print(next(path for path in made if path))' "$2")
+  strip -o "gpu-bin/$2.part" "$program"
+  mv "gpu-bin/$2.part" "gpu-bin/$2"
+}
+made test card --release
+made bench ladder
 
 # What can be tried here: it starts, knows its features, and says in one sentence that there is no card.
 loadable=$CUDA_HOME/lib/stubs/loadable

@@ -10,14 +10,19 @@
 #   $OUT/summary.txt          one line per step, then how many passed and failed
 #   $OUT/facts.txt            card, driver, clocks, what else runs on it, libraries in use, `doctor`
 #   $OUT/kernels.txt          the kernels against their equations
-#   $OUT/verify-f64.txt       conformance cases on the card at their own tolerance
-#   $OUT/verify-f32.txt       the same in f32 at its stated bound
-#   $OUT/memcheck.txt         one small case under compute-sanitizer, where that is installed
-#   $OUT/depth.txt            the `depth` suite on the card: table, warnings
+#   $OUT/verify-ENGINE-f64.txt   conformance cases on the card at their own tolerance, reference and fused
+#   $OUT/verify-ENGINE-f32.txt   the same in f32 at its stated bound
+#   $OUT/TOOL.txt             memcheck, racecheck and synccheck of the kernels, where compute-sanitizer is installed
+#   $OUT/ladder.csv           time per call on every rung of the fused engine, beside cuBLAS's own rate
+#   $OUT/depth.txt            the suite `fused-depth` on the card: table, warnings
 #   $OUT/record.tar.gz        its record with samples and figures; unpack at the top of the checkout
 #
-# Exit code 0 only if every step passed. This script has not run on a card yet: without one, its steps have
-# been tried with the CPU in the card's place (GPU_CHECK_DEVICE=cpu) and with libraries that refuse.
+# Exit code 0 only if every step passed.
+#
+# Not run on a card yet: this script as a whole, every kernel of the fused engine (they have run in the emulator and been
+# compiled), recording and replaying, products by cuBLAS under them, the events that time samples, the ladder, and the
+# lines of `doctor` about a card. Without one, steps have been tried with the CPU in its place (GPU_CHECK_DEVICE=cpu)
+# and with libraries that refuse.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -31,7 +36,9 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-[[ -x $program && -x gpu-bin/card ]] || { echo "gpu-check: $program or gpu-bin/card is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
+for built in "$program" gpu-bin/card gpu-bin/ladder; do
+  [[ -x $built ]] || { echo "gpu-check: $built is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
+done
 
 # A Python package may be the only place that has the libraries; the system's own come first.
 folders=${LD_LIBRARY_PATH:-}
@@ -83,7 +90,7 @@ facts() {
 
 # A case that is not there, or none that ran, is no success.
 verify() {
-  "$program" verify --cases tests/cases --device "$device" --dtype "$1" | tee "$work/cases"
+  "$program" verify --cases tests/cases --engine "$1" --device "$device" --dtype "$2" | tee "$work/cases"
   grep -qE '^[1-9][0-9]* passed, 0 failed' "$work/cases"
 }
 
@@ -93,13 +100,18 @@ kernels() {
   [[ $device != cuda ]] || ! grep -q skipped "$work/kernels" || return 1
 }
 
-memcheck() {
-  "$sanitizer" --tool memcheck --error-exitcode 9 \
-    "$program" verify --cases tests/cases/closed_spc-linear-3-7-5-2-T25.json --device "$device"
+# The tests are cut short under the sanitizer: a kernel takes a hundred times as long.
+sanitize() {
+  "$sanitizer" --tool "$1" --error-exitcode 9 env PCNBENCH_CARD_CASES=12 gpu-bin/card --nocapture calls_do primitives_do
+}
+
+ladder() {
+  gpu-bin/ladder | tee "$out/ladder.csv"
 }
 
 depth() {
-  "$program" run depth --device "$device" --max-seconds "${GPU_CHECK_SECONDS:-12}" --results "$work/results"
+  "$program" run benches/suites/fused-depth.toml --device "$device" --max-seconds "${GPU_CHECK_SECONDS:-8}" \
+    --results "$work/results"
 }
 
 # Whatever the suite got done is drawn and packed, even if it was stopped.
@@ -113,23 +125,32 @@ pack() {
 }
 
 # The steps run under `timeout`, which starts programs, not functions.
-export -f facts kernels verify memcheck depth pack
+export -f facts kernels verify sanitize ladder depth pack
 sanitizer=$(PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin command -v compute-sanitizer)
 export program device out work sanitizer
 strict=(bash -euo pipefail -c)
 
 # The limits add up to 8 min. Without a working card the rest would only fail again.
-if step "facts about the machine" 30 "$out/facts.txt" "${strict[@]}" facts; then
-  step "kernels" 20 "$out/kernels.txt" "${strict[@]}" kernels
-  step "conformance cases in f64" 50 "$out/verify-f64.txt" "${strict[@]}" 'verify f64'
-  step "conformance cases in f32" 50 "$out/verify-f32.txt" "${strict[@]}" 'verify f32'
-  if [[ -n $sanitizer ]]; then
-    step "memcheck of one case" 60 "$out/memcheck.txt" "${strict[@]}" memcheck
-  else
-    note "skip  memcheck of one case: compute-sanitizer is not installed"
+if step "facts about the machine" 20 "$out/facts.txt" "${strict[@]}" facts; then
+  step "kernels" 40 "$out/kernels.txt" "${strict[@]}" kernels
+  for engine in fused reference; do
+    for dtype in f64 f32; do
+      step "conformance cases, $engine in $dtype" 25 "$out/verify-$engine-$dtype.txt" "${strict[@]}" \
+        "verify $engine $dtype"
+    done
+  done
+  for tool in memcheck racecheck synccheck; do
+    if [[ -n $sanitizer ]]; then
+      step "$tool of the kernels" 25 "$out/$tool.txt" "${strict[@]}" "sanitize $tool"
+    else
+      note "skip  $tool of the kernels: compute-sanitizer is not installed"
+    fi
+  done
+  if [[ $device == cuda ]]; then
+    step "every rung" 60 "$out/ladder.txt" "${strict[@]}" ladder
   fi
-  step "suite depth" 240 "$out/depth.txt" "${strict[@]}" depth
-  step "its record, read again" 30 "$work/pack.txt" "${strict[@]}" pack
+  step "suite fused-depth" 160 "$out/depth.txt" "${strict[@]}" depth
+  step "its record, read again" 20 "$work/pack.txt" "${strict[@]}" pack
 fi
 
 note "$passed passed, $failed failed"

@@ -1,64 +1,97 @@
-// Dense layers in f32: activations, and tiles of matrix products through shared memory.
+// Dense layers in f32 or f64: activations, and tiles of matrix products through shared memory.
 #pragma once
 
 #include "compat.cuh"
 
-// As `Act` in src/step.rs.
+// As `Act` in src/step.rs and `activation` in src/launch/table.rs.
 enum Act { IDENTITY = 0, TANH = 1, RELU = 2, GELU = 3 };
 
+__device__ __forceinline__ float tanh_of(float z) { return tanhf(z); }
+__device__ __forceinline__ double tanh_of(double z) { return tanh(z); }
+__device__ __forceinline__ float exp_of(float z) { return expf(z); }
+__device__ __forceinline__ double exp_of(double z) { return exp(z); }
+__device__ __forceinline__ float erf_of(float z) { return erff(z); }
+__device__ __forceinline__ double erf_of(double z) { return erf(z); }
+__device__ __forceinline__ float sqrt_of(float z) { return sqrtf(z); }
+__device__ __forceinline__ double sqrt_of(double z) { return sqrt(z); }
+__device__ __forceinline__ float abs_of(float z) { return fabsf(z); }
+__device__ __forceinline__ double abs_of(double z) { return fabs(z); }
+// a·b + c in one rounding.
+__device__ __forceinline__ float fma_of(float a, float b, float c) { return fmaf(a, b, c); }
+__device__ __forceinline__ double fma_of(double a, double b, double c) { return fma(a, b, c); }
+
+// Φ(z), the normal distribution function; the constant is √½.
+template <class T> __device__ __forceinline__ T normal_cdf(T z) {
+  return T(0.5) * (T(1) + erf_of(z * T(0.70710678118654752440)));
+}
+
 // φ(z).
-__device__ __forceinline__ float act(int kind, float z) {
+template <class T> __device__ __forceinline__ T act(int kind, T z) {
   switch (kind) {
-    case TANH: return tanhf(z);
-    case RELU: return fmaxf(z, 0.0f);
-    case GELU: return 0.5f * z * (1.0f + erff(z * 0.70710678118654752f));
+    case TANH: return tanh_of(z);
+    case RELU: return z > T(0) ? z : T(0);
+    case GELU: return z * normal_cdf(z);
     default: return z;
   }
 }
 
-// φ'(z), with φ'(0) = 0 for relu.
-__device__ __forceinline__ float act_slope(int kind, float z) {
+// φ'(z), with φ'(0) = 0 for relu; the constant is 1/√(2π).
+template <class T> __device__ __forceinline__ T act_slope(int kind, T z) {
   switch (kind) {
     case TANH: {
-      const float a = tanhf(z);
-      return 1.0f - a * a;
+      const T a = tanh_of(z);
+      return T(1) - a * a;
     }
-    case RELU: return z > 0.0f ? 1.0f : 0.0f;
-    case GELU:
-      // Φ(z) + z·φ_normal(z); the constant is 1/√(2π)
-      return 0.5f * (1.0f + erff(z * 0.70710678118654752f)) + z * 0.39894228040143268f * expf(-0.5f * z * z);
-    default: return 1.0f;
+    case RELU: return z > T(0) ? T(1) : T(0);
+    case GELU: return normal_cdf(z) + z * T(0.39894228040143267794) * exp_of(T(-0.5) * z * z);
+    default: return T(1);
   }
 }
 
-// A tile of 64×64 results by 256 threads, 4×4 each, in steps of 16 along the depth of the product.
-//
-// A thread's results are rows row0 + tile_row() + i and columns column0 + tile_column() + 16·j: columns apart by 16
-// let the threads of a half-warp read neighbouring words of shared memory and write neighbouring results.
-constexpr int TILE = 64, TILE_DEPTH = 16, TILE_THREADS = 256, PER_THREAD = 4;
+// φ'(z) read off a = φ(z) where that tells it.
+template <class T> __device__ __forceinline__ T act_slope_from(int kind, T a, T z) {
+  switch (kind) {
+    case TANH: return T(1) - a * a;
+    case RELU: return a > T(0) ? T(1) : T(0);
+    case GELU: return act_slope(GELU, z);
+    default: return T(1);
+  }
+}
 
-__device__ __forceinline__ int tile_row() { return int(threadIdx.x) / 16 * PER_THREAD; }
+// A tile of (16·PER)² results by 256 threads, PER² each, in steps of 64/PER along the depth of the product.
+//
+// A thread's results are rows row0 + tile_row<PER>() + i and columns column0 + tile_column() + 16·j: columns apart by
+// 16 let the threads of a half-warp read neighbouring words of shared memory and write neighbouring results.
+constexpr int TILE_THREADS = 256;
+
+template <int PER> __device__ __forceinline__ int tile_row() { return int(threadIdx.x) / 16 * PER; }
 __device__ __forceinline__ int tile_column() { return int(threadIdx.x) % 16; }
 
 // sum[i][j] += Σ_k left(row, k) · right(k, column) for the tile at (row0, column0).
 //
-// `left` and `right` are called with any index up to the next multiple of the tile, and give 0 outside. RIGHT_ALONG_K
-// says that right(k, ·) is contiguous in k (a weight matrix read by rows), otherwise in the column. All threads of the
-// block must call it; it ends with a barrier, so that it can be called again.
-template <bool RIGHT_ALONG_K, class Left, class Right>
+// `left` and `right` are called with any index up to the next multiple of the tile, and give 0 outside. LEFT_ALONG_K
+// says that left(row, ·) is contiguous in k (a batch read by samples), otherwise in the row; RIGHT_ALONG_K the same of
+// right(·, column) (a weight matrix read by rows). All threads of the block must call it; it ends with a barrier, so
+// that it can be called again.
+template <bool LEFT_ALONG_K, bool RIGHT_ALONG_K, class T, int PER, class Left, class Right>
 __device__ __forceinline__ void tile_product(int depth, int row0, int column0, const Left& left, const Right& right,
-                                             float (&sum)[PER_THREAD][PER_THREAD]) {
+                                             T (&sum)[PER][PER]) {
+  constexpr int TILE = 16 * PER, STEP = 64 / PER;
   // one word more per row: threads that write down a column hit different banks
-  SHARED(float[TILE_DEPTH][TILE + 1], lefts);
-  SHARED(float[TILE_DEPTH][TILE + 1], rights);
+  using Side = T[STEP][TILE + 1];
+  SHARED(Side, lefts);
+  SHARED(Side, rights);
   const int thread = int(threadIdx.x);
-  for (int k0 = 0; k0 < depth; k0 += TILE_DEPTH) {
+  for (int k0 = 0; k0 < depth; k0 += STEP) {
 #pragma unroll
-    for (int i = thread; i < TILE * TILE_DEPTH; i += TILE_THREADS) {
-      const int k = i % TILE_DEPTH, at = i / TILE_DEPTH;
-      lefts[k][at] = left(row0 + at, k0 + k);
+    for (int i = thread; i < TILE * STEP; i += TILE_THREADS) {
+      if (LEFT_ALONG_K) {
+        lefts[i % STEP][i / STEP] = left(row0 + i / STEP, k0 + i % STEP);
+      } else {
+        lefts[i / TILE][i % TILE] = left(row0 + i % TILE, k0 + i / TILE);
+      }
       if (RIGHT_ALONG_K) {
-        rights[k][at] = right(k0 + k, column0 + at);
+        rights[i % STEP][i / STEP] = right(k0 + i % STEP, column0 + i / STEP);
       } else {
         rights[i / TILE][i % TILE] = right(k0 + i / TILE, column0 + i % TILE);
       }
@@ -67,16 +100,16 @@ __device__ __forceinline__ void tile_product(int depth, int row0, int column0, c
     __syncthreads();
 #endif
 #pragma unroll
-    for (int k = 0; k < TILE_DEPTH; ++k) {
-      float l[PER_THREAD], r[PER_THREAD];
+    for (int k = 0; k < STEP; ++k) {
+      T l[PER], r[PER];
 #pragma unroll
-      for (int i = 0; i < PER_THREAD; ++i) l[i] = lefts[k][tile_row() + i];
+      for (int i = 0; i < PER; ++i) l[i] = lefts[k][tile_row<PER>() + i];
 #pragma unroll
-      for (int j = 0; j < PER_THREAD; ++j) r[j] = rights[k][tile_column() + 16 * j];
+      for (int j = 0; j < PER; ++j) r[j] = rights[k][tile_column() + 16 * j];
 #pragma unroll
-      for (int i = 0; i < PER_THREAD; ++i)
+      for (int i = 0; i < PER; ++i)
 #pragma unroll
-        for (int j = 0; j < PER_THREAD; ++j) sum[i][j] = fmaf(l[i], r[j], sum[i][j]);
+        for (int j = 0; j < PER; ++j) sum[i][j] = fma_of(l[i], r[j], sum[i][j]);
     }
 #ifndef PLANT_DROP_SYNC
     __syncthreads();

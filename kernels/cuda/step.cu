@@ -52,6 +52,8 @@ struct StepParams {
 static_assert(sizeof(StepParams) == 80 && offsetof(StepParams, batch) == 48 && offsetof(StepParams, step_size) == 72,
               "as in src/step.rs");
 
+constexpr int TILE = 64, PER_THREAD = 4;
+
 // Which layer of the table this block works on, and where its tile lies.
 struct Place {
   int layer, row0, column0;
@@ -81,7 +83,7 @@ KERNEL(step_predict_f32, TILE_THREADS, StepParams, p) {
   const float* below = p.states + layer.below;
   const float* w = p.weights + layer.weights;
   float sum[PER_THREAD][PER_THREAD] = {};
-  tile_product<true>(
+  tile_product<true, true>(
       inputs, at.row0, at.column0,
       [&](int row, int k) { return row < batch && k < inputs ? act(layer.act_in, below[int64_t(row) * inputs + k]) : 0.0f; },
       [&](int k, int column) {
@@ -97,7 +99,7 @@ KERNEL(step_predict_f32, TILE_THREADS, StepParams, p) {
       sum);
   const bool output = at.layer == p.depth - 1;
   for (int i = 0; i < PER_THREAD; ++i) {
-    const int row = at.row0 + tile_row() + i;
+    const int row = at.row0 + tile_row<PER_THREAD>() + i;
     if (row >= batch) break;
     for (int j = 0; j < PER_THREAD; ++j) {
       const int column = at.column0 + tile_column() + 16 * j;
@@ -164,12 +166,12 @@ KERNEL(step_update_f32, TILE_THREADS, StepParams, p) {
   const float* delta = p.deltas + above.own;
   const float* w = p.weights + above.weights;
   float sum[PER_THREAD][PER_THREAD] = {};
-  tile_product<false>(
+  tile_product<true, false>(
       depth, at.row0, at.column0,
       [&](int row, int k) { return row < batch && k < depth ? delta[int64_t(row) * depth + k] : 0.0f; },
       [&](int k, int column) { return k < depth && column < width ? w[int64_t(k) * width + column] : 0.0f; }, sum);
   for (int i = 0; i < PER_THREAD; ++i) {
-    const int row = at.row0 + tile_row() + i;
+    const int row = at.row0 + tile_row<PER_THREAD>() + i;
     if (row >= batch) break;
     for (int j = 0; j < PER_THREAD; ++j) {
       const int column = at.column0 + tile_column() + 16 * j;

@@ -2,6 +2,10 @@
 
 use candle_core::{Device, Error, Result};
 
+use crate::schedule::Schedule;
+use crate::stack::Stack;
+use crate::tune::Rung;
+
 /// What [`open`] sets, for the header of a record: it changes times, not results.
 pub const SWITCHES: [&str; 2] = ["CUDA stream of its own", "CUDA event tracking off"];
 
@@ -28,6 +32,97 @@ pub fn open(ordinal: usize) -> Result<Device> {
         unsafe { card.disable_event_tracking() };
     }
     Ok(device)
+}
+
+/// The rung on which the fused engine runs a call on this device; none on the CPU.
+///
+/// # Errors
+/// If the driver does not answer.
+pub fn rung(device: &Device, stack: &Stack, schedule: &Schedule, batch: usize) -> Result<Option<Rung>> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => {
+            let card = crate::cuda::card_of(card)?;
+            let steps = schedule.steps.len();
+            Ok(Some(crate::tune::cuda(stack, &schedule.rule, steps, batch, card)))
+        }
+        _ => {
+            let _ = (stack, schedule, batch);
+            Ok(None)
+        }
+    }
+}
+
+/// Time between two points of a device's own stream; on the CPU it tells nothing.
+#[derive(Debug)]
+pub struct Stopwatch {
+    #[cfg(feature = "cuda")]
+    events: Option<crate::cuda::Events>,
+}
+
+impl Stopwatch {
+    /// A stopwatch for the stream of `device`.
+    ///
+    /// # Errors
+    /// If the driver gives no events.
+    pub fn of(device: &Device) -> Result<Self> {
+        let _ = device;
+        Ok(Self {
+            #[cfg(feature = "cuda")]
+            events: match device {
+                Device::Cuda(card) => Some(crate::cuda::Events::new(card)?),
+                _ => None,
+            },
+        })
+    }
+
+    /// Starts when the stream has come to where it is now.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn start(&self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if let Some(events) = &self.events {
+            events.start()?;
+        }
+        Ok(())
+    }
+
+    /// Stops when the stream has come to where it is now.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn stop(&self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if let Some(events) = &self.events {
+            events.stop()?;
+        }
+        Ok(())
+    }
+
+    /// Nanoseconds from start to stop, to the half microsecond that events resolve; waits for the second.
+    ///
+    /// # Errors
+    /// What went wrong on the card before, or the driver's own.
+    pub fn elapsed_ns(&self) -> Result<Option<u64>> {
+        #[cfg(feature = "cuda")]
+        if let Some(events) = &self.events {
+            return events.elapsed_ns().map(Some);
+        }
+        Ok(None)
+    }
+}
+
+/// How a device is set up, in words, where that changes times; nothing on the CPU.
+///
+/// # Errors
+/// If the driver does not answer.
+pub fn setup(device: &Device) -> Result<Vec<(&'static str, String)>> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => crate::cuda::setup(card),
+        _ => Ok(vec![]),
+    }
 }
 
 /// The driver's own words for what it refused, in one line; Candle adds a call stack if `RUST_BACKTRACE` is
@@ -68,6 +163,15 @@ pub fn driver_cuda_version() -> Result<(i32, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_processor_has_neither_rung_nor_events() {
+        let watch = Stopwatch::of(&Device::Cpu).unwrap();
+        watch.start().unwrap();
+        watch.stop().unwrap();
+        assert_eq!(watch.elapsed_ns().unwrap(), None);
+        assert!(setup(&Device::Cpu).unwrap().is_empty());
+    }
 
     /// The only check that also holds where there is a card; what a device does is tested with it.
     #[test]

@@ -1,6 +1,10 @@
 //! The kernels on the CPU, for tests: `emu/` compiles the same sources with the host's C++ compiler and runs every thread
 //! as a fiber, in an order of the caller's choice.
 
+mod call;
+
+pub use call::Number;
+
 use std::ffi::{c_char, CStr, CString};
 
 use candle_core::Result;

@@ -7,6 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, DType, InplaceOp3, Layout, Shape, Tensor};
 
+#[cfg(feature = "cuda")]
+use candle_core::{backend::BackendStorage, CudaStorage};
+
 use crate::cpu::{self, Pool, Real, Task, Workspace};
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Loss, Stack};
@@ -18,6 +21,8 @@ pub struct Fused {
     pool: Pool,
     f32: Mutex<Workspace<f32>>,
     f64: Mutex<Workspace<f64>>,
+    #[cfg(feature = "cuda")]
+    card: crate::cuda::Engine,
 }
 
 /// What a rule leaves behind, as views of one tensor.
@@ -45,7 +50,14 @@ impl Fused {
     pub fn new(stack: Stack, threads: usize) -> Result<Self> {
         let pool = Pool::new(threads)?;
         let (f32, f64) = (Mutex::new(Workspace::new(&stack)), Mutex::new(Workspace::new(&stack)));
-        Ok(Self { stack, pool, f32, f64 })
+        Ok(Self {
+            stack,
+            pool,
+            f32,
+            f64,
+            #[cfg(feature = "cuda")]
+            card: crate::cuda::Engine::default(),
+        })
     }
 
     /// Its stack.
@@ -55,7 +67,17 @@ impl Fused {
 
     /// Bytes of memory it keeps between calls.
     pub fn bytes(&self) -> usize {
-        guard(&self.f32).bytes() + guard(&self.f64).bytes()
+        let host = guard(&self.f32).bytes() + guard(&self.f64).bytes();
+        #[cfg(feature = "cuda")]
+        let host = host + self.card.bytes();
+        host
+    }
+
+    /// Runs every later call on a card on this rung, in place of the one that [`tune::cuda`](crate::tune::cuda)
+    /// chooses; `None` gives the choice back.
+    #[cfg(feature = "cuda")]
+    pub fn on_rung(&self, rung: Option<crate::tune::Rung>) {
+        self.card.force(rung);
     }
 
     /// Runs a rule on a batch; θ is left as it is.
@@ -196,6 +218,13 @@ impl Call<'_> {
         }
     }
 
+    #[cfg(feature = "cuda")]
+    fn asked(&self) -> crate::cuda::Asked<'_> {
+        let Self { schedule, loss, batch, traces, .. } = *self;
+        let task = self.optimiser.map_or(crate::launch::Task::Learn { traces }, crate::launch::Task::Train);
+        crate::cuda::Asked { stack: &self.engine.stack, schedule, loss, batch, task }
+    }
+
     fn task<'t, T>(&'t self, x: &'t [T], y: &'t [T]) -> Task<'t, T> {
         let Self { schedule, loss, batch, .. } = *self;
         Task { stack: &self.engine.stack, schedule, loss, x, y, batch }
@@ -204,7 +233,7 @@ impl Call<'_> {
 
 /// The elements of a contiguous operand.
 fn part<'a, T>(values: &'a [T], layout: &Layout) -> candle_core::Result<&'a [T]> {
-    let (start, end) = layout.contiguous_offsets().ok_or_else(|| not_contiguous())?;
+    let (start, end) = layout.contiguous_offsets().ok_or_else(not_contiguous)?;
     Ok(&values[start..end])
 }
 
@@ -241,6 +270,26 @@ impl CustomOp3 for Call<'_> {
             _ => return Err(mixed()),
         })
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        theta: &CudaStorage,
+        lt: &Layout,
+        x: &CudaStorage,
+        lx: &Layout,
+        y: &CudaStorage,
+        ly: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let (asked, card) = (self.asked(), &self.engine.card);
+        let (theta, x, y) = ((theta, lt), (x, lx), (y, ly));
+        let (storage, elements) = match theta.0.dtype() {
+            DType::F32 => card.learn::<f32>(&asked, theta, x, y)?,
+            DType::F64 => card.learn::<f64>(&asked, theta, x, y)?,
+            _ => return Err(mixed()),
+        };
+        Ok((storage, elements.into()))
+    }
 }
 
 impl InplaceOp3 for Call<'_> {
@@ -269,5 +318,23 @@ impl InplaceOp3 for Call<'_> {
             _ => return Err(mixed()),
         }
         Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        theta: &mut CudaStorage,
+        lt: &Layout,
+        x: &CudaStorage,
+        lx: &Layout,
+        y: &CudaStorage,
+        ly: &Layout,
+    ) -> candle_core::Result<()> {
+        let (asked, card) = (self.asked(), &self.engine.card);
+        match theta.dtype() {
+            DType::F32 => card.train::<f32>(&asked, (theta, lt), (x, lx), (y, ly)),
+            DType::F64 => card.train::<f64>(&asked, (theta, lt), (x, lx), (y, ly)),
+            _ => Err(mixed()),
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod cuda;
 pub mod emu;
 mod error;
 pub mod fused;
+pub mod launch;
 pub mod persistent;
 #[cfg(feature = "emu")]
 mod persistent_emu;

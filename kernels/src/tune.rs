@@ -1,6 +1,10 @@
 //! How a call is laid out over threads: pure functions of sizes, so that they can be tested and so that equal calls do
 //! equal arithmetic.
 
+mod card;
+
+pub use card::{cuda, tile_on, Card, Rung};
+
 use crate::schedule::Rule;
 use crate::stack::Stack;
 

@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use candle_core::Device;
-use pcnbench_kernels::card::SWITCHES;
+use pcnbench_kernels::card::{setup, SWITCHES};
 
 use super::grid::{Format, Grid};
 use super::Verdict;
+use crate::error::plain;
 use crate::measure::card::Card;
 use crate::measure::delay::Delay;
 use crate::measure::energy::Meter;
@@ -66,6 +67,13 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     say("energy of the cpu", told(meter(&Device::Cpu)).into());
     if let Ok(device) = &cuda {
         say("energy of the card", told(meter(device)).into());
+        // what a driver does not tell is said in its place
+        for (what, found) in setup(device).unwrap_or_else(|e| vec![("card", plain(&e))]) {
+            say(what, found);
+        }
+        for (what, found) in Card::of(device).facts() {
+            say(what, found);
+        }
     }
     say("load", measure::load_warning().unwrap_or_else(|| "quiet enough to measure".into()));
     grid.print(args.format, out)?;

@@ -3,12 +3,12 @@
 //! It runs the schedules of the rules, not their code: what ties the two together are the conformance cases, the twins
 //! and the property tests that compare them on random networks.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use pcnbench_kernels as kernels;
 
 use super::reference::Reference;
 use super::Learned;
-use crate::net::{Activation, Dense, Loss, LossKind, Params};
+use crate::net::{Activation, Dense, Loss, LossKind, MlpSpec, Params};
 use crate::optim::{self, OptimiserKind};
 use crate::rule::{Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Zil};
 use crate::{Error, Result};
@@ -112,24 +112,39 @@ impl Fused {
     }
 
     fn schedule(&self, rule: &Rule) -> Result<kernels::Schedule> {
-        use kernels::Rule as To;
-        let to = match *rule {
-            Rule::Bp(_) => To::Bp,
-            Rule::Zil(Zil { nodes: Nodes::Frontier }) => To::Zil,
-            Rule::Spc(Spc { light_cone, .. }) => To::Spc { light_cone, deviation: self.deviation },
-            Rule::Epc(_) => To::Epc,
-            Rule::Fpa(Fpa { light_cone, .. }) => To::Fpa { light_cone },
-            Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
-            Rule::Ipc(Ipc { weight_step, light_cone, evaluate, .. }) => {
-                To::Ipc { light_cone, weight_step, evaluate }
-            }
-            Rule::Zil(_) | Rule::Ar(_) => {
-                return Err(Error::Invalid(format!("the fused engine does not run rule {rule}")))
-            }
-        };
-        let steps = rule.steps().map_or_else(Vec::new, |s| (0..s.count).map(|t| s.size(t)).collect());
-        Ok(kernels::Schedule { rule: to, steps })
+        schedule(rule, self.deviation)
     }
+}
+
+/// The name of the rung on which a rule runs on a device; none on the CPU.
+///
+/// # Errors
+/// If the engine does not run the rule, or the device does not answer.
+pub fn rung(rule: &Rule, network: &MlpSpec, batch: usize, device: &Device) -> Result<Option<&'static str>> {
+    let specs = (1..=network.depth).map(|l| spec(&network.dense(l))).collect();
+    let stack = kernels::Stack::new(specs)?;
+    let rung = kernels::card::rung(device, &stack, &schedule(rule, false)?, batch)?;
+    Ok(rung.map(kernels::tune::Rung::name))
+}
+
+fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
+    use kernels::Rule as To;
+    let to = match *rule {
+        Rule::Bp(_) => To::Bp,
+        Rule::Zil(Zil { nodes: Nodes::Frontier }) => To::Zil,
+        Rule::Spc(Spc { light_cone, .. }) => To::Spc { light_cone, deviation },
+        Rule::Epc(_) => To::Epc,
+        Rule::Fpa(Fpa { light_cone, .. }) => To::Fpa { light_cone },
+        Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
+        Rule::Ipc(Ipc { weight_step, light_cone, evaluate, .. }) => {
+            To::Ipc { light_cone, weight_step, evaluate }
+        }
+        Rule::Zil(_) | Rule::Ar(_) => {
+            return Err(Error::Invalid(format!("the fused engine does not run rule {rule}")))
+        }
+    };
+    let steps = rule.steps().map_or_else(Vec::new, |s| (0..s.count).map(|t| s.size(t)).collect());
+    Ok(kernels::Schedule { rule: to, steps })
 }
 
 /// The optimiser of update number `update` (from 1).

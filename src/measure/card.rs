@@ -39,6 +39,37 @@ impl Card {
         None
     }
 
+    /// What it is doing and may do: clocks, why it holds them down, who else works on it; what it does not tell is left
+    /// out.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        #[cfg(feature = "cuda")]
+        {
+            use nvml_wrapper::enum_wrappers::device::Clock;
+            let asked = self.asked.as_ref();
+            let device = asked.and_then(|(nvml, uuid)| nvml.device_by_uuid(uuid.as_str()).ok());
+            let Some(device) = device else { return vec![] };
+            let mut facts = Vec::new();
+            let clock = |clock| Some((device.clock_info(clock).ok()?, device.max_clock_info(clock).ok()?));
+            if let (Some((sm, most)), Some((memory, most_memory))) = (clock(Clock::SM), clock(Clock::Memory))
+            {
+                let found = format!("SM {sm} of {most} MHz, memory {memory} of {most_memory} MHz");
+                facts.push(("clocks", found));
+            }
+            if let Ok(reasons) = device.current_throttle_reasons() {
+                let names = reasons.iter_names().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>();
+                let found = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+                facts.push(("clocks held down by", found));
+            }
+            if let Ok(processes) = device.running_compute_processes() {
+                let others = processes.iter().filter(|p| p.pid != std::process::id()).count();
+                facts.push(("other processes on the card", others.to_string()));
+            }
+            facts
+        }
+        #[cfg(not(feature = "cuda"))]
+        vec![]
+    }
+
     /// Energy since its driver was loaded, in millijoules.
     pub fn energy_mj(&self) -> Option<u64> {
         #[cfg(feature = "cuda")]
@@ -74,5 +105,6 @@ mod tests {
     fn of_the_processor_nothing_is_known() {
         let none = Card::of(&Device::Cpu);
         assert_eq!((none.sm_clock_mhz(), none.energy_mj()), (None, None));
+        assert!(none.facts().is_empty());
     }
 }

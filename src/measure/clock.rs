@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use candle_core::Device;
+use pcnbench_kernels::card::Stopwatch;
 
 use crate::Result;
 
@@ -19,6 +20,24 @@ pub fn time(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Durati
     work()?;
     device.synchronize()?;
     Ok(start.elapsed())
+}
+
+/// The same, and nanoseconds of the device's own stream between the work's first and last operation, gaps in which it
+/// waited for the host included; none on the CPU.
+///
+/// # Errors
+/// Those of `work` and of the device.
+pub fn time_with_device(
+    device: &Device,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<(Duration, Option<u64>)> {
+    let watch = Stopwatch::of(device)?;
+    let wall = time(device, || {
+        watch.start()?;
+        work()?;
+        Ok(watch.stop()?)
+    })?;
+    Ok((wall, watch.elapsed_ns()?))
 }
 
 /// The time now in UTC, RFC 3339 with whole seconds: `2026-11-22T05:36:00Z`. Sorts as text.
@@ -62,6 +81,12 @@ mod tests {
             Ok(())
         });
         assert!(slept.unwrap() >= nap);
+        let (wall, of_device) = time_with_device(&Device::Cpu, || {
+            std::thread::sleep(nap);
+            Ok(())
+        })
+        .unwrap();
+        assert!(wall >= nap && of_device.is_none());
         assert!(time(&Device::Cpu, || Err(Error::Invalid("no".into()))).is_err());
     }
 }

@@ -11,6 +11,6 @@ pub mod memory;
 pub mod peak;
 pub mod sampler;
 
-pub use clock::{time, utc_now, utc_today};
+pub use clock::{time, time_with_device, utc_now, utc_today};
 pub use machine::{debug_build, load_warning, threads, Gpu};
 pub use peak::{copy_ceiling, gemm_ceiling, gemm_ceiling_of_one_thread};

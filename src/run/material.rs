@@ -1,16 +1,19 @@
 //! What a run is made of besides its definition: data sets and devices, each loaded once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
 use crate::data::{self, Batches, Dataset, Source};
+use crate::engine::{fused, EngineKind};
 use crate::error::plain;
 use crate::measure::card::Card;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
 use crate::{Error, Result};
+
+use super::point::Prepared;
 
 /// Opens a device.
 ///
@@ -122,10 +125,22 @@ impl<'a> Material<'a> {
         self.devices.get(&DeviceKind::Cuda).map(Gpu::of).transpose().map(Option::flatten)
     }
 
-    /// How the devices in use were set up, where that changes times.
-    pub(super) fn switches(&self) -> Vec<String> {
-        let card = self.devices.contains_key(&DeviceKind::Cuda);
-        pcnbench_kernels::card::SWITCHES.iter().filter(|_| card).map(ToString::to_string).collect()
+    /// How the devices in use were set up, where that changes times, and on which rungs the fused engine runs there.
+    pub(super) fn switches(&self, prepared: &[Prepared<'_>]) -> Result<Vec<String>> {
+        let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(vec![]) };
+        let mut switches: Vec<String> =
+            pcnbench_kernels::card::SWITCHES.iter().map(ToString::to_string).collect();
+        let mut rungs = BTreeSet::new();
+        for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
+            for spec in p.specs.iter().filter(|spec| spec.engine == EngineKind::Fused) {
+                rungs.extend(fused::rung(&spec.rule, &spec.network, p.point.batch, card)?);
+            }
+        }
+        if !rungs.is_empty() {
+            let names = rungs.into_iter().collect::<Vec<_>>().join(", ");
+            switches.push(format!("fused rung on cuda: {names}"));
+        }
+        Ok(switches)
     }
 
     /// One line per data set: name, rows, sizes, fingerprint.

@@ -89,7 +89,7 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     let machine = Machine::detect(material.gpu()?);
     size::check_memory(&prepared, machine.memory_bytes)?;
     check_shard(job, prepared.len())?;
-    let run = header(job, &material, warnings);
+    let run = header(job, &material, material.switches(&prepared)?, warnings);
     let (mut store, done) = match &job.target {
         Target::New(dir) => (Store::create(job.results, &machine, &run, dir.as_deref())?, vec![]),
         Target::Resume(dir) => resume(dir, &machine, &run)?,
@@ -204,7 +204,7 @@ fn ceilings(
     store.update_run(|run| run.ceilings = found)
 }
 
-fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run {
+fn header(job: &Job<'_>, material: &Material<'_>, switches: Vec<String>, warnings: Vec<String>) -> Run {
     Run {
         schema: SCHEMA,
         suite: job.suite.name.clone(),
@@ -220,7 +220,7 @@ fn header(job: &Job<'_>, material: &Material<'_>, warnings: Vec<String>) -> Run 
         dirty: build::dirty(),
         lockfile_sha256: build::LOCKFILE_SHA256.to_owned(),
         features: build::features(),
-        switches: material.switches(),
+        switches,
         candle: build::CANDLE.to_owned(),
         threads: measure::threads(),
         data: material.describe(),

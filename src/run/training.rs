@@ -62,11 +62,11 @@ impl<'a> Training<'a> {
 impl Subject for &mut Training<'_> {
     fn execute(&mut self, turn: usize) -> Result<Timed> {
         let (device, before) = (self.device, self.waited(turn));
-        let wall = measure::time(device, || self.update(turn))?;
+        let (wall, device_ns) = measure::time_with_device(device, || self.update(turn))?;
         let delay_ns = before.and_then(|before| Some(self.waited(turn)?.saturating_sub(before)));
         let sm_clock_mhz = self.card.sm_clock_mhz();
         let checksum = self.contender.finite_checksum()?;
         let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        Ok(Timed { wall_ns, device_ns: None, checksum, delay_ns, sm_clock_mhz })
+        Ok(Timed { wall_ns, device_ns, checksum, delay_ns, sm_clock_mhz })
     }
 }

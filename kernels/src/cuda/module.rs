@@ -34,6 +34,7 @@ static LOADED: LazyLock<Mutex<Loaded>> = LazyLock::new(Mutex::default);
 #[derive(Debug, Clone)]
 pub struct Kernel {
     name: String,
+    module: &'static str,
     function: CudaFunction,
     stream: Arc<CudaStream>,
 }
@@ -100,9 +101,20 @@ pub fn kernel(device: &CudaDevice, name: &str) -> Result<Kernel> {
         Some(here) => here.clone(),
         None => {
             // Takes machine code and PTX alike; the driver picks what fits the card.
-            let here = context
-                .load_module(Ptx::from_binary(module.image.to_vec()))
-                .map_err(failed(format_args!("module `{}` cannot be loaded", module.name)))?;
+            let here = context.load_module(Ptx::from_binary(module.image.to_vec())).map_err(|error| {
+                let advice = match error.0 {
+                    sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU => {
+                        "; it has no code for this card, build it with PCNBENCH_CUDA_ARCHS set to the card's \
+                             compute capability"
+                    }
+                    _ => "",
+                };
+                let what = format!("module `{}` of kernel `{name}` cannot be loaded", module.name);
+                match failed(what)(error) {
+                    Error::Msg(said) => Error::Msg(said + advice),
+                    other => other,
+                }
+            })?;
             loaded.insert(key, here.clone());
             here
         }
@@ -110,7 +122,7 @@ pub fn kernel(device: &CudaDevice, name: &str) -> Result<Kernel> {
     let function = here
         .load_function(name)
         .map_err(failed(format_args!("module `{}` gives no kernel `{name}`", module.name)))?;
-    Ok(Kernel { name: name.to_owned(), function, stream })
+    Ok(Kernel { name: name.to_owned(), module: module.name, function, stream })
 }
 
 impl Kernel {
@@ -171,8 +183,10 @@ impl Kernel {
         let mut builder = self.stream.launch_builder(&self.function);
         builder.arg(params);
         // SAFETY: the caller promises that the one argument is what the kernel takes and that it may do what it does.
-        unsafe { builder.launch(shape.config()) }
-            .map_err(failed(format_args!("kernel `{}` cannot be launched as {shape:?}", self.name)))?;
+        unsafe { builder.launch(shape.config()) }.map_err(failed(format_args!(
+            "kernel `{}` of module `{}` cannot be launched as {shape:?}, or an earlier one has failed",
+            self.name, self.module
+        )))?;
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! The kernels of `cuda/` on a card, against the same equations as in the emulator. Without a card, all that is tested is
 //! that this is said.
 
+mod call;
+#[path = "../shared/call_cases.rs"]
+mod call_cases;
 #[path = "../shared/cases.rs"]
 mod cases;
 #[path = "../shared/primitive_cases.rs"]

@@ -1,8 +1,12 @@
 //! The kernels of `cuda/`, run on the CPU by `emu/`: against loops in f64, in several orders of threads and blocks, with
 //! bugs planted, and under AddressSanitizer if the emulator was built with it.
 
+mod call;
+#[path = "../shared/call_cases.rs"]
+mod call_cases;
 #[path = "../shared/cases.rs"]
 mod cases;
+mod energy;
 mod faults;
 mod persistent;
 mod plants;

@@ -10,6 +10,7 @@ fn battery(path: &str, variant: &str) -> Result<(), String> {
         "cuda/step" => crate::step::battery(variant),
         "cuda/persistent" => crate::persistent::battery(variant),
         "cuda/sweep" => crate::persistent::sweep_battery(variant),
+        "cuda/relax" | "cuda/around" | "cuda/learn" => crate::call::battery(variant),
         "cuda/primitives" => crate::primitives::battery(variant),
         _ => Err(format!("there are no tests for {path}.cu; add them here")),
     }

@@ -1,0 +1,107 @@
+// What a call does besides products: loading the batch, cross entropy, states and errors element by element, and what is
+// handed back. Grouped over layers as in relax.cu.
+#include "relax.cuh"
+
+// Modes of `around`, as in src/launch/params.rs.
+enum AroundMode {
+  LOAD = 0,        // V and H of layer 0 from x, Y of layer L from y
+  CLEAR = 1,       // E = D = 0
+  LEARN_ERROR = 2, // D = φ_out' ⊙ E
+  TAKE_OTHER = 3,  // E = E2, D = D2
+  ADVANCE = 4,     // v += R; where the error arrives it becomes what v moved by
+  GIVE = 5,        // states (plus errors if `from`), errors or outputs to `out`, the array named by `ready`
+};
+
+template <class T> __device__ __forceinline__ void around(const RelaxParams& p) {
+  const Spot spot = find_spot(p, CHUNKS);
+  const int l = spot.layer;
+  const Row& row = p.rows[l];
+  const int64_t all = int64_t(p.batch) * row.units, start = spot.local * CHUNK;
+  const int64_t end = start + CHUNK < all ? start + CHUNK : all;
+  T* const e = field<T>(p, l, E);
+  T* const d = apart<T>(p, l, D, E);
+  for (int64_t i = start + threadIdx.x; i < end; i += blockDim.x) {
+    switch (p.mode) {
+      case LOAD:
+        if (l == 0) {
+          const T state = static_cast<const T*>(p.x)[i];
+          field<T>(p, l, V)[i] = state;
+          if (T* const h = apart<T>(p, l, H, V)) h[i] = act(p.rows[1].act_in, state);
+        }
+        if (l == p.depth) field<T>(p, l, Y)[i] = static_cast<const T*>(p.y)[i];
+        break;
+      case CLEAR:
+        if (e) e[i] = T(0);
+        if (d) d[i] = T(0);
+        break;
+      case LEARN_ERROR:
+        if (row.act_out != IDENTITY) {
+          const T* const slope = field<T>(p, l, S);
+          d[i] = (slope ? slope[i] : d[i]) * e[i];
+        }
+        break;
+      case TAKE_OTHER:
+        e[i] = field<T>(p, l, E2)[i];
+        if (d) d[i] = field<T>(p, l, D2)[i];
+        break;
+      case ADVANCE: {
+        T* const v = field<T>(p, l, V);
+        const T old = v[i], moved = old + field<T>(p, l, R)[i];
+        if (p.arriving == l) {
+          e[i] = moved - old;
+          if (d) d[i] *= moved - old;
+        }
+        v[i] = moved;
+        if (T* const h = apart<T>(p, l, H, V)) h[i] = act(p.rows[l + 1].act_in, moved);
+        break;
+      }
+      default: {
+        // below the light cone an error is exactly zero and has not been written
+        const Field which = Field(p.ready);
+        T value = which == E && l < p.low ? T(0) : field<T>(p, l, which)[i];
+        if (p.from && l >= p.low) value += e[i];
+        const int64_t before = p.batch * (row.units_before - p.rows[p.first].units_before);
+        static_cast<T*>(p.out)[p.offset + before + i] = value;
+      }
+    }
+  }
+}
+
+KERNEL(around_f32, 256, RelaxParams, p) { around<float>(p); }
+KERNEL(around_f64, 256, RelaxParams, p) { around<double>(p); }
+
+// ε_L = weight·(y − softmax o), and δ_L, of which `relax_predict` has left the slope. One warp per sample.
+constexpr int SOFTMAX_WARPS = 4;
+
+template <class T> __device__ __forceinline__ void softmax(const RelaxParams& p) {
+  const int outputs = p.rows[p.depth].units, lane = int(threadIdx.x) % 32;
+  const int row = int(blockIdx.x) * SOFTMAX_WARPS + int(threadIdx.x) / 32;
+  // a whole warp at a time: nobody is left waiting in a shuffle
+  if (row >= p.batch) return;
+  const int64_t own = int64_t(row) * outputs;
+  const T* const o = field<T>(p, p.depth, M) + own;
+  const T* const y = field<T>(p, p.depth, Y) + own;
+  T* const e = field<T>(p, p.depth, E) + own;
+  T* const d = apart<T>(p, p.depth, D, E);
+  T most = lane < outputs ? o[lane] : o[0];
+  for (int i = lane + 32; i < outputs; i += 32) most = o[i] > most ? o[i] : most;
+  for (int far = 16; far > 0; far /= 2) {
+    const T other = __shfl_xor_sync(~0u, most, far);
+    most = other > most ? other : most;
+  }
+  T sum = T(0);
+  for (int i = lane; i < outputs; i += 32) sum += exp_of(o[i] - most);
+#ifdef PLANT_SUM_OF_HALF
+  for (int far = 8; far > 0; far /= 2) sum += __shfl_xor_sync(~0u, sum, far);
+#else
+  for (int far = 16; far > 0; far /= 2) sum += __shfl_xor_sync(~0u, sum, far);
+#endif
+  for (int i = lane; i < outputs; i += 32) {
+    const T error = T(p.weight) * (y[i] - exp_of(o[i] - most) / sum);
+    e[i] = error;
+    if (d) d[own + i] *= error;
+  }
+}
+
+KERNEL(softmax_f32, 32 * SOFTMAX_WARPS, RelaxParams, p) { softmax<float>(p); }
+KERNEL(softmax_f64, 32 * SOFTMAX_WARPS, RelaxParams, p) { softmax<double>(p); }

@@ -1,0 +1,159 @@
+// Parameter directions of all layers in one launch, and in the same pass what is done with them.
+//
+//   dW_l = a Σ_b δ_l ⊗ h_{l−1},  db_l = Σ_b δ_l
+//
+// One block makes a tile of W_l, the first ones of each row of tiles b_l too, each sum over the batch in one order: no
+// atomics, equal bits every time. What moves θ by d is applied to the results in their registers.
+#include "relax.cuh"
+
+// As `Moves` in src/launch/params.rs. θ has the optimiser's state behind its P parameters.
+enum MoveMode {
+  WRITE = 0,     // out = d
+  SGD = 1,       // θ += c0 d
+  MOMENTUM = 2,  // m ← c1 m + d, θ += c0 m
+  ADAM = 3,      // m ← c1 m + c2 d, s ← c3 s + c4 d², θ += c0 m / (√(c5 s) + c6)
+  MQ = 4,        // Δ = c3 d, θ += Δ (c0/(v_l + c2) + c1), and Σ|Δ| is left for mq
+};
+
+template <class T> struct Mover {
+  T *theta, *out;
+  int64_t parameters;
+  T c0, c1, c2, c3, c4, c5, c6;
+  int mode;
+
+  __device__ __forceinline__ Mover(const RelaxParams& p, int l)
+      : theta(static_cast<T*>(p.theta)), out(static_cast<T*>(p.out)), parameters(p.parameters),
+        c0(T(p.c[0])), c1(T(p.c[1])), c2(T(p.c[2])), c3(T(p.c[3])), c4(T(p.c[4])), c5(T(p.c[5])), c6(T(p.c[6])),
+        mode(p.mode) {
+    // one factor for the layer, from its v before this update
+    if (mode == MQ) c0 = c0 / (theta[parameters + l - 1] + c2) + c1;
+  }
+
+  // What |Δ| this adds.
+  __device__ __forceinline__ T operator()(int64_t i, T d) const {
+    switch (mode) {
+      case WRITE: out[i] = d; break;
+      case SGD: theta[i] = fma_of(c0, d, theta[i]); break;
+      case MOMENTUM: {
+        const T m = fma_of(c1, theta[parameters + i], d);
+        theta[parameters + i] = m;
+        theta[i] = fma_of(c0, m, theta[i]);
+        break;
+      }
+      case ADAM: {
+        T *const m = theta + parameters + i, *const s = m + parameters;
+        const T first = c1 * *m + c2 * d;
+#ifdef PLANT_SQUARE_LOST
+        const T second = c3 * *s + c4 * d;
+#else
+        const T second = c3 * *s + c4 * (d * d);
+#endif
+        *m = first;
+        *s = second;
+        theta[i] += c0 * first / (sqrt_of(second * c5) + c6);
+        break;
+      }
+      default: {
+        const T delta = c3 * d;
+        theta[i] = fma_of(delta, c0, theta[i]);
+        return abs_of(delta);
+      }
+    }
+    return T(0);
+  }
+};
+
+// The sum over the block of what its threads bring, in one order; for thread 0.
+template <class T> __device__ __forceinline__ T block_sum(T mine) {
+  using Sums = T[TILE_THREADS];
+  SHARED(Sums, sums);
+  const int thread = int(threadIdx.x);
+  sums[thread] = mine;
+  __syncthreads();
+  for (int half = TILE_THREADS / 2; half > 0; half /= 2) {
+    if (thread < half) sums[thread] += sums[thread + half];
+#ifndef PLANT_SUM_WITHOUT_WAITING
+    __syncthreads();
+#endif
+  }
+  return sums[0];
+}
+
+template <class T, int PER> __device__ __forceinline__ void learn(const RelaxParams& p) {
+  constexpr int TILE = 16 * PER;
+  const Spot spot = find_spot(p, PARAMETERS_64 + tile_index<PER>());
+  const int l = spot.layer, batch = p.batch;
+  const Row& row = p.rows[l];
+  const int outputs = row.units, inputs = p.rows[l - 1].units;
+  const int tiles = (inputs + TILE - 1) / TILE, across = tiles > 0 ? tiles : 1;
+  const int row0 = int(spot.local / across) * TILE, column0 = int(spot.local % across) * TILE;
+  const T* const delta = field<T>(p, l, LEARNED);
+  const bool zero = l < p.low;
+  // `offset` is where products made by somebody else lie, in the form of θ
+  const T* const product = p.ready && !zero ? static_cast<const T*>(p.arena) + p.offset + row.weights : nullptr;
+  T sum[PER][PER] = {};
+  if (!zero && !product) {
+    const T* const below = field<T>(p, l - 1, H);
+    tile_product<false, false>(
+        batch, row0, column0,
+        [&](int j, int k) { return k < batch && j < outputs ? delta[int64_t(k) * outputs + j] : T(0); },
+        [&](int k, int i) { return k < batch && i < inputs ? below[int64_t(k) * inputs + i] : T(0); }, sum);
+  }
+  const Mover<T> move(p, l);
+  const T scale = T(row.scale);
+  T moved = T(0);
+#pragma unroll
+  for (int i = 0; i < PER; ++i) {
+    const int unit = row0 + tile_row<PER>() + i;
+    if (unit >= outputs) break;
+#pragma unroll
+    for (int j = 0; j < PER; ++j) {
+      const int input = column0 + tile_column() + 16 * j;
+      if (input >= inputs) break;
+      const int64_t at = int64_t(unit) * inputs + input;
+      moved += move(row.weights + at, scale * (product ? product[at] : sum[i][j]));
+    }
+  }
+  const int unit = row0 + int(threadIdx.x);
+#ifdef PLANT_BIAS_OF_EVERY_TILE
+  if (row.bias >= 0 && int(threadIdx.x) < TILE && unit < outputs) {
+#else
+  if (row.bias >= 0 && column0 == 0 && int(threadIdx.x) < TILE && unit < outputs) {
+#endif
+    T bias = T(0);
+    for (int k = 0; k < batch && !zero; ++k) bias += delta[int64_t(k) * outputs + unit];
+    moved += move(row.bias + unit, bias);
+  }
+  if (p.mode == MQ) {
+    const T all = block_sum(moved);
+    if (threadIdx.x == 0) static_cast<T*>(p.arena)[p.sums + blockIdx.x] = all;
+  }
+}
+
+#define LEARN(T, name, tile, per) \
+  KERNEL(learn_##name##_##tile, TILE_THREADS, RelaxParams, p) { learn<T, per>(p); }
+
+LEARN(float, f32, 64, 4)
+LEARN(float, f32, 32, 2)
+LEARN(float, f32, 16, 1)
+LEARN(double, f64, 64, 4)
+LEARN(double, f64, 32, 2)
+LEARN(double, f64, 16, 1)
+
+// v_l ← c4 v_l + (1 − c4) mean|Δ|: one block per layer over the sums of its tiles, of which `from` says the size.
+template <class T> __device__ __forceinline__ void mq(const RelaxParams& p) {
+  const int l = p.first + int(blockIdx.x), which = PARAMETERS_64 + p.from;
+  const Row& row = p.rows[l];
+  const int64_t first = row.before[which], end = p.rows[l + 1].before[which];
+  const T* const sums = static_cast<const T*>(p.arena) + p.sums;
+  T mine = T(0);
+  for (int64_t i = first + threadIdx.x; i < end; i += TILE_THREADS) mine += sums[i];
+  const T all = block_sum(mine);
+  if (threadIdx.x != 0) return;
+  const int64_t elements = int64_t(row.units) * p.rows[l - 1].units + (row.bias < 0 ? 0 : row.units);
+  T* const v = static_cast<T*>(p.theta) + p.parameters + l - 1;
+  *v = T(p.c[4]) * *v + T((1.0 - p.c[4]) / double(elements > 0 ? elements : 1)) * all;
+}
+
+KERNEL(mq_f32, TILE_THREADS, RelaxParams, p) { mq<float>(p); }
+KERNEL(mq_f64, TILE_THREADS, RelaxParams, p) { mq<double>(p); }

@@ -1,0 +1,114 @@
+// What the kernels of a whole call share: the table of layers, the parameters, and how a block finds its place.
+//
+// Everything of a call lies in one arena of T (f32 or f64) at offsets that the table names, batch-major: the values of a
+// layer are [batch, n_l], sample after sample. src/launch/ lays it out and says which launches make up which rule.
+#pragma once
+
+#include "dense.cuh"
+
+// Arrays that a layer may have, as `Field` in src/launch/table.rs. An offset of −1: it has none. Two fields of a layer
+// may be the same array.
+enum Field {
+  V,        // v_l
+  H,        // φ_in of the layer above at v_l: V where that is the identity
+  E,        // ε_l
+  D,        // φ_out' ⊙ ε_l, φ_out' alone until ε_l is known: E where φ_out is the identity
+  E2, D2,   // the other half of a pair of errors: what is written while E and D are read
+  S,        // φ_out' where it outlives D
+  R,        // steps that may not be taken yet
+  M,        // μ_1, which never changes, and μ_L = o
+  Y,        // targets, at layer L
+  CARRIED,  // what a skip of layer l carries down
+  LEARNED,  // δ_l that parameters learn from
+  PRODUCT,  // a product made by somebody else
+  FIELDS
+};
+
+// Counts of what lies before a layer, as `Row::before` in src/launch/table.rs: tiles of [batch, n_l] and of
+// [n_l, n_{l−1}] at 64, 32 and 16, and chunks of CHUNK elements of [batch, n_l].
+enum Before { STATE_64, STATE_32, STATE_16, PARAMETERS_64, PARAMETERS_32, PARAMETERS_16, CHUNKS, BEFORES };
+constexpr int CHUNK = 1024;
+
+// One layer l = 0..L, as `Row` in src/launch/table.rs; row 0 is the input. Offsets count elements.
+struct Row {
+  int64_t at[FIELDS];
+  int64_t before[BEFORES];
+  int64_t weights;       // W_l [n_l, n_{l−1}] in θ
+  int64_t bias;          // b_l [n_l] in θ, or −1
+  int64_t units_before;  // n_1 + … + n_{l−1}
+  int32_t units;         // n_l
+  int32_t act_in, act_out;
+  int32_t skip;
+  double scale;
+};
+static_assert(sizeof(Row) == 208 && offsetof(Row, before) == 104 && offsetof(Row, weights) == 160 &&
+                  offsetof(Row, units) == 184 && offsetof(Row, scale) == 200,
+              "as in src/launch/table.rs");
+
+// As `Params` in src/launch/params.rs; what a launch does not speak of is 0.
+struct RelaxParams {
+  const Row* rows;
+  void* arena;
+  void* theta;    // parameters, and the optimiser's state behind them
+  const void* x;  // [batch, n_0]
+  const void* y;  // [batch, n_L]
+  void* out;      // what `learn` leaves
+  int64_t parameters;
+  int64_t offset;  // in the arena or in `out`, as the mode says
+  int64_t sums;    // in the arena, one per tile of parameters
+  int32_t batch, depth;
+  int32_t first, count;  // layers first..first+count take part
+  int32_t mode;
+  int32_t loss;
+  int32_t low;       // directions of the layers below are exactly zero
+  int32_t arriving;  // the layer whose error was 0 until now, or 0
+  int32_t ready;     // 1 if PRODUCT holds the product
+  int32_t from;      // 0: errors are read from E and D and written to E2 and D2; 1: the other way round
+  double step;       // g
+  double weight;     // of the output error
+  double c[7];       // of the optimiser
+};
+static_assert(sizeof(RelaxParams) == 184 && offsetof(RelaxParams, batch) == 72 && offsetof(RelaxParams, step) == 112 &&
+                  offsetof(RelaxParams, c) == 128,
+              "as in src/launch/params.rs");
+
+// As `Loss` in src/step.rs; squared errors differ in their weight alone.
+constexpr int LOSS_CROSS_ENTROPY = 2;
+
+// The layer of this block, and which tile or chunk of it.
+struct Spot {
+  int layer;
+  int64_t local;
+};
+
+__device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
+  const int64_t index = p.rows[p.first].before[which] + int64_t(blockIdx.x);
+  // the last layer whose tiles begin at or before this one: those without any begin where the next one does
+  int low = p.first, high = p.first + p.count - 1;
+  while (low < high) {
+    const int middle = (low + high + 1) / 2;
+#ifdef PLANT_LAYER_TOO_HIGH
+    if (p.rows[middle].before[which] <= index + 1) {
+#else
+    if (p.rows[middle].before[which] <= index) {
+#endif
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return {low, index - p.rows[low].before[which]};
+}
+
+// Which counts belong to a tile of PER² results per thread.
+template <int PER> __host__ __device__ constexpr int tile_index() { return PER == 4 ? 0 : PER == 2 ? 1 : 2; }
+
+template <class T> __device__ __forceinline__ T* field(const RelaxParams& p, int l, Field which) {
+  const int64_t at = p.rows[l].at[which];
+  return at < 0 ? nullptr : static_cast<T*>(p.arena) + at;
+}
+
+// The same where it is an array of its own.
+template <class T> __device__ __forceinline__ T* apart(const RelaxParams& p, int l, Field which, Field from) {
+  return p.rows[l].at[which] == p.rows[l].at[from] ? nullptr : field<T>(p, l, which);
+}

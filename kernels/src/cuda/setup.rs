@@ -1,0 +1,59 @@
+//! How a card is set up, for people who read timings.
+
+use candle_core::cuda_backend::cudarc::driver::sys;
+use candle_core::{CudaDevice, Result};
+
+use super::module::{failed, MODULES};
+
+/// One line per fact.
+pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> {
+    let stream = device.cuda_stream();
+    let context = stream.context();
+    let ask = |attribute| context.attribute(attribute).map_err(failed("the card does not say what it is"));
+    use sys::CUdevice_attribute_enum::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+        CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS,
+    };
+    let (newest, minor) = crate::card::driver_cuda_version()?;
+    let (free, all) = context.mem_get_info().map_err(failed("the card does not say what memory it has"))?;
+    let gib = |bytes: usize| bytes as f64 / f64::from(1 << 30);
+    let images = MODULES.iter().filter(|module| !module.image.is_empty()).count();
+    Ok(vec![
+        (
+            "card",
+            format!(
+                "{} multiprocessors, compute capability {}.{}, {:.1} of {:.1} GiB free; driver runs CUDA up to \
+                 {newest}.{minor}",
+                ask(PROCESSORS)?,
+                ask(MAJOR)?,
+                ask(MINOR)?,
+                gib(free),
+                gib(all)
+            ),
+        ),
+        ("kernels", format!("{images} of {} modules compiled for cards", MODULES.len())),
+        ("event tracking", if device.is_event_tracking() { "on" } else { "off" }.to_owned()),
+        (
+            "stream",
+            if stream.cu_stream().is_null() { "the default one" } else { "one of its own for all threads" }.to_owned(),
+        ),
+        ("memory pool", format!("keeps up to {} bytes when everything is done", kept_by_pool(context.cu_device())?)),
+    ])
+}
+
+/// The release threshold of the pool that allocations come from.
+fn kept_by_pool(device: sys::CUdevice) -> Result<u64> {
+    let mut pool: sys::CUmemoryPool = std::ptr::null_mut();
+    // SAFETY: the call writes one handle to the address it is given, which is that of `pool`.
+    unsafe { sys::cuDeviceGetDefaultMemPool(&mut pool, device) }
+        .result()
+        .map_err(failed("the pool of memory cannot be found"))?;
+    let mut threshold = 0u64;
+    let which = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the pool is the device's own; this attribute is one 64-bit number, written to `threshold`.
+    unsafe { sys::cuMemPoolGetAttribute(pool, which, std::ptr::from_mut(&mut threshold).cast()) }
+        .result()
+        .map_err(failed("the pool of memory does not say what it keeps"))?;
+    Ok(threshold)
+}

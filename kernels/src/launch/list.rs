@@ -1,0 +1,232 @@
+//! Launches put together: which kernel, how many blocks, and the products that come before it where a library makes them.
+
+use super::params::{
+    Around, Base, Form, Kernel, Launch, Moves, Operand, Params, Precision, Predict, Product, Pull,
+};
+use super::table::{Field, Table, CHUNKS, PARAMETERS};
+use crate::tune;
+
+/// Threads of every kernel but cross entropy.
+const THREADS: u32 = 256;
+/// Samples per block of cross entropy, one warp each.
+const SOFTMAX_WARPS: usize = 4;
+
+/// Which family of tiled kernels.
+#[derive(Clone, Copy)]
+enum Family {
+    Predict,
+    Pull,
+    Learn,
+}
+
+const NAMES: [[[&str; 3]; 2]; 3] = [
+    [
+        ["relax_predict_f32_64", "relax_predict_f32_32", "relax_predict_f32_16"],
+        ["relax_predict_f64_64", "relax_predict_f64_32", "relax_predict_f64_16"],
+    ],
+    [
+        ["relax_pull_f32_64", "relax_pull_f32_32", "relax_pull_f32_16"],
+        ["relax_pull_f64_64", "relax_pull_f64_32", "relax_pull_f64_16"],
+    ],
+    [["learn_f32_64", "learn_f32_32", "learn_f32_16"], ["learn_f64_64", "learn_f64_32", "learn_f64_16"]],
+];
+
+/// See the module.
+pub(super) struct List<'a> {
+    pub(super) table: &'a Table,
+    pub(super) precision: Precision,
+    pub(super) card: tune::Card,
+    /// Library products; where directions are made then, in the arena.
+    pub(super) products: Option<usize>,
+    /// What all launches have in common.
+    pub(super) base: Params,
+    pub(super) softmax: bool,
+    pub(super) launches: Vec<Launch>,
+}
+
+impl List<'_> {
+    fn push(&mut self, name: &'static str, blocks: usize, threads: u32, params: Params) {
+        // nothing to do needs no launch, and the table has refused more blocks than fit
+        if let Some(blocks) = u32::try_from(blocks).ok().filter(|n| *n > 0) {
+            self.launches.push(Launch::Kernel(Kernel { name, blocks, threads, params }));
+        }
+    }
+
+    fn wide(&self) -> bool {
+        self.products.is_some()
+    }
+
+    fn range(&self, first: usize, last: usize) -> Params {
+        Params { first: first as i32, count: (last + 1 - first) as i32, ..self.base }
+    }
+
+    /// The tile for layers `first..=last`, and how many there are; `which` as in `Row::before`.
+    fn tile(&self, which: usize, first: usize, last: usize) -> (usize, usize) {
+        let counts = [0, 1, 2].map(|i| self.table.count(which + i, first, last));
+        let tile = if self.wide() { 0 } else { tune::tile_on(counts, self.card) };
+        (tile, counts[tile])
+    }
+
+    fn tiled(&mut self, family: Family, which: usize, params: Params) -> usize {
+        let (first, last) = (params.first as usize, (params.first + params.count) as usize - 1);
+        let (tile, blocks) = self.tile(which, first, last);
+        let name = NAMES[family as usize][usize::from(self.precision == Precision::F64)][tile];
+        self.push(name, blocks, THREADS, params);
+        tile
+    }
+
+    /// Predictions of layers `first..=last`.
+    pub(super) fn predict(&mut self, first: usize, last: usize, mode: Predict) {
+        if first > last {
+            return;
+        }
+        let depth = self.table.depth();
+        if self.wide() {
+            let known = first == 1 && depth > 1 && self.table.at(1, Field::M).is_some();
+            let from = if known && matches!(mode, Predict::Errors | Predict::Slopes) { 2 } else { first };
+            self.products(Form::Up, from, last, false);
+        }
+        let params = Params { mode: mode as i32, ready: i32::from(self.wide()), ..self.range(first, last) };
+        self.tiled(Family::Predict, 0, params);
+        if last == depth && self.softmax {
+            let rows = if self.table.rows[depth].units > 0 { self.table.batch } else { 0 };
+            let name = self.of("softmax_f32", "softmax_f64");
+            self.push(
+                name,
+                rows.div_ceil(SOFTMAX_WARPS),
+                32 * SOFTMAX_WARPS as u32,
+                self.range(depth, depth),
+            );
+        }
+    }
+
+    /// Errors of layers `first + 1..=last + 1` pulled back to states `first..=last`.
+    pub(super) fn pull(
+        &mut self,
+        first: usize,
+        last: usize,
+        mode: Pull,
+        g: f64,
+        (arriving, swap): (usize, bool),
+    ) {
+        if first > last {
+            return;
+        }
+        if self.wide() {
+            self.products(Form::Down, first, last, swap);
+        }
+        let params = Params {
+            mode: mode as i32,
+            step: g,
+            arriving: arriving as i32,
+            from: i32::from(swap),
+            ready: i32::from(self.wide()),
+            ..self.range(first, last)
+        };
+        self.tiled(Family::Pull, 0, params);
+    }
+
+    /// One element-wise launch over layers `first..=last`.
+    pub(super) fn around(&mut self, first: usize, last: usize, mode: Around, with: Params) {
+        if first > last {
+            return;
+        }
+        let Params { first: at, count, .. } = self.range(first, last);
+        let blocks = self.table.count(CHUNKS, first, last);
+        let name = self.of("around_f32", "around_f64");
+        self.push(name, blocks, THREADS, Params { first: at, count, mode: mode as i32, ..with });
+    }
+
+    /// Directions of layers `first..=L`, exactly zero below `low`, and what is done with them; `c` is the optimiser's.
+    /// `sums` is where MQ leaves one sum per tile.
+    pub(super) fn learn(&mut self, first: usize, low: usize, mode: Moves, c: [f64; 7], sums: usize) {
+        let depth = self.table.depth();
+        if self.wide() {
+            self.products(Form::Outer, low.max(first), depth, false);
+        }
+        let params = Params {
+            mode: mode as i32,
+            low: low as i32,
+            c,
+            ready: i32::from(self.wide()),
+            offset: self.products.unwrap_or(0) as i64,
+            sums: sums as i64,
+            ..self.range(first, depth)
+        };
+        let tile = self.tiled(Family::Learn, PARAMETERS, params);
+        if mode == Moves::Mq {
+            let name = self.of("mq_f32", "mq_f64");
+            let params = Params { from: tile as i32, ..params };
+            self.push(name, depth, THREADS, params);
+        }
+    }
+
+    fn of(&self, f32: &'static str, f64: &'static str) -> &'static str {
+        match self.precision {
+            Precision::F32 => f32,
+            Precision::F64 => f64,
+        }
+    }
+
+    /// Products of layers (for `Down`: of states) `first..=last`, as many at once as lie equally far apart.
+    fn products(&mut self, form: Form, first: usize, last: usize, swap: bool) {
+        let mut l = first;
+        while l <= last {
+            let mut product = self.product(form, l, swap);
+            let mut next = l + 1;
+            while next <= last && follows(&mut product, &self.product(form, next, swap)) {
+                next += 1;
+            }
+            if product.m > 0 && product.n > 0 {
+                self.launches.push(Launch::Product(product));
+            }
+            l = next;
+        }
+    }
+
+    fn product(&self, form: Form, l: usize, swap: bool) -> Product {
+        let t = self.table;
+        let units = |l: usize| t.rows[l].units as usize;
+        let arena = |l: usize, field: Field| Operand {
+            base: Base::Arena,
+            // layers have all the fields that a product of theirs reads or writes
+            offset: t.at(l, field).unwrap_or(0),
+            stride: 0,
+        };
+        let weights = |l: usize| Operand { base: Base::Theta, offset: t.rows[l].weights as usize, stride: 0 };
+        let (m, n, k, left, right, to) = match form {
+            Form::Up => {
+                let to = arena(l, Field::Product);
+                (t.batch, units(l), units(l - 1), arena(l - 1, Field::H), weights(l), to)
+            }
+            Form::Down => {
+                let delta = arena(l + 1, if swap { Field::D2 } else { Field::D });
+                (t.batch, units(l), units(l + 1), delta, weights(l + 1), arena(l, Field::Product))
+            }
+            Form::Outer => {
+                let offset = self.products.unwrap_or(0) + t.rows[l].weights as usize;
+                let to = Operand { base: Base::Arena, offset, stride: 0 };
+                (units(l), units(l - 1), t.batch, arena(l, Field::Learned), arena(l - 1, Field::H), to)
+            }
+        };
+        Product { form, m, n, k, count: 1, left, right, to }
+    }
+}
+
+/// Takes one more layer into a product of several, if it has the same shape and is as far away as those before.
+fn follows(product: &mut Product, next: &Product) -> bool {
+    let same = (product.m, product.n, product.k) == (next.m, next.n, next.k);
+    let stride = |a: &Operand, b: &Operand| {
+        let last = a.offset + a.stride * (product.count - 1);
+        b.offset.checked_sub(last).filter(|s| product.count == 1 || *s == a.stride)
+    };
+    let strides = (
+        stride(&product.left, &next.left),
+        stride(&product.right, &next.right),
+        stride(&product.to, &next.to),
+    );
+    let (true, (Some(left), Some(right), Some(to))) = (same, strides) else { return false };
+    (product.left.stride, product.right.stride, product.to.stride) = (left, right, to);
+    product.count += 1;
+    true
+}

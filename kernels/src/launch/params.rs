@@ -1,0 +1,272 @@
+//! What a launch is: a kernel with its parameters, or a product that a library makes.
+
+use std::mem::{offset_of, size_of};
+
+/// Parameters of the kernels of `cuda/relax.cu`, `around.cu` and `learn.cu`, `RelaxParams` in `cuda/relax.cuh`. The first
+/// six are addresses, zero until [`Params::at`] puts them in.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[repr(C)]
+pub struct Params {
+    /// Of the table.
+    pub rows: u64,
+    /// Of the arena.
+    pub arena: u64,
+    /// Of the parameters, with the optimiser's state behind them.
+    pub theta: u64,
+    /// Of x, `[B, n_0]`.
+    pub x: u64,
+    /// Of y, `[B, n_L]`.
+    pub y: u64,
+    /// Of what `learn` leaves.
+    pub out: u64,
+    /// P.
+    pub parameters: i64,
+    /// In the arena or in `out`, as the mode says.
+    pub offset: i64,
+    /// In the arena, one per tile of parameters.
+    pub sums: i64,
+    /// B.
+    pub batch: i32,
+    /// L.
+    pub depth: i32,
+    /// The first layer that takes part.
+    pub first: i32,
+    /// How many layers take part.
+    pub count: i32,
+    /// What becomes of the product: one of the kernel's modes.
+    pub mode: i32,
+    /// 2 for cross entropy.
+    pub loss: i32,
+    /// Directions of the layers below are exactly zero.
+    pub low: i32,
+    /// The layer whose error was zero until now, or 0.
+    pub arriving: i32,
+    /// 1 if a library has made the products; the array that `around` gives.
+    pub ready: i32,
+    /// Which half of a pair of errors is read; which tile `mq` sums over; whether `around` adds the error.
+    pub from: i32,
+    /// g.
+    pub step: f64,
+    /// Of the output error.
+    pub weight: f64,
+    /// Of the optimiser.
+    pub c: [f64; 7],
+}
+
+const _: () = assert!(
+    size_of::<Params>() == 184
+        && offset_of!(Params, batch) == 72
+        && offset_of!(Params, step) == 112
+        && offset_of!(Params, c) == 128,
+    "as in cuda/relax.cuh"
+);
+
+/// Where the memory of a call lies, for whoever runs the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// Of [`Table::rows`](super::Table::rows).
+    pub rows: u64,
+    /// Of the arena.
+    pub arena: u64,
+    /// Of θ; of its copy in `out` where `learn` runs a rule that moves it.
+    pub theta: u64,
+    /// Of x.
+    pub x: u64,
+    /// Of y.
+    pub y: u64,
+    /// Of what `learn` leaves.
+    pub out: u64,
+}
+
+impl Params {
+    /// The same with addresses.
+    pub fn at(&self, at: &Addresses) -> Self {
+        let Addresses { rows, arena, theta, x, y, out } = *at;
+        Self { rows, arena, theta, x, y, out, ..*self }
+    }
+}
+
+/// What is computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// f32.
+    F32,
+    /// f64.
+    F64,
+}
+
+impl Precision {
+    /// Of a dtype, if there are kernels for it.
+    pub fn of(dtype: candle_core::DType) -> Option<Self> {
+        match dtype {
+            candle_core::DType::F32 => Some(Self::F32),
+            candle_core::DType::F64 => Some(Self::F64),
+            _ => None,
+        }
+    }
+}
+
+/// Which buffer an operand of a [`Product`] is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// The arena.
+    Arena,
+    /// θ.
+    Theta,
+}
+
+/// An operand of a [`Product`]: its first element, and how far the next layer's is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operand {
+    /// Its buffer.
+    pub base: Base,
+    /// Its first element there.
+    pub offset: usize,
+    /// Elements from one layer to the next.
+    pub stride: usize,
+}
+
+/// Which sides of a product are transposed; all matrices are stored row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `[m, k] [n, k]ᵀ`: what a layer makes of the state below.
+    Up,
+    /// `[m, k] [k, n]`: what a layer pulls back.
+    Down,
+    /// `[k, m]ᵀ [k, n]`: parameter directions.
+    Outer,
+}
+
+/// `count` products of one shape, `[m, n]` each, over a depth of k, written without adding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product {
+    /// Transpositions.
+    pub form: Form,
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// Depth of the product.
+    pub k: usize,
+    /// How many layers.
+    pub count: usize,
+    /// Left operand.
+    pub left: Operand,
+    /// Right operand.
+    pub right: Operand,
+    /// Result.
+    pub to: Operand,
+}
+
+/// A product as a library sees it that stores matrices column by column, where what is stored row by row is transposed:
+/// it makes toᵀ = right'·left', `[n, k]` by `[k, m]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByColumns {
+    /// Whether the right operand, which comes first, is turned.
+    pub turn_right: bool,
+    /// Whether the left operand is turned.
+    pub turn_left: bool,
+    /// Elements from column to column of the right operand.
+    pub ld_right: usize,
+    /// Elements from column to column of the left operand.
+    pub ld_left: usize,
+}
+
+impl Product {
+    /// See [`ByColumns`].
+    pub fn by_columns(&self) -> ByColumns {
+        let (turn_right, ld_right) = match self.form {
+            Form::Up => (true, self.k),
+            Form::Down | Form::Outer => (false, self.n),
+        };
+        let (turn_left, ld_left) = match self.form {
+            Form::Up | Form::Down => (false, self.k),
+            Form::Outer => (true, self.m),
+        };
+        ByColumns { turn_right, turn_left, ld_right, ld_left }
+    }
+}
+
+/// One launch of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kernel {
+    /// The kernel.
+    pub name: &'static str,
+    /// Blocks, never 0.
+    pub blocks: u32,
+    /// Threads per block.
+    pub threads: u32,
+    /// Its parameters, without addresses.
+    pub params: Params,
+}
+
+/// One piece of work queued on the device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Launch {
+    /// One of the kernels of this package.
+    Kernel(Kernel),
+    /// A product of a library.
+    Product(Product),
+}
+
+/// Modes of `relax_predict`, as in `cuda/epilogue.cuh`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predict {
+    /// v = μ.
+    Forward = 0,
+    /// v = μ + ε.
+    Rebuild = 1,
+    /// ε = v − μ and δ.
+    Errors = 2,
+    /// ε = v − μ and φ_out'.
+    Slopes = 3,
+}
+
+/// Modes of `relax_pull`, as in `cuda/epilogue.cuh`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pull {
+    /// ε = r.
+    Adjoint = 0,
+    /// ε += g (r − ε), r goes on down.
+    Descend = 1,
+    /// v += g (r − ε).
+    Move = 2,
+    /// v and ε += g (r − ε).
+    Sweep = 3,
+    /// The other ε = ε + g (r − ε).
+    Fixed = 4,
+    /// R = g (r − ε).
+    Delay = 5,
+}
+
+/// Modes of `around`, as in `cuda/around.cu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Around {
+    /// The batch into the arena.
+    Load = 0,
+    /// ε = 0.
+    Clear = 1,
+    /// δ = φ_out' ⊙ ε.
+    LearnError = 2,
+    /// ε from the other half.
+    TakeOther = 3,
+    /// v += R.
+    Advance = 4,
+    /// An array into what `learn` leaves.
+    Give = 5,
+}
+
+/// Modes of `learn`, as in `cuda/learn.cu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moves {
+    /// out = d.
+    Write = 0,
+    /// θ += α d.
+    Sgd = 1,
+    /// Heavy-ball momentum.
+    Momentum = 2,
+    /// Adam.
+    Adam = 3,
+    /// One scalar per layer.
+    Mq = 4,
+}

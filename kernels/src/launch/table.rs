@@ -1,0 +1,280 @@
+//! Where everything of a call lies in its arena, and the table of layers that the kernels read.
+
+use std::mem::{offset_of, size_of};
+
+use crate::refuse::refuse;
+use crate::schedule::Rule;
+use crate::stack::{Activation, Stack};
+
+/// Arrays that a layer may have, `Field` in `cuda/relax.cuh`. Each is `[B, n_l]`, sample after sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Field {
+    /// v_l.
+    V,
+    /// φ_in of the layer above at v_l; V where that is the identity.
+    H,
+    /// ε_l.
+    E,
+    /// φ_out' ⊙ ε_l, φ_out' alone until ε_l is known; E where φ_out is the identity.
+    D,
+    /// The other half of a pair of errors.
+    E2,
+    /// The same for D.
+    D2,
+    /// φ_out' where it outlives D.
+    S,
+    /// Steps of states that may not be taken yet; under ePC the adjoint that a skip carries down.
+    R,
+    /// μ_1, which never changes, and μ_L = o.
+    M,
+    /// Targets, at layer L.
+    Y,
+    /// What a skip of the layer carries down: one of the others.
+    Carried,
+    /// What parameters learn from: E or D.
+    Learned,
+    /// A product made by a library.
+    Product,
+}
+
+/// How many there are.
+pub const FIELDS: usize = Field::Product as usize + 1;
+/// Rows and columns of the results of one block, largest first.
+pub const TILES: [usize; 3] = [64, 32, 16];
+/// Elements of one block of an element-wise launch.
+pub const CHUNK: usize = 1024;
+/// Index in [`Row::before`] of tiles of parameters.
+pub const PARAMETERS: usize = 3;
+/// Index in [`Row::before`] of chunks.
+pub const CHUNKS: usize = 6;
+
+/// One layer of the table, `Row` in `cuda/relax.cuh`. Offsets count elements; −1: there is none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub struct Row {
+    /// Where each [`Field`] begins in the arena.
+    pub at: [i64; FIELDS],
+    /// What lies before the layer: tiles of `[B, n_l]` and of `[n_l, n_{l−1}]` in each of [`TILES`], and chunks.
+    pub before: [i64; 7],
+    /// Where W_l begins in θ.
+    pub weights: i64,
+    /// Where b_l begins in θ.
+    pub bias: i64,
+    /// n_1 + … + n_{l−1}.
+    pub units_before: i64,
+    /// n_l.
+    pub units: i32,
+    /// φ_in of the layer.
+    pub act_in: i32,
+    /// φ_out of the layer.
+    pub act_out: i32,
+    /// 1 if the state below is added.
+    pub skip: i32,
+    /// a.
+    pub scale: f64,
+}
+
+const _: () = assert!(
+    size_of::<Row>() == 208
+        && offset_of!(Row, before) == 104
+        && offset_of!(Row, weights) == 160
+        && offset_of!(Row, units) == 184
+        && offset_of!(Row, scale) == 200,
+    "as in cuda/relax.cuh"
+);
+
+/// The table of a stack, a rule and a batch: rows 0..=L, and one behind them that ends all counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Elements of all fields together.
+    pub elements: usize,
+    /// B.
+    pub batch: usize,
+}
+
+/// The number that kernels know an activation by.
+pub fn activation(act: Activation) -> i32 {
+    match act {
+        Activation::Identity => 0,
+        Activation::Tanh => 1,
+        Activation::Relu => 2,
+        Activation::Gelu => 3,
+    }
+}
+
+impl Table {
+    /// Lays out the fields that a rule needs; `traces` if errors are asked for, `products` if a library makes products.
+    ///
+    /// # Errors
+    /// If sizes are beyond what kernels count with.
+    pub fn new(
+        stack: &Stack,
+        rule: &Rule,
+        batch: usize,
+        traces: bool,
+        products: bool,
+    ) -> candle_core::Result<Self> {
+        let depth = stack.depth();
+        let limit = i32::MAX as usize - TILES[0];
+        for (what, n) in
+            [("the batch", batch), ("the widest layer", stack.widest()), ("the number of layers", depth)]
+        {
+            if n > limit {
+                refuse!("{what} is {n} on a card; expected at most {limit}");
+            }
+        }
+        let mut table = Self { rows: Vec::with_capacity(depth + 2), elements: 0, batch };
+        let mut before = [0i64; 7];
+        let mut units_before = 0;
+        for l in 0..=depth {
+            let units = stack.units(l);
+            let mut row = Row {
+                at: [-1; FIELDS],
+                before,
+                weights: 0,
+                bias: -1,
+                units_before,
+                units: units as i32,
+                act_in: 0,
+                act_out: 0,
+                skip: 0,
+                scale: 0.0,
+            };
+            if l > 0 {
+                let layer = stack.layer(l);
+                row.weights = stack.weights(l).start as i64;
+                row.bias = if layer.bias { stack.biases(l).start as i64 } else { -1 };
+                (row.act_in, row.act_out) = (activation(layer.act_in), activation(layer.act_out));
+                (row.skip, row.scale) = (i32::from(layer.skip), layer.scale);
+                units_before += units as i64;
+                for (i, tile) in TILES.into_iter().enumerate() {
+                    before[i] += (batch.div_ceil(tile) * units.div_ceil(tile)) as i64;
+                    // a layer without inputs may have biases
+                    let across = stack.units(l - 1).div_ceil(tile).max(1);
+                    before[PARAMETERS + i] += (units.div_ceil(tile) * across) as i64;
+                }
+            }
+            before[CHUNKS] += (batch * units).div_ceil(CHUNK) as i64;
+            table.rows.push(row);
+        }
+        if before.iter().any(|n| *n > i64::from(i32::MAX)) {
+            refuse!("a stack has more tiles than one launch can have blocks; make the batch or the layers smaller");
+        }
+        let end = Row { at: [-1; FIELDS], before, units_before, units: 0, ..table.rows[0] };
+        table.rows.push(end);
+        table.lay_out(stack, rule, traces, products)?;
+        Ok(table)
+    }
+
+    /// L.
+    pub fn depth(&self) -> usize {
+        self.rows.len() - 2
+    }
+
+    /// Where a field of layer l begins, if it has one.
+    pub fn at(&self, l: usize, field: Field) -> Option<usize> {
+        usize::try_from(self.rows[l].at[field as usize]).ok()
+    }
+
+    /// What is counted by index `which` of [`Row::before`] in layers `first..=last`.
+    pub fn count(&self, which: usize, first: usize, last: usize) -> usize {
+        (self.rows[last + 1].before[which] - self.rows[first].before[which]).max(0) as usize
+    }
+
+    fn add(&mut self, l: usize, field: Field) -> candle_core::Result<()> {
+        // whole lines of 128 bytes, so that no two arrays share one
+        let size = (self.batch * self.rows[l].units as usize).next_multiple_of(32);
+        self.rows[l].at[field as usize] = self.elements as i64;
+        match self.elements.checked_add(size) {
+            Some(all) if i64::try_from(all).is_ok() => self.elements = all,
+            _ => refuse!("a stack has more states than can be addressed; make the batch smaller"),
+        }
+        Ok(())
+    }
+
+    fn same(&mut self, l: usize, field: Field, of: Field) {
+        self.rows[l].at[field as usize] = self.rows[l].at[of as usize];
+    }
+
+    fn add_unless(&mut self, same: bool, l: usize, field: Field, of: Field) -> candle_core::Result<()> {
+        if same {
+            self.same(l, field, of);
+            return Ok(());
+        }
+        self.add(l, field)
+    }
+
+    /// The same array of all layers lies together, so that layers of one size are equally far apart.
+    fn lay_out(
+        &mut self,
+        stack: &Stack,
+        rule: &Rule,
+        traces: bool,
+        products: bool,
+    ) -> candle_core::Result<()> {
+        use Field::*;
+        let depth = stack.depth();
+        let plain = |l: usize| stack.layer(l).act_out == Activation::Identity;
+        let adjoint = matches!(rule, Rule::Bp | Rule::Zil);
+        for l in 0..depth {
+            self.add(l, V)?;
+        }
+        for l in 0..depth {
+            self.add_unless(stack.layer(l + 1).act_in == Activation::Identity, l, H, V)?;
+        }
+        // adjoints are read by skips, by whoever asks for them, and by products where they are δ
+        for l in 1..=depth {
+            if !adjoint || l == depth || plain(l) || stack.layer(l).skip || traces {
+                self.add(l, E)?;
+            }
+        }
+        for l in 1..=depth {
+            // under ePC what is carried down is not what parameters learn from
+            let same = plain(l) && !(l < depth && matches!(rule, Rule::Epc));
+            self.add_unless(same, l, D, E)?;
+            self.same(l, Learned, if plain(l) { E } else { D });
+            self.same(l, Carried, E);
+        }
+        for l in 1..depth {
+            match rule {
+                Rule::Spc { .. } | Rule::Epc | Rule::SeqIl { .. } if l == 1 => {
+                    self.add(l, M)?;
+                    if !plain(l) {
+                        self.add(l, S)?;
+                    }
+                }
+                Rule::Fpa { .. } => {
+                    self.add(l, E2)?;
+                    self.add_unless(plain(l), l, D2, E2)?;
+                    if !plain(l) {
+                        self.add(l, S)?;
+                    }
+                }
+                Rule::Ipc { .. } => self.add(l, R)?,
+                _ => {}
+            }
+            if matches!(rule, Rule::Epc) {
+                if plain(l) {
+                    self.same(l, Carried, D);
+                } else if stack.layer(l).skip {
+                    self.add(l, R)?;
+                    self.same(l, Carried, R);
+                }
+            }
+        }
+        // the output error never changes and has one side only
+        self.same(depth, E2, E);
+        self.same(depth, D2, D);
+        self.add(depth, M)?;
+        self.add(depth, Y)?;
+        if products {
+            for l in 1..=depth {
+                self.add(l, Product)?;
+            }
+        }
+        Ok(())
+    }
+}

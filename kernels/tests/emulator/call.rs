@@ -1,0 +1,200 @@
+//! Whole calls, by the list of launches that a card gets, against the engine on the CPU.
+
+use pcnbench_kernels::emu::{Emulator, Number, Order};
+use pcnbench_kernels::launch::{plan, Ask, Launch, Plan, Precision, Task};
+use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
+use pcnbench_kernels::tune::Card;
+use pcnbench_kernels::{Rule, Schedule, Stack};
+
+use crate::call_cases::{cases, Case, RULES};
+
+pub fn planned(case: &Case, precision: Precision, processors: usize, products: bool) -> Plan {
+    plan(&Ask {
+        stack: &case.stack,
+        schedule: &case.schedule,
+        loss: case.loss,
+        batch: case.batch,
+        task: case.task,
+        precision,
+        card: Card { processors },
+        products,
+    })
+    .unwrap()
+}
+
+/// θ after `train`, or all that `learn` leaves.
+pub fn run<T: Number>(emulator: &Emulator, case: &Case, plan: &Plan) -> candle_core::Result<Vec<f64>> {
+    let start = case.start();
+    let numbers = |from: &[f64]| from.iter().map(|v| T::from_f64(*v)).collect::<Vec<_>>();
+    let (mut theta, x, y) = (numbers(&start.theta), numbers(&start.x), numbers(&start.y));
+    let mut out = vec![T::from_f64(f64::NAN); plan.out];
+    emulator.call(plan, &mut theta, (&x, &y), &mut out)?;
+    let left = if matches!(case.task, Task::Learn { .. }) { out } else { theta };
+    Ok(left.into_iter().map(Number::exactly).collect())
+}
+
+fn check(
+    case: &Case,
+    variant: &str,
+    order: Order,
+    index: usize,
+    expected: &[f64],
+) -> Result<Vec<f64>, String> {
+    let emulator = Emulator { order, variant: variant.to_owned() };
+    // each tile size gets its turn, and products by a library
+    let (processors, products) = ([1, 4, 1000][index % 3], index % 4 == 3);
+    let said = |error: candle_core::Error| error.to_string();
+    let exact = planned(case, Precision::F64, processors, products);
+    let got = run::<f64>(&emulator, case, &exact).map_err(said)?;
+    case.compare(&got, expected, f64::EPSILON).map_err(|wrong| format!("f64: {wrong}"))?;
+    if order == Order::ALL[index % 4] {
+        let plan = planned(case, Precision::F32, processors, products);
+        let got = run::<f32>(&emulator, case, &plan).map_err(said)?;
+        case.compare(&got, expected, f64::from(f32::EPSILON)).map_err(|wrong| format!("f32: {wrong}"))?;
+    }
+    Ok(got)
+}
+
+/// Everything that is asked of the kernels of a call, of one variant of them.
+pub fn battery(variant: &str) -> Result<(), String> {
+    for (index, case) in cases(24).iter().enumerate() {
+        let expected = case.on_cpu(&case.start());
+        let mut first: Option<Vec<f64>> = None;
+        for order in Order::ALL {
+            let got = check(case, variant, order, index, &expected)
+                .map_err(|wrong| format!("{order:?}: {wrong} in {case:?}"))?;
+            let bits = |numbers: &[f64]| numbers.iter().map(|n| n.to_bits()).collect::<Vec<_>>();
+            if first.as_ref().is_some_and(|first| bits(first) != bits(&got)) {
+                return Err(format!("{order:?} gives other bits than the first order in {case:?}"));
+            }
+            first = Some(got);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn calls_do_what_the_engine_on_the_cpu_does_in_every_order() {
+    battery("clean").unwrap();
+}
+
+fn deep(depth: usize, width: usize) -> Stack {
+    let layer = LayerSpec {
+        inputs: width,
+        outputs: width,
+        act_in: Activation::Tanh,
+        act_out: Activation::Identity,
+        scale: 1.0,
+        skip: true,
+        bias: true,
+    };
+    Stack::new(vec![layer; depth]).unwrap()
+}
+
+fn launches(depth: usize, width: usize, rule: Rule, steps: usize, products: bool) -> [usize; 3] {
+    let stack = deep(depth, width);
+    let schedule = Schedule { rule, steps: vec![0.1; steps] };
+    let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
+    let (precision, card) = (Precision::F32, Card { processors: 132 });
+    let task = Task::Train(pcnbench_kernels::Optimiser::Sgd { rate: 0.1 });
+    let ask = Ask { stack: &stack, schedule: &schedule, loss, batch: 64, task, precision, card, products };
+    let plan = plan(&ask).unwrap();
+    [plan.load.len(), plan.infer.len(), plan.finish.len()]
+}
+
+/// Counted from the schedules: L for the forward pass, then what a step needs whatever the depth, or per layer.
+#[test]
+fn launches_are_as_many_as_the_schedule_needs() {
+    let (depth, steps) = (16, 20);
+    for rule in RULES {
+        let infer = match rule {
+            Rule::Bp | Rule::Zil => depth + depth - 1,
+            Rule::Spc { light_cone, .. } => depth + usize::from(!light_cone) + 2 * steps,
+            Rule::Epc => depth + steps * 2 * (depth - 1) + 1,
+            // an even number of steps ends on the first half of the pair
+            Rule::Fpa { light_cone } => depth + usize::from(!light_cone) + steps,
+            Rule::SeqIl { .. } => depth + steps * depth,
+            Rule::Ipc { light_cone, evaluate, .. } => {
+                depth + usize::from(!light_cone) + 4 * steps - usize::from(!evaluate)
+            }
+        };
+        let finish = usize::from(!matches!(rule, Rule::Ipc { .. }));
+        assert_eq!(launches(depth, 64, rule, steps, false), [2, infer, finish], "{rule:?}");
+    }
+}
+
+/// Backpropagation is 3L − 1 products, and sPC T·(2L − 2) more but for layer 1's prediction, which stays; a library makes
+/// as many as the kernels.
+#[test]
+fn flops_are_those_of_the_schedule() {
+    let (depth, width, batch, steps) = (6, 10, 4, 3);
+    let one = (2 * batch * width * width) as f64;
+    for (rule, products) in [
+        (Rule::Bp, 3 * depth - 1),
+        (Rule::Spc { light_cone: false, deviation: false }, 2 * depth + steps * (2 * depth - 2)),
+        // layers from L − t + 1 predicted and from L − t pulled: 1 + 2 + 3 of each, then 3 more directions
+        (Rule::Spc { light_cone: true, deviation: false }, depth + 6 + 6 + 4),
+        (Rule::Epc, 2 * depth + steps * (2 * depth - 2)),
+        (Rule::Fpa { light_cone: false }, 2 * depth + steps * (depth - 1)),
+    ] {
+        let (stack, schedule) = (deep(depth, width), Schedule { rule, steps: vec![0.1; steps] });
+        for library in [false, true] {
+            let ask = Ask {
+                stack: &stack,
+                schedule: &schedule,
+                loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+                batch,
+                task: Task::Learn { traces: false },
+                precision: Precision::F32,
+                card: Card { processors: 4 },
+                products: library,
+            };
+            assert_eq!(plan(&ask).unwrap().flops() / one, products as f64, "{rule:?} {library}");
+        }
+    }
+}
+
+/// Layers of one size are one product of a library per phase, however many they are.
+#[test]
+fn equal_layers_are_one_product() {
+    let rule = Rule::Spc { light_cone: false, deviation: false };
+    let with = |depth| launches(depth, 64, rule, 1, true);
+    // pulls, predictions but layer 1's, directions
+    assert_eq!(with(9)[1] - with(8)[1], 2);
+    assert_eq!(with(9)[2], with(8)[2]);
+    assert_eq!(with(8), [2, 2 * 8 + 1 + 2 + 2, 2]);
+}
+
+#[test]
+fn deviations_are_refused_in_one_sentence() {
+    let stack = deep(2, 3);
+    let rule = Rule::Spc { light_cone: true, deviation: true };
+    let schedule = Schedule { rule, steps: vec![0.1] };
+    let ask = Ask {
+        stack: &stack,
+        schedule: &schedule,
+        loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+        batch: 1,
+        task: Task::Learn { traces: false },
+        precision: Precision::F64,
+        card: Card { processors: 1 },
+        products: false,
+    };
+    let error = plan(&ask).expect_err("deviations").to_string();
+    assert!(error.contains("stores states, not deviations") && !error.contains('\n'), "{error}");
+}
+
+/// Offsets of a plan stay within its arena, and no kernel has more blocks or threads than it says.
+#[test]
+fn launches_are_never_empty() {
+    for case in cases(60) {
+        for products in [false, true] {
+            for launch in planned(&case, Precision::F32, 8, products).launches() {
+                match launch {
+                    Launch::Kernel(kernel) => assert!(kernel.blocks > 0 && kernel.params.count > 0),
+                    Launch::Product(product) => assert!(product.m * product.n * product.count > 0),
+                }
+            }
+        }
+    }
+}
