@@ -127,7 +127,10 @@ pub const SOURCES: &[Source] = &[
         path: "cuda/around",
         card: true,
         kernels: &["around_f32", "around_f64", "softmax_f32", "softmax_f64"],
-        plants: &[plant("PLANT_SUM_OF_HALF", "the sum of exponentials is taken over half a warp")],
+        plants: &[
+            plant("PLANT_SUM_OF_HALF", "the sum of exponentials is taken over half a warp"),
+            plant("PLANT_FACTOR_TWICE", "deltas of a persistent kernel keep the factor of their layer"),
+        ],
     },
     Source {
         path: "cuda/learn",
