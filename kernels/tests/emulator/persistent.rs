@@ -73,7 +73,10 @@ fn any_shape(random: &mut Random, net: &Net) -> Shape {
             capability: (9, 0),
         };
         let per_block = 1 + random.index(net.layers.len().min(7));
-        if let Some(shape) = shape(&net.layers, net.batch, random.one_of(&ROWS), per_block, &facts) {
+        // an emulated tile of 64 samples takes four times as long, however many of them exist
+        let much = net.layers.len() * net.step_sizes.len() > 40;
+        let rows = if much { 16 } else { random.one_of(&ROWS) };
+        if let Some(shape) = shape(&net.layers, net.batch, rows, per_block, &facts) {
             return shape;
         }
     }
@@ -186,8 +189,7 @@ fn close(case: &Case, table: &Table, what: Relaxation, math: Math, left: &Left) 
         for l in 1..=net.layers.len() {
             for at in table.state(l) {
                 let off = (f64::from(got[at]) - exact[at]).abs();
-                // not a number is not close
-                if !(off <= bound * most) {
+                if off.is_nan() || off > bound * most {
                     let at = at - table.state(l).start;
                     return Err(format!(
                         "{name} of layer {l}, number {at}, is off by {off:e}; {:.1e} allowed",
@@ -207,10 +209,11 @@ fn everywhere(
     case: &Case,
     what: Relaxation,
     math: Math,
+    orders: &[Order],
     check: &dyn Fn(&Left) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut first: Option<Left> = None;
-    for order in Order::ALL {
+    for order in orders.iter().copied() {
         let emulator = Emulator { order, variant: variant.to_owned() };
         let wrong = |wrong: String| format!("{order:?}: {wrong}, {what:?} {math:?} in {case:?}");
         let mut left = run(&emulator, case, what, math).map_err(wrong)?;
@@ -236,8 +239,8 @@ pub fn battery(variant: &str) -> Result<(), String> {
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
         close(&case, &table, LIGHT, Math::F32, &expected)
             .map_err(|wrong| format!("step by step: {wrong}"))?;
-        for what in [LIGHT, FULL] {
-            everywhere(variant, &case, what, Math::F32, &|left| {
+        for (what, orders) in [(LIGHT, &Order::ALL[..]), (FULL, &[Order::Shuffled(4)])] {
+            everywhere(variant, &case, what, Math::F32, orders, &|left| {
                 let names = ["v", "errors", "deltas"];
                 let mut all = left.iter().zip(&expected).zip(names);
                 all.try_for_each(|((got, expected), name)| same(got, expected, name))
@@ -252,7 +255,9 @@ pub fn sweep_battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
         for what in [Relaxation::Epc, Relaxation::Bp] {
-            everywhere(variant, &case, what, Math::F32, &|left| close(&case, &table, what, Math::F32, left))?;
+            everywhere(variant, &case, what, Math::F32, &Order::ALL, &|left| {
+                close(&case, &table, what, Math::F32, left)
+            })?;
         }
     }
     tensor_cores(variant, &[Relaxation::Epc, Relaxation::Bp])
