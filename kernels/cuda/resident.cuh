@@ -20,7 +20,7 @@
 #include "dense.cuh"
 #include "mma.cuh"
 
-// As `ResidentRow` in src/persistent.rs. Offsets count floats.
+// As `ResidentRow` in src/persistent/launch.rs. Offsets count floats.
 struct ResidentRow {
   int64_t weights;  // W [outputs, inputs], row by row
   int64_t bias;     // b [outputs], or −1
@@ -34,12 +34,12 @@ struct ResidentRow {
   int32_t held_columns;  // columns of W that are there at once
 };
 static_assert(sizeof(ResidentRow) == 64 && offsetof(ResidentRow, inputs) == 32 && offsetof(ResidentRow, held) == 56,
-              "as in src/persistent.rs");
+              "as in src/persistent/launch.rs");
 
 // As `Loss` in src/step.rs.
 enum Loss { HALF_SQUARED_ERROR = 0, SQUARED_ERROR = 1, CROSS_ENTROPY = 2 };
 
-// As `PersistentParams` in src/persistent.rs.
+// As `PersistentParams` in src/persistent/launch.rs.
 struct PersistentParams {
   const ResidentRow* layers;  // [depth]
   const float* weights;
@@ -64,7 +64,7 @@ struct PersistentParams {
 };
 static_assert(sizeof(PersistentParams) == 144 && offsetof(PersistentParams, half) == 80 &&
                   offsetof(PersistentParams, per_block) == 104 && offsetof(PersistentParams, precision) == 140,
-              "as in src/persistent.rs");
+              "as in src/persistent/launch.rs");
 
 constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RESIDENT_COLUMNS = 128;
 

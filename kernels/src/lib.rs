@@ -18,8 +18,6 @@ mod error;
 pub mod fused;
 pub mod launch;
 pub mod persistent;
-#[cfg(feature = "emu")]
-mod persistent_emu;
 pub mod primitives;
 mod refuse;
 pub mod schedule;

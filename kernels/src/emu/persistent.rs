@@ -2,7 +2,7 @@
 
 use candle_core::Result;
 
-use crate::emu::{Emulator, Shape};
+use super::{Emulator, Shape};
 use crate::persistent::{Addresses, Plan};
 use crate::step::{Buffers, Settings};
 
