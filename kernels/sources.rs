@@ -183,7 +183,7 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_WAIT_FOR_STEP_BEFORE", "a block waits for the step before the one it needs"),
             plant("PLANT_ARRIVE_LATE", "a layer begins a step after the first error has arrived"),
             plant("PLANT_TILE_EDGE", "a product leaves out what is beyond its last whole tile"),
-            plant("PLANT_WHOLE_TILES", "the last tile of a batch is taken for a whole one"),
+            plant("PLANT_LAST_SAMPLE", "the last sample of a batch is left out"),
             plant("PLANT_RAGGED_OFF_BY_ONE", "the last input of a layer is left out"),
             plant("PLANT_DROP_SKIP", "the residual skip is left out of the prediction"),
             plant("PLANT_SPLIT_HALF", "3×tf32 leaves out the small part of one operand"),

@@ -41,8 +41,8 @@ template <int ROWS> struct Share {
     Item it;
     it.index = index, it.tile = tile;
     it.row0 = int64_t(tile) * ROWS;
-#ifdef PLANT_WHOLE_TILES
-    it.rows = ROWS;
+#ifdef PLANT_LAST_SAMPLE
+    it.rows = min(ROWS, p.batch - tile * ROWS - 1);
 #else
     it.rows = min(ROWS, p.batch - tile * ROWS);
 #endif
