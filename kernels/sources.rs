@@ -46,6 +46,38 @@ const fn silent(name: &'static str, what: &'static str) -> Plant {
     Plant { name, what, silent: true }
 }
 
+/// Persistent sPC: by precision, then by samples of a tile.
+pub const SPC_KERNELS: [&str; 12] = [
+    "persistent_spc_16_f32",
+    "persistent_spc_32_f32",
+    "persistent_spc_64_f32",
+    "persistent_spc_16_3xtf32",
+    "persistent_spc_32_3xtf32",
+    "persistent_spc_64_3xtf32",
+    "persistent_spc_16_tf32",
+    "persistent_spc_32_tf32",
+    "persistent_spc_64_tf32",
+    "persistent_spc_16_bf16",
+    "persistent_spc_32_bf16",
+    "persistent_spc_64_bf16",
+];
+
+/// Persistent ePC and BP: by precision, then by samples of a tile.
+pub const SWEEP_KERNELS: [&str; 12] = [
+    "persistent_sweep_16_f32",
+    "persistent_sweep_32_f32",
+    "persistent_sweep_64_f32",
+    "persistent_sweep_16_3xtf32",
+    "persistent_sweep_32_3xtf32",
+    "persistent_sweep_64_3xtf32",
+    "persistent_sweep_16_tf32",
+    "persistent_sweep_32_tf32",
+    "persistent_sweep_64_tf32",
+    "persistent_sweep_16_bf16",
+    "persistent_sweep_32_bf16",
+    "persistent_sweep_64_bf16",
+];
+
 /// All sources.
 pub const SOURCES: &[Source] = &[
     Source {
@@ -97,7 +129,10 @@ pub const SOURCES: &[Source] = &[
         path: "cuda/around",
         card: true,
         kernels: &["around_f32", "around_f64", "softmax_f32", "softmax_f64"],
-        plants: &[plant("PLANT_SUM_OF_HALF", "the sum of exponentials is taken over half a warp")],
+        plants: &[
+            plant("PLANT_SUM_OF_HALF", "the sum of exponentials is taken over half a warp"),
+            plant("PLANT_FACTOR_TWICE", "deltas of a persistent kernel keep the factor of their layer"),
+        ],
     },
     Source {
         path: "cuda/learn",
@@ -136,6 +171,37 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_DROP_RING_SYNC", "a piece of the ring is overwritten while others still read it"),
             plant("PLANT_DROP_FLAG_WAIT", "a block does not wait for one of its neighbours"),
             plant("PLANT_SWAP_FLAG", "a block announces a row before it has written it"),
+        ],
+    },
+    Source {
+        path: "cuda/persistent",
+        card: true,
+        kernels: &SPC_KERNELS,
+        plants: &[
+            plant("PLANT_SWAP_FLAG", "a block announces predictions before it has written them"),
+            plant("PLANT_DROP_PUBLISH_SYNC", "one thread announces what the others have not written yet"),
+            plant("PLANT_DROP_SYNC", "a product begins before its operand is there"),
+            plant("PLANT_WRONG_HALF", "a block writes over what a neighbour still reads"),
+            plant("PLANT_HALF_BY_STEP", "the half is told from the step, not from the layer's own count"),
+            plant("PLANT_WAIT_FOR_STEP_BEFORE", "a block waits for the step before the one it needs"),
+            plant("PLANT_ARRIVE_LATE", "a layer begins a step after the first error has arrived"),
+            plant("PLANT_TILE_EDGE", "a product leaves out what is beyond its last whole tile"),
+            plant("PLANT_LAST_SAMPLE", "the last sample of a batch is left out"),
+            plant("PLANT_RAGGED_OFF_BY_ONE", "the last input of a layer is left out"),
+            plant("PLANT_DROP_SKIP", "the residual skip is left out of the prediction"),
+            plant("PLANT_SPLIT_HALF", "3×tf32 leaves out the small part of one operand"),
+        ],
+    },
+    Source {
+        path: "cuda/sweep",
+        card: true,
+        kernels: &SWEEP_KERNELS,
+        plants: &[
+            plant("PLANT_SWAP_FLAG", "a block announces an adjoint before it has written it"),
+            plant("PLANT_DROP_PUBLISH_SYNC", "one thread announces what the others have not written yet"),
+            plant("PLANT_DROP_SYNC", "a product begins before its operand is there"),
+            plant("PLANT_WAIT_FOR_STEP_BEFORE", "a block waits for the way before the one it needs"),
+            plant("PLANT_DROP_SKIP_BELOW", "the residual skip is left out of the adjoint"),
         ],
     },
     Source {

@@ -1,6 +1,7 @@
 // What every kernel file begins with: the same words on a card and in the emulator.
 //
 //   KERNEL(name, threads, Params, p) { ... }   a kernel of at most `threads` threads per block, one parameter struct
+//   KERNEL_ALONE(...)                          the same for one that has a multiprocessor to itself, and all its registers
 //   SHARED(float[8][33], tile);                shared memory of a fixed size
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
 //   load4, store4                              four floats at once, 16-byte aligned
@@ -19,6 +20,8 @@
                                          [](const void* at) { name(*static_cast<const Params*>(at)); }); \
   static void name(const Params& p)
 
+#define KERNEL_ALONE KERNEL
+
 #define SHARED(type, name)                 \
   using name##_type = type;                \
   static char name##_key;                  \
@@ -32,6 +35,9 @@
 
 #define KERNEL(name, threads, Params, p) \
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Params p)
+
+#define KERNEL_ALONE(name, threads, Params, p) \
+  extern "C" __global__ void __launch_bounds__(threads, 1) name(const __grid_constant__ Params p)
 
 #define SHARED(type, name)  \
   using name##_type = type; \

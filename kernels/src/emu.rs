@@ -2,6 +2,7 @@
 //! as a fiber, in an order of the caller's choice.
 
 mod call;
+mod persistent;
 
 pub use call::Number;
 

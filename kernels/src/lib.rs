@@ -17,6 +17,7 @@ pub mod emu;
 mod error;
 pub mod fused;
 pub mod launch;
+pub mod persistent;
 pub mod primitives;
 mod refuse;
 pub mod schedule;

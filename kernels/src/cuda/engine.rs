@@ -11,7 +11,8 @@ use candle_core::{CudaDevice, CudaStorage, Layout, Result, WithDType};
 
 use super::library::Multiply;
 use super::module::{failed, kernel, Kernel, Shape};
-use crate::launch::{finish, plan, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
+use crate::launch::{finish, plan, resident, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
+use crate::persistent::{Facts, PersistentParams, ResidentRow};
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
 use crate::stack::{Loss, Stack};
@@ -21,6 +22,10 @@ use crate::tune::{self, Card, Rung};
 unsafe impl DeviceRepr for Row {}
 // SAFETY: as above.
 unsafe impl DeviceRepr for Params {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for ResidentRow {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for PersistentParams {}
 
 /// What is kept from call to call: at most one plan and its memory.
 #[derive(Default)]
@@ -57,6 +62,8 @@ struct Kept {
     task: Task,
     precision: Precision,
     rows: CudaSlice<Row>,
+    // the table and the step sizes of a persistent launch
+    resident: Option<(CudaSlice<ResidentRow>, CudaSlice<f32>)>,
     // bytes, whatever the precision; allocations are aligned for every number
     arena: CudaSlice<u8>,
     kernels: HashMap<&'static str, Kernel>,
@@ -146,9 +153,6 @@ impl Engine {
         let steps = asked.schedule.steps.len();
         let chosen = tune::cuda(asked.stack, &asked.schedule.rule, steps, asked.batch, card);
         let rung = self.forced.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(chosen);
-        if rung == Rung::Persistent {
-            refuse!("there is no persistent kernel for this call; leave the rung to the engine");
-        }
         let ask = Ask {
             stack: asked.stack,
             schedule: asked.schedule,
@@ -175,13 +179,23 @@ impl Engine {
 
 impl Kept {
     fn new<T: Number>(ask: &Ask<'_>, rung: Rung, device: &CudaDevice) -> Result<Self> {
-        let plan = plan(ask)?;
+        let plan = match rung {
+            Rung::Persistent => resident(ask, &facts(device)?)?,
+            _ => plan(ask)?,
+        };
         let mut kernels = HashMap::new();
         for launch in plan.launches() {
-            if let Launch::Kernel(launch) = launch {
-                if !kernels.contains_key(launch.name) {
-                    kernels.insert(launch.name, kernel(device, launch.name)?);
+            let (name, shared) = match launch {
+                Launch::Kernel(launch) => (launch.name, 0),
+                Launch::Relax(relax) => (relax.name, relax.shared),
+                Launch::Product(_) => continue,
+            };
+            if !kernels.contains_key(name) {
+                let kernel = kernel(device, name)?;
+                if shared > 0 {
+                    kernel.allow_shared(shared)?;
                 }
+                kernels.insert(name, kernel);
             }
         }
         let bytes = plan.arena.max(1) * size_of::<T>();
@@ -193,6 +207,10 @@ impl Kept {
         Ok(Self {
             graph: None,
             rows: device.clone_htod(&plan.table.rows)?,
+            resident: match &plan.resident {
+                Some(with) => Some((device.clone_htod(&with.rows)?, device.clone_htod(&with.step_sizes)?)),
+                None => None,
+            },
             plan,
             rung,
             schedule: ask.schedule.clone(),
@@ -268,6 +286,19 @@ impl Kept {
                     // allocated or checked. All of it is used and freed on this stream, so after the launch.
                     unsafe { self.kernels[launch.name].launch(shape, &launch.params.at(at))? };
                 }
+                Launch::Relax(relax) => {
+                    let Some((rows, steps)) = &self.resident else {
+                        refuse!("kernel `{}` has no table of layers", relax.name)
+                    };
+                    let stream = self.device.cuda_stream();
+                    let (rows, _rows) = rows.device_ptr(&stream);
+                    let (steps, _steps) = steps.device_ptr(&stream);
+                    let shape = Shape { shared: relax.shared, ..Shape::new(relax.blocks, relax.threads) };
+                    // SAFETY: as above; the table and the step sizes are those of the plan.
+                    unsafe {
+                        self.kernels[relax.name].launch_cooperative(shape, &relax.at(at, rows, steps))?
+                    };
+                }
                 // SAFETY: as above.
                 Launch::Product(product) => unsafe { T::multiply(&self.device, product, at)? },
             }
@@ -294,6 +325,27 @@ pub(crate) fn card_of(device: &CudaDevice) -> Result<Card> {
         .attribute(count)
         .map_err(failed("the number of multiprocessors cannot be found out"))?;
     Ok(Card { processors: usize::try_from(processors).unwrap_or(1) })
+}
+
+/// What a persistent launch needs to know of a card. One block to a multiprocessor is what any card holds of them.
+fn facts(device: &CudaDevice) -> Result<Facts> {
+    use sys::CUdevice_attribute_enum as Ask;
+    let stream = device.cuda_stream();
+    let of = |what, name: &str| {
+        let value =
+            stream.context().attribute(what).map_err(failed(format_args!("{name} cannot be found out")))?;
+        Ok::<u32, candle_core::Error>(u32::try_from(value).unwrap_or(0))
+    };
+    let major = of(Ask::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, "the compute capability")?;
+    let minor = of(Ask::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, "the compute capability")?;
+    let shared = of(Ask::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, "the size of shared memory")?;
+    let multiprocessors = card_of(device)?.processors;
+    Ok(Facts {
+        multiprocessors,
+        shared_per_block: shared as usize,
+        resident_blocks: multiprocessors,
+        capability: (major, minor),
+    })
 }
 
 fn offsets(layout: &Layout) -> Result<(usize, usize)> {

@@ -89,6 +89,20 @@ impl Emulator {
                     // a plan's offsets stay within them, and its kernels take `Params`.
                     unsafe { self.of(kernel.name).launch(kernel.name, &shape, &kernel.params.at(&at))? };
                 }
+                Launch::Relax(relax) => {
+                    let Some(resident) = &plan.resident else {
+                        refuse!("a plan with a persistent launch has no table for it")
+                    };
+                    let shape = Shape {
+                        shared: relax.shared as usize,
+                        cooperative: true,
+                        ..Shape::new(relax.blocks, relax.threads)
+                    };
+                    let (rows, steps) = (resident.rows.as_ptr(), resident.step_sizes.as_ptr());
+                    let params = relax.at(&at, rows as u64, steps as u64);
+                    // SAFETY: as above; table and step sizes are borrowed as long.
+                    unsafe { self.of(relax.name).launch(relax.name, &shape, &params)? };
+                }
                 // SAFETY: as above.
                 Launch::Product(product) => unsafe { multiply::<T>(product, &at) },
             }

@@ -3,10 +3,12 @@
 
 mod list;
 mod params;
+mod persistent;
 mod rules;
 mod table;
 
 pub use params::{Addresses, Base, Form, Kernel, Launch, Operand, Params, Precision, Product};
+pub use persistent::{resident, Relax, Resident};
 pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
 
 use crate::refuse::refuse;
@@ -64,6 +66,8 @@ pub struct Plan {
     pub state: usize,
     /// Whether the rule moves θ: `learn` then works on a copy of θ at the start of what it leaves.
     pub moves: bool,
+    /// What a persistent launch reads besides, if there is one.
+    pub resident: Option<Resident>,
     /// x and y into the arena: reads the caller's tensors.
     pub load: Vec<Launch>,
     /// Inference: touches θ and the arena alone, and is the same in every call with the same schedule, so that it can
@@ -84,6 +88,7 @@ impl Plan {
         let units = |l: usize| f64::from(self.table.rows[l].units);
         let product = |l: usize| 2.0 * self.table.batch as f64 * units(l) * units(l - 1);
         let of = |launch: &Launch| match launch {
+            Launch::Relax(relax) => relax.flops,
             Launch::Product(p) => 2.0 * (p.m * p.n * p.count) as f64 * p.k as f64,
             Launch::Kernel(kernel) => {
                 let p = &kernel.params;
@@ -147,7 +152,7 @@ pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
         Task::Train(_) if moves => (0, 0),
         Task::Train(optimiser) => (0, optimiser.state_elements(parameters, depth)),
     };
-    Ok(Plan { table, arena, out, parameters, state, moves, load, infer, finish })
+    Ok(Plan { table, arena, out, parameters, state, moves, resident: None, load, infer, finish })
 }
 
 /// The last part of a plan alone, for a task that differs in the optimiser's numbers.

@@ -207,6 +207,8 @@ pub enum Launch {
     Kernel(Kernel),
     /// A product of a library.
     Product(Product),
+    /// All of inference, by one of the persistent kernels.
+    Relax(super::persistent::Relax),
 }
 
 /// Modes of `relax_predict`, as in `cuda/epilogue.cuh`.
@@ -256,8 +258,12 @@ pub enum Around {
     Advance = 4,
     /// An array into what `learn` leaves.
     Give = 5,
+    /// The batch to a persistent kernel.
+    Bring = 6,
+    /// What a persistent kernel leaves into the arena.
+    HandOver = 7,
     /// ε = −v.
-    Start = 6,
+    Start = 8,
 }
 
 /// Modes of `learn`, as in `cuda/learn.cu`.

@@ -62,7 +62,8 @@ const WIDE: usize = 1024;
 /// Launches from which on it pays to record them: a recording costs about as much as queueing them a few times.
 const RECORDED: usize = 8;
 
-/// The rung for a call. [`Rung::Persistent`] is not chosen: no kernel of that kind is among those of this list.
+/// The rung for a call. [`Rung::Persistent`] is not chosen but by its name: how it does against the recorded launches, and
+/// whether its flags hold on a card, has to be seen on one first.
 pub fn cuda(stack: &Stack, rule: &Rule, steps: usize, batch: usize, _card: Card) -> Rung {
     let flops = |wide: bool| -> f64 {
         let layers = (1..=stack.depth()).filter(|l| !wide || stack.units(*l).min(stack.units(l - 1)) >= WIDE);

@@ -81,6 +81,25 @@ fn calls_do_on_a_card_what_they_do_on_the_cpu() {
     }
 }
 
+/// Inference in one launch, where the kernels take it; where they do not, they say why.
+#[test]
+fn calls_in_one_launch_do_what_the_engine_on_the_cpu_does() {
+    let Some(device) = card() else { return };
+    let mut taken = 0;
+    for case in cases(40) {
+        let expected = case.on_cpu(&case.start());
+        match run(&case, &device, DType::F32, Some(Rung::Persistent), 1) {
+            Ok(got) => {
+                case.compare(&got, &expected, f64::from(f32::EPSILON))
+                    .unwrap_or_else(|wrong| panic!("{wrong} in {case:?}"));
+                taken += 1;
+            }
+            Err(error) => assert!(error.to_string().contains("does not take this call"), "{error}"),
+        }
+    }
+    assert!(taken > 30, "{taken}");
+}
+
 /// A recording is replayed on the θ of the call before, and equal calls give equal bits.
 #[test]
 fn call_after_call_a_recording_gives_the_bits_of_its_launches() {

@@ -1,7 +1,8 @@
 //! Whole calls, by the list of launches that a card gets, against the engine on the CPU.
 
 use pcnbench_kernels::emu::{Emulator, Number, Order, ASAN};
-use pcnbench_kernels::launch::{plan, Ask, Launch, Plan, Precision, Task};
+use pcnbench_kernels::launch::{plan, resident, Ask, Launch, Plan, Precision, Task};
+use pcnbench_kernels::persistent::Facts;
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::Card;
 use pcnbench_kernels::{Rule, Schedule, Stack};
@@ -55,6 +56,38 @@ fn check(
     Ok(got)
 }
 
+/// The same call with inference in one launch, if its rule, its scales and its sizes are of that kind.
+fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) -> Result<(), String> {
+    let taken =
+        matches!(case.schedule.rule, Rule::Bp | Rule::Zil | Rule::Spc { .. } | Rule::Epc) && case.batch > 0;
+    let ask = Ask {
+        stack: &case.stack,
+        schedule: &case.schedule,
+        loss: case.loss,
+        batch: case.batch,
+        task: case.task,
+        precision: Precision::F32,
+        card: Card { processors: 4 },
+        products: false,
+    };
+    match resident(&ask, &SMALL) {
+        Ok(plan) if taken => {
+            let emulator = Emulator { order, variant: variant.to_owned() };
+            let got = run::<f32>(&emulator, case, &plan).map_err(|error| error.to_string())?;
+            case.compare(&got, expected, f64::from(f32::EPSILON))
+        }
+        Err(error) if !taken && error.to_string().contains("rung `persistent` does not take this call") => {
+            Ok(())
+        }
+        Ok(_) => Err("a call is taken that the persistent kernels are not for".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A card of few blocks, so that layers and tiles share them.
+const SMALL: Facts =
+    Facts { multiprocessors: 5, shared_per_block: 200 * 1024, resident_blocks: 5, capability: (8, 0) };
+
 /// Everything that is asked of the kernels of a call, of one variant of them.
 pub fn battery(variant: &str) -> Result<(), String> {
     // under AddressSanitizer everything takes five times as long
@@ -65,6 +98,10 @@ pub fn battery(variant: &str) -> Result<(), String> {
         for order in Order::ALL {
             let got = check(case, variant, order, index, &expected)
                 .map_err(|wrong| format!("{order:?}: {wrong} in {case:?}"))?;
+            if order == Order::ALL[(index + 1) % 4] {
+                check_resident(case, variant, order, &expected)
+                    .map_err(|wrong| format!("persistent, {order:?}: {wrong} in {case:?}"))?;
+            }
             let bits = |numbers: &[f64]| numbers.iter().map(|n| n.to_bits()).collect::<Vec<_>>();
             if first.as_ref().is_some_and(|first| bits(first) != bits(&got)) {
                 return Err(format!("{order:?} gives other bits than the first order in {case:?}"));
@@ -197,6 +234,7 @@ fn launches_are_never_empty() {
                 match launch {
                     Launch::Kernel(kernel) => assert!(kernel.blocks > 0 && kernel.params.count > 0),
                     Launch::Product(product) => assert!(product.m * product.n * product.count > 0),
+                    Launch::Relax(relax) => panic!("nobody has asked for {relax:?}"),
                 }
             }
         }

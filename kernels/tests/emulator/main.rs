@@ -8,6 +8,7 @@ mod call_cases;
 mod cases;
 mod energy;
 mod faults;
+mod persistent;
 mod plants;
 #[path = "../shared/primitive_cases.rs"]
 mod primitive_cases;
@@ -16,4 +17,6 @@ mod primitives;
 mod random;
 #[path = "../shared/reference.rs"]
 mod reference;
+#[path = "../shared/relaxation.rs"]
+mod relaxation;
 mod step;

@@ -1,0 +1,47 @@
+//! Persistent relaxations in the emulator.
+
+use candle_core::Result;
+
+use super::{Emulator, Shape};
+use crate::persistent::{Addresses, Plan};
+use crate::step::{Buffers, Settings};
+
+impl Emulator {
+    /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ. `settings.step_size` is not used, `step_sizes` are.
+    ///
+    /// # Errors
+    /// As [`launch`](Self::launch), and buffers that are not as long as the plan's table says.
+    pub fn relax(
+        &self,
+        plan: &Plan,
+        on: &mut Buffers<'_>,
+        settings: &Settings,
+        step_sizes: &[f32],
+    ) -> Result<()> {
+        let (states, errors, deltas) = (on.states.len(), on.errors.len(), on.deltas.len());
+        plan.table().check(on.weights.len(), on.targets.len(), states, errors, deltas)?;
+        // what is read before anybody has told it must not look like a number
+        let (mut exchange, mut flags) = (vec![f32::NAN; plan.exchange()], vec![0u32; plan.flags()]);
+        let at = Addresses {
+            layers: plan.rows().as_ptr() as u64,
+            weights: on.weights.as_ptr() as u64,
+            targets: on.targets.as_ptr() as u64,
+            step_sizes: step_sizes.as_ptr() as u64,
+            states: on.states.as_mut_ptr() as u64,
+            errors: on.errors.as_mut_ptr() as u64,
+            deltas: on.deltas.as_mut_ptr() as u64,
+            exchange: exchange.as_mut_ptr() as u64,
+            flags: flags.as_mut_ptr() as u64,
+        };
+        let launch = plan.launch(&at, step_sizes.len(), settings.loss, settings.precision)?;
+        let shape = Shape {
+            shared: launch.shared as usize,
+            cooperative: true,
+            ..Shape::new(launch.blocks, launch.threads)
+        };
+        // SAFETY: the addresses are those of the plan's table, of buffers whose lengths have been checked against it, and of
+        // two that are as long as the plan says; all are borrowed or owned until this returns. `launch` runs a kernel that
+        // the plan was made for, in its shape, with as many step sizes as it has steps.
+        unsafe { self.launch(launch.kernel, &shape, &launch.params) }
+    }
+}

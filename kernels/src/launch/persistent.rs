@@ -1,0 +1,166 @@
+//! Inference in one cooperative launch, in place of the list that a plan has for it. The launch works on states, errors and
+//! deltas of its own behind the arena; an element-wise launch before it brings the batch, one after it hands over.
+
+use super::params::{Addresses, Around, Params, Precision};
+use super::table::Field;
+use super::{list, plan, Ask, Launch, Plan};
+use crate::persistent::{self, Facts, Math, PersistentParams, Relaxation, ResidentRow};
+use crate::refuse::refuse;
+use crate::schedule::Rule;
+use crate::stack::{Activation, LossKind, Stack};
+use crate::step::{Act, Dense, Loss};
+
+/// What a persistent launch reads besides θ and the arena, the same in every call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resident {
+    /// Its table.
+    pub rows: Vec<ResidentRow>,
+    /// g_t; one zero if there is no step.
+    pub step_sizes: Vec<f32>,
+}
+
+/// A cooperative launch of a persistent kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Relax {
+    /// The kernel.
+    pub name: &'static str,
+    /// Blocks, all resident together.
+    pub blocks: u32,
+    /// Threads per block.
+    pub threads: u32,
+    /// Bytes of dynamic shared memory.
+    pub shared: u32,
+    /// FLOPs of its matrix products: those of the launches that it replaces.
+    pub flops: f64,
+    /// Its parameters, with bytes from the beginning of their buffer for addresses.
+    params: PersistentParams,
+}
+
+impl Relax {
+    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`].
+    pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64) -> PersistentParams {
+        let p = self.params;
+        PersistentParams {
+            layers: rows,
+            step_sizes,
+            weights: at.theta,
+            targets: at.arena + p.targets,
+            states: at.arena + p.states,
+            errors: at.arena + p.errors,
+            deltas: at.arena + p.deltas,
+            up: at.arena + p.up,
+            down: at.arena + p.down,
+            flags: at.arena + p.flags,
+            ..p
+        }
+    }
+}
+
+fn act(act: Activation) -> Act {
+    match act {
+        Activation::Identity => Act::Identity,
+        Activation::Tanh => Act::Tanh,
+        Activation::Relu => Act::Relu,
+        Activation::Gelu => Act::Gelu,
+    }
+}
+
+fn layers(stack: &Stack) -> Vec<Dense> {
+    let dense = |layer: &crate::stack::LayerSpec| Dense {
+        inputs: layer.inputs,
+        outputs: layer.outputs,
+        act_in: act(layer.act_in),
+        act_out: act(layer.act_out),
+        scale: layer.scale as f32,
+        bias: layer.bias,
+        skip: layer.skip,
+    };
+    stack.layers().iter().map(dense).collect()
+}
+
+/// Plans a call whose inference is one cooperative launch.
+///
+/// # Errors
+/// As [`plan`], and, in a sentence with the reason, for a call that the persistent kernels do not take: another rule than
+/// sPC, ePC, BP and Z-IL, f64, or what does not fit on the card ([`persistent::Misfit`]).
+pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
+    let mut plan = plan(ask)?;
+    let refused = |why: &dyn std::fmt::Display| {
+        candle_core::Error::Msg(format!(
+            "rung `persistent` does not take this call: {why}; take rung `graph`"
+        ))
+    };
+    let what = match ask.schedule.rule {
+        Rule::Spc { light_cone, .. } => Relaxation::Spc { light_cone },
+        Rule::Epc => Relaxation::Epc,
+        // Z-IL's frontier makes the same products
+        Rule::Bp | Rule::Zil => Relaxation::Bp,
+        Rule::Fpa { .. } | Rule::Ar { .. } | Rule::SeqIl { .. } | Rule::Ipc { .. } => {
+            return Err(refused(&"its rule is not one of spc, epc, bp and zil"));
+        }
+    };
+    if ask.precision != Precision::F32 {
+        return Err(refused(&"it is in f64, and there are kernels for f32 only"));
+    }
+    if ask.products {
+        refuse!("a call is asked for with products by a library and without them; choose one");
+    }
+    let layers = layers(ask.stack);
+    if let Some(index) = layers.iter().position(|layer| layer.scale == 0.0) {
+        return Err(refused(&format_args!("layer {} has a factor of zero", index + 1)));
+    }
+    let relaxation = persistent::Plan::new(&layers, ask.batch, what, Math::F32, facts);
+    let relaxation = relaxation.map_err(|why| refused(&why))?;
+
+    let flops = Plan { load: vec![], finish: vec![], ..plan.clone() }.flops();
+    let states = relaxation.table().states().next_multiple_of(32);
+    let from = plan.arena.next_multiple_of(32);
+    let flags = from + 7 * states;
+    plan.arena = flags + relaxation.flags();
+    if i64::try_from(plan.arena * size_of::<f32>()).is_err() {
+        refuse!("a stack has more states than can be addressed; make the batch smaller");
+    }
+    let bytes = |element: usize| (element * size_of::<f32>()) as u64;
+    let at = persistent::Addresses {
+        layers: 0,
+        weights: 0,
+        // layer L has targets in every table
+        targets: bytes(plan.table.at(ask.stack.depth(), Field::Y).unwrap_or(0)),
+        step_sizes: 0,
+        states: bytes(from),
+        errors: bytes(from + states),
+        deltas: bytes(from + 2 * states),
+        exchange: bytes(from + 3 * states),
+        flags: bytes(flags),
+    };
+    let loss = match ask.loss.kind {
+        LossKind::HalfSquaredError => Loss::HalfSquaredError,
+        LossKind::SquaredError => Loss::SquaredError,
+        LossKind::CrossEntropy => Loss::CrossEntropy,
+    };
+    let launch = relaxation.launch(&at, ask.schedule.steps.len(), loss, ask.loss.weight as f32)?;
+    let count = relaxation.flags();
+    plan.infer = {
+        let mut list = list(ask, &plan.table);
+        let depth = ask.stack.depth();
+        let begin = Params { offset: from as i64, sums: flags as i64, low: count as i32, ..list.base };
+        list.around(0, depth, Around::Bring, begin);
+        list.launches.push(Launch::Relax(Relax {
+            name: launch.kernel,
+            blocks: launch.blocks,
+            threads: launch.threads,
+            shared: launch.shared,
+            flops,
+            params: launch.params,
+        }));
+        // how far errors and deltas lie behind the states
+        let end = Params { offset: from as i64, sums: states as i64, ..list.base };
+        list.around(1, depth, Around::HandOver, end);
+        list.launches
+    };
+    let mut step_sizes: Vec<f32> = ask.schedule.steps.iter().map(|g| *g as f32).collect();
+    // a buffer of nothing cannot be had everywhere
+    step_sizes.resize(step_sizes.len().max(1), 0.0);
+    plan.resident = Some(Resident { rows: relaxation.rows().to_vec(), step_sizes });
+    Ok(plan)
+}

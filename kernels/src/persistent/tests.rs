@@ -1,0 +1,142 @@
+use super::*;
+use crate::step::Act;
+
+fn dense(inputs: usize, outputs: usize) -> Dense {
+    Dense { inputs, outputs, act_in: Act::Tanh, act_out: Act::Identity, scale: 1.0, bias: true, skip: false }
+}
+
+/// 784-128-...-128-10.
+fn net(depth: usize, width: usize) -> Vec<Dense> {
+    let units = |l: usize| {
+        if l == 0 {
+            784
+        } else if l == depth {
+            10
+        } else {
+            width
+        }
+    };
+    (1..=depth).map(|l| dense(units(l - 1), units(l))).collect()
+}
+
+const SPC: Relaxation = Relaxation::Spc { light_cone: true };
+/// One block of 227 KiB for each of 132 multiprocessors.
+const HOPPER: Facts =
+    Facts { multiprocessors: 132, shared_per_block: 227 * 1024, resident_blocks: 132, capability: (9, 0) };
+const AMPERE: Facts =
+    Facts { multiprocessors: 108, shared_per_block: 163 * 1024, resident_blocks: 108, capability: (8, 0) };
+
+#[test]
+fn a_deep_net_has_a_block_for_every_layer() {
+    let shape = fits(&net(128, 128), 64, SPC, &HOPPER).expect("128 layers on 132 multiprocessors");
+    assert_eq!((shape.rows, shape.per_block, shape.stages, shape.replicas), (64, 1, 128, 1));
+    // W of 128 rows of 132 floats, four tiles of 64 such rows
+    assert_eq!((shape.resident, shape.shared), (true, (128 * 132 + 4 * 64 * 132) * 4));
+}
+
+#[test]
+fn few_layers_share_out_the_batch() {
+    let shape = fits(&net(32, 128), 64, SPC, &HOPPER).expect("32 layers");
+    assert_eq!((shape.rows, shape.tiles, shape.per_block, shape.replicas), (16, 4, 1, 4));
+    let wide = fits(&net(2, 128), 8192, SPC, &HOPPER).expect("2 layers");
+    assert_eq!((wide.stages, wide.replicas), (2, 66));
+    assert!(wide.blocks() <= 132);
+}
+
+#[test]
+fn more_layers_than_blocks_share_a_block() {
+    let shape = fits(&net(200, 128), 64, SPC, &HOPPER).expect("two layers to a block");
+    assert_eq!((shape.per_block, shape.stages), (2, 100));
+    assert!(shape.shared <= 227 * 1024);
+    let small = fits(&net(1000, 16), 5, SPC, &HOPPER).expect("eight layers to a block");
+    assert!(small.per_block >= 8 && small.blocks() <= 132);
+}
+
+#[test]
+fn why_not_is_said_in_one_sentence() {
+    let said = |layers: &[Dense], batch, facts| {
+        let text = fits(layers, batch, SPC, facts).expect_err("does not fit").to_string();
+        assert!(!text.contains('\n'));
+        text
+    };
+    // W of 512 rows of 516 floats alone is more than a megabyte; layer 1 passes through, but its tile does not fit either
+    assert!(said(&net(4, 512), 64, &HOPPER).contains("of shared memory for W of 512×"));
+    assert_eq!(
+        said(&net(600, 128), 64, &HOPPER),
+        "600 layers need 300 blocks at once with as many of them in a block as fit; this card holds 132 blocks"
+    );
+    let old = Facts { capability: (7, 5), ..HOPPER };
+    assert!(said(&net(4, 64), 64, &old).contains("compute capability 7.5"));
+    assert_eq!(said(&net(4, 64), 0, &HOPPER), "a batch of no samples needs no launch");
+    assert!(said(&[], 4, &HOPPER).contains("no layer"));
+    assert!(said(&[dense(3, 4), dense(5, 1)], 4, &HOPPER).contains("layer 2 has 5 inputs"));
+}
+
+/// Over many sizes: what fits really fits, every item has exactly one place, nothing overlaps, and a bigger card never
+/// refuses what a smaller one takes.
+#[test]
+fn whatever_fits_has_room() {
+    let mut fitting = 0;
+    for depth in [1, 2, 3, 8, 33, 107, 109, 131, 132, 133, 300, 700] {
+        for width in [1, 7, 16, 64, 100, 128, 129, 200, 224, 300] {
+            for batch in [1, 5, 16, 17, 64, 65, 1000] {
+                for what in [SPC, Relaxation::Epc] {
+                    let layers = net(depth, width);
+                    let small = fits(&layers, batch, what, &AMPERE);
+                    let large = fits(&layers, batch, what, &HOPPER);
+                    assert!(small.is_err() || large.is_ok(), "{depth} {width} {batch}");
+                    for (shape, facts) in [(small, AMPERE), (large, HOPPER)] {
+                        let Ok(shape) = shape else { continue };
+                        fitting += 1;
+                        check(&layers, batch, what, shape, &facts);
+                    }
+                }
+            }
+        }
+    }
+    assert!(fitting > 1500, "{fitting}");
+}
+
+fn check(layers: &[Dense], batch: usize, what: Relaxation, shape: Shape, facts: &Facts) {
+    assert!(shape.blocks() <= facts.resident_blocks && shape.shared <= facts.shared_per_block, "{shape:?}");
+    assert!(shape.rows * shape.tiles >= batch && shape.rows * (shape.tiles - 1) < batch);
+    assert!(
+        shape.per_block * shape.stages >= layers.len() && shape.per_block * (shape.stages - 1) < layers.len()
+    );
+    assert!((1..=shape.tiles).contains(&shape.replicas));
+    let plan = Plan::with_shape(layers, batch, what, Math::F32, shape).expect("counts");
+    let end = |row: &ResidentRow| {
+        row.held as usize + padded(row.outputs as usize) * stride(row.held_columns as usize)
+    };
+    for stage in plan.rows().chunks(shape.per_block) {
+        for pair in stage.windows(2) {
+            assert!(end(&pair[0]) <= pair[1].held as usize);
+        }
+        for row in stage {
+            assert!(end(row) <= plan.tiles_at && row.held % 4 == 0);
+            assert!(
+                plan.stride >= stride(row.outputs as usize)
+                    && plan.stride >= stride(row.held_columns as usize)
+            );
+        }
+    }
+    let slots = if shape.resident { shape.tiles.div_ceil(shape.replicas) * shape.per_block } else { 1 };
+    assert_eq!((plan.tiles_at + slots * TILES * shape.rows * plan.stride) * 4, shape.shared);
+    assert_eq!((plan.tiles_at % 4, plan.stride % 4), (0, 0), "128-bit loads");
+    // rows begin in banks that eight neighbours do not share
+    assert_eq!(plan.stride / 4 % 2, 1);
+}
+
+#[test]
+fn kernels_are_named_after_shape_and_precision() {
+    for (what, word) in [(SPC, "spc"), (Relaxation::Epc, "sweep"), (Relaxation::Bp, "sweep")] {
+        for (math, suffix) in Math::ALL.into_iter().zip(["f32", "3xtf32", "tf32", "bf16"]) {
+            for rows in ROWS {
+                let layers = net(2, 16);
+                let shape = shape(&layers, 20, rows, 1, &HOPPER).expect("small");
+                let plan = Plan::with_shape(&layers, 20, what, math, shape).expect("counts");
+                assert_eq!(plan.kernel(), format!("persistent_{word}_{rows}_{suffix}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! `cuda/persistent.cu` and `cuda/sweep.cu` in the emulator: whole relaxations against the loop that their equations
+//! make in f64, and in f32 sPC against the steps of `lab/step.cu`, to the bit.
+
+use pcnbench_kernels::emu::{Emulator, Order};
+use pcnbench_kernels::persistent::{shape, Facts, Math, Plan, Relaxation, Shape, ROWS};
+use pcnbench_kernels::step::{Act, Buffers, Dense, Loss, Settings, Table};
+
+use crate::cases::same;
+use crate::random::Random;
+use crate::relaxation::{relaxed, Net};
+
+const ACTS: [Act; 4] = [Act::Identity, Act::Tanh, Act::Relu, Act::Gelu];
+const LOSSES: [Loss; 3] = [Loss::HalfSquaredError, Loss::SquaredError, Loss::CrossEntropy];
+const LIGHT: Relaxation = Relaxation::Spc { light_cone: true };
+const FULL: Relaxation = Relaxation::Spc { light_cone: false };
+/// What no kernel may touch.
+const UNTOUCHED: f32 = -77.25;
+
+#[derive(Debug, Clone)]
+struct Case {
+    net: Net,
+    shape: Shape,
+}
+
+struct Wanted {
+    widths: Vec<usize>,
+    batch: usize,
+    steps: usize,
+    smooth: bool,
+}
+
+fn net(random: &mut Random, wanted: &Wanted) -> Net {
+    let acts = if wanted.smooth { &[Act::Identity, Act::Tanh, Act::Gelu][..] } else { &ACTS[..] };
+    let layers: Vec<Dense> = wanted
+        .widths
+        .windows(2)
+        .map(|pair| {
+            let skip = pair[0] == pair[1] && random.index(2) == 0;
+            // a Jacobian of norm about one at most, so that steps do not blow up what is rounded
+            let gain = random.one_of(&[0.6, -0.8, 1.0]) * if skip { 0.3 } else { 1.0 };
+            Dense {
+                inputs: pair[0],
+                outputs: pair[1],
+                act_in: random.one_of(acts),
+                act_out: random.one_of(acts),
+                scale: gain / (pair[0].max(pair[1]).max(1) as f32).sqrt(),
+                bias: random.index(2) == 0,
+                skip,
+            }
+        })
+        .collect();
+    let settings =
+        Settings { loss: random.one_of(&LOSSES), precision: random.one_of(&[1.0, 0.25]), step_size: 0.0 };
+    let step_sizes = (0..wanted.steps).map(|_| random.one_of(&[0.1, 0.3, 0.2])).collect();
+    let table = Table::new(&layers, wanted.batch).unwrap();
+    let weights = random.numbers(table.parameters());
+    let input = random.numbers(table.state(0).len());
+    let outputs = *wanted.widths.last().unwrap();
+    let mut targets = vec![0.0; table.targets()];
+    for sample in targets.chunks_mut(outputs.max(1)) {
+        sample[random.index(outputs)] = 1.0;
+    }
+    Net { layers, batch: wanted.batch, settings, step_sizes, weights, input, targets }
+}
+
+/// A shape that the emulator's card holds; which one is drawn.
+fn any_shape(random: &mut Random, net: &Net) -> Shape {
+    loop {
+        let facts = Facts {
+            multiprocessors: 64,
+            shared_per_block: random.one_of(&[227 * 1024, 48 * 1024, 20 * 1024]),
+            resident_blocks: random.one_of(&[2, 5, 40]),
+            capability: (9, 0),
+        };
+        let per_block = 1 + random.index(net.layers.len().min(7));
+        // an emulated tile of 64 samples takes four times as long, however many of them exist
+        let much = net.layers.len() * net.step_sizes.len() > 40;
+        let rows = if much { 16 } else { random.one_of(&ROWS) };
+        if let Some(shape) = shape(&net.layers, net.batch, rows, per_block, &facts) {
+            return shape;
+        }
+    }
+}
+
+/// Every depth with every number of steps, and sizes around the edges of tiles; small where there is much to do.
+fn cases(smooth: bool) -> Vec<Case> {
+    let mut random = Random::new(5);
+    let mut cases = Vec::new();
+    let mut add = |random: &mut Random, widths: Vec<usize>, batch, steps| {
+        let net = net(random, &Wanted { widths, batch, steps, smooth });
+        let shape = any_shape(random, &net);
+        cases.push(Case { net, shape });
+    };
+    for depth in [1, 2, 3, 8, 33] {
+        for steps in [0, 1, 2, depth, 2 * depth] {
+            let much = depth * steps > 40;
+            let width = if much { random.one_of(&[1, 7, 16]) } else { random.one_of(&[7, 16, 33, 64]) };
+            let batch = if much { random.one_of(&[1, 5, 17]) } else { random.one_of(&[1, 5, 64, 65]) };
+            let mut widths = vec![width; depth + 1];
+            (widths[0], widths[depth]) = (random.one_of(&[3, 40, width]), random.one_of(&[2, 10, width]));
+            add(&mut random, widths, batch, steps);
+        }
+    }
+    for (widths, batch, steps) in [
+        (vec![150, 128, 128, 10], 65, 4),
+        (vec![20, 129, 129, 10], 17, 3),
+        (vec![129, 40, 129], 5, 2),
+        (vec![784, 30, 30, 10], 5, 3),
+        (vec![4, 1, 1, 1, 1], 1, 8),
+        (vec![5, 0, 6, 3], 4, 2),
+    ] {
+        add(&mut random, widths, batch, steps);
+    }
+    // every activation on both sides, every loss
+    for (index, act) in ACTS.into_iter().enumerate().filter(|(_, act)| !smooth || *act != Act::Relu) {
+        for loss in LOSSES {
+            let mut it =
+                net(&mut random, &Wanted { widths: vec![9, 18, 18, 18, 6], batch: 20, steps: 6, smooth });
+            it.layers
+                .iter_mut()
+                .for_each(|layer| (layer.act_in, layer.act_out) = (act, ACTS[3 - index % 2 * 2]));
+            if smooth {
+                it.layers.iter_mut().for_each(|layer| layer.act_out = act);
+            }
+            it.settings.loss = loss;
+            let shape = any_shape(&mut random, &it);
+            cases.push(Case { net: it, shape });
+        }
+    }
+    cases
+}
+
+type Left = [Vec<f32>; 3];
+
+fn start(net: &Net, table: &Table) -> Left {
+    let mut states = vec![f32::NAN; table.states()];
+    states[table.state(0)].copy_from_slice(&net.input);
+    [states, vec![UNTOUCHED; table.states()], vec![UNTOUCHED; table.states()]]
+}
+
+fn on<'a>(net: &'a Net, left: &'a mut Left) -> Buffers<'a> {
+    let [states, errors, deltas] = left;
+    Buffers { weights: &net.weights, targets: &net.targets, states, errors, deltas }
+}
+
+fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: Math) -> Result<Left, String> {
+    let net = &case.net;
+    let plan = Plan::with_shape(&net.layers, net.batch, what, math, case.shape).map_err(|e| e.to_string())?;
+    let mut left = start(net, plan.table());
+    emulator
+        .relax(&plan, &mut on(net, &mut left), &net.settings, &net.step_sizes)
+        .map_err(|error| error.to_string())?;
+    Ok(left)
+}
+
+/// The same steps by the kernels of `lab/step.cu`.
+fn stepped(net: &Net) -> Left {
+    let table = Table::new(&net.layers, net.batch).unwrap();
+    let mut left = start(net, &table);
+    let mut buffers = on(net, &mut left);
+    let emulator = Emulator::new(Order::Forward);
+    let depth = table.depth();
+    for l in 1..=depth {
+        emulator.forward(&table, &mut buffers, &net.settings, l).unwrap();
+    }
+    for (t, step_size) in net.step_sizes.iter().enumerate() {
+        let settings = Settings { step_size: *step_size, ..net.settings };
+        let low = depth.saturating_sub(t + 1).max(1);
+        emulator.update(&table, &mut buffers, &settings, low).unwrap();
+        emulator.predict(&table, &mut buffers, &settings, low).unwrap();
+    }
+    left
+}
+
+/// Against the loop in f64. A step of these nets adds what `Math::bound` says of its sums, some eight roundings, and
+/// no more than doubles what is wrong before it; over all steps and layers the sum of what is added is far above what is seen.
+fn close(case: &Case, table: &Table, what: Relaxation, math: Math, left: &Left) -> Result<(), String> {
+    let net = &case.net;
+    let exact = relaxed(net, what);
+    let longest = net.layers.iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
+    let each = math.bound(longest) + 8.0 * f64::from(f32::EPSILON);
+    let bound = each * (net.layers.len() + net.step_sizes.len() + 1) as f64;
+    for (name, got, exact) in [
+        ("v", &left[0], &exact.states),
+        ("error", &left[1], &exact.errors),
+        ("delta", &left[2], &exact.deltas),
+    ] {
+        let most = exact.iter().fold(1.0f64, |most, x| most.max(x.abs()));
+        for l in 1..=net.layers.len() {
+            for at in table.state(l) {
+                let off = (f64::from(got[at]) - exact[at]).abs();
+                if off.is_nan() || off > bound * most {
+                    let at = at - table.state(l).start;
+                    return Err(format!(
+                        "{name} of layer {l}, number {at}, is off by {off:e}; {:.1e} allowed",
+                        bound * most
+                    ));
+                }
+            }
+        }
+    }
+    let first = table.state(0);
+    same(&left[0][first.clone()], &net.input, "the input")?;
+    same(&left[1][first.clone()], &vec![UNTOUCHED; first.len()], "an error below layer 1")
+}
+
+fn everywhere(
+    variant: &str,
+    case: &Case,
+    what: Relaxation,
+    math: Math,
+    orders: &[Order],
+    check: &dyn Fn(&Left) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut first: Option<Left> = None;
+    for order in orders.iter().copied() {
+        let emulator = Emulator { order, variant: variant.to_owned() };
+        let wrong = |wrong: String| format!("{order:?}: {wrong}, {what:?} {math:?} in {case:?}");
+        let mut left = run(&emulator, case, what, math).map_err(wrong)?;
+        match &first {
+            None => {
+                check(&left).map_err(wrong)?;
+                first = Some(std::mem::take(&mut left));
+            }
+            Some(first) => {
+                for (got, first) in left.iter().zip(first) {
+                    same(got, first, "a result against the first order").map_err(wrong)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everything that is asked of `cuda/persistent.cu`, of one variant of it.
+pub fn battery(variant: &str) -> Result<(), String> {
+    for case in cases(false) {
+        let expected = stepped(&case.net);
+        let table = Table::new(&case.net.layers, case.net.batch).unwrap();
+        close(&case, &table, LIGHT, Math::F32, &expected)
+            .map_err(|wrong| format!("step by step: {wrong}"))?;
+        for (what, orders) in [(LIGHT, &Order::ALL[..]), (FULL, &[Order::Shuffled(4)])] {
+            everywhere(variant, &case, what, Math::F32, orders, &|left| {
+                let names = ["v", "errors", "deltas"];
+                let mut all = left.iter().zip(&expected).zip(names);
+                all.try_for_each(|((got, expected), name)| same(got, expected, name))
+            })?;
+        }
+    }
+    tensor_cores(variant, &[LIGHT])
+}
+
+/// Everything that is asked of `cuda/sweep.cu`, of one variant of it.
+pub fn sweep_battery(variant: &str) -> Result<(), String> {
+    for case in cases(false) {
+        let table = Table::new(&case.net.layers, case.net.batch).unwrap();
+        for what in [Relaxation::Epc, Relaxation::Bp] {
+            everywhere(variant, &case, what, Math::F32, &Order::ALL, &|left| {
+                close(&case, &table, what, Math::F32, left)
+            })?;
+        }
+    }
+    tensor_cores(variant, &[Relaxation::Epc, Relaxation::Bp])
+}
+
+fn tensor_cores(variant: &str, all: &[Relaxation]) -> Result<(), String> {
+    for case in cases(true).into_iter().filter(|case| case.net.layers.len() < 9) {
+        let table = Table::new(&case.net.layers, case.net.batch).unwrap();
+        for what in all {
+            for math in &Math::ALL[1..] {
+                let emulator = Emulator { order: Order::Shuffled(3), variant: variant.to_owned() };
+                let wrong = |wrong: String| format!("{wrong}, {what:?} {math:?} in {case:?}");
+                let left = run(&emulator, &case, *what, *math).map_err(wrong)?;
+                close(&case, &table, *what, *math, &left).map_err(wrong)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_relaxation_is_the_steps_of_the_grouped_kernels() {
+    battery("clean").unwrap();
+}
+
+#[test]
+fn sweeps_follow_their_equations() {
+    sweep_battery("clean").unwrap();
+}
