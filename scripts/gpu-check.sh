@@ -21,8 +21,7 @@
 #
 # Not run on a card yet: this script as a whole, every kernel of the fused engine (they have run in the emulator and been
 # compiled), recording and replaying, products by cuBLAS under them, the events that time samples, the ladder, and the
-# lines of `doctor` about a card. Without one, steps have been tried with the CPU in its place (GPU_CHECK_DEVICE=cpu)
-# and with libraries that refuse.
+# lines of `doctor` about a card. GPU_CHECK_DEVICE=cpu runs what can run with the CPU in the card's place.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1

@@ -86,8 +86,9 @@ __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
   int low = p.first, high = p.first + p.count - 1;
   // Where layers are of one size they have as many tiles each, and this is the one; two looks in place of a search.
   if (low < high) {
-    const int64_t all = p.rows[high + 1].before[which] - p.rows[low].before[which];
-    const int guess = low + int(int64_t(blockIdx.x) * p.count / all);
+    // in f32, which is near enough for a guess and needs no division of 64 bits
+    const float all = float(p.rows[high + 1].before[which] - p.rows[low].before[which]);
+    const int guess = min(low + int(float(blockIdx.x) * (float(p.count) / all)), high);
 #ifdef PLANT_TRUST_THE_GUESS
     low = high = guess;
 #else
