@@ -7,11 +7,17 @@ use super::scene::{Anchor, Scene, Spot};
 /// Height of a line.
 const LINE: f64 = 16.0;
 
-/// The facts of a caption packed into lines of at most `room` pixels, separated by dots.
+/// The facts of a caption packed into lines of at most `room` pixels, separated by dots. A fact that ends in a line
+/// feed shares its lines with no other.
 pub fn wrap(facts: &[String], room: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
+    let mut closed = false;
     for fact in facts.iter().filter(|f| !f.is_empty()) {
-        let longer = lines.last().map(|line| format!("{line} · {fact}"));
+        let alone = fact.ends_with('\n');
+        let fact = fact.trim_end();
+        let open = lines.last().filter(|_| !closed && !alone);
+        let longer = open.map(|line| format!("{line} · {fact}"));
+        closed = alone;
         match (longer, lines.last_mut()) {
             (Some(longer), Some(line)) if font::width(&longer, NOTE.size, NOTE.bold) <= room => {
                 *line = longer
@@ -37,6 +43,12 @@ pub fn height(lines: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fact_that_ends_in_a_line_feed_stands_alone() {
+        let facts = ["a", "b", "c\n", "d", "e"].map(str::to_owned);
+        assert_eq!(wrap(&facts, 1e4), ["a · b", "c", "d · e"]);
+    }
 
     #[test]
     fn captions_wrap_between_facts() {

@@ -16,28 +16,45 @@ const SHARED: f64 = 14.0;
 /// Writes `T = …` at both ends of each curve of numbers of steps and places, in its colour; an end of 0 steps has no
 /// label, and one without room for it neither. `lines` are further lines that a label should rather not cross.
 pub fn at_ends(scene: &mut Scene, frame: &Frame, curves: &[(Look, Vec<(usize, Spot)>)], lines: &[[Spot; 2]]) {
-    let spots = || curves.iter().flat_map(|(_, curve)| curve.iter().map(|(_, spot)| *spot));
-    let markers: Vec<Area> = spots().map(|spot| around(spot, MARKER)).collect();
+    let markers: Vec<Spot> =
+        curves.iter().flat_map(|(_, curve)| curve.iter().map(|(_, spot)| *spot)).collect();
     let pairs = curves.iter().flat_map(|(_, curve)| curve.windows(2).map(|pair| [pair[0].1, pair[1].1]));
-    let strokes: Vec<Area> = pairs.chain(lines.iter().copied()).flat_map(stepping).collect();
-    let mut written: Vec<(Area, String, Spot)> = Vec::new();
+    let strokes: Vec<[Spot; 2]> = pairs.chain(lines.iter().copied()).collect();
+    let mut wanted: Vec<(Rgb, String, Spot)> = Vec::new();
     for (look, curve) in curves {
         let ends = [curve.first(), curve.last().filter(|_| curve.len() > 1)];
         for (steps, spot) in ends.into_iter().flatten().filter(|(steps, _)| *steps > 0) {
-            let text = format!("T = {steps}");
-            let near = |at: &Spot| (at.0 - spot.0).hypot(at.1 - spot.1) < SHARED;
-            if written.iter().any(|(_, other, at)| *other == text && near(at)) {
-                continue;
-            }
-            let texts: Vec<Area> = written.iter().map(|(area, ..)| *area).collect();
-            let free = |a: &&Area| inside(a, frame) && clear(a, &markers) && clear(a, &texts);
-            let candidates = candidates(*spot, font::width(&text, NOTE.size, NOTE.bold));
-            let best = candidates.iter().filter(free).find(|a| clear(a, &strokes));
-            if let Some(area) = best.or(candidates.iter().find(free)) {
-                let at = (area.0 + 1.0, (area.1 + area.3) / 2.0);
-                scene.text(at, text.clone(), Type { color: dark(look.color), ..NOTE }, Anchor::Start);
-                written.push((*area, text, *spot));
-            }
+            wanted.push((look.color, format!("T = {steps}"), *spot));
+        }
+    }
+    beside(scene, frame, wanted, &markers, &strokes);
+}
+
+/// Writes each text beside its spot in its colour, unless the same text stands near already or there is no room.
+/// Texts cover no marker and no other text, and cross `lines` only where nothing else is left.
+pub fn beside(
+    scene: &mut Scene,
+    frame: &Frame,
+    wanted: Vec<(Rgb, String, Spot)>,
+    markers: &[Spot],
+    lines: &[[Spot; 2]],
+) {
+    let markers: Vec<Area> = markers.iter().map(|spot| around(*spot, MARKER)).collect();
+    let strokes: Vec<Area> = lines.iter().copied().flat_map(stepping).collect();
+    let mut written: Vec<(Area, String, Spot)> = Vec::new();
+    for (color, text, spot) in wanted {
+        let near = |at: &Spot| (at.0 - spot.0).hypot(at.1 - spot.1) < SHARED;
+        if written.iter().any(|(_, other, at)| *other == text && near(at)) {
+            continue;
+        }
+        let texts: Vec<Area> = written.iter().map(|(area, ..)| *area).collect();
+        let free = |a: &&Area| inside(a, frame) && clear(a, &markers) && clear(a, &texts);
+        let candidates = candidates(spot, font::width(&text, NOTE.size, NOTE.bold));
+        let best = candidates.iter().filter(free).find(|a| clear(a, &strokes));
+        if let Some(area) = best.or(candidates.iter().find(free)) {
+            let at = (area.0 + 1.0, (area.1 + area.3) / 2.0);
+            scene.text(at, text.clone(), Type { color: dark(color), ..NOTE }, Anchor::Start);
+            written.push((*area, text, spot));
         }
     }
 }

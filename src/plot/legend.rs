@@ -9,12 +9,24 @@ use super::style::{Look, Rgb, INK};
 #[derive(Debug, Clone, PartialEq)]
 enum Sample {
     Series(Look),
+    Stroke(Look, Stroke),
     Hollow(Rgb),
     Marker(Look, bool),
     Line(Rgb, f64, &'static [f64]),
     Bar(Rgb),
     Swatch(Rgb),
     Nothing,
+}
+
+/// How heavily a line and its markers are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stroke {
+    /// Width of the line in pixels.
+    pub width: f64,
+    /// Radius of the markers in pixels.
+    pub radius: f64,
+    /// Markers are outlines.
+    pub hollow: bool,
 }
 
 /// One entry.
@@ -43,6 +55,11 @@ impl Entry {
     /// Line and marker of a contender, with a second line of text unless `note` is empty.
     pub fn series(name: &str, note: &str, look: Look) -> Self {
         Self::new(Sample::Series(look), name, note)
+    }
+
+    /// As [`Entry::series`], with the line as wide and the marker as large as in the figure.
+    pub fn stroke(name: &str, note: &str, look: Look, stroke: Stroke) -> Self {
+        Self::new(Sample::Stroke(look, stroke), name, note)
     }
 
     /// A hollow marker that stands for all of them.
@@ -112,6 +129,10 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
             Sample::Series(look) => {
                 scene.dashed(&[from, to], 1.9, look.color, look.dash);
                 scene.marker(middle, 4.2, look, false);
+            }
+            Sample::Stroke(look, stroke) => {
+                scene.dashed(&[from, to], stroke.width, look.color, look.dash);
+                scene.marker(middle, stroke.radius, look, stroke.hollow);
             }
             Sample::Hollow(color) => {
                 scene.dashed(&[from, to], 1.0, color, &[2.5, 2.5]);

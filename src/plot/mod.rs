@@ -16,6 +16,8 @@
 
 pub mod alignment;
 pub mod alignment_layers;
+pub mod arrival;
+mod arrival_lines;
 pub mod axes;
 pub mod bounds;
 pub mod canvas;
@@ -44,6 +46,8 @@ pub mod time_vs_depth;
 pub mod time_vs_gemms;
 pub mod utilisation;
 
+#[cfg(test)]
+mod arrival_tests;
 #[cfg(test)]
 pub(crate) mod synthetic;
 #[cfg(test)]
@@ -137,6 +141,7 @@ pub fn draw_all(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Draw
         alignment_layers::draw(record, folder)?,
         decay_heatmap::draw(record, folder)?,
         decay_curves::draw(record, folder)?,
+        arrival::draw(record, folder)?,
     ];
     let mut all = Drawing::default();
     for part in parts {

@@ -32,6 +32,8 @@ pub struct Panel<'a> {
     pub rule: &'a str,
     /// Engine.
     pub engine: &'a str,
+    /// Its row of the summary, if there is one.
+    pub summary: Option<&'a SummaryRow>,
     /// Parameterisation if the summary has it.
     pub parameterisation: Option<&'a str>,
     /// Step size if the summary has it.
@@ -54,6 +56,8 @@ impl Panel<'_> {
 /// All traces at one point.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace<'a> {
+    /// Point id.
+    pub point: &'a str,
     /// End of the figure's name, after `<figure>.`.
     pub stem: String,
     /// Conditions for the caption.
@@ -101,6 +105,7 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
             let (rule, engine) = style::split(&row.contender);
             Panel {
                 contender: &row.contender,
+                summary: facts,
                 parameterisation: facts.map(|f| &*f.parameterisation),
                 rule: facts.map_or(rule, |f| &f.rule),
                 engine: facts.map_or(engine, |f| &f.engine),
@@ -123,7 +128,9 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
         panels.sort_by(|a, b| style::order(a.contender).cmp(&style::order(b.contender)));
         let kinds = panels.iter().filter_map(|p| Some((p.contender, p.parameterisation?)));
         let kinds = parameterisations(kinds);
-        traces.push(Trace { stem, facts: conditions(record, point, facts, kinds), layers, panels });
+        let dtype = facts.map_or("", |row| &row.dtype);
+        let facts = conditions(record, point, facts, dtype, kinds);
+        traces.push(Trace { point, stem, facts, layers, panels });
     }
     stem::unique(traces.iter_mut().map(|t| &mut t.stem));
     traces
@@ -135,7 +142,7 @@ pub(super) fn benchmark(point: &str) -> &str {
 }
 
 /// File names of points: the benchmark, and the axes in which its points differ.
-fn names(points: &[&str]) -> Vec<String> {
+pub(super) fn names(points: &[&str]) -> Vec<String> {
     let name = |point: &&str| {
         let mine: Vec<BTreeMap<&str, &str>> =
             points.iter().filter(|p| benchmark(p) == benchmark(point)).map(|p| stem::axes(p)).collect();
@@ -148,13 +155,20 @@ fn names(points: &[&str]) -> Vec<String> {
     points.iter().map(name).collect()
 }
 
-fn conditions(record: &Record, point: &str, row: Option<&SummaryRow>, kinds: String) -> Vec<String> {
+/// The facts of a caption; `dtype` as it should read there, for figures that show more than that of `row`.
+pub(super) fn conditions(
+    record: &Record,
+    point: &str,
+    row: Option<&SummaryRow>,
+    dtype: &str,
+    kinds: String,
+) -> Vec<String> {
     let Some(row) = row else {
         let axes = stem::axes(point).into_iter().map(|(key, value)| format!("{key} {value}"));
         return axes.chain(stem::run_facts(record, benchmark(point))).collect();
     };
     let mut facts = stem::machine_facts(record, &row.device);
-    facts.extend([row.dtype.clone(), format!("batch {}", row.batch), format!("depth {}", row.depth)]);
+    facts.extend([dtype.to_owned(), format!("batch {}", row.batch), format!("depth {}", row.depth)]);
     facts.extend([format!("width {}", row.width), row.activation.clone(), kinds]);
     facts.extend(stem::run_facts(record, &row.benchmark));
     facts

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::arrival_tests::formats;
 use super::synthetic::{add, directions, empty, flat, realistic, row, trace, wave};
 use super::*;
 
@@ -14,7 +15,7 @@ fn fit(points: &[(f64, Vec<f64>)]) -> Option<Slope> {
 }
 
 /// Every file a drawing of `record` writes.
-fn draw(record: &Record) -> (Drawing, BTreeMap<String, Vec<u8>>) {
+pub(super) fn draw(record: &Record) -> (Drawing, BTreeMap<String, Vec<u8>>) {
     let folder = tempfile::tempdir().unwrap();
     let drawing = draw_all(record, folder.path(), &fit).unwrap();
     let files = fs::read_dir(folder.path()).unwrap().map(|f| f.unwrap().path());
@@ -27,9 +28,14 @@ fn draw(record: &Record) -> (Drawing, BTreeMap<String, Vec<u8>>) {
 #[ignore = "writes the figures to look at into the folder named by PLOT_OUT"]
 fn gallery() {
     let out = PathBuf::from(std::env::var_os("PLOT_OUT").unwrap());
-    for (name, record) in
-        [("realistic", realistic()), ("crowd", crowd()), ("extreme", extreme()), ("directions", directions())]
-    {
+    let records = [
+        ("realistic", realistic()),
+        ("crowd", crowd()),
+        ("extreme", extreme()),
+        ("directions", directions()),
+        ("formats", formats()),
+    ];
+    for (name, record) in records {
         let folder = out.join(name);
         let drawing = draw_all(&record, &folder.join("figures"), &fit).unwrap();
         report::write(&record, &drawing, &folder.join("index.html")).unwrap();
@@ -185,14 +191,14 @@ fn fidelity_is_in_units_of_the_products_of_bp() {
 
 #[test]
 fn two_runs_give_the_same_bytes() {
-    for record in [realistic(), directions()] {
+    for record in [realistic(), directions(), formats()] {
         assert_eq!(draw(&record).1, draw(&record).1);
     }
 }
 
 #[test]
 fn nothing_leaves_the_page_and_no_texts_overlap() {
-    for record in [realistic(), crowd(), extreme(), directions()] {
+    for record in [realistic(), crowd(), extreme(), directions(), formats()] {
         for (name, bytes) in draw(&record).1.iter().filter(|(name, _)| name.ends_with(".svg")) {
             check_layout(name, &String::from_utf8(bytes.clone()).unwrap());
         }
@@ -200,7 +206,7 @@ fn nothing_leaves_the_page_and_no_texts_overlap() {
 }
 
 /// Reads texts back out of an SVG and checks their boxes against the page and each other.
-fn check_layout(name: &str, svg: &str) {
+pub(super) fn check_layout(name: &str, svg: &str) {
     let attribute = |tag: &str, key: &str| -> Option<String> {
         let from = tag.find(&format!(" {key}=\""))? + key.len() + 3;
         Some(tag[from..].split('"').next()?.to_owned())
@@ -271,7 +277,7 @@ fn tables_hold_the_rows_of_the_record() {
 fn records_without_data_skip_with_a_reason() {
     let (drawing, files) = draw(&empty());
     assert!(files.is_empty() && drawing.drawn.is_empty());
-    assert_eq!(drawing.skipped.len(), 10);
+    assert_eq!(drawing.skipped.len(), 11);
     assert!(drawing.skipped.iter().all(|s| !s.reason.is_empty()));
 }
 

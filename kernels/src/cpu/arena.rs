@@ -123,7 +123,7 @@ pub(super) struct Grid {
 impl Grid {
     /// Tiles of `width` samples, a divisor of the panel's.
     pub(super) fn new(batch: usize, panel: usize, width: usize) -> Self {
-        debug_assert!(width > 0 && panel % width == 0 && panel <= PANEL);
+        debug_assert!(width > 0 && panel.is_multiple_of(width) && panel <= PANEL);
         Self { batch, panel, width }
     }
 
