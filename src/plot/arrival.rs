@@ -89,7 +89,7 @@ fn scene(title: &str, group: &Group<'_>, laws: &[Law], y: &Axis) -> Result<Scene
     let entry = |line: &Line<'_>| Entry::stroke(&line.name(), "", line.look(), line.stroke());
     let mut entries: Vec<Entry> = group.lines.iter().map(entry).collect();
     if !laws.is_empty() {
-        entries.push(Entry::thin("law", "λ²ᵈ · ½‖G‖², G from the first step of ePC", SOFT));
+        entries.push(Entry::thin("law", "½‖G‖² · λ^(2d), G from the first step of ePC", SOFT));
     }
     if group.lines.iter().any(|line| line.end().is_some()) {
         entries.push(Entry::text("upright bar: the last layer that received anything"));
@@ -142,7 +142,7 @@ fn draw_lines(scene: &mut Scene, frame: &Frame, group: &Group<'_>, laws: &[Law])
             let (x, y) = frame.at(d as f64, energy)?;
             scene.line([(x, y - 10.0), (x, y + 10.0)], 2.0, line.look().color);
             strokes.push([(x, y - 10.0), (x, y + 10.0)]);
-            wanted.push((line.look().color, format!("d = {d}"), (x, y)));
+            wanted.push((line.look().color, format!("{} ends at d = {d}", line.name()), (x, y)));
         }
     }
     labels::beside(scene, frame, wanted, &spots, &strokes);

@@ -92,7 +92,7 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
     let mut points: Vec<(&str, BTreeMap<&str, Panel<'_>>)> = Vec::new();
     let mut place: HashMap<&str, usize> = HashMap::new();
     for row in &record.signals {
-        let facts = summary.get(&(&*row.point, &*row.contender));
+        let facts = summary.get(&(&*row.point, &*row.contender)).copied();
         let credible = (1..=MOST_LAYERS).contains(&row.layer) && row.step <= MOST_STEPS;
         if !credible || facts.is_some_and(|f| !f.err.is_empty()) {
             continue;
