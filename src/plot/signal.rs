@@ -105,7 +105,7 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
             let (rule, engine) = style::split(&row.contender);
             Panel {
                 contender: &row.contender,
-                summary: facts.copied(),
+                summary: facts,
                 parameterisation: facts.map(|f| &*f.parameterisation),
                 rule: facts.map_or(rule, |f| &f.rule),
                 engine: facts.map_or(engine, |f| &f.engine),

@@ -53,13 +53,16 @@ fn caught(path: &str, variant: &str) -> Option<String> {
 #[test]
 fn every_plant_is_caught() {
     let (mut missed, mut clean) = (Vec::new(), Vec::new());
-    for source in SOURCES.iter().filter(|source| source.card) {
+    // what shows without AddressSanitizer has been caught without it, and under it everything takes five times as long
+    let wanted = |silent: bool| silent == ASAN;
+    let sources = SOURCES.iter().filter(|source| source.card);
+    for source in sources.filter(|source| source.plants.iter().any(|plant| wanted(plant.silent))) {
         let (name, _) = battery(source.path).unwrap();
         if !clean.contains(&name) {
             assert_eq!(caught(source.path, "clean"), None, "{}", source.path);
             clean.push(name);
         }
-        for plant in source.plants.iter().filter(|plant| ASAN || !plant.silent) {
+        for plant in source.plants.iter().filter(|plant| wanted(plant.silent)) {
             match caught(source.path, plant.name) {
                 Some(by) => println!("{}: {} -- {by}", plant.name, plant.what),
                 None => missed.push(format!("{} ({})", plant.name, plant.what)),
