@@ -10,11 +10,14 @@ use crate::{Error, Result};
 /// A fixed number of threads.
 ///
 /// One function runs on all of them at once, so that a whole relaxation needs no task to be made, stolen or
-/// allocated on its way. Pools of the same size are shared: a program that has many engines has one set of threads.
+/// allocated on its way. They are the first threads of rayon's global pool, which Candle's products use too: threads of
+/// another pool would compete with those for a while after every product, because idle threads look for work before they
+/// sleep. Only who asks for more threads than that pool has gets a pool apart, shared with all who ask for as many.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     threads: usize,
-    pool: Option<Arc<ThreadPool>>,
+    /// None for the global pool.
+    apart: Option<Arc<ThreadPool>>,
 }
 
 /// One of the threads of a pool, at work.
@@ -56,8 +59,8 @@ impl Pool {
     /// A pool of `threads` (at least one; one needs no thread besides the caller's).
     pub(crate) fn new(threads: usize) -> Result<Self> {
         let threads = threads.max(1);
-        if threads == 1 {
-            return Ok(Self { threads, pool: None });
+        if threads == 1 || threads <= rayon::current_num_threads() {
+            return Ok(Self { threads, apart: None });
         }
         static POOLS: OnceLock<Mutex<Vec<Arc<ThreadPool>>>> = OnceLock::new();
         let mut pools = match POOLS.get_or_init(Mutex::default).lock() {
@@ -66,7 +69,7 @@ impl Pool {
             Err(poisoned) => poisoned.into_inner(),
         };
         if let Some(pool) = pools.iter().find(|p| p.current_num_threads() == threads) {
-            return Ok(Self { threads, pool: Some(Arc::clone(pool)) });
+            return Ok(Self { threads, apart: Some(Arc::clone(pool)) });
         }
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -75,7 +78,7 @@ impl Pool {
             .map_err(|source| Error::Threads { threads, source })?;
         let pool = Arc::new(pool);
         pools.push(Arc::clone(&pool));
-        Ok(Self { threads, pool: Some(pool) })
+        Ok(Self { threads, apart: Some(pool) })
     }
 
     /// How many threads.
@@ -99,15 +102,19 @@ impl Pool {
             work(&Worker { index, count, barrier: &barrier, teams: &teams });
             std::mem::forget(watch);
         };
-        match &self.pool {
-            Some(pool) if count > 1 => {
-                pool.broadcast(|context| {
-                    if context.index() < count {
-                        one(context.index());
-                    }
-                });
+        let each = |index: usize| {
+            if index < count {
+                one(index);
             }
-            _ => one(0),
+        };
+        match &self.apart {
+            _ if count == 1 => one(0),
+            Some(pool) => {
+                pool.broadcast(|context| each(context.index()));
+            }
+            None => {
+                rayon::broadcast(|context| each(context.index()));
+            }
         }
     }
 }

@@ -64,7 +64,14 @@ const TANH: ([f32; 5], [f32; 5]) = (
 const TANH_FLAT: f32 = 9.0;
 /// (P, Q) of erf x ≈ x P(x²)/Q(x²) for |x| ≤ 3.9, relative error 1.8e-8 before rounding.
 const ERF: ([f32; 6], [f32; 6]) = (
-    [std::f32::consts::FRAC_2_SQRT_PI, 1.896_649_8e-1, 5.266_785_4e-2, 3.738_272_4e-3, 2.850_614_4e-4, 2.066_498_1e-6],
+    [
+        std::f32::consts::FRAC_2_SQRT_PI,
+        1.896_649_8e-1,
+        5.266_785_4e-2,
+        3.738_272_4e-3,
+        2.850_614_4e-4,
+        2.066_498_1e-6,
+    ],
     [1.0, 5.014_19e-1, 1.138_182_1e-1, 1.491_412_7e-2, 1.157_360_1e-3, 3.827_024e-5],
 );
 /// Beyond this erf is 1 in f32.
