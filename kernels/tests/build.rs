@@ -80,7 +80,7 @@ fn a_kernel_that_is_listed_and_not_built_or_built_and_not_listed_is_said() {
 #[test]
 fn the_list_of_sources_is_complete() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<String> = ["cuda", "emu"]
+    let mut files: Vec<String> = ["cuda", "emu", "lab"]
         .into_iter()
         .flat_map(|folder| {
             std::fs::read_dir(root.join(folder)).unwrap().map(move |entry| (folder, entry.unwrap()))
@@ -94,8 +94,9 @@ fn the_list_of_sources_is_complete() {
     listed.sort_unstable();
     assert_eq!(files, listed);
 
-    let headers = ["compat", "dense", "mma"].map(|name| root.join(format!("cuda/{name}.cuh")));
-    let headers = headers.map(|path| std::fs::read_to_string(path).unwrap()).concat();
+    let headers = std::fs::read_dir(root.join("cuda")).unwrap().map(|entry| entry.unwrap().path());
+    let headers = headers.filter(|path| path.extension().is_some_and(|end| end == "cuh"));
+    let headers: String = headers.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let words = |text: &str, before: &str| -> Vec<String> {
         let after = text.split(before).skip(1);
         let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -103,7 +104,10 @@ fn the_list_of_sources_is_complete() {
     };
     for source in SOURCES {
         let text = std::fs::read_to_string(root.join(format!("{}.cu", source.path))).unwrap();
-        assert_eq!(words(&text, "\nKERNEL("), source.kernels, "{}", source.path);
+        // names that the preprocessor puts together are held against the list by the build, which reads them off ptxas
+        if words(&text, "##").is_empty() {
+            assert_eq!(words(&text, "\nKERNEL("), source.kernels, "{}", source.path);
+        }
         for plant in source.plants {
             assert!(plant.name.starts_with("PLANT_"), "{}", plant.name);
             let used = [&text, &headers].iter().any(|text| text.contains(plant.name));
