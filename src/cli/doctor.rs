@@ -12,7 +12,7 @@ use crate::measure::card::Card;
 use crate::measure::delay::Delay;
 use crate::measure::energy::Meter;
 use crate::measure::threads::Choice;
-use crate::measure::{self, build, Gpu};
+use crate::measure::{self, affinity, build, Gpu};
 use crate::record::Machine;
 use crate::run::open_device;
 use crate::suite::DeviceKind;
@@ -56,7 +56,9 @@ pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) ->
     say("simd", machine.simd);
     say("memory", format!("{:.1} GiB", machine.memory_bytes as f64 / (1u64 << 30) as f64));
     say("system", machine.os);
-    say("threads", format!("{} ({})", measure::threads(), threads.map_or("", |t| t.source.describe())));
+    let pinned = if affinity::pinned() { ", each on a core of its own" } else { "" };
+    let source = threads.map_or("", |t| t.source.describe());
+    say("threads", format!("{} ({source}){pinned}", measure::threads()));
     say(
         "cuda",
         match &cuda {

@@ -70,7 +70,14 @@ mod tests {
     use super::*;
 
     fn at(clock: Option<u32>) -> Timed {
-        Timed { wall_ns: 1, device_ns: None, checksum: 0.0, delay_ns: None, sm_clock_mhz: clock }
+        Timed {
+            wall_ns: 1,
+            device_ns: None,
+            checksum: 0.0,
+            delay_ns: None,
+            sm_clock_mhz: clock,
+            executions: 1,
+        }
     }
 
     #[test]

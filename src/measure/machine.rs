@@ -70,6 +70,12 @@ pub fn processors() -> (usize, usize) {
     usable(&text("/proc/cpuinfo"))
 }
 
+/// The first logical processor of each physical core this process may use; empty where the system does not number them.
+pub(super) fn one_processor_per_core() -> Vec<usize> {
+    let allowed = field(&text("/proc/self/status"), "Cpus_allowed_list").map(cpu_list);
+    physical_cores(&text("/proc/cpuinfo"), allowed.as_ref())
+}
+
 /// Worker threads that a matrix product can use: what Candle asks for, but no more than this process may
 /// run at once. Candle counts the machine's cores whatever the process's affinity; its thread pool does not.
 pub fn threads() -> usize {
@@ -98,7 +104,10 @@ pub fn load_warning() -> Option<String> {
 fn usable(cpuinfo: &str) -> (usize, usize) {
     let logical = logical_cpus();
     let allowed = field(&text("/proc/self/status"), "Cpus_allowed_list").map(cpu_list);
-    let physical = physical_cores(cpuinfo, allowed.as_ref()).map_or(logical, |n| n.min(logical));
+    let physical = match physical_cores(cpuinfo, allowed.as_ref()).len() {
+        0 => logical,
+        cores => cores.min(logical),
+    };
     (physical, logical)
 }
 
@@ -163,16 +172,19 @@ fn cpu_list(list: &str) -> BTreeSet<usize> {
     ranges.flat_map(|range| range.take(1 << 16)).collect()
 }
 
-/// Distinct cores among the allowed processors, or `None` if the system does not number its cores.
-fn physical_cores(cpuinfo: &str, allowed: Option<&BTreeSet<usize>>) -> Option<usize> {
-    let mut cores = BTreeSet::new();
+/// The first allowed processor of each core, in their order; none if the system does not number its cores.
+fn physical_cores(cpuinfo: &str, allowed: Option<&BTreeSet<usize>>) -> Vec<usize> {
+    let (mut cores, mut first) = (BTreeSet::new(), Vec::new());
     for block in cpuinfo.split("\n\n") {
         let Some(processor) = field(block, "processor").and_then(|n| n.parse().ok()) else { continue };
         if allowed.is_none_or(|allowed| allowed.contains(&processor)) {
-            cores.insert((field(block, "physical id"), field(block, "core id")?));
+            let Some(core) = field(block, "core id") else { return Vec::new() };
+            if cores.insert((field(block, "physical id"), core)) {
+                first.push(processor);
+            }
         }
     }
-    (!cores.is_empty()).then_some(cores.len())
+    first
 }
 
 fn cpu_model(cpuinfo: &str) -> String {
@@ -232,12 +244,12 @@ mod tests {
     #[test]
     fn cores_are_counted_once_and_only_where_allowed() {
         let info = two_sockets();
-        assert_eq!(physical_cores(&info, None), Some(4));
-        assert_eq!(physical_cores(&info, Some(&cpu_list("0-3"))), Some(2));
-        assert_eq!(physical_cores(&info, Some(&cpu_list("0,2"))), Some(1));
-        assert_eq!(physical_cores(&info, Some(&cpu_list("1,4-5"))), Some(3));
-        assert_eq!(physical_cores("processor : 0\n", None), None);
-        assert_eq!(physical_cores("", None), None);
+        assert_eq!(physical_cores(&info, None), [0, 1, 4, 5]);
+        assert_eq!(physical_cores(&info, Some(&cpu_list("0-3"))), [0, 1]);
+        assert_eq!(physical_cores(&info, Some(&cpu_list("0,2"))), [0]);
+        assert_eq!(physical_cores(&info, Some(&cpu_list("1,4-5"))), [1, 4, 5]);
+        assert!(physical_cores("processor : 0\n", None).is_empty());
+        assert!(physical_cores("", None).is_empty());
         assert_eq!(cpu_model(&info), "Big CPU");
     }
 

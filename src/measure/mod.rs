@@ -1,5 +1,6 @@
 //! Time, machine facts, measured ceilings, and what may have disturbed a sample or what it cost besides time.
 
+pub mod affinity;
 pub mod build;
 pub mod card;
 pub mod clock;

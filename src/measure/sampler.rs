@@ -9,29 +9,57 @@ use rand::seq::SliceRandom;
 use rand::Rng;
 
 use super::clocks::{Clocks, Keep};
-use crate::stats::median_ci;
+use crate::stats::{median, median_ci};
 use crate::suite::Timing as Limits;
 use crate::Result;
 
 /// One timed execution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timed {
-    /// Wall clock, synchronised at both ends.
+    /// Wall clock of one execution, synchronised at both ends of all that were timed together.
     pub wall_ns: u64,
-    /// Device clock, where there is one.
+    /// Device clock of one execution, where there is one.
     pub device_ns: Option<u64>,
     /// Checksum of the result.
     pub checksum: f64,
-    /// Time for which threads of this process waited for a processor, where the system tells.
+    /// Time for which threads of this process waited for a processor per execution, where the system tells.
     pub delay_ns: Option<u64>,
     /// Clock of the card after the sample, where there is one.
     pub sm_clock_mhz: Option<u32>,
+    /// Executions that were timed together.
+    pub executions: u32,
 }
 
 /// Something that can be executed again and again.
 pub trait Subject {
-    /// One execution; `turn` counts this subject's executions, warm-up included.
-    fn execute(&mut self, turn: usize) -> Result<Timed>;
+    /// Executes as often as the turn says; times are means over the timed executions.
+    fn take(&mut self, turn: Turn) -> Result<Timed>;
+}
+
+/// What a subject does when its turn comes: back-to-back executions, the last of which are timed together.
+///
+/// Calls of a few milliseconds find caches full of their predecessor's data and workers asleep on any core, while in use
+/// they follow their own kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Executions before the clock starts.
+    pub untimed: u32,
+    /// Executions under the clock, at least one.
+    pub timed: u32,
+}
+
+impl Turn {
+    /// One execution, timed.
+    pub const SINGLE: Self = Self { untimed: 0, timed: 1 };
+
+    /// The turn of a subject whose executions take `execution_ns`: as many as fill `seconds`, half of them timed; a
+    /// single one if two take longer than that.
+    pub fn filling(seconds: f64, execution_ns: f64) -> Self {
+        // so many would take no time at all
+        const MOST: f64 = 1e6;
+        let half = (0.5e9 * seconds / execution_ns.max(1.0)).min(MOST) as u32;
+        Self { untimed: half, timed: half.max(1) }
+    }
 }
 
 /// Why sampling stopped.
@@ -72,7 +100,8 @@ const FEWEST_WARMUPS: usize = 5;
 /// Times a sample is taken again because the card had slowed down. Throttling can last; waiting for its end would not.
 const RETRIES: usize = 3;
 
-/// Warms every subject up, then measures rounds until the target, the round limit or the time limit.
+/// Warms every subject up, then measures rounds until the target, the round limit or the time limit. The median
+/// execution of warming up decides on a subject's turns.
 ///
 /// A subject that fails leaves the rounds; the others go on. `clocks` holds the samples of the run so far: one taken
 /// at a clock far below theirs is discarded and taken again (see [`Clocks::judge`]).
@@ -84,38 +113,38 @@ pub fn sample(
     mut tick: impl FnMut(usize),
 ) -> Sampled {
     let mut results: Vec<Result<Vec<(u32, Timed)>>> = subjects.iter().map(|_| Ok(vec![])).collect();
-    let mut turns = vec![0usize; subjects.len()];
-    let mut execute = |i: usize, results: &mut [Result<Vec<(u32, Timed)>>], round: Option<u32>| {
-        let mut once = || {
-            turns[i] += 1;
-            subjects[i].execute(turns[i] - 1)
-        };
-        let mut outcome = once();
-        for retries in 0..=RETRIES {
-            match (&outcome, round) {
-                (Ok(sample), Some(_)) if clocks.judge(sample, retries, RETRIES) == Keep::Retry => {
-                    outcome = once()
+    let mut turns = vec![Turn::SINGLE; subjects.len()];
+    let mut execute =
+        |i: usize, turn: Turn, results: &mut [Result<Vec<(u32, Timed)>>], round: Option<u32>| {
+            let mut once = || subjects[i].take(turn);
+            let mut outcome = once();
+            let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
+            for retries in 0..=RETRIES {
+                match (&outcome, round) {
+                    (Ok(sample), Some(_)) if clocks.judge(sample, retries, RETRIES) == Keep::Retry => {
+                        outcome = once()
+                    }
+                    _ => break,
                 }
-                _ => break,
             }
-        }
-        match (outcome, &mut results[i], round) {
-            (Ok(sample), Ok(samples), Some(round)) => samples.push((round, sample)),
-            (Ok(_), ..) => {}
-            (Err(e), slot, _) => *slot = Err(e),
-        }
-    };
+            match (outcome, &mut results[i], round) {
+                (Ok(sample), Ok(samples), Some(round)) => samples.push((round, sample)),
+                (Ok(_), ..) => {}
+                (Err(e), slot, _) => *slot = Err(e),
+            }
+            wall_ns
+        };
 
     let mut order: Vec<usize> = (0..results.len()).collect();
     for &i in &order {
         let start = Instant::now();
-        let mut runs = 0;
+        let mut walls = Vec::new();
         while results[i].is_ok()
-            && (runs < FEWEST_WARMUPS || start.elapsed().as_secs_f64() < limits.warmup_seconds)
+            && (walls.len() < FEWEST_WARMUPS || start.elapsed().as_secs_f64() < limits.warmup_seconds)
         {
-            execute(i, &mut results, None);
-            runs += 1;
+            walls.extend(execute(i, Turn::SINGLE, &mut results, None).map(|wall_ns| wall_ns as f64));
         }
+        turns[i] = Turn::filling(limits.turn_seconds, median(&walls));
     }
 
     let start = Instant::now();
@@ -125,7 +154,7 @@ pub fn sample(
         order.shuffle(rng);
         for &i in &order {
             if results[i].is_ok() {
-                execute(i, &mut results, Some(round as u32));
+                execute(i, turns[i], &mut results, Some(round as u32));
             }
         }
         tick(round + 1);
@@ -160,17 +189,25 @@ mod tests {
 
     struct Invented {
         name: usize,
+        executed: usize,
         times: Box<dyn FnMut(usize) -> Result<u64>>,
         clock: Option<fn(usize) -> u32>,
         log: Rc<RefCell<Vec<usize>>>,
     }
 
     impl Subject for Invented {
-        fn execute(&mut self, turn: usize) -> Result<Timed> {
-            self.log.borrow_mut().push(self.name);
-            let sm_clock_mhz = self.clock.map(|clock| clock(turn));
-            let wall_ns = (self.times)(turn)?;
-            Ok(Timed { wall_ns, device_ns: None, checksum: 0.0, delay_ns: None, sm_clock_mhz })
+        /// A sample is its last execution.
+        fn take(&mut self, turn: Turn) -> Result<Timed> {
+            let mut wall_ns = 0;
+            let mut sm_clock_mhz = None;
+            for _ in 0..turn.untimed + turn.timed {
+                self.log.borrow_mut().push(self.name);
+                sm_clock_mhz = self.clock.map(|clock| clock(self.executed));
+                wall_ns = (self.times)(self.executed)?;
+                self.executed += 1;
+            }
+            let executions = turn.timed;
+            Ok(Timed { wall_ns, device_ns: None, checksum: 0.0, delay_ns: None, sm_clock_mhz, executions })
         }
     }
 
@@ -191,7 +228,7 @@ mod tests {
             .into_iter()
             .enumerate()
             .map(|(name, times)| {
-                Box::new(Invented { name, times, clock, log: log.clone() }) as Box<dyn Subject>
+                Box::new(Invented { name, executed: 0, times, clock, log: log.clone() }) as Box<dyn Subject>
             })
             .collect();
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
@@ -201,7 +238,14 @@ mod tests {
     }
 
     fn limits() -> Limits {
-        Limits { warmup_seconds: 0.0, min_rounds: 8, max_rounds: 40, max_seconds: 100.0, ..Limits::default() }
+        Limits {
+            warmup_seconds: 0.0,
+            turn_seconds: 0.0,
+            min_rounds: 8,
+            max_rounds: 40,
+            max_seconds: 100.0,
+            ..Limits::default()
+        }
     }
 
     #[test]
@@ -241,6 +285,23 @@ mod tests {
             sorted == [0, 1, 2]
         }));
         assert!(rounds.iter().any(|r| *r != rounds[0]), "the order never changed");
+    }
+
+    #[test]
+    fn a_turn_is_filled_half_untimed_and_half_timed() {
+        let turn = |seconds, ns| Turn::filling(seconds, ns);
+        assert_eq!(turn(0.02, 1e6), Turn { untimed: 10, timed: 10 });
+        assert_eq!(turn(0.02, 9e6), Turn { untimed: 1, timed: 1 });
+        assert_eq!(turn(0.02, 11e6), Turn::SINGLE);
+        assert_eq!(turn(0.0, 1.0), Turn::SINGLE);
+        assert_eq!(turn(60.0, 0.0).timed, 1_000_000);
+        // what warming up took decides
+        let limits = Limits { turn_seconds: 0.01, min_rounds: 4, max_rounds: 4, ..limits() };
+        let (sampled, log) = run(vec![Box::new(|_| Ok(1_000_000)), Box::new(|_| Ok(30_000_000))], &limits);
+        let count = |name| log.iter().filter(|n| **n == name).count() - FEWEST_WARMUPS;
+        assert_eq!((count(0), count(1)), (4 * 10, 4));
+        let of = |i: usize| sampled.subjects[i].as_ref().unwrap().iter().map(|(_, s)| s.executions);
+        assert!(of(0).all(|n| n == 5) && of(1).all(|n| n == 1));
     }
 
     /// Ten samples at 1000 MHz, then the card slows down for two executions, then for good: the two are taken again

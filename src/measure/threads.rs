@@ -5,7 +5,7 @@
 
 use std::env;
 
-use super::machine;
+use super::{affinity, machine};
 use crate::{Error, Result};
 
 /// The variable that Candle, rayon and the fused engine follow.
@@ -78,7 +78,8 @@ pub fn choose(asked: Option<usize>, variable: Option<&str>, cores: usize, logica
     })
 }
 
-/// Chooses for this process and sets [`VARIABLE`], which later threads and child processes see.
+/// Chooses for this process, sets [`VARIABLE`], which later threads and child processes see, and starts the workers
+/// ([`affinity`]).
 ///
 /// Call it first of all: a pool that exists keeps its size.
 ///
@@ -89,6 +90,7 @@ pub fn settle(asked: Option<usize>) -> Result<Choice> {
     let variable = env::var_os(VARIABLE).map(|text| text.to_string_lossy().into_owned());
     let choice = choose(asked, variable.as_deref(), cores, logical)?;
     env::set_var(VARIABLE, choice.threads.to_string());
+    affinity::start(choice.threads);
     Ok(choice)
 }
 

@@ -59,7 +59,7 @@ pub struct Run {
     pub lockfile_sha256: String,
     /// Cargo features compiled in.
     pub features: Vec<String>,
-    /// How devices were set up, where that changes times; none for the CPU.
+    /// How threads and devices were set up, where that changes times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub switches: Vec<String>,
     /// Version of Candle.

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use crate::data::{self, Batches, Dataset, Source};
 use crate::engine::{fused, EngineKind};
 use crate::error::plain;
+use crate::measure::affinity;
 use crate::measure::card::Card;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
@@ -125,11 +126,14 @@ impl<'a> Material<'a> {
         self.devices.get(&DeviceKind::Cuda).map(Gpu::of).transpose().map(Option::flatten)
     }
 
-    /// How the devices in use were set up, where that changes times, and on which rungs the fused engine runs there.
+    /// How threads and the devices in use were set up, where that changes times, and on which rungs the fused engine runs there.
     pub(super) fn switches(&self, prepared: &[Prepared<'_>]) -> Result<Vec<String>> {
-        let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(vec![]) };
-        let mut switches: Vec<String> =
-            pcnbench_kernels::card::SWITCHES.iter().map(ToString::to_string).collect();
+        let mut switches = Vec::new();
+        if affinity::pinned() {
+            switches.push("each worker thread on a core of its own".to_owned());
+        }
+        let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
+        switches.extend(pcnbench_kernels::card::SWITCHES.iter().map(ToString::to_string));
         let mut rungs = BTreeSet::new();
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
             for spec in p.specs.iter().filter(|spec| spec.engine == EngineKind::Fused) {

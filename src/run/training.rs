@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use crate::contender::Contender;
 use crate::measure::card::Card;
 use crate::measure::delay::Delay;
-use crate::measure::sampler::{Subject, Timed};
+use crate::measure::sampler::{Subject, Timed, Turn};
 use crate::measure::{self, memory};
 use crate::Result;
 
@@ -21,6 +21,8 @@ pub(super) struct Training<'a> {
     device: &'a Device,
     card: &'a Card,
     delay: &'a RefCell<Option<Delay>>,
+    /// Done so far; batches follow each other in their order.
+    updates: usize,
     /// Growth of the process in the first update, which is one of warming up.
     pub(super) peak_bytes: Option<u64>,
 }
@@ -34,13 +36,14 @@ impl<'a> Training<'a> {
         card: &'a Card,
         delay: &'a RefCell<Option<Delay>>,
     ) -> Self {
-        Self { contender, batches, device, card, delay, peak_bytes: None }
+        Self { contender, batches, device, card, delay, updates: 0, peak_bytes: None }
     }
 
     /// One weight update.
-    pub(super) fn update(&mut self, turn: usize) -> Result<()> {
-        let (x, y) = &self.batches[turn % self.batches.len()];
-        if turn > 0 {
+    pub(super) fn update(&mut self) -> Result<()> {
+        let (x, y) = &self.batches[self.updates % self.batches.len()];
+        self.updates += 1;
+        if self.updates > 1 {
             return self.contender.update(x, y);
         }
         let (grown, done) = memory::growth(|| self.contender.update(x, y));
@@ -48,11 +51,21 @@ impl<'a> Training<'a> {
         done
     }
 
+    /// One weight update, made slower where that is to be found out.
+    fn execute(&mut self) -> Result<()> {
+        #[cfg(feature = "trials")]
+        let start = std::time::Instant::now();
+        self.update()?;
+        #[cfg(feature = "trials")]
+        measure::planted::slow_down(&self.contender.spec().id, start);
+        Ok(())
+    }
+
     /// How long threads of this process have waited so far; asked for outside the time of a sample.
-    fn waited(&self, turn: usize) -> Option<u64> {
+    fn waited(&self) -> Option<u64> {
         let mut delay = self.delay.borrow_mut();
         // Worker threads start with the first product that needs them.
-        if turn < NEW_THREADS {
+        if self.updates < NEW_THREADS {
             delay.as_mut()?.look_for_threads();
         }
         delay.as_mut()?.total_ns()
@@ -60,20 +73,23 @@ impl<'a> Training<'a> {
 }
 
 impl Subject for &mut Training<'_> {
-    fn execute(&mut self, turn: usize) -> Result<Timed> {
-        let (device, before) = (self.device, self.waited(turn));
-        let (wall, device_ns) = measure::time_with_device(device, || {
-            #[cfg(feature = "trials")]
-            let start = std::time::Instant::now();
-            self.update(turn)?;
-            #[cfg(feature = "trials")]
-            measure::planted::slow_down(&self.contender.spec().id, start);
-            Ok(())
-        })?;
-        let delay_ns = before.and_then(|before| Some(self.waited(turn)?.saturating_sub(before)));
+    fn take(&mut self, turn: Turn) -> Result<Timed> {
+        let device = self.device;
+        (0..turn.untimed).try_for_each(|_| self.execute())?;
+        let before = self.waited();
+        let (wall, device_ns) =
+            measure::time_with_device(device, || (0..turn.timed).try_for_each(|_| self.execute()))?;
+        let delay_ns = before.and_then(|before| Some(self.waited()?.saturating_sub(before)));
         let sm_clock_mhz = self.card.sm_clock_mhz();
         let checksum = self.contender.finite_checksum()?;
-        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        Ok(Timed { wall_ns, device_ns, checksum, delay_ns, sm_clock_mhz })
+        let each = |ns: u64| ns / u64::from(turn.timed.max(1));
+        Ok(Timed {
+            wall_ns: each(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)),
+            device_ns: device_ns.map(each),
+            checksum,
+            delay_ns: delay_ns.map(each),
+            sm_clock_mhz,
+            executions: turn.timed,
+        })
     }
 }

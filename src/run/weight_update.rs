@@ -1,4 +1,4 @@
-//! Time per weight update: one sample is one whole update, synchronised at both ends.
+//! Time per weight update: one sample is one whole update, or the mean of several short ones, synchronised at both ends.
 
 use std::cell::RefCell;
 
@@ -79,12 +79,8 @@ pub(super) fn measure(
         rows[*i].peak_bytes = training.peak_bytes;
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
-            let mut turn = 0;
             // A contender that fails only now has been measured all the same; its energy stays unknown.
-            let spent = meter.per_call(&device, || {
-                turn += 1;
-                training.update(turn)
-            });
+            let spent = meter.per_call(&device, || training.update());
             rows[*i].energy_uj = spent.unwrap_or(None);
         }
     }

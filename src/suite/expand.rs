@@ -129,6 +129,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     here.within("target_half_width", t.target_half_width, limits::HALF_WIDTH)?;
     here.within("max_seconds", t.max_seconds, limits::SECONDS)?;
     here.within("warmup_seconds", t.warmup_seconds, limits::WARMUP)?;
+    here.within("turn_seconds", t.turn_seconds, limits::TURN)?;
     here.within("max_rounds", t.max_rounds, limits::ROUNDS)?;
     here.within("min_rounds", t.min_rounds, 1..=t.max_rounds)?;
     let points = points(&b.name, &b.axes, here)?;

@@ -23,6 +23,8 @@ pub const TRACED: usize = 1_000_000;
 pub const ROUNDS: RangeInclusive<usize> = 1..=1_000_000;
 /// Warm-up of one contender in seconds.
 pub const WARMUP: RangeInclusive<f64> = 0.0..=600.0;
+/// Turn of one contender in a round, in seconds.
+pub const TURN: RangeInclusive<f64> = 0.0..=60.0;
 /// Sampling time of one point in seconds: a day.
 pub const SECONDS: RangeInclusive<f64> = 1e-3..=86_400.0;
 /// Relative half-width of a median's interval.

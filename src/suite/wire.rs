@@ -197,6 +197,9 @@ pub struct TimingWire {
     pub max_seconds: f64,
     /// Warm every contender up for at least this long (and at least 5 updates).
     pub warmup_seconds: f64,
+    /// A contender's turn in a round: executions that fill this time, the second half of them timed together; one that is
+    /// longer than half of it is timed alone.
+    pub turn_seconds: f64,
     /// Rounds at least.
     pub min_rounds: usize,
     /// Rounds at most.
@@ -211,6 +214,7 @@ impl Default for TimingWire {
             target_half_width: 0.02,
             max_seconds: 10.0,
             warmup_seconds: 0.5,
+            turn_seconds: 0.02,
             min_rounds: 10,
             max_rounds: 200,
             control: true,
