@@ -7,7 +7,7 @@ use crate::engine::counting::{Counting, Totals};
 use crate::engine::fused::{self, Fused};
 use crate::engine::recording::Recording;
 use crate::engine::reference::Reference;
-use crate::engine::{unwatched, EngineKind, Learned, Watch};
+use crate::engine::{threads, unwatched, EngineKind, Learned, Watch};
 use crate::net::{Loss, MlpSpec, Network, Params};
 use crate::optim::{Directions, Optimiser, OptimiserKind};
 use crate::rule::{Rule, Steps};
@@ -24,7 +24,7 @@ pub struct ContenderSpec {
     pub rule: Rule,
     /// Who executes it.
     pub engine: EngineKind,
-    /// Threads of a fused engine; `None` for as many as the process has been given.
+    /// Threads on the CPU; `None` for as many as the process has been given.
     pub threads: Option<usize>,
     /// The network.
     pub network: MlpSpec,
@@ -88,8 +88,17 @@ impl Contender {
     /// Starts from given parameters; learned backward weights start as the transposed forward ones.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an optimiser other than SGD under a rule that moves the parameters itself.
+    /// [`Error::Invalid`] for an optimiser other than SGD under a rule that moves the parameters itself, and for more
+    /// threads than the process has been given.
     pub fn with_params(spec: &ContenderSpec, mut params: Params) -> Result<Self> {
+        let given = pcnbench_kernels::tune::threads();
+        if let Some(asked) = spec.threads.filter(|&n| n > given) {
+            return Err(Error::Invalid(format!(
+                "{} asks for {asked} threads, and this run has {given}: workers that wait for a processor hold up all \
+                 others",
+                spec.id
+            )));
+        }
         if spec.rule.moves_parameters() && spec.optimiser != OptimiserKind::Sgd {
             return Err(Error::Invalid(format!(
                 "{} moves the parameters itself, by plain descent; its optimiser must be sgd, got {}",
@@ -174,6 +183,10 @@ impl Contender {
     /// One weight update: directions on the batch, then the optimiser. Under a rule that moves the parameters
     /// itself, its T updates instead.
     pub fn update(&mut self, x: &Tensor, y: &Tensor) -> Result<()> {
+        threads::limited(self.spec.threads, || self.step(x, y))
+    }
+
+    fn step(&mut self, x: &Tensor, y: &Tensor) -> Result<()> {
         if let Some(packed) = &mut self.packed {
             packed.updates = packed.updates.saturating_add(1);
             let optimiser = fused::optimiser(self.spec.optimiser, self.spec.learning_rate, packed.updates);

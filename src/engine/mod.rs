@@ -11,6 +11,7 @@ pub mod counting;
 pub mod fused;
 pub mod recording;
 pub mod reference;
+pub mod threads;
 
 use std::fmt;
 use std::str::FromStr;

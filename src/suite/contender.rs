@@ -8,7 +8,7 @@ use crate::net::Parameterisation;
 use crate::rule::Rule;
 use crate::{Error, Result};
 
-/// A contender id `rule/engine`, or `rule/engine:n` for a fused engine on n threads.
+/// A contender id `rule/engine`, or `rule/engine:n` for an engine on n threads.
 ///
 /// `mupc`, `mupc-epc` and `mupc-bp` are the pairs of the μPC parameterisation (`mupc-residual`) with the
 /// rules `spc`, `epc` and `bp`: μPC is not a rule, but it is how the literature names what it runs.
@@ -53,13 +53,7 @@ impl ContenderId {
 const MOST_THREADS: usize = 1024;
 
 /// The number behind the colon of contender `id`.
-fn threads(id: &str, engine: EngineKind, n: &str) -> Result<usize> {
-    if !engine.is_fused() {
-        return Err(Error::Invalid(format!(
-            "contender `{id}` asks for a number of threads, which only fused engines can be given; set that of the whole \
-             run with --threads"
-        )));
-    }
+fn threads(id: &str, n: &str) -> Result<usize> {
     match n.parse() {
         Ok(n @ 1..=MOST_THREADS) if n.to_string().len() == id.len() - id.find(':').map_or(0, |i| i + 1) => {
             Ok(n)
@@ -83,7 +77,7 @@ impl FromStr for ContenderId {
             None => (engine, None),
         };
         let engine: EngineKind = engine.parse()?;
-        let threads = threads.map(|n| self::threads(s, engine, n)).transpose()?;
+        let threads = threads.map(|n| self::threads(s, n)).transpose()?;
         let (rule, parameterisation) = match PAIRS.iter().find(|(pair, _)| *pair == name) {
             Some((_, rule)) => (*rule, Some(Parameterisation::MUPC)),
             None if Rule::NAMES.contains(&name) => (name, None),
