@@ -28,13 +28,13 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     record::summarise::check(&record)?;
     let Some(file) = &args.splice else {
         let people = args.format == Format::Table;
-        results::table(&record, !people).print(args.format, out)?;
+        results::table(&record, !people)?.print(args.format, out)?;
         for failure in results::failures(&record).into_iter().filter(|_| people) {
             writeln!(out, "{failure}")?;
         }
         return Ok(Verdict::Clean);
     };
-    let table = results::table(&record, false).markdown();
+    let table = results::table(&record, false)?.markdown();
     let command = record.run.argv.iter().skip(1).cloned().collect::<Vec<_>>().join(" ");
     let content = format!(
         "`pcnbench {command}` on {} ({} threads, revision {}{}):\n\n{table}",

@@ -4,11 +4,18 @@ use std::collections::HashMap;
 
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use crate::record::{RatioRow, Record, SummaryRow};
+use crate::record::{summarise, RatioRow, Record, SummaryRow};
 use crate::verify::twin;
+use crate::Result;
 
 /// One row per timed point and contender; `full` adds what rarely fits a page.
-pub fn table(record: &Record, full: bool) -> Grid {
+///
+/// # Errors
+/// If the samples of the record are not those of its summary.
+pub fn table(record: &Record, full: bool) -> Result<Grid> {
+    let speed_ups = summarise::speed_ups(record)?;
+    let speed_ups: HashMap<(&str, &str), &RatioRow> =
+        speed_ups.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
     let ratios: HashMap<(&str, &str), &RatioRow> =
         record.ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
     let gemms: HashMap<(&str, &str), u64> =
@@ -20,6 +27,7 @@ pub fn table(record: &Record, full: bool) -> Grid {
         ("contender", "contender"),
         ("median", "median_ns"),
         ("time / BP [95 % CI]", "ratio"),
+        ("speed-up [95 % CI]", "speed_up"),
         ("GEMMs / BP", "gemm_ratio"),
         ("of ceiling", "utilisation"),
         ("accuracy", "test_accuracy"),
@@ -30,6 +38,8 @@ pub fn table(record: &Record, full: bool) -> Grid {
             ("ratio low", "ratio_low"),
             ("ratio high", "ratio_high"),
             ("baseline", "baseline"),
+            ("speed-up low", "speed_up_low"),
+            ("speed-up high", "speed_up_high"),
             ("N", "width"),
             ("B", "batch"),
             ("dtype", "dtype"),
@@ -41,10 +51,11 @@ pub fn table(record: &Record, full: bool) -> Grid {
             ("point", "point"),
         ]);
     }
-    let mut grid = Grid::new(columns).optional(&["utilisation", "gemm_ratio", "steps"]);
+    let mut grid = Grid::new(columns).optional(&["utilisation", "gemm_ratio", "steps", "speed_up"]);
     let short = labels(record.summary.iter().map(|row| row.point.as_str()), &["depth"]);
     for row in record.summary.iter().filter(|row| row.model == "weight-update") {
-        let ratio = ratios.get(&(row.point.as_str(), row.contender.as_str()));
+        let ratio = ratios.get(&(row.point.as_str(), row.contender.as_str())).copied();
+        let speed_up = speed_ups.get(&(row.point.as_str(), row.contender.as_str())).copied();
         let base = gemms.get(&(row.point.as_str(), row.baseline.as_str())).copied().unwrap_or(0);
         let mut cells = vec![
             Cell::new(short[row.point.as_str()].as_str(), row.benchmark.as_str()),
@@ -52,9 +63,12 @@ pub fn table(record: &Record, full: bool) -> Grid {
             row.steps.into(),
             row.contender.as_str().into(),
             time(row),
-            ratio.map_or_else(Cell::empty, |r| {
-                Cell::new(format!("{:.2} [{:.2}, {:.2}]", r.ratio, r.low, r.high), r.ratio)
-            }),
+            match ratio {
+                // What another engine makes of backpropagation is a speed-up, where that is known, and no cost of a rule.
+                Some(r) if row.rule == "bp" && speed_up.is_some() => Cell::new("", r.ratio),
+                other => interval(other),
+            },
+            interval(speed_up),
             if base == 0 {
                 Cell::empty()
             } else {
@@ -70,6 +84,8 @@ pub fn table(record: &Record, full: bool) -> Grid {
                 ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
                 ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
                 row.baseline.as_str().into(),
+                speed_up.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
+                speed_up.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
                 row.width.into(),
                 row.batch.into(),
                 row.dtype.as_str().into(),
@@ -83,7 +99,14 @@ pub fn table(record: &Record, full: bool) -> Grid {
         }
         grid.push(cells);
     }
-    grid
+    Ok(grid)
+}
+
+/// A ratio with its interval.
+fn interval(ratio: Option<&RatioRow>) -> Cell {
+    ratio.map_or_else(Cell::empty, |r| {
+        Cell::new(format!("{:.2} [{:.2}, {:.2}]", r.ratio, r.low, r.high), r.ratio)
+    })
 }
 
 /// Why rows hold no numbers, a line each, under the short names of the table.

@@ -101,7 +101,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
 /// Prints the results and decides the verdict.
 pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let people = format == Format::Table;
-    let grid = results::table(record, !people);
+    let grid = results::table(record, !people)?;
     if people {
         writeln!(out, "{} on {}, {} threads", record.run.suite, record.machine.cpu, record.run.threads)?;
     }

@@ -8,7 +8,8 @@ use super::direction::distance;
 use super::signal::benchmark;
 use super::style::printed;
 use super::{number, stem};
-use crate::record::{Record, SummaryRow};
+use crate::record::{summarise, Record, SummaryRow};
+use crate::Result;
 
 /// How tables name the points of a record: the benchmark and those axes in which its points differ; the others are said
 /// once.
@@ -73,7 +74,7 @@ pub fn ratios(record: &Record) -> Markup {
         p {
             "Time in units of the baseline: the median of paired log-ratios of the same rounds, with its 95 % \
              confidence interval. Above 1 is slower than the baseline. Bounds are per weight update. A sample of iPC holds T updates. A contender ending in "
-            code { "~aa" } " is the baseline against itself: its interval is the noise floor."
+            code { "~aa" } " is a baseline against itself: its interval is the noise floor."
         }
         (points.note())
         div.scroll { table {
@@ -102,6 +103,39 @@ pub fn ratios(record: &Record) -> Markup {
             } }
         } }
     }
+}
+
+/// How much faster than by the reference engine each rule is, one row per point and contender; nothing if the record
+/// has only one engine per rule.
+///
+/// # Errors
+/// If the samples of the record are not those of its summary.
+pub fn speed_ups(record: &Record) -> Result<Markup> {
+    let rows = summarise::speed_ups(record)?;
+    if rows.is_empty() {
+        return Ok(html! {});
+    }
+    let points = Points::new(rows.iter().map(|r| &*r.point));
+    Ok(html! {
+        section {
+            h2 { "Speed-up over the reference engine" }
+            p {
+                "Time of the same rule on the same network by the engine " code { "reference" } " over the contender's own: the \
+                 median of paired log-ratios of the same rounds, with its 95 % confidence interval. Above 1 is faster. It \
+                 compares two programs and says nothing about rules."
+            }
+            (points.note())
+            div.scroll { table {
+                thead { tr {
+                    th.text { "Point" } th.text { "Contender" } th { "Speed-up" } th { "95 % interval" } th { "Pairs" }
+                } }
+                tbody { @for r in &rows { tr {
+                    (points.cell(&r.point)) td.text { (printed(&r.contender)) }
+                    td { (fixed(r.ratio)) } td { (fixed(r.low)) " – " (fixed(r.high)) } td { (r.pairs) }
+                } } }
+            } }
+        }
+    })
 }
 
 /// Every row of the summary; a failed one shows its reason in place of times.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::schema::{RatioRow, Record, Sample, SummaryRow};
 use super::table::Row;
+use crate::engine::EngineKind;
 use crate::stats::{median, median_ci, paired_ratio, Spread};
 use crate::{Error, Result};
 
@@ -53,6 +54,38 @@ pub fn fill(rows: &mut [SummaryRow], samples: &[Sample]) -> Result<Vec<RatioRow>
         }
     }
     Ok(ratios)
+}
+
+/// How many times faster each contender is than the same rule on the same network executed by the reference engine:
+/// t_reference/t_contender, paired by round, with the contender as `contender` and the reference as `baseline`.
+///
+/// None for contenders of the reference engine, for rules without one at the point, and where either has an `err`. No file
+/// of a record holds these: they follow from its samples, and the ratios it holds are to baselines.
+///
+/// # Errors
+/// As [`fill`].
+pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
+    let samples = by_point(&record.samples);
+    let mut all = Vec::new();
+    for (point, rows) in by_point(&record.summary) {
+        let times = by_contender(&rows, samples.get(point).map_or(&[][..], Vec::as_slice))
+            .map_err(|e| differs::<Sample>(record, &e.to_string()))?;
+        let sound = |id: &str| rows.iter().any(|row| row.contender == id && row.err.is_empty());
+        for row in &rows {
+            let name = row.contender.split('/').next().unwrap_or_default();
+            let reference = format!("{name}/{}", EngineKind::Reference);
+            if row.contender == reference || !sound(&row.contender) || !sound(&reference) {
+                continue;
+            }
+            if let (Some(own), Some(other)) =
+                (times.get(row.contender.as_str()), times.get(reference.as_str()))
+            {
+                let inverted = ratio(point, (&row.contender, other), (&reference, own));
+                all.extend(inverted);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Recomputes all timing columns and ratios of a record from its samples.

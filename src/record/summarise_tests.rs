@@ -58,6 +58,47 @@ fn ratios_pair_by_round() {
     }
 }
 
+/// Four times as fast in every round that both have; who has no reference, is it, or failed has no speed-up, and
+/// `mupc` is held against `mupc/reference`, not against the rule it runs.
+#[test]
+fn speed_ups_pair_a_rule_with_its_reference() {
+    let ids = [
+        "bp/reference",
+        "bp/autograd",
+        "spc/reference",
+        "spc/fused",
+        "spc/fused:2",
+        "epc/fused",
+        "mupc/fused",
+    ];
+    let mut record = record(&[]);
+    let mut rows = ids.map(|id| summary("p", id)).to_vec();
+    rows.push(summary("q", "spc/fused"));
+    rows[1].err = "diverged".into();
+    record.summary = rows;
+    for round in 0..7 {
+        let t = 100 << round;
+        for (id, times) in [("spc/reference", 8), ("spc/fused", 2), ("spc/fused:2", 4), ("bp/autograd", 3)] {
+            record.samples.push(sample("p", id, round, times * t));
+        }
+        record.samples.push(sample("p", "bp/reference", round, t));
+        record.samples.push(sample("q", "spc/fused", round, t));
+    }
+    record.samples.push(sample("p", "spc/fused", 99, 1));
+    let found = speed_ups(&record).unwrap();
+    let told: Vec<_> = found.iter().map(|r| (&*r.point, &*r.contender, &*r.baseline, r.pairs)).collect();
+    let expected = ["spc/fused", "spc/fused:2"].map(|id| ("p", id, "spc/reference", 7));
+    assert_eq!(told, expected);
+    for (row, factor) in found.iter().zip([4.0, 2.0]) {
+        for value in [row.low, row.ratio, row.high] {
+            assert!((value / factor - 1.0).abs() < 1e-14, "{value}");
+        }
+    }
+    record.samples.push(sample("p", "spc/fused", 99, 1));
+    let refused = speed_ups(&record).unwrap_err().to_string();
+    assert!(refused.contains("samples.csv") && refused.contains("in round 99"), "{refused}");
+}
+
 #[test]
 fn a_control_has_a_ratio_to_its_own_contender_and_no_row() {
     let result = result("p", 9);

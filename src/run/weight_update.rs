@@ -1,6 +1,7 @@
 //! Time per weight update: one sample is one whole update, or the mean of several short ones, synchronised at both ends.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use candle_core::Device;
 use rand::SeedableRng;
@@ -37,7 +38,12 @@ pub(super) fn measure(
     let data = material.data(p.benchmark, p.point)?;
     let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
 
-    // who may be timed: index into rows (None for the control) and the subject
+    // Everyone whom another contender's ratio is to: an interval is worth what is known of both of its ends.
+    let baselines: HashSet<String> =
+        rows.iter().filter(|row| row.baseline != row.contender).map(|row| row.baseline.clone()).collect();
+    let controlled = |id: &str| id == p.benchmark.baseline.to_string() || baselines.contains(id);
+
+    // who may be timed: index into rows (None for a control) and the subject
     let mut names: Vec<(Option<usize>, String)> = Vec::new();
     let mut trainings: Vec<Training<'_>> = Vec::new();
     let Watch { card, clocks } = watch;
@@ -58,7 +64,7 @@ pub(super) fn measure(
         };
         names.push((Some(i), spec.id.clone()));
         trainings.push(training(contender));
-        if p.benchmark.timing.control && spec.id == p.benchmark.baseline.to_string() {
+        if p.benchmark.timing.control && controlled(&spec.id) {
             let contender = Contender::new(spec, seed, &device)?;
             names.push((None, format!("{}{}", spec.id, summarise::CONTROL)));
             trainings.push(training(contender));

@@ -35,17 +35,36 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl ContenderId {
-    /// The baseline of this contender among `all`: backpropagation on the same network by the same kind of
-    /// engine where it takes part, otherwise the benchmark's baseline.
+    /// The baseline of this contender among `all`: backpropagation on the same network by the same engine.
+    ///
+    /// Where that does not take part, and for backpropagation itself, it is backpropagation on the same network by
+    /// the engine of the benchmark's baseline `default`; where that is missing too, `default`. So a rule's ratio says
+    /// what the rule costs whoever executes it, and backpropagation's what the other engine makes of it.
     pub fn baseline<'a>(&self, all: &'a [ContenderId], default: &'a ContenderId) -> &'a ContenderId {
-        if self.parameterisation.is_none() {
-            return default;
-        }
-        all.iter()
-            .find(|c| {
-                c.rule == "bp" && c.parameterisation == self.parameterisation && c.engine == default.engine
-            })
-            .unwrap_or(default)
+        let backpropagation = |engine: EngineKind, threads: Option<usize>| {
+            let same = move |c: &&ContenderId| {
+                c.rule == "bp"
+                    && c.parameterisation == self.parameterisation
+                    && (c.engine, c.threads) == (engine, threads)
+            };
+            all.iter().find(same)
+        };
+        let own = if self.rule == "bp" { None } else { self.own_backpropagation(backpropagation) };
+        let of_default = || match self.parameterisation == default.parameterisation {
+            true => Some(default),
+            false => backpropagation(default.engine, default.threads),
+        };
+        own.or_else(of_default).unwrap_or(default)
+    }
+
+    /// Backpropagation as this contender is executed: on as many threads if that takes part, else on all. `fused-deviation`
+    /// stores states in another way, and backpropagation has none, so its counterpart is that of `fused`.
+    fn own_backpropagation<'a>(
+        &self,
+        find: impl Fn(EngineKind, Option<usize>) -> Option<&'a ContenderId>,
+    ) -> Option<&'a ContenderId> {
+        let engine = if self.engine.is_fused() { EngineKind::Fused } else { self.engine };
+        find(engine, self.threads).or_else(|| find(engine, None))
     }
 }
 
@@ -96,5 +115,51 @@ impl fmt::Display for ContenderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.name, self.engine)?;
         self.threads.map_or(Ok(()), |n| write!(f, ":{n}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn baselines(ids: &[&str], default: &str) -> Vec<String> {
+        let ids: Vec<ContenderId> = ids.iter().map(|id| id.parse().unwrap()).collect();
+        let default: ContenderId = default.parse().unwrap();
+        ids.iter().map(|id| id.baseline(&ids, &default).to_string()).collect()
+    }
+
+    #[test]
+    fn rules_stand_against_their_own_engine_and_backpropagation_against_the_baseline() {
+        let cases = [
+            ("bp/autograd", "bp/reference"),
+            ("bp/reference", "bp/reference"),
+            ("bp/fused", "bp/reference"),
+            ("spc/reference", "bp/reference"),
+            ("spc/fused", "bp/fused"),
+            ("spc/fused:2", "bp/fused"),
+            ("spc/fused-deviation", "bp/fused"),
+            ("mupc-bp/reference", "mupc-bp/reference"),
+            ("mupc-bp/fused", "mupc-bp/reference"),
+            ("mupc/reference", "mupc-bp/reference"),
+            ("mupc/fused", "mupc-bp/fused"),
+            ("mupc-epc/fused", "mupc-bp/fused"),
+        ];
+        assert_eq!(baselines(&cases.map(|(id, _)| id), "bp/reference"), cases.map(|(_, base)| base));
+        // The other way round, backpropagation by the reference stands against the fused one.
+        let cases =
+            [("bp/reference", "bp/fused"), ("spc/reference", "bp/reference"), ("spc/fused", "bp/fused")];
+        let ids = [cases.map(|(id, _)| id).to_vec(), vec!["bp/fused"]].concat();
+        assert_eq!(baselines(&ids, "bp/fused")[..3], cases.map(|(_, base)| base));
+    }
+
+    #[test]
+    fn what_does_not_take_part_is_no_baseline() {
+        // Without backpropagation by the same engine, on the same network, or either.
+        let ids = ["bp/reference", "spc/fused", "mupc/fused", "mupc/reference", "mupc-epc/fused:2"];
+        assert_eq!(baselines(&ids, "bp/reference"), ["bp/reference"; 5]);
+        let ids = ["bp/reference", "mupc-bp/reference", "mupc/fused"];
+        assert_eq!(baselines(&ids, "bp/reference")[1..], ["mupc-bp/reference"; 2]);
+        let ids = ["bp/fused", "bp/fused:2", "spc/fused:2", "spc/fused:3"];
+        assert_eq!(baselines(&ids, "bp/fused"), ["bp/fused", "bp/fused", "bp/fused:2", "bp/fused"]);
     }
 }
