@@ -144,15 +144,9 @@ pub fn duration(ns: f64) -> String {
     }
 }
 
-/// Achieved FLOP/s of the counted products over the GEMM ceiling of the same run.
+/// Achieved FLOP/s of the counted products over the GEMM ceiling of the same run on as many threads.
 fn utilisation(record: &Record, row: &SummaryRow) -> Cell {
-    let ceiling = record
-        .run
-        .ceilings
-        .iter()
-        .filter(|c| c.quantity == "gemm" && c.dtype == row.dtype && c.device == row.device)
-        .find(|c| c.threads == record.run.threads);
-    match ceiling {
+    match record.gemm_ceiling(row) {
         Some(c) if row.median_ns > 0 && c.per_second > 0.0 => {
             let share = row.gemm_flops as f64 / (row.median_ns as f64 * 1e-9) / c.per_second;
             Cell::new(format!("{:.0} %", 100.0 * share), share)

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 
 use super::clock;
+use crate::engine::threads::limited;
 use crate::record::{Ceiling, Machine};
 use crate::{Error, Result};
 
@@ -24,22 +25,14 @@ const COPY_BYTES: usize = 256 << 20;
 /// Shortest time worth reading off the clock.
 const READING: Duration = Duration::from_millis(1);
 
-/// Best rate of square matrix products in FLOP/s, 2n³ FLOPs each, through Candle.
+/// Best rate of square matrix products in FLOP/s, 2n³ FLOPs each, through Candle; on the CPU on so many of the run's
+/// threads.
 ///
 /// # Errors
 /// If `dtype` is neither f32 nor f64, or the device fails.
-pub fn gemm_ceiling(dtype: DType, device: &Device) -> Result<Ceiling> {
+pub fn gemm_ceiling(dtype: DType, device: &Device, threads: usize) -> Result<Ceiling> {
     let large: &[usize] = if device.is_cpu() { &[] } else { &LARGE };
-    gemm_over(SIZES.iter().chain(large).copied(), BUDGET, dtype, device)
-}
-
-/// The same on the CPU with one worker thread, whatever the run uses: what parallel products gain over it, and what
-/// products too small to be divided can reach.
-///
-/// # Errors
-/// As [`gemm_ceiling`], and if the system gives no thread.
-pub fn gemm_ceiling_of_one_thread(dtype: DType) -> Result<Ceiling> {
-    one_thread(SIZES, BUDGET, dtype)
+    gemm_over(SIZES.iter().chain(large).copied(), BUDGET, dtype, device, threads)
 }
 
 /// Best rate of a copy in bytes/s, read plus written, f32, into memory that is already allocated: on the
@@ -62,40 +55,23 @@ fn gemm_over(
     budget: Duration,
     dtype: DType,
     device: &Device,
+    threads: usize,
 ) -> Result<Ceiling> {
     let mut best = (0.0, 0);
     for n in sizes {
         let (a, b) = (normal((n, n), dtype, device)?, normal((n, n), dtype, device)?);
-        let seconds = shortest(budget, device, || {
+        let product = || {
             a.matmul(&b)?;
             Ok(())
-        })?;
+        };
+        let seconds = limited(Some(threads), || shortest(budget, device, product))?;
         let rate = 2.0 * (n as f64).powi(3) / seconds;
         if rate > best.0 {
             best = (rate, n);
         }
     }
     let (per_second, n) = best;
-    Ok(ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second))
-}
-
-/// Candle asks for its usual number of parts and the products' library runs them in the pool at hand, so a pool of
-/// one thread runs them one after another.
-fn one_thread(
-    sizes: impl IntoIterator<Item = usize> + Send,
-    budget: Duration,
-    dtype: DType,
-) -> Result<Ceiling> {
-    let best = alone(|| gemm_over(sizes, budget, dtype, &Device::Cpu))??;
-    Ok(Ceiling { threads: 1, ..best })
-}
-
-/// `work` in a pool of one thread.
-fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let pool = pool
-        .map_err(|e| Error::Invalid(format!("the system gave no thread to measure a ceiling with: {e}")))?;
-    Ok(pool.install(work))
+    Ok(Ceiling { threads, ..ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second) })
 }
 
 fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling> {
@@ -178,7 +154,7 @@ mod tests {
     #[test]
     fn rates_of_this_machine() {
         for dtype in [DType::F32, DType::F64] {
-            let gemm = gemm_over([128, 192], SHORT, dtype, &Device::Cpu).unwrap();
+            let gemm = gemm_over([128, 192], SHORT, dtype, &Device::Cpu, 1).unwrap();
             assert!((1e7..1e14).contains(&gemm.per_second), "{gemm:?}");
             assert!(["128x128x128", "192x192x192"].contains(&&gemm.at[..]));
             assert_eq!((gemm.quantity.as_str(), gemm.dtype.as_str()), ("gemm", dtype.as_str()));
@@ -188,26 +164,16 @@ mod tests {
         assert_eq!((copy.device.as_str(), copy.threads), ("cpu", crate::measure::threads()));
     }
 
-    /// Parts of parallel work are all done by the same thread, as the parts of a product are.
     #[test]
-    fn one_thread_is_one_thread() {
-        use rayon::prelude::*;
-        let workers = alone(|| {
-            let ids = (0..256).into_par_iter().map(|_| {
-                thread::sleep(Duration::from_micros(20));
-                thread::current().id()
-            });
-            ids.collect::<std::collections::HashSet<_>>()
-        });
-        assert_eq!(workers.unwrap().len(), 1);
-        let one = one_thread([256], SHORT, DType::F32).unwrap();
+    fn a_ceiling_says_how_many_threads_made_it() {
+        let one = gemm_over([256], SHORT, DType::F32, &Device::Cpu, 1).unwrap();
         assert_eq!((one.threads, one.at.as_str(), one.quantity.as_str()), (1, "256x256x256", "gemm"));
         assert!((1e7..1e14).contains(&one.per_second), "{one:?}");
     }
 
     #[test]
     fn other_dtypes_are_refused() {
-        let refused = gemm_over([8], SHORT, DType::F16, &Device::Cpu).unwrap_err().to_string();
+        let refused = gemm_over([8], SHORT, DType::F16, &Device::Cpu, 1).unwrap_err().to_string();
         assert_eq!(refused, "unknown dtype of a ceiling `f16`; expected one of: f32, f64");
     }
 

@@ -49,13 +49,13 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             continue;
         }
         let ceiling = ceiling(record, group);
-        let Some(chart) = chart(group, ceiling) else {
+        let Some(chart) = chart(record, group, ceiling) else {
             out.skip(FIGURE, format!("`{}` has no finite rate", group.stem));
             continue;
         };
         let table: Vec<Row<'_>> = rows()
             .map(|r| {
-                let rate = rate(r);
+                let (rate, own) = (rate(r), record.gemm_ceiling(r).or(ceiling));
                 Row {
                     contender: &r.contender,
                     rule: &r.rule,
@@ -66,8 +66,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
                     flops_per_second: rate.y,
                     flops_per_second_low: rate.low,
                     flops_per_second_high: rate.high,
-                    ceiling_flops_per_second: ceiling.map(|c| c.per_second),
-                    share_of_ceiling: ceiling.map(|c| rate.y / c.per_second),
+                    ceiling_flops_per_second: own.map(|c| c.per_second),
+                    share_of_ceiling: own.map(|c| rate.y / c.per_second),
                 }
             })
             .collect();
@@ -101,14 +101,15 @@ fn rate(row: &SummaryRow) -> Dot {
     Dot { x: time.x, y: per_second(time.y), low: per_second(time.high), high: per_second(time.low) }
 }
 
-fn chart(group: &Group<'_>, ceiling: Option<&Ceiling>) -> Option<Chart> {
+fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Option<Chart> {
     let mut series = Vec::new();
     let mut legend = Vec::new();
     for lane in &group.lanes {
         let dots: Vec<Dot> = lane.rows.iter().filter(|r| r.gemm_flops > 0).map(|r| rate(r)).collect();
         let look = lane.look();
         let best = dots.iter().map(|d| d.y).fold(0.0, f64::max);
-        let note = match ceiling {
+        let own = lane.rows.first().and_then(|r| record.gemm_ceiling(r)).or(ceiling);
+        let note = match own {
             Some(c) if best > 0.0 => format!("best: {} of ceiling", number::percent(best / c.per_second)),
             _ => String::new(),
         };

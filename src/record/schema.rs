@@ -309,6 +309,19 @@ pub struct AlignmentRow {
     pub energy: Option<f64>,
 }
 
+impl Record {
+    /// The rate of matrix products that a contender is held against: of this run, in its dtype, on its device, and on as
+    /// many threads.
+    pub fn gemm_ceiling(&self, row: &SummaryRow) -> Option<&Ceiling> {
+        let asked = row.contender.rsplit_once(':').and_then(|(_, n)| n.parse().ok());
+        let threads = asked.unwrap_or(self.run.threads);
+        let alike = |c: &&Ceiling| {
+            c.quantity == "gemm" && c.dtype == row.dtype && c.device == row.device && c.threads == threads
+        };
+        self.run.ceilings.iter().find(alike)
+    }
+}
+
 /// A record read into memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {

@@ -178,27 +178,28 @@ fn ceilings(
     observer: &mut dyn Observer,
 ) -> Result<()> {
     let timed = prepared.iter().filter(|p| p.benchmark.model == Model::WeightUpdate);
-    let mut wanted: Vec<(DType, _)> = timed.map(|p| (p.point.dtype, p.point.device)).collect();
-    wanted.dedup();
+    let all = measure::threads();
+    // with all threads, with one, and with as many as some contender asks for
+    let mut wanted: Vec<(DType, DeviceKind, usize)> = Vec::new();
+    for p in timed {
+        wanted.push((p.point.dtype, p.point.device, all));
+        // threads of the host make no difference to a card
+        if p.point.device == DeviceKind::Cpu {
+            let asked = p.specs.iter().filter_map(|spec| spec.threads).filter(|&n| n <= all);
+            wanted.extend(asked.chain([1]).map(|n| (p.point.dtype, p.point.device, n)));
+        }
+    }
     let mut found = store.run().ceilings.clone();
-    for (dtype, device) in wanted {
-        let threads = measure::threads();
+    for (dtype, device, threads) in wanted {
         let known = |quantity: &str, dtype: &str, threads: usize| {
             let same = |c: &&Ceiling| c.device == device.name() && c.dtype == dtype && c.threads == threads;
             found.iter().filter(same).any(|c| c.quantity == quantity)
         };
-        let gemm = !known("gemm", dtype.as_str(), threads);
-        // threads of the host make no difference to a card
-        let single = device == DeviceKind::Cpu && threads > 1 && !known("gemm", dtype.as_str(), 1);
-        let copy = !known("copy", "f32", threads);
+        let (gemm, copy) = (!known("gemm", dtype.as_str(), threads), !known("copy", "f32", all));
         let device = material.device(device)?;
         if gemm {
-            observer.at("ceilings", &format!("{} matrix products", dtype.as_str()));
-            found.push(measure::gemm_ceiling(dtype, &device)?);
-        }
-        if single {
-            observer.at("ceilings", &format!("{} matrix products, 1 thread", dtype.as_str()));
-            found.push(measure::gemm_ceiling_of_one_thread(dtype)?);
+            observer.at("ceilings", &format!("{} matrix products, threads: {threads}", dtype.as_str()));
+            found.push(measure::gemm_ceiling(dtype, &device, threads)?);
         }
         if copy {
             observer.at("ceilings", "copy");
