@@ -91,11 +91,11 @@ fn blocks_of_a_call(engine: &Fused, schedule: &Schedule, [theta, x, y]: &[Tensor
 
 fn nothing_is_allocated_inside_the_inference_loop() {
     let deviation = Rule::Spc { light_cone: false, deviation: true };
-    // not iPC, which takes parameter gradients in every step: their products borrow memory from the allocator
-    let rules = [SPC, deviation, Rule::Epc, Rule::Fpa { light_cone: true }, Rule::SeqIl { mixing: 1.0 }];
+    let ipc = Rule::Ipc { light_cone: true, weight_step: 1e-3, evaluate: false };
+    let rules = [SPC, deviation, Rule::Epc, Rule::Fpa { light_cone: true }, Rule::SeqIl { mixing: 1.0 }, ipc];
     for rule in rules {
-        // 65: one sample in a panel of its own, whose products take another way
-        for (batch, threads) in [(64, 1), (65, 1), (65, 3)] {
+        // 65: one sample in a panel of its own, whose products take another way; others: tiles that fill no vector
+        for (batch, threads) in [(64, 1), (65, 1), (65, 3), (3, 1), (20, 3), (79, 2)] {
             for train in [true, false] {
                 // few enough for four steps to reach: parameters of layers out of reach have no gradient to be taken
                 let stack = stack(4);

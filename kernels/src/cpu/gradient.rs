@@ -115,12 +115,14 @@ impl Block {
     ) {
         let layer = net.stack.layer(self.layer);
         let field = delta(net, self.layer);
+        let (flipped, scratch) = scratch.split_at_mut(product::FLIPPED);
         for start in (0..net.batch).step_by(PANEL) {
             let keep = keep || start > 0;
             // SAFETY: the caller's.
             unsafe {
                 let (d, h) = self.piece(net, field, start, scratch);
-                product::outer(weights, keep, factor * layer.scale, d, h);
+                let scaled = factor * layer.scale;
+                product::Outer { out: weights, keep, factor: scaled, d, h, flipped }.run(net.arch);
                 for j in (0..self.rows).filter(|_| layer.bias) {
                     let sum = d.row(j).iter().fold(T::ZERO, |s, v| s + *v);
                     let to = &mut *biases.add(j);

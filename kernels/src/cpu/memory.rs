@@ -7,6 +7,7 @@ use super::arena::{Aligned, Field, Fields, PANEL};
 use super::gradient::block_rows;
 use super::micro::UNITS;
 use super::net::Scratch;
+use super::product;
 use super::real::Real;
 use crate::schedule::{Rule, Schedule};
 use crate::stack::{Activation, Stack};
@@ -84,8 +85,8 @@ impl<T: Real> Workspace<T> {
         }
         while self.scratches.len() < plan.workers {
             let mut scratch = Scratch { tile: Aligned::new(), block: Aligned::new() };
-            // a tile, or a state and an error of a whole panel, side by side
-            scratch.tile.reserve(2 * stack.widest().max(UNITS) * PANEL);
+            // a tile, or a state and an error of a whole panel, side by side, and what their product needs
+            scratch.tile.reserve(2 * stack.widest().max(UNITS) * PANEL + product::FLIPPED);
             self.scratches.push(Mutex::new(scratch));
         }
         if directions {

@@ -3,9 +3,9 @@
 //! The `gemm` crate, on which Candle stands, takes neither an operand that was packed before nor work to be done on a
 //! result while it is in registers, and at these sizes (128 units, 64 samples) it spends an eighth of its time packing
 //! and deciding how to. States lie feature-major, so that nothing has to be packed here but, for many steps, the
-//! weights, once. Where a tile has fewer samples than a vector has lanes, and for parameter gradients, `gemm` works.
+//! weights, once. The last samples of a tile that do not fill a vector are read and written under a mask.
 
-use pulp::Simd;
+use pulp::{MemMask, Simd};
 
 /// Units of a block.
 pub(super) const UNITS: usize = 8;
@@ -42,36 +42,41 @@ fn soon<T>(address: *const T) {
     let _ = address;
 }
 
-/// Products of a vector's worth of samples with a block of units, for one number type.
+/// One block of a product: out`[c, s]` = scale · Σ_k w(c, k) h`[k, s]`, plus what is there if `keep`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block<T> {
+    /// Values of k.
+    pub(super) inputs: usize,
+    pub(super) scale: T,
+    pub(super) keep: bool,
+    pub(super) w: *const T,
+    pub(super) strides: Strides,
+    /// Values of c: at most [`UNITS`], or twice as many where [`units_at_once`] says so.
+    pub(super) units: usize,
+    pub(super) h: *const T,
+    pub(super) h_stride: usize,
+    pub(super) out: *mut T,
+    pub(super) out_stride: usize,
+    /// Values of s.
+    pub(super) width: usize,
+}
+
+/// The products of one number type.
 pub(crate) trait Micro: Sized + Copy {
     /// Lanes of a vector.
     fn lanes<S: Simd>() -> usize;
 
-    /// out`[c, s]` = scale · Σ_k w(c, k) h`[k, s]` for units c < `units` (at most [`UNITS`], or twice as many where
-    /// [`units_at_once`] says so and `width` is less than two vectors) and the samples s of as
-    /// many whole vectors as fit into `width`; returns how many samples that is.
+    /// Does a block.
     ///
     /// # Safety
-    /// `w` must be readable at every (c, k) of its strides with k < `inputs`, h at k·`h_stride` + s, and out writable
-    /// at c·`out_stride` + s, without overlap and with nobody else writing.
-    #[allow(clippy::too_many_arguments)] // three operands with their strides and sizes
-    unsafe fn block<S: Simd>(
-        simd: S,
-        inputs: usize,
-        scale: Self,
-        w: *const Self,
-        strides: Strides,
-        units: usize,
-        h: *const Self,
-        h_stride: usize,
-        out: *mut Self,
-        out_stride: usize,
-        width: usize,
-    ) -> usize;
+    /// `w` must be readable at every (c, k) of its strides, h at k·`h_stride` + s, and out writable (and initialised if
+    /// kept) at c·`out_stride` + s, without overlap and with nobody else writing.
+    unsafe fn block<S: Simd>(simd: S, block: Block<Self>);
 }
 
 macro_rules! micro {
-    ($t:ty, $vector:ident, $lanes:ident, $splat:ident, $mul:ident, $fma:ident) => {
+    ($t:ty, $vector:ident, $lanes:ident, $splat:ident, $mul:ident, $fma:ident,
+     $mask:ident, $between:ident, $load:ident, $store:ident) => {
         impl Micro for $t {
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {
@@ -79,36 +84,25 @@ macro_rules! micro {
             }
 
             #[inline(always)]
-            unsafe fn block<S: Simd>(
-                simd: S,
-                inputs: usize,
-                scale: Self,
-                w: *const Self,
-                strides: Strides,
-                units: usize,
-                h: *const Self,
-                h_stride: usize,
-                out: *mut Self,
-                out_stride: usize,
-                width: usize,
-            ) -> usize {
-                /// M vectors of samples, units first..first + N.
+            unsafe fn block<S: Simd>(simd: S, block: Block<Self>) {
+                /// M vectors of samples, N units, where the operands of `b` begin; under a mask if `TAIL`, with weights of
+                /// neighbouring units side by side if `NEXT`.
                 ///
                 /// # Safety
                 /// As for [`Micro::block`].
                 #[inline(always)]
-                #[allow(clippy::too_many_arguments)]
-                unsafe fn inner<S: Simd, const M: usize, const N: usize, const NEXT: bool>(
+                unsafe fn inner<
+                    S: Simd,
+                    const M: usize,
+                    const N: usize,
+                    const NEXT: bool,
+                    const TAIL: bool,
+                >(
                     simd: S,
-                    inputs: usize,
-                    scale: $t,
-                    w: *const $t,
-                    strides: Strides,
-                    h: *const $t,
-                    h_stride: usize,
-                    out: *mut $t,
-                    out_stride: usize,
+                    b: Block<$t>,
+                    mask: MemMask<S::$mask>,
                 ) {
+                    let Block { inputs, w, strides, .. } = b;
                     let mut sums = [[simd.$splat(0.0); M]; N];
                     // SAFETY: the caller's, for every address below.
                     unsafe {
@@ -119,14 +113,18 @@ macro_rules! micro {
                                 rows[c] = w.add(c * strides.unit);
                             }
                         }
-                        let mut h = h;
+                        let mut h = b.h;
                         let ahead = w.wrapping_add(N * inputs);
                         for k in 0..inputs {
                             let mut samples = [simd.$splat(0.0); M];
                             for m in 0..M {
-                                samples[m] = h.add(m * S::$lanes).cast::<S::$vector>().read_unaligned();
+                                samples[m] = if TAIL {
+                                    simd.$load(mask, h)
+                                } else {
+                                    h.add(m * S::$lanes).cast::<S::$vector>().read_unaligned()
+                                };
                             }
-                            h = h.wrapping_add(h_stride);
+                            h = h.wrapping_add(b.h_stride);
                             // the next block's weights: its rows follow these, as do its blocks where they are packed
                             if NEXT && strides.input > UNITS {
                                 soon(w.wrapping_add(N + k * strides.input));
@@ -145,72 +143,115 @@ macro_rules! micro {
                                 }
                             }
                         }
-                        let scale = simd.$splat(scale);
+                        let scale = simd.$splat(b.scale);
                         for c in 0..N {
                             for m in 0..M {
-                                let to = out.add(c * out_stride + m * S::$lanes);
-                                to.cast::<S::$vector>().write_unaligned(simd.$mul(scale, sums[c][m]));
+                                let to = b.out.add(c * b.out_stride + m * S::$lanes);
+                                let mut result = simd.$mul(scale, sums[c][m]);
+                                if b.keep {
+                                    let old = if TAIL {
+                                        simd.$load(mask, to)
+                                    } else {
+                                        to.cast::<S::$vector>().read_unaligned()
+                                    };
+                                    result = simd.$fma(scale, sums[c][m], old);
+                                }
+                                if TAIL {
+                                    simd.$store(mask, to, result);
+                                } else {
+                                    to.cast::<S::$vector>().write_unaligned(result);
+                                }
                             }
                         }
                     }
                 }
 
                 let lanes = S::$lanes;
+                let Block { units, width, strides, .. } = block;
+                let mask = simd.$between(0, (width % lanes) as _);
                 let mut done = 0;
                 macro_rules! strip {
-                    ($m:literal, $n:literal, $first:expr) => {
-                        // SAFETY: the caller's; vectors `done / lanes` to + M, units `first` to + N.
+                    ($m:literal, $n:literal, $tail:literal, $first:expr) => {
+                        // SAFETY: the caller's; M vectors of samples from `done` on, units `first` to + N.
                         unsafe {
-                            let (h, out) = (h.add(done), out.add(done + $first * out_stride));
-                            let w = w.add($first * strides.unit);
+                            let b = Block {
+                                w: block.w.add($first * strides.unit),
+                                h: block.h.add(done),
+                                out: block.out.add(done + $first * block.out_stride),
+                                ..block
+                            };
                             if strides.unit == 1 {
-                                inner::<S, $m, $n, true>(
-                                    simd, inputs, scale, w, strides, h, h_stride, out, out_stride,
-                                );
+                                inner::<S, $m, $n, true, $tail>(simd, b, mask);
                             } else {
-                                inner::<S, $m, $n, false>(
-                                    simd, inputs, scale, w, strides, h, h_stride, out, out_stride,
-                                );
+                                inner::<S, $m, $n, false, $tail>(simd, b, mask);
                             }
                         }
                     };
                 }
-                while done + lanes <= width {
-                    let two = done + 2 * lanes <= width;
-                    if units == 2 * UNITS {
-                        strip!(1, 16, 0);
-                    } else if units == UNITS && S::REGISTER_COUNT >= 32 {
-                        if two {
-                            strip!(2, 8, 0);
+                macro_rules! units {
+                    ($m:literal, $tail:literal) => {
+                        if units == UNITS && S::REGISTER_COUNT >= 32 {
+                            strip!($m, 8, $tail, 0);
                         } else {
-                            strip!(1, 8, 0);
-                        }
-                    } else {
-                        let mut first = 0;
-                        while first + 4 <= units {
-                            if two {
-                                strip!(2, 4, first);
-                            } else {
-                                strip!(1, 4, first);
+                            let mut first = 0;
+                            while first + 4 <= units {
+                                strip!($m, 4, $tail, first);
+                                first += 4;
                             }
-                            first += 4;
-                        }
-                        while first < units {
-                            if two {
-                                strip!(2, 1, first);
-                            } else {
-                                strip!(1, 1, first);
+                            while first < units {
+                                strip!($m, 1, $tail, first);
+                                first += 1;
                             }
-                            first += 1;
                         }
-                    }
-                    done += if two { 2 * lanes } else { lanes };
+                    };
                 }
-                done
+                while done < width {
+                    let left = width - done;
+                    if units == 2 * UNITS {
+                        // whoever asks for so many has less than two vectors
+                        if left >= lanes {
+                            strip!(1, 16, false, 0);
+                        } else {
+                            strip!(1, 16, true, 0);
+                        }
+                        done += lanes;
+                    } else if left >= 2 * lanes {
+                        units!(2, false);
+                        done += 2 * lanes;
+                    } else if left >= lanes {
+                        units!(1, false);
+                        done += lanes;
+                    } else {
+                        units!(1, true);
+                        done = width;
+                    }
+                }
             }
         }
     };
 }
 
-micro!(f32, f32s, F32_LANES, splat_f32s, mul_f32s, mul_add_e_f32s);
-micro!(f64, f64s, F64_LANES, splat_f64s, mul_f64s, mul_add_e_f64s);
+micro!(
+    f32,
+    f32s,
+    F32_LANES,
+    splat_f32s,
+    mul_f32s,
+    mul_add_e_f32s,
+    m32s,
+    mask_between_m32s,
+    mask_load_ptr_f32s,
+    mask_store_ptr_f32s
+);
+micro!(
+    f64,
+    f64s,
+    F64_LANES,
+    splat_f64s,
+    mul_f64s,
+    mul_add_e_f64s,
+    m64s,
+    mask_between_m64s,
+    mask_load_ptr_f64s,
+    mask_store_ptr_f64s
+);

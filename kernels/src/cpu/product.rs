@@ -1,11 +1,11 @@
 //! The three matrix products of a layer, on tiles, on the calling thread.
 
 use gemm::Parallelism;
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
-use super::arena::{Tile, View};
+use super::arena::{Tile, View, PANEL};
 use super::epilogue::RUN;
-use super::micro::{units_at_once, Strides, UNITS};
+use super::micro::{units_at_once, Block, Strides, UNITS};
 use super::real::Real;
 
 /// What takes rows of a result: a trait where a closure would do, because it must become part of its caller, which is
@@ -37,7 +37,7 @@ pub(super) struct Product<T> {
     wanted: (usize, usize),
     scale: f64,
     h: View<T>,
-    /// Rows of a block of eight at a time, or the whole result where vectors are wider than the tile.
+    /// Rows of a block of eight at a time, or the whole result of a single sample.
     out: View<T>,
 }
 
@@ -79,89 +79,74 @@ impl<T: Real> Product<T> {
     #[inline(always)]
     pub(super) unsafe fn rows<S: Simd>(self, simd: S, mut then: impl Rows<T>) {
         let Self { ptr, strides, inputs, wanted, scale, h, out, .. } = self;
-        let whole = out.width < T::lanes::<S>();
+        let lone = out.width == 1 && h.stride == 1;
         let packed = strides.input == 0;
         // SAFETY: the caller's; a block of c units starts `first` units into the weights, and its result has rows 0..c
         // of `out`, which holds eight of them at least.
         unsafe {
-            if whole {
-                self.with_gemm((wanted.0, wanted.1 - wanted.0), (0, out.width), wanted.0);
+            if lone {
+                self.of_one_sample();
             }
             let mut first = wanted.0;
             while first < wanted.1 {
                 let most = units_at_once::<S, T>(out.width, strides.unit == 1);
-                let count = (wanted.1 - first).min(if wanted.1 - first < most { UNITS } else { most });
-                if !whole {
+                let units = (wanted.1 - first).min(if wanted.1 - first < most { UNITS } else { most });
+                if !lone {
                     let (w, strides) = if packed {
-                        (ptr.add(first * inputs), Strides { input: count.min(UNITS), ..strides })
+                        (ptr.add(first * inputs), Strides { input: units.min(UNITS), ..strides })
                     } else {
                         (ptr.add(first * strides.unit), strides)
                     };
-                    let (scale, to) = (T::of(scale), out.ptr());
-                    let done = T::block(
-                        simd,
-                        inputs,
-                        scale,
-                        w,
-                        strides,
-                        count,
-                        h.ptr(),
-                        h.stride,
-                        to,
-                        out.stride,
-                        out.width,
-                    );
-                    if done < out.width {
-                        self.with_gemm((first, count), (done, out.width - done), 0);
-                    }
+                    let (scale, keep, width) = (T::of(scale), false, out.width);
+                    let (h, h_stride, out, out_stride) =
+                        (h.ptr().cast_const(), h.stride, out.ptr(), out.stride);
+                    let block =
+                        Block { inputs, scale, keep, w, strides, units, h, h_stride, out, out_stride, width };
+                    T::block(simd, block);
                 }
-                let row = if whole { first } else { 0 };
+                let row = if lone { first } else { 0 };
                 // where the tile fills its panel, here and in every other field, short rows are taken several at a time
                 let together = if h.stride == h.width { (RUN / out.width).max(1) } else { 1 };
                 let mut c = 0;
-                while c < count {
-                    let rows = together.min(count - c);
+                while c < units {
+                    let rows = together.min(units - c);
                     then.take(first + c, out.run_mut(row + c, rows * out.width));
                     c += rows;
                 }
-                first += count;
+                first += units;
             }
         }
     }
 
-    /// Units first.. and samples from.. of the result, through the `gemm` crate, into the rows of `out` from `row` on.
+    /// All wanted units of a single sample: a product with a vector, which reads each weight once and is better done along
+    /// the weights. The `gemm` crate does that, without memory of its own.
     ///
     /// # Safety
     /// As for [`rows`](Self::rows).
-    unsafe fn with_gemm(self, (first, count): (usize, usize), (from, width): (usize, usize), row: usize) {
-        let Self { ptr, strides, inputs, units, scale, h, out, .. } = self;
-        if inputs == 0 {
-            // SAFETY: the caller gives `out` to us alone.
-            (0..count).for_each(|c| unsafe { out.row_mut(row + c) }[from..from + width].fill(T::ZERO));
-            return;
-        }
+    unsafe fn of_one_sample(self) {
+        let Self { ptr, strides, inputs, units, wanted, scale, h, out } = self;
         // packed blocks lie one after another, which no two strides can say; units of one block at a time, then
-        let step = if strides.input == 0 { UNITS } else { count.max(1) };
-        for start in (0..count).step_by(step) {
-            let n = step.min(count - start);
+        let step = if strides.input == 0 { UNITS } else { (wanted.1 - wanted.0).max(1) };
+        for first in (wanted.0..wanted.1).step_by(step) {
+            let count = step.min(wanted.1 - first);
             let (w, by_unit, by_input) = if strides.input == 0 {
-                ((first + start) * inputs, 1, UNITS.min(units - (first + start)))
+                (first * inputs, 1, UNITS.min(units - first))
             } else {
-                ((first + start) * strides.unit, strides.unit, strides.input)
+                (first * strides.unit, strides.unit, strides.input)
             };
-            // SAFETY: samples are the rows of the product (distance 1 in h and out), units its columns; every element
+            // SAFETY: the sample is the one row of the product (distance 1 in h and out), units its columns; every element
             // lies within the operands by the caller's word.
             unsafe {
                 gemm::gemm(
-                    width,
-                    n,
+                    1,
+                    count,
                     inputs,
-                    out.ptr().add((row + start) * out.stride + from),
-                    out.stride as isize,
+                    out.ptr().add(first),
+                    1,
                     1,
                     false,
-                    h.ptr().add(from),
-                    h.stride as isize,
+                    h.ptr(),
+                    1,
                     1,
                     ptr.add(w),
                     by_unit as isize,
@@ -197,34 +182,87 @@ pub(super) unsafe fn pack<T: Real>(w: Weights<T>, blocks: std::ops::Range<usize>
     }
 }
 
-/// out = keep·out + factor · d hᵀ, out row-major `[units of d, units of h]`, d and h with the same samples.
-///
-/// # Safety
-/// out must be allocated and initialised and nobody else may touch it meanwhile; nobody may write h or d.
-pub(super) unsafe fn outer<T: Real>(out: *mut T, keep: bool, factor: f64, d: View<T>, h: View<T>) {
-    debug_assert!(d.width == h.width);
-    // SAFETY: inputs are the rows of the product (distance 1 in out), units its columns; all within the operands.
-    unsafe {
-        gemm::gemm(
-            h.rows,
-            d.rows,
-            h.width,
-            out,
-            h.rows as isize,
-            1,
-            keep,
-            h.ptr(),
-            1,
-            h.stride as isize,
-            d.ptr(),
-            d.stride as isize,
-            1,
-            T::ONE,
-            T::of(factor),
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+/// out = factor · d hᵀ, plus what is there if `keep`; out row-major `[units of d, units of h]`, d and h with the same
+/// samples, at most a panel of them.
+pub(super) struct Outer<'a, T> {
+    pub(super) out: *mut T,
+    pub(super) keep: bool,
+    pub(super) factor: f64,
+    pub(super) d: View<T>,
+    pub(super) h: View<T>,
+    /// [`FLIPPED`] elements, for h with samples as rows.
+    pub(super) flipped: &'a mut [T],
+}
+
+/// Units of h that are flipped at once: with a panel of samples they fill most of the nearest cache.
+const FLIP: usize = 128;
+
+/// Elements of the scratch of [`Outer`].
+pub(super) const FLIPPED: usize = FLIP * PANEL;
+
+impl<T: Real> Outer<'_, T> {
+    /// Units from `first` on, samples as rows.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn flip(&mut self, first: usize, units: usize) {
+        // several units at a time, so that what is written lies together
+        const AT_ONCE: usize = 8;
+        let (whole, samples) = (units / AT_ONCE * AT_ONCE, self.h.width);
+        for start in (0..whole).step_by(AT_ONCE) {
+            // SAFETY: the caller's.
+            let rows: [&[T]; AT_ONCE] = std::array::from_fn(|i| unsafe { self.h.row(first + start + i) });
+            for (s, to) in self.flipped.chunks_exact_mut(units).take(samples).enumerate() {
+                let to = &mut to[start..start + AT_ONCE];
+                (0..AT_ONCE).for_each(|i| to[i] = rows[i][s]);
+            }
+        }
+        for unit in whole..units {
+            // SAFETY: the caller's.
+            let row = unsafe { self.h.row(first + unit) };
+            (0..samples).for_each(|s| self.flipped[s * units + unit] = row[s]);
+        }
+    }
+
+    /// Does it.
+    ///
+    /// # Safety
+    /// out must be allocated (and initialised if kept) and nobody else may touch it meanwhile; nobody may write h or d.
+    pub(super) unsafe fn run(self, arch: pulp::Arch) {
+        debug_assert!(self.d.width == self.h.width && self.h.width <= PANEL && self.flipped.len() >= FLIPPED);
+        arch.dispatch(self);
+    }
+}
+
+impl<T: Real> WithSimd for Outer<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (d, inputs) = (self.d, self.h.rows);
+        for first in (0..inputs).step_by(FLIP) {
+            let width = FLIP.min(inputs - first);
+            // SAFETY: what `run` asks for; the weights of this product are d, its units those of d, its inputs samples.
+            unsafe {
+                self.flip(first, width);
+                for unit in (0..d.rows).step_by(UNITS) {
+                    let block = Block {
+                        inputs: d.width,
+                        scale: T::of(self.factor),
+                        keep: self.keep,
+                        w: d.ptr().add(unit * d.stride).cast_const(),
+                        strides: Strides { unit: d.stride, input: 1, block: 0 },
+                        units: UNITS.min(d.rows - unit),
+                        h: self.flipped.as_ptr(),
+                        h_stride: width,
+                        out: self.out.add(unit * inputs + first),
+                        out_stride: inputs,
+                        width,
+                    };
+                    T::block(simd, block);
+                }
+            }
+        }
     }
 }
