@@ -1,15 +1,14 @@
-//! Parameter directions d = −∂F/∂θ, sums over the batch, and what moves the parameters along them while each block of
-//! directions is in cache.
+//! Parameter directions d = −∂F/∂θ, sums over the batch.
 
-use super::arena::{Field, Tile, View, PANEL};
+use super::arena::{Tile, View, PANEL};
 use super::epilogue::{copy, times};
+use super::fields::Field;
 use super::micro::UNITS;
-use super::net::{Net, Scratch};
+use super::net::Net;
 use super::phi;
 use super::pool::Worker;
 use super::product;
 use super::real::Real;
-use crate::schedule::Optimiser;
 use crate::stack::{Activation, Stack};
 
 /// Some rows of one layer's parameters, with their biases.
@@ -235,128 +234,4 @@ pub(super) fn place<T>(net: &Net<'_, T>, block: Block) -> (usize, usize) {
     let biases = net.stack.biases(layer);
     let bias = if biases.is_empty() { biases.start } else { biases.start + first };
     (net.stack.weights(layer).start + first * net.stack.units(layer - 1), bias)
-}
-
-/// Memory that an optimiser works on.
-pub(super) struct Learner<T> {
-    pub(super) optimiser: Optimiser,
-    /// Behind the P parameters.
-    pub(super) state: *mut T,
-    /// One sum of |Δ| per block, for MQ.
-    pub(super) sums: *mut T,
-}
-
-// SAFETY: each worker writes its own blocks' parts of both.
-unsafe impl<T: Real> Sync for Learner<T> {}
-
-/// One update of all layers; those below `to` have directions of exactly zero.
-///
-/// # Safety
-/// The contract of [`super::net`]: all workers run this call, and nobody else touches θ or the optimiser's state.
-pub(super) unsafe fn update<T: Real>(
-    net: &Net<'_, T>,
-    to: usize,
-    learner: &Learner<T>,
-    own: &mut Scratch<T>,
-    worker: &Worker<'_>,
-) {
-    if let Optimiser::Sgd { rate } = learner.optimiser {
-        // SAFETY: the caller's.
-        unsafe { descend(net, to, rate, own.tile.as_mut_slice(), worker) };
-        return;
-    }
-    let parameters = net.stack.parameters();
-    let (scratch, tile) = (own.block.as_mut_slice(), own.tile.as_mut_slice());
-    for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
-        if i % worker.count != worker.index {
-            continue;
-        }
-        let inputs = net.stack.units(block.layer - 1);
-        let elements = block.rows * inputs;
-        let biases = if net.stack.layer(block.layer).bias { block.rows } else { 0 };
-        let (w, b) = scratch[..elements + biases].split_at_mut(elements);
-        let (at_w, at_b) = place(net, block);
-        // SAFETY: the caller's; blocks do not overlap, and their elements lie within θ and the state behind it.
-        unsafe {
-            if block.layer >= to {
-                block.directions(net, false, 1.0, (w.as_mut_ptr(), b.as_mut_ptr()), tile);
-            } else {
-                w.fill(T::ZERO);
-                b.fill(T::ZERO);
-            }
-            for (d, at) in [(w, at_w), (b, at_b)] {
-                let slice = |from: *mut T| std::slice::from_raw_parts_mut(from.add(at), d.len());
-                let theta = slice(net.theta);
-                net.arch.dispatch(|| match learner.optimiser {
-                    Optimiser::Sgd { .. } | Optimiser::Mq { .. } => {}
-                    Optimiser::Momentum { rate, mu } => {
-                        momentum(T::of(rate), T::of(mu), theta, d, slice(learner.state))
-                    }
-                    Optimiser::Adam { rate, betas, epsilon, update } => {
-                        let (m, s) = (slice(learner.state), slice(learner.state.add(parameters)));
-                        adam(rate, betas, T::of(epsilon), update, theta, d, m, s);
-                    }
-                });
-                if let Optimiser::Mq { rate, min_rate, r, .. } = learner.optimiser {
-                    let v = *learner.state.add(block.layer - 1);
-                    let mean = T::ONE / T::of(net.batch as f64);
-                    let factor = T::of(rate) / (v + T::of(r)) + T::of(min_rate);
-                    let mut sum = T::ZERO;
-                    for (p, d) in theta.iter_mut().zip(&*d) {
-                        let delta = mean * *d;
-                        *p += delta * factor;
-                        sum += delta.abs();
-                    }
-                    let sums = &mut *learner.sums.add(i);
-                    *sums = sum + if at == at_b && at != at_w { *sums } else { T::ZERO };
-                }
-            }
-        }
-    }
-    if let Optimiser::Mq { decay, .. } = learner.optimiser {
-        worker.meet();
-        if worker.index == 0 {
-            let mut totals = vec![T::ZERO; net.depth()];
-            for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
-                // SAFETY: all workers have met, and only this one goes on with the sums.
-                totals[block.layer - 1] += unsafe { *learner.sums.add(i) };
-            }
-            for (l, total) in (1..=net.depth()).zip(totals) {
-                let elements = net.stack.weights(l).len() + net.stack.biases(l).len();
-                // SAFETY: the optimiser's state is one element per layer.
-                let v = unsafe { &mut *learner.state.add(l - 1) };
-                *v = T::of(decay) * *v + T::of((1.0 - decay) / elements.max(1) as f64) * total;
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn momentum<T: Real>(rate: T, mu: T, theta: &mut [T], d: &[T], m: &mut [T]) {
-    for ((p, d), m) in theta.iter_mut().zip(d).zip(m) {
-        *m = mu * *m + *d;
-        *p += rate * *m;
-    }
-}
-
-#[inline(always)]
-#[allow(clippy::too_many_arguments)] // the equation has that many symbols
-fn adam<T: Real>(
-    rate: f64,
-    (beta1, beta2): (f64, f64),
-    epsilon: T,
-    update: i32,
-    theta: &mut [T],
-    d: &[T],
-    m: &mut [T],
-    s: &mut [T],
-) {
-    let (keep1, add1, keep2, add2) = (T::of(beta1), T::of(1.0 - beta1), T::of(beta2), T::of(1.0 - beta2));
-    let step = T::of(rate / (1.0 - beta1.powi(update)));
-    let correct = T::of(1.0 / (1.0 - beta2.powi(update)));
-    for (((p, d), m), s) in theta.iter_mut().zip(d).zip(m).zip(s) {
-        *m = keep1 * *m + add1 * *d;
-        *s = keep2 * *s + add2 * (*d * *d);
-        *p += step * *m / ((*s * correct).sqrt() + epsilon);
-    }
 }

@@ -3,15 +3,33 @@
 use std::mem::discriminant;
 use std::sync::{Mutex, PoisonError};
 
-use super::arena::{Aligned, Field, Fields, PANEL};
+use super::arena::{Aligned, Tile, View, PANEL};
+use super::fields::{Field, Fields};
 use super::gradient::block_rows;
 use super::micro::UNITS;
-use super::net::Scratch;
 use super::product;
 use super::real::Real;
 use crate::schedule::{Rule, Schedule};
 use crate::stack::{Activation, Stack};
 use crate::tune::Plan;
+
+/// A worker's own memory.
+pub(super) struct Scratch<T> {
+    /// One tile of the widest layer, or what a product of parameters needs.
+    pub(super) tile: Aligned<T>,
+    /// One block of parameter directions.
+    pub(super) block: Aligned<T>,
+}
+
+impl<T: Real> Scratch<T> {
+    /// Room for `rows` units of a tile.
+    pub(super) fn view(&mut self, rows: usize, at: Tile) -> View<T> {
+        let tile = self.tile.as_mut_slice();
+        debug_assert!(rows * at.width <= tile.len());
+        // SAFETY: the buffer holds a full tile of the widest layer (checked above), and lives as long as the worker.
+        unsafe { View::new(tile.as_mut_ptr(), at.width, rows, at.width) }
+    }
+}
 
 /// See the module.
 pub(crate) struct Workspace<T> {

@@ -1,22 +1,26 @@
 //! The engine on the CPU: whole rules in one call, on a fixed set of threads.
 //!
-//! A call allocates nothing inside the inference loop and takes no lock there; its memory is kept for the next call. Only
-//! parameter gradients, which iPC takes in every step, go through the `gemm` crate with buffers of its own.
-//! Equal calls on equally many threads give equal bits: who does what follows from sizes alone, and no sum depends on who
-//! comes first. Another number of threads cuts batch and parameters elsewhere, and ragged ends are summed by other loops:
-//! the same to rounding only.
+//! A call allocates nothing inside the inference loop and takes no lock there; its memory is kept for the next call.
+//! Equal calls give equal bits on any number of threads: each element is summed in the same order, whoever does it. The one
+//! exception is the MQ optimiser, whose rates follow from sums over blocks of parameters, which threads cut differently.
 
 mod arena;
 mod crew;
 mod epilogue;
+mod exchange;
+mod fields;
+mod frozen;
 mod gradient;
+mod learner;
 mod loss;
 mod memory;
 mod micro;
 mod net;
 mod phi;
 mod pool;
+mod predict;
 mod product;
+mod pull;
 mod real;
 mod rules;
 mod stencil;
@@ -32,10 +36,12 @@ use pulp::Arch;
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Loss, Stack};
 use crate::tune;
-use arena::{Field, Tile, PANEL};
+use arena::{Tile, PANEL};
 use crew::Crew;
-use gradient::Learner;
-use net::{Net, Scratch};
+use fields::Field;
+use learner::Learner;
+use memory::Scratch;
+use net::Net;
 use stencil::Progress;
 
 /// What a call works on; the caller has checked that the sizes fit the stack.
@@ -179,7 +185,7 @@ pub(crate) fn execute<T: Real>(
                 rules::infer(&net, schedule, crew, &mut own);
             }
             if let Some(learner) = &learner {
-                gradient::update(&net, low, learner, &mut own, worker);
+                learner::update(&net, low, learner, &mut own, worker);
             }
             if let Some(out) = &out {
                 if !moves {
@@ -229,7 +235,7 @@ unsafe fn write_out<T: Real>(
     let depth = net.depth();
     // SAFETY: the caller's; offsets add up as `learned_elements` counts them.
     unsafe {
-        net::transpose_out(net.view(Field::M, depth, at), to, at);
+        exchange::transpose_out(net.view(Field::M, depth, at), to, at);
         if !traces {
             return;
         }
@@ -246,11 +252,11 @@ unsafe fn write_out<T: Real>(
             if plus_error {
                 (0..v.rows).for_each(|j| epilogue::plus(v.row_mut(j), e.row(j)));
             }
-            net::transpose_out(v, to, at);
+            exchange::transpose_out(v, to, at);
             to = to.add(net.batch * net.stack.units(l));
         }
         for l in 1..=depth {
-            net::transpose_out(net.view(Field::E, l, at), to, at);
+            exchange::transpose_out(net.view(Field::E, l, at), to, at);
             to = to.add(net.batch * net.stack.units(l));
         }
     }

@@ -6,9 +6,14 @@
 
 use pulp::Arch;
 
-use super::arena::{Aligned, Field, Fields, Grid, Tile, View};
-use super::epilogue::{Advance, FirstError, Next, Predict, Predicted, Pull, Pulled};
+use super::arena::{Grid, Tile, View};
+use super::epilogue::{Advance, FirstError, Next};
+use super::exchange::{copy, transpose_in};
+use super::fields::{Field, Fields};
+use super::memory::Scratch;
+use super::predict::{Predict, Predicted};
 use super::product::{Product, Weights};
+use super::pull::{Pull, Pulled};
 use super::real::Real;
 use crate::stack::{Activation, Loss, Stack};
 
@@ -36,23 +41,6 @@ pub(super) struct Net<'a, T> {
 // SAFETY: the pointers are to memory that outlives the call which made the `Net`; who may touch which part of it at
 // which time is the contract of its unsafe methods.
 unsafe impl<T: Real> Sync for Net<'_, T> {}
-
-/// A worker's own memory.
-pub(super) struct Scratch<T> {
-    /// One tile of the widest layer.
-    pub(super) tile: Aligned<T>,
-    /// One block of parameter directions.
-    pub(super) block: Aligned<T>,
-}
-
-impl<T: Real> Scratch<T> {
-    fn view(&mut self, rows: usize, at: Tile) -> View<T> {
-        let tile = self.tile.as_mut_slice();
-        debug_assert!(rows * at.width <= tile.len());
-        // SAFETY: the buffer holds a full tile of the widest layer (checked above), and lives as long as the worker.
-        unsafe { View::new(tile.as_mut_ptr(), at.width, rows, at.width) }
-    }
-}
 
 impl<T: Real> Net<'_, T> {
     /// Tiles of the batch.
@@ -137,7 +125,8 @@ impl<T: Real> Net<'_, T> {
     /// W_l times what a field of the state below holds.
     fn product(&self, l: usize, input: Field, scratch: &mut Scratch<T>, at: Tile) -> Product<T> {
         let z = scratch.view(self.stack.units(l), at);
-        Product::forward(self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at), z, at)
+        let (w, scale, h) = (self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at));
+        Product::forward(w, scale, h, z, at).of_batch(self.batch)
     }
 
     /// v_l = f_l(v_{l−1}), plus e_l if `rebuild`; the output at l = L.
@@ -267,7 +256,8 @@ impl<T: Real> Net<'_, T> {
     ) {
         let layer = self.stack.layer(l);
         let out = scratch.view(self.stack.units(l - 1), at);
-        let mut r = Product::backward(self.weights(l), layer.scale, self.view(delta, l, at), out, at);
+        let (w, d) = (self.weights(l), self.view(delta, l, at));
+        let mut r = Product::backward(w, layer.scale, d, out, at).of_batch(self.batch);
         if let Some(packed) = self.packed {
             // SAFETY: packed as the weights are, layer after layer, with the same offsets.
             r = r.packed(unsafe { packed.add(self.stack.weights(l).start) });
@@ -325,44 +315,6 @@ impl<T: Real> Net<'_, T> {
                     }
                     super::epilogue::times(d, e.row(j));
                 }
-            }
-        }
-    }
-}
-
-/// # Safety
-/// The contract of the module, for both views.
-pub(super) unsafe fn copy<T: Real>(from: View<T>, to: View<T>, at: Tile) {
-    for j in at.rows(to.rows) {
-        // SAFETY: the caller's.
-        unsafe { to.row_mut(j).copy_from_slice(from.row(j)) };
-    }
-}
-
-/// Samples of a tile from row-major `[B, n]` into columns.
-unsafe fn transpose_in<T: Real>(from: &[T], to: View<T>, at: Tile) {
-    let n = to.rows;
-    let start = (at.panel + at.first) * n;
-    let from = &from[start..start + at.width * n];
-    for j in at.rows(n) {
-        // SAFETY: the caller's.
-        let row = unsafe { to.row_mut(j) };
-        row.iter_mut().enumerate().for_each(|(c, v)| *v = from[c * n + j]);
-    }
-}
-
-/// Columns of a tile into row-major `[B, n]`.
-///
-/// # Safety
-/// `to` has B·n elements; nobody else touches the samples of the tile in it.
-pub(super) unsafe fn transpose_out<T: Real>(from: View<T>, to: *mut T, at: Tile) {
-    let n = from.rows;
-    let start = (at.panel + at.first) * n;
-    for j in 0..n {
-        // SAFETY: the samples of the tile are rows start/n .. start/n + width of `to`.
-        unsafe {
-            for (c, v) in from.row(j).iter().enumerate() {
-                to.add(start + c * n + j).write(*v);
             }
         }
     }

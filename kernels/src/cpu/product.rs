@@ -39,6 +39,8 @@ pub(super) struct Product<T> {
     h: View<T>,
     /// Rows of a block of eight at a time, or the whole result of a single sample.
     out: View<T>,
+    /// Whether the tile's one sample is the whole batch.
+    single: bool,
 }
 
 impl<T: Real> Product<T> {
@@ -48,7 +50,7 @@ impl<T: Real> Product<T> {
         let strides = Strides { unit: w.inputs, input: 1, block: UNITS * w.inputs };
         let wanted = at.rows(w.outputs);
         let wanted = (wanted.start, wanted.end);
-        Self { ptr: w.ptr, strides, inputs: w.inputs, units: w.outputs, wanted, scale, h, out }
+        Self { ptr: w.ptr, strides, inputs: w.inputs, units: w.outputs, wanted, scale, h, out, single: false }
     }
 
     /// Wᵀ d.
@@ -57,7 +59,23 @@ impl<T: Real> Product<T> {
         let strides = Strides { unit: 1, input: w.inputs, block: UNITS };
         let wanted = at.rows(w.inputs);
         let wanted = (wanted.start, wanted.end);
-        Self { ptr: w.ptr, strides, inputs: w.outputs, units: w.inputs, wanted, scale, h: d, out }
+        Self {
+            ptr: w.ptr,
+            strides,
+            inputs: w.outputs,
+            units: w.inputs,
+            wanted,
+            scale,
+            h: d,
+            out,
+            single: false,
+        }
+    }
+
+    /// The same, said which batch the tile is of: a batch of one sample has a loop of its own, and takes it wherever its
+    /// tile lies, so that bits do not depend on how a larger batch is cut.
+    pub(super) fn of_batch(self, batch: usize) -> Self {
+        Self { single: batch == 1, ..self }
     }
 
     /// The same with the weights in the order in which they are read, see [`pack`].
@@ -78,20 +96,19 @@ impl<T: Real> Product<T> {
     /// meanwhile, and `out` overlaps neither. What is handed on is part of `out`.
     #[inline(always)]
     pub(super) unsafe fn rows<S: Simd>(self, simd: S, mut then: impl Rows<T>) {
-        let Self { ptr, strides, inputs, wanted, scale, h, out, .. } = self;
-        let lone = out.width == 1 && h.stride == 1;
+        let Self { ptr, strides, inputs, wanted, scale, h, out, single, .. } = self;
         let packed = strides.input == 0;
         // SAFETY: the caller's; a block of c units starts `first` units into the weights, and its result has rows 0..c
         // of `out`, which holds eight of them at least.
         unsafe {
-            if lone {
+            if single {
                 self.of_one_sample();
             }
             let mut first = wanted.0;
             while first < wanted.1 {
                 let most = units_at_once::<S, T>(out.width, strides.unit == 1);
                 let units = (wanted.1 - first).min(if wanted.1 - first < most { UNITS } else { most });
-                if !lone {
+                if !single {
                     let (w, strides) = if packed {
                         (ptr.add(first * inputs), Strides { input: units.min(UNITS), ..strides })
                     } else {
@@ -104,7 +121,7 @@ impl<T: Real> Product<T> {
                         Block { inputs, scale, keep, w, strides, units, h, h_stride, out, out_stride, width };
                     T::block(simd, block);
                 }
-                let row = if lone { first } else { 0 };
+                let row = if single { first } else { 0 };
                 // where the tile fills its panel, here and in every other field, short rows are taken several at a time
                 let together = if h.stride == h.width { (RUN / out.width).max(1) } else { 1 };
                 let mut c = 0;
@@ -124,7 +141,8 @@ impl<T: Real> Product<T> {
     /// # Safety
     /// As for [`rows`](Self::rows).
     unsafe fn of_one_sample(self) {
-        let Self { ptr, strides, inputs, units, wanted, scale, h, out } = self;
+        let Self { ptr, strides, inputs, units, wanted, scale, h, out, .. } = self;
+        debug_assert!(h.width == 1 && h.stride == 1 && out.stride == 1);
         // packed blocks lie one after another, which no two strides can say; units of one block at a time, then
         let step = if strides.input == 0 { UNITS } else { (wanted.1 - wanted.0).max(1) };
         for first in (wanted.0..wanted.1).step_by(step) {

@@ -1,0 +1,148 @@
+//! After Wᵀ d: slope, skip, and the step of a state or an error.
+
+use pulp::{Simd, WithSimd};
+
+use super::arena::View;
+use super::epilogue::{copy, plus, times, Next};
+use super::phi;
+use super::product::{Product, Rows};
+use super::real::Real;
+use crate::stack::Activation;
+
+/// After r = a Wᵀ d: r = φ_in' ⊙ r + skip, and what becomes of it.
+pub(super) struct Pull<T> {
+    pub(super) r: Product<T>,
+    pub(super) act: Activation,
+    /// φ_in and φ_in' at the state below.
+    pub(super) h: View<T>,
+    pub(super) p: Option<View<T>>,
+    /// What the skip carries down.
+    pub(super) skip: Option<View<T>>,
+    pub(super) then: Pulled<T>,
+}
+
+/// What becomes of J_{l+1}ᵀ(·).
+#[derive(Clone, Copy)]
+pub(super) enum Pulled<T> {
+    /// e = r, d ⊙= r.
+    Adjoint { e: Option<View<T>>, d: Option<View<T>> },
+    /// e += g (r − e), d ⊙= r, and r is kept for the next skip. `first`: e was 0.
+    Descend { e: View<T>, d: Option<View<T>>, keep: Option<View<T>>, g: T, first: bool },
+    /// v += g (r − e). `arriving`: e was 0; it becomes what v moved by, and d ⊙= e.
+    Move { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, arriving: bool, next: Next<T> },
+    /// v += s, e += s with s = g (r − e), then d ⊙= e. `first`: e was 0.
+    Sweep { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, first: bool, next: Next<T> },
+    /// to = e + g (r − e), d = slope ⊙ to; e is `to` itself where none is given. `arriving`: e was 0.
+    Fixed { e: Option<View<T>>, to: View<T>, d: Option<(View<T>, View<T>)>, g: T, arriving: bool },
+    /// step = g (r − e). `arriving`: e was 0.
+    Step { e: View<T>, step: View<T>, g: T, arriving: bool },
+}
+
+impl<T: Real> WithSimd for Pull<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let r = self.r;
+        // SAFETY: as for `Predict`.
+        unsafe { r.rows(simd, self) };
+    }
+}
+
+impl<T: Real> Rows<T> for Pull<T> {
+    #[inline(always)]
+    unsafe fn take(&mut self, j: usize, r: &mut [T]) {
+        let Self { act, h, p, skip, then, .. } = *self;
+        // SAFETY: the caller's.
+        unsafe {
+            let n = r.len();
+            let slopes = p.map_or(&[][..], |p| p.run(j, n));
+            phi::pull_back(act, h.run(j, n), slopes, r);
+            if let Some(skip) = skip {
+                plus(r, skip.run(j, n));
+            }
+            match then {
+                Pulled::Adjoint { e, d } => {
+                    if let Some(d) = d {
+                        times(d.run_mut(j, n), r);
+                    }
+                    if let Some(e) = e {
+                        copy(r, e.run_mut(j, n));
+                    }
+                }
+                Pulled::Descend { e, d, keep, g, first } => {
+                    if let Some(keep) = keep {
+                        copy(r, keep.run_mut(j, n));
+                    }
+                    if let Some(d) = d {
+                        times(d.run_mut(j, n), r);
+                    }
+                    let e = &mut e.run_mut(j, n)[..n];
+                    if first {
+                        (0..n).for_each(|c| e[c] = g * r[c]);
+                    } else {
+                        (0..n).for_each(|c| e[c] += g * (r[c] - e[c]));
+                    }
+                }
+                Pulled::Move { v, e, d, g, arriving, next } => {
+                    let v = &mut v.run_mut(j, n)[..n];
+                    if arriving {
+                        let e = &mut e.run_mut(j, n)[..n];
+                        for c in 0..n {
+                            let new = v[c] + g * r[c];
+                            e[c] = new - v[c];
+                            v[c] = new;
+                        }
+                        if let Some(d) = d {
+                            times(d.run_mut(j, n), e);
+                        }
+                    } else {
+                        let e = &e.run(j, n)[..n];
+                        (0..n).for_each(|c| v[c] += g * (r[c] - e[c]));
+                    }
+                    next.at(j, v);
+                }
+                Pulled::Sweep { v, e, d, g, first, next } => {
+                    let (v, e) = (&mut v.run_mut(j, n)[..n], &mut e.run_mut(j, n)[..n]);
+                    if first {
+                        e.fill(T::ZERO);
+                    }
+                    for c in 0..n {
+                        let step = g * (r[c] - e[c]);
+                        v[c] += step;
+                        e[c] += step;
+                    }
+                    if let Some(d) = d {
+                        times(d.run_mut(j, n), e);
+                    }
+                    next.at(j, v);
+                }
+                Pulled::Fixed { e, to, d, g, arriving } => {
+                    let to = &mut to.run_mut(j, n)[..n];
+                    match e {
+                        _ if arriving => (0..n).for_each(|c| to[c] = g * r[c]),
+                        None => (0..n).for_each(|c| to[c] += g * (r[c] - to[c])),
+                        Some(e) => {
+                            let e = &e.run(j, n)[..n];
+                            (0..n).for_each(|c| to[c] = e[c] + g * (r[c] - e[c]));
+                        }
+                    }
+                    if let Some((slope, d)) = d {
+                        let d = d.run_mut(j, n);
+                        d.copy_from_slice(slope.run(j, n));
+                        times(d, to);
+                    }
+                }
+                Pulled::Step { e, step, g, arriving } => {
+                    let step = &mut step.run_mut(j, n)[..n];
+                    if arriving {
+                        (0..n).for_each(|c| step[c] = g * r[c]);
+                    } else {
+                        let e = &e.run(j, n)[..n];
+                        (0..n).for_each(|c| step[c] = g * (r[c] - e[c]));
+                    }
+                }
+            }
+        }
+    }
+}
