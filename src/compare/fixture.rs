@@ -160,6 +160,7 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
         test_accuracy: None,
         train_updates: None,
         stop: "target".into(),

@@ -105,8 +105,10 @@ impl Side {
     /// If the summaries of the record are not those of its samples: what is compared is what was measured.
     pub fn of(record: &Record) -> Result<Self> {
         summarise::check(record)?;
+        // Intervals of an older schema are narrower; sides are to be compared by one measure.
+        let ratios = summarise::ratios(record)?;
         let ratios: HashMap<_, _> =
-            record.ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
+            ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
         // A definition that this version does not read any more still has its hash.
         let suite = toml::from_str::<SuiteWire>(&record.run.definition).ok();
         let timed = record.summary.iter().filter(|row| row.model == "weight-update");

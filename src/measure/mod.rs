@@ -13,9 +13,7 @@ pub mod peak;
 pub mod planted;
 pub mod sampler;
 pub mod threads;
-pub mod waiting;
 
 pub use clock::{time, time_with_device, utc_now, utc_today};
 pub use machine::{debug_build, load_warning, threads, Gpu};
 pub use peak::{copy_ceiling, gemm_ceiling, gemm_ceiling_of_one_thread};
-pub use waiting::Waiting;

@@ -124,6 +124,7 @@ pub fn row(
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
     }
 }
 

@@ -104,6 +104,7 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
     }
 }
 

@@ -173,8 +173,8 @@ mod tests {
         let (_root, dir) = record();
         let path = dir.join(RUN);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"schema\": 2", "\"schema\": 3")).unwrap();
-        assert!(refusal(&dir).contains("run.json: schema 3, but this version reads schemas 1 to 2"));
+        fs::write(&path, text.replace("\"schema\": 3", "\"schema\": 4")).unwrap();
+        assert!(refusal(&dir).contains("run.json: schema 4, but this version reads schemas 1 to 3"));
         fs::write(&path, text.replace("\"seed\"", "\"seeds\"")).unwrap();
         assert!(refusal(&dir).contains("run.json: unknown field `seeds`"), "{}", refusal(&dir));
         fs::write(&path, text.replace("\"schema\"", "\"scheme\"")).unwrap();

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::shard::Shard;
 
 /// Version of the record format that is written; FORMAT.md says what changed when.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 /// Oldest version that is still read; a reader refuses what is older, or newer than [`SCHEMA`].
 pub const OLDEST_SCHEMA: u32 = 1;
 
@@ -253,6 +253,9 @@ pub struct SummaryRow {
     pub peak_bytes: Option<u64>,
     /// Energy of one sample in microjoules, idle power included; absent where no counter can be read. Since schema 2.
     pub energy_uj: Option<f64>,
+    /// Growth of what is in use of the card's memory pool, to its peak during the contender's first weight update; absent
+    /// on the CPU, and where the driver does not tell. Since schema 3.
+    pub device_peak_bytes: Option<u64>,
 }
 
 /// One row of `ratios.csv`: the cost of a contender in units of its baseline, from paired rounds.

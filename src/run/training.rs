@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use crate::contender::Contender;
 use crate::measure::card::Card;
-use crate::measure::delay::Delay;
+use crate::measure::delay::Scheduler;
 use crate::measure::sampler::{Subject, Timed};
 use crate::measure::{self, memory};
 use crate::Result;
@@ -20,9 +20,11 @@ pub(super) struct Training<'a> {
     batches: &'a [(Tensor, Tensor)],
     device: &'a Device,
     card: &'a Card,
-    delay: &'a RefCell<Option<Delay>>,
+    scheduler: &'a RefCell<Option<Scheduler>>,
     /// Growth of the process in the first update, which is one of warming up.
     pub(super) peak_bytes: Option<u64>,
+    /// Growth of what is in use of the card's memory, in the same update.
+    pub(super) device_peak_bytes: Option<u64>,
 }
 
 impl<'a> Training<'a> {
@@ -32,9 +34,9 @@ impl<'a> Training<'a> {
         batches: &'a [(Tensor, Tensor)],
         device: &'a Device,
         card: &'a Card,
-        delay: &'a RefCell<Option<Delay>>,
+        scheduler: &'a RefCell<Option<Scheduler>>,
     ) -> Self {
-        Self { contender, batches, device, card, delay, peak_bytes: None }
+        Self { contender, batches, device, card, scheduler, peak_bytes: None, device_peak_bytes: None }
     }
 
     /// One weight update.
@@ -43,25 +45,26 @@ impl<'a> Training<'a> {
         if turn > 0 {
             return self.contender.update(x, y);
         }
-        let (grown, done) = memory::growth(|| self.contender.update(x, y));
-        self.peak_bytes = grown;
+        let on_card = || memory::device_growth(self.device, || self.contender.update(x, y));
+        let (grown, (device_grown, done)) = memory::growth(on_card);
+        (self.peak_bytes, self.device_peak_bytes) = (grown, device_grown);
         done
     }
 
     /// How long threads of this process have waited so far; asked for outside the time of a sample.
-    fn waited(&self, turn: usize) -> Option<u64> {
-        let mut delay = self.delay.borrow_mut();
+    fn delay_ns(&self, turn: usize) -> Option<u64> {
+        let mut scheduler = self.scheduler.borrow_mut();
         // Worker threads start with the first product that needs them.
         if turn < NEW_THREADS {
-            delay.as_mut()?.look_for_threads();
+            scheduler.as_mut()?.look_for_threads();
         }
-        delay.as_mut()?.total_ns()
+        Some(scheduler.as_mut()?.times()?.delay_ns)
     }
 }
 
 impl Subject for &mut Training<'_> {
     fn execute(&mut self, turn: usize) -> Result<Timed> {
-        let (device, before) = (self.device, self.waited(turn));
+        let (device, before) = (self.device, self.delay_ns(turn));
         let (wall, device_ns) = measure::time_with_device(device, || {
             #[cfg(feature = "trials")]
             let start = std::time::Instant::now();
@@ -70,7 +73,7 @@ impl Subject for &mut Training<'_> {
             measure::planted::slow_down(&self.contender.spec().id, start);
             Ok(())
         })?;
-        let delay_ns = before.and_then(|before| Some(self.waited(turn)?.saturating_sub(before)));
+        let delay_ns = before.and_then(|before| Some(self.delay_ns(turn)?.saturating_sub(before)));
         let sm_clock_mhz = self.card.sm_clock_mhz();
         let checksum = self.contender.finite_checksum()?;
         let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
-use crate::measure::delay::Delay;
+use crate::measure::delay::Scheduler;
 use crate::measure::energy::Meter;
 use crate::measure::sampler::{self, Subject};
 use crate::net::rng::{stream, Purpose};
@@ -41,8 +41,8 @@ pub(super) fn measure(
     let mut names: Vec<(Option<usize>, String)> = Vec::new();
     let mut trainings: Vec<Training<'_>> = Vec::new();
     let Watch { card, clocks } = watch;
-    let delay = RefCell::new(Delay::of_this_process());
-    let training = |contender| Training::new(contender, &batches, &device, card, &delay);
+    let scheduler = RefCell::new(Scheduler::of_this_process());
+    let training = |contender| Training::new(contender, &batches, &device, card, &scheduler);
     for (i, spec) in p.specs.iter().enumerate() {
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
         let built = twin::check(spec, seed, &device).and_then(|share| {
@@ -77,6 +77,7 @@ pub(super) fn measure(
     for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
         let (Some(i), true) = (row, outcome.is_ok()) else { continue };
         rows[*i].peak_bytes = training.peak_bytes;
+        rows[*i].device_peak_bytes = training.device_peak_bytes;
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
             let mut turn = 0;
@@ -121,7 +122,7 @@ pub(super) fn measure(
         }
     }
     for row in rows.iter_mut().filter(|row| !row.err.is_empty()) {
-        (row.peak_bytes, row.energy_uj) = (None, None);
+        (row.peak_bytes, row.device_peak_bytes, row.energy_uj) = (None, None, None);
     }
     // a contender that failed has no timing, whenever it failed
     samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));

@@ -53,7 +53,7 @@ batch = [2]
 "#;
 
 /// What the clock, the scheduler and the allocator decide.
-const MEASURED: [&str; 20] = [
+const MEASURED: [&str; 21] = [
     "wall_ns",
     "device_ns",
     "delay_ns",
@@ -69,6 +69,7 @@ const MEASURED: [&str; 20] = [
     "host_bound",
     "peak_bytes",
     "energy_uj",
+    "device_peak_bytes",
     "ratio",
     "low",
     "high",

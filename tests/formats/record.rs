@@ -104,6 +104,7 @@ fn point(number: usize) -> PointResult {
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
     };
     let mut summary = vec![row(ids[0]), row(ids[2])];
     let ratios = summarise::fill(&mut summary, &samples).unwrap();
