@@ -1,5 +1,7 @@
 //! Oracles: what was written is read to the bit, and every damaged key is named.
 
+use std::fs;
+
 use super::super::fixture::{record, DEFINITION};
 use super::super::{compare, Options};
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::join::{Comparison, Measure, Row};
+use super::row::{Comparison, Measure, Row};
 use super::side::{Entry, Side};
 use crate::stats::Verdict;
 

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod clocks;
 pub mod delay;
 pub mod energy;
+mod load;
 pub mod machine;
 pub mod memory;
 pub mod peak;
@@ -15,5 +16,6 @@ pub mod sampler;
 pub mod threads;
 
 pub use clock::{time, time_with_device, utc_now, utc_today};
-pub use machine::{debug_build, load_warning, threads, Gpu};
+pub use load::load_warning;
+pub use machine::{debug_build, threads, Gpu};
 pub use peak::{copy_ceiling, gemm_ceiling, gemm_ceiling_of_one_thread};

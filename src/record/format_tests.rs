@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
+use super::columns::Row;
 use super::fixture;
 use super::schema::{
     AlignmentRow, Ceiling, RatioRow, Run, Sample, ShardRun, SignalRow, SummaryRow, OLDEST_SCHEMA, SCHEMA,
 };
-use super::table::Row;
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::columns::Row;
 use super::schema::{Ceiling, Machine, Record, Run, ShardRun, SCHEMA};
 use super::shard::Shard;
 use super::store::{check_run, finished_points, to_json};
 use super::summarise::{self, by_point};
-use super::table::{Row, Tables};
+use super::table::Tables;
 use super::{facts, folder, read};
 use crate::{Error, Result};
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use super::columns::Row;
 use super::schema::{Record, Run, SummaryRow, OLDEST_SCHEMA, SCHEMA};
 use super::shard::Shard;
-use super::table::{self, Row};
+use super::table;
 use crate::{Error, Result};
 
 /// File of [`Run`].

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::columns::Row;
 use super::schema::{RatioRow, Record, Sample, SummaryRow, SCHEMA};
-use super::table::Row;
 use crate::stats::{median, median_ci, paired_ratio, paired_ratio_of_short_blocks, PairedRatio, Spread};
 use crate::{Error, Result};
 

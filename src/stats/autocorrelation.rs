@@ -62,7 +62,9 @@ pub(super) fn multiplier(r: f64, n: usize) -> f64 {
     let top = points.iter().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
     let mut points: Vec<(f64, f64)> = points.iter().map(|(tau, w)| (*tau, (w - top).exp())).collect();
     // The trapezoidal rule.
-    [0, POINTS - 1].map(|end| points[end].1 *= 0.5);
+    for end in [0, POINTS - 1] {
+        points[end].1 *= 0.5;
+    }
     let total: f64 = points.iter().map(|p| p.1).sum();
     // Coverage grows with z and ever more slowly, so that Newton's steps from too narrow an interval never overshoot.
     let mut z = Z_95 * points.iter().map(|p| p.0).fold(f64::INFINITY, f64::min);

@@ -104,7 +104,10 @@ fn the_multiplier_covers_95_per_cent_on_average() {
             let covered = average(z, r, n);
             assert!((covered - 0.95).abs() < 2e-4, "n = {n}, r = {r}: z = {z} covers {covered}");
             // Below ten rounds no order of ranks is what a large ρ leads one to expect.
-            assert!(z > last || n < 10 || r < -0.2, "n = {n}, r = {r}: {last}, {z}; more likeness asks for more width");
+            assert!(
+                z > last || n < 10 || r < -0.2,
+                "n = {n}, r = {r}: {last}, {z}; more likeness asks for more width"
+            );
             last = z;
         }
     }
