@@ -99,7 +99,10 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&bytes(path)?).map_err(|e| Error::content(path, e.to_string()))
+    serde_json::from_slice(&bytes(path)?).map_err(|e| match e.is_eof() {
+        true => Error::content(path, "is empty or cut off; restore the file or measure again"),
+        false => Error::content(path, e.to_string()),
+    })
 }
 
 fn rows<R: Row>(dir: &Path, schema: u32) -> Result<Vec<R>> {
@@ -180,6 +183,10 @@ mod tests {
         assert!(refusal(&dir).contains("run.json: unknown field `seeds`"), "{}", refusal(&dir));
         fs::write(&path, text.replace("\"schema\"", "\"scheme\"")).unwrap();
         assert!(refusal(&dir).contains("run.json: key `schema` is missing"));
+        for cut in [0, text.len() / 2] {
+            fs::write(&path, &text[..cut]).unwrap();
+            assert!(refusal(&dir).contains("run.json: is empty or cut off"), "{}", refusal(&dir));
+        }
     }
 
     #[test]

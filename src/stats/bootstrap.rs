@@ -38,7 +38,8 @@ pub struct PairedRatio {
 ///
 /// # Coverage
 /// In simulated experiments with normal, heavy-tailed, one-sided and skewed noise and with outliers (each in both
-/// contenders, or in their ratio), in per cent; the ranges are over the kinds of noise, and the tests print each case:
+/// contenders, or in their ratio), in per cent; the ranges are over the kinds of noise, and the tests print each case
+/// (±0.3, three standard errors being 0.8):
 ///
 /// | rounds | independent | AR(1), ρ = 0.15 | ρ = 0.3 | ρ = 0.5 |
 /// | ---: | --- | --- | --- | --- |

@@ -70,7 +70,7 @@ pub(super) fn second_look(args: &Args, suite: &Suite, comparison: &Comparison) -
         let name = format!("again-{}", i + 1);
         let (records, waited) = sessions(args, &suite.only_point(point)?, &name)?;
         let mut side = Side::pooled(&records)?.having_waited(args.too_much(waited));
-        side.name = args.out.join(name).display().to_string();
+        side.name = format!("{point} ({}-1 to -{})", args.out.join(name).display(), records.len());
         sides.push(side);
     }
     Ok(sides)

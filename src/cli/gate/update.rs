@@ -6,7 +6,7 @@ use super::session::sessions;
 use super::{Args, Place};
 use crate::cli::Verdict;
 use crate::compare::baseline::{self, Baseline};
-use crate::record;
+use crate::record::{self, Record};
 use crate::suite::Suite;
 
 /// Measures in several sessions, since a baseline is compared with many times, and writes it.
@@ -23,7 +23,7 @@ pub(super) fn update(
     let path = place.path(args);
     let baseline = Baseline::of(&records)?;
     baseline.write(&path)?;
-    for warning in records.iter().flat_map(|r| &r.run.warnings) {
+    for warning in warnings(&records) {
         writeln!(out, "warning: {warning}")?;
     }
     if let Some(share) = args.too_much(waited) {
@@ -45,4 +45,19 @@ pub(super) fn update(
     let (entries, sessions) = (baseline.entry.len(), records.len());
     writeln!(out, "baseline: {} ({entries} entries from {sessions} sessions)", path.display())?;
     Ok(Verdict::Clean)
+}
+
+/// What every session says, once; what only some say, with their numbers.
+fn warnings(records: &[Record]) -> Vec<String> {
+    let mut all: Vec<String> = vec![];
+    for (k, record) in records.iter().enumerate() {
+        for warning in &record.run.warnings {
+            let common = records.iter().all(|other| other.run.warnings.contains(warning));
+            let text = if common { warning.clone() } else { format!("session {}: {warning}", k + 1) };
+            if !all.contains(&text) {
+                all.push(text);
+            }
+        }
+    }
+    all
 }

@@ -16,6 +16,11 @@ impl Baseline {
     /// # Errors
     /// Names the file, and the key or line that is missing, unknown or out of range.
     pub fn read(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            let problem =
+                "there is no such baseline; make it with `gate --update-baseline`, or give another one";
+            return Err(Error::content(path, problem));
+        }
         let text = read_text("read the baseline", path, LIMIT)?;
         let refused = |e: toml::de::Error| {
             let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
