@@ -197,6 +197,30 @@ fn coverage_of_few_rounds_that_resemble_each_other_much() {
     }
 }
 
+/// Each round takes after the one before the last as much as after the last: more than the correlation of neighbours
+/// tells, so that without blocks 200 rounds would cover less than 91 %.
+#[test]
+fn blocks_see_what_neighbours_do_not_tell() {
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    let covered = (0..EXPERIMENTS).filter(|_| {
+        let mut last = [0.0; 2];
+        let mut next = || {
+            let fresh: f64 = StandardNormal.sample(&mut rng);
+            last = [0.2 * last[0] + 0.2 * last[1] + fresh, last[0]];
+            (0.05 * last[0]).exp()
+        };
+        (0..30).for_each(|_| {
+            next();
+        });
+        let a: Vec<f64> = (0..200).map(|_| next()).collect();
+        let r = paired_ratio(&a, &[1.0; 200]).unwrap();
+        r.low <= 1.0 && 1.0 <= r.high
+    });
+    let share = covered.count() as f64 / EXPERIMENTS as f64;
+    println!("second order, n = 200: {:.1} %", 100.0 * share);
+    assert!(share > 0.93 - simulation_error(EXPERIMENTS), "{share}");
+}
+
 /// The interval of older records, which the present one replaced because of this.
 #[test]
 fn short_blocks_cover_less() {
