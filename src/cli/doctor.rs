@@ -9,7 +9,7 @@ use super::grid::{Format, Grid};
 use super::Verdict;
 use crate::error::plain;
 use crate::measure::card::Card;
-use crate::measure::delay::Delay;
+use crate::measure::delay::Scheduler;
 use crate::measure::energy::Meter;
 use crate::measure::threads::Choice;
 use crate::measure::{self, affinity, build, Gpu};
@@ -67,7 +67,7 @@ pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) ->
         },
     );
     let told = |told: bool| if told { "told by this system" } else { "not told by this system" };
-    say("delay of threads", told(Delay::of_this_process().is_some()).into());
+    say("delay of threads", told(Scheduler::of_this_process().is_some()).into());
     let meter = |device: &Device| Meter::of(device, &Card::of(device)).is_some();
     say("energy of the cpu", told(meter(&Device::Cpu)).into());
     if let Ok(device) = &cuda {

@@ -1,22 +1,29 @@
 //! `pcnbench gate`: a small suite measured and held against the committed baseline.
 
-use std::fmt::Write as _;
+mod report;
+mod session;
+mod update;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::cmp::{factor, threshold};
+use super::compared;
 use super::grid::Format;
-use super::progress::Bar;
-use super::{compared, Verdict};
+use super::Verdict;
 use crate::compare::baseline::{self, Baseline, Choice};
-use crate::compare::export::Target as Export;
 use crate::compare::gate::{self, Outcome};
-use crate::compare::{compare, Comparison, Options, Side};
-use crate::measure::{self, Gpu, Waiting};
-use crate::record::{self, Machine, Record};
-use crate::run::{self, open_device, Job, Target};
+use crate::compare::{compare, Options, Side};
+use crate::measure::{self, Gpu};
+use crate::record::{self, Machine};
+use crate::run::open_device;
 use crate::suite::{DeviceKind, Overrides, Suite};
 use crate::{Error, Result};
+
+use report::Report;
+use session::{measure, second_look, Session};
+use update::update;
 
 /// Options of `gate`.
 #[derive(Debug, clap::Args)]
@@ -77,8 +84,8 @@ impl Args {
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let options = Options {
         absolute: args.absolute,
-        threshold: super::cmp::threshold(args.threshold)?,
-        cross_machine: Some(super::cmp::factor("--cross-machine-tolerance", args.cross_machine_tolerance)?),
+        threshold: threshold(args.threshold)?,
+        cross_machine: Some(factor("--cross-machine-tolerance", args.cross_machine_tolerance)?),
     };
     if !(0.0..=100.0).contains(&args.most_waiting) {
         let problem =
@@ -169,225 +176,10 @@ fn check_empty(dir: &Path) -> Result<()> {
     }
 }
 
-/// A record, and for which share of the time other programs kept it from running.
-struct Session {
-    record: Record,
-    waited: Option<f64>,
-}
-
-/// Attempts at a session, for a machine that is too busy only now and then.
-const ATTEMPTS: usize = 3;
-
-/// Measures a suite into a record under the gate's folder; again, into `name-retry-1`, …, while the processors are
-/// contended.
-fn measure(args: &Args, suite: &Suite, name: &str) -> Result<Session> {
-    let mut session = attempt(args, suite, name)?;
-    for retry in 1..ATTEMPTS {
-        if args.too_much(session.waited).is_none() {
-            break;
-        }
-        let other = attempt(args, suite, &format!("{name}-retry-{retry}"))?;
-        // The calmest counts, whatever it measured.
-        if other.waited < session.waited {
-            session = other;
-        }
-    }
-    Ok(session)
-}
-
-/// Ceilings would tell nothing here and take seconds.
-fn attempt(args: &Args, suite: &Suite, name: &str) -> Result<Session> {
-    let job = Job {
-        suite,
-        data: None,
-        results: &args.results,
-        target: Target::New(Some(args.out.join(name))),
-        argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-        allow_debug: args.allow_debug_build,
-        shard: None,
-        ceilings: false,
-    };
-    let mut bar = Bar::new();
-    let before = Waiting::now();
-    let dir = run::run(&job, &mut bar);
-    let waited = Waiting::now().zip(before).map(|(now, before)| now.share_since(before));
-    bar.clear();
-    Ok(Session { record: record::read(&dir?)?, waited })
-}
-
-/// Measures the points of suspects again, each as a whole and in several sessions.
-fn second_look(args: &Args, suite: &Suite, comparison: &Comparison) -> Result<Vec<Side>> {
-    let points = gate::suspects(comparison);
-    let mut sides = Vec::new();
-    for (i, point) in points.iter().enumerate() {
-        let name = format!("again-{}", i + 1);
-        let (records, waited) = sessions(args, &suite.only_point(point)?, &name)?;
-        let mut side = Side::pooled(&records)?.having_waited(args.too_much(waited));
-        side.name = args.out.join(name).display().to_string();
-        sides.push(side);
-    }
-    Ok(sides)
-}
-
-/// Measures a suite several times, into records `name-1`, `name-2`, …; and their mean share of waiting.
-fn sessions(args: &Args, suite: &Suite, name: &str) -> Result<(Vec<Record>, Option<f64>)> {
-    let (mut records, mut shares) = (Vec::new(), Vec::new());
-    for k in 1..=gate::SESSIONS {
-        let session = measure(args, suite, &format!("{name}-{k}"))?;
-        records.push(session.record);
-        shares.extend(session.waited);
-    }
-    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
-    Ok((records, Some(mean).filter(|mean| mean.is_finite())))
-}
-
 /// Without a baseline only what a record says of itself can be judged.
 fn alone(side: &Side) -> Outcome {
     match side.entries.iter().find(|e| !e.err.is_empty()) {
         Some(e) => Outcome::Changed(format!("failed: {} at {}: {}", e.contender, e.point, e.err)),
         None => Outcome::Passed,
-    }
-}
-
-/// Measures in several sessions, since a baseline is compared with many times, and writes it.
-fn update(args: &Args, suite: &Suite, place: &Place, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let (records, waited) = match &args.record {
-        Some(dir) => (vec![record::read(dir)?], None),
-        None => sessions(args, suite, "record")?,
-    };
-    let path = place.path(args);
-    let baseline = Baseline::of(&records)?;
-    baseline.write(&path)?;
-    for warning in records.iter().flat_map(|r| &r.run.warnings) {
-        writeln!(out, "warning: {warning}")?;
-    }
-    if let Some(share) = args.too_much(waited) {
-        writeln!(
-            out,
-            "warning: other programs had the processors for {:.0} % of the time; make the baseline again when the machine is \
-             quiet",
-            100.0 * share
-        )?;
-    }
-    if let (vague @ 1.., all) = baseline.vague() {
-        writeln!(
-            out,
-            "warning: {vague} of {all} ratios are known to no better than {} %; make the baseline again when the machine is \
-             quiet",
-            100.0 * baseline::VAGUE
-        )?;
-    }
-    let (entries, sessions) = (baseline.entry.len(), records.len());
-    writeln!(out, "baseline: {} ({entries} entries from {sessions} sessions)", path.display())?;
-    Ok(Verdict::Clean)
-}
-
-/// What a gate says in the end.
-struct Report<'a> {
-    record: &'a Record,
-    choice: Option<Choice>,
-    comparison: Option<Comparison>,
-    /// Share of the time that the first look was kept waiting.
-    waited: Option<f64>,
-    /// Records of the second look.
-    again: Vec<String>,
-    outcome: Outcome,
-}
-
-impl Report<'_> {
-    fn write(&self, dir: &Path, side: &Side) -> Result<()> {
-        for target in Export::ALL {
-            record::replace(&dir.join(target.file()), target.write(self.record, side).as_bytes())?;
-        }
-        // Last: a report beside which something is missing would be read as complete.
-        record::replace(&dir.join("gate.md"), self.markdown().as_bytes())
-    }
-
-    fn print(&self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
-        let people = args.format == Format::Table;
-        if let Some(comparison) = &self.comparison {
-            compared::table(comparison, !people && args.format != Format::Md).print(args.format, out)?;
-        }
-        if people {
-            for line in self.lines() {
-                writeln!(out, "{line}")?;
-            }
-            writeln!(out, "report: {}", args.out.join("gate.md").display())?;
-        }
-        Ok(())
-    }
-
-    /// Everything but the table, a sentence each.
-    fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.record.run.warnings.iter().map(|w| format!("warning: {w}")).collect();
-        match &self.choice {
-            None => lines.push(
-                "there is no baseline, so only verification was judged; make one on a quiet machine with \
-                 `pcnbench gate --update-baseline`"
-                    .into(),
-            ),
-            Some(choice) => {
-                let b = &choice.baseline;
-                lines.push(format!(
-                    "compared with {} (revision {}, {}, {} threads, {})",
-                    choice.path.display(),
-                    b.rev,
-                    b.cpu,
-                    b.threads,
-                    b.started
-                ));
-                lines.extend(choice.why.clone());
-            }
-        }
-        if let Some(share) = self.waited {
-            lines.push(format!("other programs had the processors for {:.1} % of the time", 100.0 * share));
-        }
-        if !self.again.is_empty() {
-            lines.push(format!(
-                "suspects were measured again in {} sessions each: {}",
-                gate::SESSIONS,
-                self.again.join(", ")
-            ));
-        }
-        lines.extend(self.comparison.iter().flat_map(compared::remarks));
-        lines
-    }
-
-    /// For a pull request: the outcome, what matters, and everything folded away below it.
-    fn markdown(&self) -> String {
-        let outcome = match &self.outcome {
-            Outcome::Passed => "passed".to_owned(),
-            Outcome::Changed(what) => format!("failed: {what}"),
-            Outcome::Regressed(what) => format!("regressed: {what}"),
-            Outcome::Inconclusive(what) => format!("inconclusive: {what}"),
-        };
-        let run = &self.record.run;
-        let mut text = format!(
-            "## Gate {outcome}\n\nSuite `{}` at revision {}{} on {}, {} threads.\n\n",
-            run.suite,
-            run.rev,
-            if run.dirty { " with local changes" } else { "" },
-            self.record.machine.cpu,
-            run.threads
-        );
-        for line in self.lines() {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "- {line}");
-        }
-        if let Some(comparison) = &self.comparison {
-            let mut notable = comparison.clone();
-            notable.rows.retain(|row| row.verdict != crate::stats::Verdict::Same);
-            if !notable.rows.is_empty() {
-                let _ = write!(text, "\n{}", compared::table(&notable, false).markdown());
-            }
-            let _ = write!(
-                text,
-                "\n<details><summary>All {} rows</summary>\n\n{}\n</details>\n",
-                comparison.rows.len(),
-                compared::table(comparison, false).markdown()
-            );
-        }
-        text
     }
 }

@@ -48,6 +48,8 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             ("GEMMs", "gemms"),
             ("GEMM FLOPs", "gemm_flops"),
             ("critical path", "critical_path"),
+            ("memory", "peak_bytes"),
+            ("card's memory", "device_peak_bytes"),
             ("point", "point"),
         ]);
     }
@@ -94,6 +96,8 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
                 row.gemms.into(),
                 row.gemm_flops.into(),
                 row.critical_path.into(),
+                bytes(row.peak_bytes),
+                bytes(row.device_peak_bytes),
                 row.point.as_str().into(),
             ]);
         }
@@ -132,6 +136,11 @@ fn time(row: &SummaryRow) -> Cell {
     }
     let text = duration(row.median_ns as f64);
     Cell::new(text, row.median_ns)
+}
+
+/// A size for people, in MiB; nothing where it is not known.
+fn bytes(bytes: Option<u64>) -> Cell {
+    bytes.map_or_else(Cell::empty, |n| Cell::new(format!("{:.1} MiB", n as f64 / f64::from(1 << 20)), n))
 }
 
 /// Nanoseconds for people, in the unit that fits.

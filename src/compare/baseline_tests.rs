@@ -1,5 +1,7 @@
 //! Oracles: what was written is read to the bit, and every damaged key is named.
 
+use std::fs;
+
 use super::super::fixture::{record, DEFINITION};
 use super::super::{compare, Options};
 use super::*;
@@ -101,7 +103,7 @@ fn damaged_files_are_refused_by_key() {
     assert!(text("schema = 1\nunknown = 2").contains("baseline.toml: line "));
     assert!(text("schema = 1\n\n[[entry]\n").contains("line 3"));
     let nowhere = Baseline::read(&dir.path().join("no.toml")).unwrap_err().to_string();
-    assert!(nowhere.contains("cannot read the baseline"), "{nowhere}");
+    assert!(nowhere.contains("there is no such baseline; make it with"), "{nowhere}");
 }
 
 #[test]

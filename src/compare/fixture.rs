@@ -59,6 +59,7 @@ pub fn record(definition: &str, seed: u64) -> Record {
                     checksum: 0.0,
                     delay_ns: None,
                     sm_clock_mhz: None,
+                    executions: None,
                 });
             }
         }
@@ -160,6 +161,7 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
         test_accuracy: None,
         train_updates: None,
         stop: "target".into(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::join::{Comparison, Measure, Row};
+use super::row::{Comparison, Measure, Row};
 use super::side::{Entry, Side};
 use crate::stats::Verdict;
 
@@ -58,7 +58,7 @@ pub enum Outcome {
 ///
 /// `exact` is for a gate, where base and new should be the same but for the code: then changed work counts, and so does
 /// what does not compare at all, for it would leave the gate open until the baseline is made again. Between two records
-/// both may be on purpose.
+/// both may be on purpose, unless nothing at all compares.
 pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     let list = |all: &[String]| format!("{} (of {})", all[0], all.len());
     let name = |row: &Row| format!("{} at {}", row.contender, row.point);
@@ -78,10 +78,15 @@ pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     if !regressed.is_empty() {
         return Outcome::Regressed(list(&regressed));
     }
+    // Whoever compared two records learnt nothing, which must not look like nothing to worry about.
+    let nothing = comparison.rows.iter().all(|row| row.verdict == Verdict::Invalid);
     let unclear: Vec<String> = comparison
         .inconclusive()
-        .filter(|row| strict || (exact && row.verdict == Verdict::Invalid))
-        .map(|row| format!("{}: {} {}", name(row), row.verdict, row.reason).trim_end().to_owned())
+        .filter(|row| strict || nothing || (exact && row.verdict == Verdict::Invalid))
+        .map(|row| match &row.reason[..] {
+            "" => format!("{}: {}", name(row), row.verdict),
+            reason => format!("{}: {} ({reason})", name(row), row.verdict),
+        })
         .collect();
     if !unclear.is_empty() {
         return Outcome::Inconclusive(list(&unclear));

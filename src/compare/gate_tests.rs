@@ -87,6 +87,20 @@ fn a_suspect_baseline_takes_everything_against_it_along() {
     assert_eq!(outcome(&gate(&base, &second), true, true), Outcome::Passed);
 }
 
+/// Two records of which nothing compares, against one point that does.
+#[test]
+fn comparing_nothing_is_inconclusive() {
+    let base = side("a", &BOTH, 0.3);
+    let mut new = base.clone();
+    new.class = "cpu-other-9c".into();
+    let none = crate::compare::compare(&base, &new, &crate::compare::Options::default());
+    let Outcome::Inconclusive(what) = outcome(&none, false, false) else { panic!("{none:?}") };
+    assert!(what.contains("p@depth=4: invalid (machine class: ") && what.ends_with("(of 4)"), "{what}");
+    let mut some = none.clone();
+    some.rows[0].verdict = Verdict::Same;
+    assert_eq!(outcome(&some, false, false), Outcome::Passed);
+}
+
 #[test]
 fn counts_in_a_line() {
     let base = side("a", &BOTH, 0.3);

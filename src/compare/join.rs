@@ -1,5 +1,6 @@
 //! Two sides joined by point and contender.
 
+use super::row::{Comparison, Measure, Missing, Row};
 use super::side::{Entry, Side};
 use crate::stats::{self, Change, PairedRatio, Verdict};
 
@@ -15,106 +16,6 @@ pub struct Options {
     pub cross_machine: Option<f64>,
 }
 
-/// What a row compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Measure {
-    /// Time in units of the baseline's, from paired rounds.
-    Ratio,
-    /// Absolute wall time.
-    Time,
-}
-
-impl Measure {
-    /// The word used in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ratio => "ratio",
-            Self::Time => "time",
-        }
-    }
-}
-
-/// Which side lacks a contender at a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// Only the new side has it.
-    Base,
-    /// Only the base side has it.
-    New,
-}
-
-/// One quantity on both sides.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// Point id.
-    pub point: String,
-    /// Contender id.
-    pub contender: String,
-    /// Contender that the ratio is to.
-    pub baseline: String,
-    /// L.
-    pub depth: usize,
-    /// T.
-    pub steps: usize,
-    /// What is compared.
-    pub measure: Measure,
-    /// The base side's estimate, where it has one.
-    pub base: Option<PairedRatio>,
-    /// The new side's estimate, where it has one.
-    pub new: Option<PairedRatio>,
-    /// New over base; absent if the two do not compare.
-    pub change: Option<Change>,
-    /// What was tolerated, as a factor minus one.
-    pub tolerance: f64,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Whether one side does not have it.
-    pub missing: Option<Missing>,
-    /// Why, where the numbers alone do not say it; one clause per reason.
-    pub reason: String,
-}
-
-impl Row {
-    /// Whether the comparison says less than it was asked to; what only the new side has was not asked about.
-    pub fn is_inconclusive(&self) -> bool {
-        matches!(self.verdict, Verdict::Ambiguous | Verdict::Invalid) && self.missing != Some(Missing::Base)
-    }
-
-    /// Whether the base side has a result here that the new side failed to give.
-    fn is_broken(base: &Entry, new: &Entry) -> bool {
-        base.err.is_empty() && !new.err.is_empty()
-    }
-}
-
-/// What comparing two sides gave.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
-    /// Name of the base side.
-    pub base: String,
-    /// Name of the new side.
-    pub new: String,
-    /// In the order of the new side; what only the base side has comes last.
-    pub rows: Vec<Row>,
-    /// Counted work that differs, a sentence each.
-    pub work: Vec<String>,
-    /// Contenders that were found wrong or failed on the new side only, a sentence each.
-    pub broken: Vec<String>,
-    /// What the reader should know about the comparison as a whole.
-    pub notes: Vec<String>,
-}
-
-impl Comparison {
-    /// Rows with a verdict.
-    pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(move |row| row.verdict == verdict)
-    }
-
-    /// Rows that say less than they were asked to.
-    pub fn inconclusive(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.is_inconclusive())
-    }
-}
-
 /// Compares `new` with `base`, point by point; nothing that either side holds is left out of the rows.
 pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
     let whole = Whole::of(base, new, options);
@@ -124,7 +25,8 @@ pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
             rows.extend(absent(n, Missing::Base, options));
             continue;
         };
-        if Row::is_broken(b, n) {
+        // A result that the new side failed to give.
+        if b.err.is_empty() && !n.err.is_empty() {
             broken.push(format!("{} at {}: {}", n.contender, n.point, n.err));
         }
         let reasons = reasons(b, n);

@@ -5,12 +5,15 @@
 
 pub mod baseline;
 pub mod export;
+mod facts;
 pub mod gate;
 mod join;
 pub mod rank;
+mod row;
 mod side;
 
-pub use join::{compare, Comparison, Measure, Missing, Options, Row};
+pub use join::{compare, Options};
+pub use row::{Comparison, Measure, Missing, Row};
 pub use side::{Entry, Side, Work};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where a run happens: facts about the machine, and whether it is fit to measure on.
+//! Where a run happens: facts about the machine.
 //!
 //! Everything is read from text that Linux offers; what another system does not offer is `unknown` or
 //! zero. Nothing here needs more rights than an ordinary user has.
@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
-use std::time::Duration;
 
 use candle_core::Device;
 
@@ -87,20 +86,6 @@ pub fn debug_build() -> bool {
     cfg!(debug_assertions)
 }
 
-/// A sentence for the record if other work keeps this machine busy.
-///
-/// Takes 40 ms: the run queue is read three times, because any moment may catch a stray wake-up.
-pub fn load_warning() -> Option<String> {
-    let mut readings = [(); 3].map(|()| {
-        let reading = Load::parse(&text("/proc/loadavg"));
-        thread::sleep(Duration::from_millis(13));
-        reading
-    });
-    // The calmest moment counts.
-    readings.sort_by_key(|load| load.map_or(usize::MAX, |load| load.running));
-    readings[0]?.warning(logical_cpus())
-}
-
 fn usable(cpuinfo: &str) -> (usize, usize) {
     let logical = logical_cpus();
     let allowed = field(&text("/proc/self/status"), "Cpus_allowed_list").map(cpu_list);
@@ -112,44 +97,12 @@ fn usable(cpuinfo: &str) -> (usize, usize) {
 }
 
 /// Logical processors this process may use.
-fn logical_cpus() -> usize {
+pub(super) fn logical_cpus() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Load {
-    /// Average number of runnable tasks over the last minute.
-    minute: f64,
-    /// Runnable tasks now, this one included.
-    running: usize,
-}
-
-impl Load {
-    /// The line of `/proc/loadavg`: `1.54 3.86 2.95 5/125 27637`.
-    fn parse(line: &str) -> Option<Self> {
-        let mut words = line.split_whitespace();
-        let minute = words.next()?.parse().ok()?;
-        let running = words.nth(2)?.split('/').next()?.parse().ok()?;
-        Some(Self { minute, running })
-    }
-
-    /// A quarter of the processors taken by others now, or half of them over the last minute: the average
-    /// also remembers what has just ended, such as the build of this program, so it needs more.
-    fn warning(self, cpus: usize) -> Option<String> {
-        let others = self.running.saturating_sub(1);
-        let busy = others >= cpus.div_ceil(4) || self.minute >= 0.5 * cpus as f64;
-        busy.then(|| {
-            format!(
-                "the machine is busy: runnable tasks besides this one {others}, load average {:.2} over the last \
-                 minute, processors {cpus}; end other work and run again",
-                self.minute
-            )
-        })
-    }
-}
-
 /// Content of a small system file, empty if there is none.
-fn text(path: &str) -> String {
+pub(super) fn text(path: &str) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
@@ -296,20 +249,5 @@ mod tests {
         assert_eq!(driver_release(open), "580.95.05");
         assert_eq!(driver_release(""), "unknown");
         assert_eq!(driver_release("NVRM version: x86_64\n"), "unknown");
-    }
-
-    #[test]
-    fn load() {
-        let load = |line: &str| Load::parse(line).and_then(|load| load.warning(4));
-        assert_eq!(load("0.15 3.86 2.95 1/125 27637\n"), None);
-        assert_eq!(load("1.99 3.86 2.95 1/125 27637"), None);
-        let average = load("2.00 3.86 2.95 1/125 27637").unwrap();
-        assert!(average.contains("besides this one 0, load average 2.00"), "{average}");
-        assert!(load("0.00 0.00 0.00 2/125 27637").unwrap().contains("besides this one 1,"));
-        // On many processors one stray task is no crowd.
-        assert_eq!(Load::parse("0.50 0 0 2/1 1").unwrap().warning(64), None);
-        for damaged in ["", "a b c d", "1.0 1.0 1.0", "1.0 1.0 1.0 x/2"] {
-            assert_eq!(Load::parse(damaged), None);
-        }
     }
 }

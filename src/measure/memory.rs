@@ -1,10 +1,12 @@
-//! How far a piece of work makes the process grow.
+//! How far a piece of work makes the process grow, and what it takes of a card's memory.
 //!
 //! Linux remembers the most memory that a process has had resident, and forgets it on request. The difference to what
 //! was resident before is a lower bound of what the work held at once: memory that the allocator kept from earlier work
 //! and hands out again does not make the process grow.
 
 use std::fs;
+
+use candle_core::Device;
 
 use super::machine::field;
 
@@ -17,6 +19,28 @@ pub fn growth<T>(work: impl FnOnce() -> T) -> (Option<u64>, T) {
     let before = forget_highest().then(highest).flatten();
     let done = work();
     (before.and_then(|before| grown(before, highest()?)), done)
+}
+
+/// Growth in bytes of what is in use of the device's pool of memory, from the start of `work` to its highest, and what
+/// `work` returns. The growth is `None` on the CPU, and where the driver does not tell.
+///
+/// Unlike [`growth`] this is exact: the pool counts what is handed out, not what it keeps. Workspaces that libraries take
+/// outside the pool are not in it.
+pub fn device_growth<T>(device: &Device, work: impl FnOnce() -> T) -> (Option<u64>, T) {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(card) = device {
+        // What cannot be told stays unknown; a card that does not work shows in the work itself.
+        let pool = pcnbench_kernels::cuda::Pool::of(card).ok().flatten();
+        let before = pool.as_ref().and_then(|pool| {
+            pool.forget_highest().ok()?;
+            pool.in_use().ok()
+        });
+        let done = work();
+        let after = pool.as_ref().and_then(|pool| pool.highest().ok());
+        return (before.zip(after).map(|(before, after)| after.saturating_sub(before)), done);
+    }
+    let _ = device;
+    (None, work())
 }
 
 /// How far `after` lies above `before`, if it does.
@@ -54,6 +78,34 @@ mod tests {
     #[test]
     fn no_growth_is_no_answer() {
         assert_eq!((grown(5, 9), grown(5, 5), grown(5, 4)), (Some(4), None, None));
+    }
+
+    #[test]
+    fn the_processor_has_no_pool() {
+        assert_eq!(device_growth(&Device::Cpu, || 7), (None, 7));
+    }
+
+    /// Two blocks at once, then one of them again in the place of the first: the most at once is two blocks, whatever the
+    /// pool keeps. Sizes are multiples of what a pool may round to.
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn blocks_on_a_card_are_counted_while_they_are_there() {
+        use candle_core::{DType, Tensor};
+        // Also where there is a driver but no card.
+        let Ok(device) = pcnbench_kernels::card::open(0) else { return };
+        const BLOCK: usize = 8 << 20;
+        let block = || Tensor::zeros(BLOCK, DType::U8, &device).unwrap();
+        let kept = block();
+        for _ in 0..2 {
+            let (grown, ()) = device_growth(&device, || {
+                let two = (block(), block());
+                drop(two);
+                drop(block());
+            });
+            assert_eq!(grown, Some(2 * BLOCK as u64));
+        }
+        drop(kept);
+        assert_eq!(device_growth(&device, || ()), (Some(0), ()));
     }
 
     /// Every page of a fresh block is touched, so all of it becomes resident, and that it is gone again does not

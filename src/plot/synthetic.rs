@@ -124,6 +124,7 @@ pub fn row(
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
     }
 }
 
@@ -158,6 +159,7 @@ pub fn add(
                 checksum: 1.5,
                 delay_ns: None,
                 sm_clock_mhz: None,
+                executions: None,
             });
         }
         let base = record.summary.iter().find(|r| r.point == row.point && r.contender == row.baseline);

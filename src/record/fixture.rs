@@ -57,6 +57,7 @@ pub(super) fn sample(point: &str, contender: &str, round: u32, wall_ns: u64) -> 
         checksum: 0.1 + f64::from(round),
         delay_ns: None,
         sm_clock_mhz: None,
+        executions: None,
     }
 }
 
@@ -104,6 +105,7 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
     }
 }
 

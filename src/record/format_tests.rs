@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
+use super::columns::Row;
 use super::fixture;
 use super::schema::{
     AlignmentRow, Ceiling, RatioRow, Run, Sample, ShardRun, SignalRow, SummaryRow, OLDEST_SCHEMA, SCHEMA,
 };
-use super::table::Row;
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 
@@ -28,10 +28,7 @@ fn documented(heading: &str) -> Vec<(String, u32)> {
 }
 
 fn columns_are_documented<R: Row>() {
-    let expected = R::COLUMNS.iter().enumerate().map(|(i, name)| {
-        let since = if i < R::FIRST { 1 } else { 2 };
-        ((*name).to_owned(), since)
-    });
+    let expected = R::COLUMNS.iter().zip(R::SINCE).map(|(name, since)| ((*name).to_owned(), *since));
     assert_eq!(documented(&format!("`{}`", R::FILE)), expected.collect::<Vec<_>>());
 }
 
@@ -104,11 +101,12 @@ fn versions_are_told() {
         assert!(FORMAT.contains(&format!("\n| {schema} | ")), "{schema}");
     }
     assert!(!FORMAT.contains(&format!("\n| {} | ", SCHEMA + 1)));
-    for name in [Sample::COLUMNS, SummaryRow::COLUMNS].concat() {
-        let new = [(Sample::COLUMNS, Sample::FIRST), (SummaryRow::COLUMNS, SummaryRow::FIRST)]
-            .iter()
-            .any(|(columns, first)| columns[*first..].contains(&name));
-        let line = FORMAT.lines().find(|line| line.starts_with("| 2 | ")).unwrap();
-        assert_eq!(line.contains(&format!("`{name}`")), new, "{name}");
+    let columns = |names: &'static [&'static str], since: &'static [u32]| names.iter().zip(since);
+    let all = columns(Sample::COLUMNS, Sample::SINCE).chain(columns(SummaryRow::COLUMNS, SummaryRow::SINCE));
+    for (name, since) in all {
+        for schema in OLDEST_SCHEMA + 1..=SCHEMA {
+            let line = FORMAT.lines().find(|line| line.starts_with(&format!("| {schema} | "))).unwrap();
+            assert_eq!(line.contains(&format!("`{name}`")), *since == schema, "{name} in schema {schema}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Run directories: write (atomic, resumable), read, summarise.
 
+mod columns;
 mod disk;
 mod facts;
 mod folder;
+mod header;
 pub mod merge;
 pub mod read;
 pub mod schema;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use super::columns::Row;
 use super::schema::{Record, Run, SummaryRow, OLDEST_SCHEMA, SCHEMA};
 use super::shard::Shard;
-use super::table::{self, Row};
+use super::table;
 use crate::{Error, Result};
 
 /// File of [`Run`].
@@ -98,7 +99,10 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&bytes(path)?).map_err(|e| Error::content(path, e.to_string()))
+    serde_json::from_slice(&bytes(path)?).map_err(|e| match e.is_eof() {
+        true => Error::content(path, "is empty or cut off; restore the file or measure again"),
+        false => Error::content(path, e.to_string()),
+    })
 }
 
 fn rows<R: Row>(dir: &Path, schema: u32) -> Result<Vec<R>> {
@@ -173,12 +177,16 @@ mod tests {
         let (_root, dir) = record();
         let path = dir.join(RUN);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"schema\": 2", "\"schema\": 3")).unwrap();
-        assert!(refusal(&dir).contains("run.json: schema 3, but this version reads schemas 1 to 2"));
+        fs::write(&path, text.replace("\"schema\": 3", "\"schema\": 4")).unwrap();
+        assert!(refusal(&dir).contains("run.json: schema 4, but this version reads schemas 1 to 3"));
         fs::write(&path, text.replace("\"seed\"", "\"seeds\"")).unwrap();
         assert!(refusal(&dir).contains("run.json: unknown field `seeds`"), "{}", refusal(&dir));
         fs::write(&path, text.replace("\"schema\"", "\"scheme\"")).unwrap();
         assert!(refusal(&dir).contains("run.json: key `schema` is missing"));
+        for cut in [0, text.len() / 2] {
+            fs::write(&path, &text[..cut]).unwrap();
+            assert!(refusal(&dir).contains("run.json: is empty or cut off"), "{}", refusal(&dir));
+        }
     }
 
     #[test]

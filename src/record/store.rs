@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::columns::Row;
 use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
-use super::table::{Row, Tables};
+use super::table::Tables;
 use super::{disk, facts, folder, read};
 use crate::{Error, Result};
 

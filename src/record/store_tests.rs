@@ -234,10 +234,10 @@ fn resume_refuses_what_cannot_be_compared() {
 
     let path = dir.join(read::RUN);
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"schema\": 2", "\"schema\": 9")).unwrap();
-    assert!(refused(&machine(), &run()).contains("schema 9, but this version reads schemas 1 to 2"));
-    fs::write(&path, text.replace("\"schema\": 2", "\"schema\": 1")).unwrap();
-    assert!(refused(&machine(), &run()).contains("it was begun with schema 1 and this version writes 2"));
+    fs::write(&path, text.replace("\"schema\": 3", "\"schema\": 9")).unwrap();
+    assert!(refused(&machine(), &run()).contains("schema 9, but this version reads schemas 1 to 3"));
+    fs::write(&path, text.replace("\"schema\": 3", "\"schema\": 1")).unwrap();
+    assert!(refused(&machine(), &run()).contains("it was begun with schema 1 and this version writes 3"));
     fs::write(&path, text).unwrap();
     let half = Run { shard: Some("1/2".parse().unwrap()), ..run() };
     assert!(refused(&machine(), &half).contains("it is the whole suite and this is shard 1/2"));

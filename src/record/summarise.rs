@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::schema::{RatioRow, Record, Sample, SummaryRow};
-use super::table::Row;
+use super::columns::Row;
+use super::schema::{RatioRow, Record, Sample, SummaryRow, SCHEMA};
 use crate::engine::EngineKind;
-use crate::stats::{median, median_ci, paired_ratio, Spread};
+use crate::stats::{median, median_ci, paired_ratio, paired_ratio_of_short_blocks, PairedRatio, Spread};
 use crate::{Error, Result};
 
 /// Ends the id of an A/A control: the contender before it, measured a second time in every round, so
@@ -30,6 +30,21 @@ const SAME: f64 = 1e-12;
 /// # Errors
 /// If a sample belongs to none of the rows, or a contender has two samples in one round.
 pub fn fill(rows: &mut [SummaryRow], samples: &[Sample]) -> Result<Vec<RatioRow>> {
+    fill_with(rows, samples, paired_ratio)
+}
+
+/// How a ratio and its interval come from paired times.
+type Paired = fn(&[f64], &[f64]) -> Option<PairedRatio>;
+
+/// As a record of `schema` holds them.
+fn paired_in(schema: u32) -> Paired {
+    match schema {
+        1 | 2 => paired_ratio_of_short_blocks,
+        _ => paired_ratio,
+    }
+}
+
+fn fill_with(rows: &mut [SummaryRow], samples: &[Sample], paired: Paired) -> Result<Vec<RatioRow>> {
     let times = by_contender(rows, samples)?;
     for row in rows.iter_mut() {
         let none = Times::new();
@@ -49,7 +64,7 @@ pub fn fill(rows: &mut [SummaryRow], samples: &[Sample]) -> Result<Vec<RatioRow>
             .map(|b| (&row.contender[..], b));
         for (contender, baseline) in to_baseline.into_iter().chain([(&control[..], &row.contender[..])]) {
             if let (Some(a), Some(b)) = (times.get(contender), times.get(baseline)) {
-                ratios.extend(ratio(&row.point, (contender, a), (baseline, b)));
+                ratios.extend(ratio(&row.point, (contender, a), (baseline, b), paired));
             }
         }
     }
@@ -80,7 +95,7 @@ pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
             if let (Some(own), Some(other)) =
                 (times.get(row.contender.as_str()), times.get(reference.as_str()))
             {
-                let inverted = ratio(point, (&row.contender, other), (&reference, own));
+                let inverted = ratio(point, (&row.contender, other), (&reference, own), paired_ratio);
                 all.extend(inverted);
             }
         }
@@ -88,24 +103,53 @@ pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
     Ok(all)
 }
 
-/// Recomputes all timing columns and ratios of a record from its samples.
+/// Recomputes all timing columns and ratios of a record from its samples, the latter in the way of its schema.
 ///
 /// # Errors
 /// Names the first number that differs, or the first sample without a summary row.
 pub fn check(record: &Record) -> Result<()> {
-    let samples = by_point(&record.samples);
     let ratios = by_point(&record.ratios);
-    for (point, rows) in by_point(&record.summary) {
-        let stored = ratios.get(point).map_or(&[][..], Vec::as_slice);
-        let mut recomputed = rows.clone();
-        let expected = fill(&mut recomputed, samples.get(point).map_or(&[][..], Vec::as_slice))
-            .map_err(|e| differs::<Sample>(record, &e.to_string()))?;
+    for (point, rows, recomputed, expected) in recompute(record, paired_in(record.run.schema))? {
         for (stored, expected) in rows.iter().zip(&recomputed) {
             check_row(record, stored, expected)?;
         }
-        check_ratios(record, point, stored, &expected)?;
+        check_ratios(record, point, ratios.get(point).map_or(&[][..], Vec::as_slice), &expected)?;
     }
     Ok(())
+}
+
+/// The ratios of a record as this version makes them from its samples: those it holds, unless it is of an older schema.
+///
+/// # Errors
+/// As [`check`].
+pub fn ratios(record: &Record) -> Result<Vec<RatioRow>> {
+    match record.run.schema {
+        SCHEMA => Ok(record.ratios.clone()),
+        _ => ratios_of(record),
+    }
+}
+
+/// The ratios of the samples of a record, in the order of its summary.
+pub(super) fn ratios_of(record: &Record) -> Result<Vec<RatioRow>> {
+    let mut ratios: BTreeMap<&str, Vec<RatioRow>> =
+        recompute(record, paired_ratio)?.into_iter().map(|(point, _, _, ratios)| (point, ratios)).collect();
+    let points = record.summary.iter().filter_map(|row| ratios.remove(row.point.as_str()));
+    Ok(points.flatten().collect())
+}
+
+/// A point, its summary rows, the same recomputed, and its ratios recomputed.
+type Recomputed<'a> = (&'a str, Vec<SummaryRow>, Vec<SummaryRow>, Vec<RatioRow>);
+
+fn recompute(record: &Record, paired: Paired) -> Result<Vec<Recomputed<'_>>> {
+    let samples = by_point(&record.samples);
+    let points = by_point(&record.summary).into_iter().map(|(point, rows)| {
+        let mut recomputed = rows.clone();
+        let own = samples.get(point).map_or(&[][..], Vec::as_slice);
+        let ratios =
+            fill_with(&mut recomputed, own, paired).map_err(|e| differs::<Sample>(record, &e.to_string()))?;
+        Ok((point, rows, recomputed, ratios))
+    });
+    points.collect()
 }
 
 /// Share of a sample's wall clock from which its delay counts as contention.
@@ -180,11 +224,16 @@ fn fill_row(row: &mut SummaryRow, times: &Times) {
     (row.median_low_ns, row.median_high_ns) = (low as u64, high as u64);
 }
 
-fn ratio(point: &str, (contender, a): (&str, &Times), (baseline, b): (&str, &Times)) -> Option<RatioRow> {
+fn ratio(
+    point: &str,
+    (contender, a): (&str, &Times),
+    (baseline, b): (&str, &Times),
+    paired: Paired,
+) -> Option<RatioRow> {
     let shared = a.iter().filter_map(|(round, &a)| Some((a, *b.get(round)?)));
     // A clock too coarse to see a difference must not make a ratio of zero or infinity.
     let (a, b): (Vec<f64>, Vec<f64>) = shared.map(|(a, b)| (a.max(1) as f64, b.max(1) as f64)).unzip();
-    let paired = paired_ratio(&a, &b)?;
+    let paired = paired(&a, &b)?;
     Some(RatioRow {
         point: point.to_owned(),
         contender: contender.to_owned(),

@@ -283,3 +283,43 @@ fn disturbances_are_summarised_and_warned_of() {
     assert_eq!((rows[0].contended, rows[0].host_bound), (None, None));
     assert_eq!(contention(&record(&["p"])), None);
 }
+
+/// A record of schema 2 is held against its own intervals, and gives wider ones where rounds resemble their neighbours.
+#[test]
+fn older_records_have_their_own_intervals() {
+    let mut old = record(&["q", "p"]);
+    old.run.schema = 2;
+    old.samples.clear();
+    old.ratios.clear();
+    // Slow and fast for twenty rounds each.
+    let time = |round: u32| 1000 + 100 * u64::from(round / 20 % 2) + u64::from(round * 37 % 11);
+    for point in ["q", "p"] {
+        let both = |round| {
+            [sample(point, "bp/reference", round, 900), sample(point, "spc/reference", round, time(round))]
+        };
+        old.samples.extend((0..80).flat_map(both));
+        let own: Vec<Sample> = old.samples.iter().filter(|s| s.point == point).cloned().collect();
+        let mut rows: Vec<SummaryRow> =
+            old.summary.iter().filter(|row| row.point == point).cloned().collect();
+        old.ratios.extend(fill_with(&mut rows, &own, paired_ratio_of_short_blocks).unwrap());
+        old.summary.retain(|row| row.point != point);
+        old.summary.extend(rows);
+    }
+    check(&old).unwrap();
+    let fresh = ratios(&old).unwrap();
+    assert_eq!(fresh.len(), old.ratios.len());
+    for (fresh, stored) in fresh.iter().zip(&old.ratios) {
+        assert_eq!((&fresh.point, fresh.ratio, fresh.pairs), (&stored.point, stored.ratio, stored.pairs));
+        assert!(fresh.low < stored.low || fresh.high > stored.high, "{fresh:?} {stored:?}");
+    }
+    let new = Record {
+        run: crate::record::Run { schema: SCHEMA, ..old.run.clone() },
+        ratios: fresh,
+        ..old.clone()
+    };
+    check(&new).unwrap();
+    assert_eq!(ratios(&new).unwrap(), new.ratios);
+    // Neither passes for the other.
+    assert!(check(&Record { run: old.run.clone(), ..new.clone() }).is_err());
+    assert!(check(&Record { run: new.run.clone(), ..old }).is_err());
+}

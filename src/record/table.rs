@@ -1,60 +1,14 @@
-//! The CSV files of a record: their columns, and rows to and from bytes.
+//! The CSV files of a record: rows to and from bytes.
 //!
 //! Floats are written with the shortest digits that read back as the same bits.
 
 use std::path::Path;
 
-use csv::{ErrorKind, Reader, StringRecord, WriterBuilder};
-use serde::de::DeserializeOwned;
-use serde::Serialize;
-
+use super::columns::{columns, Row};
 use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
 use super::store::PointResult;
 use crate::{Error, Result};
-
-/// A row of one of the CSV files.
-pub(super) trait Row: Serialize + DeserializeOwned {
-    /// File name within the run directory.
-    const FILE: &'static str;
-    /// Column names in order; a test holds them against the fields of the type.
-    const COLUMNS: &'static [&'static str];
-    /// How many of them there were in schema 1; later ones stand at the end, and are empty where nothing was known.
-    const FIRST: usize;
-    /// The point this row belongs to.
-    fn point(&self) -> &str;
-}
-
-macro_rules! rows {
-    ($($row:ident in $file:literal: $($column:ident)+ $(| $($later:ident)+)?;)+) => {$(
-        impl Row for $row {
-            const FILE: &'static str = $file;
-            const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+ $(, $(stringify!($later)),+)?];
-            const FIRST: usize = [$(stringify!($column)),+].len();
-            fn point(&self) -> &str {
-                &self.point
-            }
-        }
-    )+};
-}
-
-rows! {
-    Sample in "samples.csv": point contender round wall_ns device_ns checksum | delay_ns sm_clock_mhz;
-    SummaryRow in "summary.csv": point benchmark model contender baseline rule engine parameterisation activation
-        depth width batch steps step_size dtype device updates n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
-        median_high_ns gemms gemm_flops elementwise_flops bytes critical_path bound_serial bound_parallel verify test_accuracy
-        train_updates stop err | contended host_bound peak_bytes energy_uj;
-    RatioRow in "ratios.csv": point contender baseline ratio low high pairs;
-    SignalRow in "signals.csv": point contender step layer energy;
-    AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
-}
-
-/// The columns of a file in a record of `schema`.
-fn columns<R: Row>(schema: u32) -> &'static [&'static str] {
-    match schema {
-        1 => R::COLUMNS.split_at(R::FIRST).0,
-        _ => R::COLUMNS,
-    }
-}
+use csv::{ErrorKind, Reader, StringRecord, WriterBuilder};
 
 /// The header line of an empty file.
 pub(super) fn header<R: Row>() -> Vec<u8> {

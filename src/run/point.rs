@@ -131,6 +131,7 @@ impl Prepared<'_> {
             host_bound: None,
             peak_bytes: None,
             energy_uj: None,
+            device_peak_bytes: None,
         })
     }
 }

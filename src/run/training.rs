@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use crate::contender::Contender;
 use crate::measure::card::Card;
-use crate::measure::delay::Delay;
+use crate::measure::delay::Scheduler;
 use crate::measure::sampler::{Subject, Timed, Turn};
 use crate::measure::{self, memory};
 use crate::Result;
@@ -20,11 +20,13 @@ pub(super) struct Training<'a> {
     batches: &'a [(Tensor, Tensor)],
     device: &'a Device,
     card: &'a Card,
-    delay: &'a RefCell<Option<Delay>>,
+    scheduler: &'a RefCell<Option<Scheduler>>,
     /// Done so far; batches follow each other in their order.
     updates: usize,
     /// Growth of the process in the first update, which is one of warming up.
     pub(super) peak_bytes: Option<u64>,
+    /// Growth of what is in use of the card's memory, in the same update.
+    pub(super) device_peak_bytes: Option<u64>,
 }
 
 impl<'a> Training<'a> {
@@ -34,9 +36,18 @@ impl<'a> Training<'a> {
         batches: &'a [(Tensor, Tensor)],
         device: &'a Device,
         card: &'a Card,
-        delay: &'a RefCell<Option<Delay>>,
+        scheduler: &'a RefCell<Option<Scheduler>>,
     ) -> Self {
-        Self { contender, batches, device, card, delay, updates: 0, peak_bytes: None }
+        Self {
+            contender,
+            batches,
+            device,
+            card,
+            scheduler,
+            updates: 0,
+            peak_bytes: None,
+            device_peak_bytes: None,
+        }
     }
 
     /// One weight update.
@@ -46,8 +57,9 @@ impl<'a> Training<'a> {
         if self.updates > 1 {
             return self.contender.update(x, y);
         }
-        let (grown, done) = memory::growth(|| self.contender.update(x, y));
-        self.peak_bytes = grown;
+        let on_card = || memory::device_growth(self.device, || self.contender.update(x, y));
+        let (grown, (device_grown, done)) = memory::growth(on_card);
+        (self.peak_bytes, self.device_peak_bytes) = (grown, device_grown);
         done
     }
 
@@ -62,13 +74,13 @@ impl<'a> Training<'a> {
     }
 
     /// How long threads of this process have waited so far; asked for outside the time of a sample.
-    fn waited(&self) -> Option<u64> {
-        let mut delay = self.delay.borrow_mut();
+    fn delay_ns(&self) -> Option<u64> {
+        let mut scheduler = self.scheduler.borrow_mut();
         // Worker threads start with the first product that needs them.
         if self.updates < NEW_THREADS {
-            delay.as_mut()?.look_for_threads();
+            scheduler.as_mut()?.look_for_threads();
         }
-        delay.as_mut()?.total_ns()
+        Some(scheduler.as_mut()?.times()?.delay_ns)
     }
 }
 
@@ -76,10 +88,10 @@ impl Subject for &mut Training<'_> {
     fn take(&mut self, turn: Turn) -> Result<Timed> {
         let device = self.device;
         (0..turn.untimed).try_for_each(|_| self.execute())?;
-        let before = self.waited();
+        let before = self.delay_ns();
         let (wall, device_ns) =
             measure::time_with_device(device, || (0..turn.timed).try_for_each(|_| self.execute()))?;
-        let delay_ns = before.and_then(|before| Some(self.waited()?.saturating_sub(before)));
+        let delay_ns = before.and_then(|before| Some(self.delay_ns()?.saturating_sub(before)));
         let sm_clock_mhz = self.card.sm_clock_mhz();
         let checksum = self.contender.finite_checksum()?;
         let each = |ns: u64| ns / u64::from(turn.timed.max(1));

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
-use crate::measure::delay::Delay;
+use crate::measure::delay::Scheduler;
 use crate::measure::energy::Meter;
 use crate::measure::sampler::{self, Subject};
 use crate::net::rng::{stream, Purpose};
@@ -47,8 +47,8 @@ pub(super) fn measure(
     let mut names: Vec<(Option<usize>, String)> = Vec::new();
     let mut trainings: Vec<Training<'_>> = Vec::new();
     let Watch { card, clocks } = watch;
-    let delay = RefCell::new(Delay::of_this_process());
-    let training = |contender| Training::new(contender, &batches, &device, card, &delay);
+    let scheduler = RefCell::new(Scheduler::of_this_process());
+    let training = |contender| Training::new(contender, &batches, &device, card, &scheduler);
     for (i, spec) in p.specs.iter().enumerate() {
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
         let built = twin::check(spec, seed, &device).and_then(|share| {
@@ -83,6 +83,7 @@ pub(super) fn measure(
     for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
         let (Some(i), true) = (row, outcome.is_ok()) else { continue };
         rows[*i].peak_bytes = training.peak_bytes;
+        rows[*i].device_peak_bytes = training.device_peak_bytes;
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
             // A contender that fails only now has been measured all the same; its energy stays unknown.
@@ -104,6 +105,7 @@ pub(super) fn measure(
                 checksum: t.checksum,
                 delay_ns: t.delay_ns,
                 sm_clock_mhz: t.sm_clock_mhz,
+                executions: Some(t.executions),
             })),
             (Err(e), Some(i)) => rows[*i].err = e.to_string(),
             (Err(_), None) => {}
@@ -123,7 +125,7 @@ pub(super) fn measure(
         }
     }
     for row in rows.iter_mut().filter(|row| !row.err.is_empty()) {
-        (row.peak_bytes, row.energy_uj) = (None, None);
+        (row.peak_bytes, row.device_peak_bytes, row.energy_uj) = (None, None, None);
     }
     // a contender that failed has no timing, whenever it failed
     samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));

@@ -3,12 +3,13 @@
 //! Nothing here panics: where a result does not exist (no values, a NaN, a negative time) a function
 //! returns NaN or `None`, and says which. Whatever resamples takes a seed and is reproducible from it.
 
+mod autocorrelation;
 mod bootstrap;
 mod fit;
 mod order;
 mod verdict;
 
-pub use bootstrap::{paired_ratio, PairedRatio};
+pub use bootstrap::{paired_ratio, paired_ratio_of_short_blocks, PairedRatio};
 pub use fit::{log_slope, power_fit, PowerFit, P_MAX};
 pub use order::{mad, median, median_ci, quantile, Spread};
 pub use verdict::{

@@ -20,12 +20,12 @@ fn half_widths_add_as_the_sides_of_a_right_triangle() {
     let new = estimate(e(1.1), e(0.8), e(1.4));
     let c = change(&base, &new, [1, 1], 0.0).unwrap();
     for (got, want) in [(c.ratio, 0.1), (c.low, -0.4), (c.high, 0.6)] {
-        assert!((got.ln() - want).abs() < 1e-12, "{c:?}");
+        assert!((got.ln() - want).abs() < 1e-9, "{c:?}");
     }
     // Skewed: the lower end of new and the upper end of base make the lower end.
     let (base, new) = (estimate(1.0, e(-0.1), e(0.4)), estimate(1.0, e(-0.3), e(0.2)));
     let c = change(&base, &new, [1, 1], 0.0).unwrap();
-    assert!((c.low.ln() + 0.5).abs() < 1e-12 && (c.high.ln() - 0.05_f64.sqrt()).abs() < 1e-12, "{c:?}");
+    assert!((c.low.ln() + 0.5).abs() < 1e-9 && (c.high.ln() - 0.05_f64.sqrt()).abs() < 1e-9, "{c:?}");
 }
 
 #[test]
@@ -167,37 +167,51 @@ fn coverage(noise: Noise, base: usize, new: usize, experiments: usize) -> f64 {
     covered.count() as f64 / experiments as f64
 }
 
-/// Between 93 and 97 % for independent rounds, whatever the noise and the numbers of rounds. 8,000 experiments:
-/// standard error 0.2 %.
+/// Experiments of each case: the standard error of a coverage is √(0.95 · 0.05 / 6000) = 0.28 %.
+const EXPERIMENTS: usize = 6000;
+
+/// Within 93 and 97 %, but for three standard errors of the simulation.
+fn covers(cases: &[(Noise, usize, usize)]) {
+    use rayon::prelude::*;
+    let allowed = 3.0 * (0.95 * 0.05 / EXPERIMENTS as f64).sqrt();
+    let shares: Vec<f64> =
+        cases.par_iter().map(|&(noise, base, new)| coverage(noise, base, new, EXPERIMENTS)).collect();
+    for ((noise, base, new), share) in cases.iter().zip(shares) {
+        println!("{noise:?}, {base} and {new} rounds: {:.1} %", 100.0 * share);
+        assert!(
+            (0.93 - allowed..=0.97 + allowed).contains(&share),
+            "{noise:?}, {base} and {new} rounds: {share}"
+        );
+    }
+}
+
+/// Numbers of rounds of base and new: alike, few and many, and of a second look beside a baseline.
+const ROUNDS: [(usize, usize); 8] =
+    [(10, 10), (12, 12), (10, 60), (20, 60), (60, 20), (40, 160), (120, 120), (150, 600)];
+
+fn all(noises: &[Noise], rounds: &[(usize, usize)]) -> Vec<(Noise, usize, usize)> {
+    noises.iter().flat_map(|&noise| rounds.iter().map(move |&(base, new)| (noise, base, new))).collect()
+}
+
 #[test]
 fn coverage_of_the_change() {
-    for noise in [Noise::Normal, Noise::Heavy, Noise::Slowdowns, Noise::Drifting] {
-        for (base, new) in [(12, 12), (20, 60), (60, 20), (40, 160), (120, 120)] {
-            let share = coverage(noise, base, new, 8000);
-            println!("{noise:?}, {base} and {new} rounds: {:.1} %", 100.0 * share);
-            assert!((0.93..=0.97).contains(&share), "{noise:?}, {base} and {new} rounds: {share}");
-        }
-    }
+    covers(&all(&[Noise::Normal, Noise::Heavy, Noise::Slowdowns, Noise::Drifting], &ROUNDS));
 }
 
 #[test]
 fn coverage_of_the_change_where_neighbours_resemble_each_other() {
-    for (rho, base, new, least) in
-        [(0.3, 20, 60, 0.91), (0.3, 120, 120, 0.93), (0.3, 150, 600, 0.93), (0.5, 150, 600, 0.91)]
-    {
-        let share = coverage(Noise::Autocorrelated(rho), base, new, 8000);
-        println!("AR(1) {rho}, {base} and {new} rounds: {:.1} %", 100.0 * share);
-        assert!(share > least && share < 0.97, "AR(1) {rho}, {base} and {new} rounds: {share}");
-    }
+    covers(&all(&[Noise::Autocorrelated(0.15), Noise::Autocorrelated(0.3)], &ROUNDS));
+    covers(&all(&[Noise::Autocorrelated(0.5)], &[(20, 60), (60, 20), (40, 160), (120, 120), (150, 600)]));
 }
 
-/// Few rounds need no less, many need nothing.
+/// Many rounds need nothing, and neither does a difference that is all but one interval.
 #[test]
-fn the_correction_for_few_rounds() {
-    assert_eq!(shrinkage([1.0, 1.0], [usize::MAX, usize::MAX]), 1.0);
-    assert!((shrinkage([1.0, 1.0], [10, 10]) - 0.81).abs() < 1e-12);
-    assert!((shrinkage([3.0, 1.0], [10, 20]) - (1.0 - 1.9 * (0.075 + 0.0125))).abs() < 1e-12);
-    assert_eq!(shrinkage([1.0, 1.0], [5, 3]), 1.0);
+fn the_correction_for_the_noise_of_intervals() {
+    assert!((shrinkage([1.0, 1.0], [16, 16]) - (1.0 - 1.6 * 0.25 * 0.5)).abs() < 1e-12);
+    assert!((shrinkage([3.0, 1.0], [16, 25]) - (1.0 - 1.6 * 3.0 / 16.0 * 0.45)).abs() < 1e-12);
+    assert!((shrinkage([1.0, 1.0], [usize::MAX, usize::MAX]) - 1.0).abs() < 1e-9);
+    assert!((shrinkage([1.0, 1e-9], [10, 10]) - 1.0).abs() < 1e-8);
+    assert_eq!(shrinkage([1.0, 1.0], [9, 100]), 1.0);
     assert_eq!(shrinkage([0.0, 0.0], [10, 10]), 1.0);
 }
 
@@ -209,9 +223,9 @@ fn sessions_widen_the_interval_as_one_more_error() {
     let between = 0.12 / Z_95;
     // 1/2 + 1/2 of the variance of one session
     let c = change(&base, &new, [2, 2], between).unwrap();
-    assert!((c.low.ln() + 0.13).abs() < 1e-12 && (c.high.ln() - 0.13).abs() < 1e-12, "{c:?}");
+    assert!((c.low.ln() + 0.13).abs() < 1e-9 && (c.high.ln() - 0.13).abs() < 1e-9, "{c:?}");
     let c = change(&base, &new, [1, 1], 0.0).unwrap();
-    assert!((c.high.ln() - 0.05).abs() < 1e-12, "{c:?}");
+    assert!((c.high.ln() - 0.05).abs() < 1e-9, "{c:?}");
 }
 
 /// Runs that sessions shift by 0.5 %: the interval that knows of it covers, whatever the number of rounds; one that does

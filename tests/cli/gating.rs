@@ -167,7 +167,7 @@ fn exact_facts_block() {
     says(&sentence(&judge("schema"), 1), &["baseline.toml: schema 7", "--update-baseline"]);
     assert!(!s.dir.path().join("schema").exists(), "said before anything is written");
     let missing = s.gate("missing", &["--baseline", "/no/such.toml"]);
-    says(&sentence(&missing, 1), &["cannot read the baseline /no/such.toml"]);
+    says(&sentence(&missing, 1), &["/no/such.toml: there is no such baseline"]);
 }
 
 #[test]

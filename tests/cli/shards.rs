@@ -53,11 +53,12 @@ batch = [2]
 "#;
 
 /// What the clock, the scheduler and the allocator decide.
-const MEASURED: [&str; 20] = [
+const MEASURED: [&str; 22] = [
     "wall_ns",
     "device_ns",
     "delay_ns",
     "sm_clock_mhz",
+    "executions",
     "min_ns",
     "q1_ns",
     "median_ns",
@@ -69,6 +70,7 @@ const MEASURED: [&str; 20] = [
     "host_bound",
     "peak_bytes",
     "energy_uj",
+    "device_peak_bytes",
     "ratio",
     "low",
     "high",

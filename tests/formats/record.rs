@@ -60,6 +60,7 @@ fn point(number: usize) -> PointResult {
             checksum: 1.0 / f64::from(i + 1),
             delay_ns: None,
             sm_clock_mhz: None,
+            executions: None,
         })
         .collect();
     let row = |contender: &str| SummaryRow {
@@ -104,6 +105,7 @@ fn point(number: usize) -> PointResult {
         host_bound: None,
         peak_bytes: None,
         energy_uj: None,
+        device_peak_bytes: None,
     };
     let mut summary = vec![row(ids[0]), row(ids[2])];
     let ratios = summarise::fill(&mut summary, &samples).unwrap();

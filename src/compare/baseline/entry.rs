@@ -1,0 +1,123 @@
+//! One contender at one point, as a baseline file keeps it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::compare::side::{Entry, Work};
+use crate::stats::PairedRatio;
+
+/// One contender at one point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryWire {
+    /// Point id.
+    pub point: String,
+    /// Contender id.
+    pub contender: String,
+    /// Contender that the ratio is to.
+    pub baseline: String,
+    /// L.
+    pub depth: usize,
+    /// T.
+    pub steps: usize,
+    /// Hash of what was measured: see [`Entry::facts`].
+    pub definition_sha256: String,
+    /// Counted matrix products.
+    pub gemms: u64,
+    /// Their FLOPs.
+    pub gemm_flops: u64,
+    /// Counted element-wise operations.
+    pub elementwise_flops: u64,
+    /// Counted bytes.
+    pub bytes: u64,
+    /// Sequential matrix products.
+    pub critical_path: u64,
+    /// Median wall time; judged only on the machine class and thread count that made it.
+    pub median_ns: f64,
+    /// Lower end of its 95 % interval.
+    pub median_low_ns: f64,
+    /// Upper end of its 95 % interval.
+    pub median_high_ns: f64,
+    /// Samples.
+    pub n: usize,
+    /// What the fastest tenth of them stay below (see [`QUIET`](crate::stats::QUIET)).
+    pub quiet_ns: f64,
+    /// exp(median over rounds of ln(t_contender / t_baseline)); absent for a baseline, as the four after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Lower end of its 95 % interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// Rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<usize>,
+    /// `quiet_ns` in units of the baseline's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_ratio: Option<f64>,
+    /// How far from 1 the control may lie, as a factor minus one; absent without a control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_floor: Option<f64>,
+}
+
+pub(super) fn to_wire(e: Entry) -> EntryWire {
+    let time = e.time.unwrap_or(PairedRatio { ratio: 0.0, low: 0.0, high: 0.0, pairs: 0 });
+    EntryWire {
+        point: e.point,
+        contender: e.contender,
+        baseline: e.baseline,
+        depth: e.depth,
+        steps: e.steps,
+        definition_sha256: e.definition_sha256,
+        gemms: e.work.gemms,
+        gemm_flops: e.work.gemm_flops,
+        elementwise_flops: e.work.elementwise_flops,
+        bytes: e.work.bytes,
+        critical_path: e.work.critical_path,
+        median_ns: time.ratio,
+        median_low_ns: time.low,
+        median_high_ns: time.high,
+        n: time.pairs,
+        quiet_ns: e.quiet_ns.unwrap_or(0.0),
+        quiet_ratio: e.quiet_ratio,
+        ratio: e.ratio.map(|r| r.ratio),
+        low: e.ratio.map(|r| r.low),
+        high: e.ratio.map(|r| r.high),
+        pairs: e.ratio.map(|r| r.pairs),
+        noise_floor: e.noise_floor,
+    }
+}
+
+pub(super) fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
+    let ratio = || Some(PairedRatio { ratio: e.ratio?, low: e.low?, high: e.high?, pairs: e.pairs? });
+    Entry {
+        point: e.point.clone(),
+        contender: e.contender.clone(),
+        baseline: e.baseline.clone(),
+        depth: e.depth,
+        steps: e.steps,
+        definition_sha256: e.definition_sha256.clone(),
+        facts: Default::default(),
+        ratio: ratio(),
+        noise_floor: e.noise_floor,
+        time: Some(PairedRatio {
+            ratio: e.median_ns,
+            low: e.median_low_ns,
+            high: e.median_high_ns,
+            pairs: e.n,
+        }),
+        quiet_ns: Some(e.quiet_ns),
+        quiet_ratio: e.quiet_ratio,
+        waited: None,
+        sessions,
+        work: Work {
+            gemms: e.gemms,
+            gemm_flops: e.gemm_flops,
+            elementwise_flops: e.elementwise_flops,
+            bytes: e.bytes,
+            critical_path: e.critical_path,
+        },
+        err: String::new(),
+    }
+}

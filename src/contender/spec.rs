@@ -1,0 +1,58 @@
+//! What defines a contender, and what follows from that alone.
+
+use candle_core::DType;
+
+use crate::engine::counting::{Counting, Totals};
+use crate::engine::recording::Recording;
+use crate::engine::{unwatched, EngineKind};
+use crate::net::{Loss, MlpSpec, Network};
+use crate::optim::OptimiserKind;
+use crate::rule::Rule;
+use crate::theory::cost::NetCost;
+use crate::theory::makespan::Graph;
+use crate::Result;
+
+/// Everything that defines a contender at a point, besides data.
+#[derive(Debug, Clone)]
+pub struct ContenderSpec {
+    /// Contender id, `rule/engine`.
+    pub id: String,
+    /// The rule with its steps.
+    pub rule: Rule,
+    /// Who executes it.
+    pub engine: EngineKind,
+    /// Threads on the CPU; `None` for as many as the process has been given.
+    pub threads: Option<usize>,
+    /// The network.
+    pub network: MlpSpec,
+    /// The output energy.
+    pub loss: Loss,
+    /// The optimiser.
+    pub optimiser: OptimiserKind,
+    /// α.
+    pub learning_rate: f64,
+    /// f32 or f64.
+    pub dtype: DType,
+}
+
+impl ContenderSpec {
+    /// The formulas' view of its network on a batch.
+    pub fn net_cost(&self, batch: usize) -> Result<NetCost> {
+        Ok(NetCost::new(Network::mlp(&self.network)?.costs(batch), &self.loss))
+    }
+
+    /// The task graph of its schedule: one task per matrix product.
+    pub fn task_graph(&self, batch: usize) -> Result<Graph> {
+        let engine = Recording::new(Network::mlp(&self.network)?.costs(batch));
+        self.rule.learn(&engine, &mut unwatched)?;
+        Ok(engine.into_graph())
+    }
+
+    /// Work of one weight update's directions, counted by executing the schedule on the counting engine.
+    pub fn counted(&self, batch: usize) -> Result<Totals> {
+        let network = Network::mlp(&self.network)?;
+        let engine = Counting::new(network.costs(batch), (batch * self.network.inputs) as u64, &self.loss);
+        self.rule.learn(&engine, &mut unwatched)?;
+        Ok(engine.totals())
+    }
+}

@@ -1,0 +1,54 @@
+//! The columns of the CSV files of a record, in each schema.
+
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+
+use super::schema::{AlignmentRow, RatioRow, Sample, SignalRow, SummaryRow};
+
+/// A row of one of the CSV files.
+pub(super) trait Row: Serialize + DeserializeOwned {
+    /// File name within the run directory.
+    const FILE: &'static str;
+    /// Column names in order; a test holds them against the fields of the type.
+    const COLUMNS: &'static [&'static str];
+    /// The schema that brought each of them; later ones stand at the end, and are empty where nothing was known.
+    const SINCE: &'static [u32];
+    /// The point this row belongs to.
+    fn point(&self) -> &str;
+}
+
+macro_rules! rows {
+    ($($row:ident in $file:literal: $($column:ident)+ $(| $schema:literal: $($later:ident)+)*;)+) => {$(
+        impl Row for $row {
+            const FILE: &'static str = $file;
+            const COLUMNS: &'static [&'static str] =
+                &[$(stringify!($column)),+ $(, $(stringify!($later)),+)*];
+            const SINCE: &'static [u32] =
+                &[$(since(1, stringify!($column))),+ $(, $(since($schema, stringify!($later))),+)*];
+            fn point(&self) -> &str {
+                &self.point
+            }
+        }
+    )+};
+}
+
+const fn since(schema: u32, _column: &str) -> u32 {
+    schema
+}
+
+rows! {
+    Sample in "samples.csv": point contender round wall_ns device_ns checksum | 2: delay_ns sm_clock_mhz
+        | 3: executions;
+    SummaryRow in "summary.csv": point benchmark model contender baseline rule engine parameterisation activation
+        depth width batch steps step_size dtype device updates n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
+        median_high_ns gemms gemm_flops elementwise_flops bytes critical_path bound_serial bound_parallel verify
+        test_accuracy train_updates stop err | 2: contended host_bound peak_bytes energy_uj | 3: device_peak_bytes;
+    RatioRow in "ratios.csv": point contender baseline ratio low high pairs;
+    SignalRow in "signals.csv": point contender step layer energy;
+    AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
+}
+
+/// The columns of a file in a record of `schema`.
+pub(super) fn columns<R: Row>(schema: u32) -> &'static [&'static str] {
+    &R::COLUMNS[..R::SINCE.partition_point(|since| *since <= schema)]
+}
