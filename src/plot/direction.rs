@@ -264,6 +264,9 @@ fn field<'a>(record: &Record, own: Key<'a>, keys: &[Key<'_>], points: Vec<Point<
         }
         runner
     };
+    if runners.iter().any(|(_, _, engines)| engines.len() > 1) {
+        facts.push("engines that agree share a line".to_owned());
+    }
     Field { stem: parts.join("."), facts, runners: runners.into_iter().map(printed).collect() }
 }
 
