@@ -199,7 +199,30 @@ pub(super) fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::synthetic::{add, empty};
     use super::*;
+
+    /// Products are counted once per rule, not once per engine.
+    #[test]
+    fn engines_share_a_line_of_counts() {
+        let mut record = empty();
+        for id in ["bp/reference", "bp/fused"] {
+            add(&mut record, id, &[4, 8], |_| 0, 1000.0);
+        }
+        for id in ["spc/reference", "spc/fused", "ar/reference", "ar/fused"] {
+            add(&mut record, id, &[4, 8], |l| l, 900.0);
+        }
+        let group = &groups(&record)[0];
+        let chart = chart(group, &joined(&record, group)).unwrap();
+        let (counted, measured): (Vec<_>, Vec<_>) = chart.series.iter().partition(|s| s.counted);
+        assert_eq!((counted.len(), measured.len()), (2, 4));
+        // A count that differs is drawn, whoever has it.
+        let other = record.summary.iter_mut().find(|r| r.contender == "spc/fused" && r.depth == 8).unwrap();
+        other.gemms += 1;
+        let group = &groups(&record)[0];
+        let chart = super::chart(group, &joined(&record, group)).unwrap();
+        assert_eq!(chart.series.iter().filter(|s| s.counted).count(), 3);
+    }
 
     #[test]
     fn the_unit_says_which_baseline_is_whose() {
