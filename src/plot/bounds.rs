@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::axes::{drawable, Axis, Spread};
-use super::cost_ratio::{unit, Unit};
+use super::cost_ratio::{is_unit, unit, Unit};
 use super::font;
 use super::frame::{Frame, NOTE, TICK};
 use super::group::{groups, Group, Lane};
@@ -72,7 +72,7 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             .lanes
             .iter()
             .filter_map(|lane| Some((lane, lane.rows.iter().find(|r| r.depth == depth)?)))
-            .filter(|(_, row)| row.contender != row.baseline)
+            .filter(|(_, row)| row.contender != row.baseline && !is_unit(row))
             .map(|(lane, row)| (lane, joined(row, &facts, &ratios)))
             .filter(|(_, row)| row.values().next().is_some())
             .collect();

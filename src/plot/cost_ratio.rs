@@ -33,7 +33,8 @@ struct Row<'a> {
 }
 
 /// Draws one figure per group with ratios at two depths or more. Every contender is drawn relative to the baseline of
-/// its own row: backpropagation on the same network.
+/// its own row: backpropagation on the same network, by the same engine unless the record is an older one.
+/// Backpropagation itself is not drawn: what another engine makes of it is no cost of a rule.
 ///
 /// # Errors
 /// As [`super::draw_all`].
@@ -55,7 +56,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         let files = canvas::save(folder, &stem, &csv_text(&table)?, || chart.scene())?;
         let about = "Time of each contender in units of its baseline, BP on the same network: median of the paired \
                      log-ratios of the same rounds with 95 % confidence intervals (filled markers). Hollow markers \
-                     are the ratio of counted matrix products: what the cost would be if only products took time.";
+                     are the ratio of counted matrix products, which is the same by every engine: what the cost would \
+                     be if only products took time.";
         out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
     }
     if out.drawn.is_empty() && out.skipped.is_empty() {
@@ -77,11 +79,17 @@ fn joined<'a>(record: &'a Record, group: &Group<'a>) -> Vec<(usize, Row<'a>)> {
     let lanes = group.lanes.iter().enumerate();
     lanes
         .flat_map(|(lane, l)| l.rows.iter().map(move |row| (lane, *row)))
+        .filter(|(_, row)| !is_unit(row))
         .filter_map(|(lane, row)| {
             let ratio = ratios.get(&(&*row.point, &*row.contender, &*row.baseline))?;
             Some((lane, pair(row, ratio, &gemms)))
         })
         .collect()
+}
+
+/// Whether a row is of backpropagation: the unit of other rows, or the same work by another engine.
+pub(super) fn is_unit(row: &SummaryRow) -> bool {
+    row.rule == "bp"
 }
 
 fn usable(ratio: &RatioRow) -> bool {
@@ -126,8 +134,9 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
             Some(Dot { x: r.depth as f64, y, low: y, high: y })
         });
         let dots: Vec<Dot> = work.collect();
-        // The baseline's own rule on another engine counts the same: a line of ones says nothing.
-        if dots.iter().any(|d| d.y != 1.0) {
+        // Engines execute the same schedule, so a rule counts the same under each; and a line of ones says nothing.
+        let drawn = counted.iter().any(|s: &Series| s.look.color == look.color && s.dots == dots);
+        if !drawn && dots.iter().any(|d| d.y != 1.0) {
             counted.push(Series { look, dots, counted: true });
         }
     }
@@ -157,7 +166,9 @@ pub(super) struct Unit {
 }
 
 /// The unit of contenders, each given with its baseline.
-pub(super) fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Unit {
+pub(super) fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Unit {
+    let engine = |id: &'a str| style::split(id).1.split(':').next();
+    let own_engine = pairs.clone().all(|(contender, baseline)| engine(contender) == engine(baseline));
     let mut users: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (contender, baseline) in pairs {
         users.entry(style::order(baseline)).or_default().insert(style::order(contender));
@@ -171,6 +182,9 @@ pub(super) fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Unit 
         [one] => one.clone(),
         _ => "its own baseline".to_owned(),
     };
+    if all_bp && own_engine && users.len() > 1 {
+        return Unit { name, note: "unit: BP on the same network by the same engine".to_owned() };
+    }
     // The baseline of most contenders goes without saying who they are.
     let most = users.values().map(BTreeSet::len).max();
     let mut rest = users.iter().zip(&bases).collect::<Vec<_>>();
@@ -185,19 +199,50 @@ pub(super) fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Unit 
 
 #[cfg(test)]
 mod tests {
+    use super::super::synthetic::{add, empty};
     use super::*;
+
+    /// Products are counted once per rule, not once per engine.
+    #[test]
+    fn engines_share_a_line_of_counts() {
+        let mut record = empty();
+        for id in ["bp/reference", "bp/fused"] {
+            add(&mut record, id, &[4, 8], |_| 0, 1000.0);
+        }
+        for id in ["spc/reference", "spc/fused", "ar/reference", "ar/fused"] {
+            add(&mut record, id, &[4, 8], |l| l, 900.0);
+        }
+        let group = &groups(&record)[0];
+        let chart = chart(group, &joined(&record, group)).unwrap();
+        let (counted, measured): (Vec<_>, Vec<_>) = chart.series.iter().partition(|s| s.counted);
+        assert_eq!((counted.len(), measured.len()), (2, 4));
+        // A count that differs is drawn, whoever has it.
+        let other = record.summary.iter_mut().find(|r| r.contender == "spc/fused" && r.depth == 8).unwrap();
+        other.gemms += 1;
+        let group = &groups(&record)[0];
+        let chart = super::chart(group, &joined(&record, group)).unwrap();
+        assert_eq!(chart.series.iter().filter(|s| s.counted).count(), 3);
+    }
 
     #[test]
     fn the_unit_says_which_baseline_is_whose() {
-        let pairs = [
-            ("bp/autograd", "bp/reference"),
+        let same = [
             ("spc/reference", "bp/reference"),
+            ("spc/fused:2", "bp/fused"),
             ("mupc/reference", "mupc-bp/reference"),
         ];
-        let unit = unit(pairs.into_iter());
-        assert_eq!(unit.name, "BP on the same network");
-        assert_eq!(unit.note, "unit: BP · reference, but BP (μPC net) · reference for μPC · reference");
-        let other = super::unit([("spc/fused", "spc/reference")].into_iter());
+        let by_engine = unit(same.into_iter());
+        assert_eq!(by_engine.name, "BP on the same network");
+        assert_eq!(by_engine.note, "unit: BP on the same network by the same engine");
+        let one = unit(same.into_iter().take(1));
+        assert_eq!((&*one.name, &*one.note), ("BP on the same network", "unit: BP · reference"));
+        // In older records one BP was the unit of all engines.
+        let pairs =
+            [("spc/reference", "bp/fused"), ("spc/fused", "bp/fused"), ("mupc/fused", "mupc-bp/fused")];
+        let older = unit(pairs.into_iter());
+        assert_eq!(older.name, "BP on the same network");
+        assert_eq!(older.note, "unit: BP · fused, but BP (μPC net) · fused for μPC · fused");
+        let other = unit([("spc/fused", "spc/reference")].into_iter());
         assert_eq!((&*other.name, &*other.note), ("sPC · reference", "unit: sPC · reference"));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::agreement::agree;
 use super::group::parameterisations;
 use super::stem;
 use super::style::{self, Look, Rgb};
@@ -45,7 +46,8 @@ impl Point<'_> {
 pub struct Runner<'a> {
     /// Contender id.
     pub contender: &'a str,
-    /// The id in print, with the parameterisation where the contender ran with several.
+    /// The id in print, with the parameterisation where the contender ran with several, and with further engines whose
+    /// points these are as well.
     pub printed: String,
     /// Ordered by depth, step size and steps.
     pub points: Vec<Point<'a>>,
@@ -235,7 +237,8 @@ fn field<'a>(record: &Record, own: Key<'a>, keys: &[Key<'_>], points: Vec<Point<
         contenders.entry((style::order(contender), contender, kind)).or_default().push(point);
     }
     let several = |contender: &str| contenders.keys().filter(|k| k.1 == contender).count() > 1;
-    let runners = contenders.iter().map(|((_, contender, kind), points)| {
+    let mut runners: Vec<(Runner<'_>, &str, Vec<&str>)> = Vec::new();
+    for ((_, contender, kind), points) in &contenders {
         let mut points = points.clone();
         points.sort_by(|a, b| {
             let (a, b) = (a.row, b.row);
@@ -243,11 +246,29 @@ fn field<'a>(record: &Record, own: Key<'a>, keys: &[Key<'_>], points: Vec<Point<
         });
         // Two points that differ in nothing the record names would make a vertical line: the first one stands.
         points.dedup_by_key(|p| (p.row.depth, p.row.step_size.to_bits(), p.row.steps));
-        let printed = style::printed(contender);
-        let printed = if several(contender) { format!("{printed}, {kind}") } else { printed };
-        Runner { contender, printed, points }
-    });
-    Field { stem: parts.join("."), facts, runners: runners.collect() }
+        let (name, engine) = style::split(contender);
+        let twin = runners
+            .iter_mut()
+            .find(|(other, of, _)| other.name() == name && of == kind && agree(&other.points, &points));
+        match twin {
+            Some((_, _, engines)) => engines.push(engine),
+            None => runners.push((Runner { contender, printed: String::new(), points }, kind, vec![engine])),
+        }
+    }
+    let printed = |(mut runner, kind, engines): (Runner<'a>, &str, Vec<&str>)| {
+        runner.printed = style::printed(runner.contender);
+        if let [_, more @ ..] = &engines[..] {
+            runner.printed += &more.iter().map(|engine| format!(" and {engine}")).collect::<String>();
+        }
+        if several(runner.contender) {
+            runner.printed += &format!(", {kind}");
+        }
+        runner
+    };
+    if runners.iter().any(|(_, _, engines)| engines.len() > 1) {
+        facts.push("engines that agree share a line".to_owned());
+    }
+    Field { stem: parts.join("."), facts, runners: runners.into_iter().map(printed).collect() }
 }
 
 #[cfg(test)]

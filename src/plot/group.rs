@@ -5,6 +5,8 @@
 //! and parameterisation split figures only if one contender was measured at several of their values; a
 //! contender with a single value (BP has no steps at all) then appears in each of those figures.
 //!
+//! More contenders than can be told apart are one figure per engine.
+//!
 //! A number of steps that follows the depth is the policy `T = L`, otherwise it is `T = 8` and so on.
 //! A figure's name is `<figure>.<benchmark>` plus those axes that tell it from the benchmark's other ones.
 
@@ -88,7 +90,10 @@ pub fn groups(record: &Record) -> Vec<Group<'_>> {
         let keys: Vec<&Hard<'_>> = mine.iter().map(|(key, _)| *key).collect();
         for (key, rows) in mine {
             for (soft, lanes) in variants(rows) {
-                groups.push(group(record, key, &keys, &soft, lanes));
+                for (engine, lanes) in by_engine(lanes) {
+                    let own: Vec<String> = soft.iter().cloned().chain(engine).collect();
+                    groups.push(group(record, key, &keys, &own, lanes));
+                }
             }
         }
     }
@@ -167,6 +172,33 @@ pub fn enumerated(parts: &[impl AsRef<str>]) -> String {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         _ => parts.concat(),
     }
+}
+
+/// Lines of one figure that can be told apart.
+const MOST_LANES: usize = 14;
+
+/// More lanes than fit a figure, engine by engine, each part with the name of its engine; otherwise all of them. An engine
+/// with a single contender, such as autograd, stays with the first.
+fn by_engine(lanes: Vec<Lane<'_>>) -> Vec<(Option<String>, Vec<Lane<'_>>)> {
+    // An engine on a stated number of threads is still that engine.
+    let engine = |lane: &Lane<'_>| lane.engine.split(':').next().unwrap_or_default().to_owned();
+    let mut engines: Vec<String> = Vec::new();
+    for lane in &lanes {
+        let several = lanes.iter().filter(|l| engine(l) == engine(lane)).count() > 1;
+        if several && !engines.contains(&engine(lane)) {
+            engines.push(engine(lane));
+        }
+    }
+    if lanes.len() <= MOST_LANES || engines.len() < 2 {
+        return vec![(None, lanes)];
+    }
+    let mut parts: Vec<(Option<String>, Vec<Lane<'_>>)> =
+        engines.iter().map(|name| (Some(name.clone()), Vec::new())).collect();
+    for lane in lanes {
+        let place = engines.iter().position(|name| *name == engine(&lane)).unwrap_or(0);
+        parts[place].1.push(lane);
+    }
+    parts
 }
 
 /// Splits rows at equal hard axes into figures; with each figure the soft values that set it apart.

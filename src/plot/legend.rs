@@ -135,7 +135,7 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
                 scene.marker(middle, stroke.radius, look, stroke.hollow);
             }
             Sample::Hollow(color) => {
-                scene.dashed(&[from, to], 1.0, color, &[2.5, 2.5]);
+                scene.line([from, to], 0.9, color);
                 let look = Look { color, marker: super::style::Marker::Circle, dash: &[] };
                 scene.marker(middle, 3.6, look, true);
             }

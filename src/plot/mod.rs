@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod agreement;
 pub mod alignment;
 pub mod alignment_layers;
 pub mod arrival;

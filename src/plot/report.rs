@@ -24,12 +24,11 @@ const LARGEST_SVG: u64 = 400_000;
 pub fn write(record: &Record, drawing: &Drawing, path: &Path) -> Result<PathBuf> {
     let base = path.parent().unwrap_or(Path::new(""));
     let figures = drawing.drawn.iter().map(|drawn| figure(drawn, base)).collect::<Result<Vec<_>>>()?;
-    let speed_ups = tables::speed_ups(record)?;
-    canvas::write(path, page(record, drawing, &figures, &speed_ups).into_string().as_bytes())?;
+    canvas::write(path, page(record, drawing, &figures).into_string().as_bytes())?;
     Ok(path.to_path_buf())
 }
 
-fn page(record: &Record, drawing: &Drawing, figures: &[Markup], speed_ups: &Markup) -> Markup {
+fn page(record: &Record, drawing: &Drawing, figures: &[Markup]) -> Markup {
     let run = &record.run;
     html! {
         (DOCTYPE)
@@ -70,7 +69,7 @@ fn page(record: &Record, drawing: &Drawing, figures: &[Markup], speed_ups: &Mark
                         }
                     }
                 }
-                (speed_ups)
+                (tables::speed_ups(record))
                 @if !record.alignments.is_empty() {
                     section {
                         h2 { "Direction beside that of backpropagation" }

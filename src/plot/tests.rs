@@ -407,6 +407,52 @@ fn axes_with_several_values_give_one_figure_each() {
     }
 }
 
+/// Fifteen lines cannot be told apart: one figure per engine, autograd beside the reference; fourteen stay together.
+#[test]
+fn a_crowd_is_one_figure_per_engine() {
+    let stems = |rules: &[&str]| -> Vec<(String, Vec<String>)> {
+        let mut record = empty();
+        add(&mut record, "bp/autograd", &[4, 8], |_| 0, 1000.0);
+        for id in rules.iter().flat_map(|rule| [format!("{rule}/reference"), format!("{rule}/fused")]) {
+            add(&mut record, &id, &[4, 8], |l| l, 1000.0);
+        }
+        add(&mut record, "spc/fused:2", &[4, 8], |l| l, 1000.0);
+        let lanes = |g: &group::Group<'_>| g.lanes.iter().map(|l| l.engine.to_owned()).collect();
+        group::groups(&record).iter().map(|g| (g.stem.clone(), lanes(g))).collect()
+    };
+    let rules = ["bp", "spc", "epc", "fpa", "zil", "ar"];
+    let together = stems(&rules);
+    assert_eq!((together.len(), &*together[0].0, together[0].1.len()), (1, "depth", 14));
+    let apart = stems(&[&rules[..], &["ipc"]].concat());
+    let named: Vec<&str> = apart.iter().map(|(stem, _)| &**stem).collect();
+    assert_eq!(named, ["depth.reference", "depth.fused"]);
+    assert!(apart[0].1.iter().all(|e| ["reference", "autograd"].contains(&&**e)) && apart[0].1.len() == 8);
+    assert!(apart[1].1.iter().all(|e| e.starts_with("fused")) && apart[1].1.len() == 8);
+}
+
+/// BP by another engine is no cost of a rule.
+#[test]
+fn cost_ratios_are_those_of_rules() {
+    let mut record = empty();
+    for id in ["bp/reference", "bp/autograd", "bp/fused", "mupc-bp/reference", "mupc-bp/fused"] {
+        add(&mut record, id, &[4, 8], |_| 0, 1000.0);
+    }
+    for id in ["spc/reference", "spc/fused", "mupc/reference", "mupc/fused"] {
+        add(&mut record, id, &[4, 8], |l| l, 900.0);
+    }
+    let (drawing, files) = draw(&record);
+    let text = |name: &str| String::from_utf8(files[name].clone()).unwrap();
+    for name in ["cost-ratio.depth", "bounds.depth"] {
+        assert!(drawing.drawn.iter().any(|d| d.stem == name), "{:?}", drawing.skipped);
+        let (svg, table) = (text(&format!("{name}.svg")), text(&format!("{name}.csv")));
+        assert!(
+            svg.contains("\nsPC · fused") && !svg.contains("\nBP · ") && !svg.contains("\nBP (μPC net) · ")
+        );
+        let rows: Vec<&str> = table.lines().skip(1).map(|l| l.split(',').next().unwrap()).collect();
+        assert!(!rows.is_empty() && rows.iter().all(|id| id.starts_with("spc/") || id.starts_with("mupc/")));
+    }
+}
+
 #[test]
 fn steps_that_follow_the_depth_are_one_line() {
     let mut record = empty();

@@ -82,7 +82,10 @@ fn fill_with(rows: &mut [SummaryRow], samples: &[Sample], paired: Paired) -> Res
 pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
     let samples = by_point(&record.samples);
     let mut all = Vec::new();
-    for (point, rows) in by_point(&record.summary) {
+    let mut points: Vec<(&str, Vec<SummaryRow>)> = by_point(&record.summary).into_iter().collect();
+    // In the order of the summary, in which depths are numbers.
+    points.sort_by_key(|(point, _)| record.summary.iter().position(|row| row.point == *point));
+    for (point, rows) in points {
         let times = by_contender(&rows, samples.get(point).map_or(&[][..], Vec::as_slice))
             .map_err(|e| differs::<Sample>(record, &e.to_string()))?;
         let sound = |id: &str| rows.iter().any(|row| row.contender == id && row.err.is_empty());

@@ -121,6 +121,7 @@ impl fmt::Display for ContenderId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::suite::{Entrant, Model, Overrides, Suite};
 
     fn baselines(ids: &[&str], default: &str) -> Vec<String> {
         let ids: Vec<ContenderId> = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -161,5 +162,33 @@ mod tests {
         assert_eq!(baselines(&ids, "bp/reference")[1..], ["mupc-bp/reference"; 2]);
         let ids = ["bp/fused", "bp/fused:2", "spc/fused:2", "spc/fused:3"];
         assert_eq!(baselines(&ids, "bp/fused"), ["bp/fused", "bp/fused", "bp/fused:2", "bp/fused"]);
+    }
+
+    /// The suites that answer what a rule costs have every rule by the fused engine too, with equal settings, each against
+    /// backpropagation by its own engine on its own network.
+    #[test]
+    fn headlines_are_by_both_engines() {
+        for name in ["quick", "depth", "rules", "gate"] {
+            let suite = Suite::load(name, &Overrides::default()).unwrap();
+            let timed = || suite.benchmarks.iter().filter(|b| b.model == Model::WeightUpdate);
+            let all: Vec<&Entrant> = timed().flat_map(|b| &b.contenders).collect();
+            let by_reference = all.iter().filter(|e| e.id.engine == EngineKind::Reference);
+            let mut pairs = 0;
+            for own in by_reference.filter(|e| EngineKind::Fused.runs(&e.id.rule)) {
+                let id = ContenderId { engine: EngineKind::Fused, ..own.id.clone() };
+                let fused = Entrant { id, ..(*own).clone() };
+                assert!(all.contains(&&fused), "{name} has no {fused:?}");
+                pairs += 1;
+            }
+            assert!(pairs > 4, "{name}");
+            for b in timed() {
+                let ids: Vec<ContenderId> = b.contenders.iter().map(|e| e.id.clone()).collect();
+                for id in ids.iter().filter(|id| id.rule != "bp") {
+                    let base = id.baseline(&ids, &b.baseline);
+                    let network = (base.engine, base.parameterisation);
+                    assert_eq!(network, (id.engine, id.parameterisation), "{id} in {name}");
+                }
+            }
+        }
     }
 }
