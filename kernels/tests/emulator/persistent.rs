@@ -2,8 +2,9 @@
 //! make in f64, and in f32 sPC against the steps of `lab/step.cu`, to the bit.
 
 use pcnbench_kernels::emu::{Emulator, Order};
-use pcnbench_kernels::persistent::{shape, Facts, Math, Plan, Relaxation, Shape, ROWS};
+use pcnbench_kernels::persistent::{shape, Facts, Plan, Relaxation, Shape, ROWS};
 use pcnbench_kernels::step::{Act, Buffers, Dense, Loss, Settings, Table};
+use pcnbench_kernels::Operands;
 
 use crate::cases::same;
 use crate::random::Random;
@@ -143,7 +144,7 @@ fn on<'a>(net: &'a Net, left: &'a mut Left) -> Buffers<'a> {
     Buffers { weights: &net.weights, targets: &net.targets, states, errors, deltas }
 }
 
-fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: Math) -> Result<Left, String> {
+fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: Operands) -> Result<Left, String> {
     let net = &case.net;
     let plan = Plan::with_shape(&net.layers, net.batch, what, math, case.shape).map_err(|e| e.to_string())?;
     let mut left = start(net, plan.table());
@@ -172,9 +173,9 @@ fn stepped(net: &Net) -> Left {
     left
 }
 
-/// Against the loop in f64. A step of these nets adds what `Math::bound` says of its sums, some eight roundings, and
+/// Against the loop in f64. A step of these nets adds what `Operands::bound` says of its sums, some eight roundings, and
 /// no more than doubles what is wrong before it; over all steps and layers the sum of what is added is far above what is seen.
-fn close(case: &Case, table: &Table, what: Relaxation, math: Math, left: &Left) -> Result<(), String> {
+fn close(case: &Case, table: &Table, what: Relaxation, math: Operands, left: &Left) -> Result<(), String> {
     let net = &case.net;
     let exact = relaxed(net, what);
     let longest = net.layers.iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
@@ -208,7 +209,7 @@ fn everywhere(
     variant: &str,
     case: &Case,
     what: Relaxation,
-    math: Math,
+    math: Operands,
     orders: &[Order],
     check: &dyn Fn(&Left) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -237,10 +238,10 @@ pub fn battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         let expected = stepped(&case.net);
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
-        close(&case, &table, LIGHT, Math::F32, &expected)
+        close(&case, &table, LIGHT, Operands::F32, &expected)
             .map_err(|wrong| format!("step by step: {wrong}"))?;
         for (what, orders) in [(LIGHT, &Order::ALL[..]), (FULL, &[Order::Shuffled(4)])] {
-            everywhere(variant, &case, what, Math::F32, orders, &|left| {
+            everywhere(variant, &case, what, Operands::F32, orders, &|left| {
                 let names = ["v", "errors", "deltas"];
                 let mut all = left.iter().zip(&expected).zip(names);
                 all.try_for_each(|((got, expected), name)| same(got, expected, name))
@@ -255,8 +256,8 @@ pub fn sweep_battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
         for what in [Relaxation::Epc, Relaxation::Bp] {
-            everywhere(variant, &case, what, Math::F32, &Order::ALL, &|left| {
-                close(&case, &table, what, Math::F32, left)
+            everywhere(variant, &case, what, Operands::F32, &Order::ALL, &|left| {
+                close(&case, &table, what, Operands::F32, left)
             })?;
         }
     }
@@ -267,7 +268,7 @@ fn tensor_cores(variant: &str, all: &[Relaxation]) -> Result<(), String> {
     for case in cases(true).into_iter().filter(|case| case.net.layers.len() < 9) {
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
         for what in all {
-            for math in &Math::ALL[1..] {
+            for math in &Operands::ALL[1..] {
                 let emulator = Emulator { order: Order::Shuffled(3), variant: variant.to_owned() };
                 let wrong = |wrong: String| format!("{wrong}, {what:?} {math:?} in {case:?}");
                 let left = run(&emulator, &case, *what, *math).map_err(wrong)?;
