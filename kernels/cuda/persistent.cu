@@ -79,7 +79,7 @@ __device__ __forceinline__ void tell_above(const PersistentParams& p, const Item
 #endif
   predicted(p, it, [&](int row, int column, float mu) { up[it.own(row, column)] = mu; });
 #ifdef PLANT_NEVER_TELL
-  if (it.index == 1 && n == 2) return;
+  if (it.index == 1 && n >= 2) return;
 #endif
 #ifndef PLANT_SWAP_FLAG
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 1);

@@ -111,7 +111,7 @@ pub fn battery(variant: &str) -> Result<(), String> {
             first = Some(got);
         }
     }
-    Ok(())
+    crate::operands::battery(variant)
 }
 
 #[test]

@@ -288,3 +288,59 @@ fn a_relaxation_is_the_steps_of_the_grouped_kernels() {
 fn sweeps_follow_their_equations() {
     sweep_battery("clean").unwrap();
 }
+
+/// Four layers of four units, a block each.
+fn chain(steps: usize) -> Case {
+    let net = net(&mut Random::new(9), &Wanted { widths: vec![4; 5], batch: 20, steps, smooth: true });
+    let facts =
+        Facts { multiprocessors: 8, shared_per_block: 64 * 1024, resident_blocks: 8, capability: (9, 0) };
+    let shape = shape(&net.layers, net.batch, 16, 1, &facts).unwrap();
+    Case { net, shape }
+}
+
+/// Layer 2 of an sPC launch never says that its prediction of its second step is there; of a sweep, layer 3 never says
+/// that its adjoint is. Without an end to waiting both would hang, which the emulator calls a deadlock.
+#[test]
+fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
+    for order in Order::ALL {
+        let emulator = Emulator { order, variant: "PLANT_NEVER_TELL".to_owned() };
+        // layer 2 begins at step 3 of 4 layers, so tells of its second step in step 4; layer 3 misses it in step 5
+        let told = |what, steps| match run(&emulator, &chain(steps), what, Operands::F32) {
+            Ok(_) => panic!("{what:?} has not missed anything"),
+            Err(said) => said,
+        };
+        let said = told(LIGHT, 7);
+        assert!(
+            said.contains("has given up: in step 5, layer 3 waited 30 s for what layer 2 predicts"),
+            "{said}"
+        );
+        let said = told(FULL, 7);
+        assert!(said.contains("in step 3, layer 3 waited 30 s for what layer 2 predicts"), "{said}");
+        let said = told(Relaxation::Epc, 3);
+        assert!(
+            said.contains("in step 1, layer 2 waited 30 s for what layer 3 sends down (tile 1 of 2)"),
+            "{said}"
+        );
+        let said = told(Relaxation::Bp, 0);
+        assert!(said.contains("in the backward pass, layer 2 waited"), "{said}");
+        assert!(!said.contains('\n') && said.contains("rung `graph`"), "{said}");
+        // nobody misses what would have been told after the last step that reads it
+        run(&emulator, &chain(3), LIGHT, Operands::F32).unwrap();
+    }
+}
+
+/// Whoever does not look for the error still finds no number.
+#[test]
+fn what_was_made_without_a_flag_is_not_a_number() {
+    let case = chain(7);
+    let plan = Plan::with_shape(&case.net.layers, case.net.batch, LIGHT, Operands::F32, case.shape).unwrap();
+    let mut left = start(&case.net, plan.table());
+    let emulator = Emulator { order: Order::Forward, variant: "PLANT_NEVER_TELL".to_owned() };
+    emulator
+        .relax(&plan, &mut on(&case.net, &mut left), &case.net.settings, &case.net.step_sizes)
+        .unwrap_err();
+    for l in 1..=4 {
+        let at = plan.table().state(l);
+        assert!(left[1][at.clone()].iter().chain(&left[2][at]).all(|x| x.is_nan()), "layer {l}");
+    }
+}
