@@ -170,7 +170,10 @@ fn contenders_pass_their_twins() {
         for dtype in [DType::F32, DType::F64].into_iter().filter(|dtype| engine.check(*dtype, false).is_ok())
         {
             for name in Parameterisation::NAMES.into_iter().chain(["mupc-residual"]) {
-                for activation in Activation::ALL {
+                // imitating is slow, and one smooth activation and one with a kink show what rounding does
+                let few = [Activation::Tanh, Activation::Relu];
+                let imitated = engine.check(dtype, true).is_err();
+                for activation in Activation::ALL.into_iter().filter(|a| !imitated || few.contains(a)) {
                     let spec = ContenderSpec {
                         id: format!("{rule}/{engine}"),
                         rule: Rule::from_name(rule, Steps::constant(32, 0.1)).unwrap(),
