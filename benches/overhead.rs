@@ -8,6 +8,7 @@ use std::hint::black_box;
 use candle_core::{DType, Tensor};
 use common::{Criterion, Result, BATCH, WIDTH};
 use pcnbench::engine::fused::Fused;
+use pcnbench::engine::EngineKind;
 use pcnbench::net::{Loss, Network};
 use pcnbench::rule::{Rule, Steps};
 
@@ -50,7 +51,7 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
     let device = &candle_core::Device::Cpu;
     let mut network = common::spec("spc/fused", 2)?.network;
     (network.inputs, network.width, network.outputs) = (4, 4, 4);
-    let engine = Fused::new((1..=2).map(|l| network.dense(l)).collect(), false, None)?;
+    let engine = Fused::new((1..=2).map(|l| network.dense(l)).collect(), EngineKind::Fused, None)?;
     let theta = engine.pack(&network.start(1, DType::F32, device)?, 0)?;
     let (x, y) = common::batch(1, 4, device)?;
     let mut group = criterion.benchmark_group("overhead");

@@ -123,6 +123,7 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_NO_SKIP_DOWN", "a pull leaves out what the skip carries down"),
             plant("PLANT_FORGET_ARRIVAL", "a layer that an error reaches for the first time reads an error"),
             plant("PLANT_LAST_INPUT", "the last input of a layer is left out"),
+            plant("PLANT_NOT_ROUNDED", "operands are read as they are where tf32 is asked for"),
         ],
     },
     Source {
@@ -190,6 +191,7 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_RAGGED_OFF_BY_ONE", "the last input of a layer is left out"),
             plant("PLANT_DROP_SKIP", "the residual skip is left out of the prediction"),
             plant("PLANT_SPLIT_HALF", "3×tf32 leaves out the small part of one operand"),
+            plant("PLANT_NEVER_TELL", "a layer does not say that its prediction is there"),
         ],
     },
     Source {
@@ -202,6 +204,7 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_DROP_SYNC", "a product begins before its operand is there"),
             plant("PLANT_WAIT_FOR_STEP_BEFORE", "a block waits for the way before the one it needs"),
             plant("PLANT_DROP_SKIP_BELOW", "the residual skip is left out of the adjoint"),
+            plant("PLANT_NEVER_TELL", "a layer does not say that its adjoint is there"),
         ],
     },
     Source {

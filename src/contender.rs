@@ -65,9 +65,10 @@ impl Contender {
     /// Starts from given parameters; learned backward weights start as the transposed forward ones.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an optimiser other than SGD under a rule that moves the parameters itself, and for more
-    /// threads than the process has been given.
+    /// [`Error::Invalid`] for an optimiser other than SGD under a rule that moves the parameters itself, for rounded
+    /// operands in another dtype than f32, and for more threads than the process has been given.
     pub fn with_params(spec: &ContenderSpec, mut params: Params) -> Result<Self> {
+        spec.engine.check(spec.dtype, false)?;
         let given = pcnbench_kernels::tune::threads();
         if let Some(asked) = spec.threads.filter(|&n| n > given) {
             return Err(Error::Invalid(format!(
@@ -84,12 +85,9 @@ impl Contender {
         }
         let autograd = match spec.engine {
             EngineKind::Autograd => Some(Autograd::new(&params)?),
-            EngineKind::Reference | EngineKind::Fused | EngineKind::FusedDeviation => None,
+            _ => None,
         };
-        let packed = match spec.engine {
-            EngineKind::Fused | EngineKind::FusedDeviation => Some(Packed::new(spec, &params)?),
-            EngineKind::Reference | EngineKind::Autograd => None,
-        };
+        let packed = spec.engine.is_fused().then(|| Packed::new(spec, &params)).transpose()?;
         if let Some(packed) = &packed {
             params = packed.engine.unpack(&packed.theta)?;
         }
@@ -265,7 +263,13 @@ impl Contender {
     }
 
     /// [`checksum`](Self::checksum), or [`Error::Diverged`] if it is not finite.
+    ///
+    /// # Errors
+    /// Also if a call on a card has waited in vain for a part of itself.
     pub fn finite_checksum(&self) -> Result<f64> {
+        if let Some(packed) = &self.packed {
+            packed.engine.settled()?;
+        }
         let sum = self.checksum()?;
         if sum.is_finite() {
             return Ok(sum);
@@ -291,7 +295,7 @@ impl Packed {
     fn new(spec: &ContenderSpec, params: &Params) -> Result<Self> {
         let network = &spec.network;
         let layers = (1..=network.depth).map(|l| network.dense(l)).collect();
-        let engine = Fused::new(layers, spec.engine == EngineKind::FusedDeviation, spec.threads)?;
+        let engine = Fused::new(layers, spec.engine, spec.threads)?;
         let optimiser = fused::optimiser(spec.optimiser, spec.learning_rate, 1);
         let state = optimiser.state_elements(engine.parameters(), network.depth);
         let theta = engine.pack(params, state)?;

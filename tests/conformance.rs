@@ -68,3 +68,18 @@ fn autograd_f64_agrees_with_other_programs() {
     assert_eq!(failed, Vec::<String>::new());
     assert!(passed >= 3);
 }
+
+/// Products that round their operands stay within their own bound, every case of every rule that the engine runs; and
+/// they do round: another program's numbers are farther off than f32 would make them.
+#[test]
+fn rounded_operands_stay_within_their_bound() {
+    for engine in [EngineKind::FusedTf32x3, EngineKind::FusedTf32, EngineKind::FusedBf16] {
+        let (passed, failed, skipped) = judge(engine, DType::F32);
+        assert_eq!(failed, Vec::<String>::new());
+        assert!(skipped.iter().all(|why| why.contains("layer kind")), "{skipped:#?}");
+        assert!(passed >= 36, "{engine}: {passed}");
+        let (passed, failed, _) = judge(engine, DType::F64);
+        assert!(failed.iter().all(|why| why.contains("computes in f32 on operands of")), "{failed:#?}");
+        assert!(passed <= 6, "closed forms alone have no operands: {passed}");
+    }
+}

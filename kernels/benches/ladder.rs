@@ -13,7 +13,7 @@ use pcnbench_kernels::card::{self, Stopwatch};
 use pcnbench_kernels::launch::{plan, Ask, Precision, Task};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::{Card, Rung};
-use pcnbench_kernels::{Fused, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{Fused, Operands, Optimiser, Rule, Schedule, Stack};
 
 /// Seconds that one row may take; its repetitions are as many as fit, within bounds.
 const SECONDS: f64 = 0.25;
@@ -106,7 +106,8 @@ fn row(
         batch,
         task: Task::Train(optimiser),
         precision: Precision::F32,
-        card: Card { processors: 1 },
+        operands: Operands::F32,
+        card: Card { processors: 1, cooperative: None },
         products: false,
     };
     let flops = plan(&ask)?.flops();

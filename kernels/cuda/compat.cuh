@@ -6,6 +6,7 @@
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
 //   load4, store4                              four floats at once, 16-byte aligned
 //   load_acquire, store_release, wait_at_least flags between blocks
+//   wait_or_lose, lost_anyone                  the same with an end to waiting
 //   copy_async, copy_async_commit, copy_async_wait<N>
 #pragma once
 
@@ -99,6 +100,40 @@ __device__ __forceinline__ void wait_at_least(const uint32_t* flag, uint32_t val
   }
 }
 #endif
+
+// Nanoseconds since some time. In the emulator they pass only while all threads poll and nothing comes of it.
+__device__ __forceinline__ uint64_t clock_ns() {
+#ifdef PCNBENCH_EMU
+  return emu::clock_ns();
+#else
+  uint64_t now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+  return now;
+#endif
+}
+
+// Whether somebody has given up waiting.
+__device__ __forceinline__ bool lost_anyone(const unsigned long long* lost) {
+  return *static_cast<const volatile unsigned long long*>(lost) != 0;
+}
+
+// As wait_at_least, but for `patience` nanoseconds, or until somebody else has given up. Then *lost, 0 before, becomes
+// the complement of the least `mark` of all that have waited in vain, and the caller goes on without. Clock and *lost
+// are looked at every so many polls: who waits in vain loses microseconds, who need not wait nothing.
+__device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t value, unsigned long long* lost,
+                                             unsigned long long mark, uint64_t patience) {
+  constexpr uint32_t POLLS = 64;
+  uint64_t since = 0;
+  for (uint32_t polls = 1; load_acquire(flag) < value; ++polls) {
+    if (polls % POLLS != 0) continue;
+    const uint64_t now = clock_ns();
+    if (since == 0) since = now;
+    if (lost_anyone(lost) || now - since > patience) {
+      atomicMax(lost, ~mark);
+      return;
+    }
+  }
+}
 
 // --- copies from global to shared memory that arrive later -------------------------------------------------
 //

@@ -96,8 +96,13 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
     const T* const below = field<T>(p, l - 1, H);
     tile_product<false, false>(
         batch, row0, column0,
-        [&](int j, int k) { return k < batch && j < outputs ? delta[int64_t(k) * outputs + j] : T(0); },
-        [&](int k, int i) { return k < batch && i < inputs ? below[int64_t(k) * inputs + i] : T(0); }, sum);
+        [&](int j, int k) {
+          return k < batch && j < outputs ? as_operand(p.operands, delta[int64_t(k) * outputs + j]) : T(0);
+        },
+        [&](int k, int i) {
+          return k < batch && i < inputs ? as_operand(p.operands, below[int64_t(k) * inputs + i]) : T(0);
+        },
+        sum);
   }
   const Mover<T> move(p, l);
   const T scale = T(row.scale);

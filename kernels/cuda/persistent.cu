@@ -27,6 +27,7 @@
 // order (step, tile, layer), the forward pass being step −1. A forward item needs the layer below on the same tile, which
 // comes earlier in that order; a step needs only steps before it. So the first item of all that is not done is the next of
 // its block and lacks nothing.
+// Should a card not keep its side of this, `await` ends all the same, and the launch leaves no numbers (wait_or_lose).
 #include "resident_layer.cuh"
 
 // Since when layer `index` has something to do.
@@ -77,6 +78,9 @@ __device__ __forceinline__ void tell_above(const PersistentParams& p, const Item
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 1);
 #endif
   predicted(p, it, [&](int row, int column, float mu) { up[it.own(row, column)] = mu; });
+#ifdef PLANT_NEVER_TELL
+  if (it.index == 1 && n >= 2) return;
+#endif
 #ifndef PLANT_SWAP_FLAG
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 1);
 #endif
@@ -87,7 +91,7 @@ __device__ __forceinline__ void forward(const PersistentParams& p, const Item& i
   if (it.index == 0) {
     first_product<ROWS, Math>(p, it, memory);
   } else {
-    await(up_flag(p, it.index - 1, it.tile), 1);
+    await_up(p, it.index - 1, it.tile, 1, 0);
     operand(it, p.up);
     along_rows<ROWS, Math>(it, memory);
   }
@@ -102,7 +106,7 @@ __device__ __forceinline__ void errors(const PersistentParams& p, const Item& it
     return;
   }
   const int n = count(p, it.index + 1, t);
-  if (n > 0) await(down_flag(p, it.index + 1, it.tile), uint32_t(n));
+  if (n > 0) await_down(p, it.index + 1, it.tile, uint32_t(n), uint32_t(t) + 1);
   const float* down = half_of(p, p.down, n);
   each(it.rows, it.layer.outputs, [&](int row, int column) {
     float& m = it.m[it.at(row, column)];
@@ -122,7 +126,7 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
 #endif
   along_columns<ROWS, Math>(it, memory);
   const int n = count(p, it.index, t), below = count(p, it.index - 1, t);
-  await(up_flag(p, it.index - 1, it.tile), uint32_t(below) + 1);
+  await_up(p, it.index - 1, it.tile, uint32_t(below) + 1, uint32_t(t) + 1);
 #ifdef PLANT_HALF_BY_STEP
   const float* prediction = half_of(p, p.up, t);
 #else
@@ -171,6 +175,7 @@ template <int ROWS, class Math> __device__ __forceinline__ void relax(const Pers
       if (it.index > 0 && t >= begins(p, it.index)) step<ROWS, Math>(p, it, t, memory);
     });
   mine.upwards(p, [&](const Item& it) { finish(p, it); });
+  spoil(p, mine);
 }
 
 #define PERSISTENT_SPC(rows, name, Math) \

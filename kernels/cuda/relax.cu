@@ -28,12 +28,12 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
     const T* const w = static_cast<const T*>(p.theta) + own.weights;
     tile_product<true, true>(
         inputs, row0, column0,
-        [&](int row, int k) { return row < batch && k < inputs ? below[int64_t(row) * inputs + k] : T(0); },
+        [&](int row, int k) { return row < batch && k < inputs ? as_operand(p.operands, below[int64_t(row) * inputs + k]) : T(0); },
         [&](int k, int column) {
 #ifdef PLANT_LAST_INPUT
           return column < outputs && k + 1 < inputs ? w[int64_t(column) * inputs + k] : T(0);
 #else
-          return column < outputs && k < inputs ? w[int64_t(column) * inputs + k] : T(0);
+          return column < outputs && k < inputs ? as_operand(p.operands, w[int64_t(column) * inputs + k]) : T(0);
 #endif
         },
         sum);
@@ -72,8 +72,13 @@ template <class T, int PER> __device__ __forceinline__ void pull(const RelaxPara
     const T* const w = static_cast<const T*>(p.theta) + above.weights;
     tile_product<true, false>(
         depth, row0, column0,
-        [&](int row, int k) { return row < batch && k < depth ? delta[int64_t(row) * depth + k] : T(0); },
-        [&](int k, int column) { return k < depth && column < width ? w[int64_t(k) * width + column] : T(0); }, sum);
+        [&](int row, int k) {
+          return row < batch && k < depth ? as_operand(p.operands, delta[int64_t(row) * depth + k]) : T(0);
+        },
+        [&](int k, int column) {
+          return k < depth && column < width ? as_operand(p.operands, w[int64_t(k) * width + column]) : T(0);
+        },
+        sum);
   }
 #pragma unroll
   for (int i = 0; i < PER; ++i) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "dense.cuh"
+#include "mma.cuh"
 
 // Arrays that a layer may have, as `Field` in src/launch/table.rs. An offset of −1: it has none. Two fields of a layer
 // may be the same array.
@@ -64,12 +65,14 @@ struct RelaxParams {
   int32_t arriving;  // the layer whose error was 0 until now, or 0
   int32_t ready;     // 1 if PRODUCT holds the product
   int32_t from;      // 0: errors are read from E and D and written to E2 and D2; 1: the other way round
+  int32_t operands;  // what products read of their operands
+  int32_t unused;
   double step;       // g
   double weight;     // of the output error
   double c[7];       // of the optimiser
 };
-static_assert(sizeof(RelaxParams) == 184 && offsetof(RelaxParams, batch) == 72 && offsetof(RelaxParams, step) == 112 &&
-                  offsetof(RelaxParams, c) == 128,
+static_assert(sizeof(RelaxParams) == 192 && offsetof(RelaxParams, batch) == 72 && offsetof(RelaxParams, step) == 120 &&
+                  offsetof(RelaxParams, c) == 136,
               "as in src/launch/params.rs");
 
 // As `Loss` in src/step.rs; squared errors differ in their weight alone.
@@ -109,6 +112,20 @@ __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
     }
   }
   return {low, index - p.rows[low].before[which]};
+}
+
+// An operand as a product reads it, as `rounded` in src/operands.rs: on these units products of rounded operands cost what
+// others do, so this is for what they are, not for speed.
+enum Operands { OPERANDS_TF32 = 2, OPERANDS_BF16 = 3 };
+__device__ __forceinline__ double as_operand(int, double x) { return x; }
+__device__ __forceinline__ float as_operand(int operands, float x) {
+#ifdef PLANT_NOT_ROUNDED
+  if (operands == OPERANDS_TF32) return x;
+#else
+  if (operands == OPERANDS_TF32) return __uint_as_float(to_tf32(x));
+#endif
+  if (operands == OPERANDS_BF16) return __uint_as_float(pack_bf16(x, 0.0f) << 16);
+  return x;
 }
 
 // Which counts belong to a tile of PER² results per thread.

@@ -51,7 +51,9 @@ struct PersistentParams {
   float* up;        // two halves, each laid out like the states: what a layer tells the one above
   float* down;      // two halves, each laid out like the states: what a layer tells the one below
   uint32_t* flags;  // up [depth, tiles], down [depth, tiles]; 0 at the start
+  unsigned long long* lost;  // 0, until somebody has waited in vain
   int64_t half;     // floats in a half
+  int64_t patience; // nanoseconds for which a block waits
   int32_t batch, depth, steps, tiles;
   int32_t per_block, stages, replicas;
   int32_t resident;
@@ -62,8 +64,8 @@ struct PersistentParams {
   int32_t stride;      // floats from a row of a tile to the next
   float precision;     // factor of the loss, p/N
 };
-static_assert(sizeof(PersistentParams) == 144 && offsetof(PersistentParams, half) == 80 &&
-                  offsetof(PersistentParams, per_block) == 104 && offsetof(PersistentParams, precision) == 140,
+static_assert(sizeof(PersistentParams) == 160 && offsetof(PersistentParams, half) == 88 &&
+                  offsetof(PersistentParams, per_block) == 120 && offsetof(PersistentParams, precision) == 156,
               "as in src/persistent/launch.rs");
 
 constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RESIDENT_COLUMNS = 128;

@@ -81,14 +81,32 @@ __device__ __forceinline__ void publish(uint32_t* flag, uint32_t value) {
   if (threadIdx.x == 0) store_release(flag, value);
 }
 
-// Also a barrier of the block.
-__device__ __forceinline__ void await(const uint32_t* flag, uint32_t value) {
+// Also a barrier of the block. `when` is the caller's turn, `order` the awaited flag's place among those of one turn in the
+// order in which they are set: the least of both is what all others wait for in the end (src/persistent/watchdog.rs).
+__device__ __forceinline__ void await(const PersistentParams& p, const uint32_t* flag, uint32_t value, uint32_t when,
+                                      uint32_t order) {
 #ifdef PLANT_WAIT_FOR_STEP_BEFORE
-  if (threadIdx.x == 0) wait_at_least(flag, value - 1);
-#else
-  if (threadIdx.x == 0) wait_at_least(flag, value);
+  value -= 1;
 #endif
+  if (threadIdx.x == 0)
+    wait_or_lose(flag, value, p.lost, (unsigned long long)(when) << 32 | order, uint64_t(p.patience));
   __syncthreads();
+}
+// Until layer `index` has told the one above for the `value`th time, or the one below.
+__device__ __forceinline__ void await_up(const PersistentParams& p, int index, int tile, uint32_t value, uint32_t when) {
+  await(p, up_flag(p, index, tile), value, when, uint32_t(index * p.tiles + tile));
+}
+__device__ __forceinline__ void await_down(const PersistentParams& p, int index, int tile, uint32_t value, uint32_t when) {
+  await(p, down_flag(p, index, tile), value, when, uint32_t((2 * p.depth - 1 - index) * p.tiles + tile));
+}
+
+// Last of all: what was made of something that never came must not look like a result.
+template <class Share> __device__ __forceinline__ void spoil(const PersistentParams& p, const Share& mine) {
+  if (!lost_anyone(p.lost)) return;
+  const float nothing = __int_as_float(0x7fc00000);
+  mine.upwards(p, [&](const Item& it) {
+    each(it.rows, it.layer.outputs, [&](int r, int c) { p.errors[it.own(r, c)] = p.deltas[it.own(r, c)] = nothing; });
+  });
 }
 
 // p = φ_in(v), v from memory that another block or this one has written.

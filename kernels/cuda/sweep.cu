@@ -20,6 +20,7 @@
 // order (way, tile, layer), ways being up 0, down 0, up 1 and so on and layers being taken in their direction. An item needs
 // its neighbour on the same way and tile, which comes earlier in that order, and its own block's items of earlier ways. So
 // the first item of all that is not done is the next of its block and lacks nothing.
+// Should a card not keep its side of this, `await` ends all the same, and the launch leaves no numbers (wait_or_lose).
 #include "resident_layer.cuh"
 
 // If items take turns: v is where the layer below told it, d and the output's error wait where their final values will lie.
@@ -68,7 +69,7 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
     if (it.index == 0) {
       first_product<ROWS, Math>(p, it, memory);
     } else {
-      await(up_flag(p, it.index - 1, it.tile), uint32_t(t) + 1);
+      await_up(p, it.index - 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t));
       operand(it, p.up);
       along_rows<ROWS, Math>(it, memory);
     }
@@ -94,7 +95,7 @@ template <int ROWS, class Math>
 __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& it, int t, float* memory) {
   take(p, it);
   if (it.index < p.depth - 1) {
-    await(down_flag(p, it.index + 1, it.tile), uint32_t(t) + 1);
+    await_down(p, it.index + 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t) + 1);
     const float g = p.once ? 0.0f : p.step_sizes[t];
     each(it.rows, it.layer.outputs, [&](int row, int column) {
       const int64_t own = it.own(row, column);
@@ -132,6 +133,9 @@ __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& i
 #endif
     p.down[it.below(row, column)] = b;
   });
+#ifdef PLANT_NEVER_TELL
+  if (it.index == 2) return;
+#endif
 #ifndef PLANT_SWAP_FLAG
   publish(down_flag(p, it.index, it.tile), uint32_t(t) + 1);
 #endif
@@ -145,6 +149,7 @@ template <int ROWS, class Math> __device__ __forceinline__ void sweep(const Pers
     mine.upwards(p, [&](const Item& it) { go_up<ROWS, Math>(p, it, t, last, memory); });
     if (t < p.steps) mine.downwards(p, [&](const Item& it) { go_down<ROWS, Math>(p, it, t, memory); });
   }
+  spoil(p, mine);
 }
 
 #define PERSISTENT_SWEEP(rows, name, Math) \

@@ -82,6 +82,8 @@ void* dynamic_shared(size_t alignment, Where where);
 // Flags between blocks: before an acquiring load, after a releasing store, around an atomic operation.
 void about_to_poll(const void* address, uint64_t value, Where where);
 void published(Where where);
+// Nanoseconds that have passed because all threads only polled.
+uint64_t clock_ns();
 
 // Copies that arrive late: the target is poison until the copying thread has waited.
 void copy_async(void* target, const void* source, unsigned bytes, unsigned valid, Where where);

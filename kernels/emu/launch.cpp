@@ -25,6 +25,8 @@ constexpr uint64_t CANARY = 0x7063'6e62'656e'6368;
 // Sweeps in which threads only polled, and saw nothing new, before a launch counts as stuck. More than one,
 // because a loop may poll a few times and then give up.
 constexpr int PATIENCE = 256;
+// How much time passes in such a sweep: on a card waiting threads would poll until it has.
+constexpr uint64_t IDLE_NS = 1'000'000'000;
 constexpr size_t MOST_THREADS = 1024;  // in a block, on every card
 
 struct Stacks {
@@ -192,6 +194,7 @@ void Launch::sweep_until_done() {
     }
     if (!any_live) return;
     idle = progress == before ? idle + 1 : 0;
+    if (idle > 0) clock_ns += IDLE_NS;
     if (!any_ran || idle == PATIENCE) {
       error = stuck();
       return;

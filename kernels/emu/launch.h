@@ -89,6 +89,7 @@ struct Launch {
   Block* running_block = nullptr;
   Thread* running = nullptr;
   uint64_t progress = 0;  // counts what can let a waiting thread go on
+  uint64_t clock_ns = 0;  // what the clock of a card would say; stands still while there is progress
   std::string error;
 
   void run();

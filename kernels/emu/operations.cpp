@@ -165,6 +165,8 @@ void about_to_poll(const void* address, uint64_t value, Where where) {
   }
 }
 
+uint64_t clock_ns() { return launch->clock_ns; }
+
 void published(Where where) {
   note(where, "published");
   ++launch->progress;

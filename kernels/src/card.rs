@@ -1,10 +1,11 @@
 //! Opening a card so that what Candle does behind the scenes does not end up in the timings.
 
-use candle_core::{Device, Error, Result};
+use candle_core::{DType, Device, Error, Result};
 
+use crate::operands::Operands;
 use crate::schedule::Schedule;
 use crate::stack::Stack;
-use crate::tune::Rung;
+use crate::tune::Choice;
 
 /// What [`open`] sets, for the header of a record: it changes times, not results.
 pub const SWITCHES: [&str; 2] = ["CUDA stream of its own", "CUDA event tracking off"];
@@ -34,20 +35,29 @@ pub fn open(ordinal: usize) -> Result<Device> {
     Ok(device)
 }
 
-/// The rung on which the fused engine runs a call on this device; none on the CPU.
+/// The rung on which the fused engine runs a call of this dtype with these operands on a device, and why not on
+/// [`Rung::Persistent`](crate::tune::Rung::Persistent); none on the CPU.
 ///
 /// # Errors
-/// If the driver does not answer.
-pub fn rung(device: &Device, stack: &Stack, schedule: &Schedule, batch: usize) -> Result<Option<Rung>> {
+/// If the driver does not answer, or there are no kernels for the dtype.
+pub fn rung(
+    device: &Device,
+    stack: &Stack,
+    schedule: &Schedule,
+    batch: usize,
+    (dtype, operands): (DType, Operands),
+) -> Result<Option<Choice>> {
     match device {
         #[cfg(feature = "cuda")]
         Device::Cuda(card) => {
             let card = crate::cuda::card_of(card)?;
-            let steps = schedule.steps.len();
-            Ok(Some(crate::tune::cuda(stack, &schedule.rule, steps, batch, card)))
+            let Some(precision) = crate::launch::Precision::of(dtype) else {
+                crate::refuse::refuse!("there are no kernels for {dtype:?}; expected f32 or f64")
+            };
+            Ok(Some(crate::tune::cuda(stack, schedule, batch, (precision, operands), &card)))
         }
         _ => {
-            let _ = (stack, schedule, batch);
+            let _ = (stack, schedule, batch, dtype, operands);
             Ok(None)
         }
     }

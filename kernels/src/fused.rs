@@ -3,22 +3,24 @@
 //! Parameters, x and y are the three operands that Candle's custom operations take: θ flat (see [`crate::stack`]), x
 //! `[B, n_0]`, y `[B, n_L]`, all contiguous, of one dtype (f32 or f64) and on one device.
 
+mod call;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp3, DType, InplaceOp3, Layout, Shape, Tensor};
+use candle_core::{DType, Tensor};
 
-#[cfg(feature = "cuda")]
-use candle_core::{backend::BackendStorage, CudaStorage};
-
-use crate::cpu::{self, Pool, Real, Task, Workspace};
-use crate::schedule::{Optimiser, Rule, Schedule};
+use crate::cpu::{Pool, Workspace};
+use crate::operands::Operands;
+use crate::schedule::{Optimiser, Schedule};
 use crate::stack::{Loss, Stack};
 use crate::{Error, Result};
+use call::Call;
 
 /// An engine for one stack: threads, and memory that is kept from call to call.
 pub struct Fused {
     stack: Stack,
     pool: Pool,
+    operands: Operands,
     f32: Mutex<Workspace<f32>>,
     f64: Mutex<Workspace<f64>>,
     #[cfg(feature = "cuda")]
@@ -53,11 +55,37 @@ impl Fused {
         Ok(Self {
             stack,
             pool,
+            operands: Operands::F32,
             f32,
             f64,
             #[cfg(feature = "cuda")]
             card: crate::cuda::Engine::default(),
         })
+    }
+
+    /// The same with products that read their operands so, which takes a card and f32: calls elsewhere are refused, because
+    /// a CPU would only imitate what tensor cores do.
+    #[must_use]
+    pub fn with_operands(self, operands: Operands) -> Self {
+        Self { operands, ..self }
+    }
+
+    /// What its products read.
+    pub fn operands(&self) -> Operands {
+        self.operands
+    }
+
+    /// Waits for calls on a card that run in one launch for all steps; what they have left may be read then.
+    ///
+    /// Blocks of such a launch wait for one another. One that waits in vain gives up after half a minute or more, the call
+    /// leaves NaN, and this says so. There is nothing to wait for elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] in a sentence that names layer and step, once for all calls since the last time.
+    pub fn settled(&self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        self.card.settled()?;
+        Ok(())
     }
 
     /// Its stack.
@@ -83,7 +111,8 @@ impl Fused {
     /// Runs a rule on a batch; θ is left as it is.
     ///
     /// # Errors
-    /// [`Error::Operand`] for a tensor that does not fit, [`Error::Candle`] if Candle or the device fails.
+    /// [`Error::Operand`] for a tensor that does not fit, [`Error::Unsupported`] for operands that this device does not
+    /// read so, [`Error::Candle`] if Candle or the device fails.
     pub fn learn(
         &self,
         schedule: &Schedule,
@@ -159,6 +188,12 @@ impl Fused {
                 return Err(operand(what, "contiguous memory", format!("strides {:?}", tensor.stride())));
             }
         }
+        if self.operands != Operands::F32 && (!theta.device().is_cuda() || theta.dtype() != DType::F32) {
+            return Err(Error::Unsupported(format!(
+                "{} operands need a card and f32; use device `cuda` and dtype f32, or operands of f32",
+                self.operands
+            )));
+        }
         Ok(batch)
     }
 }
@@ -170,172 +205,4 @@ fn operand(what: &'static str, expected: impl Into<String>, got: String) -> Erro
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // memory of a call that panicked is written before it is read again
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One call, as Candle's operations see it. Shapes, dtypes and contiguity have been checked.
-struct Call<'a> {
-    engine: &'a Fused,
-    schedule: &'a Schedule,
-    loss: Loss,
-    batch: usize,
-    traces: bool,
-    optimiser: Option<Optimiser>,
-}
-
-impl Call<'_> {
-    fn name(&self) -> &'static str {
-        match self.schedule.rule {
-            Rule::Bp => "fused-bp",
-            Rule::Zil => "fused-zil",
-            Rule::Spc { .. } => "fused-spc",
-            Rule::Epc => "fused-epc",
-            Rule::Fpa { .. } => "fused-fpa",
-            Rule::Ar { .. } => "fused-ar",
-            Rule::SeqIl { .. } => "fused-seqil",
-            Rule::Ipc { .. } => "fused-ipc",
-        }
-    }
-
-    fn learn<T: Real>(
-        &self,
-        space: &Mutex<Workspace<T>>,
-        theta: &[T],
-        x: &[T],
-        y: &[T],
-    ) -> (CpuStorage, Shape) {
-        let stack = &self.engine.stack;
-        let elements = cpu::learned_elements(stack, self.batch, self.traces);
-        let mut out = vec![T::ZERO; elements];
-        let task = self.task(x, y);
-        let result = cpu::Result::Learned { theta, out: &mut out, traces: self.traces };
-        cpu::execute(&mut guard(space), &self.engine.pool, &task, result);
-        (T::storage(out), elements.into())
-    }
-
-    fn train<T: Real>(&self, space: &Mutex<Workspace<T>>, theta: &mut [T], x: &[T], y: &[T]) {
-        if let Some(optimiser) = self.optimiser {
-            let result = cpu::Result::Trained { theta, optimiser };
-            cpu::execute(&mut guard(space), &self.engine.pool, &self.task(x, y), result);
-        }
-    }
-
-    #[cfg(feature = "cuda")]
-    fn asked(&self) -> crate::cuda::Asked<'_> {
-        let Self { schedule, loss, batch, traces, .. } = *self;
-        let task = self.optimiser.map_or(crate::launch::Task::Learn { traces }, crate::launch::Task::Train);
-        crate::cuda::Asked { stack: &self.engine.stack, schedule, loss, batch, task }
-    }
-
-    fn task<'t, T>(&'t self, x: &'t [T], y: &'t [T]) -> Task<'t, T> {
-        let Self { schedule, loss, batch, .. } = *self;
-        Task { stack: &self.engine.stack, schedule, loss, x, y, batch }
-    }
-}
-
-/// The elements of a contiguous operand.
-fn part<'a, T>(values: &'a [T], layout: &Layout) -> candle_core::Result<&'a [T]> {
-    let (start, end) = layout.contiguous_offsets().ok_or_else(not_contiguous)?;
-    Ok(&values[start..end])
-}
-
-fn not_contiguous() -> candle_core::Error {
-    candle_core::Error::Msg("operands of a fused call must be contiguous".into())
-}
-
-fn mixed() -> candle_core::Error {
-    candle_core::Error::Msg("operands of a fused call must all be f32 or all f64".into())
-}
-
-impl CustomOp3 for Call<'_> {
-    fn name(&self) -> &'static str {
-        self.name()
-    }
-
-    fn cpu_fwd(
-        &self,
-        theta: &CpuStorage,
-        lt: &Layout,
-        x: &CpuStorage,
-        lx: &Layout,
-        y: &CpuStorage,
-        ly: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        use CpuStorage::{F32, F64};
-        Ok(match (theta, x, y) {
-            (F32(t), F32(x), F32(y)) => {
-                self.learn(&self.engine.f32, part(t, lt)?, part(x, lx)?, part(y, ly)?)
-            }
-            (F64(t), F64(x), F64(y)) => {
-                self.learn(&self.engine.f64, part(t, lt)?, part(x, lx)?, part(y, ly)?)
-            }
-            _ => return Err(mixed()),
-        })
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        theta: &CudaStorage,
-        lt: &Layout,
-        x: &CudaStorage,
-        lx: &Layout,
-        y: &CudaStorage,
-        ly: &Layout,
-    ) -> candle_core::Result<(CudaStorage, Shape)> {
-        let (asked, card) = (self.asked(), &self.engine.card);
-        let (theta, x, y) = ((theta, lt), (x, lx), (y, ly));
-        let (storage, elements) = match theta.0.dtype() {
-            DType::F32 => card.learn::<f32>(&asked, theta, x, y)?,
-            DType::F64 => card.learn::<f64>(&asked, theta, x, y)?,
-            _ => return Err(mixed()),
-        };
-        Ok((storage, elements.into()))
-    }
-}
-
-impl InplaceOp3 for Call<'_> {
-    fn name(&self) -> &'static str {
-        self.name()
-    }
-
-    fn cpu_fwd(
-        &self,
-        theta: &mut CpuStorage,
-        lt: &Layout,
-        x: &CpuStorage,
-        lx: &Layout,
-        y: &CpuStorage,
-        ly: &Layout,
-    ) -> candle_core::Result<()> {
-        use CpuStorage::{F32, F64};
-        let (start, end) = lt.contiguous_offsets().ok_or_else(not_contiguous)?;
-        match (theta, x, y) {
-            (F32(t), F32(x), F32(y)) => {
-                self.train(&self.engine.f32, &mut t[start..end], part(x, lx)?, part(y, ly)?);
-            }
-            (F64(t), F64(x), F64(y)) => {
-                self.train(&self.engine.f64, &mut t[start..end], part(x, lx)?, part(y, ly)?);
-            }
-            _ => return Err(mixed()),
-        }
-        Ok(())
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        theta: &mut CudaStorage,
-        lt: &Layout,
-        x: &CudaStorage,
-        lx: &Layout,
-        y: &CudaStorage,
-        ly: &Layout,
-    ) -> candle_core::Result<()> {
-        let (asked, card) = (self.asked(), &self.engine.card);
-        match theta.dtype() {
-            DType::F32 => card.train::<f32>(&asked, (theta, lt), (x, lx), (y, ly)),
-            DType::F64 => card.train::<f64>(&asked, (theta, lt), (x, lx), (y, ly)),
-            _ => Err(mixed()),
-        }
-    }
 }

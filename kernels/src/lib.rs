@@ -17,6 +17,7 @@ pub mod emu;
 mod error;
 pub mod fused;
 pub mod launch;
+pub mod operands;
 pub mod persistent;
 pub mod primitives;
 mod refuse;
@@ -29,5 +30,6 @@ pub mod tune;
 
 pub use error::{Error, Result};
 pub use fused::{Fused, Learned};
+pub use operands::Operands;
 pub use schedule::{Optimiser, Rule, Schedule};
 pub use stack::{Activation, LayerSpec, Loss, LossKind, Stack};

@@ -6,8 +6,12 @@
 //! `replicas` blocks per stage share out. All blocks must be resident together, because they wait for one another.
 
 mod launch;
+mod layout;
+mod watchdog;
 
-pub use launch::{Addresses, Launch, PersistentParams, Plan, ResidentRow};
+pub use launch::{Launch, Plan};
+pub use layout::{Addresses, PersistentParams, ResidentRow};
+pub use watchdog::lost;
 
 use std::mem::size_of;
 
@@ -35,39 +39,6 @@ pub enum Relaxation {
     Epc,
     /// One sweep.
     Bp,
-}
-
-/// How products are computed. Sums, states and errors are f32 in every case.
-///
-/// With K the length of a sum and M the sum of its terms' magnitudes, a product is off by at most K·2⁻²³·M in `F32`; by
-/// (3K·2⁻²³ + 3·2⁻²²)·M in `Tf32x3`, from three sums and what two parts of tf32 leave out of an operand; by
-/// (2⁻¹⁰ + K·2⁻²²)·M in `Tf32`, whose operands are off by 2⁻¹¹; by (2⁻⁷ + K·2⁻²²)·M in `Bf16`, whose operands are off by 2⁻⁸.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Math {
-    /// Fused multiply-adds.
-    F32,
-    /// Tensor cores, operands as two tf32 each.
-    Tf32x3,
-    /// Tensor cores, operands rounded to tf32.
-    Tf32,
-    /// Tensor cores, operands rounded to bf16.
-    Bf16,
-}
-
-impl Math {
-    /// All of them, in the order of the kernels' names.
-    pub const ALL: [Self; 4] = [Self::F32, Self::Tf32x3, Self::Tf32, Self::Bf16];
-
-    /// Relative to the sum of its terms' magnitudes, how far off a sum of `terms` products may be.
-    pub fn bound(self, terms: usize) -> f64 {
-        let (terms, epsilon) = (terms as f64, f64::from(f32::EPSILON));
-        match self {
-            Self::F32 => terms * epsilon,
-            Self::Tf32x3 => 3.0 * terms * epsilon + 3.0 * 2f64.powi(-22),
-            Self::Tf32 => 2f64.powi(-10) + 2.0 * terms * epsilon,
-            Self::Bf16 => 2f64.powi(-7) + 2.0 * terms * epsilon,
-        }
-    }
 }
 
 /// What must be known about a card.

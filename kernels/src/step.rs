@@ -4,7 +4,11 @@
 //! μ_l = φ_out(s·φ_in(v_{l−1}) Wᵀ + b) + (v_{l−1} if skip), ε_l = v_l − μ_l for l < L, ε_L = −∂loss/∂μ_L, and
 //! v_l ← v_l + g·(φ_in'(v_l) ⊙ (δ_{l+1} W_{l+1}) + (ε_{l+1} if skip) − ε_l) with δ_l = s·φ_out'(·) ⊙ ε_l.
 
-use std::mem::{offset_of, size_of};
+mod launches;
+mod layout;
+
+pub use layout::{Addresses, Buffers, Launch, LayerRow, StepParams};
+
 use std::ops::Range;
 
 use candle_core::Result;
@@ -72,128 +76,6 @@ pub struct Settings {
     pub precision: f32,
     /// Step size g of the states.
     pub step_size: f32,
-}
-
-/// One row of the table that the kernels read, `LayerRow` in `lab/step.cu`. Offsets count floats.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct LayerRow {
-    /// Where W begins among the weights.
-    pub weights: i64,
-    /// Where b begins, or −1.
-    pub bias: i64,
-    /// Where v_{l−1} begins among the states.
-    pub below: i64,
-    /// Where v_l, ε_l and δ_l begin, each in its buffer.
-    pub own: i64,
-    /// Tiles of the layers before this one.
-    pub tiles: i64,
-    /// Columns of W.
-    pub inputs: i32,
-    /// Rows of W.
-    pub outputs: i32,
-    /// φ_in.
-    pub act_in: i32,
-    /// φ_out.
-    pub act_out: i32,
-    /// 1 if the state below is added.
-    pub skip: i32,
-    /// s.
-    pub scale: f32,
-}
-
-const _: () = assert!(
-    size_of::<LayerRow>() == 64
-        && offset_of!(LayerRow, tiles) == 32
-        && offset_of!(LayerRow, inputs) == 40
-        && offset_of!(LayerRow, skip) == 56,
-    "as in lab/step.cu"
-);
-
-/// Parameters of the three kernels, `StepParams` in `lab/step.cu`. The first six are addresses.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct StepParams {
-    /// Of the table.
-    pub layers: u64,
-    /// Of all parameters.
-    pub weights: u64,
-    /// Of y, `[batch, n_L]`.
-    pub targets: u64,
-    /// Of v_0 to v_L.
-    pub states: u64,
-    /// Of ε, laid out like the states.
-    pub errors: u64,
-    /// Of δ, laid out like the states.
-    pub deltas: u64,
-    /// Samples.
-    pub batch: i32,
-    /// L.
-    pub depth: i32,
-    /// The first row of the table that takes part.
-    pub first: i32,
-    /// How many rows take part.
-    pub count: i32,
-    /// [`Loss`].
-    pub loss: i32,
-    /// 1 if hidden states become their predictions.
-    pub forward: i32,
-    /// g.
-    pub step_size: f32,
-    /// p/N.
-    pub precision: f32,
-}
-
-const _: () = assert!(
-    size_of::<StepParams>() == 80
-        && offset_of!(StepParams, batch) == 48
-        && offset_of!(StepParams, step_size) == 72,
-    "as in lab/step.cu"
-);
-
-/// Where the buffers of a stack lie, in the memory of whoever runs the kernels.
-#[derive(Debug, Clone, Copy)]
-pub struct Addresses {
-    /// `LayerRow`s, one per layer.
-    pub layers: u64,
-    /// [`Table::parameters`] floats.
-    pub weights: u64,
-    /// [`Table::targets`] floats.
-    pub targets: u64,
-    /// [`Table::states`] floats.
-    pub states: u64,
-    /// [`Table::states`] floats.
-    pub errors: u64,
-    /// [`Table::states`] floats.
-    pub deltas: u64,
-}
-
-/// What the kernels of `lab/step.cu` work on, in the memory of the host, laid out as [`Table`] says.
-#[derive(Debug)]
-pub struct Buffers<'a> {
-    /// W and b of every layer.
-    pub weights: &'a [f32],
-    /// y.
-    pub targets: &'a [f32],
-    /// v_0 to v_L.
-    pub states: &'a mut [f32],
-    /// ε.
-    pub errors: &'a mut [f32],
-    /// δ.
-    pub deltas: &'a mut [f32],
-}
-
-/// One launch of a kernel of `lab/step.cu`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Launch {
-    /// The kernel.
-    pub kernel: &'static str,
-    /// Blocks, never 0.
-    pub blocks: u32,
-    /// Threads per block.
-    pub threads: u32,
-    /// Its parameters.
-    pub params: StepParams,
 }
 
 /// Where everything of a stack of layers lies, for one batch size.
@@ -339,103 +221,6 @@ impl Table {
             }
         }
         Ok(())
-    }
-
-    /// The launches that leave ε_l and δ_l for layers `first`..=L (and v_L = μ_L): one, or two with cross entropy.
-    ///
-    /// # Errors
-    /// If there is no layer `first`.
-    pub fn predict(&self, at: &Addresses, settings: &Settings, first: usize) -> Result<[Option<Launch>; 2]> {
-        self.layer(first)?;
-        Ok(self.predictions(at, settings, first, self.depth(), false))
-    }
-
-    /// The launches that make v_l its prediction, with ε_l = 0 and δ_l = 0; for l = L the same as
-    /// [`predict`](Self::predict). A forward pass is one after the other for l = 1..=L.
-    ///
-    /// # Errors
-    /// If there is no layer l.
-    pub fn forward(&self, at: &Addresses, settings: &Settings, l: usize) -> Result<[Option<Launch>; 2]> {
-        self.layer(l)?;
-        Ok(self.predictions(at, settings, l, l, true))
-    }
-
-    /// The launch that moves v_l for layers `first`..L; none if there is nothing to move.
-    ///
-    /// ε and δ of layers `first`..=L must be up to date. Layers below the light cone have no error and need not move.
-    ///
-    /// # Errors
-    /// If there is no layer `first`.
-    pub fn update(&self, at: &Addresses, settings: &Settings, first: usize) -> Result<Option<Launch>> {
-        self.layer(first)?;
-        if first == self.depth() {
-            return Ok(None);
-        }
-        Ok(self.launch("step_update_f32", at, settings, first, self.depth() - 1))
-    }
-
-    fn layer(&self, l: usize) -> Result<()> {
-        if l == 0 || l > self.depth() {
-            refuse!("there is no layer {l}; expected 1 to {}", self.depth());
-        }
-        Ok(())
-    }
-
-    fn predictions(
-        &self,
-        at: &Addresses,
-        settings: &Settings,
-        first: usize,
-        last: usize,
-        forward: bool,
-    ) -> [Option<Launch>; 2] {
-        let mut predict = self.launch("step_predict_f32", at, settings, first, last);
-        if let Some(launch) = &mut predict {
-            launch.params.forward = i32::from(forward);
-        }
-        let softmax =
-            (settings.loss == Loss::CrossEntropy && last == self.depth() && self.targets > 0).then(|| {
-                Launch {
-                    kernel: "step_softmax_f32",
-                    blocks: self.batch.div_ceil(SOFTMAX_WARPS) as u32,
-                    threads: 32 * SOFTMAX_WARPS as u32,
-                    params: self.params(at, settings, last, last),
-                }
-            });
-        [predict, softmax]
-    }
-
-    /// Over layers `first`..=`last`; none if they have no tile, because a launch needs a block.
-    fn launch(
-        &self,
-        kernel: &'static str,
-        at: &Addresses,
-        settings: &Settings,
-        first: usize,
-        last: usize,
-    ) -> Option<Launch> {
-        let tiles = self.tiles[last - 1] - self.rows[first - 1].tiles;
-        let params = self.params(at, settings, first, last);
-        (tiles > 0).then_some(Launch { kernel, blocks: tiles as u32, threads: TILE_THREADS, params })
-    }
-
-    fn params(&self, at: &Addresses, settings: &Settings, first: usize, last: usize) -> StepParams {
-        StepParams {
-            layers: at.layers,
-            weights: at.weights,
-            targets: at.targets,
-            states: at.states,
-            errors: at.errors,
-            deltas: at.deltas,
-            batch: self.batch as i32,
-            depth: self.depth() as i32,
-            first: first as i32 - 1,
-            count: (last - first) as i32 + 1,
-            loss: settings.loss as i32,
-            forward: 0,
-            step_size: settings.step_size,
-            precision: settings.precision,
-        }
     }
 }
 

@@ -21,7 +21,8 @@ pub struct Args {
     /// Only cases of this rule
     #[arg(long)]
     rule: Option<String>,
-    /// Engine that runs them (reference, autograd, fused, fused-deviation)
+    /// Engine that runs them (reference, autograd, fused, fused-deviation; fused-3xtf32, fused-tf32 and fused-bf16 with
+    /// --dtype f32)
     #[arg(long, default_value = "reference")]
     engine: String,
     /// Device they run on (cpu, cuda)
@@ -41,6 +42,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         "f64" => DType::F64,
         other => return Err(Error::unknown("dtype", other, ["f32", "f64"]).into()),
     };
+    engine.check(dtype, false)?;
     if let Some(rule) = args.rule.as_deref().filter(|r| !verify::case::is_rule(r)) {
         return Err(Error::unknown("rule", rule, verify::case::rules()).into());
     }

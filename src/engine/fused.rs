@@ -3,11 +3,12 @@
 //! It runs the schedules of the rules, not their code: what ties the two together are the conformance cases, the twins
 //! and the property tests that compare them on random networks.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels as kernels;
 
 use super::reference::Reference;
-use super::Learned;
+use super::rounded::Rounded;
+use super::{unwatched, EngineKind, Learned};
 use crate::net::{Activation, Dense, Loss, LossKind, MlpSpec, Params};
 use crate::optim::{self, OptimiserKind};
 use crate::rule::{Ar, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
@@ -22,16 +23,17 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// For a network of these layers, on so many threads of the CPU, or as many as
-    /// [`kernels::tune::threads`] says; with `deviation`, states are stored as deviations from the forward pass.
+    /// For a network of these layers, as `kind` has it (states as deviations, operands rounded), on so many threads of the
+    /// CPU, or as many as [`kernels::tune::threads`] says.
     ///
     /// # Errors
     /// If neighbouring layers do not fit each other, or the threads cannot be started.
-    pub fn new(layers: Vec<Dense>, deviation: bool, threads: Option<usize>) -> Result<Self> {
+    pub fn new(layers: Vec<Dense>, kind: EngineKind, threads: Option<usize>) -> Result<Self> {
         let specs = layers.iter().map(spec).collect();
         let engine =
             kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
-        Ok(Self { engine, layers, deviation })
+        let engine = engine.with_operands(kind.operands());
+        Ok(Self { engine, layers, deviation: kind == EngineKind::FusedDeviation })
     }
 
     /// Elements of the flat parameter tensor.
@@ -65,7 +67,32 @@ impl Fused {
             .collect()
     }
 
+    /// Waits for calls on a card whose blocks wait for one another.
+    ///
+    /// # Errors
+    /// If one has done so in vain: layer, step and for how long.
+    pub fn settled(&self) -> Result<()> {
+        Ok(self.engine.settled()?)
+    }
+
+    /// What a rule leaves behind where there are no tensor cores to read its operands.
+    fn imitated(
+        &self,
+        rule: &Rule,
+        loss: &Loss,
+        theta: &Tensor,
+        (x, y): (&Tensor, &Tensor),
+    ) -> Result<Learned<Reference<'static>>> {
+        let params = self.unpack(theta)?;
+        let (layers, operands) = (&self.layers[..], self.engine.operands());
+        let engine = Rounded { layers, params: &params, x, y, loss: *loss, operands };
+        let Learned { states, output, errors, directions, params } = rule.learn(&engine, &mut unwatched)?;
+        Ok(Learned { states, output, errors, directions, params })
+    }
+
     /// What a rule leaves behind on a batch; states and errors only if `traces`, else none.
+    ///
+    /// On the CPU an engine whose products round their operands imitates a card ([`Rounded`]).
     ///
     /// # Errors
     /// If the engine does not run the rule, or a tensor does not fit.
@@ -79,8 +106,12 @@ impl Fused {
     ) -> Result<Learned<Reference<'static>>> {
         let schedule = self.schedule(rule)?;
         let (x, y) = (rows(batch.0)?, rows(batch.1)?);
+        if theta.device().is_cpu() && self.engine.operands() != kernels::Operands::F32 {
+            return self.imitated(rule, loss, theta, (&x, &y));
+        }
         let loss = output_energy(loss, &y)?;
         let learned = self.engine.learn(&schedule, loss, theta, (&x, &y), traces)?;
+        self.settled()?;
         let (states, errors) = learned.traces.unwrap_or_default();
         let errors = errors.into_iter().map(Some).collect();
         let params = self.unpack(&learned.theta)?.into_iter().map(Some);
@@ -117,15 +148,28 @@ impl Fused {
     }
 }
 
-/// The name of the rung on which a rule runs on a device; none on the CPU.
+/// Where a rule runs on a card, in words, and why not in one launch; none on the CPU.
 ///
 /// # Errors
 /// If the engine does not run the rule, or the device does not answer.
-pub fn rung(rule: &Rule, network: &MlpSpec, batch: usize, device: &Device) -> Result<Option<&'static str>> {
+pub fn rung(
+    rule: &Rule,
+    network: &MlpSpec,
+    batch: usize,
+    (dtype, operands): (DType, kernels::Operands),
+    device: &Device,
+) -> Result<Option<(String, Option<String>)>> {
     let specs = (1..=network.depth).map(|l| spec(&network.dense(l))).collect();
     let stack = kernels::Stack::new(specs)?;
-    let rung = kernels::card::rung(device, &stack, &schedule(rule, false)?, batch)?;
-    Ok(rung.map(kernels::tune::Rung::name))
+    let choice = kernels::card::rung(device, &stack, &schedule(rule, false)?, batch, (dtype, operands))?;
+    Ok(choice.map(|choice| {
+        let rung = choice.rung.name();
+        let words = match operands {
+            kernels::Operands::F32 => rung.to_owned(),
+            rounded => format!("{rung} with {rounded} operands"),
+        };
+        (words, choice.instead)
+    }))
 }
 
 fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {

@@ -2,7 +2,8 @@
 //!
 //! A rule is written once against [`Engine`]. [`reference::Reference`] executes it with one Candle
 //! operation after another on any device; [`counting::Counting`] executes nothing and counts the work;
-//! [`recording::Recording`] executes nothing and keeps the task graph.
+//! [`recording::Recording`] executes nothing and keeps the task graph; [`rounded::Rounded`] imitates what tensor cores
+//! read.
 //! [`fused`] is not an engine of this kind: it runs the schedules of rules, a whole one per call. Neither is
 //! [`autograd`], which is backpropagation as Candle itself offers it.
 
@@ -11,10 +12,14 @@ pub mod counting;
 pub mod fused;
 pub mod recording;
 pub mod reference;
+pub mod rounded;
 pub mod threads;
 
 use std::fmt;
 use std::str::FromStr;
+
+use candle_core::DType;
+use pcnbench_kernels::Operands;
 
 use crate::{Error, Result};
 
@@ -29,11 +34,25 @@ pub enum EngineKind {
     Fused,
     /// The same, states stored as deviations from the forward pass; sPC only.
     FusedDeviation,
+    /// As [`Fused`](Self::Fused), products of f32 on tensor cores, three for one.
+    FusedTf32x3,
+    /// As [`Fused`](Self::Fused), operands of products rounded to tf32.
+    FusedTf32,
+    /// As [`Fused`](Self::Fused), operands of products rounded to bf16.
+    FusedBf16,
 }
 
 impl EngineKind {
     /// Every engine.
-    pub const ALL: [Self; 4] = [Self::Reference, Self::Autograd, Self::Fused, Self::FusedDeviation];
+    pub const ALL: [Self; 7] = [
+        Self::Reference,
+        Self::Autograd,
+        Self::Fused,
+        Self::FusedDeviation,
+        Self::FusedTf32x3,
+        Self::FusedTf32,
+        Self::FusedBf16,
+    ];
 
     /// The name after the slash of a contender id.
     pub fn name(self) -> &'static str {
@@ -42,12 +61,50 @@ impl EngineKind {
             Self::Autograd => "autograd",
             Self::Fused => "fused",
             Self::FusedDeviation => "fused-deviation",
+            Self::FusedTf32x3 => "fused-3xtf32",
+            Self::FusedTf32 => "fused-tf32",
+            Self::FusedBf16 => "fused-bf16",
         }
     }
 
-    /// Whether it is one of the two fused engines.
+    /// Whether it is one of the fused engines.
     pub fn is_fused(self) -> bool {
-        matches!(self, Self::Fused | Self::FusedDeviation)
+        !matches!(self, Self::Reference | Self::Autograd)
+    }
+
+    /// What its products read of their operands.
+    pub fn operands(self) -> Operands {
+        match self {
+            Self::Reference | Self::Autograd | Self::Fused | Self::FusedDeviation => Operands::F32,
+            Self::FusedTf32x3 => Operands::Tf32x3,
+            Self::FusedTf32 => Operands::Tf32,
+            Self::FusedBf16 => Operands::Bf16,
+        }
+    }
+
+    /// Refuses what an engine whose products round their operands is not for: another dtype than f32, and time on a CPU,
+    /// which only imitates them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] in one sentence.
+    pub fn check(self, dtype: DType, timed_on_cpu: bool) -> Result<()> {
+        let operands = self.operands();
+        if operands == Operands::F32 {
+            return Ok(());
+        }
+        if dtype != DType::F32 {
+            return Err(Error::Invalid(format!(
+                "engine {self} computes in f32 on operands of {operands}, not in {}; use --dtype f32",
+                dtype.as_str()
+            )));
+        }
+        if timed_on_cpu {
+            return Err(Error::Invalid(format!(
+                "engine {self} needs a card: a CPU imitates {operands} operands, and how long that takes says nothing; use \
+                 --device cuda, or engine fused"
+            )));
+        }
+        Ok(())
     }
 
     /// Whether the engine can execute a rule at all.
@@ -55,7 +112,7 @@ impl EngineKind {
         match self {
             Self::Reference => true,
             Self::Autograd => rule == "bp",
-            Self::Fused => {
+            Self::Fused | Self::FusedTf32x3 | Self::FusedTf32 | Self::FusedBf16 => {
                 let unlike = ["zil-all", "feedback", "linear"];
                 !unlike.iter().any(|part| rule.contains(part))
             }

@@ -1,6 +1,6 @@
 //! What a run is made of besides its definition: data sets and devices, each loaded once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
@@ -134,15 +134,30 @@ impl<'a> Material<'a> {
         }
         let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
         switches.extend(pcnbench_kernels::card::SWITCHES.iter().map(ToString::to_string));
-        let mut rungs = BTreeSet::new();
+        let (mut rungs, mut instead) = (BTreeSet::new(), BTreeMap::<String, (String, usize)>::new());
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
-            for spec in p.specs.iter().filter(|spec| spec.engine == EngineKind::Fused) {
-                rungs.extend(fused::rung(&spec.rule, &spec.network, p.point.batch, card)?);
+            for spec in
+                p.specs.iter().filter(|s| s.engine.is_fused() && s.engine != EngineKind::FusedDeviation)
+            {
+                let kind = (p.point.dtype, spec.engine.operands());
+                let Some((rung, why)) = fused::rung(&spec.rule, &spec.network, p.point.batch, kind, card)?
+                else {
+                    continue;
+                };
+                if let Some(why) = why {
+                    let first = || (format!("{} at {} ({rung})", spec.id, p.point.id), 0);
+                    instead.entry(why).or_insert_with(first).1 += 1;
+                }
+                rungs.insert(rung);
             }
         }
         if !rungs.is_empty() {
             let names = rungs.into_iter().collect::<Vec<_>>().join(", ");
             switches.push(format!("fused rung on cuda: {names}"));
+        }
+        for (why, (first, count)) in instead {
+            let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            switches.push(format!("fused on cuda not on rung persistent: {first}{others}: {why}"));
         }
         Ok(switches)
     }

@@ -29,11 +29,12 @@ pub fn execute(case: &Case, engine: EngineKind, dtype: DType, device: &Device) -
     let (x, y) = (case.x.tensor(dtype, device)?, case.y.tensor(dtype, device)?);
     match engine {
         EngineKind::Reference => reference(case, &network, &params, &x, &y, None),
-        EngineKind::Fused | EngineKind::FusedDeviation => {
-            let fused = Fused::new(case.layers.clone(), engine == EngineKind::FusedDeviation, None)?;
+        EngineKind::Autograd => autograd(case, &network, &params, &x, &y),
+        kind => {
+            kind.check(dtype, false)?;
+            let fused = Fused::new(case.layers.clone(), kind, None)?;
             reference(case, &network, &params, &x, &y, Some(&fused))
         }
-        EngineKind::Autograd => autograd(case, &network, &params, &x, &y),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod twin;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
+use pcnbench_kernels::Operands;
 
 use crate::engine::EngineKind;
 use crate::{Error, Result};
@@ -153,7 +154,7 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
         compared += 1;
         let error = got.distance(expected);
         let allowed = match options.dtype {
-            DType::F32 => f32_allowance(case, entry, expected),
+            DType::F32 => f32_allowance(case, entry, expected, options.engine.operands()),
             _ => case.relative * expected.largest() + case.absolute,
         };
         if worst.as_ref().is_none_or(|w| error * w.allowed > w.error * allowed || error.is_infinite()) {
@@ -173,7 +174,11 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
 /// the largest number of the case's own magnitude (inputs, parameters and expected entries; for gradients
 /// times B). Errors are differences of states, so their rounding scales with the states, not with the
 /// errors: that is S. The first-order bound of a chain of L + 2T products, each γ_K, in the worst case.
-pub fn f32_allowance(case: &Case, entry: &str, expected: &Host) -> f64 {
+///
+/// Operands of less than f32 add what [`Operands::bound`] has beyond that to each product of the chain, and the directions'
+/// own; iPC's T updates and SeqIL's sweeps are products of the chain too. A slope of relu at an argument that rounding
+/// carries over zero is not in it: no case has one so near.
+pub fn f32_allowance(case: &Case, entry: &str, expected: &Host, operands: Operands) -> f64 {
     let unit = f64::from(f32::EPSILON) / 2.0;
     let longest = case.layers.iter().map(|l| l.inputs.max(l.outputs)).max().unwrap_or(1) as f64;
     let chain = (case.layers.len() + 2 * case.steps.count) as f64;
@@ -184,5 +189,10 @@ pub fn f32_allowance(case: &Case, entry: &str, expected: &Host) -> f64 {
         .fold(1.0, |m: f64, h| m.max(h.largest()));
     let batch =
         if entry.starts_with("grad") || entry == "energy" || entry == "loss" { case.x.shape[0] } else { 1 };
-    unit * (longest + 2.0) * chain * (expected.largest() + magnitude * magnitude * batch as f64)
+    let each = match operands {
+        Operands::F32 => unit * (longest + 2.0),
+        rounded => unit * (longest + 2.0) + rounded.bound(longest as usize),
+    };
+    let last = if operands == Operands::F32 { 0.0 } else { 1.0 };
+    each * (chain + last) * (expected.largest() + magnitude * magnitude * batch as f64)
 }

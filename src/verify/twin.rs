@@ -3,11 +3,13 @@
 //! A contender that is wrong on its twin gets a row with `err` and no timing.
 
 use candle_core::{DType, Device, Tensor};
+use pcnbench_kernels::Operands;
 use rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::oracle::{self, Backward, Problem};
 use crate::contender::{Contender, ContenderSpec};
+use crate::engine::EngineKind;
 use crate::net::rng::{stream, Purpose};
 use crate::net::{host_tensor, Dense, LossKind, Params};
 use crate::rule::{Rule, Steps};
@@ -50,10 +52,22 @@ fn shrink(spec: &ContenderSpec) -> ContenderSpec {
 /// itself and its direction is their difference over α. The oracle starts from the contender's own rounded bits, so the
 /// rounding of the start does not count.
 ///
+/// A contender whose products round their operands is checked twice: with operands of f32 to that bound, then as it is,
+/// where each of 2(L + Σ g_t) + 1 products adds 2u of what it sums (u: [`Operands::unit`], twice for what a sum's terms are
+/// larger than it): errors reach the states of T steps through their sizes g_t. What is returned is the larger share.
+///
 /// # Errors
 /// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]
 /// if the oracle itself arrives at numbers that the dtype cannot hold.
 pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
+    if spec.engine.operands() == Operands::F32 {
+        return share(spec, seed, device);
+    }
+    let exact = ContenderSpec { engine: EngineKind::Fused, ..spec.clone() };
+    Ok(share(&exact, seed, device)?.max(share(spec, seed, device)?))
+}
+
+fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let small = shrink(spec);
     let contender = Contender::new(&small, seed, device)?;
     let (x, y) = data(&small, seed)?;
@@ -88,6 +102,11 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     // parameters rounded after every update, over the weight step
     let moves =
         if small.rule.moves_parameters() { steps_through(&small) as f64 / small.learning_rate } else { 0.0 };
+    let sizes = small.rule.steps().map_or(0.0, |s| (0..s.count).map(|t| s.size(t).abs()).sum::<f64>());
+    let through = 2.0 * (small.network.depth as f64 + sizes.max(steps_through(&small).min(1) as f64)) + 1.0;
+    // moved in every step, so as many directions add up
+    let through = through + if small.rule.moves_parameters() { steps_through(&small) as f64 } else { 0.0 };
+    let rounded = 2.0 * 2.0 * small.engine.operands().unit() * through;
     let mut worst = 0.0f64;
     for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
         for (k, expected) in expected.iter().enumerate() {
@@ -106,15 +125,17 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
                 None => largest,
             };
             let arithmetic = (longest + 2.0) * chain * 8.0 * (largest + 1.0);
-            let share = distance / (unit * (arithmetic + moves * largest_of(&params[i][k])?));
+            let moved = moves * largest_of(&params[i][k])?;
+            let share = distance / (unit * (arithmetic + moved) + rounded * (largest + 1.0));
             if share.is_nan() || share > 1.0 {
                 return Err(Error::Invalid(format!(
                     "{} {WRONG}: the direction of {}.{} is off by {distance:.2e} \
-                     of {largest:.2e}, {share:.1} times what {} allows",
+                     of {largest:.2e}, {share:.1} times what {}{} allows",
                     small.id,
                     ["w", "b"][k.min(1)],
                     i + 1,
-                    small.dtype.as_str()
+                    small.dtype.as_str(),
+                    if rounded > 0.0 { " with operands rounded" } else { "" }
                 )));
             }
             worst = worst.max(share);

@@ -166,9 +166,14 @@ fn contenders_pass_their_twins() {
         Rule::NAMES.into_iter().filter(move |rule| engine.runs(rule)).map(move |rule| (rule, engine))
     });
     for (rule, engine) in every {
-        for dtype in [DType::F32, DType::F64] {
+        // operands that are rounded are f32's
+        for dtype in [DType::F32, DType::F64].into_iter().filter(|dtype| engine.check(*dtype, false).is_ok())
+        {
             for name in Parameterisation::NAMES.into_iter().chain(["mupc-residual"]) {
-                for activation in Activation::ALL {
+                // imitating is slow, and one smooth activation and one with a kink show what rounding does
+                let few = [Activation::Tanh, Activation::Relu];
+                let imitated = engine.check(dtype, true).is_err();
+                for activation in Activation::ALL.into_iter().filter(|a| !imitated || few.contains(a)) {
                     let spec = ContenderSpec {
                         id: format!("{rule}/{engine}"),
                         rule: Rule::from_name(rule, Steps::constant(32, 0.1)).unwrap(),
@@ -196,5 +201,64 @@ fn contenders_pass_their_twins() {
                 }
             }
         }
+    }
+}
+
+/// Rounded operands give other directions than f32 does, in the order of the format's unit and no more than 3×tf32 may;
+/// what a CPU imitates is not timed.
+#[test]
+fn operands_are_rounded_where_the_engine_says_so() {
+    use pcnbench::contender::{Contender, ContenderSpec};
+    use pcnbench::engine::EngineKind;
+    let spec = |engine: EngineKind| ContenderSpec {
+        id: format!("spc/{engine}"),
+        rule: Rule::from_name("spc", Steps::constant(8, 0.1)).unwrap(),
+        engine,
+        threads: None,
+        network: MlpSpec {
+            inputs: 12,
+            width: 16,
+            outputs: 4,
+            depth: 4,
+            activation: Activation::Tanh,
+            placement: Placement::Input,
+            parameterisation: "sp".parse().unwrap(),
+            gain: 1.0,
+            bias: true,
+        },
+        loss: Loss::HALF_SQUARED_ERROR,
+        optimiser: pcnbench::optim::OptimiserKind::Sgd,
+        learning_rate: 0.1,
+        dtype: DType::F32,
+    };
+    let numbers = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
+    let x = Tensor::from_vec(numbers(60), (5, 12), &Device::Cpu).unwrap();
+    let y = Tensor::from_vec(numbers(20), (5, 4), &Device::Cpu).unwrap();
+    // of the output layer, whose direction is largest
+    let direction = |engine| {
+        let contender = Contender::new(&spec(engine), 3, &Device::Cpu).unwrap();
+        let all = contender.directions(&x, &y).unwrap();
+        all[3].as_ref().unwrap()[0].clone()
+    };
+    let exact = direction(EngineKind::Reference);
+    let largest =
+        |t: &Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    let off = |engine| f64::from(largest(&(direction(engine) - &exact).unwrap()) / largest(&exact));
+    assert!(off(EngineKind::FusedTf32x3) < 1e-5);
+    for (engine, low, high) in [
+        (EngineKind::FusedTf32, 2f64.powi(-14), 2f64.powi(-8)),
+        (EngineKind::FusedBf16, 2f64.powi(-11), 2f64.powi(-5)),
+    ] {
+        let off = off(engine);
+        assert!(low < off && off < high, "{engine}: {off}");
+        assert!(engine.check(DType::F32, false).is_ok());
+        let said = engine.check(DType::F32, true).unwrap_err().to_string();
+        assert!(said.contains("needs a card") && said.contains("--device cuda"), "{said}");
+        let mut contender = Contender::new(&spec(engine), 3, &Device::Cpu).unwrap();
+        let said = contender.update(&x, &y).unwrap_err().to_string();
+        assert!(said.contains("operands need a card") && !said.contains('\n'), "{said}");
+        let said = Contender::new(&ContenderSpec { dtype: DType::F64, ..spec(engine) }, 3, &Device::Cpu)
+            .unwrap_err();
+        assert!(said.to_string().contains("use --dtype f32"), "{said}");
     }
 }

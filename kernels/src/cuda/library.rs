@@ -1,9 +1,12 @@
-//! Products by cuBLAS, on Candle's own handle and stream, in full f32 or f64.
+//! Products by cuBLAS, on Candle's own handle and stream, in full f32 or f64 unless other operands are asked for.
+
+use std::ffi::c_void;
 
 use candle_core::cuda_backend::cudarc::cublas::{result, sys};
 use candle_core::{CudaDevice, Result};
 
 use crate::launch::{Addresses, Base, Operand, Product};
+use crate::operands::Operands;
 use crate::refuse::refuse;
 
 /// Numbers that the library multiplies.
@@ -19,7 +22,7 @@ pub(crate) trait Multiply: Sized {
 }
 
 macro_rules! multiply {
-    ($number:ty, $gemm:ident) => {
+    ($number:ty, $type:ident, $exactly:ident) => {
         impl Multiply for $number {
             unsafe fn multiply(device: &CudaDevice, product: &Product, at: &Addresses) -> Result<()> {
                 let columns = product.by_columns();
@@ -35,37 +38,50 @@ macro_rules! multiply {
                         Base::Arena => at.arena,
                         Base::Theta => at.theta,
                     };
-                    (base + (operand.offset * size_of::<$number>()) as u64) as *mut $number
+                    (base + (operand.offset * size_of::<$number>()) as u64) as *mut c_void
                 };
                 let turn = |turned: bool| match turned {
                     true => sys::cublasOperation_t::CUBLAS_OP_T,
                     false => sys::cublasOperation_t::CUBLAS_OP_N,
                 };
-                // the handle's default mode computes f32 in f32, not in tf32
+                let compute = match product.operands {
+                    // f32 in f32, not in tf32; two parts of tf32 would be as good, and no faster to make here
+                    Operands::F32 | Operands::Tf32x3 => sys::cublasComputeType_t::$exactly,
+                    // the library reads f32 and makes of it what tensor cores take
+                    Operands::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+                    Operands::Bf16 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_16BF,
+                };
                 let handle = device.cublas_handle();
                 let (one, zero): ($number, $number) = (1.0, 0.0);
+                let number = sys::cudaDataType::$type;
                 // SAFETY: the handle lives as long as the device, the two factors longer than the call, which reads
-                // them on the host; the caller answers for the rest.
+                // them on the host and takes them for numbers of the type that it computes in, which they are; the
+                // caller answers for the rest.
                 let queued = unsafe {
-                    result::$gemm(
+                    result::gemm_strided_batched_ex(
                         *handle.handle(),
                         turn(columns.turn_right),
                         turn(columns.turn_left),
                         n,
                         m,
                         k,
-                        &one,
+                        std::ptr::from_ref(&one).cast(),
                         start(product.right),
+                        number,
                         ld_right,
                         product.right.stride as i64,
                         start(product.left),
+                        number,
                         ld_left,
                         product.left.stride as i64,
-                        &zero,
+                        std::ptr::from_ref(&zero).cast(),
                         start(product.to),
+                        number,
                         n,
                         product.to.stride as i64,
                         count,
+                        compute,
+                        sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
                     )
                 };
                 match queued {
@@ -80,5 +96,5 @@ macro_rules! multiply {
     };
 }
 
-multiply!(f32, sgemm_strided_batched);
-multiply!(f64, dgemm_strided_batched);
+multiply!(f32, CUDA_R_32F, CUBLAS_COMPUTE_32F);
+multiply!(f64, CUDA_R_64F, CUBLAS_COMPUTE_64F);

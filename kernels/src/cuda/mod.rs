@@ -2,7 +2,9 @@
 //! so that it keeps its order with Candle's operations without waiting.
 
 mod engine;
+mod facts;
 mod graph;
+mod kept;
 mod library;
 mod module;
 mod pool;
@@ -10,7 +12,8 @@ mod setup;
 mod step;
 mod time;
 
-pub(crate) use engine::{card_of, Asked, Engine};
+pub(crate) use engine::{Asked, Engine};
+pub(crate) use facts::card_of;
 pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
 pub use pool::Pool;

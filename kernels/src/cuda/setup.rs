@@ -32,6 +32,17 @@ pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> 
                 gib(all)
             ),
         ),
+        (
+            "persistent launches",
+            match super::card_of(device)?.cooperative {
+                Some(facts) => format!(
+                    "up to {} blocks at once with {} KiB of shared memory each",
+                    facts.resident_blocks,
+                    facts.shared_per_block / 1024
+                ),
+                None => "none: this card has no cooperative launches".to_owned(),
+            },
+        ),
         ("kernels", format!("{images} of {} modules compiled for cards", MODULES.len())),
         ("event tracking", if device.is_event_tracking() { "on" } else { "off" }.to_owned()),
         (

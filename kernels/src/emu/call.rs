@@ -2,8 +2,10 @@
 
 use candle_core::{DType, Result, WithDType};
 
+use super::persistent::lost_by;
 use super::{Emulator, Shape};
 use crate::launch::{Addresses, Base, Launch, Operand, Plan, Product};
+use crate::operands::Operands;
 use crate::refuse::refuse;
 use crate::sources::SOURCES;
 
@@ -11,16 +13,24 @@ use crate::sources::SOURCES;
 pub trait Number: WithDType + std::ops::AddAssign + std::ops::Mul<Output = Self> {
     /// The same number in f64.
     fn exactly(self) -> f64;
+    /// The number as a product reads it; f64 as it is.
+    fn read_as(self, operands: Operands) -> Self;
 }
 
 impl Number for f32 {
     fn exactly(self) -> f64 {
         f64::from(self)
     }
+    fn read_as(self, operands: Operands) -> Self {
+        operands.rounded(self)
+    }
 }
 
 impl Number for f64 {
     fn exactly(self) -> f64 {
+        self
+    }
+    fn read_as(self, _: Operands) -> Self {
         self
     }
 }
@@ -99,9 +109,12 @@ impl Emulator {
                         ..Shape::new(relax.blocks, relax.threads)
                     };
                     let (rows, steps) = (resident.rows.as_ptr(), resident.step_sizes.as_ptr());
-                    let params = relax.at(&at, rows as u64, steps as u64);
-                    // SAFETY: as above; table and step sizes are borrowed as long.
+                    let mut lost = 0u64;
+                    let word = std::ptr::from_mut(&mut lost) as u64;
+                    let params = relax.at(&at, rows as u64, steps as u64, word);
+                    // SAFETY: as above; table, step sizes and that number live as long.
                     unsafe { self.of(relax.name).launch(relax.name, &shape, &params)? };
+                    lost_by(relax.lost(lost))?;
                 }
                 // SAFETY: as above.
                 Launch::Product(product) => unsafe { multiply::<T>(product, &at) },
@@ -116,7 +129,7 @@ impl Emulator {
 /// # Safety
 /// The addresses are of memory that holds all that the product names, and nobody else uses it.
 unsafe fn multiply<T: Number>(product: &Product, at: &Addresses) {
-    let Product { m, n, k, count, left, right, to, .. } = *product;
+    let Product { m, n, k, count, left, right, to, operands, .. } = *product;
     let by = product.by_columns();
     for layer in 0..count {
         let start = |operand: Operand| {
@@ -136,7 +149,7 @@ unsafe fn multiply<T: Number>(product: &Product, at: &Addresses) {
                     let r = if by.turn_right { d + j * by.ld_right } else { j + d * by.ld_right };
                     let l = if by.turn_left { i + d * by.ld_left } else { d + i * by.ld_left };
                     // SAFETY: the caller's.
-                    sum += unsafe { *left.add(l) * *right.add(r) };
+                    sum += unsafe { (*left.add(l)).read_as(operands) * (*right.add(r)).read_as(operands) };
                 }
                 // SAFETY: the caller's.
                 unsafe { *to.add(i * n + j) = sum };

@@ -3,7 +3,8 @@
 use candle_core::Result;
 
 use super::{Emulator, Shape};
-use crate::persistent::{Addresses, Plan};
+use crate::persistent::{self, Addresses, Plan};
+use crate::refuse::refuse;
 use crate::step::{Buffers, Settings};
 
 impl Emulator {
@@ -20,6 +21,7 @@ impl Emulator {
     ) -> Result<()> {
         let (states, errors, deltas) = (on.states.len(), on.errors.len(), on.deltas.len());
         plan.table().check(on.weights.len(), on.targets.len(), states, errors, deltas)?;
+        let mut lost = 0u64;
         // what is read before anybody has told it must not look like a number
         let (mut exchange, mut flags) = (vec![f32::NAN; plan.exchange()], vec![0u32; plan.flags()]);
         let at = Addresses {
@@ -32,6 +34,7 @@ impl Emulator {
             deltas: on.deltas.as_mut_ptr() as u64,
             exchange: exchange.as_mut_ptr() as u64,
             flags: flags.as_mut_ptr() as u64,
+            lost: std::ptr::from_mut(&mut lost) as u64,
         };
         let launch = plan.launch(&at, step_sizes.len(), settings.loss, settings.precision)?;
         let shape = Shape {
@@ -39,9 +42,18 @@ impl Emulator {
             cooperative: true,
             ..Shape::new(launch.blocks, launch.threads)
         };
-        // SAFETY: the addresses are those of the plan's table, of buffers whose lengths have been checked against it, and of
-        // two that are as long as the plan says; all are borrowed or owned until this returns. `launch` runs a kernel that
+        // SAFETY: the addresses are those of the plan's table, of buffers whose lengths have been checked against it, of
+        // two that are as long as the plan says, and of one number; all are borrowed or owned until this returns. `launch` runs a kernel that
         // the plan was made for, in its shape, with as many step sizes as it has steps.
-        unsafe { self.launch(launch.kernel, &shape, &launch.params) }
+        unsafe { self.launch(launch.kernel, &shape, &launch.params)? };
+        lost_by(persistent::lost(&launch.params, launch.kernel, lost))
+    }
+}
+
+/// An error if somebody has waited in vain.
+pub(super) fn lost_by(said: Option<String>) -> Result<()> {
+    match said {
+        None => Ok(()),
+        Some(said) => refuse!("{said}"),
     }
 }

@@ -4,6 +4,7 @@ use super::params::{
     Around, Base, Form, Kernel, Launch, Moves, Operand, Params, Precision, Predict, Product, Pull,
 };
 use super::table::{Field, Table, CHUNKS, PARAMETERS};
+use crate::operands::Operands;
 use crate::tune;
 
 /// Threads of every kernel but cross entropy.
@@ -35,6 +36,7 @@ const NAMES: [[[&str; 3]; 2]; 3] = [
 pub(super) struct List<'a> {
     pub(super) table: &'a Table,
     pub(super) precision: Precision,
+    pub(super) operands: Operands,
     pub(super) card: tune::Card,
     /// Library products; where directions are made then, in the arena.
     pub(super) products: Option<usize>,
@@ -63,7 +65,7 @@ impl List<'_> {
     /// The tile for layers `first..=last`, and how many there are; `which` as in `Row::before`.
     fn tile(&self, which: usize, first: usize, last: usize) -> (usize, usize) {
         let counts = [0, 1, 2].map(|i| self.table.count(which + i, first, last));
-        let tile = if self.wide() { 0 } else { tune::tile_on(counts, self.card) };
+        let tile = if self.wide() { 0 } else { tune::tile_on(counts, &self.card) };
         (tile, counts[tile])
     }
 
@@ -209,7 +211,7 @@ impl List<'_> {
                 (units(l), units(l - 1), t.batch, arena(l, Field::Learned), arena(l - 1, Field::H), to)
             }
         };
-        Product { form, m, n, k, count: 1, left, right, to }
+        Product { form, m, n, k, count: 1, left, right, to, operands: self.operands }
     }
 }
 

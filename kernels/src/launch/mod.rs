@@ -8,9 +8,10 @@ mod rules;
 mod table;
 
 pub use params::{Addresses, Base, Form, Kernel, Launch, Operand, Params, Precision, Product};
-pub use persistent::{resident, Relax, Resident};
+pub use persistent::{relaxation, resident, Relax, Resident};
 pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
 
+use crate::operands::Operands;
 use crate::refuse::refuse;
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Loss, LossKind, Stack};
@@ -45,6 +46,8 @@ pub struct Ask<'a> {
     pub task: Task,
     /// In which type.
     pub precision: Precision,
+    /// What products read.
+    pub operands: Operands,
     /// On which card.
     pub card: tune::Card,
     /// Whether a library makes the products.
@@ -123,7 +126,8 @@ impl Plan {
 /// Plans a call.
 ///
 /// # Errors
-/// For sPC with states stored as deviations, which the kernels do not do, and sizes beyond what they count with.
+/// For sPC with states stored as deviations, which the kernels do not do, f64 with operands of less, and sizes beyond what
+/// they count with.
 pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
     let Ask { stack, schedule, batch, task, .. } = *ask;
     if matches!(schedule.rule, Rule::Spc { deviation: true, .. }) {
@@ -131,6 +135,9 @@ pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
             "the fused engine on a card stores states, not deviations; use `fused` in place of `fused-deviation`, or \
              device `cpu`"
         );
+    }
+    if ask.operands != Operands::F32 && ask.precision != Precision::F32 {
+        refuse!("{} operands are for f32; this call is in f64", ask.operands);
     }
     let traces = matches!(task, Task::Learn { traces: true });
     let table = Table::new(stack, &schedule.rule, batch, traces, by_library(ask))?;
@@ -194,12 +201,14 @@ fn list<'a>(ask: &Ask<'_>, table: &'a Table) -> List<'a> {
         batch: ask.batch as i32,
         depth: stack.depth() as i32,
         loss: if softmax { 2 } else { 0 },
+        operands: ask.operands as i32,
         weight: loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 },
         ..Params::default()
     };
     List {
         table,
         precision: ask.precision,
+        operands: ask.operands,
         card: ask.card,
         products: by_library(ask).then_some(table.elements),
         base,

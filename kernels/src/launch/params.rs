@@ -45,6 +45,10 @@ pub struct Params {
     pub ready: i32,
     /// Which half of a pair of errors is read; which tile `mq` sums over; whether `around` adds the error.
     pub from: i32,
+    /// [`Operands`](crate::Operands), by their place.
+    pub operands: i32,
+    /// 0.
+    pub unused: i32,
     /// g.
     pub step: f64,
     /// Of the output error.
@@ -54,10 +58,10 @@ pub struct Params {
 }
 
 const _: () = assert!(
-    size_of::<Params>() == 184
+    size_of::<Params>() == 192
         && offset_of!(Params, batch) == 72
-        && offset_of!(Params, step) == 112
-        && offset_of!(Params, c) == 128,
+        && offset_of!(Params, step) == 120
+        && offset_of!(Params, c) == 136,
     "as in cuda/relax.cuh"
 );
 
@@ -156,6 +160,8 @@ pub struct Product {
     pub right: Operand,
     /// Result.
     pub to: Operand,
+    /// What it reads of its operands.
+    pub operands: crate::Operands,
 }
 
 /// A product as a library sees it that stores matrices column by column, where what is stored row by row is transposed:

@@ -4,7 +4,8 @@
 use super::params::{Addresses, Around, Params, Precision};
 use super::table::Field;
 use super::{list, plan, Ask, Launch, Plan};
-use crate::persistent::{self, Facts, Math, PersistentParams, Relaxation, ResidentRow};
+use crate::operands::Operands;
+use crate::persistent::{self, Facts, PersistentParams, Relaxation, ResidentRow};
 use crate::refuse::refuse;
 use crate::schedule::Rule;
 use crate::stack::{Activation, LossKind, Stack};
@@ -37,8 +38,9 @@ pub struct Relax {
 }
 
 impl Relax {
-    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`].
-    pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64) -> PersistentParams {
+    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`], `lost` is that of one zero of 64
+    /// bits.
+    pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64, lost: u64) -> PersistentParams {
         let p = self.params;
         PersistentParams {
             layers: rows,
@@ -51,8 +53,14 @@ impl Relax {
             up: at.arena + p.up,
             down: at.arena + p.down,
             flags: at.arena + p.flags,
+            lost,
             ..p
         }
+    }
+
+    /// What `lost` says after the launch; nothing if all blocks have met.
+    pub fn lost(&self, word: u64) -> Option<String> {
+        persistent::lost(&self.params, self.name, word)
     }
 }
 
@@ -78,39 +86,52 @@ fn layers(stack: &Stack) -> Vec<Dense> {
     stack.layers().iter().map(dense).collect()
 }
 
-/// Plans a call whose inference is one cooperative launch.
+/// Inference of a call as one cooperative launch.
 ///
 /// # Errors
-/// As [`plan`], and, in a sentence with the reason, for a call that the persistent kernels do not take: another rule than
-/// sPC, ePC, BP and Z-IL, f64, or what does not fit on the card ([`persistent::Misfit`]).
-pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
-    let mut plan = plan(ask)?;
-    let refused = |why: &dyn std::fmt::Display| {
-        candle_core::Error::Msg(format!(
-            "rung `persistent` does not take this call: {why}; take rung `graph`"
-        ))
-    };
-    let what = match ask.schedule.rule {
+/// In words that go on after "because", for what the persistent kernels do not take: another rule than sPC, ePC, BP and
+/// Z-IL, f64, or what does not fit on the card ([`persistent::Misfit`]).
+pub fn relaxation(
+    stack: &Stack,
+    rule: &Rule,
+    batch: usize,
+    (precision, operands): (Precision, Operands),
+    facts: &Facts,
+) -> Result<persistent::Plan, String> {
+    let what = match *rule {
         Rule::Spc { light_cone, .. } => Relaxation::Spc { light_cone },
         Rule::Epc => Relaxation::Epc,
         // Z-IL's frontier makes the same products
         Rule::Bp | Rule::Zil => Relaxation::Bp,
         Rule::Fpa { .. } | Rule::Ar { .. } | Rule::SeqIl { .. } | Rule::Ipc { .. } => {
-            return Err(refused(&"its rule is not one of spc, epc, bp and zil"));
+            return Err("its rule is not one of spc, epc, bp and zil".to_owned());
         }
     };
-    if ask.precision != Precision::F32 {
-        return Err(refused(&"it is in f64, and there are kernels for f32 only"));
+    if precision != Precision::F32 {
+        return Err("it is in f64, and there are kernels for f32 only".to_owned());
     }
+    let layers = layers(stack);
+    if let Some(index) = layers.iter().position(|layer| layer.scale == 0.0) {
+        return Err(format!("layer {} has a factor of zero", index + 1));
+    }
+    persistent::Plan::new(&layers, batch, what, operands, facts).map_err(|why| why.to_string())
+}
+
+/// Plans a call whose inference is one cooperative launch.
+///
+/// # Errors
+/// As [`plan`], and, in a sentence with the reason, as [`relaxation`].
+pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
+    let mut plan = plan(ask)?;
     if ask.products {
         refuse!("a call is asked for with products by a library and without them; choose one");
     }
-    let layers = layers(ask.stack);
-    if let Some(index) = layers.iter().position(|layer| layer.scale == 0.0) {
-        return Err(refused(&format_args!("layer {} has a factor of zero", index + 1)));
-    }
-    let relaxation = persistent::Plan::new(&layers, ask.batch, what, Math::F32, facts);
-    let relaxation = relaxation.map_err(|why| refused(&why))?;
+    let kind = (ask.precision, ask.operands);
+    let relaxation = relaxation(ask.stack, &ask.schedule.rule, ask.batch, kind, facts).map_err(|why| {
+        candle_core::Error::Msg(format!(
+            "rung `persistent` does not take this call: {why}; take rung `graph`"
+        ))
+    })?;
 
     let flops = Plan { load: vec![], finish: vec![], ..plan.clone() }.flops();
     let states = relaxation.table().states().next_multiple_of(32);
@@ -132,6 +153,7 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
         deltas: bytes(from + 2 * states),
         exchange: bytes(from + 3 * states),
         flags: bytes(flags),
+        lost: 0,
     };
     let loss = match ask.loss.kind {
         LossKind::HalfSquaredError => Loss::HalfSquaredError,

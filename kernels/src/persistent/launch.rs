@@ -1,135 +1,13 @@
-//! The launch itself: where everything lies, and the parameters of its kernel.
+//! The launch itself: its kernel, its shape and its parameters.
 
-use std::mem::{offset_of, size_of};
+use std::mem::size_of;
 
-use super::{fits, held, held_columns, most_held, tile_stride, Facts, Math, Misfit, Relaxation, Shape};
-use super::{ROWS, THREADS};
+use super::watchdog::patience;
+use super::{fits, held, held_columns, most_held, tile_stride};
+use super::{Addresses, Facts, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, ROWS, THREADS};
+use crate::operands::Operands;
 use crate::sources::{SPC_KERNELS, SWEEP_KERNELS};
 use crate::step::{Dense, Loss, Table};
-
-/// One row of the table that the kernels read, `ResidentRow` in `cuda/resident.cuh`. Offsets count floats.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct ResidentRow {
-    /// Where W begins among the weights.
-    pub weights: i64,
-    /// Where b begins, or −1.
-    pub bias: i64,
-    /// Where v_{l−1} begins among the states.
-    pub below: i64,
-    /// Where v_l, ε_l and δ_l begin, each in its buffer.
-    pub own: i64,
-    /// Columns of W.
-    pub inputs: i32,
-    /// Rows of W.
-    pub outputs: i32,
-    /// φ_in.
-    pub act_in: i32,
-    /// φ_out.
-    pub act_out: i32,
-    /// 1 if the state below is added.
-    pub skip: i32,
-    /// s.
-    pub scale: f32,
-    /// Where W lies in shared memory.
-    pub held: i32,
-    /// Columns of it that are there at once.
-    pub held_columns: i32,
-}
-
-const _: () = assert!(
-    size_of::<ResidentRow>() == 64
-        && offset_of!(ResidentRow, inputs) == 32
-        && offset_of!(ResidentRow, held) == 56,
-    "as in cuda/resident.cuh"
-);
-
-/// Parameters of the kernels, `PersistentParams` in `cuda/resident.cuh`. The first ten are addresses.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct PersistentParams {
-    /// Of the table.
-    pub layers: u64,
-    /// Of all parameters.
-    pub weights: u64,
-    /// Of y, `[batch, n_L]`.
-    pub targets: u64,
-    /// Of g_t, `[steps]`.
-    pub step_sizes: u64,
-    /// Of v_0 to v_L.
-    pub states: u64,
-    /// Of ε, laid out like the states.
-    pub errors: u64,
-    /// Of δ, laid out like the states.
-    pub deltas: u64,
-    /// Of what layers tell those above, two halves laid out like the states.
-    pub up: u64,
-    /// Of what layers tell those below, two halves laid out like the states.
-    pub down: u64,
-    /// Of the flags, 0 at the start.
-    pub flags: u64,
-    /// Floats of a half.
-    pub half: i64,
-    /// Samples.
-    pub batch: i32,
-    /// L.
-    pub depth: i32,
-    /// T.
-    pub steps: i32,
-    /// Tiles of the batch.
-    pub tiles: i32,
-    /// [`Shape::per_block`].
-    pub per_block: i32,
-    /// [`Shape::stages`].
-    pub stages: i32,
-    /// [`Shape::replicas`].
-    pub replicas: i32,
-    /// [`Shape::resident`].
-    pub resident: i32,
-    /// [`Loss`].
-    pub loss: i32,
-    /// 1 if layers that no error has reached are skipped.
-    pub light_cone: i32,
-    /// 1 for BP.
-    pub once: i32,
-    /// Where tiles begin in shared memory, in floats.
-    pub tiles_at: i32,
-    /// Floats from one row of a tile to the next.
-    pub stride: i32,
-    /// p/N.
-    pub precision: f32,
-}
-
-const _: () = assert!(
-    size_of::<PersistentParams>() == 144
-        && offset_of!(PersistentParams, half) == 80
-        && offset_of!(PersistentParams, per_block) == 104
-        && offset_of!(PersistentParams, precision) == 140,
-    "as in cuda/resident.cuh"
-);
-
-/// Where the buffers of a launch lie, in the memory of whoever runs the kernels.
-#[derive(Debug, Clone, Copy)]
-pub struct Addresses {
-    /// [`Plan::rows`].
-    pub layers: u64,
-    /// [`Table::parameters`] floats.
-    pub weights: u64,
-    /// [`Table::targets`] floats.
-    pub targets: u64,
-    /// g_t, as many as there are steps.
-    pub step_sizes: u64,
-    /// [`Table::states`] floats, v_0 among them.
-    pub states: u64,
-    /// [`Table::states`] floats.
-    pub errors: u64,
-    /// [`Table::states`] floats.
-    pub deltas: u64,
-    /// [`Plan::exchange`] floats.
-    pub exchange: u64,
-    /// [`Plan::flags`] zeros of 32 bits.
-    pub flags: u64,
-}
 
 /// A launch, cooperative and never empty.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,7 +30,7 @@ pub struct Plan {
     table: Table,
     rows: Vec<ResidentRow>,
     what: Relaxation,
-    math: Math,
+    operands: Operands,
     shape: Shape,
     pub(super) tiles_at: usize,
     pub(super) stride: usize,
@@ -167,11 +45,11 @@ impl Plan {
         layers: &[Dense],
         batch: usize,
         what: Relaxation,
-        math: Math,
+        operands: Operands,
         facts: &Facts,
     ) -> Result<Self, Misfit> {
         let shape = fits(layers, batch, what, facts)?;
-        Self::with_shape(layers, batch, what, math, shape)
+        Self::with_shape(layers, batch, what, operands, shape)
     }
 
     /// Plans a relaxation in a shape that [`shape`](super::shape) gave for the same stack and batch.
@@ -182,7 +60,7 @@ impl Plan {
         layers: &[Dense],
         batch: usize,
         what: Relaxation,
-        math: Math,
+        operands: Operands,
         shape: Shape,
     ) -> Result<Self, Misfit> {
         let table = Table::new(layers, batch).map_err(|error| Misfit::Stack(error.to_string()))?;
@@ -212,7 +90,7 @@ impl Plan {
             return Err(Misfit::Stack("layers times tiles of the batch are more than can be counted".into()));
         }
         let (tiles_at, stride) = (most_held(layers, shape.per_block), tile_stride(layers));
-        Ok(Self { table, rows, what, math, shape, tiles_at, stride })
+        Ok(Self { table, rows, what, operands, shape, tiles_at, stride })
     }
 
     /// Where parameters, states and targets lie.
@@ -242,7 +120,7 @@ impl Plan {
 
     /// The kernel that it launches.
     pub fn kernel(&self) -> &'static str {
-        let math = Math::ALL.iter().position(|math| *math == self.math).unwrap_or(0);
+        let math = Operands::ALL.iter().position(|it| *it == self.operands).unwrap_or(0);
         let rows = ROWS.iter().rev().position(|rows| *rows == self.shape.rows).unwrap_or(0);
         match self.what {
             Relaxation::Spc { .. } => SPC_KERNELS[3 * math + rows],
@@ -288,7 +166,9 @@ impl Plan {
                 up: at.exchange,
                 down: at.exchange + 2 * half,
                 flags: at.flags,
+                lost: at.lost,
                 half: self.table.states() as i64,
+                patience: patience(self.table.rows(), shape, steps),
                 batch: self.table.batch() as i32,
                 depth: self.rows.len() as i32,
                 steps,

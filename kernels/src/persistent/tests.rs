@@ -1,4 +1,5 @@
 use super::*;
+use crate::operands::Operands;
 use crate::step::Act;
 
 fn dense(inputs: usize, outputs: usize) -> Dense {
@@ -104,7 +105,7 @@ fn check(layers: &[Dense], batch: usize, what: Relaxation, shape: Shape, facts: 
         shape.per_block * shape.stages >= layers.len() && shape.per_block * (shape.stages - 1) < layers.len()
     );
     assert!((1..=shape.tiles).contains(&shape.replicas));
-    let plan = Plan::with_shape(layers, batch, what, Math::F32, shape).expect("counts");
+    let plan = Plan::with_shape(layers, batch, what, Operands::F32, shape).expect("counts");
     let end = |row: &ResidentRow| {
         row.held as usize + padded(row.outputs as usize) * stride(row.held_columns as usize)
     };
@@ -130,7 +131,7 @@ fn check(layers: &[Dense], batch: usize, what: Relaxation, shape: Shape, facts: 
 #[test]
 fn kernels_are_named_after_shape_and_precision() {
     for (what, word) in [(SPC, "spc"), (Relaxation::Epc, "sweep"), (Relaxation::Bp, "sweep")] {
-        for (math, suffix) in Math::ALL.into_iter().zip(["f32", "3xtf32", "tf32", "bf16"]) {
+        for (math, suffix) in Operands::ALL.into_iter().zip(["f32", "3xtf32", "tf32", "bf16"]) {
             for rows in ROWS {
                 let layers = net(2, 16);
                 let shape = shape(&layers, 20, rows, 1, &HOPPER).expect("small");

@@ -1,7 +1,9 @@
 //! Choices for a card. Pure functions of sizes; the weights in them are reasoned, not measured.
 
-use crate::launch::TILES;
-use crate::schedule::Rule;
+use crate::launch::{relaxation, Precision, TILES};
+use crate::operands::Operands;
+use crate::persistent::Facts;
+use crate::schedule::{Rule, Schedule};
 use crate::stack::Stack;
 
 /// What choices need to know of a card.
@@ -9,6 +11,8 @@ use crate::stack::Stack;
 pub struct Card {
     /// Multiprocessors.
     pub processors: usize,
+    /// What a cooperative launch can have; nothing if the card has no such launches.
+    pub cooperative: Option<Facts>,
 }
 
 /// What a block of each of [`TILES`] takes beyond its share of the arithmetic, in units of that of a 16×16 tile: small
@@ -19,7 +23,7 @@ const READS: [f64; 3] = [1.0, 1.5, 2.5];
 ///
 /// A launch takes as long as the multiprocessor with most to do. Large tiles do the work with fewer reads; small ones
 /// spread it where there are fewer large ones than multiprocessors.
-pub fn tile_on(blocks: [usize; 3], card: Card) -> usize {
+pub fn tile_on(blocks: [usize; 3], card: &Card) -> usize {
     let processors = card.processors.max(1);
     let cost = |i: usize| {
         let area = (TILES[i] / TILES[2]).pow(2) as f64;
@@ -62,70 +66,64 @@ const WIDE: usize = 1024;
 /// Launches from which on it pays to record them: a recording costs about as much as queueing them a few times.
 const RECORDED: usize = 8;
 
-/// The rung for a call. [`Rung::Persistent`] is not chosen but by its name: how it does against the recorded launches, and
-/// whether its flags hold on a card, has to be seen on one first.
-pub fn cuda(stack: &Stack, rule: &Rule, steps: usize, batch: usize, _card: Card) -> Rung {
+/// A rung, and why it is not [`Rung::Persistent`] if it is another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The rung.
+    pub rung: Rung,
+    /// In words that go on after "not on rung `persistent`, because".
+    pub instead: Option<String>,
+}
+
+/// Launches that the host queues for inference on [`Rung::Grouped`], where no light cone spares any.
+fn launches(depth: usize, schedule: &Schedule) -> usize {
+    let steps = schedule.steps.len();
+    let per_step = match schedule.rule {
+        Rule::Bp | Rule::Zil => return 2 * depth - 1,
+        Rule::Ipc { .. } => 4,
+        rule if rule.layers_are_parallel() => 2,
+        _ => 2 * depth,
+    };
+    depth + steps * per_step
+}
+
+/// The rung for a call.
+///
+/// [`Rung::Persistent`] wherever its kernels take the call and it replaces enough launches: no step waits for the host or
+/// for the whole card, and weights are read once. Else [`Rung::Wide`] where most of the work is in products worth a
+/// library's launch, [`Rung::Graph`] where there is much to queue, and [`Rung::Grouped`].
+pub fn cuda(
+    stack: &Stack,
+    schedule: &Schedule,
+    batch: usize,
+    (precision, operands): (Precision, Operands),
+    card: &Card,
+) -> Choice {
+    let launches = launches(stack.depth(), schedule);
+    let instead = match &card.cooperative {
+        None => "this card has no cooperative launches".to_owned(),
+        Some(_) if launches < RECORDED => {
+            format!("the {launches} launches that it would replace are queued as fast one by one")
+        }
+        Some(facts) => match relaxation(stack, &schedule.rule, batch, (precision, operands), facts) {
+            Ok(_) => return Choice { rung: Rung::Persistent, instead: None },
+            Err(why) => why,
+        },
+    };
     let flops = |wide: bool| -> f64 {
         let layers = (1..=stack.depth()).filter(|l| !wide || stack.units(*l).min(stack.units(l - 1)) >= WIDE);
         layers.map(|l| stack.product_flops(l, batch)).sum()
     };
-    if flops(false) > 0.0 && flops(true) >= 0.5 * flops(false) {
-        return Rung::Wide;
-    }
-    let per_step = if rule.layers_are_parallel() { 2 } else { 2 * stack.depth() };
-    if stack.depth() + steps * per_step < RECORDED {
-        return Rung::Grouped;
-    }
-    Rung::Graph
+    let rung = if flops(false) > 0.0 && flops(true) >= 0.5 * flops(false) {
+        Rung::Wide
+    } else if launches < RECORDED {
+        Rung::Grouped
+    } else {
+        Rung::Graph
+    };
+    Choice { rung, instead: Some(instead) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stack::{Activation, LayerSpec};
-
-    #[test]
-    fn wide_layers_go_to_a_library_and_many_launches_are_recorded() {
-        let act = Activation::Identity;
-        let stack = |widths: &[usize]| {
-            let layer = |pair: &[usize]| LayerSpec {
-                inputs: pair[0],
-                outputs: pair[1],
-                act_in: act,
-                act_out: act,
-                scale: 1.0,
-                skip: false,
-                bias: false,
-            };
-            Stack::new(widths.windows(2).map(layer).collect()).unwrap()
-        };
-        let (spc, card) = (Rule::Spc { light_cone: true, deviation: false }, Card { processors: 132 });
-        let rung = |widths: &[usize], rule: Rule, steps| cuda(&stack(widths), &rule, steps, 64, card);
-        assert_eq!(rung(&[128; 9], spc, 8), Rung::Graph);
-        assert_eq!(rung(&[128; 3], spc, 1), Rung::Grouped);
-        assert_eq!(rung(&[784, 4096, 4096, 10], spc, 8), Rung::Wide);
-        // most of the work is in a layer that is narrow on one side
-        assert_eq!(rung(&[784, 4096, 10], spc, 8), Rung::Graph);
-        assert_eq!(rung(&[1024; 2], Rule::Bp, 0), Rung::Wide);
-        assert_eq!(rung(&[0, 0], Rule::Bp, 0), Rung::Grouped);
-        assert_eq!(rung(&[64; 33], Rule::Epc, 1), Rung::Graph);
-    }
-
-    /// Blocks for `layers` results of `[rows, columns]`.
-    fn blocks(layers: usize, rows: usize, columns: usize) -> [usize; 3] {
-        TILES.map(|tile| layers * rows.div_ceil(tile) * columns.div_ceil(tile))
-    }
-
-    #[test]
-    fn small_tiles_spread_what_large_ones_would_leave_to_a_few() {
-        let card = Card { processors: 132 };
-        // one layer at width 128, batch 64: 2, 8 or 32 blocks
-        assert_eq!(tile_on(blocks(1, 64, 128), card), 2);
-        // all layers of a deep net
-        assert_eq!(tile_on(blocks(128, 64, 128), card), 0);
-        assert_eq!(tile_on(blocks(1, 1024, 4096), card), 0);
-        // nothing to spread over
-        assert_eq!(tile_on(blocks(1, 64, 128), Card { processors: 1 }), 0);
-        assert_eq!(tile_on([0; 3], Card { processors: 0 }), 0);
-    }
-}
+#[path = "card_tests.rs"]
+mod tests;

@@ -2,8 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::launch::Task;
+use pcnbench_kernels::stack::Activation;
 use pcnbench_kernels::tune::Rung;
-use pcnbench_kernels::{Fused, Optimiser, Rule};
+use pcnbench_kernels::{Fused, Operands, Optimiser, Rule};
 
 use crate::call_cases::{case, cases, tasks, Case, RULES};
 
@@ -22,8 +23,18 @@ fn run(
     rung: Option<Rung>,
     calls: usize,
 ) -> candle_core::Result<Vec<f64>> {
+    with_operands(case, device, dtype, (rung, Operands::F32), calls)
+}
+
+fn with_operands(
+    case: &Case,
+    device: &Device,
+    dtype: DType,
+    (rung, operands): (Option<Rung>, Operands),
+    calls: usize,
+) -> candle_core::Result<Vec<f64>> {
     let start = case.start();
-    let engine = Fused::new(case.stack.clone(), 1).map_err(candle_core::Error::wrap)?;
+    let engine = Fused::new(case.stack.clone(), 1).map_err(candle_core::Error::wrap)?.with_operands(operands);
     engine.on_rung(rung);
     let tensor = |numbers: &[f64], shape: &[usize]| {
         Tensor::from_slice(numbers, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
@@ -50,6 +61,7 @@ fn run(
             }
         };
     }
+    engine.settled().map_err(candle_core::Error::wrap)?;
     let mut all = vec![];
     for tensor in left {
         all.extend(tensor.flatten_all()?.to_dtype(DType::F64)?.to_device(&Device::Cpu)?.to_vec1::<f64>()?);
@@ -125,4 +137,35 @@ fn what_a_card_cannot_do_is_said_in_one_sentence() {
     assert!(error.contains("stores states, not deviations") && !error.contains('\n'), "{error}");
     let half = run(&case, &device, DType::BF16, None, 1).unwrap_err().to_string();
     assert!(half.contains("expected f32 or f64"), "{half}");
+}
+
+/// On every rung that takes the call, off by no more than each product's share: 4u of the largest number, as for twins.
+#[test]
+fn operands_are_read_as_asked_for_on_every_rung() {
+    let Some(device) = card() else { return };
+    let smooth = |case: &Case| {
+        let kinked =
+            |l: usize| [case.stack.layer(l).act_in, case.stack.layer(l).act_out].contains(&Activation::Relu);
+        !(1..=case.stack.depth()).any(kinked)
+    };
+    let learn = Task::Learn { traces: true };
+    let spc = Rule::Spc { light_cone: true, deviation: false };
+    for rule in [Rule::Bp, spc, Rule::Epc] {
+        let drawn = (7000..).map(|seed| case(seed, &[40, 33, 33, 33, 4], 17, rule, 4, learn));
+        for case in drawn.filter(smooth).take(3) {
+            let expected = case.on_cpu(&case.start());
+            let most = expected.iter().fold(1.0f64, |most, e| most.max(e.abs()));
+            let products = 2.0 * (case.stack.depth() + case.schedule.steps.len()) as f64 + 1.0;
+            for operands in Operands::ALL {
+                let bound = 4.0 * case.bound(f64::from(f32::EPSILON)) + 4.0 * operands.unit() * products;
+                for rung in Rung::ALL {
+                    let got = with_operands(&case, &device, DType::F32, (Some(rung), operands), 1).unwrap();
+                    for (got, expected) in got.iter().zip(&expected) {
+                        let off = (got - expected).abs();
+                        assert!(off <= bound * most, "{operands} on {rung:?}: off by {off:e} in {case:?}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use pcnbench_kernels::launch::{plan, resident, Ask, Launch, Plan, Precision, Tas
 use pcnbench_kernels::persistent::Facts;
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::Card;
-use pcnbench_kernels::{Rule, Schedule, Stack};
+use pcnbench_kernels::{Operands, Rule, Schedule, Stack};
 
 use crate::call_cases::{cases, Case, RULES};
 
@@ -17,7 +17,8 @@ pub fn planned(case: &Case, precision: Precision, processors: usize, products: b
         batch: case.batch,
         task: case.task,
         precision,
-        card: Card { processors },
+        operands: Operands::F32,
+        card: Card { processors, cooperative: None },
         products,
     })
     .unwrap()
@@ -67,7 +68,8 @@ fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) ->
         batch: case.batch,
         task: case.task,
         precision: Precision::F32,
-        card: Card { processors: 4 },
+        operands: Operands::F32,
+        card: Card { processors: 4, cooperative: None },
         products: false,
     };
     match resident(&ask, &SMALL) {
@@ -109,7 +111,7 @@ pub fn battery(variant: &str) -> Result<(), String> {
             first = Some(got);
         }
     }
-    Ok(())
+    crate::operands::battery(variant)
 }
 
 #[test]
@@ -134,9 +136,20 @@ fn launches(depth: usize, width: usize, rule: Rule, steps: usize, products: bool
     let stack = deep(depth, width);
     let schedule = Schedule { rule, steps: vec![0.1; steps] };
     let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
-    let (precision, card) = (Precision::F32, Card { processors: 132 });
+    let (precision, operands) = (Precision::F32, Operands::F32);
+    let card = Card { processors: 132, cooperative: None };
     let task = Task::Train(pcnbench_kernels::Optimiser::Sgd { rate: 0.1 });
-    let ask = Ask { stack: &stack, schedule: &schedule, loss, batch: 64, task, precision, card, products };
+    let ask = Ask {
+        stack: &stack,
+        schedule: &schedule,
+        loss,
+        batch: 64,
+        task,
+        precision,
+        operands,
+        card,
+        products,
+    };
     let plan = plan(&ask).unwrap();
     [plan.load.len(), plan.infer.len(), plan.finish.len()]
 }
@@ -187,7 +200,8 @@ fn flops_are_those_of_the_schedule() {
                 batch,
                 task: Task::Learn { traces: false },
                 precision: Precision::F32,
-                card: Card { processors: 4 },
+                operands: Operands::F32,
+                card: Card { processors: 4, cooperative: None },
                 products: library,
             };
             assert_eq!(plan(&ask).unwrap().flops() / one, products as f64, "{rule:?} {library}");
@@ -218,7 +232,8 @@ fn deviations_are_refused_in_one_sentence() {
         batch: 1,
         task: Task::Learn { traces: false },
         precision: Precision::F64,
-        card: Card { processors: 1 },
+        operands: Operands::F32,
+        card: Card { processors: 1, cooperative: None },
         products: false,
     };
     let error = plan(&ask).expect_err("deviations").to_string();

@@ -8,6 +8,7 @@ mod call_cases;
 mod cases;
 mod energy;
 mod faults;
+mod operands;
 mod persistent;
 mod plants;
 #[path = "../shared/primitive_cases.rs"]

@@ -2,8 +2,9 @@
 //! make in f64, and in f32 sPC against the steps of `lab/step.cu`, to the bit.
 
 use pcnbench_kernels::emu::{Emulator, Order};
-use pcnbench_kernels::persistent::{shape, Facts, Math, Plan, Relaxation, Shape, ROWS};
+use pcnbench_kernels::persistent::{shape, Facts, Plan, Relaxation, Shape, ROWS};
 use pcnbench_kernels::step::{Act, Buffers, Dense, Loss, Settings, Table};
+use pcnbench_kernels::Operands;
 
 use crate::cases::same;
 use crate::random::Random;
@@ -143,7 +144,7 @@ fn on<'a>(net: &'a Net, left: &'a mut Left) -> Buffers<'a> {
     Buffers { weights: &net.weights, targets: &net.targets, states, errors, deltas }
 }
 
-fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: Math) -> Result<Left, String> {
+fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: Operands) -> Result<Left, String> {
     let net = &case.net;
     let plan = Plan::with_shape(&net.layers, net.batch, what, math, case.shape).map_err(|e| e.to_string())?;
     let mut left = start(net, plan.table());
@@ -172,9 +173,9 @@ fn stepped(net: &Net) -> Left {
     left
 }
 
-/// Against the loop in f64. A step of these nets adds what `Math::bound` says of its sums, some eight roundings, and
+/// Against the loop in f64. A step of these nets adds what `Operands::bound` says of its sums, some eight roundings, and
 /// no more than doubles what is wrong before it; over all steps and layers the sum of what is added is far above what is seen.
-fn close(case: &Case, table: &Table, what: Relaxation, math: Math, left: &Left) -> Result<(), String> {
+fn close(case: &Case, table: &Table, what: Relaxation, math: Operands, left: &Left) -> Result<(), String> {
     let net = &case.net;
     let exact = relaxed(net, what);
     let longest = net.layers.iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
@@ -208,7 +209,7 @@ fn everywhere(
     variant: &str,
     case: &Case,
     what: Relaxation,
-    math: Math,
+    math: Operands,
     orders: &[Order],
     check: &dyn Fn(&Left) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -237,10 +238,10 @@ pub fn battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         let expected = stepped(&case.net);
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
-        close(&case, &table, LIGHT, Math::F32, &expected)
+        close(&case, &table, LIGHT, Operands::F32, &expected)
             .map_err(|wrong| format!("step by step: {wrong}"))?;
         for (what, orders) in [(LIGHT, &Order::ALL[..]), (FULL, &[Order::Shuffled(4)])] {
-            everywhere(variant, &case, what, Math::F32, orders, &|left| {
+            everywhere(variant, &case, what, Operands::F32, orders, &|left| {
                 let names = ["v", "errors", "deltas"];
                 let mut all = left.iter().zip(&expected).zip(names);
                 all.try_for_each(|((got, expected), name)| same(got, expected, name))
@@ -255,8 +256,8 @@ pub fn sweep_battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
         for what in [Relaxation::Epc, Relaxation::Bp] {
-            everywhere(variant, &case, what, Math::F32, &Order::ALL, &|left| {
-                close(&case, &table, what, Math::F32, left)
+            everywhere(variant, &case, what, Operands::F32, &Order::ALL, &|left| {
+                close(&case, &table, what, Operands::F32, left)
             })?;
         }
     }
@@ -267,7 +268,7 @@ fn tensor_cores(variant: &str, all: &[Relaxation]) -> Result<(), String> {
     for case in cases(true).into_iter().filter(|case| case.net.layers.len() < 9) {
         let table = Table::new(&case.net.layers, case.net.batch).unwrap();
         for what in all {
-            for math in &Math::ALL[1..] {
+            for math in &Operands::ALL[1..] {
                 let emulator = Emulator { order: Order::Shuffled(3), variant: variant.to_owned() };
                 let wrong = |wrong: String| format!("{wrong}, {what:?} {math:?} in {case:?}");
                 let left = run(&emulator, &case, *what, *math).map_err(wrong)?;
@@ -286,4 +287,60 @@ fn a_relaxation_is_the_steps_of_the_grouped_kernels() {
 #[test]
 fn sweeps_follow_their_equations() {
     sweep_battery("clean").unwrap();
+}
+
+/// Four layers of four units, a block each.
+fn chain(steps: usize) -> Case {
+    let net = net(&mut Random::new(9), &Wanted { widths: vec![4; 5], batch: 20, steps, smooth: true });
+    let facts =
+        Facts { multiprocessors: 8, shared_per_block: 64 * 1024, resident_blocks: 8, capability: (9, 0) };
+    let shape = shape(&net.layers, net.batch, 16, 1, &facts).unwrap();
+    Case { net, shape }
+}
+
+/// Layer 2 of an sPC launch never says that its prediction of its second step is there; of a sweep, layer 3 never says
+/// that its adjoint is. Without an end to waiting both would hang, which the emulator calls a deadlock.
+#[test]
+fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
+    for order in Order::ALL {
+        let emulator = Emulator { order, variant: "PLANT_NEVER_TELL".to_owned() };
+        // layer 2 begins at step 3 of 4 layers, so tells of its second step in step 4; layer 3 misses it in step 5
+        let told = |what, steps| match run(&emulator, &chain(steps), what, Operands::F32) {
+            Ok(_) => panic!("{what:?} has not missed anything"),
+            Err(said) => said,
+        };
+        let said = told(LIGHT, 7);
+        assert!(
+            said.contains("has given up: in step 5, layer 3 waited 30 s for what layer 2 predicts"),
+            "{said}"
+        );
+        let said = told(FULL, 7);
+        assert!(said.contains("in step 3, layer 3 waited 30 s for what layer 2 predicts"), "{said}");
+        let said = told(Relaxation::Epc, 3);
+        assert!(
+            said.contains("in step 1, layer 2 waited 30 s for what layer 3 sends down (tile 1 of 2)"),
+            "{said}"
+        );
+        let said = told(Relaxation::Bp, 0);
+        assert!(said.contains("in the backward pass, layer 2 waited"), "{said}");
+        assert!(!said.contains('\n') && said.contains("rung `graph`"), "{said}");
+        // nobody misses what would have been told after the last step that reads it
+        run(&emulator, &chain(3), LIGHT, Operands::F32).unwrap();
+    }
+}
+
+/// Whoever does not look for the error still finds no number.
+#[test]
+fn what_was_made_without_a_flag_is_not_a_number() {
+    let case = chain(7);
+    let plan = Plan::with_shape(&case.net.layers, case.net.batch, LIGHT, Operands::F32, case.shape).unwrap();
+    let mut left = start(&case.net, plan.table());
+    let emulator = Emulator { order: Order::Forward, variant: "PLANT_NEVER_TELL".to_owned() };
+    emulator
+        .relax(&plan, &mut on(&case.net, &mut left), &case.net.settings, &case.net.step_sizes)
+        .unwrap_err();
+    for l in 1..=4 {
+        let at = plan.table().state(l);
+        assert!(left[1][at.clone()].iter().chain(&left[2][at]).all(|x| x.is_nan()), "layer {l}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::{
-    Activation, Error, Fused, LayerSpec, Loss, LossKind, Optimiser, Rule, Schedule, Stack,
+    Activation, Error, Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Rule, Schedule, Stack,
 };
 
 const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
@@ -109,4 +109,23 @@ fn contiguous_parts_are_taken_where_they_lie() {
     assert_eq!((&after[..4], &after[30..]), (&before[..4], &before[30..]));
     assert_eq!(&after[4..30], copy.to_vec1::<f32>().unwrap());
     assert_ne!(&after[4..30], &before[4..30]);
+}
+
+/// What a CPU would only imitate it does not do; f32 as it is, it does.
+#[test]
+fn operands_of_tensor_cores() {
+    let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
+    let (theta, x, y) = (ones(&[26]), ones(&[5, 3]), ones(&[5, 2]));
+    for operands in Operands::ALL {
+        let engine = engine().with_operands(operands);
+        assert_eq!(engine.operands(), operands);
+        match engine.learn(&schedule, LOSS, &theta, (&x, &y), false) {
+            Ok(_) => assert_eq!(operands, Operands::F32),
+            Err(error) => assert_eq!(
+                error.to_string(),
+                format!("{operands} operands need a card and f32; use device `cuda` and dtype f32, or operands of f32")
+            ),
+        }
+        engine.settled().unwrap();
+    }
 }

@@ -1,0 +1,223 @@
+//! What is kept from call to call on a card: a plan, its memory, its kernels and, on rung `graph`, its recording.
+
+use std::collections::HashMap;
+
+use candle_core::cuda_backend::cudarc::driver::{sys, CudaGraph, CudaSlice, DevicePtr, DeviceRepr};
+use candle_core::{CudaDevice, Layout, Result};
+
+use super::engine::{Number, Operand};
+use super::module::{failed, kernel, Kernel, Shape};
+use crate::launch::{plan, resident, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
+use crate::persistent::{PersistentParams, ResidentRow};
+use crate::refuse::refuse;
+use crate::schedule::Schedule;
+use crate::stack::Loss;
+use crate::tune::{Card, Rung};
+
+// SAFETY: laid out as C says, without padding or pointers of the host, as the assertions beside both definitions hold.
+unsafe impl DeviceRepr for Row {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for Params {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for ResidentRow {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for PersistentParams {}
+
+/// A plan with its memory and its kernels.
+pub(super) struct Kept {
+    // before the memory that it works on: dropped first
+    graph: Option<(u64, CudaGraph)>,
+    pub(super) plan: Plan,
+    pub(super) rung: Rung,
+    pub(super) card: Card,
+    pub(super) schedule: Schedule,
+    pub(super) loss: Loss,
+    pub(super) task: Task,
+    pub(super) precision: Precision,
+    rows: CudaSlice<Row>,
+    resident: Option<OnCard>,
+    // bytes, whatever the precision; allocations are aligned for every number
+    pub(super) arena: CudaSlice<u8>,
+    kernels: HashMap<&'static str, Kernel>,
+    pub(super) device: CudaDevice,
+}
+
+/// What a persistent launch reads besides θ and the arena.
+struct OnCard {
+    rows: CudaSlice<ResidentRow>,
+    step_sizes: CudaSlice<f32>,
+    // 0, until a block has waited in vain
+    lost: CudaSlice<u64>,
+}
+
+impl Kept {
+    /// Plans a call, loads its kernels and takes its memory.
+    pub(super) fn new<T: Number>(ask: &Ask<'_>, rung: Rung, device: &CudaDevice) -> Result<Self> {
+        let plan = match rung {
+            Rung::Persistent => match &ask.card.cooperative {
+                Some(facts) => resident(ask, facts)?,
+                None => refuse!(
+                    "rung `persistent` needs cooperative launches, which this card has not; take rung `graph`"
+                ),
+            },
+            _ => plan(ask)?,
+        };
+        let mut kernels = HashMap::new();
+        for launch in plan.launches() {
+            let (name, shared) = match launch {
+                Launch::Kernel(launch) => (launch.name, 0),
+                Launch::Relax(relax) => (relax.name, relax.shared),
+                Launch::Product(_) => continue,
+            };
+            if !kernels.contains_key(name) {
+                let kernel = kernel(device, name)?;
+                if shared > 0 {
+                    kernel.allow_shared(shared)?;
+                }
+                kernels.insert(name, kernel);
+            }
+        }
+        let bytes = plan.arena.max(1) * size_of::<T>();
+        let arena = {
+            // SAFETY: the kernels read nothing of it that they have not written, which the emulator holds them to.
+            unsafe { device.alloc::<u8>(bytes) }
+                .map_err(|error| no_memory(&error, "states and errors of a call", bytes))?
+        };
+        Ok(Self {
+            graph: None,
+            rows: device.clone_htod(&plan.table.rows)?,
+            resident: match &plan.resident {
+                Some(with) => Some(OnCard {
+                    rows: device.clone_htod(&with.rows)?,
+                    step_sizes: device.clone_htod(&with.step_sizes)?,
+                    lost: device.clone_htod(&[0u64])?,
+                }),
+                None => None,
+            },
+            plan,
+            rung,
+            card: ask.card,
+            schedule: ask.schedule.clone(),
+            loss: ask.loss,
+            task: ask.task,
+            precision: ask.precision,
+            arena,
+            kernels,
+            device: device.clone(),
+        })
+    }
+
+    /// Waits for what has been queued; an error if a block of a persistent launch has waited in vain since the last time.
+    pub(super) fn settled(&mut self) -> Result<()> {
+        let Some(on) = &mut self.resident else { return Ok(()) };
+        let word = self.device.clone_dtoh(&on.lost)?.first().copied().unwrap_or(0);
+        let relax = self.plan.infer.iter().find_map(|launch| match launch {
+            Launch::Relax(relax) => relax.lost(word),
+            _ => None,
+        });
+        let Some(said) = relax else { return Ok(()) };
+        self.device.memcpy_htod(&[0u64], &mut on.lost)?;
+        refuse!("{said}")
+    }
+
+    /// Queues the call. `stays`: θ will be where it is in the next call.
+    pub(super) fn run<T: Number>(
+        &mut self,
+        theta: u64,
+        (x, lx): Operand<'_>,
+        (y, ly): Operand<'_>,
+        out: u64,
+        stays: bool,
+    ) -> Result<()> {
+        let stream = self.device.cuda_stream();
+        let (rows, _rows) = self.rows.device_ptr(&stream);
+        let (arena, _arena) = self.arena.device_ptr(&stream);
+        let (x, _x) = x.as_cuda_slice::<T>()?.device_ptr(&stream);
+        let (y, _y) = y.as_cuda_slice::<T>()?.device_ptr(&stream);
+        let from = |address: u64, layout: &Layout| -> Result<u64> {
+            Ok(address + (offsets(layout)?.0 * size_of::<T>()) as u64)
+        };
+        let at = Addresses { rows, arena, theta, x: from(x, lx)?, y: from(y, ly)?, out };
+        self.queue::<T>(&self.plan.load, &at)?;
+        if self.rung == Rung::Graph && stays {
+            if self.graph.as_ref().is_none_or(|(of, _)| *of != theta) {
+                // the old one goes first, so that two never need memory at once
+                self.graph = None;
+                self.graph = self.capture::<T>(&at)?.map(|graph| (theta, graph));
+            }
+            if let Some((_, graph)) = &self.graph {
+                graph.launch().map_err(failed("recorded launches cannot be replayed"))?;
+            }
+        } else {
+            self.queue::<T>(&self.plan.infer, &at)?;
+        }
+        self.queue::<T>(&self.plan.finish, &at)
+    }
+
+    /// Records inference, which reads neither x nor y nor `out`; nothing if there is nothing to do.
+    fn capture<T: Number>(&self, at: &Addresses) -> Result<Option<CudaGraph>> {
+        let stream = self.device.cuda_stream();
+        // of this thread alone: others may go on allocating
+        stream
+            .begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+            .map_err(failed("launches cannot be recorded"))?;
+        let done = self.queue::<T>(&self.plan.infer, at);
+        // whatever happened: a stream left recording is of no further use
+        let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+        let graph = stream.end_capture(flags);
+        done?;
+        let graph = graph.map_err(failed("launches cannot be recorded"))?;
+        if let Some(graph) = &graph {
+            graph.upload().map_err(failed("recorded launches cannot be brought to the card"))?;
+        }
+        Ok(graph)
+    }
+
+    fn queue<T: Number>(&self, launches: &[Launch], at: &Addresses) -> Result<()> {
+        for launch in launches {
+            match launch {
+                Launch::Kernel(launch) => {
+                    let shape = Shape::new(launch.blocks, launch.threads);
+                    // SAFETY: a plan launches kernels with their own parameters, as many blocks as there are tiles,
+                    // and offsets within memory of the lengths that `plan` says, which the caller of `run` has
+                    // allocated or checked. All of it is used and freed on this stream, so after the launch.
+                    unsafe { self.kernels[launch.name].launch(shape, &launch.params.at(at))? };
+                }
+                Launch::Relax(relax) => {
+                    let Some(on) = &self.resident else {
+                        refuse!("kernel `{}` has no table of layers", relax.name)
+                    };
+                    let stream = self.device.cuda_stream();
+                    let (rows, _rows) = on.rows.device_ptr(&stream);
+                    let (steps, _steps) = on.step_sizes.device_ptr(&stream);
+                    // written by the kernel alone, read by `settled` on the same stream
+                    let (lost, _lost) = on.lost.device_ptr(&stream);
+                    let shape = Shape { shared: relax.shared, ..Shape::new(relax.blocks, relax.threads) };
+                    // SAFETY: as above; the table and the step sizes are those of the plan.
+                    unsafe {
+                        self.kernels[relax.name]
+                            .launch_cooperative(shape, &relax.at(at, rows, steps, lost))?
+                    };
+                }
+                // SAFETY: as above.
+                Launch::Product(product) => unsafe { T::multiply(&self.device, product, at)? },
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn offsets(layout: &Layout) -> Result<(usize, usize)> {
+    match layout.contiguous_offsets() {
+        Some(found) => Ok(found),
+        None => refuse!("operands of a fused call must be contiguous"),
+    }
+}
+
+pub(super) fn no_memory(error: &candle_core::Error, what: &str, bytes: usize) -> candle_core::Error {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    candle_core::Error::Msg(format!(
+        "the card gives no {mib:.1} MiB for {what} ({}); use a smaller batch or network",
+        error.to_string().lines().next().unwrap_or_default()
+    ))
+}

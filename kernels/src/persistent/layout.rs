@@ -1,0 +1,138 @@
+//! What the kernels read, laid out as C++ says.
+
+use std::mem::{offset_of, size_of};
+
+#[cfg(doc)]
+use super::{Plan, Shape};
+#[cfg(doc)]
+use crate::step::{Loss, Table};
+
+/// One row of the table that the kernels read, `ResidentRow` in `cuda/resident.cuh`. Offsets count floats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub struct ResidentRow {
+    /// Where W begins among the weights.
+    pub weights: i64,
+    /// Where b begins, or −1.
+    pub bias: i64,
+    /// Where v_{l−1} begins among the states.
+    pub below: i64,
+    /// Where v_l, ε_l and δ_l begin, each in its buffer.
+    pub own: i64,
+    /// Columns of W.
+    pub inputs: i32,
+    /// Rows of W.
+    pub outputs: i32,
+    /// φ_in.
+    pub act_in: i32,
+    /// φ_out.
+    pub act_out: i32,
+    /// 1 if the state below is added.
+    pub skip: i32,
+    /// s.
+    pub scale: f32,
+    /// Where W lies in shared memory.
+    pub held: i32,
+    /// Columns of it that are there at once.
+    pub held_columns: i32,
+}
+
+const _: () = assert!(
+    size_of::<ResidentRow>() == 64
+        && offset_of!(ResidentRow, inputs) == 32
+        && offset_of!(ResidentRow, held) == 56,
+    "as in cuda/resident.cuh"
+);
+
+/// Parameters of the kernels, `PersistentParams` in `cuda/resident.cuh`. The first eleven are addresses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub struct PersistentParams {
+    /// Of the table.
+    pub layers: u64,
+    /// Of all parameters.
+    pub weights: u64,
+    /// Of y, `[batch, n_L]`.
+    pub targets: u64,
+    /// Of g_t, `[steps]`.
+    pub step_sizes: u64,
+    /// Of v_0 to v_L.
+    pub states: u64,
+    /// Of ε, laid out like the states.
+    pub errors: u64,
+    /// Of δ, laid out like the states.
+    pub deltas: u64,
+    /// Of what layers tell those above, two halves laid out like the states.
+    pub up: u64,
+    /// Of what layers tell those below, two halves laid out like the states.
+    pub down: u64,
+    /// Of the flags, 0 at the start.
+    pub flags: u64,
+    /// Of the word in which a block that has waited in vain says so, 64 bits, 0 at the start.
+    pub lost: u64,
+    /// Floats of a half.
+    pub half: i64,
+    /// Nanoseconds for which a block waits for another.
+    pub patience: i64,
+    /// Samples.
+    pub batch: i32,
+    /// L.
+    pub depth: i32,
+    /// T.
+    pub steps: i32,
+    /// Tiles of the batch.
+    pub tiles: i32,
+    /// [`Shape::per_block`].
+    pub per_block: i32,
+    /// [`Shape::stages`].
+    pub stages: i32,
+    /// [`Shape::replicas`].
+    pub replicas: i32,
+    /// [`Shape::resident`].
+    pub resident: i32,
+    /// [`Loss`].
+    pub loss: i32,
+    /// 1 if layers that no error has reached are skipped.
+    pub light_cone: i32,
+    /// 1 for BP.
+    pub once: i32,
+    /// Where tiles begin in shared memory, in floats.
+    pub tiles_at: i32,
+    /// Floats from one row of a tile to the next.
+    pub stride: i32,
+    /// p/N.
+    pub precision: f32,
+}
+
+const _: () = assert!(
+    size_of::<PersistentParams>() == 160
+        && offset_of!(PersistentParams, half) == 88
+        && offset_of!(PersistentParams, per_block) == 120
+        && offset_of!(PersistentParams, precision) == 156,
+    "as in cuda/resident.cuh"
+);
+
+/// Where the buffers of a launch lie, in the memory of whoever runs the kernels.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// [`Plan::rows`].
+    pub layers: u64,
+    /// [`Table::parameters`] floats.
+    pub weights: u64,
+    /// [`Table::targets`] floats.
+    pub targets: u64,
+    /// g_t, as many as there are steps.
+    pub step_sizes: u64,
+    /// [`Table::states`] floats, v_0 among them.
+    pub states: u64,
+    /// [`Table::states`] floats.
+    pub errors: u64,
+    /// [`Table::states`] floats.
+    pub deltas: u64,
+    /// [`Plan::exchange`] floats.
+    pub exchange: u64,
+    /// [`Plan::flags`] zeros of 32 bits.
+    pub flags: u64,
+    /// One zero of 64 bits; what it is afterwards [`lost`](super::lost) puts into words.
+    pub lost: u64,
+}
