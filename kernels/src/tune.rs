@@ -8,8 +8,13 @@ pub use card::{cuda, tile_on, Card, Choice, Rung};
 use crate::schedule::Rule;
 use crate::stack::Stack;
 
-/// Products of fewer FLOPs than this are not worth waking another thread for: about 20 µs of one core.
+/// A worker with fewer FLOPs than this waits more than it works: about 20 µs of one core.
 const FLOPS_PER_WORKER: f64 = 2e6;
+
+/// FLOPs that sharing must take off the caller: waking the others and finding together costs what a core needs for these,
+/// 60 to 80 µs (measured with 64 units and samples and up to 16 layers, where calls just above are faster on four threads
+/// and calls just below on one).
+const FLOPS_OF_WAKING: f64 = 9e6;
 
 /// Samples of the widest tile: a whole panel.
 pub(crate) const WIDEST: usize = 64;
@@ -37,10 +42,11 @@ const PACKING_STEPS: usize = 8;
 /// The layout of a rule with T steps on a batch, for at most `threads` threads. `lanes` is the narrowest tile at which
 /// a product runs at full speed (16 in f32, 8 in f64).
 pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usize, lanes: usize) -> Plan {
-    let sweep: f64 = (1..=stack.depth()).map(|l| stack.product_flops(l, batch)).sum();
-    let flops = sweep * (3.0 + 2.0 * steps as f64);
+    let flops = flops(stack, rule, steps, batch);
     let worth = (flops / FLOPS_PER_WORKER).max(1.0);
     let threads = if worth < threads as f64 { worth as usize } else { threads }.max(1);
+    let saved = flops * (1.0 - 1.0 / threads as f64);
+    let threads = if saved < FLOPS_OF_WAKING { 1 } else { threads };
     let pack = steps >= PACKING_STEPS && rule.samples_are_independent();
     if threads == 1 {
         // one worker never waits for itself
@@ -55,6 +61,22 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     let (tile, team) = teams(stack, batch, threads, lanes);
     let workers = threads.min(batch.div_ceil(tile).max(1) * team) / team * team;
     Plan { workers, alone: true, tile, team, pack }
+}
+
+/// About how many FLOPs a call has: forward, inference and directions, layers of equal size assumed for the light cone.
+fn flops(stack: &Stack, rule: &Rule, steps: usize, batch: usize) -> f64 {
+    let sweep: f64 = (1..=stack.depth()).map(|l| stack.product_flops(l, batch)).sum();
+    let hidden = stack.depth().saturating_sub(1) as f64;
+    let (reached, steps) = (hidden.min(steps as f64), steps as f64);
+    // layers moved, over all steps
+    let moved = match rule {
+        Rule::Bp | Rule::Zil => 0.0,
+        Rule::Spc { light_cone: true, .. }
+        | Rule::Fpa { light_cone: true }
+        | Rule::Ipc { light_cone: true, .. } => 0.5 * reached * (reached + 1.0) + (steps - reached) * hidden,
+        _ => steps * hidden,
+    };
+    sweep * (3.0 + 2.0 * moved / stack.depth().max(1) as f64)
 }
 
 /// Samples per tile and workers per tile for rules that do layer after layer: the widest tiles that feed everyone, no
@@ -149,9 +171,23 @@ mod tests {
     fn small_problems_stay_on_one_thread() {
         let plan = |width, batch| plan(&stack(4, width), &Rule::Bp, 0, batch, 4, 16);
         assert_eq!(plan(16, 16).workers, 1);
+        assert_eq!(plan(64, 64).workers, 1);
         assert_eq!(plan(128, 64).workers, 4);
         // nothing to do at all
         assert_eq!(plan(128, 0), Plan { workers: 1, alone: true, tile: 64, team: 1, pack: false });
+    }
+
+    /// Counted by hand: one layer of 10 units on 5 samples is 1000 FLOPs a product.
+    #[test]
+    fn the_light_cone_is_counted() {
+        let flops = |depth, rule, steps| flops(&stack(depth, 10), &rule, steps, 5);
+        assert_eq!(flops(4, Rule::Bp, 0), 12e3);
+        let full = Rule::Spc { light_cone: false, deviation: false };
+        assert_eq!(flops(4, full, 5), 12e3 + 2.0 * 5.0 * 3e3);
+        // 1 + 2 + 3 + 3 + 3 layers
+        assert_eq!(flops(4, SPC, 5), 12e3 + 2.0 * 12e3);
+        assert_eq!(flops(4, SPC, 2), 12e3 + 2.0 * 3e3);
+        assert_eq!((flops(1, SPC, 9), flops(4, SPC, 0)), (3e3, 12e3));
     }
 
     #[test]
