@@ -3,8 +3,8 @@
 #
 #   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
-# leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, and gpu-bin/ladder, their
-# timings rung by rung, and gpu-bin/build.txt, which says what they are. The target is a Hopper
+# leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, gpu-bin/ladder, their timings
+# rung by rung, gpu-bin/claims, what is claimed of them, and gpu-bin/build.txt, which says what they are. The target is a Hopper
 # card; CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what
 # scripts/cuda-toolkit.sh needs and nothing that belongs to a card.
 #
@@ -37,6 +37,7 @@ print(next(path for path in made if path))' "$2")
 }
 made test card --release
 made bench ladder
+made bench claims
 
 # What can be tried here: it starts, knows its features, and says in one sentence that there is no card.
 loadable=$CUDA_HOME/lib/stubs/loadable

@@ -6,6 +6,7 @@
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
 //   load4, store4                              four floats at once, 16-byte aligned
 //   load_acquire, store_release, wait_at_least flags between blocks
+//   load_told                                  what another block of the same launch has written
 //   copy_async, copy_async_commit, copy_async_wait<N>
 #pragma once
 
@@ -98,6 +99,14 @@ __device__ __forceinline__ void wait_at_least(const uint32_t* flag, uint32_t val
   while (load_acquire(flag) < value) {
   }
 }
+#endif
+
+// What another block has written in this launch, after its flag. By the flag's acquire any load would do; this one says that
+// it never is the non-coherent kind, whatever the compiler learns of the pointer, and that L1 keeps nothing of it.
+#ifdef PCNBENCH_EMU
+inline float load_told(const float* at) { return *at; }
+#else
+__device__ __forceinline__ float load_told(const float* at) { return __ldcg(at); }
 #endif
 
 // --- copies from global to shared memory that arrive later -------------------------------------------------

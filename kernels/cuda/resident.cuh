@@ -77,6 +77,37 @@ template <class F> __device__ __forceinline__ void each(int rows, int columns, c
     for (int column = int(threadIdx.x) % 32; column < columns; column += 32) f(row, column);
 }
 
+// f(row, column, bring(row, column)) for the same elements by the same threads as `each`. What is brought comes from global
+// memory: of 16 elements together, because one after another each would cost the way to L2 and back. f should be short, as
+// the compiler repeats it for every one of the 16.
+template <class Bring, class F>
+__device__ __forceinline__ void each_brought(int rows, int columns, const Bring& bring, const F& f) {
+  constexpr int TALL = 4, WIDE = 4;
+  for (int row0 = int(threadIdx.x) / 32; row0 < rows; row0 += TALL * RESIDENT_WARPS)
+    for (int column0 = int(threadIdx.x) % 32; column0 < columns; column0 += WIDE * 32) {
+      decltype(bring(0, 0)) brought[TALL][WIDE];
+#pragma unroll
+      for (int i = 0; i < TALL; ++i)
+#pragma unroll
+        for (int j = 0; j < WIDE; ++j) {
+          const int row = row0 + i * RESIDENT_WARPS, column = column0 + j * 32;
+          brought[i][j] = {};
+          if (row < rows && column < columns) brought[i][j] = bring(row, column);
+        }
+#pragma unroll
+      for (int i = 0; i < TALL; ++i)
+#pragma unroll
+        for (int j = 0; j < WIDE; ++j) {
+          const int row = row0 + i * RESIDENT_WARPS, column = column0 + j * 32;
+#ifdef PLANT_BROUGHT_TOO_FEW
+          if (row < rows && column + 1 < columns) f(row, column, brought[i][j]);
+#else
+          if (row < rows && column < columns) f(row, column, brought[i][j]);
+#endif
+        }
+    }
+}
+
 // Columns first..first+columns of W into shared memory, with zeros around them.
 __device__ __forceinline__ void hold(const PersistentParams& p, const ResidentRow& layer, float* memory, int first) {
   float* to = memory + layer.held;
@@ -87,9 +118,12 @@ __device__ __forceinline__ void hold(const PersistentParams& p, const ResidentRo
 #else
   const int inside = min(left, layer.held_columns);
 #endif
-  each(padded(layer.outputs), stride, [&](int row, int column) {
-    to[row * stride + column] = row < layer.outputs && column < inside ? w[int64_t(row) * layer.inputs + column] : 0.0f;
-  });
+  each_brought(
+      padded(layer.outputs), stride,
+      [&](int row, int column) {
+        return row < layer.outputs && column < inside ? w[int64_t(row) * layer.inputs + column] : 0.0f;
+      },
+      [&](int row, int column, float weight) { to[row * stride + column] = weight; });
 }
 
 // --- products ----------------------------------------------------------------------------------------------

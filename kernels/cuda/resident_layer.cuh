@@ -93,17 +93,17 @@ __device__ __forceinline__ void await(const uint32_t* flag, uint32_t value) {
 
 // p = φ_in(v), v from memory that another block or this one has written.
 __device__ __forceinline__ void operand(const Item& it, const float* from) {
+  each_brought(
+      it.rows, it.layer.inputs, [&](int row, int column) { return load_told(from + it.below(row, column)); },
+      [&](int row, int column, float state) { it.v[it.at(row, column)] = state; });
   each(it.rows, padded(it.layer.inputs), [&](int row, int column) {
-    const bool inside = column < it.layer.inputs;
-    const float state = inside ? from[it.below(row, column)] : 0.0f;
-    if (inside) it.v[it.at(row, column)] = state;
-    it.p[it.at(row, column)] = inside ? act(it.layer.act_in, state) : 0.0f;
+    const int at = it.at(row, column);
+    it.p[at] = column < it.layer.inputs ? act(it.layer.act_in, it.v[at]) : 0.0f;
   });
 }
 
-// m = p Wᵀ, between barriers.
+// m = p Wᵀ; the caller has a barrier behind it, and one comes after the product.
 template <int ROWS, class Math> __device__ __forceinline__ void along_rows(const Item& it, const float* memory) {
-  __syncthreads();
   Math::template product<ROWS, false>(it.p, memory + it.layer.held, held_stride(it.layer.held_columns), it.layer.inputs,
                                       it.layer.outputs, it.m, it.stride, false);
   __syncthreads();
@@ -134,7 +134,7 @@ __device__ __forceinline__ void first_product(const PersistentParams& p, const I
   }
 }
 
-// From the product in m: μ in m, s·φ_out' in d with zeros beyond; then(row, column, μ).
+// From the product in m: μ in m, s·φ_out' in d with zeros beyond; then(row, column, μ, what was in d).
 template <class Then>
 __device__ __forceinline__ void predicted(const PersistentParams& p, const Item& it, const Then& then) {
   const ResidentRow& layer = it.layer;
@@ -150,8 +150,10 @@ __device__ __forceinline__ void predicted(const PersistentParams& p, const Item&
     if (layer.skip) mu += it.index == 0 ? p.states[it.below(row, column)] : it.v[it.at(row, column)];
 #endif
     m = mu;
-    it.d[it.at(row, column)] = layer.scale * act_slope(layer.act_out, pre);
-    then(row, column, mu);
+    float& d = it.d[it.at(row, column)];
+    const float before = d;
+    d = layer.scale * act_slope(layer.act_out, pre);
+    then(row, column, mu, before);
   });
 }
 

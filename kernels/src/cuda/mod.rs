@@ -12,6 +12,6 @@ mod time;
 pub(crate) use engine::{card_of, Asked, Engine};
 pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
-pub(crate) use setup::setup;
+pub(crate) use setup::{keep_pool, setup};
 pub use step::Stack;
 pub use time::{time, Events};
