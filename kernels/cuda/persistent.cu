@@ -120,6 +120,7 @@ __device__ __forceinline__ void errors(const PersistentParams& p, const Item& it
 template <int ROWS, class Math>
 __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, int t, float* memory) {
   take(p, it);
+  const float g = __ldg(p.step_sizes + t);
   errors(p, it, t);
 #ifndef PLANT_DROP_SYNC
   __syncthreads();
@@ -133,7 +134,6 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
   const float* prediction = half_of(p, p.up, below);
 #endif
   float* down = half_of(p, p.down, n + 1);
-  const float g = p.step_sizes[t];
   // the product has read δ, and `predicted` writes it anew: until then its place is free for predictions of the layer below
   each_brought(
       it.rows, it.layer.inputs, [&](int row, int column) { return load_told(prediction + it.below(row, column)); },

@@ -66,6 +66,22 @@ static_assert(sizeof(PersistentParams) == 144 && offsetof(PersistentParams, half
                   offsetof(PersistentParams, per_block) == 104 && offsetof(PersistentParams, precision) == 140,
               "as in src/persistent/launch.rs");
 
+// Row `index` of the table, which nobody writes while a kernel runs: read through the cache that no flag empties, since every
+// turn of an item begins with it.
+__device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int index) {
+#ifdef PCNBENCH_EMU
+  return p.layers[index];
+#else
+  ResidentRow row;
+  static_assert(sizeof row % sizeof(int4) == 0, "read in pieces of 16 bytes, at which rows of 64 bytes are aligned");
+  const int4* const from = reinterpret_cast<const int4*>(p.layers + index);
+  int4* const to = reinterpret_cast<int4*>(&row);
+#pragma unroll
+  for (unsigned i = 0; i < sizeof row / sizeof(int4); ++i) to[i] = __ldg(from + i);
+  return row;
+#endif
+}
+
 constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RESIDENT_COLUMNS = 128;
 
 __device__ __forceinline__ int padded(int n) { return (n + 15) / 16 * 16; }
@@ -121,7 +137,7 @@ __device__ __forceinline__ void hold(const PersistentParams& p, const ResidentRo
   each_brought(
       padded(layer.outputs), stride,
       [&](int row, int column) {
-        return row < layer.outputs && column < inside ? w[int64_t(row) * layer.inputs + column] : 0.0f;
+        return row < layer.outputs && column < inside ? __ldg(w + int64_t(row) * layer.inputs + column) : 0.0f;
       },
       [&](int row, int column, float weight) { to[row * stride + column] = weight; });
 }

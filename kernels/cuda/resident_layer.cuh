@@ -33,7 +33,7 @@ template <int ROWS> struct Share {
     end = min(first + p.per_block, p.depth);
     replica = int(blockIdx.x) / p.stages;
     // layer 1 passes through when it is needed
-    for (int index = max(first, 1); index < end; ++index) hold(p, p.layers[index], memory, 0);
+    for (int index = max(first, 1); index < end; ++index) hold(p, row_of(p, index), memory, 0);
     __syncthreads();
   }
 
@@ -46,7 +46,7 @@ template <int ROWS> struct Share {
 #else
     it.rows = min(ROWS, p.batch - tile * ROWS);
 #endif
-    it.layer = p.layers[index];
+    it.layer = row_of(p, index);
     it.stride = p.stride;
     const int slot = p.resident ? tile / p.replicas * p.per_block + index - first : 0;
     const int area = ROWS * p.stride;
@@ -144,7 +144,7 @@ __device__ __forceinline__ void predicted(const PersistentParams& p, const Item&
       return;
     }
     float& m = it.m[it.at(row, column)];
-    const float pre = fmaf(layer.scale, m, layer.bias >= 0 ? p.weights[layer.bias + column] : 0.0f);
+    const float pre = fmaf(layer.scale, m, layer.bias >= 0 ? __ldg(p.weights + layer.bias + column) : 0.0f);
     float mu = act(layer.act_out, pre);
 #ifndef PLANT_DROP_SKIP
     if (layer.skip) mu += it.index == 0 ? p.states[it.below(row, column)] : it.v[it.at(row, column)];
@@ -171,7 +171,7 @@ __device__ __forceinline__ void output_errors(const PersistentParams& p, const I
     }
     const float factor = p.loss == SQUARED_ERROR ? 2.0f * p.precision : p.precision;
     for (int i = lane; i < outputs; i += 32) {
-      const float target = p.targets[(it.row0 + row) * outputs + i];
+      const float target = __ldg(p.targets + (it.row0 + row) * outputs + i);
       const float error = factor * (target - (p.loss == CROSS_ENTROPY ? expf(mu[i] - most) / sum : mu[i]));
       mu[i] = error;
       it.d[it.at(row, i)] *= error;

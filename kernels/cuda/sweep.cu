@@ -110,7 +110,7 @@ __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& i
   take(p, it);
   if (it.index < p.depth - 1) {
     await(down_flag(p, it.index + 1, it.tile), uint32_t(t) + 1);
-    const float g = p.once ? 0.0f : p.step_sizes[t];
+    const float g = p.once ? 0.0f : __ldg(p.step_sizes + t);
     struct Both {
       float b, error;
     };
