@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Everything to be found out on a machine with an NVIDIA GPU, in one command and at most eight minutes:
 #
-#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/
-#   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout
+#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/ and gpu-bin.tar.gz
+#   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout, with either of them
 #
-# The machine with the card needs bash, coreutils, tar, a driver and the libraries of CUDA 13; no cargo, no
+# The machine with the card needs bash, coreutils, tar and gzip, a driver and the libraries of CUDA 13; no cargo, no
 # compiler, no network. It reads the card's settings and changes none.
 #
 #   $OUT/summary.txt     one line per step, then how many passed and failed
@@ -39,6 +39,10 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# The packed ones are the last that were built.
+if [[ -e gpu-bin.tar.gz ]]; then
+  tar -xzf gpu-bin.tar.gz || { echo "gpu-check: gpu-bin.tar.gz cannot be unpacked" >&2; exit 1; }
+fi
 for built in "$program" gpu-bin/card gpu-bin/ladder gpu-bin/claims; do
   [[ -x $built ]] || { echo "gpu-check: $built is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
 done
