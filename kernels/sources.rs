@@ -190,6 +190,7 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_LAST_SAMPLE", "the last sample of a batch is left out"),
             plant("PLANT_RAGGED_OFF_BY_ONE", "the last input of a layer is left out"),
             plant("PLANT_DROP_SKIP", "the residual skip is left out of the prediction"),
+            plant("PLANT_BROUGHT_TOO_FEW", "the last column of what is brought together is left out"),
             plant("PLANT_SPLIT_HALF", "3×tf32 leaves out the small part of one operand"),
             plant("PLANT_NEVER_TELL", "a layer does not say that its prediction is there"),
         ],

@@ -3,10 +3,10 @@
 #
 #   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
-# leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, and gpu-bin/ladder, their
-# timings rung by rung, and gpu-bin/build.txt, which says what they are. The target is a Hopper
-# card; CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what
-# scripts/cuda-toolkit.sh needs and nothing that belongs to a card.
+# leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, gpu-bin/ladder, their timings
+# rung by rung, gpu-bin/claims, what is claimed of them, and gpu-bin/build.txt, which says what they are; and all of it in
+# gpu-bin.tar.gz, half as large, which is what has to travel. The target is a Hopper card; CUDA_COMPUTE_CAP=80 makes one
+# for Ampere and everything later. It needs what scripts/cuda-toolkit.sh needs and nothing that belongs to a card.
 #
 # The program is linked like any other: it needs an NVIDIA driver (libcuda.so.1) and the libraries of
 # CUDA 13 (cuBLAS, cuRAND, NVRTC) where it runs, and a glibc no older than this machine's. Where one is
@@ -37,6 +37,7 @@ print(next(path for path in made if path))' "$2")
 }
 made test card --release
 made bench ladder
+made bench claims
 
 # What can be tried here: it starts, knows its features, and says in one sentence that there is no card.
 loadable=$CUDA_HOME/lib/stubs/loadable
@@ -57,4 +58,6 @@ needs $(objdump -p gpu-bin/pcnbench | awk '$1 == "NEEDED" { printf "%s%s", sep, 
 needs $(objdump -T gpu-bin/pcnbench | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1)
 sha256 $(sha256sum gpu-bin/pcnbench | cut -d' ' -f1)
 END
-echo "gpu-build: gpu-bin/pcnbench, $(stat -c %s gpu-bin/pcnbench) bytes, for compute capability $CUDA_COMPUTE_CAP"
+tar -czf gpu-bin.tar.gz.part gpu-bin
+mv gpu-bin.tar.gz.part gpu-bin.tar.gz
+echo "gpu-build: gpu-bin.tar.gz, $(stat -c %s gpu-bin.tar.gz) bytes; gpu-bin/pcnbench, $(stat -c %s gpu-bin/pcnbench) bytes, for compute capability $CUDA_COMPUTE_CAP"

@@ -1,27 +1,31 @@
 #!/usr/bin/env bash
 # Everything to be found out on a machine with an NVIDIA GPU, in one command and at most eight minutes:
 #
-#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/
-#   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout
+#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/ and gpu-bin.tar.gz
+#   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout, with either of them
 #
-# The machine with the card needs bash, coreutils, tar, a driver and the libraries of CUDA 13; no cargo, no
+# The machine with the card needs bash, coreutils, tar and gzip, a driver and the libraries of CUDA 13; no cargo, no
 # compiler, no network. It reads the card's settings and changes none.
 #
-#   $OUT/summary.txt          one line per step, then how many passed and failed
-#   $OUT/facts.txt            card, driver, clocks, what else runs on it, libraries in use, `doctor`
-#   $OUT/kernels.txt          the kernels against their equations
-#   $OUT/verify-ENGINE-f64.txt   conformance cases on the card at their own tolerance, reference and fused
-#   $OUT/verify-ENGINE-f32.txt   the same in f32 at its stated bound
-#   $OUT/TOOL.txt             memcheck, racecheck and synccheck of the kernels, where compute-sanitizer is installed
-#   $OUT/ladder.csv           time per call on every rung of the fused engine, beside cuBLAS's own rate
-#   $OUT/depth.txt            the suite `fused-depth` on the card: table, warnings
-#   $OUT/record.tar.gz        its record with samples and figures; unpack at the top of the checkout
+#   $OUT/summary.txt     one line per step, then how many passed and failed
+#   $OUT/facts.txt       card, driver, clocks, what else runs on it, libraries in use, `doctor`
+#   $OUT/kernels.txt     the kernels against their equations; then memcheck, racecheck and synccheck of some of them,
+#                        where compute-sanitizer is installed
+#   $OUT/verify.txt      conformance cases on the card, fused and reference, in f64 at their own tolerance and in f32 at
+#                        its stated bound
+#   $OUT/claims.csv      what is claimed of the fused engine on a card, measured and judged line by line
+#   $OUT/ladder.csv      time per call on every rung of the fused engine, beside cuBLAS's own rate
+#   $OUT/depth.txt       the suite `fused-depth` on the card: table, warnings
+#   $OUT/record.tar.gz   its record with samples and figures; unpack at the top of the checkout
+#
+# No more files than these eight. What is worth most comes first: a step that fails or takes too long leaves the others
+# their time.
 #
 # Exit code 0 only if every step passed.
 #
 # Not run on a card yet: this script as a whole, every kernel of the fused engine (they have run in the emulator and been
-# compiled), recording and replaying, products by cuBLAS under them, the events that time samples, the ladder, and the
-# lines of `doctor` about a card. GPU_CHECK_DEVICE=cpu runs what can run with the CPU in the card's place.
+# compiled), recording and replaying, products by cuBLAS under them, the events that time samples, claims and ladder, and
+# the lines of `doctor` about a card. GPU_CHECK_DEVICE=cpu runs what can run with the CPU in the card's place.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -35,7 +39,11 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for built in "$program" gpu-bin/card gpu-bin/ladder; do
+# The packed ones are the last that were built.
+if [[ -e gpu-bin.tar.gz ]]; then
+  tar -xzf gpu-bin.tar.gz || { echo "gpu-check: gpu-bin.tar.gz cannot be unpacked" >&2; exit 1; }
+fi
+for built in "$program" gpu-bin/card gpu-bin/ladder gpu-bin/claims; do
   [[ -x $built ]] || { echo "gpu-check: $built is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
 done
 
@@ -53,12 +61,14 @@ passed=0 failed=0
 # One line of the summary, on the screen too.
 note() { printf '%s\n' "$*" | tee -a "$out/summary.txt"; }
 
-# step NAME SECONDS LOG COMMAND...: the command's output goes to LOG, its end to the screen.
+# step NAME SECONDS LOG COMMAND...: the command's output is added to LOG, its end to the screen.
 step() {
   local name=$1 limit=$2 log=$3 start=$SECONDS status=0
   shift 3
-  timeout --kill-after=5 "$limit" "$@" >"$log" 2>&1 || status=$?
-  tail -n 12 "$log"
+  printf '== %s\n' "$name" >>"$log"
+  timeout --kill-after=5 "$limit" "$@" >"$work/said" 2>&1 || status=$?
+  cat "$work/said" >>"$log"
+  tail -n 12 "$work/said"
   if ((status == 0)); then
     passed=$((passed + 1))
     note "pass  $name ($((SECONDS - start)) s)"
@@ -72,7 +82,8 @@ step() {
 
 facts() {
   if [[ $device == cuda ]]; then
-    nvidia-smi
+    # what it says is for the reader; whether there is a card, `doctor` says
+    nvidia-smi || true
     # a driver may not know every one of these
     local card=name,driver_version,power.limit,clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu
     local state=ecc.mode.current,mig.mode.current,persistence_mode,clocks_event_reasons.active
@@ -93,20 +104,22 @@ verify() {
   grep -qE '^[1-9][0-9]* passed, 0 failed' "$work/cases"
 }
 
-# Without a card the tests say that they skip, and pass.
+# Without a card the tests say that they skip, and pass. One after another: two launches that each want the whole card for
+# themselves had better not meet.
 kernels() {
-  gpu-bin/card --nocapture | tee "$work/kernels"
+  gpu-bin/card --nocapture --test-threads 1 | tee "$work/kernels"
   [[ $device != cuda ]] || ! grep -q skipped "$work/kernels" || return 1
 }
 
-# The tests are cut short under the sanitizer: a kernel takes a hundred times as long.
+# The tests are cut short under the sanitizer: a kernel takes a hundred times as long. It looks into the program that it
+# starts itself, so nothing may stand between them.
 sanitize() {
-  "$sanitizer" --tool "$1" --error-exitcode 9 env PCNBENCH_CARD_CASES=12 gpu-bin/card --nocapture calls_do primitives_do
+  PCNBENCH_CARD_CASES=12 "$sanitizer" --tool "$1" --error-exitcode 9 \
+    gpu-bin/card --nocapture --test-threads 1 calls_do primitives_do calls_in_one
 }
 
-ladder() {
-  gpu-bin/ladder | tee "$out/ladder.csv"
-}
+ladder() { gpu-bin/ladder | tee "$out/ladder.csv"; }
+claims() { gpu-bin/claims | tee "$out/claims.csv"; }
 
 depth() {
   "$program" run benches/suites/fused-depth.toml --device "$device" --max-seconds "${GPU_CHECK_SECONDS:-8}" \
@@ -124,32 +137,40 @@ pack() {
 }
 
 # The steps run under `timeout`, which starts programs, not functions.
-export -f facts kernels verify sanitize ladder depth pack
+export -f facts kernels verify sanitize ladder claims depth pack
 sanitizer=$(PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin command -v compute-sanitizer)
 export program device out work sanitizer
 strict=(bash -euo pipefail -c)
 
+# verify_on ENGINE
+verify_on() {
+  local dtype
+  for dtype in f64 f32; do
+    step "conformance cases, $1 in $dtype" 15 "$out/verify.txt" "${strict[@]}" "verify $1 $dtype"
+  done
+}
+
+rm -f "$out"/{facts,kernels,verify,depth}.txt "$out"/{claims,ladder}.csv "$out/record.tar.gz"
 # The limits add up to 8 min. Without a working card the rest would only fail again.
 if step "facts about the machine" 20 "$out/facts.txt" "${strict[@]}" facts; then
-  step "kernels" 40 "$out/kernels.txt" "${strict[@]}" kernels
-  for engine in fused reference; do
-    for dtype in f64 f32; do
-      step "conformance cases, $engine in $dtype" 25 "$out/verify-$engine-$dtype.txt" "${strict[@]}" \
-        "verify $engine $dtype"
-    done
-  done
+  step "kernels" 50 "$out/kernels.txt" "${strict[@]}" kernels
+  verify_on fused
+  if [[ $device == cuda ]]; then
+    step "claims" 90 "$work/claims.txt" "${strict[@]}" claims
+    # how many bounds hold is no matter of passing or failing, but belongs into the summary
+    sed -n 's/^# /      /p' "$work/claims.txt" | tee -a "$out/summary.txt"
+    step "every rung" 60 "$work/ladder.txt" "${strict[@]}" ladder
+  fi
+  step "suite fused-depth" 115 "$out/depth.txt" "${strict[@]}" depth
+  step "its record, read again" 15 "$work/pack.txt" "${strict[@]}" pack
+  verify_on reference
   for tool in memcheck racecheck synccheck; do
     if [[ -n $sanitizer ]]; then
-      step "$tool of the kernels" 25 "$out/$tool.txt" "${strict[@]}" "sanitize $tool"
+      step "$tool of the kernels" 23 "$out/kernels.txt" "${strict[@]}" "sanitize $tool"
     else
       note "skip  $tool of the kernels: compute-sanitizer is not installed"
     fi
   done
-  if [[ $device == cuda ]]; then
-    step "every rung" 60 "$out/ladder.txt" "${strict[@]}" ladder
-  fi
-  step "suite fused-depth" 160 "$out/depth.txt" "${strict[@]}" depth
-  step "its record, read again" 20 "$work/pack.txt" "${strict[@]}" pack
 fi
 
 note "$passed passed, $failed failed"

@@ -1,23 +1,22 @@
 //! What each rung of the fused engine on a card takes per call, as CSV on standard output.
 //!
 //! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every rung. Wide: width 4096,
-//! batch 1024, beside the rate of one cuBLAS product of the same shape measured right before. `refused` says why a rung
+//! batch 1024, T = 4, beside the rate of one cuBLAS product of the same shape measured right before. `refused` says why a rung
 //! does not run. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
 //! `wall_ns` from a device at rest to a device at rest. Numbers are drawn from a seed; none of them is zero.
 
-use std::io::Write;
-use std::time::Instant;
+#[path = "common/mod.rs"]
+mod common;
 
-use candle_core::{DType, Device, Result, Tensor};
-use pcnbench_kernels::card::{self, Stopwatch};
+use std::io::Write;
+
+use candle_core::{Device, Result, Tensor};
+use common::{median, Numbers};
+use pcnbench_kernels::card;
 use pcnbench_kernels::launch::{plan, Ask, Precision, Task};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::{Card, Rung};
 use pcnbench_kernels::{Fused, Operands, Optimiser, Rule, Schedule, Stack};
-
-/// Seconds that one row may take; its repetitions are as many as fit, within bounds.
-const SECONDS: f64 = 0.25;
-const REPETITIONS: std::ops::RangeInclusive<usize> = 5..=200;
 
 fn main() {
     // cargo's own test of benches
@@ -42,10 +41,10 @@ fn ladder(device: &Device, quick: bool, out: &mut dyn Write) -> Result<()> {
         "rung,rule,width,batch,depth,steps,repetitions,device_ns,wall_ns,flops,flops_per_s,of_cublas,refused"
     )
     .map_err(said)?;
-    let rules = |depth: usize| {
+    let rules = |spc: usize, epc: usize| {
         [
-            ("spc", Rule::Spc { light_cone: true, deviation: false }, depth),
-            ("epc", Rule::Epc, 8),
+            ("spc", Rule::Spc { light_cone: true, deviation: false }, spc),
+            ("epc", Rule::Epc, epc),
             ("bp", Rule::Bp, 0),
         ]
     };
@@ -54,9 +53,14 @@ fn ladder(device: &Device, quick: bool, out: &mut dyn Write) -> Result<()> {
     for (width, batch, depths) in [(128, 64, depths), (wide, batch, &[8][..])] {
         let rate = cublas(device, width, batch)?;
         for depth in depths {
-            for (name, rule, steps) in rules(*depth) {
-                for rung in Rung::ALL {
-                    let row = row(device, rung, rule, steps, (width, batch, *depth));
+            // drawn and brought once: at the widest it is half a gigabyte
+            let theta = Numbers(7).tensor(&[depth * width * width], 1.0 / (width as f64).sqrt(), device)?;
+            let narrow = width == 128;
+            let (spc, epc) = if narrow { (*depth, 8) } else { (4, 4) };
+            for (name, rule, steps) in rules(spc, epc) {
+                // where the host has nothing to do, rungs 3 and 4 are the same, and neither is quick
+                for rung in Rung::ALL.into_iter().filter(|rung| narrow || *rung != Rung::Grouped) {
+                    let row = row(device, rung, rule, steps, (width, batch, *depth), &theta.copy()?);
                     let head = format!("{},{name},{width},{batch},{depth},{steps}", rung.name());
                     match row {
                         Ok((repetitions, of_device, wall, flops)) => {
@@ -85,6 +89,7 @@ fn row(
     rule: Rule,
     steps: usize,
     (width, batch, depth): (usize, usize, usize),
+    theta: &Tensor,
 ) -> Result<(usize, u64, u64, f64)> {
     let layer = LayerSpec {
         inputs: width,
@@ -111,14 +116,13 @@ fn row(
         products: false,
     };
     let flops = plan(&ask)?.flops();
-    let mut numbers = Numbers(7);
-    let theta = numbers.tensor(&[stack.parameters()], 1.0 / (width as f64).sqrt(), device)?;
+    let mut numbers = Numbers(8);
     let (x, y) =
         (numbers.tensor(&[batch, width], 1.0, device)?, numbers.tensor(&[batch, width], 1.0, device)?);
     let engine = Fused::new(stack, 1).map_err(candle_core::Error::wrap)?;
     engine.on_rung(Some(rung));
     let call = || {
-        let done = engine.train(&schedule, loss, optimiser, &theta, (&x, &y));
+        let done = engine.train(&schedule, loss, optimiser, theta, (&x, &y));
         done.map_err(candle_core::Error::wrap)
     };
     let (repetitions, of_device, wall) = median(device, &call)?;
@@ -137,49 +141,4 @@ fn cublas(device: &Device, width: usize, batch: usize) -> Result<f64> {
     const CALLS: usize = 20;
     let (_, of_device, _) = median(device, &|| (0..CALLS).try_for_each(|_| a.matmul(&b).map(|_| ())))?;
     Ok(2.0 * (batch * width * width * CALLS) as f64 / (of_device as f64 * 1e-9))
-}
-
-/// How often, and the median nanoseconds of the device and of the wall clock.
-fn median(device: &Device, work: &dyn Fn() -> Result<()>) -> Result<(usize, u64, u64)> {
-    let once = || -> Result<(u64, u64)> {
-        let watch = Stopwatch::of(device)?;
-        device.synchronize()?;
-        let start = Instant::now();
-        watch.start()?;
-        work()?;
-        watch.stop()?;
-        device.synchronize()?;
-        let wall = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Ok((watch.elapsed_ns()?.unwrap_or(wall), wall))
-    };
-    // the first loads modules and allocates, the next ones bring the clock up
-    for _ in 0..3 {
-        once()?;
-    }
-    let (_, wall) = once()?;
-    let fitting = (SECONDS / (wall as f64 * 1e-9).max(1e-9)) as usize;
-    let repetitions = fitting.clamp(*REPETITIONS.start(), *REPETITIONS.end());
-    let mut times = (0..repetitions).map(|_| once()).collect::<Result<Vec<_>>>()?;
-    times.sort_unstable();
-    let of_device = times[repetitions / 2].0;
-    times.sort_unstable_by_key(|(_, wall)| *wall);
-    Ok((repetitions, of_device, times[repetitions / 2].1))
-}
-
-/// Numbers between −1 and 1 from a seed (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn tensor(&mut self, shape: &[usize], scale: f64, device: &Device) -> Result<Tensor> {
-        let mut next = || {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^= z >> 31;
-            (scale * ((z >> 11) as f64 / (1u64 << 52) as f64 - 1.0)) as f32
-        };
-        let numbers: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
-        Tensor::from_vec(numbers, shape, &Device::Cpu)?.to_dtype(DType::F32)?.to_device(device)
-    }
 }

@@ -7,6 +7,7 @@
 //   load4, store4                              four floats at once, 16-byte aligned
 //   load_acquire, store_release, wait_at_least flags between blocks
 //   wait_or_lose, lost_anyone                  the same with an end to waiting
+//   load_told                                  what another block of the same launch has written
 //   copy_async, copy_async_commit, copy_async_wait<N>
 #pragma once
 
@@ -134,6 +135,14 @@ __device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t valu
     }
   }
 }
+
+// What another block has written in this launch, after its flag. By the flag's acquire any load would do; this one says that
+// it never is the non-coherent kind, whatever the compiler learns of the pointer, and that L1 keeps nothing of it.
+#ifdef PCNBENCH_EMU
+inline float load_told(const float* at) { return *at; }
+#else
+__device__ __forceinline__ float load_told(const float* at) { return __ldcg(at); }
+#endif
 
 // --- copies from global to shared memory that arrive later -------------------------------------------------
 //

@@ -77,7 +77,7 @@ __device__ __forceinline__ void tell_above(const PersistentParams& p, const Item
 #ifdef PLANT_SWAP_FLAG
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 1);
 #endif
-  predicted(p, it, [&](int row, int column, float mu) { up[it.own(row, column)] = mu; });
+  predicted(p, it, [&](int row, int column, float mu, float) { up[it.own(row, column)] = mu; });
 #ifdef PLANT_NEVER_TELL
   if (it.index == 1 && n >= 2) return;
 #endif
@@ -93,6 +93,7 @@ __device__ __forceinline__ void forward(const PersistentParams& p, const Item& i
   } else {
     await_up(p, it.index - 1, it.tile, 1, 0);
     operand(it, p.up);
+    __syncthreads();
     along_rows<ROWS, Math>(it, memory);
   }
   tell_above(p, it, 0);
@@ -108,18 +109,22 @@ __device__ __forceinline__ void errors(const PersistentParams& p, const Item& it
   const int n = count(p, it.index + 1, t);
   if (n > 0) await_down(p, it.index + 1, it.tile, uint32_t(n), uint32_t(t) + 1);
   const float* down = half_of(p, p.down, n);
-  each(it.rows, it.layer.outputs, [&](int row, int column) {
-    float& m = it.m[it.at(row, column)];
-    // before anything has come from above the state is the prediction
-    const float error = n > 0 ? down[it.own(row, column)] - m : 0.0f;
-    m = error;
-    it.d[it.at(row, column)] *= error;
-  });
+  each_brought(
+      it.rows, it.layer.outputs,
+      [&](int row, int column) { return n > 0 ? load_told(down + it.own(row, column)) : 0.0f; },
+      [&](int row, int column, float state) {
+        float& m = it.m[it.at(row, column)];
+        // before anything has come from above the state is the prediction
+        const float error = n > 0 ? state - m : 0.0f;
+        m = error;
+        it.d[it.at(row, column)] *= error;
+      });
 }
 
 template <int ROWS, class Math>
 __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, int t, float* memory) {
   take(p, it);
+  const float g = __ldg(p.step_sizes + t);
   errors(p, it, t);
 #ifndef PLANT_DROP_SYNC
   __syncthreads();
@@ -133,7 +138,10 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
   const float* prediction = half_of(p, p.up, below);
 #endif
   float* down = half_of(p, p.down, n + 1);
-  const float g = p.step_sizes[t];
+  // the product has read δ, and `predicted` writes it anew: until then its place is free for predictions of the layer below
+  each_brought(
+      it.rows, it.layer.inputs, [&](int row, int column) { return load_told(prediction + it.below(row, column)); },
+      [&](int row, int column, float mu) { it.d[it.at(row, column)] = mu; });
   each(it.rows, padded(it.layer.inputs), [&](int row, int column) {
     float& operand = it.p[it.at(row, column)];
     if (column >= it.layer.inputs) {
@@ -143,11 +151,12 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
     float& v = it.v[it.at(row, column)];
     float pull = act_slope(it.layer.act_in, v) * operand;
     if (it.layer.skip) pull += it.m[it.at(row, column)];
-    v = fmaf(g, pull - (v - prediction[it.below(row, column)]), v);
+    v = fmaf(g, pull - (v - it.d[it.at(row, column)]), v);
     down[it.below(row, column)] = v;
     operand = act(it.layer.act_in, v);
   });
   publish(down_flag(p, it.index, it.tile), uint32_t(n) + 1);
+  // which has been a barrier of the block: the operand is there
   along_rows<ROWS, Math>(it, memory);
   tell_above(p, it, n + 1);
   leave(p, it);

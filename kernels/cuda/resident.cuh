@@ -68,6 +68,22 @@ static_assert(sizeof(PersistentParams) == 160 && offsetof(PersistentParams, half
                   offsetof(PersistentParams, per_block) == 120 && offsetof(PersistentParams, precision) == 156,
               "as in src/persistent/launch.rs");
 
+// Row `index` of the table, which nobody writes while a kernel runs: read through the cache that no flag empties, since every
+// turn of an item begins with it.
+__device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int index) {
+#ifdef PCNBENCH_EMU
+  return p.layers[index];
+#else
+  ResidentRow row;
+  static_assert(sizeof row % sizeof(int4) == 0, "read in pieces of 16 bytes, at which rows of 64 bytes are aligned");
+  const int4* const from = reinterpret_cast<const int4*>(p.layers + index);
+  int4* const to = reinterpret_cast<int4*>(&row);
+#pragma unroll
+  for (unsigned i = 0; i < sizeof row / sizeof(int4); ++i) to[i] = __ldg(from + i);
+  return row;
+#endif
+}
+
 constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RESIDENT_COLUMNS = 128;
 
 __device__ __forceinline__ int padded(int n) { return (n + 15) / 16 * 16; }
@@ -77,6 +93,37 @@ __device__ __forceinline__ int held_stride(int columns) { return padded(columns)
 template <class F> __device__ __forceinline__ void each(int rows, int columns, const F& f) {
   for (int row = int(threadIdx.x) / 32; row < rows; row += RESIDENT_WARPS)
     for (int column = int(threadIdx.x) % 32; column < columns; column += 32) f(row, column);
+}
+
+// f(row, column, bring(row, column)) for the same elements by the same threads as `each`. What is brought comes from global
+// memory: of 16 elements together, because one after another each would cost the way to L2 and back. f should be short, as
+// the compiler repeats it for every one of the 16.
+template <class Bring, class F>
+__device__ __forceinline__ void each_brought(int rows, int columns, const Bring& bring, const F& f) {
+  constexpr int TALL = 4, WIDE = 4;
+  for (int row0 = int(threadIdx.x) / 32; row0 < rows; row0 += TALL * RESIDENT_WARPS)
+    for (int column0 = int(threadIdx.x) % 32; column0 < columns; column0 += WIDE * 32) {
+      decltype(bring(0, 0)) brought[TALL][WIDE];
+#pragma unroll
+      for (int i = 0; i < TALL; ++i)
+#pragma unroll
+        for (int j = 0; j < WIDE; ++j) {
+          const int row = row0 + i * RESIDENT_WARPS, column = column0 + j * 32;
+          brought[i][j] = {};
+          if (row < rows && column < columns) brought[i][j] = bring(row, column);
+        }
+#pragma unroll
+      for (int i = 0; i < TALL; ++i)
+#pragma unroll
+        for (int j = 0; j < WIDE; ++j) {
+          const int row = row0 + i * RESIDENT_WARPS, column = column0 + j * 32;
+#ifdef PLANT_BROUGHT_TOO_FEW
+          if (row < rows && column + 1 < columns) f(row, column, brought[i][j]);
+#else
+          if (row < rows && column < columns) f(row, column, brought[i][j]);
+#endif
+        }
+    }
 }
 
 // Columns first..first+columns of W into shared memory, with zeros around them.
@@ -89,9 +136,12 @@ __device__ __forceinline__ void hold(const PersistentParams& p, const ResidentRo
 #else
   const int inside = min(left, layer.held_columns);
 #endif
-  each(padded(layer.outputs), stride, [&](int row, int column) {
-    to[row * stride + column] = row < layer.outputs && column < inside ? w[int64_t(row) * layer.inputs + column] : 0.0f;
-  });
+  each_brought(
+      padded(layer.outputs), stride,
+      [&](int row, int column) {
+        return row < layer.outputs && column < inside ? __ldg(w + int64_t(row) * layer.inputs + column) : 0.0f;
+      },
+      [&](int row, int column, float weight) { to[row * stride + column] = weight; });
 }
 
 // --- products ----------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ template <int ROWS> struct Share {
     end = min(first + p.per_block, p.depth);
     replica = int(blockIdx.x) / p.stages;
     // layer 1 passes through when it is needed
-    for (int index = max(first, 1); index < end; ++index) hold(p, p.layers[index], memory, 0);
+    for (int index = max(first, 1); index < end; ++index) hold(p, row_of(p, index), memory, 0);
     __syncthreads();
   }
 
@@ -46,7 +46,7 @@ template <int ROWS> struct Share {
 #else
     it.rows = min(ROWS, p.batch - tile * ROWS);
 #endif
-    it.layer = p.layers[index];
+    it.layer = row_of(p, index);
     it.stride = p.stride;
     const int slot = p.resident ? tile / p.replicas * p.per_block + index - first : 0;
     const int area = ROWS * p.stride;
@@ -111,17 +111,17 @@ template <class Share> __device__ __forceinline__ void spoil(const PersistentPar
 
 // p = φ_in(v), v from memory that another block or this one has written.
 __device__ __forceinline__ void operand(const Item& it, const float* from) {
+  each_brought(
+      it.rows, it.layer.inputs, [&](int row, int column) { return load_told(from + it.below(row, column)); },
+      [&](int row, int column, float state) { it.v[it.at(row, column)] = state; });
   each(it.rows, padded(it.layer.inputs), [&](int row, int column) {
-    const bool inside = column < it.layer.inputs;
-    const float state = inside ? from[it.below(row, column)] : 0.0f;
-    if (inside) it.v[it.at(row, column)] = state;
-    it.p[it.at(row, column)] = inside ? act(it.layer.act_in, state) : 0.0f;
+    const int at = it.at(row, column);
+    it.p[at] = column < it.layer.inputs ? act(it.layer.act_in, it.v[at]) : 0.0f;
   });
 }
 
-// m = p Wᵀ, between barriers.
+// m = p Wᵀ; the caller has a barrier behind it, and one comes after the product.
 template <int ROWS, class Math> __device__ __forceinline__ void along_rows(const Item& it, const float* memory) {
-  __syncthreads();
   Math::template product<ROWS, false>(it.p, memory + it.layer.held, held_stride(it.layer.held_columns), it.layer.inputs,
                                       it.layer.outputs, it.m, it.stride, false);
   __syncthreads();
@@ -152,7 +152,7 @@ __device__ __forceinline__ void first_product(const PersistentParams& p, const I
   }
 }
 
-// From the product in m: μ in m, s·φ_out' in d with zeros beyond; then(row, column, μ).
+// From the product in m: μ in m, s·φ_out' in d with zeros beyond; then(row, column, μ, what was in d).
 template <class Then>
 __device__ __forceinline__ void predicted(const PersistentParams& p, const Item& it, const Then& then) {
   const ResidentRow& layer = it.layer;
@@ -162,14 +162,16 @@ __device__ __forceinline__ void predicted(const PersistentParams& p, const Item&
       return;
     }
     float& m = it.m[it.at(row, column)];
-    const float pre = fmaf(layer.scale, m, layer.bias >= 0 ? p.weights[layer.bias + column] : 0.0f);
+    const float pre = fmaf(layer.scale, m, layer.bias >= 0 ? __ldg(p.weights + layer.bias + column) : 0.0f);
     float mu = act(layer.act_out, pre);
 #ifndef PLANT_DROP_SKIP
     if (layer.skip) mu += it.index == 0 ? p.states[it.below(row, column)] : it.v[it.at(row, column)];
 #endif
     m = mu;
-    it.d[it.at(row, column)] = layer.scale * act_slope(layer.act_out, pre);
-    then(row, column, mu);
+    float& d = it.d[it.at(row, column)];
+    const float before = d;
+    d = layer.scale * act_slope(layer.act_out, pre);
+    then(row, column, mu, before);
   });
 }
 
@@ -187,7 +189,7 @@ __device__ __forceinline__ void output_errors(const PersistentParams& p, const I
     }
     const float factor = p.loss == SQUARED_ERROR ? 2.0f * p.precision : p.precision;
     for (int i = lane; i < outputs; i += 32) {
-      const float target = p.targets[(it.row0 + row) * outputs + i];
+      const float target = __ldg(p.targets + (it.row0 + row) * outputs + i);
       const float error = factor * (target - (p.loss == CROSS_ENTROPY ? expf(mu[i] - most) / sum : mu[i]));
       mu[i] = error;
       it.d[it.at(row, i)] *= error;

@@ -49,10 +49,11 @@ template <int ROWS, class Math>
 __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it, int t, bool last, float* memory) {
   const bool output = it.index == p.depth - 1;
   // the output has no error of its own to add
-  const auto told = [&](int row, int column, float mu) {
+  const bool adds = t > 0 && !output;
+  const auto told = [&](int row, int column, float mu, float brought) {
     const int64_t own = it.own(row, column);
-    const float error = t > 0 && !output ? p.errors[own] : 0.0f;
-    const float v = t > 0 && !output ? mu + error : mu;
+    const float error = adds ? brought : 0.0f;
+    const float v = adds ? mu + error : mu;
     p.up[own] = v;
     if (last || p.once) p.states[own] = v;
     if (last && !output) {
@@ -63,19 +64,33 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
   if (it.index == 0 && t > 0) {
     // μ_1 is what it was, in the half that nobody else uses
     take(p, it);
-    each(it.rows, it.layer.outputs,
-         [&](int row, int column) { told(row, column, p.up[p.half + it.own(row, column)]); });
+    struct Both {
+      float mu, error;
+    };
+    each_brought(
+        it.rows, it.layer.outputs,
+        [&](int row, int column) {
+          const int64_t own = it.own(row, column);
+          return Both{p.up[p.half + own], adds ? p.errors[own] : 0.0f};
+        },
+        [&](int row, int column, Both both) { told(row, column, both.mu, both.error); });
   } else {
     if (it.index == 0) {
       first_product<ROWS, Math>(p, it, memory);
     } else {
+      // on the way up δ has been used: its place is free for what is added to the prediction, and there is time to bring it
+      if (adds)
+        each_brought(
+            it.rows, it.layer.outputs, [&](int row, int column) { return p.errors[it.own(row, column)]; },
+            [&](int row, int column, float error) { it.d[it.at(row, column)] = error; });
       await_up(p, it.index - 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t));
       operand(it, p.up);
+      __syncthreads();
       along_rows<ROWS, Math>(it, memory);
     }
-    predicted(p, it, [&](int row, int column, float mu) {
+    predicted(p, it, [&](int row, int column, float mu, float brought) {
       if (it.index == 0) p.up[p.half + it.own(row, column)] = mu;
-      told(row, column, mu);
+      told(row, column, mu, brought);
     });
   }
   publish(up_flag(p, it.index, it.tile), uint32_t(t) + 1);
@@ -96,21 +111,25 @@ __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& i
   take(p, it);
   if (it.index < p.depth - 1) {
     await_down(p, it.index + 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t) + 1);
-    const float g = p.once ? 0.0f : p.step_sizes[t];
-    each(it.rows, it.layer.outputs, [&](int row, int column) {
-      const int64_t own = it.own(row, column);
-      const float b = p.down[own];
-      if (p.once) {
-        p.errors[own] = b;
-      } else {
-        const float error = t > 0 ? p.errors[own] : 0.0f;
-        p.errors[own] = fmaf(g, b - error, error);
-      }
-      it.m[it.at(row, column)] = b;
-      // of layer 1 the slope is needed again
-      if (it.index > 0 || p.once) it.d[it.at(row, column)] *= b;
-      if (p.once) p.deltas[own] = it.d[it.at(row, column)];
-    });
+    const float g = p.once ? 0.0f : __ldg(p.step_sizes + t);
+    struct Both {
+      float b, error;
+    };
+    each_brought(
+        it.rows, it.layer.outputs,
+        [&](int row, int column) {
+          const int64_t own = it.own(row, column);
+          return Both{load_told(p.down + own), t > 0 ? p.errors[own] : 0.0f};
+        },
+        [&](int row, int column, Both both) {
+          const int64_t own = it.own(row, column);
+          const float b = both.b;
+          p.errors[own] = p.once ? b : fmaf(g, b - both.error, both.error);
+          it.m[it.at(row, column)] = b;
+          // of layer 1 the slope is needed again
+          if (it.index > 0 || p.once) it.d[it.at(row, column)] *= b;
+          if (p.once) p.deltas[own] = it.d[it.at(row, column)];
+        });
   } else if (p.once) {
     each(it.rows, it.layer.outputs, [&](int row, int column) {
       p.errors[it.own(row, column)] = it.m[it.at(row, column)];

@@ -8,15 +8,18 @@ use crate::stack::Stack;
 use crate::tune::Choice;
 
 /// What [`open`] sets, for the header of a record: it changes times, not results.
-pub const SWITCHES: [&str; 2] = ["CUDA stream of its own", "CUDA event tracking off"];
+pub const SWITCHES: [&str; 3] =
+    ["CUDA stream of its own", "CUDA event tracking off", "CUDA memory pool keeps what is freed"];
 
-/// Opens card number `ordinal`, with a stream of its own and without event tracking.
+/// Opens card number `ordinal`, with a stream of its own, without event tracking, and with a pool that keeps memory.
 ///
 /// Candle's `Device::new_cuda` works on the stream of the calling thread, so that one timed by events
 /// may not be the one worked on; this device has one stream for all threads. With tracking on, every
 /// allocation makes two CUDA events, and once a second stream exists every operation waits on and
 /// records those of its operands: host time that belongs to no learning rule. It has to be switched off
-/// before there is a tensor, which is why it is part of opening.
+/// before there is a tensor, which is why it is part of opening. The pool that allocations come from gives what is freed
+/// back to the system whenever somebody waits for the card, which every timing does: the next one would begin with
+/// mapping memory, and most of all the engine that allocates at every operation.
 ///
 /// # Errors
 /// Without feature `cuda`, a driver or a card. Whoever links the CUDA libraries and has none does not get
@@ -31,6 +34,7 @@ pub fn open(ordinal: usize) -> Result<Device> {
         // this package nor `pcnbench` makes another stream in this context. Within one stream the
         // driver keeps the order of submission.
         unsafe { card.disable_event_tracking() };
+        crate::cuda::keep_pool(card)?;
     }
     Ok(device)
 }

@@ -13,13 +13,14 @@ pub(super) struct Threads {
 
 /// Sets the number of threads for this process; nothing for a command that does not compute.
 pub(super) fn settle(command: &Command) -> anyhow::Result<Option<Choice>> {
-    let args = match command {
-        Command::Run(args) => &args.threads,
-        Command::Verify(args) => &args.threads,
-        Command::Doctor(args) => &args.threads,
+    let asked = match command {
+        Command::Run(args) => args.threads.threads,
+        Command::Verify(args) => args.threads.threads,
+        Command::Doctor(args) => args.threads.threads,
+        Command::Gate(_) => None,
         _ => return Ok(None),
     };
-    let choice = threads::settle(args.threads)?;
+    let choice = threads::settle(asked)?;
     if let Some(warning) = &choice.warning {
         tracing::warn!("{warning}");
     }

@@ -137,20 +137,26 @@ fn family(name: &str) -> Option<(usize, &str)> {
 }
 
 /// Colour, marker and dash of a contender name on an engine. A variant has its family's marker in a paler
-/// colour; an unknown name is dark grey with a hexagon.
+/// colour; an unknown name is dark grey with a hexagon. An engine on fewer threads is paler, the fewer the more.
 pub fn look(name: &str, engine: &str) -> Look {
-    let (color, marker) = match family(name) {
-        None => ((90, 90, 90), Marker::Hexagon),
+    let (engine, threads) = match engine.split_once(':') {
+        Some((engine, n)) => (engine, n.parse::<u32>().ok()),
+        None => (engine, None),
+    };
+    let few = threads.map_or(0.0, |n| 0.55 / f64::from(n.max(1)).sqrt());
+    let (color, marker, variant) = match family(name) {
+        None => ((90, 90, 90), Marker::Hexagon, 0.0),
         Some((row, variant)) => {
             let (_, _, color, marker) = NAMES[row];
             // Variants of one family that stand side by side differ in length more often than not.
             let white = if variant.is_empty() { 0.0 } else { 0.25 + 0.08 * (variant.len() % 4) as f64 };
-            let pale = |c: u8| (f64::from(c) + white * (255.0 - f64::from(c))).round() as u8;
-            ((pale(color.0), pale(color.1), pale(color.2)), marker)
+            (color, marker, white)
         }
     };
-    // an engine on a stated number of threads is still that engine
-    let dash: &[f64] = match engine.split(':').next().unwrap_or_default() {
+    let white = 1.0 - (1.0 - variant) * (1.0 - few);
+    let pale = |c: u8| (f64::from(c) + white * (255.0 - f64::from(c))).round() as u8;
+    let color = (pale(color.0), pale(color.1), pale(color.2));
+    let dash: &[f64] = match engine {
         "reference" => &[],
         "autograd" => &[7.0, 3.5],
         "fused" => &[1.8, 2.6],

@@ -110,7 +110,14 @@ fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Optio
         let best = dots.iter().map(|d| d.y).fold(0.0, f64::max);
         let own = lane.rows.first().and_then(|r| record.gemm_ceiling(r)).or(ceiling);
         let note = match own {
-            Some(c) if best > 0.0 => format!("best: {} of ceiling", number::percent(best / c.per_second)),
+            Some(c) if best > 0.0 => {
+                let share = number::percent(best / c.per_second);
+                match c.threads {
+                    n if n == record.run.threads => format!("best: {share} of ceiling"),
+                    1 => format!("best: {share} of that of 1 thread"),
+                    n => format!("best: {share} of that of {n} threads"),
+                }
+            }
             _ => String::new(),
         };
         legend.push(Entry::series(&lane.printed(), &note, look));

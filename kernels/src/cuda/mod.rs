@@ -17,6 +17,6 @@ pub(crate) use facts::card_of;
 pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
 pub use pool::Pool;
-pub(crate) use setup::setup;
+pub(crate) use setup::{keep_pool, setup};
 pub use step::Stack;
 pub use time::{time, Events};

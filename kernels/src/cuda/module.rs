@@ -122,6 +122,9 @@ pub fn kernel(device: &CudaDevice, name: &str) -> Result<Kernel> {
     let function = here
         .load_function(name)
         .map_err(failed(format_args!("module `{}` gives no kernel `{name}`", module.name)))?;
+    // Drivers load a function when it is first used; asked for what it needs, it is there now, and not in the middle of a
+    // recording or of what is timed.
+    function.num_regs().map_err(failed(format_args!("kernel `{name}` cannot be loaded")))?;
     Ok(Kernel { name: name.to_owned(), module: module.name, function, stream })
 }
 
@@ -131,7 +134,8 @@ impl Kernel {
         &self.name
     }
 
-    /// Allows launches with up to `bytes` of dynamic shared memory, beyond the 48 KiB that need no asking.
+    /// Allows launches with up to `bytes` of dynamic shared memory, beyond the 48 KiB that need no asking. What has been
+    /// allowed before stays so: the limit belongs to the function, which others may be launching with more.
     ///
     /// # Errors
     /// If the card has less.
@@ -140,10 +144,13 @@ impl Kernel {
         let Ok(value) = i32::try_from(bytes) else {
             refuse!("kernel `{}` cannot have {bytes} bytes of shared memory; no card has as much", self.name)
         };
-        self.function.set_attribute(what, value).map_err(failed(format_args!(
-            "kernel `{}` cannot have {bytes} bytes of shared memory",
-            self.name
-        )))
+        let doing = || format!("kernel `{}` cannot have {bytes} bytes of shared memory", self.name);
+        // held between looking and setting
+        let _one_at_a_time = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.function.get_attribute(what).map_err(failed(doing()))? >= value {
+            return Ok(());
+        }
+        self.function.set_attribute(what, value).map_err(failed(doing()))
     }
 
     /// How many blocks of `shape` the card can hold at once: the most that a cooperative launch may have.

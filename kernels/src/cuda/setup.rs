@@ -49,17 +49,40 @@ pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> 
             "stream",
             if stream.cu_stream().is_null() { "the default one" } else { "one of its own for all threads" }.to_owned(),
         ),
-        ("memory pool", format!("keeps up to {} bytes when everything is done", kept_by_pool(context.cu_device())?)),
+        (
+            "memory pool",
+            match kept_by_pool(context.cu_device())? {
+                u64::MAX => "keeps all that is freed".to_owned(),
+                bytes => format!("keeps up to {bytes} bytes when everything is done"),
+            },
+        ),
     ])
 }
 
-/// The release threshold of the pool that allocations come from.
-fn kept_by_pool(device: sys::CUdevice) -> Result<u64> {
+/// The pool that allocations come from.
+fn pool_of(device: sys::CUdevice) -> Result<sys::CUmemoryPool> {
     let mut pool: sys::CUmemoryPool = std::ptr::null_mut();
     // SAFETY: the call writes one handle to the address it is given, which is that of `pool`.
     unsafe { sys::cuDeviceGetDefaultMemPool(&mut pool, device) }
         .result()
         .map_err(failed("the pool of memory cannot be found"))?;
+    Ok(pool)
+}
+
+/// Lets the pool keep what is freed.
+pub(crate) fn keep_pool(device: &CudaDevice) -> Result<()> {
+    let pool = pool_of(device.cuda_stream().context().cu_device())?;
+    let mut all = u64::MAX;
+    let which = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the pool is the device's own; this attribute is one 64-bit number, read from `all` before the call returns.
+    unsafe { sys::cuMemPoolSetAttribute(pool, which, std::ptr::from_mut(&mut all).cast()) }
+        .result()
+        .map_err(failed("the pool of memory cannot be told to keep what is freed"))
+}
+
+/// The release threshold of the pool.
+fn kept_by_pool(device: sys::CUdevice) -> Result<u64> {
+    let pool = pool_of(device)?;
     let mut threshold = 0u64;
     let which = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
     // SAFETY: the pool is the device's own; this attribute is one 64-bit number, written to `threshold`.

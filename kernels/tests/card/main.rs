@@ -129,6 +129,35 @@ fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
     Ok(())
 }
 
+/// The limit of shared memory belongs to the function, not to who has asked: less for one must not take it from another.
+#[test]
+fn shared_memory_that_was_allowed_stays_allowed() {
+    let Some(card) = card() else { return };
+    let copy = |kib: u32| {
+        kernel(&card, "primitive_copy_async").unwrap().allow_shared(kib << 10).unwrap();
+        let a: Vec<f32> = (0..300).map(|i| i as f32).collect();
+        let mut out = vec![0.0; a.len()];
+        let work = Work {
+            kernel: "primitive_copy_async",
+            blocks: 1,
+            threads: 32,
+            shared: 96 << 10,
+            cooperative: false,
+            a: &a,
+            b: &[],
+            out: &mut out,
+            flags: &mut [],
+            n: a.len(),
+            steps: 0,
+        };
+        launch(&card, work).unwrap();
+        out.reverse();
+        assert_eq!(out, a);
+    };
+    copy(96);
+    copy(64);
+}
+
 /// What the emulator takes the building blocks to do is what they do.
 #[test]
 fn primitives_do_what_they_say_on_a_card() {
