@@ -48,6 +48,11 @@ pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
     Comparison { base: base.name.clone(), new: new.name.clone(), rows, work, broken, notes }
 }
 
+/// Whether a contender's products are the fused engine's own, whose gain over Candle's depends on cores and vector units.
+fn is_fused(contender: &str) -> bool {
+    contender.split_once('/').is_some_and(|(_, engine)| engine.starts_with("fused"))
+}
+
 /// What holds for every point.
 struct Whole<'a> {
     options: &'a Options,
@@ -96,6 +101,11 @@ impl<'a> Whole<'a> {
         let crossing = self.options.cross_machine.filter(|_| measure == Measure::Ratio);
         if crossing.is_none() {
             reasons.extend(self.machines.iter().cloned());
+        } else if !self.machines.is_empty() && is_fused(&new.contender) != is_fused(&new.baseline) {
+            reasons.push(format!(
+                "{}: how many times faster the fused engine is than others may be any number on another machine",
+                self.machines.join("; ")
+            ));
         }
         let mut floors = vec![base.noise_floor, new.noise_floor, Some(self.options.threshold)];
         if !self.machines.is_empty() {

@@ -99,6 +99,28 @@ fn across_machines_ratios_have_a_wide_tolerance() {
     assert!(verdicts(&c).iter().all(|v| *v == Verdict::Regressed) && c.notes.is_empty());
 }
 
+/// Within an engine rules compare, between engines only on one machine.
+#[test]
+fn across_machines_engines_do_not_compare() {
+    let base = side("a", &[("bp/fused", 0.08), ("epc/fused", 6.0), ("bp/autograd", 1.1)], 0.3);
+    let mut new = side("b", &[("bp/fused", 0.16), ("epc/fused", 6.0), ("bp/autograd", 1.1)], 0.3);
+    for entry in new.entries.iter_mut().filter(|e| e.contender == "epc/fused") {
+        entry.baseline = "bp/fused".into();
+    }
+    new.threads = 4;
+    let options = Options { cross_machine: Some(1.5), ..Options::default() };
+    let c = compare(&base, &new, &options);
+    for row in &c.rows {
+        let invalid = row.contender == "bp/fused";
+        assert_eq!(row.verdict, if invalid { Verdict::Invalid } else { Verdict::Same }, "{row:?}");
+        assert_eq!(row.reason.contains("any number on another machine"), invalid, "{row:?}");
+    }
+    assert_eq!(c.rows.iter().filter(|row| row.contender == "bp/fused").count(), 2);
+    new.threads = base.threads;
+    let same = compare(&base, &new, &options);
+    assert!(same.rows.iter().all(|row| row.reason.is_empty() && row.verdict != Verdict::Invalid));
+}
+
 #[test]
 fn what_one_side_lacks_is_listed() {
     let base = side("a", &THREE, 0.3);

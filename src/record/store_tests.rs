@@ -263,7 +263,7 @@ fn resume_removes_what_the_killed_writer_left() {
     fs::write(dir.join("notes.tmp"), "").unwrap();
     // Rows of a point that was not finished go too.
     let mut samples = fs::read(dir.join("samples.csv")).unwrap();
-    samples.extend_from_slice(b"p,bp/reference,0,1,,1,,\n");
+    samples.extend_from_slice(b"p,bp/reference,0,1,,1,,,\n");
     fs::write(dir.join("samples.csv"), samples).unwrap();
     Store::resume(&dir, &machine(), &run()).unwrap();
     let left = names(&dir).into_iter().filter(|name| name != "notes.tmp").collect::<Vec<_>>();
