@@ -29,6 +29,8 @@ accuracy_updates = 2
 [benchmark.timing]
 target_half_width = 1e-6
 warmup_seconds = 0.0
+# with either, time decides how many updates come before a checksum
+turn_seconds = 0.0
 max_seconds = 600
 min_rounds = 4
 max_rounds = 4

@@ -82,7 +82,8 @@ fn without_the_option_the_variable_and_then_the_cores_decide() {
     assert_eq!(doctor("threads", Some("64"), &["--threads", "1"]), ("1 (--threads)".into(), String::new()));
 
     let (lowered, warning) = doctor("threads", Some("100000"), &[]);
-    assert_eq!(lowered, format!("{} (RAYON_NUM_THREADS)", processors()));
+    // all processors may be all cores, and workers are then pinned
+    assert!(lowered.starts_with(&format!("{} (RAYON_NUM_THREADS)", processors())), "{lowered}");
     says(&warning, &["WARN", "RAYON_NUM_THREADS=100000 is more than"]);
     let (left_out, warning) = doctor("threads", Some("many"), &[]);
     assert!(left_out.starts_with(&format!("{physical} (physical cores")), "{left_out}");
