@@ -99,9 +99,12 @@ impl<'a> Whole<'a> {
         let (b, n) = (estimate(base), estimate(new));
         let mut reasons: Vec<String> = self.all.iter().chain(reasons).cloned().collect();
         let crossing = self.options.cross_machine.filter(|_| measure == Measure::Ratio);
+        let between_engines = crossing.is_some()
+            && !self.machines.is_empty()
+            && is_fused(&new.contender) != is_fused(&new.baseline);
         if crossing.is_none() {
             reasons.extend(self.machines.iter().cloned());
-        } else if !self.machines.is_empty() && is_fused(&new.contender) != is_fused(&new.baseline) {
+        } else if between_engines {
             reasons.push(format!(
                 "{}: how many times faster the fused engine is than others may be any number on another machine",
                 self.machines.join("; ")
@@ -127,7 +130,8 @@ impl<'a> Whole<'a> {
                 reasons.extend(doubts);
             }
         }
-        Row { verdict, reason: reasons.join("; "), ..row(new, measure, (b, n), change, tolerance) }
+        let reason = reasons.join("; ");
+        Row { verdict, reason, between_engines, ..row(new, measure, (b, n), change, tolerance) }
     }
 }
 
@@ -167,6 +171,7 @@ fn row(
         tolerance,
         verdict: Verdict::Invalid,
         missing: None,
+        between_engines: false,
         reason: String::new(),
     }
 }

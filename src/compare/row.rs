@@ -57,14 +57,18 @@ pub struct Row {
     pub verdict: Verdict,
     /// Whether one side does not have it.
     pub missing: Option<Missing>,
+    /// Whether it says what one engine gains over another, on two machines: that is not asked there.
+    pub between_engines: bool,
     /// Why, where the numbers alone do not say it; one clause per reason.
     pub reason: String,
 }
 
 impl Row {
-    /// Whether the comparison says less than it was asked to; what only the new side has was not asked about.
+    /// Whether the comparison says less than it was asked to; what only the new side has was not asked about, nor are
+    /// engines on another machine.
     pub fn is_inconclusive(&self) -> bool {
-        matches!(self.verdict, Verdict::Ambiguous | Verdict::Invalid) && self.missing != Some(Missing::Base)
+        let asked = self.missing != Some(Missing::Base) && !self.between_engines;
+        asked && matches!(self.verdict, Verdict::Ambiguous | Verdict::Invalid)
     }
 }
 
