@@ -12,8 +12,8 @@ use crate::stack::Stack;
 const FLOPS_PER_WORKER: f64 = 2e6;
 
 /// FLOPs that sharing must take off the caller: waking the others and finding together costs what a core needs for these,
-/// 60 to 80 µs (measured with 64 units and samples and up to 16 layers, where calls just above are faster on four threads
-/// and calls just below on one).
+/// some 80 µs: chosen on the machine of the committed records, where calls just above it are faster on four threads and
+/// calls just below on one.
 const FLOPS_OF_WAKING: f64 = 9e6;
 
 /// Samples of the widest tile: a whole panel.

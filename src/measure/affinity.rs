@@ -2,7 +2,7 @@
 //!
 //! A system wakes threads wherever it likes, and two that are woken at once may share a core for a while with another
 //! core idle. Candle's products wake the same workers hundreds of times per weight update, so that this happens all the
-//! time, and a call of a few milliseconds right after takes up to twice as long as alone.
+//! time, and a call of a few milliseconds right after suffers from it.
 
 use std::sync::OnceLock;
 
