@@ -40,7 +40,7 @@ bounds suite="quick":
 gate *arguments:
     cargo run --release -- gate {{arguments}}
 
-# Whether the gate finds a planted slowdown of 5 % on this machine, and nothing else (ten minutes and more)
+# Whether the gate finds a planted slowdown of 5 % on this machine, and nothing else (half an hour and more)
 gate-trials *arguments:
     scripts/gate-trials.sh {{arguments}}
 

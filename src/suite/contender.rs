@@ -164,20 +164,27 @@ mod tests {
         assert_eq!(baselines(&ids, "bp/fused"), ["bp/fused", "bp/fused", "bp/fused:2", "bp/fused"]);
     }
 
-    /// The suites that answer what a rule costs have every rule by the fused engine too, with equal settings, each against
-    /// backpropagation by its own engine on its own network.
+    /// The suites that answer what a rule costs have every rule by the fused engine too, with equal settings but for
+    /// threads, each against backpropagation by its own engine on its own network.
     #[test]
     fn headlines_are_by_both_engines() {
         for name in ["quick", "depth", "rules", "gate"] {
             let suite = Suite::load(name, &Overrides::default()).unwrap();
             let timed = || suite.benchmarks.iter().filter(|b| b.model == Model::WeightUpdate);
-            let all: Vec<&Entrant> = timed().flat_map(|b| &b.contenders).collect();
-            let by_reference = all.iter().filter(|e| e.id.engine == EngineKind::Reference);
+            let by = |engine: EngineKind, e: &Entrant| {
+                let id = ContenderId { engine, threads: None, ..e.id.clone() };
+                Entrant { id, ..e.clone() }
+            };
+            let all = || timed().flat_map(|b| &b.contenders);
+            let fused: Vec<Entrant> = all()
+                .filter(|e| e.id.engine == EngineKind::Fused)
+                .map(|e| by(EngineKind::Fused, e))
+                .collect();
+            let by_reference = all().filter(|e| e.id.engine == EngineKind::Reference);
             let mut pairs = 0;
             for own in by_reference.filter(|e| EngineKind::Fused.runs(&e.id.rule)) {
-                let id = ContenderId { engine: EngineKind::Fused, ..own.id.clone() };
-                let fused = Entrant { id, ..(*own).clone() };
-                assert!(all.contains(&&fused), "{name} has no {fused:?}");
+                let wanted = by(EngineKind::Fused, own);
+                assert!(fused.contains(&wanted), "{name} has no {wanted:?}");
                 pairs += 1;
             }
             assert!(pairs > 4, "{name}");
