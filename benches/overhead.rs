@@ -6,7 +6,7 @@ mod common;
 use std::hint::black_box;
 
 use candle_core::{DType, Tensor};
-use common::{Criterion, Result, BATCH, WIDTH};
+use common::{Criterion, Result, Throughput, BATCH, WIDTH};
 use pcnbench::engine::fused::Fused;
 use pcnbench::engine::EngineKind;
 use pcnbench::net::{Loss, Network};
@@ -34,6 +34,7 @@ fn candle(criterion: &mut Criterion) -> Result<()> {
         }
         for units in [4, 16, WIDTH] {
             let (a, w) = (common::normal(units, units, 1, device)?, common::normal(units, units, 2, device)?);
+            group.throughput(Throughput::Elements(2 * (units as u64).pow(3)));
             group.bench_function(format!("{name}/product/{units}x{units}x{units}"), |b| {
                 common::timed(b, device, || {
                     black_box(a.matmul(&w)?);

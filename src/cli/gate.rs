@@ -97,6 +97,14 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let place = Place::of(args, &suite)?;
     // What cannot be compared with or written to is said before minutes of measuring.
     let choice = if args.update_baseline { None } else { place.choice(args)? };
+    if let Some(Choice { path, baseline, .. }) = choice.as_ref().filter(|c| c.baseline.suite != place.suite) {
+        let problem = format!(
+            "is a baseline of suite `{}`, and this gate is of `{}`; give that suite's own with `--baseline`, made with \
+             `--update-baseline`",
+            baseline.suite, place.suite
+        );
+        return Err(Error::content(path, problem).into());
+    }
     check_empty(&args.out)?;
     fs::create_dir_all(&args.out).map_err(|e| Error::io("create the folder", &args.out, e))?;
 
@@ -134,17 +142,22 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
 struct Place {
     class: String,
     threads: usize,
+    suite: String,
 }
 
 impl Place {
     fn of(args: &Args, suite: &Suite) -> Result<Self> {
         if let Some(dir) = &args.record {
             let record = record::read(dir)?;
-            return Ok(Self { class: record.machine.class, threads: record.run.threads });
+            return Ok(Self {
+                class: record.machine.class,
+                threads: record.run.threads,
+                suite: record.run.suite,
+            });
         }
         let card = suite.benchmarks.iter().flat_map(|b| &b.points).any(|p| p.device == DeviceKind::Cuda);
         let gpu = if card { Gpu::of(&open_device(DeviceKind::Cuda)?)? } else { None };
-        Ok(Self { class: Machine::detect(gpu).class, threads: measure::threads() })
+        Ok(Self { class: Machine::detect(gpu).class, threads: measure::threads(), suite: suite.name.clone() })
     }
 
     fn choice(&self, args: &Args) -> Result<Option<Choice>> {

@@ -21,14 +21,15 @@ pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
     let whole = Whole::of(base, new, options);
     let (mut rows, mut work, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for n in &new.entries {
-        let Some(b) = base.get(&n.point, &n.contender) else {
+        let b = base.get(&n.point, &n.contender);
+        // A result that the new side failed to give, and that the base side has given or never tried.
+        if b.is_none_or(|b| b.err.is_empty()) && !n.err.is_empty() {
+            broken.push(format!("{} at {}: {}", n.contender, n.point, n.err));
+        }
+        let Some(b) = b else {
             rows.extend(absent(n, Missing::Base, options));
             continue;
         };
-        // A result that the new side failed to give.
-        if b.err.is_empty() && !n.err.is_empty() {
-            broken.push(format!("{} at {}: {}", n.contender, n.point, n.err));
-        }
         let reasons = reasons(b, n);
         // Work of another definition differs for a reason that the row gives.
         if reasons.is_empty() {
@@ -233,10 +234,11 @@ fn work_differences(base: &Entry, new: &Entry) -> Option<String> {
 /// Contenders that must agree before they speak about their baseline.
 const WITNESSES: usize = 3;
 
-/// Baselines that slowed down, seen by every ratio to them at a point having improved.
+/// Baselines that slowed down, seen by three quarters of the ratios to them at a point having improved.
 ///
 /// A ratio cannot tell which of its two sides changed, but several with one side in common can; and without this a
-/// slower baseline would pass for a faster everything else. The change is the inverse of the middle one of theirs.
+/// slower baseline would pass for a faster everything else. Not all of them must agree: noise leaves some undecided, and
+/// what slowed down with its baseline shows no change. The change is the inverse of the middle one of theirs.
 fn slower_baselines(rows: &[Row]) -> Vec<Row> {
     let mut groups: Vec<Vec<(&Row, Change)>> = Vec::new();
     for row in rows.iter().filter(|row| row.measure == Measure::Ratio) {
@@ -250,7 +252,8 @@ fn slower_baselines(rows: &[Row]) -> Vec<Row> {
         }
     }
     let slower = |group: &Vec<(&Row, Change)>| {
-        group.len() >= WITNESSES && group.iter().all(|(row, _)| row.verdict == Verdict::Improved)
+        let improved = group.iter().filter(|(row, _)| row.verdict == Verdict::Improved).count();
+        improved >= WITNESSES && 4 * improved >= 3 * group.len()
     };
     let inferred = groups.into_iter().filter(slower).filter_map(|mut group| {
         group.sort_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio));
@@ -266,7 +269,10 @@ fn slower_baselines(rows: &[Row]) -> Vec<Row> {
                 high: 1.0 / change.low,
             }),
             verdict: Verdict::Regressed,
-            reason: format!("inferred: all {} contenders against it improved", group.len()),
+            reason: {
+                let improved = group.iter().filter(|(row, _)| row.verdict == Verdict::Improved).count();
+                format!("inferred: {improved} of {} contenders against it improved", group.len())
+            },
             ..witness.clone()
         })
     });

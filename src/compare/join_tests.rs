@@ -183,9 +183,39 @@ fn a_slower_baseline_is_inferred_from_all_that_improve() {
         let change = row.change.unwrap();
         assert_eq!((row.contender.as_str(), row.measure), ("bp/reference", Measure::Ratio));
         assert!((change.ratio - 1.1).abs() < 1e-9 && change.low < 1.1 && change.high > 1.1, "{change:?}");
-        assert_eq!(row.reason, "inferred: all 3 contenders against it improved");
+        assert_eq!(row.reason, "inferred: 3 of 3 contenders against it improved");
     }
     assert_eq!(slower(2).with(Verdict::Regressed).count(), 0, "two of three are two improvements");
+}
+
+/// What slowed down together with its baseline must not hide that.
+#[test]
+fn one_of_four_that_did_not_improve_does_not_hide_a_slower_baseline() {
+    let four = [THREE.to_vec(), vec![("ipc/reference", 4.0)]].concat();
+    let base = side("a", &four, 0.3);
+    let slower = |n: usize| {
+        let ratios: Vec<_> =
+            four.iter().enumerate().map(|(i, (c, r))| (*c, if i < n { r / 1.1 } else { *r })).collect();
+        compare(&base, &side("b", &ratios, 0.3), &Options::default())
+    };
+    let found: Vec<_> = slower(3).with(Verdict::Regressed).cloned().collect();
+    assert_eq!(found.len(), 2, "one at each point");
+    assert!(found.iter().all(|row| row.contender == "bp/reference"));
+    assert_eq!(found[0].reason, "inferred: 3 of 4 contenders against it improved");
+    assert_eq!(slower(2).with(Verdict::Regressed).count(), 0);
+}
+
+/// Verification blocks whether or not the base side knows the contender.
+#[test]
+fn a_failure_that_the_base_side_never_tried_is_broken() {
+    let base = side("a", &THREE, 0.3);
+    let mut new = side("b", &[THREE.to_vec(), vec![("ipc/reference", 4.0)]].concat(), 0.3);
+    assert!(compare(&base, &new, &Options::default()).broken.is_empty());
+    for e in new.entries.iter_mut().filter(|e| e.contender == "ipc/reference" && e.point == "p@depth=4") {
+        e.err = "verification failed".into();
+    }
+    let c = compare(&base, &new, &Options::default());
+    assert_eq!(c.broken, ["ipc/reference at p@depth=4: verification failed"]);
 }
 
 /// What other programs did to most rounds, but not to the quietest, is no change of the code.

@@ -39,6 +39,11 @@ impl Card {
         None
     }
 
+    /// Sentences for the record if it holds its clocks down or works for others too.
+    pub fn warnings(&self) -> Vec<String> {
+        self.facts().iter().filter_map(|(what, found)| doubt(what, found)).collect()
+    }
+
     /// What it is doing and may do: clocks, why it holds them down, who else works on it; what it does not tell is left
     /// out.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
@@ -90,6 +95,20 @@ fn name(bytes: [u8; 16]) -> String {
     format!("GPU-{}", groups.map(hex).join("-"))
 }
 
+/// What one of the [facts](Card::facts) means for times, if anything.
+fn doubt(what: &str, found: &str) -> Option<String> {
+    match what {
+        // a card at rest clocks down, and up again when there is work
+        "clocks held down by" if !["nothing", "gpu_idle"].contains(&found) => Some(format!(
+            "the card's clocks are held down by {found}; let it cool, or lift the limit, and run again"
+        )),
+        "other processes on the card" if found != "0" => {
+            Some(format!("other processes on the card: {found}; end them and run again"))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,9 +121,24 @@ mod tests {
     }
 
     #[test]
+    fn what_disturbs_times_is_said() {
+        for quiet in [
+            ("clocks", "SM 210 of 1980 MHz, memory 2619 of 2619 MHz"),
+            ("clocks held down by", "nothing"),
+            ("clocks held down by", "gpu_idle"),
+            ("other processes on the card", "0"),
+        ] {
+            assert_eq!(doubt(quiet.0, quiet.1), None);
+        }
+        let held = doubt("clocks held down by", "gpu_idle, sw_power_cap").unwrap();
+        assert!(held.contains("held down by gpu_idle, sw_power_cap"), "{held}");
+        assert!(doubt("other processes on the card", "2").unwrap().contains("on the card: 2"));
+    }
+
+    #[test]
     fn of_the_processor_nothing_is_known() {
         let none = Card::of(&Device::Cpu);
         assert_eq!((none.sm_clock_mhz(), none.energy_mj()), (None, None));
-        assert!(none.facts().is_empty());
+        assert!(none.facts().is_empty() && none.warnings().is_empty());
     }
 }

@@ -172,8 +172,8 @@ fn reproduce(record: &Record) -> Markup {
             pre { (argv) }
             dl { @for (key, value) in &facts { dt { (key) } dd { (value) } } }
             p {
-                "Equal seeds give equal weights, data and checksums; times depend on the machine. The tables and \
-                 figures are made from the record alone: every single time is in " code { "samples.csv" } "."
+                "Equal seeds give equal weights and data, and a checksum that is not finite fails its contender; times, and \
+                 how many updates fit before a sample, depend on the machine. The tables and figures are made from the record alone: every single time is in " code { "samples.csv" } "."
             }
             details { summary { "Suite definition" } pre { (run.definition) } }
         }

@@ -20,7 +20,8 @@ pub(super) const MACHINE: &str = "machine.json";
 
 /// Reads the record in `dir`, finished or not.
 ///
-/// Rows of points that `summary.csv` does not list belong to an interrupted writer and are dropped.
+/// Rows of points that `summary.csv` does not list belong to an interrupted writer and are dropped; in a finished record
+/// nobody was interrupted, so that there they mean that the list has been cut.
 /// A record may be read while it is being written.
 ///
 /// # Errors
@@ -35,10 +36,10 @@ pub fn read(dir: &Path) -> Result<Record> {
     Ok(Record {
         dir: dir.to_path_buf(),
         machine,
-        samples: finished_rows(dir, run.schema, &finished)?,
-        ratios: finished_rows(dir, run.schema, &finished)?,
-        signals: finished_rows(dir, run.schema, &finished)?,
-        alignments: finished_rows(dir, run.schema, &finished)?,
+        samples: finished_rows(dir, &run, &finished)?,
+        ratios: finished_rows(dir, &run, &finished)?,
+        signals: finished_rows(dir, &run, &finished)?,
+        alignments: finished_rows(dir, &run, &finished)?,
         summary,
         run,
     })
@@ -110,8 +111,18 @@ fn rows<R: Row>(dir: &Path, schema: u32) -> Result<Vec<R>> {
     table::parse(&path, &bytes(&path)?, schema)
 }
 
-fn finished_rows<R: Row>(dir: &Path, schema: u32, finished: &HashSet<&str>) -> Result<Vec<R>> {
-    let mut rows: Vec<R> = rows(dir, schema)?;
+fn finished_rows<R: Row>(dir: &Path, run: &Run, finished: &HashSet<&str>) -> Result<Vec<R>> {
+    let mut rows: Vec<R> = rows(dir, run.schema)?;
+    let unlisted = rows.iter().find(|row| !finished.contains(row.point()));
+    if let Some(row) = unlisted.filter(|_| run.finished.is_some()) {
+        let problem = format!(
+            "does not list point `{}`, of which {} holds rows, though the record is finished; restore the file or measure \
+             again",
+            row.point(),
+            R::FILE
+        );
+        return Err(Error::content(&dir.join(SummaryRow::FILE), problem));
+    }
     rows.retain(|row| finished.contains(row.point()));
     Ok(rows)
 }

@@ -126,6 +126,11 @@ impl<'a> Material<'a> {
         self.devices.get(&DeviceKind::Cuda).map(Gpu::of).transpose().map(Option::flatten)
     }
 
+    /// What disturbs times on the card in use, a sentence each.
+    pub(super) fn card_warnings(&self) -> Vec<String> {
+        self.devices.get(&DeviceKind::Cuda).map_or_else(Vec::new, |device| Card::of(device).warnings())
+    }
+
     /// How threads and the devices in use were set up, where that changes times, and on which rungs the fused engine runs there.
     pub(super) fn switches(&self, prepared: &[Prepared<'_>]) -> Result<Vec<String>> {
         let mut switches = Vec::new();

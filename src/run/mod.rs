@@ -87,6 +87,7 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     warnings.extend(measure::load_warning());
     let mut material = Material::new(job.suite, job.data)?;
     let prepared = point::prepare(job.suite, &mut material)?;
+    warnings.extend(material.card_warnings());
 
     let machine = Machine::detect(material.gpu()?);
     size::check_memory(&prepared, machine.memory_bytes)?;

@@ -163,6 +163,14 @@ fn exact_facts_block() {
     fs::write(&path, &original).unwrap();
     edit(&path, |text| text.replacen("definition_sha256 = \"", "definition_sha256 = \"x", 2));
     says(&sentence(&judge("hash"), 4), &["inconclusive", "definition hash differs"]);
+    let whole = fs::read_to_string(&path).unwrap();
+    edit(&path, |text| text.replacen("suite = \"little\"", "suite = \"other\"", 1));
+    says(
+        &sentence(&judge("suite"), 1),
+        &["is a baseline of suite `other`, and this gate is of `little`", "--baseline"],
+    );
+    assert!(!s.dir.path().join("suite").exists(), "said before anything is written");
+    fs::write(&path, whole).unwrap();
     fs::write(&path, "schema = 7\n").unwrap();
     says(&sentence(&judge("schema"), 1), &["baseline.toml: schema 7", "--update-baseline"]);
     assert!(!s.dir.path().join("schema").exists(), "said before anything is written");

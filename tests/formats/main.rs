@@ -1,4 +1,5 @@
 //! Oracle: the file formats. What is written must be read back, whatever happened in between, and what
 //! is committed must follow from its own samples.
 
+mod committed;
 mod record;

@@ -18,11 +18,12 @@ pub struct Choice {
     pub why: Option<String>,
 }
 
-/// The baseline of this machine class under `results`; otherwise the nearest of another class: of the same kind (CPU
-/// or card), with the nearest number of threads, the most recent first.
+/// The baseline of this machine class under `results`; otherwise the nearest of another class: of the same kind (a card
+/// never stands in for a CPU, nor a CPU for a card), with the nearest number of threads, the most recent first. Another
+/// class's file that cannot be read is passed over: it must not keep every other machine from being gated.
 ///
 /// # Errors
-/// If a file that would be used cannot be read. `None` if there is no baseline at all.
+/// If this class's own file cannot be read. `None` if there is no baseline at all.
 pub fn choose(results: &Path, class: &str, threads: usize) -> Result<Option<Choice>> {
     let own = results.join(slug(class)).join(FILE);
     if own.is_file() {
@@ -32,14 +33,15 @@ pub fn choose(results: &Path, class: &str, threads: usize) -> Result<Option<Choi
     let mut files: Vec<PathBuf> =
         folders.filter_map(|e| Some(e.ok()?.path().join(FILE))).filter(|path| path.is_file()).collect();
     files.sort();
-    let mut found = files
-        .into_iter()
-        .map(|path| Ok((Baseline::read(&path)?, path)))
-        .collect::<Result<Vec<(Baseline, PathBuf)>>>()?;
     let is_cpu = |class: &str| class.starts_with("cpu-");
+    let mut found: Vec<(Baseline, PathBuf)> = files
+        .into_iter()
+        .filter_map(|path| Some((Baseline::read(&path).ok()?, path)))
+        .filter(|(b, _)| is_cpu(&b.machine_class) == is_cpu(class))
+        .collect();
     // Stable: among equals the most recent, which the first sort brings to the front.
     found.sort_by(|(a, _), (b, _)| b.started.cmp(&a.started));
-    found.sort_by_key(|(b, _)| (is_cpu(&b.machine_class) != is_cpu(class), b.threads.abs_diff(threads)));
+    found.sort_by_key(|(b, _)| b.threads.abs_diff(threads));
     Ok(found.into_iter().next().map(|(baseline, path)| {
         let why = format!(
             "there is no {} of machine class `{class}`, so this one of `{}` with {} threads stands in: the nearest of \
