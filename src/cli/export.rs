@@ -7,6 +7,7 @@ use super::Verdict;
 use crate::compare::export::Target;
 use crate::compare::Side;
 use crate::record;
+use crate::Error;
 
 /// Options of `export`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +24,13 @@ pub struct Args {
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let record = record::read(&args.record)?;
-    let text = args.format.write(&record, &Side::of(&record)?);
+    let side = Side::of(&record)?;
+    if side.entries.is_empty() {
+        // an empty file would look to its reader like benchmarks that have all gone
+        let problem = "holds no timed point, so there is nothing to export; give a record of a suite that times weight updates";
+        return Err(Error::content(&args.record, problem).into());
+    }
+    let text = args.format.write(&record, &side);
     match &args.out {
         Some(file) => record::replace(file, text.as_bytes())?,
         None => out.write_all(text.as_bytes())?,

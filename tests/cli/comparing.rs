@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pcnbench::record::{self, summarise, Record};
 use tempfile::TempDir;
 
-use crate::session::{arg, copy_of_mixed, mixed, refused, run, says, sentence, succeeds};
+use crate::session::{arg, copy_of_mixed, mixed, refused, run, says, sentence, succeeds, suite, TINY};
 
 /// A copy of the record with its samples changed and everything that follows from them made new.
 fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
@@ -164,6 +164,10 @@ fn bad_input_is_refused_in_a_sentence() {
     says(&refused(&["rank", &record, &record]), &["is in both"]);
     says(&refused(&["rank", &record, "--contender", "x/y"]), &["unknown contender `x/y`", "epc/reference"]);
     says(&refused(&["export", "/no/such", "--format", "bmf"]), &["/no/such"]);
+    let (dir, file) = suite(TINY);
+    let untimed = arg(dir.path().join("record"));
+    succeeds(&["run", &file, "--allow-debug-build", "--out", &untimed]);
+    says(&refused(&["export", &untimed, "--format", "bmf"]), &["no timed point", "nothing to export"]);
     says(
         &refused(&["export", &record, "--format", "bmf", "--out", "/no/such/file"]),
         &["cannot write /no/such/file"],
