@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 use super::material::Material;
 use super::point::Prepared;
-use super::Observer;
+use super::{lost, Observer};
 
 /// Traces every contender of a point on one batch, from the network's start.
 pub(super) fn trace(
@@ -16,7 +16,7 @@ pub(super) fn trace(
     material: &mut Material<'_>,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
-    let device = material.device(p.point.device)?;
+    let (device, probe) = (material.device(p.point.device)?, material.probe());
     let [(x, y)] = material.batches(p.benchmark, p.point)?;
     let mut result = PointResult::default();
     for spec in &p.specs {
@@ -51,7 +51,7 @@ pub(super) fn trace(
         });
         match outcome {
             Ok(()) => result.signals.extend(traced),
-            Err(e) => row.err = e.to_string(),
+            Err(e) => row.err = lost::row(e, &device, probe)?,
         }
         result.summary.push(row);
     }

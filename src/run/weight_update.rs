@@ -20,7 +20,7 @@ use crate::{Error, Result};
 use super::material::Material;
 use super::point::Prepared;
 use super::training::Training;
-use super::{Observer, Watch};
+use super::{lost, Observer, Watch};
 
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
@@ -34,6 +34,8 @@ pub(super) fn measure(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
+    let probe = material.probe();
+    let failed = |e: Error| lost::row(e, &device, probe);
     let batches: [_; ROTATION] = material.batches(p.benchmark, p.point)?;
     let data = material.data(p.benchmark, p.point)?;
     let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
@@ -58,7 +60,7 @@ pub(super) fn measure(
         let contender = match built {
             Ok(contender) => contender,
             Err(e) => {
-                rows[i].err = e.to_string();
+                rows[i].err = failed(e)?;
                 continue;
             }
         };
@@ -87,8 +89,10 @@ pub(super) fn measure(
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
             // A contender that fails only now has been measured all the same; its energy stays unknown.
-            let spent = meter.per_call(&device, || training.update());
-            rows[*i].energy_uj = spent.unwrap_or(None);
+            rows[*i].energy_uj = match meter.per_call(&device, || training.update()) {
+                Ok(spent) => spent,
+                Err(e) => failed(e).map(|_| None)?,
+            };
         }
     }
     drop(trainings);
@@ -107,8 +111,8 @@ pub(super) fn measure(
                 sm_clock_mhz: t.sm_clock_mhz,
                 executions: Some(t.executions),
             })),
-            (Err(e), Some(i)) => rows[*i].err = e.to_string(),
-            (Err(_), None) => {}
+            (Err(e), Some(i)) => rows[*i].err = failed(e)?,
+            (Err(e), None) => drop(failed(e)?),
         }
     }
     for (row, spec) in rows.iter_mut().zip(&p.specs).filter(|(row, _)| row.err.is_empty()) {
@@ -120,7 +124,7 @@ pub(super) fn measure(
                     row.test_accuracy = share;
                     row.train_updates = share.map(|_| p.benchmark.accuracy_updates);
                 }
-                Err(e) => row.err = e.to_string(),
+                Err(e) => row.err = failed(e)?,
             }
         }
     }
