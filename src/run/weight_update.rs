@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
 use crate::measure::delay::Scheduler;
-use crate::measure::energy::Meter;
+use crate::measure::energy::{self, Meter};
 use crate::measure::sampler::{self, Subject};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample};
@@ -82,6 +82,7 @@ pub(super) fn measure(
     drop(subjects);
 
     let meter = Meter::of(&device, card);
+    let window = energy::share(p.benchmark.timing.max_seconds, p.specs.len());
     for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
         let (Some(i), true) = (row, outcome.is_ok()) else { continue };
         rows[*i].peak_bytes = training.peak_bytes;
@@ -89,7 +90,7 @@ pub(super) fn measure(
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
             // A contender that fails only now has been measured all the same; its energy stays unknown.
-            rows[*i].energy_uj = match meter.per_call(&device, || training.update()) {
+            rows[*i].energy_uj = match meter.per_call(&device, window, || training.update()) {
                 Ok(spent) => spent,
                 Err(e) => failed(e).map(|_| None)?,
             };
