@@ -25,7 +25,10 @@ pub(super) fn compare(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let (device, probe) = (material.device(p.point.device)?, material.probe());
-    let [(x, y)] = material.batches(p.benchmark, p.point)?;
+    let [(x, y)] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
+        Ok(batch) => batch,
+        Err(refused) => return Ok(refused),
+    };
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);

@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::record::{self, Record};
+use crate::run::material::Material;
+use crate::run::point::prepare;
 use crate::run::{run_with, Job, Observer, Target};
 use crate::suite::{Overrides, Suite};
 
@@ -94,6 +96,28 @@ fn a_run_ends_when_device_and_contender_fail_and_is_resumed_later() {
         assert!(whole.summary[1].err.contains("diverged"), "{model}: {}", whole.summary[1].err);
         assert_eq!(begun.summary[0], whole.summary[0], "{model}: finished points stay as they are");
     }
+}
+
+#[test]
+fn data_that_do_not_fit_on_a_device_are_an_error_of_every_contender() {
+    let suite = suite("weight-update");
+    let mut material = Material::new(&suite, None, &synchronise).unwrap();
+    let prepared = prepare(&suite, &mut material).unwrap();
+    let point = &prepared[0];
+    let full = || Error::Candle(candle_core::Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".into()));
+    let works: Probe<'_> = &|_| Ok(());
+
+    assert_eq!(point.brought(Ok(7), &Device::Cpu, works).unwrap().unwrap(), 7);
+    let result = point.brought(Err::<(), _>(full()), &Device::Cpu, works).unwrap().unwrap_err();
+    assert!(result.samples.is_empty() && result.ratios.is_empty());
+    assert_eq!(result.summary.len(), point.specs.len());
+    for row in &result.summary {
+        assert!(row.err.contains("OUT_OF_MEMORY") && row.n == 0, "{}", row.err);
+    }
+    // on a card that is gone, and for what no device has anything to do with, the run ends
+    assert!(point.brought(Err::<(), _>(full()), &Device::Cpu, &gone).is_err());
+    let other = Error::Invalid("the data hold no batch".into());
+    assert!(point.brought(Err::<(), _>(other), &Device::Cpu, works).is_err());
 }
 
 #[test]

@@ -36,7 +36,10 @@ pub(super) fn measure(
     let device = material.device(p.point.device)?;
     let probe = material.probe();
     let failed = |e: Error| lost::row(e, &device, probe);
-    let batches: [_; ROTATION] = material.batches(p.benchmark, p.point)?;
+    let batches: [_; ROTATION] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
+        Ok(batches) => batches,
+        Err(refused) => return Ok(refused),
+    };
     let data = material.data(p.benchmark, p.point)?;
     let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
 
@@ -55,10 +58,11 @@ pub(super) fn measure(
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
         let built = twin::check(spec, seed, &device).and_then(|share| {
             rows[i].verify = Some(share);
-            Contender::new(spec, seed, &device)
+            let control = p.benchmark.timing.control && controlled(&spec.id);
+            with_control(|| Contender::new(spec, seed, &device), control)
         });
-        let contender = match built {
-            Ok(contender) => contender,
+        let (contender, control) = match built {
+            Ok(built) => built,
             Err(e) => {
                 rows[i].err = failed(e)?;
                 continue;
@@ -66,10 +70,9 @@ pub(super) fn measure(
         };
         names.push((Some(i), spec.id.clone()));
         trainings.push(training(contender));
-        if p.benchmark.timing.control && controlled(&spec.id) {
-            let contender = Contender::new(spec, seed, &device)?;
+        if let Some(control) = control {
             names.push((None, format!("{}{}", spec.id, summarise::CONTROL)));
-            trainings.push(training(contender));
+            trainings.push(training(control));
         }
     }
     observer.at(&p.point.id, "warming up");
@@ -138,6 +141,16 @@ pub(super) fn measure(
     Ok(PointResult { samples, summary: rows, ratios, ..PointResult::default() })
 }
 
+/// A contender, and a second one for control if `wanted`. Without its control nobody knows what a ratio to it is worth, so
+/// memory that holds one of them only is too little.
+fn with_control<C>(mut new: impl FnMut() -> Result<C>, wanted: bool) -> Result<(C, Option<C>)> {
+    let own = new()?;
+    let control = wanted.then(new).transpose();
+    let control = control
+        .map_err(|e| Error::Invalid(format!("no second copy of it could be made for control: {e}")))?;
+    Ok((own, control))
+}
+
 /// Test accuracy after the benchmark's number of updates from the start; `None` without classes.
 fn accuracy(
     spec: &ContenderSpec,
@@ -167,4 +180,33 @@ fn order_seed(seed: u64, point: &str) -> [u8; 32] {
     hash.update(point.as_bytes());
     hash.update(stream(seed, Purpose::RoundOrder).next_u64().to_le_bytes());
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory for so many contenders, each a number.
+    fn memory(room: u32) -> impl FnMut() -> Result<u32> {
+        let mut made = 0;
+        move || {
+            made += 1;
+            let full = || Error::Candle(candle_core::Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".into()));
+            if made <= room {
+                Ok(made)
+            } else {
+                Err(full())
+            }
+        }
+    }
+
+    #[test]
+    fn a_contender_whose_control_cannot_be_made_fails_and_says_so() {
+        assert_eq!(with_control(memory(2), true).unwrap(), (1, Some(2)));
+        assert_eq!(with_control(memory(1), false).unwrap(), (1, None));
+        let error = with_control(memory(1), true).unwrap_err().to_string();
+        assert!(error.contains("control") && error.contains("OUT_OF_MEMORY"), "{error}");
+        let error = with_control(memory(0), true).unwrap_err().to_string();
+        assert!(!error.contains("control") && error.contains("OUT_OF_MEMORY"), "{error}");
+    }
 }
