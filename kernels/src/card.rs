@@ -7,9 +7,20 @@ use crate::schedule::Schedule;
 use crate::stack::Stack;
 use crate::tune::Choice;
 
-/// What [`open`] sets, for the header of a record: it changes times, not results.
-pub const SWITCHES: [&str; 3] =
-    ["CUDA stream of its own", "CUDA event tracking off", "CUDA memory pool keeps what is freed"];
+/// What [`open`] has set on a device, for the header of a record: it changes times, not results. Nothing on the CPU.
+pub fn switches(device: &Device) -> Vec<&'static str> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => {
+            let mut set = vec!["CUDA stream of its own", "CUDA event tracking off"];
+            if card.cuda_stream().context().has_async_alloc() {
+                set.push("CUDA memory pool keeps what is freed");
+            }
+            set
+        }
+        _ => vec![],
+    }
+}
 
 /// Opens card number `ordinal`, with a stream of its own, without event tracking, and with a pool that keeps memory.
 ///
@@ -209,7 +220,7 @@ mod tests {
         watch.start().unwrap();
         watch.stop().unwrap();
         assert_eq!(watch.elapsed_ns().unwrap(), None);
-        assert!(setup(&Device::Cpu).unwrap().is_empty());
+        assert!(setup(&Device::Cpu).unwrap().is_empty() && switches(&Device::Cpu).is_empty());
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl<'a> Material<'a> {
             switches.push("each worker thread on a core of its own".to_owned());
         }
         let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
-        switches.extend(pcnbench_kernels::card::SWITCHES.iter().map(ToString::to_string));
+        switches.extend(pcnbench_kernels::card::switches(card).into_iter().map(str::to_owned));
         let (mut rungs, mut instead) = (BTreeSet::new(), BTreeMap::<String, (String, usize)>::new());
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
             for spec in
