@@ -43,7 +43,7 @@ pub(super) fn end<'a>(
     };
     // The handles of cuBLAS and cuRAND cannot be destroyed on a lost card: their destructors panic, and a panic would be
     // all that is seen of this. One clone that stays keeps them from being run; the process ends soon anyway.
-    std::mem::forget(device.clone());
+    let _stays = std::mem::ManuallyDrop::new(device.clone());
     Error::Lost { device: name.to_owned(), cause: error.to_string(), record: dir.to_path_buf() }
 }
 
