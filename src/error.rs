@@ -84,6 +84,20 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// A card stopped working in the middle of a run.
+    #[error(
+        "device `{device}` has stopped working ({cause}); points finished before are kept in {record}, and the same \
+         command with `--resume {record}` goes on with the others",
+        record = record.display()
+    )]
+    Lost {
+        /// As the user named it.
+        device: String,
+        /// The first error that it gave.
+        cause: String,
+        /// The unfinished record.
+        record: PathBuf,
+    },
     /// A request that makes no sense as a whole (reported before anything is measured or written).
     #[error("{0}")]
     Invalid(String),

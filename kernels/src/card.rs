@@ -7,9 +7,20 @@ use crate::schedule::Schedule;
 use crate::stack::Stack;
 use crate::tune::Choice;
 
-/// What [`open`] sets, for the header of a record: it changes times, not results.
-pub const SWITCHES: [&str; 3] =
-    ["CUDA stream of its own", "CUDA event tracking off", "CUDA memory pool keeps what is freed"];
+/// What [`open`] has set on a device, for the header of a record: it changes times, not results. Nothing on the CPU.
+pub fn switches(device: &Device) -> Vec<&'static str> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => {
+            let mut set = vec!["CUDA stream of its own", "CUDA event tracking off"];
+            if card.cuda_stream().context().has_async_alloc() {
+                set.push("CUDA memory pool keeps what is freed");
+            }
+            set
+        }
+        _ => vec![],
+    }
+}
 
 /// Opens card number `ordinal`, with a stream of its own, without event tracking, and with a pool that keeps memory.
 ///
@@ -22,9 +33,14 @@ pub const SWITCHES: [&str; 3] =
 /// mapping memory, and most of all the engine that allocates at every operation.
 ///
 /// # Errors
-/// Without feature `cuda`, a driver or a card. Whoever links the CUDA libraries and has none does not get
-/// this far: the system refuses to start the program.
+/// Without feature `cuda`, a driver that runs the CUDA version of this build, or a card. Whoever links the CUDA libraries
+/// and has none does not get this far: the system refuses to start the program.
 pub fn open(ordinal: usize) -> Result<Device> {
+    // A driver that does not even say its version says below what is wrong with it.
+    #[cfg(feature = "cuda")]
+    if let Ok(offered) = driver_cuda_version() {
+        new_enough(offered, version(candle_core::cuda_backend::cudarc::driver::sys::CUDA_VERSION))?;
+    }
     let device = Device::new_cuda_with_stream(ordinal).map_err(in_words)?;
     #[cfg(feature = "cuda")]
     if let Device::Cuda(card) = &device {
@@ -165,13 +181,33 @@ fn in_words(error: Error) -> Error {
 /// # Errors
 /// If the driver does not answer.
 #[cfg(feature = "cuda")]
-pub fn driver_cuda_version() -> Result<(i32, i32)> {
+pub fn driver_cuda_version() -> Result<(u32, u32)> {
     use candle_core::cuda_backend::cudarc::driver::sys;
-    let mut version = 0;
-    // SAFETY: the call writes one integer to the address it is given, which is that of `version`; it may
+    let mut number = 0;
+    // SAFETY: the call writes one integer to the address it is given, which is that of `number`; it may
     // be made at any time, by any thread, before initialisation too.
-    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(candle_core::Error::wrap)?;
-    Ok((version / 1000, version % 1000 / 10))
+    unsafe { sys::cuDriverGetVersion(&mut number) }.result().map_err(candle_core::Error::wrap)?;
+    Ok(version(u32::try_from(number).unwrap_or(0)))
+}
+
+/// CUDA's own spelling of its versions, 13020 for 13.2, as (major, minor).
+#[cfg(any(feature = "cuda", test))]
+fn version(number: u32) -> (u32, u32) {
+    (number / 1000, number % 1000 / 10)
+}
+
+/// Refuses a driver that runs CUDA up to `offered` only, for a program built with `built`. It would load no PTX of this
+/// build and may lack functions; what it would say then names neither version.
+#[cfg(any(feature = "cuda", test))]
+fn new_enough(offered: (u32, u32), built: (u32, u32)) -> Result<()> {
+    if offered >= built {
+        return Ok(());
+    }
+    let ((offered, of_offered), (built, of_built)) = (offered, built);
+    crate::refuse::refuse!(
+        "the driver runs CUDA up to {offered}.{of_offered} and this program was built with CUDA {built}.{of_built}: \
+         install a newer driver, or build with a toolkit of CUDA {offered}.{of_offered}"
+    )
 }
 
 #[cfg(test)]
@@ -184,7 +220,24 @@ mod tests {
         watch.start().unwrap();
         watch.stop().unwrap();
         assert_eq!(watch.elapsed_ns().unwrap(), None);
-        assert!(setup(&Device::Cpu).unwrap().is_empty());
+        assert!(setup(&Device::Cpu).unwrap().is_empty() && switches(&Device::Cpu).is_empty());
+    }
+
+    #[test]
+    fn drivers_older_than_the_build_are_refused_with_both_versions() {
+        assert_eq!((version(13_000), version(13_020), version(11_080)), ((13, 0), (13, 2), (11, 8)));
+        for offered in [(13, 0), (13, 1), (14, 0)] {
+            new_enough(offered, (13, 0)).unwrap();
+        }
+        for (offered, built) in [((12, 9), (13, 0)), ((13, 1), (13, 2)), ((12, 8), (13, 2))] {
+            let said = new_enough(offered, built).unwrap_err().to_string();
+            let both = [offered, built].map(|(major, minor)| format!("CUDA up to {major}.{minor}"));
+            assert!(
+                said.contains(&both[0]) && said.contains("newer driver") && !said.contains('\n'),
+                "{said}"
+            );
+            assert!(said.contains(&both[1].replace("up to ", "")), "{said}");
+        }
     }
 
     /// The only check that also holds where there is a card; what a device does is tested with it.

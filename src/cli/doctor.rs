@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use candle_core::Device;
-use pcnbench_kernels::card::{setup, SWITCHES};
+use pcnbench_kernels::card::{setup, switches};
 
 use super::grid::{Format, Grid};
 use super::Verdict;
@@ -62,7 +62,7 @@ pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) ->
     say(
         "cuda",
         match &cuda {
-            Ok(_) => format!("{}, driver {}; {}", machine.gpu, machine.driver, SWITCHES.join("; ")),
+            Ok(card) => format!("{}, driver {}; {}", machine.gpu, machine.driver, switches(card).join("; ")),
             Err(e) => e.to_string(),
         },
     );

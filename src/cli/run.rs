@@ -47,7 +47,7 @@ pub struct Args {
     /// Leave out networks deeper than L
     #[arg(long, value_name = "L")]
     max_depth: Option<usize>,
-    /// Sample each point for at most so long, instead of the suite's limit
+    /// Sample each point for at most so long, and read energy for as long again, instead of the suite's limit
     #[arg(long, value_name = "SECONDS")]
     max_seconds: Option<f64>,
     /// How to print the results

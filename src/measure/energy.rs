@@ -17,6 +17,12 @@ const PROCESSOR_WINDOW: Duration = Duration::from_secs(1);
 /// Cards sample their power for only a part of the time; shorter windows can miss much of it.
 const CARD_WINDOW: Duration = Duration::from_secs(10);
 
+/// The window of one of so many contenders of a point whose samples may take `max_seconds` together: energy takes no longer
+/// than they do, so that who limits the time of a suite limits it whole.
+pub fn share(max_seconds: f64, contenders: usize) -> Duration {
+    Duration::try_from_secs_f64(max_seconds / contenders.max(1) as f64).unwrap_or(Duration::MAX)
+}
+
 /// A counter of energy.
 #[derive(Debug)]
 pub enum Meter<'a> {
@@ -46,17 +52,27 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Microjoules per call of `work`, repeated for a window; `None` if a counter fails.
+    /// Microjoules per call of `work`, repeated for a window no longer than `most`; `None` if a counter fails.
     ///
     /// # Errors
     /// Those of `work`.
-    pub fn per_call(&self, device: &Device, work: impl FnMut() -> Result<()>) -> Result<Option<f64>> {
-        let window = match self {
-            Self::Processor(_) => PROCESSOR_WINDOW,
-            Self::Card(_) => CARD_WINDOW,
-        };
+    pub fn per_call(
+        &self,
+        device: &Device,
+        most: Duration,
+        work: impl FnMut() -> Result<()>,
+    ) -> Result<Option<f64>> {
+        let window = self.window().min(most);
         let begin = Instant::now();
         self.per_call_while(|_| begin.elapsed() < window, device, work)
+    }
+
+    /// How long work is repeated where there is time.
+    fn window(&self) -> Duration {
+        match self {
+            Self::Processor(_) => PROCESSOR_WINDOW,
+            Self::Card(_) => CARD_WINDOW,
+        }
     }
 
     /// Once, and again for as long as `more` of the number of calls so far.
@@ -144,6 +160,34 @@ mod tests {
         assert_eq!(advance(100, 0, 100), 0);
         // a counter beyond its own range is damaged, but must not wrap ours
         assert_eq!(advance(200, 3, 100), 3);
+    }
+
+    #[test]
+    fn contenders_share_the_time_of_a_point() {
+        assert_eq!(share(8.0, 4), Duration::from_secs(2));
+        assert_eq!(share(8.0, 0), Duration::from_secs(8));
+        assert_eq!(share(f64::MAX, 1), Duration::MAX);
+        // the windows that are cut, and those that are not
+        let card = Card::default();
+        let (card, processor) = (Meter::Card(&card), Meter::Processor(vec![]));
+        let seconds = |meter: &Meter<'_>, most: Duration| meter.window().min(most).as_secs_f64();
+        assert_eq!((seconds(&card, share(8.0, 4)), seconds(&card, share(120.0, 4))), (2.0, 10.0));
+        assert_eq!((seconds(&processor, share(8.0, 4)), seconds(&processor, share(2.0, 4))), (1.0, 0.5));
+    }
+
+    /// Left to itself, the window is 1 s; work of 5 ms in one of 50 ms is done at most ten times.
+    #[test]
+    fn the_limit_ends_the_window() {
+        let root = machine();
+        let meter = Meter::Processor(zones(root.path()));
+        let mut calls = 0;
+        let work = || {
+            calls += 1;
+            std::thread::sleep(Duration::from_millis(5));
+            Ok(())
+        };
+        meter.per_call(&Device::Cpu, Duration::from_millis(50), work).unwrap();
+        assert!((1..=10).contains(&calls), "{calls} calls");
     }
 
     fn folder(root: &Path, folder: &str, name: &str, uj: &str) {

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 use super::material::Material;
 use super::point::Prepared;
-use super::Observer;
+use super::{lost, Observer};
 
 /// Compares every contender of a point with backpropagation on one batch, from the network's start.
 ///
@@ -24,8 +24,11 @@ pub(super) fn compare(
     material: &mut Material<'_>,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
-    let device = material.device(p.point.device)?;
-    let [(x, y)] = material.batches(p.benchmark, p.point)?;
+    let (device, probe) = (material.device(p.point.device)?, material.probe());
+    let [(x, y)] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
+        Ok(batch) => batch,
+        Err(refused) => return Ok(refused),
+    };
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);
@@ -39,7 +42,7 @@ pub(super) fn compare(
         });
         match outcome {
             Ok(rows) => result.alignments.extend(rows),
-            Err(e) => row.err = e.to_string(),
+            Err(e) => row.err = lost::row(e, &device, probe)?,
         }
         result.summary.push(row);
     }

@@ -14,6 +14,7 @@ use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
 use crate::{Error, Result};
 
+use super::lost::{self, Probe};
 use super::point::Prepared;
 
 /// Opens a device.
@@ -42,11 +43,12 @@ pub(super) struct Material<'a> {
     folder: Option<&'a Path>,
     sets: HashMap<Source, Dataset>,
     devices: HashMap<DeviceKind, Device>,
+    probe: Probe<'a>,
 }
 
 impl<'a> Material<'a> {
-    pub(super) fn new(suite: &'a Suite, folder: Option<&'a Path>) -> Result<Self> {
-        Ok(Self { suite, folder, sets: HashMap::new(), devices: HashMap::new() })
+    pub(super) fn new(suite: &'a Suite, folder: Option<&'a Path>, probe: Probe<'a>) -> Result<Self> {
+        Ok(Self { suite, folder, sets: HashMap::new(), devices: HashMap::new(), probe })
     }
 
     /// The collection that `--data` names instead of a folder: `mnist` or `fashion-mnist`, unless a folder of
@@ -116,6 +118,16 @@ impl<'a> Material<'a> {
         Ok(device)
     }
 
+    /// Finds out whether a device still answers.
+    pub(super) fn probe(&self) -> Probe<'a> {
+        self.probe
+    }
+
+    /// The error that ends a run whose record is in `dir`; see [`lost::end`].
+    pub(super) fn end(&self, error: Error, dir: &Path) -> Error {
+        lost::end(error, self.devices.iter().map(|(kind, device)| (kind.name(), device)), self.probe, dir)
+    }
+
     /// The card in use, as far as it can be asked while it works.
     pub(super) fn card(&self) -> Card {
         self.devices.get(&DeviceKind::Cuda).map(Card::of).unwrap_or_default()
@@ -138,7 +150,7 @@ impl<'a> Material<'a> {
             switches.push("each worker thread on a core of its own".to_owned());
         }
         let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
-        switches.extend(pcnbench_kernels::card::SWITCHES.iter().map(ToString::to_string));
+        switches.extend(pcnbench_kernels::card::switches(card).into_iter().map(str::to_owned));
         let (mut rungs, mut instead) = (BTreeSet::new(), BTreeMap::<String, (String, usize)>::new());
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
             for spec in

@@ -1,6 +1,7 @@
 //! The corridor of a run: suite → points → contenders → verified → measured → recorded.
 
 mod alignment;
+mod lost;
 mod material;
 mod merge;
 mod plan;
@@ -73,8 +74,14 @@ pub trait Observer {
 ///
 /// # Errors
 /// Anything wrong with the definition, the data, the device or the record folder is reported before
-/// anything is measured or written. A contender that fails is a row with `err`, not an error.
+/// anything is measured or written. A contender that fails is a row with `err`, not an error. [`Error::Lost`] for a
+/// card that stops working: the point being measured is not recorded, and the record can be resumed.
 pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
+    run_with(job, observer, &lost::synchronise)
+}
+
+/// [`run`], with the answers of devices planted by tests.
+fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) -> Result<PathBuf> {
     let mut warnings = Vec::new();
     if measure::debug_build() {
         if !job.allow_debug {
@@ -85,7 +92,7 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
         warnings.push("debug build: the timings mean nothing".into());
     }
     warnings.extend(measure::load_warning());
-    let mut material = Material::new(job.suite, job.data)?;
+    let mut material = Material::new(job.suite, job.data, probe)?;
     let prepared = point::prepare(job.suite, &mut material)?;
     warnings.extend(material.card_warnings());
 
@@ -116,12 +123,14 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
         prepared.iter().enumerate().filter(|(position, _)| own(*position)).map(|(_, p)| p).collect();
     observer.planned(mine.len(), done.len());
     if job.ceilings {
-        ceilings(&mut store, &prepared, &mut material, observer)?;
+        let measured = ceilings(&mut store, &prepared, &mut material, observer);
+        measured.map_err(|e| material.end(e, store.dir()))?;
     }
 
     let mut watch = Watch::new(&material);
     for p in mine.into_iter().filter(|p| !done.contains(&p.point.id)) {
-        let result = measure_point(job.suite.seed, p, &mut material, &mut watch, observer)?;
+        let measured = measure_point(job.suite.seed, p, &mut material, &mut watch, observer);
+        let result = measured.map_err(|e| material.end(e, store.dir()))?;
         store.finish_point(&result)?;
         observer.finished(&p.point.id);
     }

@@ -10,7 +10,7 @@ use crate::theory::cost::RuleCost;
 use crate::{Error, Result};
 
 use super::material::Material;
-use super::point;
+use super::{lost, point};
 
 /// A contender at a point that has not been measured.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
     if processors == Some(0) {
         return Err(Error::Invalid("--simulate needs at least 1 processor, got 0".into()));
     }
-    let mut material = Material::new(suite, data)?;
+    let mut material = Material::new(suite, data, &lost::synchronise)?;
     let mut planned = Vec::new();
     for p in point::prepare(suite, &mut material)? {
         for spec in &p.specs {

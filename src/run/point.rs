@@ -1,12 +1,15 @@
 //! Points made ready: every contender's spec, checked against data and device before anything is measured.
 
+use candle_core::Device;
+
 use crate::contender::ContenderSpec;
 use crate::net::MlpSpec;
-use crate::record::SummaryRow;
+use crate::record::{PointResult, SummaryRow};
 use crate::rule::{Rule, Steps};
 use crate::suite::{Benchmark, ContenderId, DeviceKind, Model, Point, Suite};
 use crate::{Error, Result};
 
+use super::lost::{self, Probe};
 use super::material::Material;
 use super::size;
 
@@ -84,6 +87,29 @@ impl Prepared<'_> {
         let timed = self.benchmark.model == Model::WeightUpdate;
         let own = self.ids.iter().find(|id| timed && id.to_string() == spec.id);
         own.map_or_else(String::new, |id| id.baseline(&self.ids, &self.benchmark.baseline).to_string())
+    }
+
+    /// What was to be brought to the device for all contenders; or, if the device refused it, for want of memory say, the
+    /// result in which it is everyone's `err`.
+    ///
+    /// # Errors
+    /// Those that are not about the device, and all if it does not answer any more.
+    pub(super) fn brought<T>(
+        &self,
+        what: Result<T>,
+        device: &Device,
+        probe: Probe<'_>,
+    ) -> Result<std::result::Result<T, PointResult>> {
+        let refused = match what {
+            Err(e @ Error::Candle(_)) => lost::row(e, device, probe)?,
+            other => return other.map(Ok),
+        };
+        let mut result = PointResult::default();
+        for spec in &self.specs {
+            let err = format!("the data could not be brought to the device: {refused}");
+            result.summary.push(SummaryRow { err, ..self.row(spec)? });
+        }
+        Ok(Err(result))
     }
 
     /// A row that knows everything but measurements.

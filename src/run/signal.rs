@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 use super::material::Material;
 use super::point::Prepared;
-use super::Observer;
+use super::{lost, Observer};
 
 /// Traces every contender of a point on one batch, from the network's start.
 pub(super) fn trace(
@@ -16,8 +16,11 @@ pub(super) fn trace(
     material: &mut Material<'_>,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
-    let device = material.device(p.point.device)?;
-    let [(x, y)] = material.batches(p.benchmark, p.point)?;
+    let (device, probe) = (material.device(p.point.device)?, material.probe());
+    let [(x, y)] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
+        Ok(batch) => batch,
+        Err(refused) => return Ok(refused),
+    };
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);
@@ -51,7 +54,7 @@ pub(super) fn trace(
         });
         match outcome {
             Ok(()) => result.signals.extend(traced),
-            Err(e) => row.err = e.to_string(),
+            Err(e) => row.err = lost::row(e, &device, probe)?,
         }
         result.summary.push(row);
     }

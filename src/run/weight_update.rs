@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
 use crate::measure::delay::Scheduler;
-use crate::measure::energy::Meter;
+use crate::measure::energy::{self, Meter};
 use crate::measure::sampler::{self, Subject};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample};
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 use super::material::Material;
 use super::point::Prepared;
 use super::training::Training;
-use super::{Observer, Watch};
+use super::{lost, Observer, Watch};
 
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
@@ -34,7 +34,12 @@ pub(super) fn measure(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let device = material.device(p.point.device)?;
-    let batches: [_; ROTATION] = material.batches(p.benchmark, p.point)?;
+    let probe = material.probe();
+    let failed = |e: Error| lost::row(e, &device, probe);
+    let batches: [_; ROTATION] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
+        Ok(batches) => batches,
+        Err(refused) => return Ok(refused),
+    };
     let data = material.data(p.benchmark, p.point)?;
     let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
 
@@ -53,21 +58,21 @@ pub(super) fn measure(
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
         let built = twin::check(spec, seed, &device).and_then(|share| {
             rows[i].verify = Some(share);
-            Contender::new(spec, seed, &device)
+            let control = p.benchmark.timing.control && controlled(&spec.id);
+            with_control(|| Contender::new(spec, seed, &device), control)
         });
-        let contender = match built {
-            Ok(contender) => contender,
+        let (contender, control) = match built {
+            Ok(built) => built,
             Err(e) => {
-                rows[i].err = e.to_string();
+                rows[i].err = failed(e)?;
                 continue;
             }
         };
         names.push((Some(i), spec.id.clone()));
         trainings.push(training(contender));
-        if p.benchmark.timing.control && controlled(&spec.id) {
-            let contender = Contender::new(spec, seed, &device)?;
+        if let Some(control) = control {
             names.push((None, format!("{}{}", spec.id, summarise::CONTROL)));
-            trainings.push(training(contender));
+            trainings.push(training(control));
         }
     }
     observer.at(&p.point.id, "warming up");
@@ -80,6 +85,7 @@ pub(super) fn measure(
     drop(subjects);
 
     let meter = Meter::of(&device, card);
+    let window = energy::share(p.benchmark.timing.max_seconds, p.specs.len());
     for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
         let (Some(i), true) = (row, outcome.is_ok()) else { continue };
         rows[*i].peak_bytes = training.peak_bytes;
@@ -87,8 +93,10 @@ pub(super) fn measure(
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
             // A contender that fails only now has been measured all the same; its energy stays unknown.
-            let spent = meter.per_call(&device, || training.update());
-            rows[*i].energy_uj = spent.unwrap_or(None);
+            rows[*i].energy_uj = match meter.per_call(&device, window, || training.update()) {
+                Ok(spent) => spent,
+                Err(e) => failed(e).map(|_| None)?,
+            };
         }
     }
     drop(trainings);
@@ -107,8 +115,8 @@ pub(super) fn measure(
                 sm_clock_mhz: t.sm_clock_mhz,
                 executions: Some(t.executions),
             })),
-            (Err(e), Some(i)) => rows[*i].err = e.to_string(),
-            (Err(_), None) => {}
+            (Err(e), Some(i)) => rows[*i].err = failed(e)?,
+            (Err(e), None) => drop(failed(e)?),
         }
     }
     for (row, spec) in rows.iter_mut().zip(&p.specs).filter(|(row, _)| row.err.is_empty()) {
@@ -120,7 +128,7 @@ pub(super) fn measure(
                     row.test_accuracy = share;
                     row.train_updates = share.map(|_| p.benchmark.accuracy_updates);
                 }
-                Err(e) => row.err = e.to_string(),
+                Err(e) => row.err = failed(e)?,
             }
         }
     }
@@ -131,6 +139,16 @@ pub(super) fn measure(
     samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));
     let ratios = summarise::fill(&mut rows, &samples)?;
     Ok(PointResult { samples, summary: rows, ratios, ..PointResult::default() })
+}
+
+/// A contender, and a second one for control if `wanted`. Without its control nobody knows what a ratio to it is worth, so
+/// memory that holds one of them only is too little.
+fn with_control<C>(mut new: impl FnMut() -> Result<C>, wanted: bool) -> Result<(C, Option<C>)> {
+    let own = new()?;
+    let control = wanted.then(new).transpose();
+    let control = control
+        .map_err(|e| Error::Invalid(format!("no second copy of it could be made for control: {e}")))?;
+    Ok((own, control))
 }
 
 /// Test accuracy after the benchmark's number of updates from the start; `None` without classes.
@@ -162,4 +180,33 @@ fn order_seed(seed: u64, point: &str) -> [u8; 32] {
     hash.update(point.as_bytes());
     hash.update(stream(seed, Purpose::RoundOrder).next_u64().to_le_bytes());
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory for so many contenders, each a number.
+    fn memory(room: u32) -> impl FnMut() -> Result<u32> {
+        let mut made = 0;
+        move || {
+            made += 1;
+            let full = || Error::Candle(candle_core::Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".into()));
+            if made <= room {
+                Ok(made)
+            } else {
+                Err(full())
+            }
+        }
+    }
+
+    #[test]
+    fn a_contender_whose_control_cannot_be_made_fails_and_says_so() {
+        assert_eq!(with_control(memory(2), true).unwrap(), (1, Some(2)));
+        assert_eq!(with_control(memory(1), false).unwrap(), (1, None));
+        let error = with_control(memory(1), true).unwrap_err().to_string();
+        assert!(error.contains("control") && error.contains("OUT_OF_MEMORY"), "{error}");
+        let error = with_control(memory(0), true).unwrap_err().to_string();
+        assert!(!error.contains("control") && error.contains("OUT_OF_MEMORY"), "{error}");
+    }
 }

@@ -51,9 +51,13 @@ pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> 
         ),
         (
             "memory pool",
-            match kept_by_pool(context.cu_device())? {
-                u64::MAX => "keeps all that is freed".to_owned(),
-                bytes => format!("keeps up to {bytes} bytes when everything is done"),
+            if context.has_async_alloc() {
+                match kept_by_pool(context.cu_device())? {
+                    u64::MAX => "keeps all that is freed".to_owned(),
+                    bytes => format!("keeps up to {bytes} bytes when everything is done"),
+                }
+            } else {
+                "none: this card has no memory pools, so every allocation goes to the driver".to_owned()
             },
         ),
     ])
@@ -69,9 +73,13 @@ fn pool_of(device: sys::CUdevice) -> Result<sys::CUmemoryPool> {
     Ok(pool)
 }
 
-/// Lets the pool keep what is freed.
+/// Lets the pool keep what is freed. A card without pools (some virtual ones have none) is used without.
 pub(crate) fn keep_pool(device: &CudaDevice) -> Result<()> {
-    let pool = pool_of(device.cuda_stream().context().cu_device())?;
+    let stream = device.cuda_stream();
+    if !stream.context().has_async_alloc() {
+        return Ok(());
+    }
+    let pool = pool_of(stream.context().cu_device())?;
     let mut all = u64::MAX;
     let which = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
     // SAFETY: the pool is the device's own; this attribute is one 64-bit number, read from `all` before the call returns.
