@@ -14,7 +14,8 @@
 #   $OUT/verify.txt      conformance cases on the card, fused and reference, and the fused engine beside its twin at the
 #                        edges of tiles, in f64 at their own tolerance and in f32 at its stated bound
 #   $OUT/claims.csv      what is claimed of the fused engine on a card, measured and judged line by line
-#   $OUT/ladder.csv      time per call on every rung of the fused engine, beside cuBLAS's own rate
+#   $OUT/ladder.csv      time per call on every rung of the fused engine and with every kind of operands, beside cuBLAS's
+#                        own rate
 #   $OUT/depth.txt       the suite `fused-depth` on the card: table, warnings
 #   $OUT/record.tar.gz   its record with samples and figures; unpack at the top of the checkout
 #
@@ -165,9 +166,9 @@ if step "what the machine has" 60 "$out/facts.txt" "${strict[@]}" doctor; then
     step "claims" 90 "$work/claims.txt" "${strict[@]}" claims
     # how many bounds hold is no matter of passing or failing, but belongs into the summary
     sed -n 's/^# /      /p' "$work/claims.txt" | tee -a "$out/summary.txt"
-    step "every rung" 60 "$work/ladder.txt" "${strict[@]}" ladder
+    step "every rung" 65 "$work/ladder.txt" "${strict[@]}" ladder
   fi
-  step "suite fused-depth" 100 "$out/depth.txt" "${strict[@]}" depth
+  step "suite fused-depth" 95 "$out/depth.txt" "${strict[@]}" depth
   step "its record, read again" 10 "$work/pack.txt" "${strict[@]}" pack
   verify_on reference 10
   tools=(memcheck racecheck synccheck)
