@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Everything to be found out on a machine with an NVIDIA GPU, in one command and at most eight minutes:
 #
-#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/ and gpu-bin.tar.gz
+#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/ and gpu-bin.tar.gz, which is what travels
 #   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout, with either of them
 #
 # The machine with the card needs bash, coreutils, tar and gzip, a driver and the libraries of CUDA 13; no cargo, no
 # compiler, no network. It reads the card's settings and changes none.
 #
-#   $OUT/summary.txt     one line per step, then how many passed and failed
+#   $OUT/summary.txt     one line per step, then how many passed and failed; a note if gpu-bin is of another commit
 #   $OUT/facts.txt       card, driver, clocks, what else runs on it, libraries in use, `doctor`
 #   $OUT/kernels.txt     the kernels against their equations; then memcheck, racecheck and synccheck of some of them,
 #                        where compute-sanitizer is installed
@@ -157,6 +157,13 @@ verify_on() {
 }
 
 rm -f "$out"/{facts,kernels,verify,depth}.txt "$out"/{claims,ladder}.csv "$out/record.tar.gz"
+# Programs of another commit measure something else than the suites and cases beside them say.
+built=$(sed -n 's/^commit //p' gpu-bin/build.txt)
+here=$(git rev-parse HEAD 2>/dev/null)
+if [[ -n $here && $built != "$here" ]]; then
+  note "note  gpu-bin was built of commit ${built:-unknown}, this checkout is at $here"
+fi
+
 # The limits add up to 8 min, those of `facts` and 13 s for each sanitizer among them.
 if step "what the machine has" 60 "$out/facts.txt" "${strict[@]}" doctor; then
   facts >>"$out/facts.txt" 2>&1
