@@ -80,6 +80,6 @@ cuda-toolkit:
 gpu-build *arguments:
     scripts/gpu-build.sh {{arguments}}
 
-# On a machine with a GPU: conformance, memcheck, the suite `depth`; needs gpu-bin/
+# On a machine with a GPU: kernels, conformance, claims, ladder, the suite `fused-depth`, sanitizers; needs gpu-bin.tar.gz
 gpu-check:
     scripts/gpu-check.sh

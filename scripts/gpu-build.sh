@@ -4,9 +4,10 @@
 #   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
 # leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, gpu-bin/ladder, their timings
-# rung by rung, gpu-bin/claims, what is claimed of them, and gpu-bin/build.txt, which says what they are; and all of it in
-# gpu-bin.tar.gz, half as large, which is what has to travel. The target is a Hopper card; CUDA_COMPUTE_CAP=80 makes one
-# for Ampere and everything later. It needs what scripts/cuda-toolkit.sh needs and nothing that belongs to a card.
+# rung by rung, gpu-bin/claims, what is claimed of them, and gpu-bin/build.txt, which says what they are and of which
+# commit; and all of it in gpu-bin.tar.gz. That file, half as large, is what travels. The target is a Hopper card;
+# CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what scripts/cuda-toolkit.sh needs and nothing
+# that belongs to a card.
 #
 # The program is linked like any other: it needs an NVIDIA driver (libcuda.so.1) and the libraries of
 # CUDA 13 (cuBLAS, cuRAND, NVRTC) where it runs, and a glibc no older than this machine's. Where one is
@@ -57,6 +58,7 @@ compute capability $CUDA_COMPUTE_CAP
 needs $(objdump -p gpu-bin/pcnbench | awk '$1 == "NEEDED" { printf "%s%s", sep, $2; sep = " " }')
 needs $(objdump -T gpu-bin/pcnbench | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1)
 sha256 $(sha256sum gpu-bin/pcnbench | cut -d' ' -f1)
+commit $(git rev-parse HEAD 2>/dev/null || echo unknown)
 END
 tar -czf gpu-bin.tar.gz.part gpu-bin
 mv gpu-bin.tar.gz.part gpu-bin.tar.gz

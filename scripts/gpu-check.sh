@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Everything to be found out on a machine with an NVIDIA GPU, in one command and at most eight minutes:
 #
-#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/ and gpu-bin.tar.gz
+#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/ and gpu-bin.tar.gz, which is what travels
 #   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout, with either of them
 #
 # The machine with the card needs bash, coreutils, tar and gzip, a driver and the libraries of CUDA 13; no cargo, no
 # compiler, no network. It reads the card's settings and changes none.
 #
-#   $OUT/summary.txt     one line per step, then how many passed and failed
+#   $OUT/summary.txt     one line per step, then how many passed and failed; a note if gpu-bin is of another commit
 #   $OUT/facts.txt       card, driver, clocks, what else runs on it, libraries in use, `doctor`
 #   $OUT/kernels.txt     the kernels against their equations; then memcheck, racecheck and synccheck of some of them,
 #                        where compute-sanitizer is installed
-#   $OUT/verify.txt      conformance cases on the card, fused and reference, in f64 at their own tolerance and in f32 at
-#                        its stated bound
+#   $OUT/verify.txt      conformance cases on the card, fused and reference, and the fused engine beside its twin at the
+#                        edges of tiles, in f64 at their own tolerance and in f32 at its stated bound
 #   $OUT/claims.csv      what is claimed of the fused engine on a card, measured and judged line by line
-#   $OUT/ladder.csv      time per call on every rung of the fused engine, beside cuBLAS's own rate
+#   $OUT/ladder.csv      time per call on every rung of the fused engine and with every kind of operands, beside cuBLAS's
+#                        own rate
 #   $OUT/depth.txt       the suite `fused-depth` on the card: table, warnings
 #   $OUT/record.tar.gz   its record with samples and figures; unpack at the top of the checkout
 #
@@ -80,22 +81,24 @@ step() {
   return "$status"
 }
 
-facts() {
-  if [[ $device == cuda ]]; then
-    # what it says is for the reader; whether there is a card, `doctor` says
-    nvidia-smi || true
-    # a driver may not know every one of these
-    local card=name,driver_version,power.limit,clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu
-    local state=ecc.mode.current,mig.mode.current,persistence_mode,clocks_event_reasons.active
-    nvidia-smi --query-gpu="$card" --format=csv || true
-    nvidia-smi --query-gpu="$state" --format=csv || true
-    nvidia-smi --query-compute-apps=pid,used_memory --format=csv || true
-  fi
-  cat gpu-bin/build.txt
-  ldd "$program" | tee "$work/libraries"
-  ! grep -q 'not found' "$work/libraries" || return 1
+# Without what this finds the rest would only fail again, so it asks for nothing else: the first start of a driver can take
+# most of a minute.
+doctor() {
   "$program" doctor | tee "$work/doctor"
   [[ $device != cuda ]] || ! grep -q 'is not available' "$work/doctor" || return 1
+}
+
+# For the reader; nothing here can fail a check. A driver may not know every one of these.
+facts() {
+  cat gpu-bin/build.txt
+  timeout 5 ldd "$program"
+  [[ $device == cuda ]] || return 0
+  local card=name,driver_version,power.limit,clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu
+  local state=ecc.mode.current,mig.mode.current,persistence_mode,clocks_event_reasons.active
+  timeout 5 nvidia-smi
+  timeout 5 nvidia-smi --query-gpu="$card" --format=csv
+  timeout 5 nvidia-smi --query-gpu="$state" --format=csv
+  timeout 5 nvidia-smi --query-compute-apps=pid,used_memory --format=csv
 }
 
 # A case that is not there, or none that ran, is no success.
@@ -114,7 +117,10 @@ kernels() {
 # The tests are cut short under the sanitizer: a kernel takes a hundred times as long. It looks into the program that it
 # starts itself, so nothing may stand between them.
 sanitize() {
-  PCNBENCH_CARD_CASES=12 "$sanitizer" --tool "$1" --error-exitcode 9 \
+  local options=(--tool "$1" --error-exitcode 9)
+  # a driver asked for something that it does not have is no access to memory
+  [[ $1 != memcheck ]] || options+=(--report-api-errors no)
+  PCNBENCH_CARD_CASES=12 "$sanitizer" "${options[@]}" \
     gpu-bin/card --nocapture --test-threads 1 calls_do primitives_do calls_in_one
 }
 
@@ -138,36 +144,48 @@ pack() {
 }
 
 # The steps run under `timeout`, which starts programs, not functions.
-export -f facts kernels verify sanitize ladder claims depth pack
+export -f doctor kernels verify sanitize ladder claims depth pack
 sanitizer=$(PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin command -v compute-sanitizer)
 export program device out work sanitizer
 strict=(bash -euo pipefail -c)
 
-# verify_on ENGINE
+# verify_on ENGINE SECONDS
 verify_on() {
   local dtype
   for dtype in f64 f32; do
-    step "conformance cases, $1 in $dtype" 15 "$out/verify.txt" "${strict[@]}" "verify $1 $dtype"
+    step "conformance cases and twins, $1 in $dtype" "$2" "$out/verify.txt" "${strict[@]}" "verify $1 $dtype"
   done
 }
 
 rm -f "$out"/{facts,kernels,verify,depth}.txt "$out"/{claims,ladder}.csv "$out/record.tar.gz"
-# The limits add up to 8 min. Without a working card the rest would only fail again.
-if step "facts about the machine" 20 "$out/facts.txt" "${strict[@]}" facts; then
+# Programs of another commit measure something else than the suites and cases beside them say.
+built=$(sed -n 's/^commit //p' gpu-bin/build.txt)
+here=$(git rev-parse HEAD 2>/dev/null)
+if [[ -n $here && $built != "$here" ]]; then
+  note "note  gpu-bin was built of commit ${built:-unknown}, this checkout is at $here"
+fi
+
+# The limits add up to 8 min, those of `facts` and 13 s for each sanitizer among them.
+if step "what the machine has" 60 "$out/facts.txt" "${strict[@]}" doctor; then
+  facts >>"$out/facts.txt" 2>&1
   step "kernels" 50 "$out/kernels.txt" "${strict[@]}" kernels
-  verify_on fused
+  verify_on fused 15
   if [[ $device == cuda ]]; then
     step "claims" 90 "$work/claims.txt" "${strict[@]}" claims
     # how many bounds hold is no matter of passing or failing, but belongs into the summary
     sed -n 's/^# /      /p' "$work/claims.txt" | tee -a "$out/summary.txt"
-    step "every rung" 60 "$work/ladder.txt" "${strict[@]}" ladder
+    step "every rung" 65 "$work/ladder.txt" "${strict[@]}" ladder
   fi
-  step "suite fused-depth" 115 "$out/depth.txt" "${strict[@]}" depth
-  step "its record, read again" 15 "$work/pack.txt" "${strict[@]}" pack
-  verify_on reference
-  for tool in memcheck racecheck synccheck; do
+  step "suite fused-depth" 95 "$out/depth.txt" "${strict[@]}" depth
+  step "its record, read again" 10 "$work/pack.txt" "${strict[@]}" pack
+  verify_on reference 10
+  tools=(memcheck racecheck synccheck)
+  for i in "${!tools[@]}"; do
+    tool=${tools[i]}
     if [[ -n $sanitizer ]]; then
-      step "$tool of the kernels" 23 "$out/kernels.txt" "${strict[@]}" "sanitize $tool"
+      # an equal part of what the others left of the eight minutes
+      limit=$(((479 - SECONDS) / (${#tools[@]} - i)))
+      step "$tool of the kernels" $((limit > 13 ? limit : 13)) "$out/kernels.txt" "${strict[@]}" "sanitize $tool"
     else
       note "skip  $tool of the kernels: compute-sanitizer is not installed"
     fi

@@ -1,8 +1,9 @@
 //! What each rung of the fused engine on a card takes per call, as CSV on standard output.
 //!
 //! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every rung. Wide: width 4096,
-//! batch 1024, T = 4, beside the rate of one cuBLAS product of the same shape measured right before. `refused` says why a rung
-//! does not run. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
+//! batch 1024, T = 4, beside the rate of one cuBLAS product of the same shape in f32 measured right before. Products read every
+//! kind of operands where tensor cores multiply them: narrow on `persistent`, wide on `wide`. `refused` says why a rung does
+//! not run. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
 //! `wall_ns` from a device at rest to a device at rest. Numbers are drawn from a seed; none of them is zero.
 
 #[path = "common/mod.rs"]
@@ -38,7 +39,7 @@ fn ladder(device: &Device, quick: bool, out: &mut dyn Write) -> Result<()> {
     let said = |error: std::io::Error| candle_core::Error::Msg(format!("standard output: {error}"));
     writeln!(
         out,
-        "rung,rule,width,batch,depth,steps,repetitions,device_ns,wall_ns,flops,flops_per_s,of_cublas,refused"
+        "rung,operands,rule,width,batch,depth,steps,repetitions,device_ns,wall_ns,flops,flops_per_s,of_cublas,refused"
     )
     .map_err(said)?;
     let rules = |spc: usize, epc: usize| {
@@ -58,10 +59,10 @@ fn ladder(device: &Device, quick: bool, out: &mut dyn Write) -> Result<()> {
             let narrow = width == 128;
             let (spc, epc) = if narrow { (*depth, 8) } else { (4, 4) };
             for (name, rule, steps) in rules(spc, epc) {
-                // where the host has nothing to do, rungs 3 and 4 are the same, and neither is quick
-                for rung in Rung::ALL.into_iter().filter(|rung| narrow || *rung != Rung::Grouped) {
-                    let row = row(device, rung, rule, steps, (width, batch, *depth), &theta.copy()?);
-                    let head = format!("{},{name},{width},{batch},{depth},{steps}", rung.name());
+                for (rung, operands) in kinds(narrow) {
+                    let sizes = (width, batch, *depth);
+                    let row = row(device, (rung, operands), rule, steps, sizes, &theta.copy()?);
+                    let head = format!("{},{operands},{name},{width},{batch},{depth},{steps}", rung.name());
                     match row {
                         Ok((repetitions, of_device, wall, flops)) => {
                             let per_second = flops / (of_device as f64 * 1e-9);
@@ -82,10 +83,21 @@ fn ladder(device: &Device, quick: bool, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
+/// Rungs with operands. Where the host has nothing to do, `grouped` and `graph` are the same, and neither is quick; operands
+/// other than f32 cost what f32 costs on both, and on `wide` are for products that a library is quick at.
+fn kinds(narrow: bool) -> impl Iterator<Item = (Rung, Operands)> {
+    let cores = if narrow { Rung::Persistent } else { Rung::Wide };
+    let rungs = Rung::ALL.into_iter().filter(move |rung| narrow || *rung != Rung::Grouped);
+    rungs.flat_map(move |rung| {
+        let all = Operands::ALL.into_iter().filter(move |kind| rung == cores || *kind == Operands::F32);
+        all.map(move |kind| (rung, kind))
+    })
+}
+
 /// Median nanoseconds of device and wall of one training call.
 fn row(
     device: &Device,
-    rung: Rung,
+    (rung, operands): (Rung, Operands),
     rule: Rule,
     steps: usize,
     (width, batch, depth): (usize, usize, usize),
@@ -111,7 +123,7 @@ fn row(
         batch,
         task: Task::Train(optimiser),
         precision: Precision::F32,
-        operands: Operands::F32,
+        operands,
         card: Card { processors: 1, cooperative: None },
         products: false,
     };
@@ -119,7 +131,7 @@ fn row(
     let mut numbers = Numbers(8);
     let (x, y) =
         (numbers.tensor(&[batch, width], 1.0, device)?, numbers.tensor(&[batch, width], 1.0, device)?);
-    let engine = Fused::new(stack, 1).map_err(candle_core::Error::wrap)?;
+    let engine = Fused::new(stack, 1).map_err(candle_core::Error::wrap)?.with_operands(operands);
     engine.on_rung(Some(rung));
     let call = || {
         let done = engine.train(&schedule, loss, optimiser, theta, (&x, &y));

@@ -16,13 +16,15 @@ pub fn switches(device: &Device) -> Vec<&'static str> {
             if card.cuda_stream().context().has_async_alloc() {
                 set.push("CUDA memory pool keeps what is freed");
             }
+            set.push("Candle keeps small uploads on the card");
             set
         }
         _ => vec![],
     }
 }
 
-/// Opens card number `ordinal`, with a stream of its own, without event tracking, and with a pool that keeps memory.
+/// Opens card number `ordinal`, with a stream of its own, without event tracking, with a pool that keeps memory, and, on the
+/// thread that opens it, with Candle's store of small uploads. That thread is the one that should measure.
 ///
 /// Candle's `Device::new_cuda` works on the stream of the calling thread, so that one timed by events
 /// may not be the one worked on; this device has one stream for all threads. With tracking on, every
@@ -31,6 +33,12 @@ pub fn switches(device: &Device) -> Vec<&'static str> {
 /// before there is a tensor, which is why it is part of opening. The pool that allocations come from gives what is freed
 /// back to the system whenever somebody waits for the card, which every timing does: the next one would begin with
 /// mapping memory, and most of all the engine that allocates at every operation.
+///
+/// Candle brings sizes and strides to the card at every operation on a tensor that is not contiguous, unless it is told to
+/// keep what it has brought; recorded operations have to be told. It is so for everything that this thread does from here
+/// on, so that one operation after another and their recording are timed under one setting, the one that favours them. It
+/// changes no result: what is kept is looked up by device, type and content, kernels only read it, and an upload of the
+/// caller's own that is found there (4 KiB at most) is a copy of it, made on the same stream. It grows by what is new.
 ///
 /// # Errors
 /// Without feature `cuda`, a driver that runs the CUDA version of this build, or a card. Whoever links the CUDA libraries
@@ -51,6 +59,8 @@ pub fn open(ordinal: usize) -> Result<Device> {
         // driver keeps the order of submission.
         unsafe { card.disable_event_tracking() };
         crate::cuda::keep_pool(card)?;
+        // it counts how many hold it: never let go, it cannot be off for a part of a run
+        std::mem::forget(card.enable_cuda_graph_htod_cache());
     }
     Ok(device)
 }

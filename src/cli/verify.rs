@@ -1,4 +1,4 @@
-//! `pcnbench verify`: conformance cases, one line each.
+//! `pcnbench verify`: conformance cases, one line each; then a fused engine beside its twin, one line per rule.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::Verdict;
 use crate::engine::EngineKind;
 use crate::run::open_device;
 use crate::suite::DeviceKind;
-use crate::verify::{self, Options, Outcome};
+use crate::verify::{self, Options, Outcome, Report};
 use crate::Error;
 
 /// Options of `verify`.
@@ -48,29 +48,13 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     }
     let device = open_device(args.device.parse::<DeviceKind>()?)?;
     let options = Options { rule: args.rule.clone(), engine, dtype, device };
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let mut cases = 0;
+    let mut counts = Counts::default();
     for path in verify::find(&args.cases)? {
         let Some(report) = verify::run(&path, &options) else { continue };
-        match report.outcome {
-            Outcome::Passed { compared, worst } => {
-                passed += 1;
-                writeln!(
-                    out,
-                    "pass  {}: largest error {:.1e} of {:.1e} allowed, in {} ({compared} entries)",
-                    report.id, worst.error, worst.allowed, worst.entry
-                )?;
-            }
-            Outcome::Failed(why) => {
-                failed += 1;
-                writeln!(out, "FAIL  {}: {why}", report.id)?;
-            }
-            Outcome::Skipped(why) => {
-                skipped += 1;
-                writeln!(out, "skip  {}: {why}", report.id)?;
-            }
-        }
+        cases += 1;
+        counts.line(report, out)?;
     }
-    let cases = passed + failed + skipped;
     if cases == 0 {
         let rule = args.rule.as_deref().unwrap_or_default();
         return Err(Error::Invalid(format!(
@@ -78,9 +62,46 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         ))
         .into());
     }
+    for report in verify::edges::run(&options) {
+        counts.line(report, out)?;
+    }
+    let Counts { passed, failed, skipped } = counts;
     writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
+    let all = passed + failed + skipped;
     Ok(match failed {
         0 => Verdict::Clean,
-        _ => Verdict::Wrong(format!("{failed} of {cases} cases failed; see the lines that begin with FAIL")),
+        _ => Verdict::Wrong(format!("{failed} of {all} cases failed; see the lines that begin with FAIL")),
     })
+}
+
+/// What the last line says.
+#[derive(Default)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Counts {
+    /// Counts a report and writes its line.
+    fn line(&mut self, Report { id, outcome }: Report, out: &mut dyn Write) -> std::io::Result<()> {
+        match outcome {
+            Outcome::Passed { compared, worst } => {
+                self.passed += 1;
+                writeln!(
+                    out,
+                    "pass  {id}: largest error {:.1e} of {:.1e} allowed, in {} ({compared} entries)",
+                    worst.error, worst.allowed, worst.entry
+                )
+            }
+            Outcome::Failed(why) => {
+                self.failed += 1;
+                writeln!(out, "FAIL  {id}: {why}")
+            }
+            Outcome::Skipped(why) => {
+                self.skipped += 1;
+                writeln!(out, "skip  {id}: {why}")
+            }
+        }
+    }
 }

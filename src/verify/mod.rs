@@ -1,6 +1,8 @@
-//! Is a contender right? Conformance cases with other people's numbers, and small twins of timed points.
+//! Is a contender right? Conformance cases with other people's numbers, twins at the edges of tiles, and small twins of
+//! timed points.
 
 pub mod case;
+pub mod edges;
 pub mod equilibrium;
 pub mod execute;
 pub mod host;

@@ -61,6 +61,19 @@ fn the_projects_own_cases_pass() {
     assert!(file.ends_with("1 passed, 0 failed, 0 skipped\n"));
 }
 
+/// A fused engine is also held against its twin, one line per rule and variant, counted with the cases.
+#[test]
+fn a_fused_engine_is_held_against_its_twin_too() {
+    let file = arg(case("closed_epc-linear-3-7-5-2-T12.json"));
+    let out = succeeds(&["verify", "--cases", &file, "--rule", "epc", "--engine", "fused", "--dtype", "f32"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        lines[1].starts_with("pass  twin/epc/fused: largest error ") && lines[1].contains(" at batch "),
+        "{out}"
+    );
+    assert_eq!((lines.len(), lines[2]), (3, "2 passed, 0 failed, 0 skipped"));
+}
+
 #[test]
 fn wrong_numbers_and_names_fail() {
     says(&changed(|c| c["expect"]["output"][0][0] = json!(123.0)), &["`output` is off by", "allowed"]);

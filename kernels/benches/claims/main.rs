@@ -248,8 +248,7 @@ fn captured(device: &Device, sizes: &Sizes) -> Result<Vec<Line>> {
     let Device::Cuda(card) = device else { return Err(Error::Msg("a card is needed".into())) };
     let depth = sizes.reference;
     let (mut call, plain) = beside(device, sizes)?;
-    // While this lives, the shapes that operations bring along are brought once, not at every replay.
-    let _shapes = card.enable_cuda_graph_htod_cache();
+    // brings the shapes of operations to the card, which keeps them, as it does for `reference`: none is brought in a replay
     let expected = flat(&plain.spc(depth, STEP)?)?;
     let record = |on: &mut (Plain, Vec<Tensor>)| {
         on.1 = on.0.spc(depth, STEP)?;
