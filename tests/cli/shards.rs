@@ -240,7 +240,7 @@ fn merges_that_make_no_whole_are_refused_and_write_nothing() {
         &edit("run.json", "\"shard\": \"2/3\"", "\"shard\": \"4/3\""),
         &["run.json: shard `4/3` is not of the form"],
     );
-    says(&edit("summary.csv", "depth=3", "depth=5"), &["2of3", "depth=3", "is missing"]);
+    says(&edit("summary.csv", "depth=3", "depth=5"), &["2of3", "does not list point", "depth=3"]);
     says(&edit("summary.csv", ",0,", ",1,"), &["2of3", "summary.csv"]);
     let first = Path::new(a).join("run.json");
     let text = fs::read_to_string(&first).unwrap();
