@@ -231,7 +231,7 @@ fn work_differences(base: &Entry, new: &Entry) -> Option<String> {
     (!differing.is_empty()).then(|| format!("{} at {}: {}", new.contender, new.point, differing.join(", ")))
 }
 
-/// Contenders that must agree before they speak about their baseline.
+/// Contenders that must have improved, at the least, before they speak about their baseline.
 const WITNESSES: usize = 3;
 
 /// Baselines that slowed down, seen by three quarters of the ratios to them at a point having improved.
@@ -251,11 +251,11 @@ fn slower_baselines(rows: &[Row]) -> Vec<Row> {
             None => groups.push(vec![(row, change)]),
         }
     }
-    let slower = |group: &Vec<(&Row, Change)>| {
+    let inferred = groups.into_iter().filter_map(|mut group| {
         let improved = group.iter().filter(|(row, _)| row.verdict == Verdict::Improved).count();
-        improved >= WITNESSES && 4 * improved >= 3 * group.len()
-    };
-    let inferred = groups.into_iter().filter(slower).filter_map(|mut group| {
+        if improved < WITNESSES || 4 * improved < 3 * group.len() {
+            return None;
+        }
         group.sort_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio));
         let (witness, change) = *group.get(group.len() / 2)?;
         Some(Row {
@@ -269,10 +269,7 @@ fn slower_baselines(rows: &[Row]) -> Vec<Row> {
                 high: 1.0 / change.low,
             }),
             verdict: Verdict::Regressed,
-            reason: {
-                let improved = group.iter().filter(|(row, _)| row.verdict == Verdict::Improved).count();
-                format!("inferred: {improved} of {} contenders against it improved", group.len())
-            },
+            reason: format!("inferred: {improved} of {} contenders against it improved", group.len()),
             ..witness.clone()
         })
     });

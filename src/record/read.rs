@@ -169,6 +169,22 @@ mod tests {
         assert_eq!(record.alignments, expected.alignments);
     }
 
+    /// A list cut short in an unfinished record is an interrupted writer's, in a finished one somebody's mistake.
+    #[test]
+    fn a_finished_record_lists_all_its_points() {
+        let (_root, dir) = record();
+        let list = dir.join(SummaryRow::FILE);
+        let header =
+            fs::read_to_string(&list).unwrap().lines().take(1).map(|l| format!("{l}\n")).collect::<String>();
+        fs::write(&list, header).unwrap();
+        let found = read(&dir).unwrap();
+        assert!(found.samples.is_empty() && found.summary.is_empty());
+        let run = Run { finished: Some("2026-11-22T06:00:00Z".into()), ..found.run };
+        fs::write(dir.join(RUN), serde_json::to_string(&run).unwrap()).unwrap();
+        let said = refusal(&dir);
+        assert!(said.contains("summary.csv") && said.contains("does not list point `p"), "{said}");
+    }
+
     #[test]
     fn each_file_must_be_there() {
         for file in [MACHINE, "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "alignments.csv"] {
