@@ -11,10 +11,10 @@ use crate::stack::Stack;
 /// A worker with fewer FLOPs than this waits more than it works: about 20 µs of one core.
 const FLOPS_PER_WORKER: f64 = 2e6;
 
-/// FLOPs that sharing must take off the caller: waking the others and finding together costs what a core needs for these,
-/// some 80 µs: chosen on the machine of the committed records, where calls just above it are faster on four threads and
-/// calls just below on one.
-const FLOPS_OF_WAKING: f64 = 9e6;
+/// FLOPs that sharing must take off the caller: finding together and meeting for the parameter directions costs what a
+/// core needs for these, some 40 µs with workers that are still awake from the call before (see `cpu::standby`): on the
+/// machine of the committed records calls just above it are faster on four threads, and those well below no faster.
+const FLOPS_OF_SHARING: f64 = 5e6;
 
 /// Samples of the widest tile: a whole panel.
 pub(crate) const WIDEST: usize = 64;
@@ -46,7 +46,7 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     let worth = (flops / FLOPS_PER_WORKER).max(1.0);
     let threads = if worth < threads as f64 { worth as usize } else { threads }.max(1);
     let saved = flops * (1.0 - 1.0 / threads as f64);
-    let threads = if saved < FLOPS_OF_WAKING { 1 } else { threads };
+    let threads = if saved < FLOPS_OF_SHARING { 1 } else { threads };
     let pack = steps >= PACKING_STEPS && rule.samples_are_independent();
     if threads == 1 {
         // one worker never waits for itself
@@ -54,7 +54,9 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     }
     // full panels enough for everyone: no reason to meet
     let plenty = batch / WIDEST >= 2 * threads;
-    if !rule.samples_are_independent() || (rule.layers_are_parallel() && !plenty) {
+    // narrower tiles would do; but where the stencil is long, each of them reading all weights costs more than meeting
+    let enough = batch.div_ceil(lanes) >= threads && !is_long(stack, rule, steps, threads);
+    if !rule.samples_are_independent() || (rule.layers_are_parallel() && !plenty && !enough) {
         let (_, team) = teams(stack, batch, threads, WIDEST);
         return Plan { workers: threads, alone: false, tile: WIDEST, team, pack };
     }
@@ -62,6 +64,19 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     let workers = threads.min(batch.div_ceil(tile).max(1) * team) / team * team;
     Plan { workers, alone: true, tile, team, pack }
 }
+
+/// Whether a relaxation along diagonals of depth and time (see `cpu::stencil`) has so many of them that workers following
+/// each other keep each other waiting for a small part of it only.
+fn is_long(stack: &Stack, rule: &Rule, steps: usize, threads: usize) -> bool {
+    let Rule::Spc { light_cone, .. } = *rule else { return false };
+    let depth = stack.depth();
+    let start = if light_cone { depth.saturating_sub(1).max(1) } else { 1 };
+    (depth + steps).saturating_sub(start) >= DIAGONALS_PER_WORKER * threads
+}
+
+/// Diagonals per worker from which on following each other is faster than cutting the batch into narrow tiles: on the
+/// machine of the committed records, with as many steps as layers, the two are alike at 32 layers and four threads.
+const DIAGONALS_PER_WORKER: usize = 8;
 
 /// About how many FLOPs a call has: forward, inference and directions, layers of equal size assumed for the light cone.
 fn flops(stack: &Stack, rule: &Rule, steps: usize, batch: usize) -> f64 {
@@ -166,6 +181,7 @@ mod tests {
     }
 
     const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
+    const FPA: Rule = Rule::Fpa { light_cone: true };
 
     #[test]
     fn small_problems_stay_on_one_thread() {
@@ -195,6 +211,10 @@ mod tests {
         let deep = stack(32, 128);
         assert!(plan(&deep, &SPC, 32, 1024, 4, 16).alone);
         assert!(!plan(&deep, &SPC, 32, 64, 4, 16).alone);
+        // layers of one step are parallel here too, but no diagonals are: everyone takes his samples through all of them
+        assert!(plan(&deep, &FPA, 32, 64, 4, 16).alone);
+        // a tile of 16 samples for three of four
+        assert!(!plan(&deep, &FPA, 32, 48, 4, 16).alone);
         assert_eq!(
             plan(&deep, &Rule::Epc, 8, 64, 4, 16),
             Plan { workers: 4, alone: true, tile: 16, team: 1, pack: true }
@@ -203,6 +223,20 @@ mod tests {
         assert!(
             !plan(&deep, &moving, 8, 1024, 4, 16).alone && !plan(&stack(1, 2), &moving, 1, 1, 1, 16).alone
         );
+    }
+
+    /// Diagonals are T + 1 inside the light cone and T + L − 1 without: eight for each of four workers are 32.
+    #[test]
+    fn workers_follow_each_other_only_over_many_diagonals() {
+        let alone = |depth, light_cone, steps| {
+            let rule = Rule::Spc { light_cone, deviation: false };
+            plan(&stack(depth, 128), &rule, steps, 64, 4, 16).alone
+        };
+        assert!(alone(30, true, 30) && !alone(31, true, 31));
+        assert!(alone(8, false, 24) && !alone(8, false, 25));
+        assert_eq!(plan(&stack(16, 128), &SPC, 16, 64, 4, 16).tile, 16);
+        // panels enough for everyone
+        assert!(plan(&stack(64, 128), &SPC, 64, 512, 4, 16).alone);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod product;
 mod pull;
 mod real;
 mod rules;
+mod standby;
 mod stencil;
 
 pub(crate) use memory::Workspace;

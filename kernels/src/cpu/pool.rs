@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::standby::Standby;
 use crate::{Error, Result};
 
 /// A fixed number of threads.
@@ -16,9 +17,22 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     threads: usize,
-    /// None for the global pool.
-    apart: Option<Arc<ThreadPool>>,
+    home: Arc<Home>,
 }
+
+/// Threads, and who of them waits for work.
+#[derive(Debug)]
+struct Home {
+    /// None for the global pool.
+    apart: Option<ThreadPool>,
+    standby: Arc<Standby>,
+}
+
+/// A value on cache lines of its own: two, because processors fetch them in pairs. Where one thread reads again and again
+/// what another is to write, nothing else may be written beside it.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Line<T>(pub(super) T);
 
 /// One of the threads of a pool, at work.
 #[derive(Debug)]
@@ -36,18 +50,18 @@ pub(crate) struct Worker<'a> {
 #[derive(Debug)]
 struct Barrier {
     count: usize,
-    arrived: AtomicUsize,
-    generation: AtomicUsize,
-    broken: AtomicBool,
+    arrived: Line<AtomicUsize>,
+    generation: Line<AtomicUsize>,
+    broken: Line<AtomicBool>,
 }
 
 impl Barrier {
     fn new(count: usize) -> Self {
         Self {
             count,
-            arrived: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
+            arrived: Line(AtomicUsize::new(0)),
+            generation: Line(AtomicUsize::new(0)),
+            broken: Line(AtomicBool::new(false)),
         }
     }
 }
@@ -58,27 +72,28 @@ const SPINS: u32 = 2000;
 impl Pool {
     /// A pool of `threads` (at least one; one needs no thread besides the caller's).
     pub(crate) fn new(threads: usize) -> Result<Self> {
+        static HOMES: OnceLock<Mutex<Vec<Arc<Home>>>> = OnceLock::new();
         let threads = threads.max(1);
-        if threads == 1 || threads <= rayon::current_num_threads() {
-            return Ok(Self { threads, apart: None });
-        }
-        static POOLS: OnceLock<Mutex<Vec<Arc<ThreadPool>>>> = OnceLock::new();
-        let mut pools = match POOLS.get_or_init(Mutex::default).lock() {
-            Ok(pools) => pools,
+        let global = rayon::current_num_threads();
+        let apart = threads > global;
+        let size = if apart { threads } else { global };
+        let mut homes = match HOMES.get_or_init(Mutex::default).lock() {
+            Ok(homes) => homes,
             // what it guards is a list that is only ever appended to
             Err(poisoned) => poisoned.into_inner(),
         };
-        if let Some(pool) = pools.iter().find(|p| p.current_num_threads() == threads) {
-            return Ok(Self { threads, apart: Some(Arc::clone(pool)) });
+        let found = homes.iter().find(|h| h.apart.is_some() == apart && h.standby.threads() == size);
+        if let Some(home) = found {
+            return Ok(Self { threads, home: Arc::clone(home) });
         }
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("fused-{i}"))
-            .build()
-            .map_err(|source| Error::Threads { threads, source })?;
-        let pool = Arc::new(pool);
-        pools.push(Arc::clone(&pool));
-        Ok(Self { threads, apart: Some(pool) })
+        let pool = || {
+            let named = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("fused-{i}"));
+            named.build().map_err(|source| Error::Threads { threads, source })
+        };
+        let apart = apart.then(pool).transpose()?;
+        let home = Arc::new(Home { apart, standby: Standby::new(size) });
+        homes.push(Arc::clone(&home));
+        Ok(Self { threads, home })
     }
 
     /// How many threads.
@@ -102,18 +117,35 @@ impl Pool {
             work(&Worker { index, count, barrier: &barrier, teams: &teams });
             std::mem::forget(watch);
         };
-        let each = |index: usize| {
-            if index < count {
-                one(index);
-            }
+        if count == 1 {
+            return one(0);
+        }
+        let Home { apart, standby } = &*self.home;
+        let serve = {
+            let standby = Arc::clone(standby);
+            move |context: rayon::BroadcastContext<'_>| standby.serve(context.index())
         };
-        match &self.apart {
-            _ if count == 1 => one(0),
+        match apart {
             Some(pool) => {
-                pool.broadcast(|context| each(context.index()));
+                let wait = || pool.yield_now().map_or_else(std::thread::yield_now, drop);
+                standby.run(count, pool.current_thread_index(), &one, || pool.spawn_broadcast(serve), wait);
             }
+            // The pool that this is called in, which need not be the one that was there when this was made.
+            None if rayon::current_num_threads() != standby.threads() => std::thread::scope(|scope| {
+                for index in 1..count {
+                    let one = &one;
+                    scope.spawn(move || one(index));
+                }
+                one(0);
+            }),
             None => {
-                rayon::broadcast(|context| each(context.index()));
+                let wait = || rayon::yield_now().map_or_else(std::thread::yield_now, drop);
+                let fetch = || {
+                    rayon::spawn_broadcast(serve);
+                    // the caller's own copy, which does nothing: left alone, one would pile up upon the other
+                    rayon::yield_local();
+                };
+                standby.run(count, rayon::current_thread_index(), &one, fetch, wait);
             }
         }
     }
@@ -124,7 +156,7 @@ struct Watch<'a>(&'a Barrier);
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.0.broken.store(true, Ordering::Release);
+        self.0.broken.0.store(true, Ordering::Release);
     }
 }
 
@@ -151,33 +183,41 @@ impl Worker<'_> {
         if b.count == 1 {
             return;
         }
-        let generation = b.generation.load(Ordering::Acquire);
-        if b.arrived.fetch_add(1, Ordering::AcqRel) + 1 == b.count {
-            b.arrived.store(0, Ordering::Relaxed);
-            b.generation.store(generation.wrapping_add(1), Ordering::Release);
+        let generation = b.generation.0.load(Ordering::Acquire);
+        if b.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == b.count {
+            b.arrived.0.store(0, Ordering::Relaxed);
+            b.generation.0.store(generation.wrapping_add(1), Ordering::Release);
             return;
         }
-        self.wait_until(|| b.generation.load(Ordering::Acquire) != generation);
+        self.wait_until(|| b.generation.0.load(Ordering::Acquire) != generation);
     }
 
     /// Waits until something is so that another worker makes so.
     pub(crate) fn wait_until(&self, so: impl Fn() -> bool) {
-        let mut spins = 0;
-        while !so() {
-            assert!(!self.barrier.broken.load(Ordering::Acquire), "another worker has panicked");
-            spins += 1;
-            if spins < SPINS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-        }
+        wait_until(|| {
+            let done = so();
+            assert!(done || !self.barrier.broken.0.load(Ordering::Acquire), "another worker has panicked");
+            done
+        });
     }
 
     /// This worker's share of `tasks`: every `count`-th, so that neighbouring tasks, which have neighbouring costs,
     /// go to different workers and the same task to the same worker in every step.
     pub(crate) fn share(&self, tasks: usize) -> impl Iterator<Item = usize> {
         (self.index..tasks).step_by(self.count)
+    }
+}
+
+/// Waits until something is so that another thread makes so.
+pub(super) fn wait_until(so: impl Fn() -> bool) {
+    let mut spins = 0;
+    while !so() {
+        spins += 1;
+        if spins < SPINS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -232,5 +272,30 @@ mod tests {
             ran.fetch_add(1, Ordering::Relaxed);
         });
         assert_eq!(ran.into_inner(), 3);
+    }
+
+    /// Threads of the pool itself, threads of a smaller and of a larger pool, and several callers at once.
+    #[test]
+    fn any_thread_may_call() {
+        let count = rayon::current_num_threads().max(2);
+        let pool = Pool::new(count).unwrap();
+        let all = || {
+            let ran = AtomicUsize::new(0);
+            pool.run(count, 1, |w| {
+                ran.fetch_add(1, Ordering::Relaxed);
+                w.meet();
+                assert_eq!(ran.load(Ordering::Relaxed), w.count);
+            });
+        };
+        for threads in [1, count, count + 3] {
+            let other = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            other.install(all);
+        }
+        rayon::scope(|scope| (0..2 * count).for_each(|_| scope.spawn(|_| all())));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|_| all()));
+            }
+        });
     }
 }
