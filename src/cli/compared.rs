@@ -89,7 +89,9 @@ pub fn remarks(comparison: &Comparison) -> Vec<String> {
     let work = comparison.work.iter().map(|s| format!("counted work changed: {s}"));
     let broken = comparison.broken.iter().map(|s| format!("failed: {s}"));
     let notes = comparison.notes.iter().map(|s| format!("note: {s}"));
-    broken.chain(work).chain(notes).chain([gate::counts(comparison)]).collect()
+    let (holding, all) = comparison.holding_one();
+    let held = (all > 0).then(|| format!("{holding} of {all} intervals of change hold 1"));
+    broken.chain(work).chain(notes).chain([gate::counts(comparison)]).chain(held).collect()
 }
 
 /// The exit code of an outcome.

@@ -22,6 +22,7 @@ fn a_planted_change_is_found_and_nothing_else() {
     assert_eq!(regressed, [("p@depth=4", "spc/reference"), ("p@depth=8", "spc/reference")]);
     assert_eq!(c.with(Verdict::Same).count(), 4, "{:?}", verdicts(&c));
     assert_eq!((c.rows.len(), c.work.len(), c.broken.len(), c.notes.len()), (6, 0, 0, 0));
+    assert_eq!(c.holding_one(), (4, 6));
     // The other way round it is an improvement.
     let c = compare(&new, &base, &Options::default());
     assert_eq!((c.with(Verdict::Improved).count(), c.with(Verdict::Same).count()), (2, 4));
@@ -184,6 +185,7 @@ fn a_slower_baseline_is_inferred_from_all_that_improve() {
         assert_eq!((row.contender.as_str(), row.measure), ("bp/reference", Measure::Ratio));
         assert!((change.ratio - 1.1).abs() < 1e-9 && change.low < 1.1 && change.high > 1.1, "{change:?}");
         assert_eq!(row.reason, "inferred: 3 of 3 contenders against it improved");
+        assert!(row.base.is_none() && row.new.is_none(), "or it would count as an interval of its own");
     }
     assert_eq!(slower(2).with(Verdict::Regressed).count(), 0, "two of three are two improvements");
 }

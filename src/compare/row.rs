@@ -95,6 +95,14 @@ impl Comparison {
         self.rows.iter().filter(move |row| row.verdict == verdict)
     }
 
+    /// How many of the intervals of change hold 1, and how many there are. Of two runs of one program 95 in 100 should.
+    pub fn holding_one(&self) -> (usize, usize) {
+        // what is inferred from other rows has no estimates of its own
+        let own = self.rows.iter().filter(|row| row.base.is_some() && row.new.is_some());
+        let changes: Vec<&Change> = own.filter_map(|row| row.change.as_ref()).collect();
+        (changes.iter().filter(|c| c.low <= 1.0 && c.high >= 1.0).count(), changes.len())
+    }
+
     /// Rows that say less than they were asked to.
     pub fn inconclusive(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.is_inconclusive())

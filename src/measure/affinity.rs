@@ -8,10 +8,13 @@ use std::sync::OnceLock;
 
 use core_affinity::CoreId;
 use rayon::ThreadPoolBuilder;
+#[cfg(target_os = "linux")]
+use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 
 use super::machine;
 
-static PINNED: OnceLock<bool> = OnceLock::new();
+/// The cores of pinned workers; empty if they are not.
+static CORES: OnceLock<Vec<usize>> = OnceLock::new();
 
 /// Makes the pool that Candle and the fused engine share, of `threads` workers. They are pinned, each to a physical core
 /// of its own, if they take all cores this process may use: fewer may have to share the machine with other processes
@@ -20,20 +23,69 @@ static PINNED: OnceLock<bool> = OnceLock::new();
 /// Does nothing once the pool exists.
 pub(super) fn start(threads: usize) {
     let cores = whole_machine(threads, &machine::one_processor_per_core());
-    let pinned = !cores.is_empty();
+    let all = cores.clone();
     let pool = ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
     let pool = pool.start_handler(move |worker| {
         // where this is refused, the worker moves about as it always did
         cores.get(worker).map(|&id| core_affinity::set_for_current(CoreId { id }));
     });
     if pool.build_global().is_ok() {
-        PINNED.get_or_init(|| pinned);
+        CORES.get_or_init(|| all);
     }
 }
 
 /// Whether workers are pinned.
 pub fn pinned() -> bool {
-    PINNED.get().copied().unwrap_or(false)
+    CORES.get().is_some_and(|cores| !cores.is_empty())
+}
+
+/// Keeps the calling thread on the first worker's core for as long as the result lives, if the other workers are pinned.
+///
+/// Nothing else keeps it off their cores. Where it has come to share one with a worker, both ready to run all the time,
+/// the system may leave them there for minutes, with a core idle and everything that both take part in twice as long.
+///
+/// Not for longer than it takes to measure: threads that are made meanwhile stay on that core too, and whoever asks how
+/// many processors there are is told one. Elsewhere than on Linux it does nothing.
+pub fn hold() -> Held {
+    Held::on(CORES.get().and_then(|cores| cores.first()).copied())
+}
+
+/// See [`hold`].
+#[derive(Debug)]
+pub struct Held {
+    #[cfg(target_os = "linux")]
+    before: Option<CpuSet>,
+}
+
+#[cfg(target_os = "linux")]
+impl Held {
+    fn on(core: Option<usize>) -> Self {
+        let pin = |core| {
+            let before = sched_getaffinity(None).ok()?;
+            let mut only = CpuSet::new();
+            only.set(core);
+            // where this is refused, the thread moves about as it always did
+            sched_setaffinity(None, &only).ok().map(|()| before)
+        };
+        Self { before: core.filter(|&core| core < CpuSet::MAX_CPU).and_then(pin) }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // what was allowed before is not refused now
+            sched_setaffinity(None, before).ok();
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Held {
+    fn on(_core: Option<usize>) -> Self {
+        Self {}
+    }
 }
 
 /// The cores to pin `threads` workers to: all, or none.
@@ -48,6 +100,24 @@ fn whole_machine(threads: usize, cores: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_held_thread_stays_until_it_is_let_go() {
+        let allowed = || {
+            let set = sched_getaffinity(None).unwrap();
+            (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect::<Vec<_>>()
+        };
+        let before = allowed();
+        let last = *before.last().unwrap();
+        let held = Held::on(Some(last));
+        assert_eq!(allowed(), [last]);
+        drop(held);
+        assert_eq!(allowed(), before);
+        drop(Held::on(None));
+        drop(Held::on(Some(CpuSet::MAX_CPU)));
+        assert_eq!(allowed(), before);
+    }
 
     #[test]
     fn only_workers_that_take_every_core_are_pinned() {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
+use crate::measure::affinity;
 use crate::measure::delay::Scheduler;
 use crate::measure::energy::{self, Meter};
 use crate::measure::sampler::{self, Subject};
@@ -79,9 +80,11 @@ pub(super) fn measure(
     let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
     let mut subjects: Vec<Box<dyn Subject + '_>> =
         trainings.iter_mut().map(|training| Box::new(training) as Box<dyn Subject + '_>).collect();
+    let held = device.is_cpu().then(affinity::hold);
     let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, clocks, |round| {
         observer.at(&p.point.id, &format!("round {round}"));
     });
+    drop(held);
     drop(subjects);
 
     let meter = Meter::of(&device, card);

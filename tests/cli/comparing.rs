@@ -64,7 +64,7 @@ fn five_per_cent_is_a_regression_one_way_and_an_improvement_the_other() {
     let ((_a, base), (_b, new)) = (altered(|_| ()), altered(slower));
     let (base, new) = (arg(base), arg(new));
     let same = succeeds(&["cmp", &base, &base]);
-    says(&same, &["epc/reference", "same", "new / base"]);
+    says(&same, &["epc/reference", "same", "new / base", "intervals of change hold 1"]);
     let done = run(&["cmp", &base, &new]);
     let what = sentence(&done, 3);
     says(&what, &["regressed: epc/reference at update@", "ratio 1.050", "(of 2)"]);

@@ -1,5 +1,6 @@
 //! Worker threads that run one function together and meet at barriers.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -140,12 +141,17 @@ impl Pool {
             }),
             None => {
                 let wait = || rayon::yield_now().map_or_else(std::thread::yield_now, drop);
+                let fetched = Cell::new(false);
                 let fetch = || {
                     rayon::spawn_broadcast(serve);
-                    // the caller's own copy, which does nothing: left alone, one would pile up upon the other
-                    rayon::yield_local();
+                    fetched.set(true);
                 };
                 standby.run(count, rayon::current_thread_index(), &one, fetch, wait);
+                if fetched.get() {
+                    // The caller's own copy, which does nothing: left alone, one would pile up upon the other. Not before
+                    // the threads are free again: what is found may be somebody else's, and call this function.
+                    rayon::yield_local();
+                }
             }
         }
     }
@@ -291,7 +297,11 @@ mod tests {
             let other = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             other.install(all);
         }
-        rayon::scope(|scope| (0..2 * count).for_each(|_| scope.spawn(|_| all())));
+        // a caller with more calls waiting in its own queue
+        rayon::scope(|scope| {
+            (0..100).for_each(|_| scope.spawn(|_| all()));
+            all();
+        });
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..50).for_each(|_| all()));

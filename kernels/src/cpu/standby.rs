@@ -1,9 +1,8 @@
 //! Threads of a pool that stay awake for a moment after a call, so that the next one finds them ready.
 //!
-//! A thread that sleeps is woken by the system, which takes longer than a small call does, and on a virtual machine takes
-//! anything between a few microseconds and a hundred, depending on what its host has been doing in the last minute. Calls
-//! that follow each other closely, as updates in training do, need not wake anyone: a thread that has done its part looks
-//! for the next call for [`LINGER`] before it goes back to its pool.
+//! To wake a thread that sleeps can take the system longer than a small call takes, and on a virtual machine how long it
+//! takes depends on what the host has been doing. Calls that follow each other closely, as updates in training do, need not
+//! wake anyone: a thread that has done its part looks for the next call for [`LINGER`] before it goes back to its pool.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
