@@ -24,21 +24,21 @@ fn the_table_of_larger_networks_is_that_of_its_record() {
 
 /// One line per depth of the benchmark `ceiling`.
 fn rows(record: &Record) -> Vec<String> {
-    let of = |id: &str| {
-        record.summary.iter().filter(move |r| r.benchmark == "ceiling" && r.contender == id.to_owned())
+    let of = |id: &'static str| {
+        record.summary.iter().filter(move |r| r.benchmark == "ceiling" && r.contender == id)
     };
-    let at = |id: &str, depth: usize| -> &SummaryRow { of(id).find(|r| r.depth == depth).unwrap() };
+    let at = |id: &'static str, depth: usize| -> &SummaryRow { of(id).find(|r| r.depth == depth).unwrap() };
     let peak =
         record.run.ceilings.iter().find(|c| {
             (c.quantity.as_str(), c.dtype.as_str(), c.threads) == ("gemm", "f32", record.run.threads)
         });
     let peak = peak.unwrap().per_second;
-    let share = |id: &str, depth: usize| {
+    let share = |id: &'static str, depth: usize| {
         let row = at(id, depth);
         format!("{:.0} %", 100.0 * row.gemm_flops as f64 / (row.median_ns as f64 * 1e-9) / peak)
     };
     let line = |depth: usize| {
-        let ratio = |id: &str| {
+        let ratio = |id: &'static str| {
             let r =
                 record.ratios.iter().find(|r| r.point == at(id, depth).point && r.contender == id).unwrap();
             assert!(r.baseline.starts_with("bp/"), "{r:?}");

@@ -1,12 +1,11 @@
 //! Worker threads that run one function together and meet at barriers.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::standby::Standby;
+use super::standby::{Standby, ECHO};
 use crate::{Error, Result};
 
 /// A fixed number of threads.
@@ -122,36 +121,44 @@ impl Pool {
             return one(0);
         }
         let Home { apart, standby } = &*self.home;
-        let serve = {
-            let standby = Arc::clone(standby);
-            move |context: rayon::BroadcastContext<'_>| standby.serve(context.index())
-        };
-        match apart {
-            Some(pool) => {
-                let wait = || pool.yield_now().map_or_else(std::thread::yield_now, drop);
-                standby.run(count, pool.current_thread_index(), &one, || pool.spawn_broadcast(serve), wait);
+        // A pool's first thread may be one that is never there for the asking, so that one of its other threads would call
+        // for more than there are. And the pool that this is called in need not be the one that was there when this was
+        // made.
+        let stranger = match apart {
+            Some(pool) => pool.current_thread_index().is_some(),
+            None => {
+                rayon::current_thread_index().is_some_and(|i| i > 0)
+                    || rayon::current_num_threads() != standby.threads()
             }
-            // The pool that this is called in, which need not be the one that was there when this was made.
-            None if rayon::current_num_threads() != standby.threads() => std::thread::scope(|scope| {
+        };
+        if stranger {
+            return std::thread::scope(|scope| {
                 for index in 1..count {
                     let one = &one;
                     scope.spawn(move || one(index));
                 }
                 one(0);
-            }),
-            None => {
-                let wait = || rayon::yield_now().map_or_else(std::thread::yield_now, drop);
-                let fetched = Cell::new(false);
-                let fetch = || {
-                    rayon::spawn_broadcast(serve);
-                    fetched.set(true);
-                };
-                standby.run(count, rayon::current_thread_index(), &one, fetch, wait);
-                if fetched.get() {
-                    // The caller's own copy, which does nothing: left alone, one would pile up upon the other. Not before
-                    // the threads are free again: what is found may be somebody else's, and call this function.
-                    rayon::yield_local();
-                }
+            });
+        }
+        standby.run(count, &one, |slot| {
+            let standby = Arc::clone(standby);
+            let serve = move || standby.serve(slot);
+            match apart {
+                Some(pool) => pool.spawn(serve),
+                None => rayon::spawn(serve),
+            }
+        });
+    }
+
+    /// A lock that another caller may hold for the length of a call. Who waits for it helps with the call, which might
+    /// otherwise be waiting for this very thread.
+    pub(crate) fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
+        loop {
+            match mutex.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if self.home.standby.help() => {}
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
             }
         }
     }
@@ -202,7 +209,9 @@ impl Worker<'_> {
     pub(crate) fn wait_until(&self, so: impl Fn() -> bool) {
         wait_until(|| {
             let done = so();
-            assert!(done || !self.barrier.broken.0.load(Ordering::Acquire), "another worker has panicked");
+            if !done && self.barrier.broken.0.load(Ordering::Acquire) {
+                std::panic::panic_any(ECHO);
+            }
             done
         });
     }
@@ -280,7 +289,8 @@ mod tests {
         assert_eq!(ran.into_inner(), 3);
     }
 
-    /// Threads of the pool itself, threads of a smaller and of a larger pool, and several callers at once.
+    /// Threads of the pool itself, threads of a smaller and of a larger pool, several callers at once, and several that
+    /// wait for the same lock.
     #[test]
     fn any_thread_may_call() {
         let count = rayon::current_num_threads().max(2);
@@ -306,6 +316,16 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| (0..50).for_each(|_| all()));
             }
+        });
+        let engine = Mutex::new(());
+        let locked = || {
+            let _guard = pool.lock(&engine);
+            all();
+        };
+        rayon::scope(|scope| (0..100).for_each(|_| scope.spawn(|_| locked())));
+        std::thread::scope(|scope| {
+            scope.spawn(|| rayon::scope(|scope| (0..100).for_each(|_| scope.spawn(|_| locked()))));
+            (0..100).for_each(|_| locked());
         });
     }
 }

@@ -20,40 +20,41 @@ const LINGER: Duration = Duration::from_micros(100);
 /// Readings of a thread's slot between two of the clock.
 const READINGS: u32 = 32;
 
-/// A slot whose thread is with its pool, and has to be fetched from there.
+/// A slot at which nobody looks: somebody has to be sent there.
 const AWAY: usize = 0;
-/// A slot whose thread looks at it.
+/// A slot at which a thread looks.
 const READY: usize = 1;
-/// A slot with work that its thread has not begun.
+/// A slot with work that nobody has begun.
 const POSTED: usize = 2;
-/// A slot whose thread is at work.
+/// A slot whose work somebody is doing.
 const BUSY: usize = 3;
+
+/// Calls that a thread serves before it goes back to its pool all the same: that may have something for it, too.
+const CALLS: u32 = 1000;
+
+/// The panic of a worker that ends because another one has.
+pub(super) const ECHO: &str = "another worker has panicked";
 
 /// What all do, each with a number of its own; it lies on the caller's stack.
 type Work = *const (dyn Fn(usize) + Sync);
 
-/// One call.
-#[derive(Clone, Copy)]
-struct Call {
-    work: Work,
-    /// The slot that its caller stands in for.
-    own: usize,
-}
-
-/// The threads of one pool, and who of them is ready.
+/// Places for the workers of a call, and at which of them a thread of the pool stands ready.
+///
+/// Whoever sets a slot from POSTED to BUSY does its work. That is the thread that looks at it, or the one that was sent
+/// there, or one that waits for something else and has come upon it.
 pub(super) struct Standby {
-    /// One per thread of the pool.
+    /// As many as the pool has threads. The first is not used: callers do its part.
     slots: Vec<Line<AtomicUsize>>,
     /// Threads of the present call that have not done their part.
     left: Line<AtomicUsize>,
     /// Whether a call is going on; whoever sets it may post.
     taken: Line<AtomicBool>,
-    call: UnsafeCell<Option<Call>>,
+    work: UnsafeCell<Option<Work>>,
     /// Why one of them ended early.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-// SAFETY: `call` is written by the one caller that has set `taken`, while every slot is AWAY or READY, and read by threads
+// SAFETY: `work` is written by the one caller that has set `taken`, while every slot is AWAY or READY, and read by threads
 // whose slot that caller has then set to POSTED with Release ordering, before they lower `left`, for which it waits.
 // What it points to is Sync.
 unsafe impl Sync for Standby {}
@@ -73,7 +74,7 @@ impl Standby {
             slots: (0..threads).map(|_| Line(AtomicUsize::new(AWAY))).collect(),
             left: Line(AtomicUsize::new(0)),
             taken: Line(AtomicBool::new(false)),
-            call: UnsafeCell::new(None),
+            work: UnsafeCell::new(None),
             panic: Mutex::new(None),
         })
     }
@@ -83,69 +84,83 @@ impl Standby {
         self.slots.len()
     }
 
-    /// Runs `work(0)` here and `work(1)` to `work(count − 1)` on other threads of the pool at the same time; returns when
-    /// all have. `count` is at most the number of threads.
+    /// Runs `work(0)` here and `work(i)` for 0 < i < `count` on other threads, at the same time; returns when all have.
+    /// `send(i)` sees to it that a thread comes to [`serve`](Self::serve) slot i sooner or later; it is called for those
+    /// at which nobody looks.
     ///
-    /// `own` is this thread's place in the pool, if it is one of its threads. `fetch` sees to it that every thread of the
-    /// pool comes to [`serve`](Self::serve) sooner or later; it is called if one of them is away. `wait` is what to do
-    /// while another caller has the threads: work of the pool, since that may be what the other waits for.
-    ///
-    /// A panic in any of them is passed on when all have ended.
-    pub(super) fn run(
-        &self,
-        count: usize,
-        own: Option<usize>,
-        work: &(dyn Fn(usize) + Sync),
-        fetch: impl FnOnce(),
-        wait: impl Fn(),
-    ) {
-        // A caller from outside stands in for the first thread, which may be one that is never there for the asking.
-        let own = own.unwrap_or(0);
-        let others = || (0..self.slots.len()).filter(|&i| i != own).take(count.saturating_sub(1));
-        while self.taken.0.swap(true, Ordering::Acquire) {
-            wait();
-        }
+    /// `work` must not call this. Callers take turns. A panic in any of them is passed on when all have ended.
+    pub(super) fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync), send: impl Fn(usize)) {
+        wait_until(|| !self.taken.0.swap(true, Ordering::Acquire));
+        let others = || self.slots.iter().enumerate().take(count).skip(1);
         // SAFETY: only the lifetime changes. No thread uses the pointer after it has lowered `left`, and this function
         // neither returns nor unwinds before `left` is zero.
         let work_of_any_life: Work =
             unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Work>(work) };
         // SAFETY: see `Sync`: `taken` is this caller's, and no slot is POSTED or BUSY.
-        unsafe { *self.call.get() = Some(Call { work: work_of_any_life, own }) };
-        self.left.0.store(others().count(), Ordering::Relaxed);
-        let away = others().filter(|&i| self.slots[i].0.swap(POSTED, Ordering::AcqRel) == AWAY).count();
-        if away > 0 {
-            fetch();
-        }
-        let mine = catch_unwind(AssertUnwindSafe(|| work(0)));
+        unsafe { *self.work.get() = Some(work_of_any_life) };
+        self.left.0.store(others().len(), Ordering::Relaxed);
+        let mine = catch_unwind(AssertUnwindSafe(|| {
+            for (i, slot) in others() {
+                if slot.0.swap(POSTED, Ordering::AcqRel) == AWAY {
+                    send(i);
+                }
+            }
+            work(0);
+        }));
         wait_until(|| self.left.0.load(Ordering::Acquire) == 0);
-        let theirs = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Err(cause) = mine {
+            self.keep(cause);
+        }
+        let cause = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.taken.0.store(false, Ordering::Release);
-        // theirs first: it may be why this one ended
-        if let Some(cause) = theirs.or(mine.err()) {
+        if let Some(cause) = cause {
             resume_unwind(cause);
         }
     }
 
-    /// Thread `i` of the pool: does what has been posted for it, then looks for more for a while. Returns at once if
-    /// nothing has.
+    /// Does what has been posted in slot `i`, then looks at it for more for a while. Returns at once if nothing has.
     pub(super) fn serve(&self, i: usize) {
-        let Some(Line(slot)) = self.slots.get(i) else { return };
-        while slot.compare_exchange(POSTED, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            // SAFETY: see `Sync`: this slot was POSTED, so its caller has written `call` and waits for `left`.
-            if let Some(Call { work, own }) = unsafe { *self.call.get() } {
-                // SAFETY: as above; it lies on the stack of the caller, which has not returned.
-                let work = unsafe { &*work };
-                let index = if i < own { i + 1 } else { i };
-                if let Err(cause) = catch_unwind(AssertUnwindSafe(|| work(index))) {
-                    self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
-                }
-            }
+        for call in 1..=CALLS {
             // Ready before the caller can go on, so that it finds it so the next time.
-            slot.store(READY, Ordering::Release);
-            self.left.0.fetch_sub(1, Ordering::AcqRel);
-            if !linger(slot) {
+            let then = if call < CALLS { READY } else { AWAY };
+            if !self.attend(i, then) || then == AWAY || !self.slots.get(i).is_some_and(|slot| linger(&slot.0))
+            {
                 return;
             }
+        }
+    }
+
+    /// For threads that wait for something else, which may be what a call in progress holds: does the work of one slot, if
+    /// any is posted, and no more.
+    pub(super) fn help(&self) -> bool {
+        (1..self.slots.len()).any(|i| self.attend(i, AWAY))
+    }
+
+    /// Does what has been posted in slot `i`, if anything has, and leaves the slot as `then`.
+    fn attend(&self, i: usize, then: usize) -> bool {
+        let Some(Line(slot)) = self.slots.get(i) else { return false };
+        if slot.compare_exchange(POSTED, BUSY, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        // SAFETY: see `Sync`: this slot was POSTED, so its caller has written `work` and waits for `left`.
+        if let Some(work) = unsafe { *self.work.get() } {
+            // SAFETY: as above; it lies on the stack of the caller, which has not returned.
+            let work = unsafe { &*work };
+            if let Err(cause) = catch_unwind(AssertUnwindSafe(|| work(i))) {
+                self.keep(cause);
+            }
+        }
+        slot.store(then, Ordering::Release);
+        self.left.0.fetch_sub(1, Ordering::AcqRel);
+        true
+    }
+
+    /// Keeps the first panic that is not the echo of another.
+    fn keep(&self, cause: Box<dyn Any + Send>) {
+        let mut kept = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_echo = |cause: &Box<dyn Any + Send>| cause.downcast_ref::<&str>() == Some(&ECHO);
+        if kept.as_ref().is_none_or(is_echo) {
+            *kept = Some(cause);
         }
     }
 }
@@ -172,25 +187,22 @@ mod tests {
     use super::*;
     use std::thread;
 
-    /// Three threads, fetched as threads of their own; says how often they had to be.
-    fn call(standby: &Arc<Standby>, fetched: &AtomicUsize, count: usize, work: impl Fn(usize) + Sync) {
-        let fetch = || {
-            fetched.fetch_add(1, Ordering::Relaxed);
-            for i in 0..standby.threads() {
-                let standby = Arc::clone(standby);
-                thread::spawn(move || standby.serve(i));
-            }
-        };
-        standby.run(count, None, &work, fetch, thread::yield_now);
+    /// Whoever is sent is a thread of its own; `sent` counts them.
+    fn call(standby: &Arc<Standby>, sent: &AtomicUsize, count: usize, work: impl Fn(usize) + Sync) {
+        standby.run(count, &work, |i| {
+            sent.fetch_add(1, Ordering::Relaxed);
+            let standby = Arc::clone(standby);
+            thread::spawn(move || standby.serve(i));
+        });
     }
 
     #[test]
     fn every_number_once_and_at_the_same_time() {
-        let (standby, fetched) = (Standby::new(3), AtomicUsize::new(0));
+        let (standby, sent) = (Standby::new(3), AtomicUsize::new(0));
         for count in [1, 2, 3, 3, 2, 3] {
             let seen: Vec<AtomicUsize> = (0..3).map(|_| AtomicUsize::new(0)).collect();
             let here = AtomicUsize::new(0);
-            call(&standby, &fetched, count, |i| {
+            call(&standby, &sent, count, |i| {
                 seen[i].fetch_add(1, Ordering::Relaxed);
                 here.fetch_add(1, Ordering::Relaxed);
                 // ends only if all are here before anyone leaves
@@ -202,52 +214,51 @@ mod tests {
         }
     }
 
-    /// A caller that is the second of four threads leaves its own slot alone; the others keep their order.
+    /// A thread that waits for what the caller holds does the caller's work in between, and nobody else has to come.
     #[test]
-    fn a_thread_of_the_pool_does_not_wait_for_itself() {
-        let standby = Standby::new(4);
-        let slots = Mutex::new(vec![]);
-        let fetch = || {
-            for i in 0..4 {
-                let standby = Arc::clone(&standby);
-                thread::spawn(move || standby.serve(i));
-            }
-        };
-        standby.run(4, Some(1), &|i| slots.lock().unwrap().push(i), fetch, thread::yield_now);
-        let mut slots = slots.into_inner().unwrap();
-        slots.sort_unstable();
-        assert_eq!(slots, [0, 1, 2, 3]);
+    fn those_who_wait_can_help() {
+        let standby = Standby::new(2);
+        let (held, done) = (Mutex::new(()), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            let guard = held.lock().unwrap();
+            scope.spawn(|| {
+                while held.try_lock().is_err() {
+                    standby.help();
+                }
+                assert_eq!(done.load(Ordering::Relaxed), 2);
+            });
+            standby.run(2, &|_| _ = done.fetch_add(1, Ordering::Relaxed), |_| ());
+            drop(guard);
+        });
         assert_eq!(standby.slots[1].0.load(Ordering::Relaxed), AWAY);
     }
 
     #[test]
-    fn calls_that_follow_each_other_need_not_fetch() {
-        let (standby, fetched, done) = (Standby::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
-        for _ in 0..1000 {
-            call(&standby, &fetched, 3, |_| {
-                done.fetch_add(1, Ordering::Relaxed);
-            });
+    fn calls_that_follow_each_other_send_nobody() {
+        let (standby, sent, done) = (Standby::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
+        for _ in 0..3000 {
+            call(&standby, &sent, 3, |_| _ = done.fetch_add(1, Ordering::Relaxed));
         }
-        assert_eq!(done.load(Ordering::Relaxed), 3000);
-        // a busy machine may keep some of them away for longer than they linger, but not from a thousand calls
-        assert!(fetched.load(Ordering::Relaxed) < 500, "fetched {} times", fetched.load(Ordering::Relaxed));
+        assert_eq!(done.load(Ordering::Relaxed), 9000);
+        // a busy machine keeps threads away for longer than they linger, but not always
+        let sent_for = sent.load(Ordering::Relaxed);
+        assert!(sent_for < 2 * 3000, "every time");
         // they do not look for ever
-        let away = || standby.slots.iter().all(|slot| slot.0.load(Ordering::Relaxed) == AWAY);
-        wait_until(away);
-        let before = fetched.load(Ordering::Relaxed);
-        call(&standby, &fetched, 3, |_| {});
-        assert_eq!(fetched.into_inner(), before + 1);
+        wait_until(|| standby.slots.iter().all(|slot| slot.0.load(Ordering::Relaxed) == AWAY));
+        let before = sent.load(Ordering::Relaxed);
+        call(&standby, &sent, 3, |_| {});
+        assert_eq!(sent.into_inner(), before + 2);
     }
 
     #[test]
     fn callers_take_turns() {
-        let (standby, fetched) = (Standby::new(3), AtomicUsize::new(0));
+        let (standby, sent) = (Standby::new(3), AtomicUsize::new(0));
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        call(&standby, &fetched, 3, |_| {
+                        call(&standby, &sent, 3, |_| {
                             assert!(inside.fetch_add(1, Ordering::Relaxed) < 3);
                             inside.fetch_sub(1, Ordering::Relaxed);
                         });
@@ -259,18 +270,20 @@ mod tests {
 
     #[test]
     fn a_panic_is_passed_on_when_all_have_ended() {
-        let (standby, fetched, ended) = (Standby::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (standby, sent, ended) = (Standby::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
         for bad in 0..3 {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
-                call(&standby, &fetched, 3, |i| {
-                    assert!(i != bad, "planned");
+                call(&standby, &sent, 3, |i| {
                     ended.fetch_add(1, Ordering::Relaxed);
+                    assert!(i != bad, "planned");
+                    // what the others say is not why
+                    std::panic::panic_any(ECHO);
                 });
             }));
             let cause = outcome.unwrap_err();
             assert_eq!(cause.downcast_ref::<&str>(), Some(&"planned"));
         }
-        assert_eq!(ended.into_inner(), 6);
-        call(&standby, &fetched, 3, |_| {});
+        assert_eq!(ended.into_inner(), 9);
+        call(&standby, &sent, 3, |_| {});
     }
 }

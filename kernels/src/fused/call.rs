@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use candle_core::{backend::BackendStorage, CudaStorage, DType};
 use candle_core::{CpuStorage, CustomOp3, InplaceOp3, Layout, Shape};
 
-use super::{guard, Fused};
+use super::Fused;
 use crate::cpu::{self, Real, Task, Workspace};
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::Loss;
@@ -47,14 +47,14 @@ impl Call<'_> {
         let mut out = vec![T::ZERO; elements];
         let task = self.task(x, y);
         let result = cpu::Result::Learned { theta, out: &mut out, traces: self.traces };
-        cpu::execute(&mut guard(space), &self.engine.pool, &task, result);
+        cpu::execute(&mut self.engine.pool.lock(space), &self.engine.pool, &task, result);
         (T::storage(out), elements.into())
     }
 
     fn train<T: Real>(&self, space: &Mutex<Workspace<T>>, theta: &mut [T], x: &[T], y: &[T]) {
         if let Some(optimiser) = self.optimiser {
             let result = cpu::Result::Trained { theta, optimiser };
-            cpu::execute(&mut guard(space), &self.engine.pool, &self.task(x, y), result);
+            cpu::execute(&mut self.engine.pool.lock(space), &self.engine.pool, &self.task(x, y), result);
         }
     }
 
