@@ -44,6 +44,10 @@ gate *arguments:
 gate-trials *arguments:
     scripts/gate-trials.sh {{arguments}}
 
+# Whether two runs of `quick`, an hour apart, agree on this machine: the folders of both records
+agreement base new:
+    scripts/agreement.sh {{base}} {{new}}
+
 # What this build and this machine can do
 doctor:
     cargo run --release -- doctor
