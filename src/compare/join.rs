@@ -54,6 +54,11 @@ fn is_fused(contender: &str) -> bool {
     contender.split_once('/').is_some_and(|(_, engine)| engine.starts_with("fused"))
 }
 
+/// Whether several threads do each update of a contender together: the fused engine's, but for one that has only one.
+fn shares_updates(contender: &str) -> bool {
+    is_fused(contender) && !contender.ends_with(":1")
+}
+
 /// What holds for every point.
 struct Whole<'a> {
     options: &'a Options,
@@ -116,9 +121,11 @@ impl<'a> Whole<'a> {
             floors.push(crossing.map(|factor| factor - 1.0));
         }
         let tolerance = stats::tolerance(floors);
+        let shared = shares_updates(&new.contender) || shares_updates(&new.baseline);
+        let between = if shared { stats::BETWEEN_SESSIONS_SHARED } else { stats::BETWEEN_SESSIONS };
         let change = b
             .zip(n)
-            .and_then(|(b, n)| stats::change(&b, &n, [base.sessions, new.sessions], stats::BETWEEN_SESSIONS))
+            .and_then(|(b, n)| stats::change(&b, &n, [base.sessions, new.sessions], between))
             .filter(|_| reasons.is_empty());
         if change.is_none() && reasons.is_empty() {
             reasons.push(format!("no {} on one side", measure.name()));

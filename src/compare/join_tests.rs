@@ -315,3 +315,22 @@ fn a_definition_is_what_moves_times() {
     assert!(compare(&base, &old, &Options::default()).rows.iter().all(|r| r.verdict == Verdict::Invalid));
     assert!(compare(&old, &old, &Options::default()).rows.iter().all(|r| r.verdict == Verdict::Same));
 }
+
+#[test]
+fn whose_threads_share_an_update() {
+    assert!(shares_updates("spc/fused") && shares_updates("spc/fused:2") && shares_updates("spc/fused-tf32"));
+    assert!(!shares_updates("spc/fused:1") && !shares_updates("spc/reference"));
+}
+
+/// Equal numbers, but for who has them: 1.96 √2 σ of either side of 1, with next to nothing from rounds.
+#[test]
+fn intervals_allow_for_what_sessions_shift() {
+    let width = |contender: &str| {
+        let a = side("a", &[(contender, 3.0)], 1e-9);
+        let row = &compare(&a, &a, &Options::default()).rows[0];
+        row.change.unwrap().high.ln() / (1.96 * 2.0_f64.sqrt())
+    };
+    for (contender, sigma) in [("spc/reference", 0.005), ("spc/fused:1", 0.005), ("spc/fused", 0.01)] {
+        assert!((width(contender) - sigma).abs() < 1e-4, "{contender}: {}", width(contender));
+    }
+}

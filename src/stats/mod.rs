@@ -14,7 +14,7 @@ pub use fit::{log_slope, power_fit, PowerFit, P_MAX};
 pub use order::{mad, median, median_ci, quantile, Spread};
 pub use verdict::{
     change, is_quiet_too, noise_floor, tolerance, verdict, Change, Verdict, BETWEEN_SESSIONS,
-    LEAST_TOLERANCE, QUIET,
+    BETWEEN_SESSIONS_SHARED, LEAST_TOLERANCE, QUIET,
 };
 
 /// Resamples of a bootstrap unless the caller has reasons for another number: the Monte-Carlo error of

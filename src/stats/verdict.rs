@@ -66,6 +66,11 @@ pub const LEAST_TOLERANCE: f64 = 0.01;
 /// and up to 0.7 % for shorter ones (sPC, ePC and their like at two layers of width 64).
 pub const BETWEEN_SESSIONS: f64 = 0.005;
 
+/// The same of a ratio with a side whose threads share every update, as the fused engine's do: how long they wait for one
+/// another is the system's matter, and differs between sessions by more. With it 46 of 50 such intervals of two pairs of
+/// runs of `quick`, an hour apart, held 1, with [`BETWEEN_SESSIONS`] 41.
+pub const BETWEEN_SESSIONS_SHARED: f64 = 0.01;
+
 /// New over base of a quantity that two independent runs estimated, each in a number of sessions.
 ///
 /// Both estimates `θ` have intervals `[l, u]`, here in logarithms. The interval of `θ_new − θ_base` is built from
