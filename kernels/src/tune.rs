@@ -70,12 +70,21 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
 fn is_long(stack: &Stack, rule: &Rule, steps: usize, threads: usize) -> bool {
     let Rule::Spc { light_cone, .. } = *rule else { return false };
     let depth = stack.depth();
-    let start = if light_cone { depth.saturating_sub(1).max(1) } else { 1 };
-    (depth + steps).saturating_sub(start) >= DIAGONALS_PER_WORKER * threads
+    (depth + steps).saturating_sub(first_diagonal(depth, light_cone)) >= DIAGONALS_PER_WORKER * threads
 }
 
-/// Diagonals per worker from which on following each other is faster than cutting the batch into narrow tiles: on the
-/// machine of the committed records, with as many steps as layers, the two are alike at 32 layers and four threads.
+/// The first diagonal l + t of a relaxation on which anything happens: all of them, or those at and above the light cone of
+/// the output. The last one is L + T − 1.
+pub(crate) fn first_diagonal(depth: usize, light_cone: bool) -> usize {
+    if light_cone {
+        depth.saturating_sub(1).max(1)
+    } else {
+        1
+    }
+}
+
+/// Diagonals per worker from which on following each other is faster than cutting the batch into narrow tiles: chosen on
+/// the machine of the committed records, where with fewer of them tiles were faster and with more, following.
 const DIAGONALS_PER_WORKER: usize = 8;
 
 /// About how many FLOPs a call has: forward, inference and directions, layers of equal size assumed for the light cone.

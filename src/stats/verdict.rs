@@ -67,8 +67,8 @@ pub const LEAST_TOLERANCE: f64 = 0.01;
 pub const BETWEEN_SESSIONS: f64 = 0.005;
 
 /// The same of a ratio with a side whose threads share every update, as the fused engine's do: how long they wait for one
-/// another is the system's matter, and differs between sessions by more. With it 46 of 50 such intervals of two pairs of
-/// runs of `quick`, an hour apart, held 1, with [`BETWEEN_SESSIONS`] 41.
+/// another is the system's matter, and differs between sessions by more. Chosen by pairs of runs of `quick` an hour apart,
+/// such as the one in `results/*/agreement.txt`; taken for cards as well until runs on one say otherwise.
 pub const BETWEEN_SESSIONS_SHARED: f64 = 0.01;
 
 /// New over base of a quantity that two independent runs estimated, each in a number of sessions.

@@ -1,3 +1,5 @@
+//! Oracle: counts. Everyone runs once, nobody leaves before the last one is there, whoever calls.
+
 use super::*;
 
 #[test]

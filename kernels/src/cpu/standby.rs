@@ -176,7 +176,7 @@ fn linger(slot: &AtomicUsize) -> bool {
             std::hint::spin_loop();
         }
         if start.elapsed() > LINGER {
-            // if this fails, it has been posted just now
+            // if this fails, it has been posted just now, or somebody has helped
             return slot.compare_exchange(READY, AWAY, Ordering::AcqRel, Ordering::Acquire).is_err();
         }
     }

@@ -16,6 +16,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::pool::Worker;
+use crate::tune;
 
 /// Cells (l, t) with 1 ≤ l ≤ L, 0 ≤ t < T, in blocks of `window` diagonals.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +31,7 @@ pub(super) struct Stencil {
 impl Stencil {
     /// All cells, or those at and above the light cone of the output.
     pub(super) fn new(depth: usize, steps: usize, light_cone: bool, window: usize) -> Self {
-        let start = if light_cone { depth.saturating_sub(1).max(1) } else { 1 };
-        Self { depth, steps, start, window: window.max(1) }
+        Self { depth, steps, start: tune::first_diagonal(depth, light_cone), window: window.max(1) }
     }
 
     /// How many blocks.
