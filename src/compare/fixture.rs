@@ -60,6 +60,7 @@ pub fn record(definition: &str, seed: u64) -> Record {
                     delay_ns: None,
                     sm_clock_mhz: None,
                     executions: None,
+                    instance: None,
                 });
             }
         }
@@ -162,6 +163,10 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
         peak_bytes: None,
         energy_uj: None,
         device_peak_bytes: None,
+        trained_layers: None,
+        allocations: None,
+        allocated_bytes: None,
+        instructions: None,
         test_accuracy: None,
         train_updates: None,
         stop: "target".into(),

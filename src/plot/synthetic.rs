@@ -125,6 +125,10 @@ pub fn row(
         peak_bytes: None,
         energy_uj: None,
         device_peak_bytes: None,
+        trained_layers: None,
+        allocations: None,
+        allocated_bytes: None,
+        instructions: None,
     }
 }
 
@@ -160,6 +164,7 @@ pub fn add(
                 delay_ns: None,
                 sm_clock_mhz: None,
                 executions: None,
+                instance: None,
             });
         }
         let base = record.summary.iter().find(|r| r.point == row.point && r.contender == row.baseline);

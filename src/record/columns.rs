@@ -38,11 +38,12 @@ const fn since(schema: u32, _column: &str) -> u32 {
 
 rows! {
     Sample in "samples.csv": point contender round wall_ns device_ns checksum | 2: delay_ns sm_clock_mhz
-        | 3: executions;
+        | 3: executions | 4: instance;
     SummaryRow in "summary.csv": point benchmark model contender baseline rule engine parameterisation activation
         depth width batch steps step_size dtype device updates n min_ns q1_ns median_ns q3_ns mad_ns median_low_ns
         median_high_ns gemms gemm_flops elementwise_flops bytes critical_path bound_serial bound_parallel verify
-        test_accuracy train_updates stop err | 2: contended host_bound peak_bytes energy_uj | 3: device_peak_bytes;
+        test_accuracy train_updates stop err | 2: contended host_bound peak_bytes energy_uj | 3: device_peak_bytes
+        | 4: trained_layers allocations allocated_bytes instructions;
     RatioRow in "ratios.csv": point contender baseline ratio low high pairs;
     SignalRow in "signals.csv": point contender step layer energy;
     AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;

@@ -58,6 +58,7 @@ pub(super) fn sample(point: &str, contender: &str, round: u32, wall_ns: u64) -> 
         delay_ns: None,
         sm_clock_mhz: None,
         executions: None,
+        instance: None,
     }
 }
 
@@ -106,6 +107,10 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         peak_bytes: None,
         energy_uj: None,
         device_peak_bytes: None,
+        trained_layers: None,
+        allocations: None,
+        allocated_bytes: None,
+        instructions: None,
     }
 }
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use super::header::{Ceiling, Machine, Run, ShardRun};
 
 /// Version of the record format that is written; FORMAT.md says what changed when.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 /// Oldest version that is still read; a reader refuses what is older, or newer than [`SCHEMA`].
 pub const OLDEST_SCHEMA: u32 = 1;
 
@@ -49,6 +49,9 @@ pub struct Sample {
     pub sm_clock_mhz: Option<u32>,
     /// Executions that were timed together, over which the times are means; absent before schema 3, where it was one.
     pub executions: Option<u32>,
+    /// Which time the contenders of the point were built, from 0: samples of one instance share addresses and order.
+    /// Absent before schema 4, where each point had one instance.
+    pub instance: Option<u32>,
 }
 
 /// One row of `summary.csv`: one contender at one point.
@@ -143,6 +146,16 @@ pub struct SummaryRow {
     /// Growth of what is in use of the card's memory pool, to its peak during the contender's first weight update; absent
     /// on the CPU, and where the driver does not tell. Since schema 3.
     pub device_peak_bytes: Option<u64>,
+    /// Layers whose parameters an update can move at all: fewer than L where too few inference steps leave the lower layers
+    /// without an error. Absent for models that train nothing. Since schema 4.
+    pub trained_layers: Option<usize>,
+    /// Heap allocations of one weight update after the first ones; absent where they are not counted. Since schema 4.
+    pub allocations: Option<u64>,
+    /// Bytes that these allocations asked for. Since schema 4.
+    pub allocated_bytes: Option<u64>,
+    /// Instructions that one weight update retires in user mode; absent where the system's counter cannot be read, or for
+    /// updates on several threads. Since schema 4.
+    pub instructions: Option<u64>,
 }
 
 /// One row of `ratios.csv`: the cost of a contender in units of its baseline, from paired rounds.

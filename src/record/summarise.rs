@@ -127,7 +127,7 @@ pub fn check(record: &Record) -> Result<()> {
 /// As [`check`].
 pub fn ratios(record: &Record) -> Result<Vec<RatioRow>> {
     match record.run.schema {
-        SCHEMA => Ok(record.ratios.clone()),
+        3..=SCHEMA => Ok(record.ratios.clone()),
         _ => ratios_of(record),
     }
 }

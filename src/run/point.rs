@@ -160,6 +160,10 @@ impl Prepared<'_> {
             peak_bytes: None,
             energy_uj: None,
             device_peak_bytes: None,
+            trained_layers: None,
+            allocations: None,
+            allocated_bytes: None,
+            instructions: None,
         })
     }
 }

@@ -117,6 +117,7 @@ pub(super) fn measure(
                 delay_ns: t.delay_ns,
                 sm_clock_mhz: t.sm_clock_mhz,
                 executions: Some(t.executions),
+                instance: Some(0),
             })),
             (Err(e), Some(i)) => rows[*i].err = failed(e)?,
             (Err(e), None) => drop(failed(e)?),

@@ -61,6 +61,7 @@ fn point(number: usize) -> PointResult {
             delay_ns: None,
             sm_clock_mhz: None,
             executions: None,
+            instance: None,
         })
         .collect();
     let row = |contender: &str| SummaryRow {
@@ -106,6 +107,10 @@ fn point(number: usize) -> PointResult {
         peak_bytes: None,
         energy_uj: None,
         device_peak_bytes: None,
+        trained_layers: None,
+        allocations: None,
+        allocated_bytes: None,
+        instructions: None,
     };
     let mut summary = vec![row(ids[0]), row(ids[2])];
     let ratios = summarise::fill(&mut summary, &samples).unwrap();
