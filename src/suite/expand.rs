@@ -7,11 +7,11 @@ use candle_core::DType;
 use super::place::Place;
 use super::wire::{AxesWire, BenchmarkWire, ContenderWire, StepsWire, SuiteWire};
 use super::{
-    limits, Benchmark, ContenderId, DataKind, DeviceKind, Entrant, Model, Overrides, Point, StepCount, Suite,
+    checks, limits, Benchmark, ContenderId, DataKind, DeviceKind, Entrant, Model, Overrides, Point,
+    StepCount, Suite,
 };
 use crate::net::{Activation, Loss, Parameterisation, Placement};
 use crate::optim::OptimiserKind;
-use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
 /// Version of the suite format.
@@ -73,7 +73,7 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
             "none is left; a suite needs at least one [[benchmark]], and --max-depth must leave it a depth",
         ));
     }
-    check_size(&wire.benchmark, &root)?;
+    checks::size(&wire.benchmark, &root)?;
     let definition = toml::to_string(&wire)
         .map_err(|e| Error::Invalid(format!("{place}: the definition cannot be written back: {e}")))?;
     let mut seen = HashSet::new();
@@ -89,36 +89,6 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Suite { name: wire.name, about: wire.about, seed: wire.seed, definition, benchmarks })
-}
-
-/// Refuses suites that are too large as a whole, before any of it is expanded.
-fn check_size(benchmarks: &[BenchmarkWire], root: &Place) -> Result<()> {
-    let (mut points, mut rows) = (0usize, 0usize);
-    for b in benchmarks {
-        let own = size(&b.axes);
-        points = points.saturating_add(own);
-        rows = rows.saturating_add(own.saturating_mul(b.contenders.len()));
-    }
-    let too_many = |what: &str, most: usize| {
-        let advice = "leave out values, contenders or benchmarks, or make several suites of it";
-        root.key("benchmark", format!("the suite has more than {most} {what}; {advice}"))
-    };
-    match benchmarks {
-        // a single benchmark is told by its name
-        [_, _, ..] if points > limits::POINTS => Err(too_many("points", limits::POINTS)),
-        _ if points <= limits::POINTS && rows > limits::ROWS => {
-            Err(too_many("rows (one for each contender at a point)", limits::ROWS))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Points that axes span.
-fn size(axes: &AxesWire) -> usize {
-    let words = [&axes.activation, &axes.device, &axes.dtype, &axes.parameterisation].map(Vec::len);
-    let sizes = [&axes.batch, &axes.depth, &axes.width].map(Vec::len);
-    let lengths = words.into_iter().chain(sizes).chain([axes.step_size.len(), axes.steps.len()]);
-    lengths.fold(1, usize::saturating_mul)
 }
 
 fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
@@ -185,7 +155,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         }
     }
     let optimiser: OptimiserKind = here.parse("optimiser", &b.training.optimiser)?;
-    contenders.iter().try_for_each(|c| can_run(c, model, optimiser, &points, here))?;
+    contenders.iter().try_for_each(|c| checks::can_run(c, model, optimiser, &points, here))?;
     Ok(Benchmark {
         points,
         optimiser,
@@ -203,30 +173,6 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         accuracy_updates: b.training.accuracy_updates,
         accuracy_max_depth: b.training.accuracy_max_depth,
         timing: b.timing,
-    })
-}
-
-/// Refuses a contender that could not run at any time: there is nothing to measure that would tell more.
-fn can_run(
-    entrant: &Entrant,
-    model: Model,
-    optimiser: OptimiserKind,
-    points: &[Point],
-    here: &Place,
-) -> Result<()> {
-    let id = &entrant.id;
-    if Rule::from_name(&id.rule, Steps::constant(1, 1.0))?.moves_parameters()
-        && optimiser != OptimiserKind::Sgd
-    {
-        return Err(here.key(
-            "optimiser",
-            format!("`{id}` moves the parameters itself, by plain descent; expected sgd, got {optimiser}"),
-        ));
-    }
-    points.iter().try_for_each(|point| {
-        let timed_on_cpu = model == Model::WeightUpdate && point.device == DeviceKind::Cpu;
-        let checked = id.engine.check(point.dtype, timed_on_cpu);
-        checked.map_err(|e| here.key("contenders", format!("`{id}`: {e}")))
     })
 }
 
@@ -285,7 +231,7 @@ fn points(name: &str, axes: &AxesWire, here: &Place) -> Result<Vec<Point>> {
     for g in here.filled("step_size", &axes.step_size)? {
         here.within("step_size", *g, limits::STEP_SIZE)?;
     }
-    if size(axes) > limits::POINTS {
+    if checks::points(axes) > limits::POINTS {
         return Err(here
             .key("axes", format!("their product has more than {} points; shorten an axis", limits::POINTS)));
     }
