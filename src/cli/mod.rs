@@ -15,6 +15,7 @@ mod grid;
 mod label;
 mod list;
 mod man;
+mod markdown;
 mod merge;
 mod plot;
 mod progress;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::record::{self, merge as shards, summarise, Record};
+use crate::record::{self, merge as shards, Record};
 use crate::suite::{Overrides, Suite};
 use crate::{Error, Result};
 
@@ -12,17 +12,10 @@ use crate::{Error, Result};
 /// # Errors
 /// If a folder holds no sound, finished shard, or they do not make one whole; nothing is written then.
 pub fn merge(dirs: &[PathBuf], results: &Path, out: Option<&Path>, argv: Vec<String>) -> Result<PathBuf> {
-    let records = dirs.iter().map(|dir| sound(dir)).collect::<Result<Vec<_>>>()?;
+    let records = dirs.iter().map(|dir| record::read(dir)).collect::<Result<Vec<_>>>()?;
     let points = records.first().map(points).transpose()?.unwrap_or_default();
     let whole = shards::merge(&records, &points, argv)?;
     shards::write(results, &whole, out)
-}
-
-/// A record whose numbers follow from its samples.
-fn sound(dir: &Path) -> Result<Record> {
-    let record = record::read(dir)?;
-    summarise::check(&record)?;
-    Ok(record)
 }
 
 /// Ids of all points of a record's suite, in order, from the definition that it carries.

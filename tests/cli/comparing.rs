@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pcnbench::record::{self, summarise, Record};
 use tempfile::TempDir;
 
-use crate::session::{arg, copy_of_mixed, mixed, refused, run, says, sentence, succeeds, suite, TINY};
+use crate::session::{arg, copy_of_mixed, mixed, refused, run, says, seal, sentence, sha256, succeeds, suite, TINY};
 
 /// A copy of the record with its samples changed and everything that follows from them made new.
 fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
@@ -37,6 +37,7 @@ fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
     table(&copy.join("ratios.csv"), &ratios);
     fs::write(copy.join("machine.json"), serde_json::to_vec(&record.machine).unwrap()).unwrap();
     fs::write(copy.join("run.json"), serde_json::to_vec(&record.run).unwrap()).unwrap();
+    seal(&copy);
     (dir, copy)
 }
 
@@ -110,6 +111,7 @@ fn what_does_not_compare_says_why() {
     says(&reason(&threads, &[]).1, &["threads: 1 before, 77 now"]);
     let gain = |record: &mut Record| {
         record.run.definition = record.run.definition.replacen("gain = 1.0", "gain = 2.0", 1);
+        record.run.definition_sha256 = sha256(record.run.definition.as_bytes());
     };
     says(&reason(&gain, &[]).1, &["gain: 1 before, 2 now"]);
     let data = |record: &mut Record| record.run.data = vec!["mnist".into()];

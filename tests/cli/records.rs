@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use crate::idx;
-use crate::session::{arg, copy_of_mixed, mixed, names, refused, run, says, succeeds, suite, TINY};
+use crate::session::{arg, copy_of_mixed, mixed, names, refused, run, says, succeeds, suite, unfinish, TINY};
 
 #[test]
 fn a_run_writes_a_whole_record_and_says_where() {
     let (record, done) = mixed();
     for file in
-        ["run.json", "machine.json", "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "index.html"]
+        ["run.json", "machine.json", "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "files.sha256", "index.html"]
     {
         assert!(record.join(file).is_file(), "{file}");
     }
@@ -48,11 +48,7 @@ fn a_record_is_resumed_only_on_its_own_definition_and_data() {
         &refused(&[&common[..], &["--resume", &arg(&out)]].concat()),
         &["cannot be resumed", "it is finished"],
     );
-    // as if it had been interrupted before it could end
-    let header = fs::read_to_string(out.join("run.json")).unwrap();
-    let mut json: serde_json::Value = serde_json::from_str(&header).unwrap();
-    json["finished"] = serde_json::Value::Null;
-    fs::write(out.join("run.json"), json.to_string()).unwrap();
+    unfinish(&out);
     let before = fs::read(out.join("run.json")).unwrap();
 
     fs::write(&file, TINY.replace("gain = 1.0", "gain = 2.0")).unwrap();
