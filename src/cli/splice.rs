@@ -27,7 +27,9 @@ pub fn splice(path: &Path, text: &str, name: &str, content: &str) -> Result<Stri
     let spliced = format!("{}{end}{lines}{}", &text[..inner.start], &text[inner.end..]);
     match block(&spliced, name).map(|found| found.len()) {
         Ok(length) if length == end.len() + lines.len() => Ok(spliced),
-        _ => Err(Error::content(path, "was not changed: a line of the text to put into it is a marker itself")),
+        _ => {
+            Err(Error::content(path, "was not changed: a line of the text to put into it is a marker itself"))
+        }
     }
 }
 
@@ -73,7 +75,9 @@ fn block(text: &str, name: &str) -> std::result::Result<Range<usize>, String> {
                 return Err(format!("line {number} ends the block `{new}`, which was not begun before it"));
             }
             (Some(Marker::End(new)), Some((old, first, _))) if new != old => {
-                return Err(format!("line {number} ends the block `{new}` within the block `{old}` of line {first}"));
+                return Err(format!(
+                    "line {number} ends the block `{new}` within the block `{old}` of line {first}"
+                ));
             }
             (Some(Marker::End(_)), Some((old, first, content))) => {
                 open = None;
@@ -81,13 +85,17 @@ fn block(text: &str, name: &str) -> std::result::Result<Range<usize>, String> {
                     continue;
                 }
                 if found.replace(content..here).is_some() {
-                    return Err(format!("has the marker {begin} more than once, the second time in line {first}"));
+                    return Err(format!(
+                        "has the marker {begin} more than once, the second time in line {first}"
+                    ));
                 }
             }
         }
     }
     if let Some((old, first, _)) = open {
-        return Err(format!("the block `{old}` of line {first} has no end; add `<!-- pcnbench:end {old} -->`"));
+        return Err(format!(
+            "the block `{old}` of line {first} has no end; add `<!-- pcnbench:end {old} -->`"
+        ));
     }
     found.ok_or_else(|| {
         format!("has no marker {begin}; add it and {end}, each on a line of its own, where the text belongs")

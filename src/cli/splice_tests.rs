@@ -23,7 +23,10 @@ fn only_the_lines_between_the_markers_change() {
         ("", ""),
         ("", "\n"),
         ("# Notes\n\n\n\nTwo blank lines.\n\n```\na\n\n\nb\n```\n\n", "\n\n\n\n\nx"),
-        ("a\n<!-- pcnbench:begin t-2 -->\nmine\n<!-- pcnbench:end t-2 -->\n", "\n<!-- pcnbench:begin tt -->\n<!-- pcnbench:end tt -->"),
+        (
+            "a\n<!-- pcnbench:begin t-2 -->\nmine\n<!-- pcnbench:end t-2 -->\n",
+            "\n<!-- pcnbench:begin tt -->\n<!-- pcnbench:end tt -->",
+        ),
         // examples
         ("```md\n<!-- pcnbench:begin t -->\n```\n", "\n~~~~\n~~~\n<!-- pcnbench:end t -->\n~~~~\n"),
         ("    <!-- pcnbench:begin t -->\n\t<!-- pcnbench:end t -->\n", "\n``` not a fence: `\n"),
@@ -61,10 +64,22 @@ fn what_is_no_block_is_refused_with_the_line_at_fault() {
         (format!("{BEGIN}\n```\n{END}\n"), "the block `t` of line 1 has no end"),
         (format!("\n{END}\n"), "line 2 ends the block `t`, which was not begun"),
         (format!("{END}\n{BEGIN}\n"), "line 1 ends the block `t`"),
-        (format!("{BEGIN}\n{BEGIN}\n{END}\n"), "the block `t` of line 2 begins within the block `t` of line 1"),
-        (format!("{BEGIN}\n{other}\n<!-- pcnbench:end u -->\n{END}\n"), "`u` of line 2 begins within the block `t`"),
-        (format!("{other}\n{BEGIN}\n{END}\n<!-- pcnbench:end u -->\n"), "`t` of line 2 begins within the block `u`"),
-        (format!("{BEGIN}\n<!-- pcnbench:end u -->\n{END}\n"), "line 2 ends the block `u` within the block `t`"),
+        (
+            format!("{BEGIN}\n{BEGIN}\n{END}\n"),
+            "the block `t` of line 2 begins within the block `t` of line 1",
+        ),
+        (
+            format!("{BEGIN}\n{other}\n<!-- pcnbench:end u -->\n{END}\n"),
+            "`u` of line 2 begins within the block `t`",
+        ),
+        (
+            format!("{other}\n{BEGIN}\n{END}\n<!-- pcnbench:end u -->\n"),
+            "`t` of line 2 begins within the block `u`",
+        ),
+        (
+            format!("{BEGIN}\n<!-- pcnbench:end u -->\n{END}\n"),
+            "line 2 ends the block `u` within the block `t`",
+        ),
         (format!("{BEGIN}\n{END}\n{BEGIN}\n{END}\n"), "more than once, the second time in line 3"),
         (format!("{BEGIN} b\n{END}\n"), "line 1 begins like a marker"),
         (format!("{BEGIN}\n{END}\n<!-- pcnbench:begin\n"), "line 3 begins like a marker"),
@@ -89,9 +104,26 @@ fn a_text_with_markers_is_refused() {
 
 /// Lines that a stranger might write.
 const SOUP: [&str; 20] = [
-    "", "text", "\u{feff}", " ", "```", "~~~~", "```rs", "    ", "> ", "| a | b |", "<!-- pcnbench:begin t -->", "<!-- pcnbench:end t -->",
-    "<!-- pcnbench:begin t-2 : x -->", "<!-- pcnbench:end t-2 -->", "<!--pcnbench:begin t-->", "<!-- pcnbench:begin -->",
-    "<!-- pcnbench:end t", "-->", "<!--", "`<!-- pcnbench:end t -->`",
+    "",
+    "text",
+    "\u{feff}",
+    " ",
+    "```",
+    "~~~~",
+    "```rs",
+    "    ",
+    "> ",
+    "| a | b |",
+    "<!-- pcnbench:begin t -->",
+    "<!-- pcnbench:end t -->",
+    "<!-- pcnbench:begin t-2 : x -->",
+    "<!-- pcnbench:end t-2 -->",
+    "<!--pcnbench:begin t-->",
+    "<!-- pcnbench:begin -->",
+    "<!-- pcnbench:end t",
+    "-->",
+    "<!--",
+    "`<!-- pcnbench:end t -->`",
 ];
 
 proptest! {

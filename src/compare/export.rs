@@ -69,7 +69,8 @@ impl Target {
 
 /// What a record is called unless the user names it: suite, start and revision, and which shard.
 pub fn default_name(run: &Run) -> String {
-    let started: String = run.started.chars().filter(|c| c.is_ascii_digit() || *c == 'T' || *c == 'Z').collect();
+    let started: String =
+        run.started.chars().filter(|c| c.is_ascii_digit() || *c == 'T' || *c == 'Z').collect();
     let dirty = if run.dirty { "+dirty" } else { "" };
     let part = run.shard.map(|shard| format!("-{}of{}", shard.index(), shard.of())).unwrap_or_default();
     format!("{}-{started}-{}{dirty}{part}", run.suite, run.rev)
@@ -93,11 +94,15 @@ fn series<'a>(record: &Record, side: &'a Side) -> Result<Vec<Series<'a>>> {
     for entry in side.entries.iter().filter(|e| e.err.is_empty()) {
         let Some(time) = entry.time else { continue };
         let benchmark = benchmarks.get(entry.point.as_str()).copied().unwrap_or_default();
-        let kind = suite.as_ref().and_then(|s| s.benchmark.iter().find(|b| b.name == benchmark)).map(|b| b.data.as_str());
+        let kind = suite
+            .as_ref()
+            .and_then(|s| s.benchmark.iter().find(|b| b.name == benchmark))
+            .map(|b| b.data.as_str());
         let data = data(&side.data, kind);
         let key = format!("{}/{} (data={data}, threads={})", entry.point, entry.contender, side.threads);
         if !keys.insert(key.clone()) {
-            let problem = format!("`{key}` would be the key of two results; give a record that holds it once");
+            let problem =
+                format!("`{key}` would be the key of two results; give a record that holds it once");
             return Err(Error::content(&record.dir, problem));
         }
         all.push(Series { key, entry, time });
@@ -166,7 +171,12 @@ fn gha_bigger(record: &Record, side: &Side, series: &[Series<'_>]) -> Value {
 
 type Quantity = (&'static str, String, [f64; 3]);
 
-fn gha(record: &Record, side: &Side, series: &[Series<'_>], quantities: impl Fn(&Entry) -> Vec<Quantity>) -> Value {
+fn gha(
+    record: &Record,
+    side: &Side,
+    series: &[Series<'_>],
+    quantities: impl Fn(&Entry) -> Vec<Quantity>,
+) -> Value {
     let mut list = Vec::new();
     for Series { key, entry, time } in series {
         let extra = format!(

@@ -71,7 +71,9 @@ struct Bench {
 #[test]
 fn github_action_benchmark_in_both_directions() {
     let (record, side) = sides();
-    let read = |target: Target| serde_json::from_str::<Vec<Bench>>(&target.write(&record, &side, "n").unwrap()).unwrap();
+    let read = |target: Target| {
+        serde_json::from_str::<Vec<Bench>>(&target.write(&record, &side, "n").unwrap()).unwrap()
+    };
     let (smaller, bigger) = (read(Target::GhaSmaller), read(Target::GhaBigger));
     // Five contenders timed, two of them baselines.
     assert_eq!((smaller.len(), bigger.len()), (8, 8));
@@ -89,7 +91,8 @@ fn github_action_benchmark_in_both_directions() {
     let names: std::collections::BTreeSet<_> = smaller.iter().map(|b| &b.name).collect();
     assert_eq!(names.len(), smaller.len(), "a name is a series");
     let row = &record.summary[0];
-    let time = smaller.iter().find(|b| b.name == format!("{} time", key(&row.point, &row.contender))).unwrap();
+    let time =
+        smaller.iter().find(|b| b.name == format!("{} time", key(&row.point, &row.contender))).unwrap();
     assert_eq!((time.value, time.unit.as_str()), (row.median_ns as f64, "ns"));
 }
 
@@ -202,11 +205,10 @@ fn keys_tell_threads_and_data_apart_and_stay_from_revision_to_revision() {
     });
     assert_eq!(before, later);
     let line = |hash: &str| format!("digits: 1437 training + 360 test rows, 64 -> 10, sha256 {hash}");
-    let changes: [&dyn Fn(&mut Record); 3] = [
-        &|r| r.run.threads = 3,
-        &|r| r.run.data = vec![line("7dd4bbfb0ccd9d2c")],
-        &|r| r.run.data = vec![line("7dd4bbfa0ccd9d2c")],
-    ];
+    let changes: [&dyn Fn(&mut Record); 3] =
+        [&|r| r.run.threads = 3, &|r| r.run.data = vec![line("7dd4bbfb0ccd9d2c")], &|r| {
+            r.run.data = vec![line("7dd4bbfa0ccd9d2c")]
+        }];
     let all: Vec<HashSet<String>> = std::iter::once(before).chain(changes.map(keys)).collect();
     for (i, a) in all.iter().enumerate() {
         assert!(a.len() == 5 && all[..i].iter().all(|b| a.is_disjoint(b)), "{a:?}");
@@ -215,7 +217,12 @@ fn keys_tell_threads_and_data_apart_and_stay_from_revision_to_revision() {
 
 #[test]
 fn data_are_those_that_the_benchmark_asked_for() {
-    let sets = ["digits: 1 sha256 0123456789", "idx: 2 sha256 aaaaaaaaaa", "mnist: 3 sha256 bbbbbbbbbb", "teacher: 4 sha256 c"];
+    let sets = [
+        "digits: 1 sha256 0123456789",
+        "idx: 2 sha256 aaaaaaaaaa",
+        "mnist: 3 sha256 bbbbbbbbbb",
+        "teacher: 4 sha256 c",
+    ];
     let data = |kind, sets: &[&str]| data(&sets.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(), kind);
     for (kind, expected) in [
         ("digits", "digits-01234567"),
@@ -236,7 +243,10 @@ fn two_results_of_one_key_are_refused() {
     side.entries.push(side.entries[0].clone());
     for target in Target::ALL {
         let refused = target.write(&record, &side, "n").unwrap_err().to_string();
-        assert!(refused.contains("bp/reference (data=digits, threads=2)` would be the key of two"), "{refused}");
+        assert!(
+            refused.contains("bp/reference (data=digits, threads=2)` would be the key of two"),
+            "{refused}"
+        );
     }
 }
 

@@ -54,8 +54,9 @@ fn suite(record: &Record) -> Result<Suite> {
             run.definition_sha256
         )));
     }
-    let suite = Suite::parse(&run.definition, "key `definition`", &Overrides::default())
-        .map_err(|e| refuse(format!("{e}; read the record with the version that wrote it ({})", run.version)))?;
+    let suite = Suite::parse(&run.definition, "key `definition`", &Overrides::default()).map_err(|e| {
+        refuse(format!("{e}; read the record with the version that wrote it ({})", run.version))
+    })?;
     let keys = [
         ("suite", &run.suite, &suite.name),
         ("about", &run.about, &suite.about),
@@ -86,14 +87,17 @@ fn check_points(record: &Record, expected: &[(&Benchmark, &Point)]) -> Result<()
     if let Some(strange) = found.iter().find(|id| !known(id)) {
         return refuse(format!("point `{strange}` is not one of {whole} that run.json defines"));
     }
+    // An unfinished record holds those that were measured first.
+    let wanted = if record.run.finished.is_some() { expected.len() } else { found.len() };
+    let mut wanted = expected.iter().take(wanted);
+    if let Some((_, missing)) = wanted.find(|(_, point)| !found.contains(&point.id)) {
+        return refuse(format!("point `{}` of {whole} is missing", missing.id));
+    }
     let mut pairs = found.iter().zip(expected);
     if let Some((id, (_, point))) = pairs.find(|(id, (_, point))| **id != point.id) {
         return refuse(format!("point `{id}` stands where {whole} has `{}`", point.id));
     }
     match expected.get(found.len()) {
-        Some((_, missing)) if record.run.finished.is_some() => {
-            refuse(format!("point `{}` is missing, though the record is finished", missing.id))
-        }
         None if found.len() > expected.len() => refuse(format!("a point of {whole} is listed twice")),
         _ => Ok(()),
     }
@@ -107,7 +111,8 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
         listed(ids.iter().map(ToString::to_string).collect()),
     );
     if found != wanted {
-        let problem = format!("point `{}` has the contenders {found}, but the definition names {wanted}", point.id);
+        let problem =
+            format!("point `{}` has the contenders {found}, but the definition names {wanted}", point.id);
         return Err(refuse::<SummaryRow>(record, &problem));
     }
     for (row, contender) in rows.iter().zip(&b.contenders) {
@@ -147,7 +152,8 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
             let problem = format!("{place}: {name} is `{found}`, but the definition says `{wanted}`");
             return Err(refuse::<SummaryRow>(record, &problem));
         }
-        check_result(row, b).map_err(|problem| refuse::<SummaryRow>(record, &format!("{place}: {problem}")))?;
+        check_result(row, b)
+            .map_err(|problem| refuse::<SummaryRow>(record, &format!("{place}: {problem}")))?;
     }
     Ok(())
 }
@@ -159,7 +165,10 @@ fn check_result(row: &SummaryRow, b: &Benchmark) -> std::result::Result<(), Stri
         return Err(format!("train_updates is not {}, as the definition says", b.accuracy_updates));
     }
     if row.test_accuracy.is_some() && row.depth > b.accuracy_max_depth {
-        return Err(format!("test_accuracy is given, though the definition asks for none beyond depth {}", b.accuracy_max_depth));
+        return Err(format!(
+            "test_accuracy is given, though the definition asks for none beyond depth {}",
+            b.accuracy_max_depth
+        ));
     }
     if !row.err.is_empty() {
         return Ok(());
@@ -170,7 +179,9 @@ fn check_result(row: &SummaryRow, b: &Benchmark) -> std::result::Result<(), Stri
         true if !STOPS.contains(&row.stop.as_str()) => {
             Err(format!("stop is `{}`, expected one of {}", row.stop, STOPS.join(", ")))
         }
-        false if row.n > 0 || !row.stop.is_empty() => Err(format!("the model `{}` times nothing", b.model.name())),
+        false if row.n > 0 || !row.stop.is_empty() => {
+            Err(format!("the model `{}` times nothing", b.model.name()))
+        }
         _ => Ok(()),
     }
 }
@@ -183,19 +194,20 @@ fn check_signals(record: &Record, b: &Benchmark, rows: &[SummaryRow], signals: &
         let (own, rest) = left.split_at(own);
         let order = (0..).flat_map(|step| (1..=row.depth).map(move |layer| (step, layer)));
         let in_order = own.iter().zip(order).all(|(s, (step, layer))| (s.step, s.layer) == (step, layer));
-        // How often a rule without T of its own, or one that moves its parameters, is watched is the rule's matter.
-        let whole = match row.steps > 0 && row.updates == 1 {
-            true => own.len() == (row.steps + 1) * row.depth,
-            false => !own.is_empty() && own.len() % row.depth == 0,
+        // Backpropagation has no inference, and Z-IL as many steps as the error needs to reach the first layer.
+        let last = match row.rule.as_str() {
+            "bp" => 0,
+            rule if rule.starts_with("zil") => row.depth - 1,
+            _ => row.steps,
         };
+        let whole = own.len() == (last + 1) * row.depth;
         if !(in_order && whole) {
             let problem = format!(
-                "point `{}`, contender `{}`: {} rows, expected one for each of {} layers after each step from 0 to {}",
+                "point `{}`, contender `{}`: {} rows, expected one for each of {} layers after each step from 0 to {last}",
                 row.point,
                 row.contender,
                 own.len(),
-                row.depth,
-                row.steps
+                row.depth
             );
             return Err(refuse::<SignalRow>(record, &problem));
         }
@@ -229,4 +241,15 @@ fn none_left<R: Row>(record: &Record, row: Option<(&str, &str)>) -> Result<()> {
         );
         Err(refuse::<R>(record, &problem))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::sampler::Stop;
+
+    #[test]
+    fn stops_are_those_of_the_sampler() {
+        assert_eq!([Stop::Target, Stop::Rounds, Stop::Time].map(Stop::name), STOPS);
+    }
 }

@@ -173,7 +173,8 @@ fn only_abandoned_files_are_swept() {
     let (file, living) = create_temporary(root.path(), false).unwrap();
     let (_, dead) = create_temporary(root.path(), true).unwrap();
     assert_eq!(mode(&dead), 0o600);
-    let others = [".pcnbench-0123.tmp", ".pcnbench-0123456789abcdeg.tmp", "pcnbench-0123456789abcdef.tmp", ".x.tmp"];
+    let others =
+        [".pcnbench-0123.tmp", ".pcnbench-0123456789abcdeg.tmp", "pcnbench-0123456789abcdef.tmp", ".x.tmp"];
     others.iter().for_each(|name| fs::write(root.path().join(name), "").unwrap());
     let folder = root.path().join(".pcnbench-0123456789abcdef.tmp");
     fs::create_dir(&folder).unwrap();

@@ -47,20 +47,25 @@ fn expect(holds: bool, name: &str, found: impl Display, expected: &str) -> Check
     }
 }
 
+/// With an exponent where digits alone would be many.
+fn short(value: f64) -> String {
+    format!("{value:?}")
+}
+
 fn finite(name: &str, value: f64) -> Checked {
-    expect(value.is_finite(), name, value, "a finite number")
+    expect(value.is_finite(), name, short(value), "a finite number")
 }
 
 fn positive(name: &str, value: f64) -> Checked {
-    expect(value.is_finite() && value > 0.0, name, value, "a finite number above 0")
+    expect(value.is_finite() && value > 0.0, name, short(value), "a finite number above 0")
 }
 
 fn not_negative(name: &str, value: f64) -> Checked {
-    expect(value.is_finite() && value >= 0.0, name, value, "a finite number of at least 0")
+    expect(value.is_finite() && value >= 0.0, name, short(value), "a finite number of at least 0")
 }
 
 fn within(name: &str, value: f64, low: f64, high: f64) -> Checked {
-    expect((low..=high).contains(&value), name, value, &format!("a number from {low} to {high}"))
+    expect((low..=high).contains(&value), name, short(value), &format!("a number from {low} to {high}"))
 }
 
 fn at_least_one(name: &str, value: usize) -> Checked {
@@ -124,7 +129,10 @@ fn summary(row: &SummaryRow) -> Checked {
     };
     ordered("min_ns, q1_ns, median_ns", [row.min_ns, row.q1_ns, row.median_ns])?;
     ordered("q1_ns, median_ns, q3_ns", [row.q1_ns, row.median_ns, row.q3_ns])?;
-    ordered("median_low_ns, median_ns, median_high_ns", [row.median_low_ns, row.median_ns, row.median_high_ns])?;
+    ordered(
+        "median_low_ns, median_ns, median_high_ns",
+        [row.median_low_ns, row.median_ns, row.median_high_ns],
+    )?;
     given(row.bound_serial, |v| positive("bound_serial", v))?;
     given(row.bound_parallel, |v| positive("bound_parallel", v))?;
     match row.err.is_empty() {
@@ -145,8 +153,13 @@ fn ratio(row: &RatioRow) -> Checked {
     positive("low", row.low)?;
     positive("ratio", row.ratio)?;
     positive("high", row.high)?;
-    let all = format!("{}, {}, {}", row.low, row.ratio, row.high);
-    expect(row.low <= row.ratio && row.ratio <= row.high, "low, ratio, high", all, "numbers in rising order")?;
+    let all = format!("{:?}, {:?}, {:?}", row.low, row.ratio, row.high);
+    expect(
+        row.low <= row.ratio && row.ratio <= row.high,
+        "low, ratio, high",
+        all,
+        "numbers in rising order",
+    )?;
     at_least_one("pairs", row.pairs)
 }
 

@@ -37,7 +37,7 @@ pub fn read(dir: &Path) -> Result<Record> {
     Ok(record)
 }
 
-/// Reads as a reader of `run.json` that was replaced meanwhile cannot be told apart from damage: up to this many times.
+/// How often a record is read whose writer replaces `run.json` meanwhile.
 const ATTEMPTS: usize = 3;
 
 /// The record in `dir` as its files have it: whole, in range, with their hashes, but not held against its definition.
@@ -263,7 +263,8 @@ mod tests {
         let path = dir.join(RUN);
         let text = fs::read_to_string(&path).unwrap();
         let newer = SCHEMA + 1;
-        fs::write(&path, text.replace(&format!("\"schema\": {SCHEMA}"), &format!("\"schema\": {newer}"))).unwrap();
+        fs::write(&path, text.replace(&format!("\"schema\": {SCHEMA}"), &format!("\"schema\": {newer}")))
+            .unwrap();
         let expected = format!("run.json: schema {newer}, but this version reads schemas 1 to {SCHEMA}");
         assert!(refusal(&dir).contains(&expected));
         fs::write(&path, text.replace("\"seed\"", "\"seeds\"")).unwrap();

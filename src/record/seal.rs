@@ -55,11 +55,16 @@ pub(super) fn check_seal(dir: &Path, seal: &[u8], files: &Contents<'_>) -> Resul
         let Some((hash, name)) = entry else {
             return Err(Error::content(
                 &own,
-                format!("line {number} is not of the form `<SHA-256>  <file of the record>`; restore the file"),
+                format!(
+                    "line {number} is not of the form `<SHA-256>  <file of the record>`; restore the file"
+                ),
             ));
         };
         if stated.insert(name, hash).is_some() {
-            return Err(Error::content(&own, format!("line {number}: `{name}` is listed twice; restore the file")));
+            return Err(Error::content(
+                &own,
+                format!("line {number}: `{name}` is listed twice; restore the file"),
+            ));
         }
     }
     for (name, bytes) in files {
@@ -123,7 +128,8 @@ impl Progress {
                 MACHINE => return Err(differs(&path, &self.machine, PROGRESS, &whole())),
                 _ => {
                     let Some(prefix) = self.tables.get(*name) else {
-                        let problem = format!("does not list `{name}`; restore the file, or start a new record");
+                        let problem =
+                            format!("does not list `{name}`; restore the file, or start a new record");
                         return Err(Error::content(&dir.join(PROGRESS), problem));
                     };
                     let Some(finished) = bytes.get(..prefix.bytes) else {
@@ -151,4 +157,50 @@ fn differs(path: &Path, stated: &str, place: &str, found: &str) -> Error {
             "is not what was written: its SHA-256 is {found}, and {place} says {stated}; restore the file or measure again"
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIPS 180-4, appendix B.1: the hash of `abc`; the form is that of coreutils.
+    #[test]
+    fn a_seal_is_what_sha256sum_writes() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(seal(&[(RUN, b"abc")]), format!("{abc}  run.json\n").into_bytes());
+    }
+
+    #[test]
+    fn what_is_no_seal_of_these_files_is_refused() {
+        let files: Contents<'_> = vec![(RUN, b"a"), (MACHINE, b"b")];
+        let good = String::from_utf8(seal(&files)).unwrap();
+        let check = |text: &str| check_seal(Path::new("r"), text.as_bytes(), &files);
+        check(&good).unwrap();
+        let (first, second) = good.split_at(good.find('\n').unwrap() + 1);
+        check(&format!("{second}{first}")).unwrap();
+        for (text, expected) in [
+            (String::new(), "r/files.sha256: is empty or cut off"),
+            (good.trim_end().to_owned(), "is empty or cut off"),
+            (first.to_owned(), "does not list `machine.json`"),
+            (format!("{good}{first}"), "line 3: `run.json` is listed twice"),
+            (good.replace("run.json", "ran.json"), "line 1 is not of the form"),
+            (good.replace("  ", " "), "line 1 is not of the form"),
+            (good.to_uppercase(), "line 1 is not of the form"),
+            (format!("{good}\n"), "line 3 is not of the form"),
+            (good.replacen(&sha256(b"b"), &sha256(b"c"), 1), "r/machine.json: is not what was written"),
+        ] {
+            let said = check(&text).unwrap_err().to_string();
+            assert!(said.contains(expected), "{text:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn keys_are_documented() {
+        let progress = serde_json::to_value(Progress::of(vec![], b"", &Tables::empty())).unwrap();
+        let format = include_str!("../../FORMAT.md");
+        for key in progress.as_object().unwrap().keys() {
+            assert!(format.contains(&format!("\n| `{key}` | ")), "{key}");
+        }
+        assert!(format.contains(SEAL) && format.contains(PROGRESS));
+    }
 }

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::columns::Row;
 use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
-use super::table::Tables;
 use super::seal::{self, Progress};
+use super::table::Tables;
 use super::{disk, facts, folder, read};
 use crate::{Error, Result};
 

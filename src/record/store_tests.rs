@@ -81,7 +81,8 @@ fn killed_anywhere() {
             );
         }
         let harmless = [folder::LOCK, seal::PROGRESS];
-        let left = names(&finished).into_iter().filter(|n| !harmless.contains(&n.as_str())).collect::<Vec<_>>();
+        let left =
+            names(&finished).into_iter().filter(|n| !harmless.contains(&n.as_str())).collect::<Vec<_>>();
         assert_eq!(left, names(&whole_dir), "operation {after}");
     }
 }
@@ -238,9 +239,11 @@ fn resume_refuses_what_cannot_be_compared() {
     let text = fs::read_to_string(&path).unwrap();
     let schema = |n: u32| format!("\"schema\": {n}");
     fs::write(&path, text.replace(&schema(SCHEMA), &schema(9))).unwrap();
-    assert!(refused(&machine(), &run()).contains(&format!("schema 9, but this version reads schemas 1 to {SCHEMA}")));
+    assert!(refused(&machine(), &run())
+        .contains(&format!("schema 9, but this version reads schemas 1 to {SCHEMA}")));
     fs::write(&path, text.replace(&schema(SCHEMA), &schema(1))).unwrap();
-    assert!(refused(&machine(), &run()).contains(&format!("it was begun with schema 1 and this version writes {SCHEMA}")));
+    assert!(refused(&machine(), &run())
+        .contains(&format!("it was begun with schema 1 and this version writes {SCHEMA}")));
     fs::write(&path, text).unwrap();
     let half = Run { shard: Some("1/2".parse().unwrap()), ..run() };
     assert!(refused(&machine(), &half).contains("it is the whole suite and this is shard 1/2"));

@@ -11,6 +11,7 @@ mod diverging;
 mod gating;
 mod killed;
 mod mutants;
+#[cfg(unix)]
 mod outputs;
 mod printing;
 mod records;

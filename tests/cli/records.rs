@@ -9,9 +9,16 @@ use crate::session::{arg, copy_of_mixed, mixed, names, refused, run, says, succe
 #[test]
 fn a_run_writes_a_whole_record_and_says_where() {
     let (record, done) = mixed();
-    for file in
-        ["run.json", "machine.json", "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "files.sha256", "index.html"]
-    {
+    for file in [
+        "run.json",
+        "machine.json",
+        "samples.csv",
+        "summary.csv",
+        "ratios.csv",
+        "signals.csv",
+        "files.sha256",
+        "index.html",
+    ] {
         assert!(record.join(file).is_file(), "{file}");
     }
     assert!(names(record).iter().all(|name| !name.starts_with('.')), "{:?}", names(record));

@@ -194,15 +194,8 @@ pub fn copy_of_mixed() -> (TempDir, PathBuf) {
 }
 
 /// The files of a record whose hashes it keeps.
-pub const SEALED: [&str; 7] = [
-    "run.json",
-    "machine.json",
-    "samples.csv",
-    "ratios.csv",
-    "signals.csv",
-    "alignments.csv",
-    "summary.csv",
-];
+pub const SEALED: [&str; 7] =
+    ["run.json", "machine.json", "samples.csv", "ratios.csv", "signals.csv", "alignments.csv", "summary.csv"];
 
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
