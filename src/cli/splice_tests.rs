@@ -59,7 +59,8 @@ fn what_is_no_block_is_refused_with_the_line_at_fault() {
     for (text, expected) in [
         ("nothing".to_owned(), "has no marker `<!-- pcnbench:begin t -->`; add it"),
         (format!("```\n{BEGIN}\n{END}\n"), "has no marker"),
-        (format!("a {BEGIN}\n{END} b\n"), "has no marker"),
+        (format!("a {BEGIN}\nb {END}\n"), "has no marker"),
+        (format!("a {BEGIN}\n{END} b\n"), "line 2 begins like a marker"),
         (format!("{BEGIN}\n"), "the block `t` of line 1 has no end; add `<!-- pcnbench:end t -->`"),
         (format!("{BEGIN}\n```\n{END}\n"), "the block `t` of line 1 has no end"),
         (format!("\n{END}\n"), "line 2 ends the block `t`, which was not begun"),

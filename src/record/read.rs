@@ -227,18 +227,21 @@ mod tests {
         assert_eq!(record.alignments, expected.alignments);
     }
 
-    /// A list cut short in an unfinished record is an interrupted writer's, in a finished one somebody's mistake.
+    /// Rows that no point of the list owns are an interrupted writer's in an unfinished record; in a finished one they mean
+    /// that the list has been cut.
     #[test]
     fn a_finished_record_lists_all_its_points() {
         let (_root, dir) = record();
+        let whole = load(&dir).unwrap();
+        let samples = dir.join(Sample::FILE);
+        let more = fs::read_to_string(&samples).unwrap() + "q,bp/reference,0,1,,1,,,,\n";
+        fs::write(&samples, more).unwrap();
+        assert_eq!(load(&dir).unwrap(), whole);
+        let (store, _) = Store::resume(&dir, &machine(), &run()).unwrap();
+        let dir = store.finish("2026-11-22T06:00:00Z".into(), vec![]).unwrap();
         let list = dir.join(SummaryRow::FILE);
-        let header =
-            fs::read_to_string(&list).unwrap().lines().take(1).map(|l| format!("{l}\n")).collect::<String>();
-        fs::write(&list, header).unwrap();
-        let found = load(&dir).unwrap();
-        assert!(found.samples.is_empty() && found.summary.is_empty());
-        let run = Run { finished: Some("2026-11-22T06:00:00Z".into()), ..found.run };
-        fs::write(dir.join(RUN), serde_json::to_string(&run).unwrap()).unwrap();
+        let text = fs::read_to_string(&list).unwrap();
+        fs::write(&list, text.lines().next().unwrap().to_owned() + "\n").unwrap();
         let said = refusal(&dir);
         assert!(said.contains("summary.csv") && said.contains("does not list point `p"), "{said}");
     }

@@ -149,10 +149,7 @@ fn a_wrong_contender_ends_with_exit_code_2() {
     let start = summary.find("spc diverged").unwrap();
     let end = start + summary[start..].find(['"', ',', '\n']).unwrap();
     fs::write(record.join("summary.csv"), summary.replacen(&summary[start..end], wrong, 1)).unwrap();
-    let header = fs::read_to_string(record.join("run.json")).unwrap();
-    let mut json: serde_json::Value = serde_json::from_str(&header).unwrap();
-    json["finished"] = serde_json::Value::Null;
-    fs::write(record.join("run.json"), json.to_string()).unwrap();
+    unfinish(&record);
     let file = arg(dir.path().join("suite.toml"));
     fs::write(&file, crate::session::MIXED).unwrap();
     let done = run(&["run", &file, "--allow-debug-build", "--no-plots", "--resume", &arg(&record)]);
