@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::Verdict;
-use crate::compare::export::Target;
+use crate::compare::export::{self, Target};
 use crate::compare::Side;
 use crate::record;
 use crate::Error;
@@ -17,6 +17,9 @@ pub struct Args {
     /// For which program
     #[arg(long, value_enum)]
     format: Target,
+    /// What critcmp calls the record, instead of its suite, start and revision
+    #[arg(long)]
+    name: Option<String>,
     /// Write into FILE instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -37,9 +40,10 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         );
         return Err(Error::content(&args.record, problem).into());
     }
-    let text = args.format.write(&record, &side);
+    let name = args.name.clone().unwrap_or_else(|| export::default_name(&record.run));
+    let text = args.format.write(&record, &side, &name)?;
     match &args.out {
-        Some(file) => record::replace(file, text.as_bytes())?,
+        Some(file) => record::save(file, text.as_bytes())?,
         None => out.write_all(text.as_bytes())?,
     }
     Ok(Verdict::Clean)

@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use comfy_table::{presets, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 use serde_json::{Map, Value};
 
+use super::markdown;
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
@@ -199,7 +201,7 @@ impl Grid {
         let rule = |i| if self.is_numeric(i) { "---:" } else { "---" }.to_owned();
         text += &line((0..self.columns.len()).map(rule).collect());
         for row in &self.rows {
-            text += &line(row.iter().map(|cell| cell.text.replace('|', "\\|")).collect());
+            text += &line(row.iter().map(|cell| markdown::cell(&cell.text)).collect());
         }
         text
     }

@@ -16,6 +16,7 @@ mod grid;
 mod label;
 mod list;
 mod man;
+mod markdown;
 mod merge;
 mod output;
 mod plot;

@@ -4,8 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::grid::Format;
-use super::{results, splice, Verdict};
-use crate::{record, Error};
+use super::{markdown, results, splice, Verdict};
+use crate::record::{self, Record};
+use crate::text::read_text;
+use crate::Error;
+
+/// A Markdown file beyond this is another file by mistake.
+const LARGEST: u64 = 64 << 20;
 
 /// Options of `report`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +30,6 @@ pub struct Args {
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let record = record::read(&args.record)?;
-    record::summarise::check(&record)?;
     let Some(file) = &args.splice else {
         let people = args.format == Format::Table;
         results::table(&record, !people)?.print(args.format, out)?;
@@ -34,17 +38,8 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         }
         return Ok(Verdict::Clean);
     };
-    let table = results::table(&record, false)?.markdown();
-    let command = record.run.argv.iter().skip(1).cloned().collect::<Vec<_>>().join(" ");
-    let content = format!(
-        "`pcnbench {command}` on {} ({} threads, revision {}{}):\n\n{table}",
-        record.machine.cpu,
-        record.run.threads,
-        record.run.rev,
-        if record.run.dirty { " with local changes" } else { "" },
-    );
-    let text = std::fs::read_to_string(file).map_err(|e| Error::io("read", file, e))?;
-    let spliced = splice::splice(file, &text, "results", &content)?;
+    let text = read_text("read", file, LARGEST)?;
+    let spliced = splice::splice(file, &text, "results", &content(&record)?)?;
     if spliced == text {
         return Ok(Verdict::Clean);
     }
@@ -53,13 +48,21 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
             Error::content(file, "its results table is out of date; run the command in its marker").into()
         );
     }
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let unfinished = file.with_file_name(format!(".{name}.part"));
-    let written = std::fs::write(&unfinished, spliced).and_then(|()| std::fs::rename(&unfinished, file));
-    written.map_err(|e| {
-        // half a file is of no use; that it may stay is no news beside the error itself
-        let _ = std::fs::remove_file(&unfinished);
-        Error::io("write", file, e)
-    })?;
+    record::save(file, spliced.as_bytes())?;
     Ok(Verdict::Clean)
+}
+
+/// The results of a record in Markdown: how they were made, and the table.
+fn content(record: &Record) -> crate::Result<String> {
+    let run = &record.run;
+    let command = run.argv.iter().skip(1).fold("pcnbench".to_owned(), |line, word| line + " " + word);
+    Ok(format!(
+        "{} on {} ({} threads, revision {}{}):\n\n{}",
+        markdown::code(&command),
+        markdown::text(&record.machine.cpu),
+        run.threads,
+        markdown::text(&run.rev),
+        if run.dirty { " with local changes" } else { "" },
+        results::table(record, false)?.markdown()
+    ))
 }

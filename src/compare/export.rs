@@ -2,22 +2,26 @@
 //!
 //! | format | for | content |
 //! | --- | --- | --- |
-//! | [`bmf`] | Bencher | `{bench: {measure: {value, lower_value, upper_value}}}` |
-//! | [`gha_smaller`], [`gha_bigger`] | github-action-benchmark, one file per direction | `[{name, unit, value, range, extra}]` |
-//! | [`critcmp`] | critcmp | `{name, benchmarks: {bench: {baseline, fullname, …}}}`, as `critcmp --export` writes |
+//! | `bmf` | Bencher | `{bench: {measure: {value, lower_value, upper_value}}}` |
+//! | `gha-smaller`, `gha-bigger` | github-action-benchmark, one file per direction | `[{name, unit, value, range, extra}]` |
+//! | `critcmp` | critcmp | `{name, benchmarks: {bench: {baseline, fullname, …}}}`, as `critcmp --export` writes |
 //!
-//! A benchmark is `<point>/<contender>`; names are tracking keys and stay stable. Contenders that failed are left out:
-//! none of the formats knows a failure, and a zero would be a lie.
+//! A benchmark is `<point>/<contender> (data=<name>-<8 digits of its SHA-256>, threads=<n>)`. Names are tracking keys: they
+//! say what was measured, so that two records share one only where one continues the other, and stay the same from
+//! revision to revision. Contenders that failed are left out: none of the formats knows a failure, and a zero would be a
+//! lie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{json, Map, Value};
 
 use super::side::{Entry, Side};
-use crate::record::{slug, Record};
-use crate::stats::{mad, median, quantile};
+use crate::record::{slug, Record, Run};
+use crate::stats::{mad, median, quantile, PairedRatio};
+use crate::suite::wire::SuiteWire;
+use crate::{Error, Result};
 
 /// A format, with the file name that `gate` gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -46,42 +50,105 @@ impl Target {
         }
     }
 
-    /// The file's content; `side` is that of the record.
-    pub fn write(self, record: &Record, side: &Side) -> String {
+    /// The file's content; `side` is that of the record, and `name` what critcmp calls the record.
+    ///
+    /// # Errors
+    /// If two entries would have one key.
+    pub fn write(self, record: &Record, side: &Side, name: &str) -> Result<String> {
+        let series = series(record, side)?;
         let value = match self {
-            Self::Bmf => bmf(side),
-            Self::GhaSmaller => gha_smaller(record, side),
-            Self::GhaBigger => gha_bigger(record, side),
-            Self::Critcmp => critcmp(record, side),
+            Self::Bmf => bmf(&series),
+            Self::GhaSmaller => gha_smaller(record, side, &series),
+            Self::GhaBigger => gha_bigger(record, side, &series),
+            Self::Critcmp => critcmp(record, &series, name),
         };
         // Pretty, since these files are looked at and kept in repositories. A `Value` can always be written.
-        format!("{value:#}\n")
+        Ok(format!("{value:#}\n"))
     }
 }
 
-fn name(e: &Entry) -> String {
-    format!("{}/{}", e.point, e.contender)
+/// What a record is called unless the user names it: suite, start and revision, and which shard.
+pub fn default_name(run: &Run) -> String {
+    let started: String =
+        run.started.chars().filter(|c| c.is_ascii_digit() || *c == 'T' || *c == 'Z').collect();
+    let dirty = if run.dirty { "+dirty" } else { "" };
+    let part = run.shard.map(|shard| format!("-{}of{}", shard.index(), shard.of())).unwrap_or_default();
+    format!("{}-{started}-{}{dirty}{part}", run.suite, run.rev)
+}
+
+/// What was timed without failing.
+struct Series<'a> {
+    /// The tracking key.
+    key: String,
+    entry: &'a Entry,
+    time: PairedRatio,
+}
+
+fn series<'a>(record: &Record, side: &'a Side) -> Result<Vec<Series<'a>>> {
+    // A definition that this version does not read has no data sets by benchmark; then all stand in every key.
+    let suite = toml::from_str::<SuiteWire>(&record.run.definition).ok();
+    let benchmarks: HashMap<&str, &str> =
+        record.summary.iter().map(|row| (row.point.as_str(), row.benchmark.as_str())).collect();
+    let mut keys = HashSet::new();
+    let mut all = Vec::new();
+    for entry in side.entries.iter().filter(|e| e.err.is_empty()) {
+        let Some(time) = entry.time else { continue };
+        let benchmark = benchmarks.get(entry.point.as_str()).copied().unwrap_or_default();
+        let kind = suite
+            .as_ref()
+            .and_then(|s| s.benchmark.iter().find(|b| b.name == benchmark))
+            .map(|b| b.data.as_str());
+        let data = data(&side.data, kind);
+        let key = format!("{}/{} (data={data}, threads={})", entry.point, entry.contender, side.threads);
+        if !keys.insert(key.clone()) {
+            let problem =
+                format!("`{key}` would be the key of two results; give a record that holds it once");
+            return Err(Error::content(&record.dir, problem));
+        }
+        all.push(Series { key, entry, time });
+    }
+    Ok(all)
+}
+
+/// The data of a benchmark that asks for `kind`, by name and fingerprint: a name proves little, since two folders of the
+/// same name may hold different data. A teacher's data follow from seed and point.
+fn data(sets: &[String], kind: Option<&str>) -> String {
+    const TEACHER: &str = "teacher";
+    if kind == Some(TEACHER) {
+        return TEACHER.to_owned();
+    }
+    let name = |set: &str| set.split(':').next().unwrap_or_default().to_owned();
+    let called = |wanted: &str| sets.iter().filter(|set| name(set) == wanted).collect::<Vec<_>>();
+    // What asks for the digits or for a folder gets what `--data` names: files are called `idx`.
+    let candidates = [kind.map(&called).unwrap_or_default(), called("idx")];
+    let others = || sets.iter().filter(|set| name(set) != TEACHER).collect();
+    let own = candidates.into_iter().find(|own| !own.is_empty()).unwrap_or_else(others);
+    let short = |set: &String| match set.rsplit_once("sha256 ") {
+        Some((_, hash)) => format!("{}-{}", name(set), hash.chars().take(8).collect::<String>()),
+        None => name(set),
+    };
+    own.into_iter().map(short).collect::<Vec<_>>().join("+")
 }
 
 /// Bencher Metric Format: measure `latency` in nanoseconds, median and 95 % interval, and for all but baselines
 /// `cost-ratio`, time in units of the baseline's.
-pub fn bmf(side: &Side) -> Value {
+fn bmf(series: &[Series<'_>]) -> Value {
     let mut benches = Map::new();
-    for (e, time) in timed(side) {
+    for Series { key, entry: e, time } in series {
         let metric = |low: f64, value: f64, high: f64| json!({"value": value, "lower_value": low, "upper_value": high});
         let mut measures = Map::new();
         measures.insert("latency".into(), metric(time.low, time.ratio, time.high));
         if let Some(r) = e.ratio {
             measures.insert("cost-ratio".into(), metric(r.low, r.ratio, r.high));
         }
-        benches.insert(name(e), Value::Object(measures));
+        benches.insert(key.clone(), Value::Object(measures));
     }
     Value::Object(benches)
 }
 
 /// For `customSmallerIsBetter`: median time in nanoseconds, and time in units of the baseline's.
-pub fn gha_smaller(record: &Record, side: &Side) -> Value {
-    gha(record, side, |e| {
+fn gha_smaller(record: &Record, side: &Side, series: &[Series<'_>]) -> Value {
+    gha(record, side, series, |e| {
         let time = e.time.map(|t| ("time", "ns".to_owned(), [t.low, t.ratio, t.high]));
         let ratio = e.ratio.map(|r| ("cost", format!("x {}", e.baseline), [r.low, r.ratio, r.high]));
         time.into_iter().chain(ratio).collect()
@@ -89,8 +156,8 @@ pub fn gha_smaller(record: &Record, side: &Side) -> Value {
 }
 
 /// For `customBiggerIsBetter`: weight updates per second, and rate in units of the baseline's.
-pub fn gha_bigger(record: &Record, side: &Side) -> Value {
-    gha(record, side, |e| {
+fn gha_bigger(record: &Record, side: &Side, series: &[Series<'_>]) -> Value {
+    gha(record, side, series, |e| {
         let rate = |t: f64| 1e9 / t;
         let rates =
             e.time.map(|t| ("rate", "samples/s".to_owned(), [rate(t.high), rate(t.ratio), rate(t.low)]));
@@ -104,16 +171,21 @@ pub fn gha_bigger(record: &Record, side: &Side) -> Value {
 
 type Quantity = (&'static str, String, [f64; 3]);
 
-fn gha(record: &Record, side: &Side, quantities: impl Fn(&Entry) -> Vec<Quantity>) -> Value {
+fn gha(
+    record: &Record,
+    side: &Side,
+    series: &[Series<'_>],
+    quantities: impl Fn(&Entry) -> Vec<Quantity>,
+) -> Value {
     let mut list = Vec::new();
-    for (e, time) in timed(side) {
+    for Series { key, entry, time } in series {
         let extra = format!(
             "{}, {} threads, revision {}, {} samples",
             side.class, side.threads, record.run.rev, time.pairs
         );
-        for (what, unit, [low, value, high]) in quantities(e) {
+        for (what, unit, [low, value, high]) in quantities(entry) {
             list.push(json!({
-                "name": format!("{} {what}", name(e)),
+                "name": format!("{key} {what}"),
                 "unit": unit,
                 "value": value,
                 "range": format!("{low} to {high}"),
@@ -124,28 +196,26 @@ fn gha(record: &Record, side: &Side, quantities: impl Fn(&Entry) -> Vec<Quantity
     Value::Array(list)
 }
 
-/// As `critcmp --export` writes: one baseline, called after the suite, with the estimates that criterion keeps.
+/// As `critcmp --export` writes: one baseline, called `baseline`, with the estimates that criterion keeps.
 ///
 /// Mean, median, median absolute deviation and standard deviation of the samples in nanoseconds; intervals (95 %) and
 /// standard errors from 1,000 bootstrap resamples under the run's seed. There is no slope, for one sample is one
 /// execution.
-pub fn critcmp(record: &Record, side: &Side) -> Value {
-    let baseline = record.run.suite.as_str();
+fn critcmp(record: &Record, series: &[Series<'_>], baseline: &str) -> Value {
     let mut samples: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for s in &record.samples {
         samples.entry((&s.point, &s.contender)).or_default().push(s.wall_ns as f64);
     }
     let mut benchmarks = Map::new();
-    for (e, _) in timed(side) {
+    for Series { key: id, entry: e, .. } in series {
         let Some(walls) = samples.get(&(e.point.as_str(), e.contender.as_str())) else { continue };
-        let id = name(e);
         let info = json!({
             "group_id": e.point,
             "function_id": e.contender,
             "value_str": null,
             "throughput": null,
             "full_id": id,
-            "directory_name": format!("{}/{}", slug(&e.point), slug(&e.contender)),
+            "directory_name": slug(id),
         });
         let bench = json!({
             "baseline": baseline,
@@ -153,7 +223,7 @@ pub fn critcmp(record: &Record, side: &Side) -> Value {
             "criterion_benchmark_v1": info,
             "criterion_estimates_v1": estimates(walls, record.run.seed),
         });
-        benchmarks.insert(id, bench);
+        benchmarks.insert(id.clone(), bench);
     }
     json!({"name": baseline, "benchmarks": benchmarks})
 }
@@ -200,10 +270,6 @@ fn deviation(x: &[f64]) -> f64 {
     let centre = mean(x);
     let squares: f64 = x.iter().map(|v| (v - centre).powi(2)).sum();
     (squares / (x.len().max(2) - 1) as f64).sqrt()
-}
-
-fn timed(side: &Side) -> impl Iterator<Item = (&Entry, crate::stats::PairedRatio)> {
-    side.entries.iter().filter(|e| e.err.is_empty()).filter_map(|e| Some((e, e.time?)))
 }
 
 #[cfg(test)]

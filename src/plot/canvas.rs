@@ -6,7 +6,7 @@
 //! plotters' own bitmap text drops the side bearings of glyphs and rounds them to whole pixels.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -20,6 +20,7 @@ use super::raster::{self, Pixels};
 use super::scene::{Anchor, Item, Scene, Spot};
 use super::style::{Rgb, PAPER};
 use super::{font, Files};
+use crate::record;
 use crate::{Error, Result};
 
 /// Units per pixel of the SVG.
@@ -47,20 +48,12 @@ pub fn save(folder: &Path, stem: &str, csv: &str, draw: impl FnOnce() -> Result<
     Ok(files)
 }
 
-/// Writes a file under a temporary name and renames it, so that a reader sees all of it or nothing.
+/// Writes a file, so that a reader sees all of it or nothing, into a folder that is made if there is none.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
     }
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary: PathBuf = path.with_file_name(name);
-    fs::write(&temporary, bytes).map_err(|e| Error::io("write", &temporary, e))?;
-    fs::rename(&temporary, path).map_err(|e| {
-        // The rename's own reason is the one worth reporting.
-        let _ = fs::remove_file(&temporary);
-        Error::io("write", path, e)
-    })
+    record::save(path, bytes)
 }
 
 /// The scene as an SVG document.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::columns::Row;
 use super::schema::{Ceiling, Machine, Record, Run, ShardRun, SCHEMA};
 use super::shard::Shard;
-use super::store::{check_run, finished_points, to_json};
+use super::store::{check_run, finished_points, seal_of, to_json};
 use super::summarise::{self, by_point};
 use super::table::Tables;
-use super::{facts, folder, read};
+use super::{facts, folder, read, seal};
 use crate::text::resume_command;
 use crate::{Error, Result};
 
@@ -67,9 +67,11 @@ pub fn merge(shards: &[Record], points: &[String], argv: Vec<String>) -> Result<
 pub fn write(root: &Path, record: &Record, explicit_dir: Option<&Path>) -> Result<PathBuf> {
     check_run(&record.run)?;
     let tables = Tables::of(record)?;
-    let mut files = vec![(read::MACHINE, to_json(&record.machine)?)];
+    let (run, machine) = (to_json(&record.run)?, to_json(&record.machine)?);
+    let seal = seal_of(&run, &machine, &tables);
+    let mut files = vec![(read::MACHINE, machine)];
     files.extend(tables.files().map(|(name, bytes)| (name, bytes.clone())));
-    files.push((read::RUN, to_json(&record.run)?));
+    files.extend([(seal::SEAL, seal), (read::RUN, run)]);
     let (dir, lock) = match explicit_dir {
         Some(dir) => (dir.to_path_buf(), folder::create_at(dir, &files)?),
         None => {

@@ -1,13 +1,17 @@
 //! Run directories: write (atomic, resumable), read, summarise.
 
 mod columns;
+mod definition;
 mod disk;
 mod facts;
 mod folder;
 mod header;
 pub mod merge;
+mod place;
+mod ranges;
 pub mod read;
 pub mod schema;
+mod seal;
 mod shard;
 pub mod store;
 pub mod summarise;
@@ -18,7 +22,7 @@ mod fixture;
 #[cfg(test)]
 mod format_tests;
 
-pub(crate) use disk::replace;
+pub(crate) use disk::save;
 pub(crate) use folder::slug;
 pub use read::{latest_unfinished, latest_unfinished_on, read, read_run};
 pub use schema::{

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::columns::Row;
-use super::schema::{Machine, Record, Run, SummaryRow, OLDEST_SCHEMA, SCHEMA};
+use super::schema::{
+    AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, OLDEST_SCHEMA, SCHEMA,
+};
 use super::shard::Shard;
-use super::table;
+use super::{definition, ranges, seal, summarise, table};
 use crate::{Error, Result};
 
 /// File of [`Run`].
@@ -18,31 +20,87 @@ pub(super) const RUN: &str = "run.json";
 /// File of [`Machine`](super::Machine).
 pub(super) const MACHINE: &str = "machine.json";
 
-/// Reads the record in `dir`, finished or not.
+/// Reads the record in `dir`, finished or not, if nothing in it contradicts anything else: its files are what was written
+/// (from schema 4 on their hashes tell), every value lies in the range of its column, points and rows are those of the
+/// definition, and times and ratios follow from the samples.
 ///
 /// Rows of points that `summary.csv` does not list belong to an interrupted writer and are dropped; in a finished record
-/// nobody was interrupted, so that there they mean that the list has been cut.
+/// no writer was interrupted, so that there they mean that the list has been cut.
 /// A record may be read while it is being written.
 ///
 /// # Errors
-/// Names the file, line and column of whatever is missing, unknown, of another schema or unreadable.
+/// Names the file, line and column of whatever is missing, unknown, of another schema, out of range or contradictory.
 pub fn read(dir: &Path) -> Result<Record> {
+    let record = load(dir)?;
+    definition::check(&record)?;
+    summarise::check(&record)?;
+    Ok(record)
+}
+
+/// How often a record is read whose writer replaces `run.json` meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// The record in `dir` as its files have it: whole, in range, with their hashes, but not held against its definition.
+pub(super) fn load(dir: &Path) -> Result<Record> {
+    let header = || fs::read(dir.join(RUN)).ok();
+    for _ in 1..ATTEMPTS {
+        let before = header();
+        match load_once(dir) {
+            // A writer that finishes a record takes away what an unfinished one is checked by.
+            Err(_) if header() != before => {}
+            done => return done,
+        }
+    }
+    load_once(dir)
+}
+
+fn load_once(dir: &Path) -> Result<Record> {
     let run = read_run(dir)?;
-    let machine = json(&dir.join(MACHINE))?;
-    // First, because a writer replaces it last: all rows of the points it lists are then already there.
-    let summary: Vec<SummaryRow> = rows(dir, run.schema)?;
+    // Before the tables: what it says of them stays true while they grow.
+    let sealed = run.schema >= seal::SINCE;
+    let seal = match (sealed, &run.finished) {
+        (false, _) => None,
+        (true, Some(_)) => Some(bytes(&dir.join(seal::SEAL))?),
+        (true, None) => Some(bytes(&dir.join(seal::PROGRESS))?),
+    };
+    // The first of the tables, because a writer replaces it last: all rows of the points it lists are then already there.
+    let summary_csv = bytes(&dir.join(SummaryRow::FILE))?;
+    let [run_json, machine_json, samples, ratios, signals, alignments] =
+        [RUN, MACHINE, Sample::FILE, RatioRow::FILE, SignalRow::FILE, AlignmentRow::FILE]
+            .map(|name| bytes(&dir.join(name)));
+    let (run_json, machine_json) = (run_json?, machine_json?);
+    let (samples, ratios, signals, alignments) = (samples?, ratios?, signals?, alignments?);
+
+    let summary: Vec<SummaryRow> = rows(dir, &run, &summary_csv)?;
     check_unique(&dir.join(SummaryRow::FILE), &summary)?;
     let finished: HashSet<&str> = summary.iter().map(|row| row.point.as_str()).collect();
-    Ok(Record {
+    let record = Record {
         dir: dir.to_path_buf(),
-        machine,
-        samples: finished_rows(dir, &run, &finished)?,
-        ratios: finished_rows(dir, &run, &finished)?,
-        signals: finished_rows(dir, &run, &finished)?,
-        alignments: finished_rows(dir, &run, &finished)?,
+        machine: json(&dir.join(MACHINE), &machine_json)?,
+        samples: finished_rows(dir, &run, &samples, &finished)?,
+        ratios: finished_rows(dir, &run, &ratios, &finished)?,
+        signals: finished_rows(dir, &run, &signals, &finished)?,
+        alignments: finished_rows(dir, &run, &alignments, &finished)?,
         summary,
         run,
-    })
+    };
+    ranges::check(&record)?;
+    if let Some(seal) = seal {
+        let files: seal::Contents<'_> = vec![
+            (RUN, &run_json),
+            (MACHINE, &machine_json),
+            (Sample::FILE, &samples),
+            (SummaryRow::FILE, &summary_csv),
+            (RatioRow::FILE, &ratios),
+            (SignalRow::FILE, &signals),
+            (AlignmentRow::FILE, &alignments),
+        ];
+        match record.run.finished {
+            Some(_) => seal::check_seal(dir, &seal, &files)?,
+            None => json::<seal::Progress>(&dir.join(seal::PROGRESS), &seal)?.check(dir, &files)?,
+        }
+    }
+    Ok(record)
 }
 
 /// Reads only `run.json`.
@@ -59,14 +117,15 @@ pub fn read_run(dir: &Path) -> Result<Run> {
         };
         return Err(Error::content(dir, problem));
     }
-    let value: serde_json::Value = json(&path)?;
+    let found = bytes(&path)?;
+    let value: serde_json::Value = json(&path, &found)?;
     // Before the fields: those of another schema would be called unknown, which explains nothing.
     match value.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(found) if (u64::from(OLDEST_SCHEMA)..=u64::from(SCHEMA)).contains(&found) => json(&path),
-        Some(found) => Err(Error::content(
+        Some(schema) if (u64::from(OLDEST_SCHEMA)..=u64::from(SCHEMA)).contains(&schema) => json(&path, &found),
+        Some(schema) => Err(Error::content(
             &path,
             format!(
-                "schema {found}, but this version reads schemas {OLDEST_SCHEMA} to {SCHEMA}; read it with the version that wrote it"
+                "schema {schema}, but this version reads schemas {OLDEST_SCHEMA} to {SCHEMA}; read it with the version that wrote it"
             ),
         )),
         None => Err(Error::content(&path, "key `schema` is missing or not a number, so this is no record")),
@@ -112,20 +171,19 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&bytes(path)?).map_err(|e| match e.is_eof() {
+fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| match e.is_eof() {
         true => Error::content(path, "is empty or cut off; restore the file or measure again"),
         false => Error::content(path, e.to_string()),
     })
 }
 
-fn rows<R: Row>(dir: &Path, schema: u32) -> Result<Vec<R>> {
-    let path = dir.join(R::FILE);
-    table::parse(&path, &bytes(&path)?, schema)
+fn rows<R: Row>(dir: &Path, run: &Run, bytes: &[u8]) -> Result<Vec<R>> {
+    table::parse(&dir.join(R::FILE), bytes, run.schema)
 }
 
-fn finished_rows<R: Row>(dir: &Path, run: &Run, finished: &HashSet<&str>) -> Result<Vec<R>> {
-    let mut rows: Vec<R> = rows(dir, run.schema)?;
+fn finished_rows<R: Row>(dir: &Path, run: &Run, bytes: &[u8], finished: &HashSet<&str>) -> Result<Vec<R>> {
+    let mut rows: Vec<R> = rows(dir, run, bytes)?;
     let unlisted = rows.iter().find(|row| !finished.contains(row.point()));
     if let Some(row) = unlisted.filter(|_| run.finished.is_some()) {
         let problem = format!(
@@ -168,13 +226,13 @@ mod tests {
     }
 
     fn refusal(dir: &Path) -> String {
-        read(dir).unwrap_err().to_string()
+        load(dir).unwrap_err().to_string()
     }
 
     #[test]
     fn what_was_written_is_read() {
         let (_root, dir) = record();
-        let record = read(&dir).unwrap();
+        let record = load(&dir).unwrap();
         let expected = result("p", 8);
         assert_eq!((record.run, record.machine), (run(), machine()));
         assert_eq!((record.samples, record.summary), (expected.samples, expected.summary));
@@ -182,18 +240,21 @@ mod tests {
         assert_eq!(record.alignments, expected.alignments);
     }
 
-    /// A list cut short in an unfinished record is an interrupted writer's, in a finished one somebody's mistake.
+    /// Rows that no point of the list owns are an interrupted writer's in an unfinished record; in a finished one they mean
+    /// that the list has been cut.
     #[test]
     fn a_finished_record_lists_all_its_points() {
         let (_root, dir) = record();
+        let whole = load(&dir).unwrap();
+        let samples = dir.join(Sample::FILE);
+        let more = fs::read_to_string(&samples).unwrap() + "q,bp/reference,0,1,,1,,,,\n";
+        fs::write(&samples, more).unwrap();
+        assert_eq!(load(&dir).unwrap(), whole);
+        let (store, _) = Store::resume(&dir, &machine(), &run()).unwrap();
+        let dir = store.finish("2026-11-22T06:00:00Z".into(), vec![]).unwrap();
         let list = dir.join(SummaryRow::FILE);
-        let header =
-            fs::read_to_string(&list).unwrap().lines().take(1).map(|l| format!("{l}\n")).collect::<String>();
-        fs::write(&list, header).unwrap();
-        let found = read(&dir).unwrap();
-        assert!(found.samples.is_empty() && found.summary.is_empty());
-        let run = Run { finished: Some("2026-11-22T06:00:00Z".into()), ..found.run };
-        fs::write(dir.join(RUN), serde_json::to_string(&run).unwrap()).unwrap();
+        let text = fs::read_to_string(&list).unwrap();
+        fs::write(&list, text.lines().next().unwrap().to_owned() + "\n").unwrap();
         let said = refusal(&dir);
         assert!(said.contains("summary.csv") && said.contains("does not list point `p"), "{said}");
     }
@@ -217,8 +278,11 @@ mod tests {
         let (_root, dir) = record();
         let path = dir.join(RUN);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"schema\": 3", "\"schema\": 4")).unwrap();
-        assert!(refusal(&dir).contains("run.json: schema 4, but this version reads schemas 1 to 3"));
+        let newer = SCHEMA + 1;
+        fs::write(&path, text.replace(&format!("\"schema\": {SCHEMA}"), &format!("\"schema\": {newer}")))
+            .unwrap();
+        let expected = format!("run.json: schema {newer}, but this version reads schemas 1 to {SCHEMA}");
+        assert!(refusal(&dir).contains(&expected));
         fs::write(&path, text.replace("\"seed\"", "\"seeds\"")).unwrap();
         assert!(refusal(&dir).contains("run.json: unknown field `seeds`"), "{}", refusal(&dir));
         fs::write(&path, text.replace("\"schema\"", "\"scheme\"")).unwrap();
@@ -252,7 +316,7 @@ mod tests {
             let at = at.index(content.len());
             content[at] = byte;
             fs::write(&path, &content).unwrap();
-            if let Err(error) = read(&dir) {
+            if let Err(error) = load(&dir) {
                 prop_assert!(error.to_string().contains(name), "{}", error);
             }
         }

@@ -11,6 +11,7 @@
 //! | `ratios.csv` | cost ratios to the baseline; a pure function of `samples` | [`RatioRow`] |
 //! | `signals.csv` | energy of each layer after each inference step | [`SignalRow`] |
 //! | `alignments.csv` | direction of each layer beside that of backpropagation | [`AlignmentRow`] |
+//! | `files.sha256` | hashes of these files | |
 //!
 //! A point is *finished* when `summary.csv` lists it; rows of other files that belong to an
 //! unfinished point are ignored on reading. Units are part of every name. FORMAT.md at the root of the project says

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::columns::Row;
 use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::seal::{self, Progress};
 use super::table::Tables;
 use super::{disk, facts, folder, read};
 use crate::{Error, Result};
@@ -36,6 +37,8 @@ pub struct PointResult {
 pub struct Store {
     dir: PathBuf,
     run: Run,
+    /// The bytes of `run.json` and `machine.json` on disk.
+    headers: [Vec<u8>; 2],
     finished: Vec<String>,
     tables: Tables,
     /// Whether files may hold rows of a point that could not be finished.
@@ -52,9 +55,12 @@ impl Store {
     pub fn create(root: &Path, machine: &Machine, run: &Run, explicit_dir: Option<&Path>) -> Result<Self> {
         check_run(run)?;
         let tables = Tables::empty();
-        let mut files = vec![(read::MACHINE, to_json(machine)?)];
+        let headers = [to_json(run)?, to_json(machine)?];
+        let mut files = vec![(read::MACHINE, headers[1].clone())];
         files.extend(tables.files().map(|(name, bytes)| (name, bytes.clone())));
-        files.push((read::RUN, to_json(run)?));
+        let progress = Progress::of(vec![seal::sha256(&headers[0])], &headers[1], &tables);
+        files.push((seal::PROGRESS, progress.to_bytes()?));
+        files.push((read::RUN, headers[0].clone()));
 
         let (dir, lock) = match explicit_dir {
             Some(dir) => (dir.to_path_buf(), folder::create_at(dir, &files)?),
@@ -62,7 +68,7 @@ impl Store {
                 folder::create_under(&root.join(folder::slug(&machine.class)), &folder::name(run), &files)?
             }
         };
-        Ok(Self { dir, run: run.clone(), finished: vec![], tables, torn: false, _lock: lock })
+        Ok(Self { dir, run: run.clone(), headers, finished: vec![], tables, torn: false, _lock: lock })
     }
 
     /// Takes up the unfinished record in `dir`, and says which points are finished.
@@ -77,10 +83,8 @@ impl Store {
         // Before the lock, which would otherwise leave a file in a folder that is none of ours.
         check_resumable(dir, &read::read_run(dir)?, run)?;
         let lock = folder::lock(dir)?;
-        let tables = Tables::empty();
-        let files = tables.files().map(|(name, _)| name).chain([read::RUN, read::MACHINE]);
-        disk::sweep(files.map(|name| dir.join(name)))?;
-        let record = read::read(dir)?;
+        disk::sweep(dir);
+        let record = read::load(dir)?;
         check_resumable(dir, &record.run, run)?;
         if record.machine.class != machine.class {
             let problem = format!(
@@ -97,15 +101,23 @@ impl Store {
                 disk::replace(&path, bytes)?;
             }
         }
+        let bytes = |name| {
+            let path = dir.join(name);
+            fs::read(&path).map_err(|e| Error::io("read", &path, e))
+        };
+        let headers = [bytes(read::RUN)?, bytes(read::MACHINE)?];
         let finished = finished_points(&record);
         let mut store = Self {
             dir: dir.to_path_buf(),
             run: record.run,
+            headers,
             finished: finished.clone(),
             tables,
             torn: false,
             _lock: lock,
         };
+        // A writer that was killed between the last point and this note of it has left the note behind by a point.
+        store.note_progress(&[])?;
         if let Some(warning) = code_difference(&store.run, run) {
             store.update_run(|run| push_new(&mut run.warnings, warning))?;
         }
@@ -140,7 +152,8 @@ impl Store {
             files.try_for_each(|((name, bytes), before)| match self.torn || bytes.len() > before {
                 true => disk::replace(&self.dir.join(name), bytes),
                 false => Ok(()),
-            })
+            })?;
+            self.note_progress(&[])
         });
         self.torn = written.is_err();
         match written {
@@ -158,9 +171,18 @@ impl Store {
         let mut run = self.run.clone();
         change(&mut run);
         check_run(&run)?;
-        disk::replace(&self.dir.join(read::RUN), &to_json(&run)?)?;
-        self.run = run;
-        Ok(())
+        let bytes = to_json(&run)?;
+        self.note_progress(&[&bytes])?;
+        disk::replace(&self.dir.join(read::RUN), &bytes)?;
+        (self.run, self.headers[0]) = (run, bytes);
+        self.note_progress(&[])
+    }
+
+    /// Notes the hashes of what is on disk; `next` is a `run.json` that is about to be.
+    fn note_progress(&self, next: &[&Vec<u8>]) -> Result<()> {
+        let run = [&self.headers[0]].into_iter().chain(next.iter().copied()).map(|bytes| seal::sha256(bytes));
+        let progress = Progress::of(run.collect(), &self.headers[1], &self.tables);
+        disk::replace(&self.dir.join(seal::PROGRESS), &progress.to_bytes()?)
     }
 
     /// Ends the record: notes the time `finished` (RFC 3339) and adds those `warnings` that it does not
@@ -169,12 +191,18 @@ impl Store {
     /// # Errors
     /// If `run.json` cannot be written; the record can then be resumed.
     pub fn finish(mut self, finished: String, warnings: Vec<String>) -> Result<PathBuf> {
-        self.update_run(|run| {
-            run.finished = Some(finished);
-            warnings.into_iter().for_each(|warning| push_new(&mut run.warnings, warning));
-        })?;
-        // A finished record cannot be resumed, so the lock has no more use; a leftover does no harm.
-        let _ = fs::remove_file(self.dir.join(folder::LOCK));
+        self.run.finished = Some(finished);
+        warnings.into_iter().for_each(|warning| push_new(&mut self.run.warnings, warning));
+        check_run(&self.run)?;
+        // The hashes first: as long as `run.json` says that the record is unfinished, nothing reads them.
+        let run = to_json(&self.run)?;
+        let seal = seal_of(&run, &self.headers[1], &self.tables);
+        disk::replace(&self.dir.join(seal::SEAL), &seal)?;
+        disk::replace(&self.dir.join(read::RUN), &run)?;
+        // A finished record cannot be resumed, so these have no more use; a leftover does no harm.
+        for name in [seal::PROGRESS, folder::LOCK] {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
         Ok(self.dir)
     }
 
@@ -208,6 +236,13 @@ impl Store {
             }
         }
     }
+}
+
+/// `files.sha256` of a finished record.
+pub(super) fn seal_of(run: &[u8], machine: &[u8], tables: &Tables) -> Vec<u8> {
+    let headers = [(read::RUN, run), (read::MACHINE, machine)];
+    let tables = tables.files().map(|(name, bytes)| (name, bytes.as_slice()));
+    seal::seal(&headers.into_iter().chain(tables).collect::<Vec<_>>())
 }
 
 /// Points of rows that do not belong to `point`.

@@ -56,7 +56,7 @@ fn killed_anywhere() {
             continue;
         };
         let dir = class(root.path()).join(name);
-        let record = read::read(&dir).unwrap();
+        let record = read::load(&dir).unwrap();
         summarise::check(&record).unwrap();
         let found = points(&record);
         // The last point may be on disk although the process died before it could say so.
@@ -80,7 +80,9 @@ fn killed_anywhere() {
                 "{file}"
             );
         }
-        let left = names(&finished).into_iter().filter(|n| n != folder::LOCK).collect::<Vec<_>>();
+        let harmless = [folder::LOCK, seal::PROGRESS];
+        let left =
+            names(&finished).into_iter().filter(|n| !harmless.contains(&n.as_str())).collect::<Vec<_>>();
         assert_eq!(left, names(&whole_dir), "operation {after}");
     }
 }
@@ -95,7 +97,7 @@ fn killed_anywhere_in_an_existing_folder() {
         if !fault::clear() {
             break;
         }
-        match read::read(out.path()) {
+        match read::load(out.path()) {
             Ok(record) => assert!(points(&record).starts_with(&done)),
             Err(_) => assert!(done.is_empty() && !out.path().join(read::RUN).exists(), "operation {after}"),
         }
@@ -121,7 +123,7 @@ fn full_disk_anywhere() {
         store.finish_point(&result(POINTS[0], 8)).unwrap();
         let dir = store.dir().to_path_buf();
         for after in 0.. {
-            let before = read::read(&dir).unwrap();
+            let before = read::load(&dir).unwrap();
             fault::plan(after, Kind::Full);
             let written = store.finish_point(&result(POINTS[1], 8));
             if !fault::clear() {
@@ -131,11 +133,11 @@ fn full_disk_anywhere() {
             let message = written.unwrap_err().to_string();
             assert!(message.contains("no storage space"), "{message}");
             assert!(names(&dir).iter().all(|n| !n.ends_with(".tmp")), "operation {after}: {:?}", names(&dir));
-            let record = read::read(&dir).unwrap();
+            let record = read::load(&dir).unwrap();
             summarise::check(&record).unwrap();
             assert!(record == before || points(&record) == POINTS[..2], "operation {after}");
         }
-        assert_eq!(points(&read::read(&dir).unwrap()), POINTS[..2]);
+        assert_eq!(points(&read::load(&dir).unwrap()), POINTS[..2]);
         break;
     }
 }
@@ -151,7 +153,7 @@ fn rows_of_a_failed_try_do_not_stay() {
     assert!(fault::clear());
     let plain = PointResult { summary: vec![summary("p", "bp/reference")], ..PointResult::default() };
     store.finish_point(&plain).unwrap();
-    let record = read::read(store.dir()).unwrap();
+    let record = read::load(store.dir()).unwrap();
     assert_eq!((record.samples, record.ratios), (vec![], vec![]));
     assert_eq!((record.signals, record.alignments), (vec![], vec![]));
 }
@@ -173,13 +175,14 @@ fn a_finished_record_says_so() {
     let infinite = store.update_run(|run| run.ceilings[0].per_second = f64::INFINITY).unwrap_err();
     assert_eq!(infinite.to_string(), "the gemm ceiling is inf, not a rate");
     let dir = store.finish("2026-11-22T06:00:00Z".into(), vec!["busy".into(), "noisy".into()]).unwrap();
-    let run = read::read(&dir).unwrap().run;
+    let run = read::load(&dir).unwrap().run;
     assert_eq!(run.finished.as_deref(), Some("2026-11-22T06:00:00Z"));
     assert_eq!((run.ceilings, run.warnings), (vec![ceiling], vec!["busy".to_owned(), "noisy".to_owned()]));
     assert_eq!(
         names(&dir),
         [
             "alignments.csv",
+            "files.sha256",
             "machine.json",
             "ratios.csv",
             "run.json",
@@ -234,10 +237,13 @@ fn resume_refuses_what_cannot_be_compared() {
 
     let path = dir.join(read::RUN);
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"schema\": 3", "\"schema\": 9")).unwrap();
-    assert!(refused(&machine(), &run()).contains("schema 9, but this version reads schemas 1 to 3"));
-    fs::write(&path, text.replace("\"schema\": 3", "\"schema\": 1")).unwrap();
-    assert!(refused(&machine(), &run()).contains("it was begun with schema 1 and this version writes 3"));
+    let schema = |n: u32| format!("\"schema\": {n}");
+    fs::write(&path, text.replace(&schema(SCHEMA), &schema(9))).unwrap();
+    assert!(refused(&machine(), &run())
+        .contains(&format!("schema 9, but this version reads schemas 1 to {SCHEMA}")));
+    fs::write(&path, text.replace(&schema(SCHEMA), &schema(1))).unwrap();
+    assert!(refused(&machine(), &run())
+        .contains(&format!("it was begun with schema 1 and this version writes {SCHEMA}")));
     fs::write(&path, text).unwrap();
     let half = Run { shard: Some("1/2".parse().unwrap()), ..run() };
     assert!(refused(&machine(), &half).contains("it is the whole suite and this is shard 1/2"));
@@ -257,13 +263,13 @@ fn resume_removes_what_the_killed_writer_left() {
     let root = tempfile::tempdir().unwrap();
     let dir = create(root.path()).unwrap().dir().to_path_buf();
     let before = names(&dir);
-    for left in [".signals.csv.tmp", ".run.json.tmp"] {
+    for left in [".pcnbench-0123456789abcdef.tmp", ".pcnbench-fedcba9876543210.tmp"] {
         fs::write(dir.join(left), "half a").unwrap();
     }
     fs::write(dir.join("notes.tmp"), "").unwrap();
     // Rows of a point that was not finished go too.
     let mut samples = fs::read(dir.join("samples.csv")).unwrap();
-    samples.extend_from_slice(b"p,bp/reference,0,1,,1,,,\n");
+    samples.extend_from_slice(b"p,bp/reference,0,1,,1,,,,\n");
     fs::write(dir.join("samples.csv"), samples).unwrap();
     Store::resume(&dir, &machine(), &run()).unwrap();
     let left = names(&dir).into_iter().filter(|name| name != "notes.tmp").collect::<Vec<_>>();

@@ -235,14 +235,14 @@ mod tests {
     #[test]
     fn refusals_name_file_line_and_column() {
         let cases: [(&[u8], &str); 8] = [
-            (b"p,c,0,1,,1.5,,,", "the last line is cut off"),
-            (b"p,c,0,1,,1.5,,,\np,c,x,1,,1.5,,,\n", "line 3, column `round`: cannot use `x`"),
-            (b"p,c,0,-1,,1.5,,,\n", "line 2, column `wall_ns`: cannot use `-1`"),
-            (b"p,c,0,1,1.5,1.5,,,\n", "line 2, column `device_ns`: cannot use `1.5`"),
-            (b"p,c,0,1,,,,,\n", "line 2, column `checksum`: cannot use ``"),
-            (b"p,c,4294967296,1,,1,,,\n", "line 2, column `round`: cannot use `4294967296`"),
-            (b"p,c,0,1,1.5\n", "line 2: 5 cells, but the header has 9 columns"),
-            (b"p,c,0,1,,1.5,,,\n\xff,c,0,1,,1.5,,,\n", "line 3, cell 1: not valid UTF-8"),
+            (b"p,c,0,1,,1.5,,,,", "the last line is cut off"),
+            (b"p,c,0,1,,1.5,,,,\np,c,x,1,,1.5,,,,\n", "line 3, column `round`: cannot use `x`"),
+            (b"p,c,0,-1,,1.5,,,,\n", "line 2, column `wall_ns`: cannot use `-1`"),
+            (b"p,c,0,1,1.5,1.5,,,,\n", "line 2, column `device_ns`: cannot use `1.5`"),
+            (b"p,c,0,1,,,,,,\n", "line 2, column `checksum`: cannot use ``"),
+            (b"p,c,4294967296,1,,1,,,,\n", "line 2, column `round`: cannot use `4294967296`"),
+            (b"p,c,0,1,1.5\n", "line 2: 5 cells, but the header has 10 columns"),
+            (b"p,c,0,1,,1.5,,,,\n\xff,c,0,1,,1.5,,,,\n", "line 3, cell 1: not valid UTF-8"),
         ];
         for (body, expected) in cases {
             let bytes = [header::<Sample>(), body.to_vec()].concat();

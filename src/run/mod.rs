@@ -140,7 +140,7 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
 
 /// Goes on with a record, provided that it was begun on the same numbers.
 fn resume(dir: &Path, machine: &Machine, run: &Run) -> Result<(Store, Vec<String>)> {
-    let begun = crate::record::read_run(dir)?;
+    let begun = record::read(dir)?.run;
     if begun.definition_sha256 == run.definition_sha256 && begun.data != run.data {
         return Err(Error::content(
             dir,

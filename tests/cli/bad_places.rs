@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::session::{arg, copy_of_mixed, done, names, pcnbench, refused, run, says, sentence, suite, TINY};
+use crate::session::{
+    arg, copy_of_mixed, done, names, pcnbench, refused, run, says, seal, sentence, suite, TINY,
+};
 
 /// Arguments of a quick run of `file`.
 fn measure<'a>(file: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -132,5 +134,6 @@ fn a_summary_that_does_not_follow_from_its_samples_is_refused() {
     let mut lines: Vec<String> = samples.lines().map(str::to_owned).collect();
     lines.remove(1);
     fs::write(record.join("samples.csv"), lines.join("\n") + "\n").unwrap();
+    seal(&record);
     says(&refused(&["report", &arg(&record)]), &["summary.csv"]);
 }

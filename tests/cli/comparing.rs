@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pcnbench::record::{self, summarise, Record};
+use pcnbench::record::{self, summarise, Record, SummaryRow};
 use tempfile::TempDir;
 
-use crate::session::{arg, copy_of_mixed, mixed, refused, run, says, sentence, succeeds, suite, TINY};
+use crate::session::{
+    arg, copy_of_mixed, mixed, refused, run, says, seal, sentence, sha256, succeeds, suite, TINY,
+};
 
 /// A copy of the record with its samples changed and everything that follows from them made new.
 pub fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
@@ -37,6 +39,7 @@ pub fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
     table(&copy.join("ratios.csv"), &ratios);
     fs::write(copy.join("machine.json"), serde_json::to_vec(&record.machine).unwrap()).unwrap();
     fs::write(copy.join("run.json"), serde_json::to_vec(&record.run).unwrap()).unwrap();
+    seal(&copy);
     (dir, copy)
 }
 
@@ -110,6 +113,7 @@ fn what_does_not_compare_says_why() {
     says(&reason(&threads, &[]).1, &["threads: 1 before, 77 now"]);
     let gain = |record: &mut Record| {
         record.run.definition = record.run.definition.replacen("gain = 1.0", "gain = 2.0", 1);
+        record.run.definition_sha256 = sha256(record.run.definition.as_bytes());
     };
     says(&reason(&gain, &[]).1, &["gain: 1 before, 2 now"]);
     let data = |record: &mut Record| record.run.data = vec!["mnist".into()];
@@ -123,18 +127,23 @@ fn what_does_not_compare_says_why() {
 #[test]
 fn contenders_that_one_record_lacks_are_listed() {
     let (_a, base) = altered(|_| ());
+    // The suite without its second timed point.
     let (_b, fewer) = altered(|record| {
-        record.summary.retain(|row| row.contender != "epc/reference" || row.depth == 2);
-        let rows = record.summary.clone();
-        record.samples.retain(|s| {
-            let id = s.contender.trim_end_matches("~aa");
-            rows.iter().any(|r| r.point == s.point && r.contender == id)
-        });
+        let run = &mut record.run;
+        run.definition = run.definition.replacen("depth = [2, 3]", "depth = [2]", 1);
+        run.definition_sha256 = sha256(run.definition.as_bytes());
+        let gone = |point: &str| point.starts_with("update@") && point.contains("depth=3");
+        record.summary.retain(|row| !gone(&row.point));
+        record.samples.retain(|sample| !gone(&sample.point));
     });
-    let text = succeeds(&["cmp", &arg(&base), &arg(&fewer), "--format", "csv"]);
-    assert_eq!(column(&text, "reason").iter().filter(|r| *r == "only in BASE").count(), 1);
-    let text = succeeds(&["cmp", &arg(&fewer), &arg(&base), "--format", "csv"]);
-    assert_eq!(column(&text, "reason").iter().filter(|r| *r == "only in NEW").count(), 1);
+    let count = |text: &str, reason: &str| {
+        let rows = column(text, "contender").into_iter().zip(column(text, "reason"));
+        rows.filter(|(contender, why)| contender == "epc/reference" && why == reason).count()
+    };
+    let text = run(&["cmp", &arg(&base), &arg(&fewer), "--format", "csv"]).out;
+    assert_eq!(count(&text, "only in BASE"), 1);
+    let text = run(&["cmp", &arg(&fewer), &arg(&base), "--format", "csv"]).out;
+    assert_eq!(count(&text, "only in NEW"), 1);
     assert_eq!(run(&["cmp", &arg(&base), &arg(&fewer), "--strict"]).code, Some(4));
 }
 
@@ -143,7 +152,8 @@ fn contenders_that_one_record_lacks_are_listed() {
 fn a_new_failure_is_exit_code_2() {
     let (_a, base) = altered(|_| ());
     let (_b, new) = altered(|record| {
-        for row in record.summary.iter_mut().filter(|row| row.contender == "epc/reference") {
+        let timed = |row: &&mut SummaryRow| row.model == "weight-update";
+        for row in record.summary.iter_mut().filter(timed).filter(|row| row.contender == "epc/reference") {
             row.err = "epc/reference is wrong on a small twin of this point".into();
         }
     });
@@ -177,6 +187,7 @@ fn bad_input_is_refused_in_a_sentence() {
     let ratios = fs::read_to_string(copy.join("ratios.csv")).unwrap();
     let cut: String = ratios.lines().take(2).map(|line| format!("{line}\n")).collect();
     fs::write(copy.join("ratios.csv"), cut).unwrap();
+    seal(&copy);
     says(&refused(&["cmp", &record, &arg(&copy)]), &["ratios.csv", "but the samples give"]);
 }
 
@@ -208,4 +219,26 @@ fn exports_are_json_on_paper_and_on_disk() {
         assert_eq!(fs::read_to_string(&file).unwrap(), printed);
     }
     assert_eq!(crate::session::names(folder.path()), ["bmf", "critcmp", "gha-bigger", "gha-smaller"]);
+}
+
+/// Two records in one critcmp file list are two baselines with the same benchmarks, and a name can be chosen.
+#[test]
+fn records_have_names_of_their_own_and_benchmarks_in_common() {
+    let (_a, first) = altered(|_| ());
+    let (_b, second) = altered(|record| record.run.started = "2026-01-02T03:04:05Z".into());
+    let export = |record: &Path, more: &[&str]| -> serde_json::Value {
+        let command = ["export", &arg(record), "--format", "critcmp"];
+        serde_json::from_str(&succeeds(&[&command[..], more].concat())).unwrap()
+    };
+    let (a, b) = (export(&first, &[]), export(&second, &[]));
+    assert_ne!(a["name"], b["name"]);
+    says(b["name"].as_str().unwrap(), &["mixed-20260102T030405Z-"]);
+    let keys = |file: &serde_json::Value| {
+        file["benchmarks"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&a), keys(&b));
+    says(&keys(&a)[0], &["update@", "bp/autograd (data=digits-7dd4bbfb, threads=1)"]);
+    let named = export(&first, &["--name", "before"]);
+    assert_eq!(named["name"], "before");
+    assert!(named["benchmarks"].as_object().unwrap().values().all(|bench| bench["baseline"] == "before"));
 }

@@ -6,10 +6,13 @@ mod bad_data;
 mod bad_places;
 mod bad_suites;
 mod comparing;
+mod damaged;
 mod diverging;
 mod gating;
 mod killed;
 mod mutants;
+#[cfg(unix)]
+mod outputs;
 mod printing;
 mod records;
 mod resuming;

@@ -4,14 +4,21 @@ use std::fs;
 use std::path::Path;
 
 use crate::idx;
-use crate::session::{arg, copy_of_mixed, mixed, names, refused, run, says, succeeds, suite, TINY};
+use crate::session::{arg, copy_of_mixed, mixed, names, refused, run, says, succeeds, suite, unfinish, TINY};
 
 #[test]
 fn a_run_writes_a_whole_record_and_says_where() {
     let (record, done) = mixed();
-    for file in
-        ["run.json", "machine.json", "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "index.html"]
-    {
+    for file in [
+        "run.json",
+        "machine.json",
+        "samples.csv",
+        "summary.csv",
+        "ratios.csv",
+        "signals.csv",
+        "files.sha256",
+        "index.html",
+    ] {
         assert!(record.join(file).is_file(), "{file}");
     }
     assert!(names(record).iter().all(|name| !name.starts_with('.')), "{:?}", names(record));
@@ -48,11 +55,7 @@ fn a_record_is_resumed_only_on_its_own_definition_and_data() {
         &refused(&[&common[..], &["--resume", &arg(&out)]].concat()),
         &["cannot be resumed", "it is finished"],
     );
-    // as if it had been interrupted before it could end
-    let header = fs::read_to_string(out.join("run.json")).unwrap();
-    let mut json: serde_json::Value = serde_json::from_str(&header).unwrap();
-    json["finished"] = serde_json::Value::Null;
-    fs::write(out.join("run.json"), json.to_string()).unwrap();
+    unfinish(&out);
     let before = fs::read(out.join("run.json")).unwrap();
 
     fs::write(&file, TINY.replace("gain = 1.0", "gain = 2.0")).unwrap();
@@ -146,10 +149,7 @@ fn a_wrong_contender_ends_with_exit_code_2() {
     let start = summary.find("spc diverged").unwrap();
     let end = start + summary[start..].find(['"', ',', '\n']).unwrap();
     fs::write(record.join("summary.csv"), summary.replacen(&summary[start..end], wrong, 1)).unwrap();
-    let header = fs::read_to_string(record.join("run.json")).unwrap();
-    let mut json: serde_json::Value = serde_json::from_str(&header).unwrap();
-    json["finished"] = serde_json::Value::Null;
-    fs::write(record.join("run.json"), json.to_string()).unwrap();
+    unfinish(&record);
     let file = arg(dir.path().join("suite.toml"));
     fs::write(&file, crate::session::MIXED).unwrap();
     let done = run(&["run", &file, "--allow-debug-build", "--no-plots", "--resume", &arg(&record)]);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// A suite of one untimed point, for whatever is refused before anything is measured.
@@ -190,4 +191,38 @@ pub fn copy_of_mixed() -> (TempDir, PathBuf) {
         }
     }
     (dir, copy)
+}
+
+/// The files of a record whose hashes it keeps.
+pub const SEALED: [&str; 7] =
+    ["run.json", "machine.json", "samples.csv", "ratios.csv", "signals.csv", "alignments.csv", "summary.csv"];
+
+/// SHA-256 in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Gives a finished record whose files were changed on purpose the hashes of what they are now, as `sha256sum` does.
+pub fn seal(record: &Path) {
+    let line = |name: &str| format!("{}  {name}\n", sha256(&fs::read(record.join(name)).unwrap()));
+    fs::write(record.join("files.sha256"), SEALED.map(line).concat()).unwrap();
+}
+
+/// Makes a finished record one that was interrupted right before it could end.
+pub fn unfinish(record: &Path) {
+    let header = fs::read_to_string(record.join("run.json")).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&header).unwrap();
+    json["finished"] = serde_json::Value::Null;
+    fs::write(record.join("run.json"), json.to_string()).unwrap();
+    let bytes = |name: &str| fs::read(record.join(name)).unwrap();
+    let table = |name: &&str| {
+        ((*name).to_owned(), serde_json::json!({"bytes": bytes(name).len(), "sha256": sha256(&bytes(name))}))
+    };
+    let progress = serde_json::json!({
+        "run": [sha256(&bytes("run.json"))],
+        "machine": sha256(&bytes("machine.json")),
+        "tables": SEALED[2..].iter().map(table).collect::<serde_json::Map<_, _>>(),
+    });
+    fs::write(record.join(".progress.json"), progress.to_string()).unwrap();
+    fs::remove_file(record.join("files.sha256")).unwrap();
 }

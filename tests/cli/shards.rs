@@ -8,7 +8,7 @@ use std::thread;
 use pcnbench::record::{read, summarise};
 use serde_json::Value;
 
-use crate::session::{arg, names, refused, run, says, succeeds, suite, TINY};
+use crate::session::{arg, names, refused, run, says, seal, succeeds, suite, unfinish, TINY};
 
 /// Every model; as many updates and rounds whatever the clock says, so that only times can differ.
 const WHOLE: &str = r#"schema = 1
@@ -221,8 +221,10 @@ fn merges_that_make_no_whole_are_refused_and_write_nothing() {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{text}");
         fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        seal(Path::new(b));
         let sentence = merge(&[a, b, c]);
         fs::write(&path, text).unwrap();
+        seal(Path::new(b));
         sentence
     };
     says(
@@ -245,10 +247,10 @@ fn merges_that_make_no_whole_are_refused_and_write_nothing() {
     let first = Path::new(a).join("run.json");
     let text = fs::read_to_string(&first).unwrap();
     fs::write(&first, text.replacen("seed = 7", "seed = 9", 1)).unwrap();
-    says(&merge(&[a, b, c]), &["1of3: its definition does not have the sha256 that it states"]);
-    fs::write(&first, text.replacen("name = \\\"signal\\\"", "nam = 1", 1)).unwrap();
-    says(&merge(&[a, b, c]), &["1of3/run.json: line ", "nam"]);
+    seal(Path::new(a));
+    says(&merge(&[a, b, c]), &["1of3/run.json: key `definition` has the SHA-256 "]);
     fs::write(&first, text).unwrap();
+    seal(Path::new(a));
     assert_eq!(names(dir.path()), before);
 
     let results = arg(dir.path().join("results"));
@@ -273,13 +275,10 @@ fn an_unfinished_shard_is_resumed_as_that_shard() {
     assert!(one.ends_with("-tiny-1of2") && two.ends_with("-tiny-2of2"), "{one} {two}");
     let (one, two) = (arg(class.join(one)), arg(class.join(two)));
     // as if the second had been interrupted after no point
-    let path = Path::new(&two).join("run.json");
-    let mut json = header(Path::new(&two));
-    json["finished"] = Value::Null;
-    fs::write(&path, Value::Object(json).to_string()).unwrap();
     let summary = Path::new(&two).join("summary.csv");
     let text = fs::read_to_string(&summary).unwrap();
     fs::write(&summary, format!("{}\n", text.lines().next().unwrap())).unwrap();
+    unfinish(Path::new(&two));
 
     says(
         &refused(&["merge", &one, &two]),

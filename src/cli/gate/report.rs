@@ -8,7 +8,7 @@ use super::Args;
 use crate::cli::compared;
 use crate::cli::grid::Format;
 use crate::compare::baseline::Choice;
-use crate::compare::export::Target as Export;
+use crate::compare::export::{default_name, Target as Export};
 use crate::compare::gate::{self, Outcome};
 use crate::compare::{Comparison, Side};
 use crate::record::{self, Record};
@@ -28,11 +28,12 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     pub(super) fn write(&self, dir: &Path, side: &Side) -> Result<()> {
+        let name = default_name(&self.record.run);
         for target in Export::ALL {
-            record::replace(&dir.join(target.file()), target.write(self.record, side).as_bytes())?;
+            record::save(&dir.join(target.file()), target.write(self.record, side, &name)?.as_bytes())?;
         }
         // Last: a report beside which something is missing would be read as complete.
-        record::replace(&dir.join("gate.md"), self.markdown().as_bytes())
+        record::save(&dir.join("gate.md"), self.markdown().as_bytes())
     }
 
     pub(super) fn print(&self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -61,7 +61,7 @@ impl Baseline {
         })?;
         let head =
             "# Written by `pcnbench gate --update-baseline`; later measurements are held against it.\n";
-        crate::record::replace(path, format!("{head}{body}").as_bytes())
+        crate::record::save(path, format!("{head}{body}").as_bytes())
     }
 
     /// Numbers that no measurement gives.

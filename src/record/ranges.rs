@@ -1,0 +1,175 @@
+//! Numbers that no measurement gives: each value of a record against the range of its column.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::columns::Row;
+use super::read::{MACHINE, RUN};
+use super::schema::{AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow};
+use crate::{Error, Result};
+
+/// Checks every value that has a range.
+///
+/// # Errors
+/// Names the file, the row, the column and the first value out of range.
+pub(super) fn check(record: &Record) -> Result<()> {
+    run(&record.run).map_err(|problem| Error::content(&record.dir.join(RUN), problem))?;
+    machine(&record.machine).map_err(|problem| Error::content(&record.dir.join(MACHINE), problem))?;
+    rows(&record.dir, &record.samples, |row| &row.contender, sample)?;
+    rows(&record.dir, &record.summary, |row| &row.contender, summary)?;
+    rows(&record.dir, &record.ratios, |row| &row.contender, ratio)?;
+    rows(&record.dir, &record.signals, |row| &row.contender, signal)?;
+    rows(&record.dir, &record.alignments, |row| &row.contender, alignment)
+}
+
+/// A problem as a sentence's end, or none.
+type Checked = std::result::Result<(), String>;
+
+fn rows<R: Row>(
+    dir: &Path,
+    rows: &[R],
+    contender: impl Fn(&R) -> &str,
+    check: impl Fn(&R) -> Checked,
+) -> Result<()> {
+    rows.iter().try_for_each(|row| {
+        check(row).map_err(|problem| {
+            let place = format!("point `{}`, contender `{}`", row.point(), contender(row));
+            Error::content(&dir.join(R::FILE), format!("{place}: {problem}"))
+        })
+    })
+}
+
+fn expect(holds: bool, name: &str, found: impl Display, expected: &str) -> Checked {
+    match holds {
+        true => Ok(()),
+        false => Err(format!("{name} is {found}, expected {expected}; restore the file or measure again")),
+    }
+}
+
+/// With an exponent where digits alone would be many.
+fn short(value: f64) -> String {
+    format!("{value:?}")
+}
+
+fn finite(name: &str, value: f64) -> Checked {
+    expect(value.is_finite(), name, short(value), "a finite number")
+}
+
+fn positive(name: &str, value: f64) -> Checked {
+    expect(value.is_finite() && value > 0.0, name, short(value), "a finite number above 0")
+}
+
+fn not_negative(name: &str, value: f64) -> Checked {
+    expect(value.is_finite() && value >= 0.0, name, short(value), "a finite number of at least 0")
+}
+
+fn within(name: &str, value: f64, low: f64, high: f64) -> Checked {
+    expect((low..=high).contains(&value), name, short(value), &format!("a number from {low} to {high}"))
+}
+
+fn at_least_one(name: &str, value: usize) -> Checked {
+    expect(value >= 1, name, value, "at least 1")
+}
+
+fn given<T>(value: Option<T>, check: impl FnOnce(T) -> Checked) -> Checked {
+    value.map_or(Ok(()), check)
+}
+
+/// RFC 3339 in UTC.
+fn time(name: &str, text: &str) -> std::result::Result<SystemTime, String> {
+    humantime::parse_rfc3339(text).map_err(|_| {
+        format!("{name} is `{text}`, expected a time like 2026-11-22T05:36:00Z; restore the file or measure again")
+    })
+}
+
+fn span(started: &str, finished: &str) -> Checked {
+    let (begin, end) = (time("started", started)?, time("finished", finished)?);
+    expect(begin <= end, "finished", finished, &format!("a time not before the start, {started}"))
+}
+
+fn run(run: &Run) -> Checked {
+    at_least_one("threads", run.threads)?;
+    match &run.finished {
+        Some(finished) => span(&run.started, finished)?,
+        None => drop(time("started", &run.started)?),
+    }
+    run.ceilings.iter().try_for_each(ceiling)?;
+    for shard in &run.shards {
+        span(&shard.started, &shard.finished)?;
+        shard.ceilings.iter().try_for_each(ceiling)?;
+    }
+    Ok(())
+}
+
+fn ceiling(c: &Ceiling) -> Checked {
+    at_least_one("threads of a ceiling", c.threads)?;
+    positive("per_second of a ceiling", c.per_second)
+}
+
+fn machine(machine: &Machine) -> Checked {
+    expect(!machine.class.is_empty(), "class", "empty", "a name")?;
+    at_least_one("physical_cores", machine.physical_cores)?;
+    at_least_one("logical_cpus", machine.logical_cpus)
+}
+
+fn sample(row: &Sample) -> Checked {
+    finite("checksum", row.checksum)?;
+    given(row.executions, |n| at_least_one("executions", n as usize))
+}
+
+fn summary(row: &SummaryRow) -> Checked {
+    at_least_one("depth", row.depth)?;
+    at_least_one("width", row.width)?;
+    at_least_one("batch", row.batch)?;
+    not_negative("step_size", row.step_size)?;
+    let ordered = |name: &str, times: [u64; 3]| {
+        let all = format!("{}, {}, {}", times[0], times[1], times[2]);
+        expect(times.is_sorted(), name, all, "numbers in rising order")
+    };
+    ordered("min_ns, q1_ns, median_ns", [row.min_ns, row.q1_ns, row.median_ns])?;
+    ordered("q1_ns, median_ns, q3_ns", [row.q1_ns, row.median_ns, row.q3_ns])?;
+    ordered(
+        "median_low_ns, median_ns, median_high_ns",
+        [row.median_low_ns, row.median_ns, row.median_high_ns],
+    )?;
+    given(row.bound_serial, |v| positive("bound_serial", v))?;
+    given(row.bound_parallel, |v| positive("bound_parallel", v))?;
+    match row.err.is_empty() {
+        // Of what passed; what is larger stands beside an `err`.
+        true => given(row.verify, |v| within("verify", v, 0.0, 1.0))?,
+        false => given(row.verify, |v| not_negative("verify", v))?,
+    }
+    given(row.test_accuracy, |v| within("test_accuracy", v, 0.0, 1.0))?;
+    let both = row.test_accuracy.is_some() == row.train_updates.is_some();
+    expect(both, "test_accuracy or train_updates", "missing", "both or neither")?;
+    given(row.contended, |n| expect(n <= row.n as u64, "contended", n, "no more than the samples"))?;
+    given(row.host_bound, |v| within("host_bound", v, 0.0, 1.0))?;
+    given(row.energy_uj, |v| not_negative("energy_uj", v))?;
+    given(row.trained_layers, |n| expect(n <= row.depth, "trained_layers", n, "no more than depth"))
+}
+
+fn ratio(row: &RatioRow) -> Checked {
+    positive("low", row.low)?;
+    positive("ratio", row.ratio)?;
+    positive("high", row.high)?;
+    let all = format!("{:?}, {:?}, {:?}", row.low, row.ratio, row.high);
+    expect(
+        row.low <= row.ratio && row.ratio <= row.high,
+        "low, ratio, high",
+        all,
+        "numbers in rising order",
+    )?;
+    at_least_one("pairs", row.pairs)
+}
+
+fn signal(row: &SignalRow) -> Checked {
+    not_negative("energy", row.energy)
+}
+
+fn alignment(row: &AlignmentRow) -> Checked {
+    within("cosine", row.cosine, -1.0, 1.0)?;
+    not_negative("norm_ratio", row.norm_ratio)?;
+    not_negative("bp_norm", row.bp_norm)?;
+    given(row.energy, |v| not_negative("energy", v))
+}
