@@ -32,7 +32,7 @@ impl Observer for Bar {
             self.0.set_style(style);
         }
         self.0.set_position(finished as u64);
-        self.0.enable_steady_tick(Duration::from_millis(250));
+        self.alone(false);
         tracing::info!(points, finished, "run planned");
     }
 
@@ -44,5 +44,13 @@ impl Observer for Bar {
     fn finished(&mut self, point: &str) {
         self.0.inc(1);
         tracing::info!(point, "finished");
+    }
+
+    fn alone(&mut self, alone: bool) {
+        if alone {
+            self.0.disable_steady_tick();
+        } else {
+            self.0.enable_steady_tick(Duration::from_millis(250));
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::grid::Format;
 use super::{results, splice, Verdict};
-use crate::{record, Error};
+use crate::record::{self, Record};
+use crate::Error;
 
 /// Options of `report`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,9 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let Some(file) = &args.splice else {
         let people = args.format == Format::Table;
         results::table(&record, !people)?.print(args.format, out)?;
+        if people || args.format == Format::Md {
+            write!(out, "{}", footnotes(&record))?;
+        }
         for failure in results::failures(&record).into_iter().filter(|_| people) {
             writeln!(out, "{failure}")?;
         }
@@ -37,11 +41,12 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let table = results::table(&record, false)?.markdown();
     let command = record.run.argv.iter().skip(1).cloned().collect::<Vec<_>>().join(" ");
     let content = format!(
-        "`pcnbench {command}` on {} ({} threads, revision {}{}):\n\n{table}",
+        "`pcnbench {command}` on {} ({} threads, revision {}{}):\n\n{table}{}",
         record.machine.cpu,
         record.run.threads,
         record.run.rev,
         if record.run.dirty { " with local changes" } else { "" },
+        footnotes(&record),
     );
     let text = std::fs::read_to_string(file).map_err(|e| Error::io("read", file, e))?;
     let spliced = splice::splice(file, &text, "results", &content)?;
@@ -62,4 +67,9 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         Error::io("write", file, e)
     })?;
     Ok(Verdict::Clean)
+}
+
+/// The meaning of the signs in the table, each in a paragraph of its own; empty without a sign.
+fn footnotes(record: &Record) -> String {
+    results::footnotes(record).into_iter().map(|note| format!("\n{note}\n")).collect()
 }

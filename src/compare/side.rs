@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::exact::{self, Build};
 use super::facts::{facts, hash};
+use crate::measure::exact::Exact;
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
 use crate::stats::{median, median_ci, noise_floor, paired_ratio, quantile, PairedRatio, QUIET};
 use crate::suite::wire::SuiteWire;
@@ -17,6 +19,8 @@ pub struct Side {
     pub class: String,
     /// Worker threads.
     pub threads: usize,
+    /// What counts of instructions hang on besides the code.
+    pub build: Build,
     /// Data sets, one line each (see [`Run::data`](crate::record::Run::data)).
     pub data: Vec<String>,
     /// One per timed point and contender, in the order of the record.
@@ -65,6 +69,8 @@ pub struct Entry {
     pub sessions: usize,
     /// Counted work.
     pub work: Work,
+    /// What one update was counted to ask of the machine.
+    pub exact: Exact,
     /// Why there is no result; empty on success.
     pub err: String,
 }
@@ -118,6 +124,7 @@ impl Side {
             name: record.dir.display().to_string(),
             class: record.machine.class.clone(),
             threads: record.run.threads,
+            build: Build::of(record),
             data: record.run.data.clone(),
             entries,
         })
@@ -144,6 +151,7 @@ impl Side {
                 if e.err.is_empty() {
                     e.err.clone_from(&other.err);
                 }
+                e.exact = exact::fewest(e.exact, other.exact);
             }
             e.sessions = records.len();
             pool(e, &sessions);
@@ -266,6 +274,7 @@ fn entry(
             bytes: row.bytes,
             critical_path: row.critical_path,
         },
+        exact: row.exact(),
         err: row.err.clone(),
     }
 }

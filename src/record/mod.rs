@@ -5,6 +5,7 @@ mod disk;
 mod facts;
 mod folder;
 mod header;
+pub mod marks;
 pub mod merge;
 pub mod read;
 pub mod schema;
@@ -20,6 +21,7 @@ mod format_tests;
 
 pub(crate) use disk::replace;
 pub(crate) use folder::slug;
+pub use marks::{Mark, Marks};
 pub use read::{latest_unfinished, read, read_run};
 pub use schema::{
     AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, ShardRun, SignalRow, SummaryRow,

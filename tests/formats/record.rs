@@ -40,6 +40,7 @@ fn run() -> Run {
         warnings: vec![],
         shard: None,
         shards: vec![],
+        rustc: Some("rustc 1.89.0".into()),
     }
 }
 
