@@ -84,16 +84,6 @@ impl Quantity {
     }
 }
 
-/// The smaller of two counts of the same thing; what only one of them knows is not known.
-pub(super) fn fewest(a: Exact, b: Exact) -> Exact {
-    let least = |of: fn(Exact) -> Option<u64>| of(a).zip(of(b)).map(|(a, b)| a.min(b));
-    Exact {
-        allocations: least(|e| e.allocations),
-        allocated_bytes: least(|e| e.allocated_bytes),
-        instructions: least(|e| e.instructions),
-    }
-}
-
 /// Whether a contender says itself on how many threads it runs.
 fn asks_for_threads(contender: &str) -> bool {
     contender.rsplit_once(':').is_some_and(|(_, n)| n.parse::<usize>().is_ok())
@@ -157,7 +147,12 @@ mod tests {
     }
 
     fn each(change: impl Fn(&mut Exact)) -> impl Fn(&mut Side) {
-        move |side| side.entries.iter_mut().filter(|e| e.contender != "bp/reference").for_each(|e| change(&mut e.exact))
+        move |side| {
+            side.entries
+                .iter_mut()
+                .filter(|e| e.contender != "bp/reference")
+                .for_each(|e| change(&mut e.exact))
+        }
     }
 
     #[test]
@@ -173,7 +168,11 @@ mod tests {
             assert_eq!(outcome(&found, false, true), Outcome::Passed);
         }
         let bytes = changed(each(|e| e.allocated_bytes = Some(3457)));
-        assert!(bytes.work[0].ends_with("p@depth=4: allocated bytes 3456 before, 3457 now"), "{:?}", bytes.work);
+        assert!(
+            bytes.work[0].ends_with("p@depth=4: allocated bytes 3456 before, 3457 now"),
+            "{:?}",
+            bytes.work
+        );
     }
 
     /// The limit is 1 % of a million, either way.
@@ -195,13 +194,17 @@ mod tests {
                 all(side);
                 change(side);
             });
-            let held = Quantity::ALL.map(|q| found.work.iter().any(|s| s.contains(&format!(" {} ", q.name()))));
+            let held =
+                Quantity::ALL.map(|q| found.work.iter().any(|s| s.contains(&format!(" {} ", q.name()))));
             (held, found.work.len(), found.notes.join("; "))
         };
         assert_eq!(said(&|_| ()), ([true; 3], 4, String::new()));
         let (held, _, notes) = said(&|side| side.class = "cpu-other-9c".into());
         assert_eq!(held, [true, false, true]);
-        assert!(notes.contains("allocated bytes are not compared: machine class: cpu-test-2c before"), "{notes}");
+        assert!(
+            notes.contains("allocated bytes are not compared: machine class: cpu-test-2c before"),
+            "{notes}"
+        );
         let (held, _, notes) = said(&|side| side.build.simd = "avx512f".into());
         assert_eq!(held, [false; 3]);
         assert!(notes.contains("instructions are not compared: vector extensions: avx2 before, avx512f now"));
@@ -221,21 +224,24 @@ mod tests {
         let notes = |change: &dyn Fn(&mut Exact)| {
             changed(|side| side.entries.iter_mut().for_each(|e| change(&mut e.exact))).notes
         };
-        assert_eq!(notes(&|e| e.instructions = None), ["instructions are not compared: the machine's counter cannot be read now"]);
-        assert_eq!(notes(&|e| *e = Exact::default()), Vec::<String>::new(), "a record from before there were counts");
+        assert_eq!(
+            notes(&|e| e.instructions = None),
+            ["instructions are not compared: the machine's counter cannot be read now"]
+        );
+        assert_eq!(
+            notes(&|e| *e = Exact::default()),
+            Vec::<String>::new(),
+            "a record from before there were counts"
+        );
         // an older baseline
         let ratios = [("spc/reference", 2.0)];
         let (mut base, new) = (side("old.toml", &ratios, 0.1), side("new", &ratios, 0.1));
         base.entries.iter_mut().for_each(|e| e.exact = Exact::default());
         let found = compare(&base, &new, &Options::default());
-        assert_eq!(found.notes[0], "allocations are not compared: old.toml has none; make it again to have them held");
+        assert_eq!(
+            found.notes[0],
+            "allocations are not compared: old.toml has none; make it again to have them held"
+        );
         assert_eq!((found.notes.len(), found.work.len()), (3, 0));
-    }
-
-    #[test]
-    fn sessions_keep_the_smallest_count() {
-        let exact = |n| Exact { allocations: Some(n), allocated_bytes: None, instructions: Some(10 * n) };
-        assert_eq!(fewest(exact(5), exact(3)), exact(3));
-        assert_eq!(fewest(exact(5), Exact::default()), Exact::default());
     }
 }

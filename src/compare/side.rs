@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::exact::{self, Build};
+use super::exact::Build;
 use super::facts::{facts, hash};
 use crate::measure::exact::Exact;
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
@@ -142,6 +142,7 @@ impl Side {
         let mut pooled = first.clone();
         let sessions: Vec<Times<'_>> = records.iter().map(times).collect();
         for e in &mut pooled.entries {
+            let mut counts = Vec::new();
             for (side, record) in sides.iter().zip(records) {
                 let Some(other) = side.get(&e.point, &e.contender) else {
                     let problem =
@@ -151,8 +152,9 @@ impl Side {
                 if e.err.is_empty() {
                     e.err.clone_from(&other.err);
                 }
-                e.exact = exact::fewest(e.exact, other.exact);
+                counts.push(other.exact);
             }
+            e.exact = Exact::typical(&counts);
             e.sessions = records.len();
             pool(e, &sessions);
         }

@@ -35,7 +35,8 @@ impl Reach {
     /// rule has moved itself.
     pub fn trained(&self, learned: &Learned<Self>) -> usize {
         let directions = learned.directions.iter().map(|d| d.flatten().is_some());
-        let moved = learned.params.iter().zip(&self.params).map(|(new, old)| new.is_some_and(|new| new != *old));
+        let moved =
+            learned.params.iter().zip(&self.params).map(|(new, old)| new.is_some_and(|new| new != *old));
         directions.zip(moved).filter(|(direction, moved)| *direction || *moved).count()
     }
 

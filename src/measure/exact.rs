@@ -4,14 +4,18 @@
 //! Counts of one program are the same from run to run, so they show a change that no clock can. They are taken apart from
 //! all timed samples, after them, when buffers that are kept from execution to execution are there.
 
+use std::time::Duration;
+
 use pcnbench_kernels::alloc;
 
 use super::instructions::Counter;
 use crate::Result;
 
-/// Executions that are counted; of each quantity the smallest count is kept. A pool of threads allocates now and then on
-/// its own account, and an interrupt adds to the instructions of whatever it meets.
+/// Executions that are counted.
 const EXECUTIONS: usize = 5;
+/// Before each of them, so that threads which look for the next execution have gone to sleep. Waking one asks for memory, and
+/// whether that is needed must not hang on how long the last execution is ago.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What one execution asks of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,35 +35,65 @@ pub struct Exact {
 /// Those of `work`.
 pub fn count(one_thread: bool, mut work: impl FnMut() -> Result<()>) -> Result<Exact> {
     let mut counter = one_thread.then(Counter::of_this_thread).and_then(|counter| counter.ok());
-    let mut fewest = Exact::default();
-    for _ in 0..EXECUTIONS {
-        let mut instructions = None;
-        let (counts, done) = alloc::count(|| {
-            let counter = counter.as_mut();
-            match counter {
-                None => work(),
-                Some(counter) => {
-                    let (counted, done) = counter.count(&mut work);
-                    instructions = counted;
-                    done
-                }
-            }
+    let mut counted = [Exact::default(); EXECUTIONS];
+    for exact in &mut counted {
+        std::thread::sleep(PAUSE);
+        let (counts, (instructions, done)) = alloc::count(|| match &mut counter {
+            None => (None, work()),
+            Some(counter) => counter.count(&mut work),
         });
         done?;
-        let least = |so_far: &mut Option<u64>, now: Option<u64>| {
-            *so_far = so_far.map_or(now, |least| now.map(|now| now.min(least)));
+        *exact = Exact {
+            allocations: counts.map(|c| c.allocations),
+            allocated_bytes: counts.map(|c| c.bytes),
+            instructions,
         };
-        least(&mut fewest.allocations, counts.map(|c| c.allocations));
-        least(&mut fewest.allocated_bytes, counts.map(|c| c.bytes));
-        least(&mut fewest.instructions, instructions);
     }
-    Ok(fewest)
+    Ok(Exact::typical(&counted))
+}
+
+impl Exact {
+    /// One count for several of the same thing: the middle one of allocations and of bytes, which a thread that was asleep
+    /// or awake out of turn changes by a few in either direction, and the smallest of instructions, to which interrupts can
+    /// only add. A quantity that one of them lacks is absent.
+    pub fn typical(counts: &[Self]) -> Self {
+        let sorted = |of: fn(&Self) -> Option<u64>| {
+            let mut all = counts.iter().map(of).collect::<Option<Vec<u64>>>()?;
+            all.sort_unstable();
+            Some(all)
+        };
+        let middle = |of| sorted(of).and_then(|all| all.get((all.len().max(1) - 1) / 2).copied());
+        Self {
+            allocations: middle(|e| e.allocations),
+            allocated_bytes: middle(|e| e.allocated_bytes),
+            instructions: sorted(|e| e.instructions).and_then(|all| all.first().copied()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Error;
+
+    #[test]
+    fn typical_counts() {
+        let all = |counts: &[u64]| -> Vec<Exact> {
+            let one = |&n| Exact {
+                allocations: Some(n),
+                allocated_bytes: Some(10 * n),
+                instructions: Some(100 * n),
+            };
+            counts.iter().map(one).collect()
+        };
+        let expected = Exact { allocations: Some(6), allocated_bytes: Some(60), instructions: Some(500) };
+        assert_eq!(Exact::typical(&all(&[6, 9, 6, 5, 6])), expected);
+        assert_eq!(Exact::typical(&all(&[7, 5])).allocations, Some(5), "the lower of two middle ones");
+        let mut lacking = all(&[6, 6, 6]);
+        lacking[1].instructions = None;
+        assert_eq!(Exact::typical(&lacking), Exact { instructions: None, ..all(&[6])[0] });
+        assert_eq!(Exact::typical(&[]), Exact::default());
+    }
 
     /// The library does not install the allocator, so here there is nothing to count allocations with.
     #[test]

@@ -100,7 +100,10 @@ mod tests {
             let (counted, took) = counter.count(|| busy(Duration::from_millis(milliseconds)));
             let counted = Duration::from_nanos(counted.unwrap());
             // other programs may have the processor in between
-            assert!(counted > Duration::ZERO && counted <= took + Duration::from_millis(1), "{counted:?} of {took:?}");
+            assert!(
+                counted > Duration::ZERO && counted <= took + Duration::from_millis(1),
+                "{counted:?} of {took:?}"
+            );
         }
     }
 

@@ -284,7 +284,13 @@ mod tests {
 
     fn chart(times: &[f64], axis: &[f64]) -> Chart {
         let look = style::look("spc", "fused");
-        let dot = |(i, &y): (usize, &f64)| Dot { x: (1u32 << i) as f64, y, low: 0.8 * y, high: 1.5 * y, mark: Mark::default() };
+        let dot = |(i, &y): (usize, &f64)| Dot {
+            x: (1u32 << i) as f64,
+            y,
+            low: 0.8 * y,
+            high: 1.5 * y,
+            mark: Mark::default(),
+        };
         let dots: Vec<Dot> = times.iter().enumerate().map(dot).collect();
         let x = Axis::depth("L", (0..times.len()).map(|i| 1 << i)).unwrap();
         let y = Axis::log("t", axis.iter().copied(), number::time).unwrap();

@@ -140,13 +140,16 @@ pub fn mark(scene: &mut Scene, (x, y): Spot, radius: f64, mark: Mark) {
 pub fn of_marks(marks: impl IntoIterator<Item = Mark>) -> Vec<Entry> {
     let all: Vec<Mark> = marks.into_iter().collect();
     let entry = |shown: bool, mark, name, note| shown.then(|| Entry::new(Sample::Mark(mark), name, note));
-    let (part, contended) = (
-        Mark { trained: Some(0), ..Mark::default() },
-        Mark { contended: true, ..Mark::default() },
-    );
+    let (part, contended) =
+        (Mark { trained: Some(0), ..Mark::default() }, Mark { contended: true, ..Mark::default() });
     let some = |has: fn(&Mark) -> bool| all.iter().any(has);
     [
-        entry(some(|m| m.trained.is_some()), part, "trains a part", "T is too small for errors to reach all layers"),
+        entry(
+            some(|m| m.trained.is_some()),
+            part,
+            "trains a part",
+            "T is too small for errors to reach all layers",
+        ),
         entry(some(|m| m.contended), contended, "contended", "other work disturbed over 5 % of the samples"),
     ]
     .into_iter()

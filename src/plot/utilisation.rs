@@ -120,6 +120,7 @@ fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Optio
             }
             _ => String::new(),
         };
+        let note = lane.note(Some(note).filter(|note| !note.is_empty()));
         legend.push(Entry::series(&lane.printed(), &note, look));
         series.push(Series { look, dots, counted: false });
     }

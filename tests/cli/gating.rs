@@ -166,11 +166,15 @@ fn exact_facts_block() {
     says(&s.markdown("work"), &["## Gate failed: counted work changed"]);
     fs::write(&path, &original).unwrap();
     edit(&path, |text| text.replacen("allocations = ", "allocations = 9", 1));
-    says(&sentence(&judge("blocks"), 2), &["counted work changed: bp/reference at update@", ": allocations 9"]);
+    says(
+        &sentence(&judge("blocks"), 2),
+        &["counted work changed: bp/reference at update@", ": allocations 9"],
+    );
     // from before there were counts: said, and no reason to fail
     let counts = ["allocations = ", "allocated_bytes = ", "instructions = "];
     let counted = |line: &&str| !counts.iter().any(|key| line.starts_with(key));
-    fs::write(&path, original.lines().filter(counted).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::write(&path, original.lines().filter(counted).map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
     let old = judge("old");
     assert_eq!(old.code, Some(0), "{}", old.err);
     says(&old.out, &["allocations are not compared: ", "baseline.toml has none; make it again"]);
@@ -203,10 +207,17 @@ fn one_allocation_more_is_found() {
     let tolerant = ["--threshold", "1000"];
     let planted = s.gate_with("planted", &tolerant, &[("PCNBENCH_TRIAL_ALLOCATION", "spc")]);
     let what = sentence(&planted, 2);
-    says(&what, &["counted work changed: spc/reference at update@", ": allocations ", "allocated bytes ", "(of 1)"]);
+    says(
+        &what,
+        &["counted work changed: spc/reference at update@", ": allocations ", "allocated bytes ", "(of 1)"],
+    );
     let numbers = |quantity: &str| -> Vec<u64> {
         let (_, rest) = what.split_once(quantity).unwrap();
-        rest.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()).take(2).map(|n| n.parse().unwrap()).collect()
+        rest.split(|c: char| !c.is_ascii_digit())
+            .filter(|n| !n.is_empty())
+            .take(2)
+            .map(|n| n.parse().unwrap())
+            .collect()
     };
     let (blocks, bytes) = (numbers(": allocations "), numbers("allocated bytes "));
     assert_eq!((blocks[1] - blocks[0], bytes[1] - bytes[0]), (1, 24), "{what}");

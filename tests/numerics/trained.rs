@@ -68,7 +68,11 @@ fn spc_trains_one_layer_more_than_it_has_steps() {
     for (depth, count) in [(8, 0), (8, 1), (8, 6), (8, 7), (8, 100), (128, 3)] {
         for rule in ["spc", "spc-full"] {
             let spec = spec(rule, "sp", depth, Steps::constant(count, 0.1));
-            assert_eq!(spec.trained_layers().unwrap(), depth.min(count + 1), "{rule}, L = {depth}, T = {count}");
+            assert_eq!(
+                spec.trained_layers().unwrap(),
+                depth.min(count + 1),
+                "{rule}, L = {depth}, T = {count}"
+            );
         }
     }
     // a step of no size moves no state, so that no error arrives
