@@ -8,6 +8,7 @@
 
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod alloc;
 pub mod card;
 mod cpu;
 #[cfg(feature = "cuda")]

@@ -80,6 +80,11 @@ pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) ->
             say(what, found);
         }
     }
+    let counter = measure::instructions::Counter::of_this_thread();
+    say(
+        "instructions",
+        counter.map_or_else(|e| format!("not counted by this system: {e}"), |_| told(true).into()),
+    );
     say("load", measure::load_warning().unwrap_or_else(|| "quiet enough to measure".into()));
     grid.print(args.format, out)?;
     Ok(Verdict::Clean)

@@ -23,11 +23,21 @@ impl Bar {
 
     /// Takes the bar away.
     pub fn clear(&mut self) {
+        self.stop_clock();
+        self.bar.finish_and_clear();
+    }
+
+    fn start_clock(&mut self) {
+        if !self.bar.is_hidden() {
+            self.clock = Clock::start(self.bar.clone());
+        }
+    }
+
+    fn stop_clock(&mut self) {
         if let Some(Clock { running, thread }) = self.clock.take() {
             drop(running);
             let _ = thread.join();
         }
-        self.bar.finish_and_clear();
     }
 }
 
@@ -63,9 +73,7 @@ impl Observer for Bar {
             self.bar.set_style(style);
         }
         self.bar.set_position(finished as u64);
-        if !self.bar.is_hidden() {
-            self.clock = Clock::start(self.bar.clone());
-        }
+        self.start_clock();
         tracing::info!(points, finished, "run planned");
     }
 
@@ -77,5 +85,12 @@ impl Observer for Bar {
     fn finished(&mut self, point: &str) {
         self.bar.inc(1);
         tracing::info!(point, "finished");
+    }
+
+    fn alone(&mut self, alone: bool) {
+        self.stop_clock();
+        if !alone {
+            self.start_clock();
+        }
     }
 }

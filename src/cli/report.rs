@@ -33,6 +33,9 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let Some(file) = &args.splice else {
         let people = args.format == Format::Table;
         results::table(&record, !people)?.print(args.format, out)?;
+        if people || args.format == Format::Md {
+            write!(out, "{}", footnotes(&record))?;
+        }
         for failure in results::failures(&record).into_iter().filter(|_| people) {
             writeln!(out, "{failure}")?;
         }
@@ -57,12 +60,18 @@ fn content(record: &Record) -> crate::Result<String> {
     let run = &record.run;
     let command = run.argv.iter().skip(1).fold("pcnbench".to_owned(), |line, word| line + " " + word);
     Ok(format!(
-        "{} on {} ({} threads, revision {}{}):\n\n{}",
+        "{} on {} ({} threads, revision {}{}):\n\n{}{}",
         markdown::code(&command),
         markdown::text(&record.machine.cpu),
         run.threads,
         markdown::text(&run.rev),
         if run.dirty { " with local changes" } else { "" },
-        results::table(record, false)?.markdown()
+        results::table(record, false)?.markdown(),
+        footnotes(record),
     ))
+}
+
+/// The meaning of the signs in the table, each in a paragraph of its own; empty without a sign.
+fn footnotes(record: &Record) -> String {
+    results::footnotes(record).into_iter().map(|note| format!("\n{note}\n")).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use crate::record::{summarise, RatioRow, Record, SummaryRow};
+use crate::record::{summarise, Mark, Marks, RatioRow, Record, SummaryRow};
 use crate::verify::twin;
 use crate::Result;
 
@@ -20,6 +20,10 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
         record.ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
     let gemms: HashMap<(&str, &str), u64> =
         record.summary.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r.gemms)).collect();
+    let marks = Marks::of(record);
+    let timed = || record.summary.iter().filter(|row| row.model == "weight-update");
+    // A column of its own only where there is something to say, so that most tables do without.
+    let trained = !full && timed().any(|row| row.mark().trained.is_some());
     let mut columns = vec![
         ("benchmark", "benchmark"),
         ("L", "depth"),
@@ -32,6 +36,9 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
         ("of ceiling", "utilisation"),
         ("accuracy", "test_accuracy"),
     ];
+    if trained {
+        columns.insert(4, ("trained", "trained_layers"));
+    }
     if full {
         columns.extend([
             ("note", "err"),
@@ -51,11 +58,17 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             ("memory", "peak_bytes"),
             ("card's memory", "device_peak_bytes"),
             ("point", "point"),
+            ("layers trained", "trained_layers"),
+            ("contended", "contended"),
+            ("allocations", "allocations"),
+            ("allocated", "allocated_bytes"),
+            ("instructions", "instructions"),
         ]);
     }
     let mut grid = Grid::new(columns).optional(&["utilisation", "gemm_ratio", "steps", "speed_up"]);
     let short = labels(record.summary.iter().map(|row| row.point.as_str()), &["depth"]);
-    for row in record.summary.iter().filter(|row| row.model == "weight-update") {
+    for row in timed() {
+        let beside = |r: &RatioRow| marks.ratio(&r.point, &r.contender, &r.baseline);
         let ratio = ratios.get(&(row.point.as_str(), row.contender.as_str())).copied();
         let speed_up = speed_ups.get(&(row.point.as_str(), row.contender.as_str())).copied();
         let base = gemms.get(&(row.point.as_str(), row.baseline.as_str())).copied().unwrap_or(0);
@@ -68,9 +81,9 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             match ratio {
                 // What another engine makes of backpropagation is a speed-up, where that is known, and no cost of a rule.
                 Some(r) if row.rule == "bp" && speed_up.is_some() => Cell::new("", r.ratio),
-                other => interval(other),
+                other => interval(other, other.map(beside)),
             },
-            interval(speed_up),
+            interval(speed_up, None),
             if base == 0 {
                 Cell::empty()
             } else {
@@ -80,7 +93,12 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             utilisation(record, row),
             row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
         ];
+        if trained {
+            let of = |n: usize| Cell::new(format!("{n} of {}", row.depth), n);
+            cells.insert(4, row.mark().trained.map_or_else(Cell::empty, of));
+        }
         if full {
+            let count = |n: Option<u64>| n.map_or_else(Cell::empty, Cell::count);
             cells.extend([
                 row.err.as_str().into(),
                 ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
@@ -99,6 +117,11 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
                 bytes(row.peak_bytes),
                 bytes(row.device_peak_bytes),
                 row.point.as_str().into(),
+                row.trained_layers.map_or_else(Cell::empty, Cell::from),
+                count(row.contended),
+                count(row.allocations),
+                count(row.allocated_bytes),
+                count(row.instructions),
             ]);
         }
         grid.push(cells);
@@ -106,11 +129,18 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
     Ok(grid)
 }
 
-/// A ratio with its interval.
-fn interval(ratio: Option<&RatioRow>) -> Cell {
+/// A ratio with its interval and its mark.
+fn interval(ratio: Option<&RatioRow>, mark: Option<Mark>) -> Cell {
     ratio.map_or_else(Cell::empty, |r| {
-        Cell::new(format!("{:.2} [{:.2}, {:.2}]", r.ratio, r.low, r.high), r.ratio)
+        let signs = mark.unwrap_or_default().signs();
+        Cell::new(format!("{:.2} [{:.2}, {:.2}]{signs}", r.ratio, r.low, r.high), r.ratio)
     })
+}
+
+/// What the signs in the table mean, a line each.
+pub fn footnotes(record: &Record) -> Vec<&'static str> {
+    let timed = record.summary.iter().filter(|row| row.model == "weight-update" && row.n > 0);
+    Mark::footnotes(timed.map(SummaryRow::mark))
 }
 
 /// Why rows hold no numbers, a line each, under the short names of the table.
@@ -134,7 +164,7 @@ fn time(row: &SummaryRow) -> Cell {
     if row.n == 0 {
         return Cell::new(note(&row.err), serde_json::Value::Null);
     }
-    let text = duration(row.median_ns as f64);
+    let text = duration(row.median_ns as f64) + row.mark().signs();
     Cell::new(text, row.median_ns)
 }
 

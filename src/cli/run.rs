@@ -143,6 +143,9 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
         grid.print(format, out)?;
     }
     if people {
+        for note in results::footnotes(record) {
+            writeln!(out, "{note}")?;
+        }
         for warning in &record.run.warnings {
             writeln!(out, "warning: {warning}")?;
         }

@@ -9,6 +9,7 @@ mod file;
 
 use serde::{Deserialize, Serialize};
 
+use super::exact::Build;
 use super::side::Side;
 use crate::record::Record;
 use crate::{Error, Result};
@@ -50,6 +51,9 @@ pub struct Baseline {
     pub dirty: bool,
     /// Data sets, one line each.
     pub data: Vec<String>,
+    /// SIMD extensions of the machine and compiler of the program, on which counts of instructions hang; empty if unknown.
+    #[serde(default)]
+    pub build: Build,
     /// One per point and contender.
     #[serde(default)]
     pub entry: Vec<EntryWire>,
@@ -89,6 +93,7 @@ impl Baseline {
             rev: record.run.rev.clone(),
             dirty: record.run.dirty,
             data: side.data,
+            build: side.build,
             entry: side.entries.into_iter().map(to_wire).collect(),
         })
     }
@@ -107,6 +112,7 @@ impl Baseline {
             name,
             class: self.machine_class.clone(),
             threads: self.threads,
+            build: self.build.clone(),
             data: self.data.clone(),
             entries: self.entry.iter().map(|e| from_wire(e, self.records.len())).collect(),
         }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::exact::Build;
 use super::side::{Entry, Side, Work};
+use crate::measure::exact::Exact;
 use crate::record::{summarise, Machine, Record, Run, Sample, SummaryRow, SCHEMA};
 use crate::stats::PairedRatio;
 use crate::suite::{Overrides, Suite};
@@ -105,6 +107,7 @@ fn run(suite: Suite, definition: String, definition_sha256: String) -> Run {
         warnings: vec![],
         shard: None,
         shards: vec![],
+        rustc: Some("rustc 1.89.0".into()),
     }
 }
 
@@ -200,6 +203,7 @@ pub fn entry(point: &str, contender: &str, ratio: f64, half: f64) -> Entry {
         waited: None,
         sessions: 1,
         work: Work { gemms: 10, gemm_flops: 1000, elementwise_flops: 50, bytes: 400, critical_path: 8 },
+        exact: Exact { allocations: Some(12), allocated_bytes: Some(3456), instructions: Some(1_000_000) },
         err: String::new(),
     }
 }
@@ -211,5 +215,7 @@ pub fn side(name: &str, ratios: &[(&str, f64)], half: f64) -> Side {
         entries.push(entry(point, "bp/reference", 1.0, half));
         entries.extend(ratios.iter().map(|(contender, ratio)| entry(point, contender, *ratio, half)));
     }
-    Side { name: name.into(), class: "cpu-test-2c".into(), threads: 2, data: vec!["digits".into()], entries }
+    let build = Build { simd: "avx2".into(), compiler: "rustc 1.89.0".into() };
+    let (class, data) = ("cpu-test-2c".into(), vec!["digits".into()]);
+    Side { name: name.into(), class, threads: 2, build, data, entries }
 }

@@ -1,5 +1,6 @@
 //! Two sides joined by point and contender.
 
+use super::exact;
 use super::row::{Comparison, Measure, Missing, Row};
 use super::side::{Entry, Side};
 use crate::stats::{self, Change, PairedRatio, Verdict};
@@ -34,6 +35,7 @@ pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
         // Work of another definition differs for a reason that the row gives.
         if reasons.is_empty() {
             work.extend(work_differences(b, n));
+            work.extend(exact::differences((base, b), (new, n)));
         }
         if is_ratio(b) || is_ratio(n) {
             rows.push(whole.row(b, n, Measure::Ratio, &reasons));
@@ -45,7 +47,7 @@ pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
     let gone = base.entries.iter().filter(|b| new.get(&b.point, &b.contender).is_none());
     rows.extend(gone.flat_map(|b| absent(b, Missing::New, options)));
     rows.extend(slower_baselines(&rows));
-    let notes = whole.notes();
+    let notes = whole.notes().into_iter().chain(exact::skipped(base, new)).collect();
     Comparison { base: base.name.clone(), new: new.name.clone(), rows, work, broken, notes }
 }
 

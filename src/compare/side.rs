@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::exact::Build;
 use super::facts::{facts, hash};
+use crate::measure::exact::Exact;
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
 use crate::stats::{median, median_ci, noise_floor, paired_ratio, quantile, PairedRatio, QUIET};
 use crate::suite::wire::SuiteWire;
@@ -17,6 +19,8 @@ pub struct Side {
     pub class: String,
     /// Worker threads.
     pub threads: usize,
+    /// What counts of instructions hang on besides the code.
+    pub build: Build,
     /// Data sets, one line each (see [`Run::data`](crate::record::Run::data)).
     pub data: Vec<String>,
     /// One per timed point and contender, in the order of the record.
@@ -65,6 +69,8 @@ pub struct Entry {
     pub sessions: usize,
     /// Counted work.
     pub work: Work,
+    /// What one update was counted to ask of the machine.
+    pub exact: Exact,
     /// Why there is no result; empty on success.
     pub err: String,
 }
@@ -118,6 +124,7 @@ impl Side {
             name: record.dir.display().to_string(),
             class: record.machine.class.clone(),
             threads: record.run.threads,
+            build: Build::of(record),
             data: record.run.data.clone(),
             entries,
         })
@@ -135,6 +142,7 @@ impl Side {
         let mut pooled = first.clone();
         let sessions: Vec<Times<'_>> = records.iter().map(times).collect();
         for e in &mut pooled.entries {
+            let mut counts = Vec::new();
             for (side, record) in sides.iter().zip(records) {
                 let Some(other) = side.get(&e.point, &e.contender) else {
                     let problem =
@@ -144,7 +152,9 @@ impl Side {
                 if e.err.is_empty() {
                     e.err.clone_from(&other.err);
                 }
+                counts.push(other.exact);
             }
+            e.exact = Exact::typical(&counts);
             e.sessions = records.len();
             pool(e, &sessions);
         }
@@ -266,6 +276,7 @@ fn entry(
             bytes: row.bytes,
             critical_path: row.critical_path,
         },
+        exact: row.exact(),
         err: row.err.clone(),
     }
 }

@@ -3,6 +3,7 @@
 use candle_core::DType;
 
 use crate::engine::counting::{Counting, Totals};
+use crate::engine::reach::Reach;
 use crate::engine::recording::Recording;
 use crate::engine::{unwatched, EngineKind};
 use crate::net::{Loss, MlpSpec, Network};
@@ -54,5 +55,13 @@ impl ContenderSpec {
         let engine = Counting::new(network.costs(batch), (batch * self.network.inputs) as u64, &self.loss);
         self.rule.learn(&engine, &mut unwatched)?;
         Ok(engine.totals())
+    }
+
+    /// Layers whose parameters one weight update can move, found by executing the schedule on the engine that follows
+    /// zeros. Fewer than all if errors reach only the upper layers within T steps.
+    pub fn trained_layers(&self) -> Result<usize> {
+        let engine = Reach::new(self.network.depth);
+        let learned = self.rule.with_weight_step(self.learning_rate).learn(&engine, &mut unwatched)?;
+        Ok(engine.trained(&learned))
     }
 }

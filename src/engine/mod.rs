@@ -2,14 +2,15 @@
 //!
 //! A rule is written once against [`Engine`]. [`reference::Reference`] executes it with one Candle
 //! operation after another on any device; [`counting::Counting`] executes nothing and counts the work;
-//! [`recording::Recording`] executes nothing and keeps the task graph; [`rounded::Rounded`] imitates what tensor cores
-//! read.
+//! [`recording::Recording`] executes nothing and keeps the task graph; [`reach::Reach`] executes nothing and keeps which
+//! layers learn; [`rounded::Rounded`] imitates what tensor cores read.
 //! [`fused`] is not an engine of this kind: it runs the schedules of rules, a whole one per call. Neither is
 //! [`autograd`], which is backpropagation as Candle itself offers it.
 
 pub mod autograd;
 pub mod counting;
 pub mod fused;
+pub mod reach;
 pub mod recording;
 pub mod reference;
 pub mod rounded;

@@ -7,12 +7,14 @@ pub mod clock;
 pub mod clocks;
 pub mod delay;
 pub mod energy;
+pub mod exact;
+pub mod instructions;
 mod load;
 pub mod machine;
 pub mod memory;
 pub mod memory_limit;
 pub mod peak;
-#[cfg(feature = "trials")]
+#[cfg(any(feature = "trials", debug_assertions))]
 pub mod planted;
 pub mod sampler;
 pub mod threads;

@@ -1,11 +1,26 @@
-//! Planted slowdowns, to see whether a gate notices them. Compiled only under the feature `trials`, which no build for
-//! use has; a record made with it says so among its features.
+//! Planted slowdowns and allocations, to see whether a gate notices them. Compiled only under the feature `trials`, which no
+//! build for use has and which a record made with it names, and in debug builds, which measure for tests only.
 
 use std::sync::OnceLock;
 use std::time::Instant;
 
 /// `RULE=FACTOR`, e.g. `spc=1.05`: every update of the contenders whose id begins with `spc/` takes so much longer.
 pub const VARIABLE: &str = "PCNBENCH_TRIAL_SLOWDOWN";
+
+/// `RULE`, e.g. `spc`: every update of the contenders whose id begins with `spc/` asks for one block of
+/// [`BLOCK`] bytes more.
+pub const ALLOCATION: &str = "PCNBENCH_TRIAL_ALLOCATION";
+/// Bytes of a planted allocation.
+pub const BLOCK: usize = 24;
+
+/// Asks for the block planted for `contender`, if there is one.
+pub fn allocate(contender: &str) {
+    static PLANTED: OnceLock<Option<String>> = OnceLock::new();
+    let planted = PLANTED.get_or_init(|| std::env::var(ALLOCATION).ok());
+    if contender.split('/').next() == planted.as_deref() {
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(BLOCK)));
+    }
+}
 
 /// Keeps busy until what began at `start` has taken as long as planted for `contender`.
 pub fn slow_down(contender: &str, start: Instant) {

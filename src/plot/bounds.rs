@@ -16,7 +16,7 @@ use super::scene::{Anchor, Scene};
 use super::style::{Look, Marker, Rgb, GRID, INK, SOFT};
 use super::time_vs_depth::words;
 use super::{canvas, csv_text, number, Drawing, Drawn};
-use crate::record::{RatioRow, Record, SummaryRow};
+use crate::record::{Mark, RatioRow, Record, SummaryRow};
 use crate::Result;
 
 const FIGURE: &str = "bounds";
@@ -42,9 +42,18 @@ struct Row<'a> {
     critical_path_ratio: Option<f64>,
     bound_serial: Option<f64>,
     bound_parallel: Option<f64>,
+    contended: bool,
+    trained_layers: Option<usize>,
 }
 
 impl Row<'_> {
+    /// What a reader should know beside the name and the number, a line each.
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let part = self.trained_layers.filter(|trained| *trained < self.depth);
+        let part = part.map(|trained| format!("trains {trained} of {} layers", self.depth));
+        part.into_iter().chain(self.contended.then(|| "contended".to_owned()))
+    }
+
     fn values(&self) -> impl Iterator<Item = f64> {
         let measured = [self.ratio, self.ratio_low, self.ratio_high];
         let derived = [self.gemm_ratio, self.critical_path_ratio, self.bound_serial, self.bound_parallel];
@@ -110,6 +119,7 @@ fn joined<'a>(
         |count: fn(&SummaryRow) -> u64| base.and_then(|b| sound(count(row) as f64 / count(b) as f64));
     let measured = ratios.get(&(&*row.point, &*row.contender, &*row.baseline));
     let measured = measured.filter(|r| [r.ratio, r.low, r.high].into_iter().all(drawable));
+    let mark = row.mark().beside(base.map_or_else(Mark::default, |base| base.mark()));
     Row {
         contender: &row.contender,
         baseline: &row.baseline,
@@ -123,6 +133,8 @@ fn joined<'a>(
         // Bounds are per weight update; times and counts are per sample, which may hold several.
         bound_serial: row.bound_serial.and_then(|b| sound(b * row.updates as f64)),
         bound_parallel: row.bound_parallel.and_then(|b| sound(b * row.updates as f64)),
+        contended: mark.contended,
+        trained_layers: row.trained_layers,
     }
 }
 
@@ -141,8 +153,11 @@ fn axis(group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)]) -> Option<Axis> {
 
 fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis) -> Result<Scene> {
     let place = |index: usize| (rows.len() - index) as f64 - 0.5;
-    let wrap = |lane: &Lane<'_>| font::wrap(&lane.printed(), TICK.size, TICK.bold, NAMES.0);
-    let names: Vec<Vec<String>> = rows.iter().map(|(lane, _)| wrap(lane)).collect();
+    let wrap = |text: String| font::wrap(&text, TICK.size, TICK.bold, NAMES.0);
+    let name = |lane: &Lane<'_>, row: &Row<'_>| {
+        [lane.printed()].into_iter().chain(row.notes()).flat_map(wrap).collect()
+    };
+    let names: Vec<Vec<String>> = rows.iter().map(|(lane, row)| name(lane, row)).collect();
     let lines = names.iter().map(Vec::len).max().unwrap_or(1);
     let row_height = ROW.max(NAMES.1 * lines as f64 + 8.0);
     let high = rows.len() as f64;

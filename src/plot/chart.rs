@@ -8,6 +8,7 @@ use super::frame::{Frame, BELOW, TICK, TITLE};
 use super::legend::{self, Entry};
 use super::scene::{Anchor, Scene, Spot, Type};
 use super::style::{Look, GUIDE, INK, SOFT};
+use crate::record::Mark;
 use crate::Result;
 
 /// One measured point with its confidence interval.
@@ -21,6 +22,8 @@ pub struct Dot {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
+    /// What a reader should know beside it.
+    pub mark: Mark,
 }
 
 /// One line of a chart.
@@ -103,7 +106,9 @@ impl Chart {
         let left = 12.0 + Frame::left_room(&self.y);
         let right = left + FRAME_WIDTH;
         let strip = right + self.strip();
-        let (legend_width, legend_height) = legend::size(&self.legend);
+        let marks = self.series.iter().flat_map(|s| s.dots.iter().map(|d| d.mark));
+        let entries: Vec<Entry> = self.legend.iter().cloned().chain(legend::of_marks(marks)).collect();
+        let (legend_width, legend_height) = legend::size(&entries);
         let width = strip + legend_width + MARGIN;
         let title = font::wrap(&self.title, TITLE.size, TITLE.bold, width - left - MARGIN);
         let top = ABOVE + TITLE_LINE * title.len().saturating_sub(1) as f64;
@@ -134,7 +139,7 @@ impl Chart {
         if let Some(second) = &self.second {
             second_axis(&mut scene, &frame, second)?;
         }
-        legend::draw(&mut scene, (strip, top), &self.legend);
+        legend::draw(&mut scene, (strip, top), &entries);
         caption::draw(&mut scene, (left, bottom + BELOW + 14.0), &lines);
         Ok(scene)
     }
@@ -241,8 +246,9 @@ fn stroke(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Resul
 
 fn markers(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Result<()> {
     let radius = if series.counted { 3.0 } else { 3.6 } + 2.6 * rank;
-    for spot in spots(frame, series)? {
+    for (spot, dot) in spots(frame, series)?.into_iter().zip(&series.dots) {
         scene.marker(spot, radius, series.look, series.counted);
+        legend::mark(scene, spot, radius, dot.mark);
     }
     Ok(())
 }
@@ -278,7 +284,13 @@ mod tests {
 
     fn chart(times: &[f64], axis: &[f64]) -> Chart {
         let look = style::look("spc", "fused");
-        let dot = |(i, &y): (usize, &f64)| Dot { x: (1u32 << i) as f64, y, low: 0.8 * y, high: 1.5 * y };
+        let dot = |(i, &y): (usize, &f64)| Dot {
+            x: (1u32 << i) as f64,
+            y,
+            low: 0.8 * y,
+            high: 1.5 * y,
+            mark: Mark::default(),
+        };
         let dots: Vec<Dot> = times.iter().enumerate().map(dot).collect();
         let x = Axis::depth("L", (0..times.len()).map(|i| 1 << i)).unwrap();
         let y = Axis::log("t", axis.iter().copied(), number::time).unwrap();

@@ -11,7 +11,7 @@ use super::group::{enumerated, groups, Group};
 use super::legend::Entry;
 use super::time_vs_depth::words;
 use super::{canvas, csv_text, number, style, Drawing, Drawn};
-use crate::record::{RatioRow, Record, SummaryRow};
+use crate::record::{Mark, Marks, RatioRow, Record, SummaryRow};
 use crate::Result;
 
 const FIGURE: &str = "cost-ratio";
@@ -30,6 +30,8 @@ struct Row<'a> {
     ratio_low: f64,
     ratio_high: f64,
     gemm_ratio: Option<f64>,
+    contended: bool,
+    trained_layers: Option<usize>,
 }
 
 /// Draws one figure per group with ratios at two depths or more. Every contender is drawn relative to the baseline of
@@ -76,13 +78,15 @@ fn joined<'a>(record: &'a Record, group: &Group<'a>) -> Vec<(usize, Row<'a>)> {
         .filter(|r| usable(r))
         .map(|r| ((&*r.point, &*r.contender, &*r.baseline), r))
         .collect();
+    let marks = Marks::of(record);
     let lanes = group.lanes.iter().enumerate();
     lanes
         .flat_map(|(lane, l)| l.rows.iter().map(move |row| (lane, *row)))
         .filter(|(_, row)| !is_unit(row))
         .filter_map(|(lane, row)| {
             let ratio = ratios.get(&(&*row.point, &*row.contender, &*row.baseline))?;
-            Some((lane, pair(row, ratio, &gemms)))
+            let mark = marks.ratio(&ratio.point, &ratio.contender, &ratio.baseline);
+            Some((lane, pair(row, ratio, mark, &gemms)))
         })
         .collect()
 }
@@ -97,7 +101,12 @@ fn usable(ratio: &RatioRow) -> bool {
     values.into_iter().all(drawable) && ratio.contender != ratio.baseline
 }
 
-fn pair<'a>(row: &'a SummaryRow, ratio: &'a RatioRow, gemms: &HashMap<(&str, &str), u64>) -> Row<'a> {
+fn pair<'a>(
+    row: &'a SummaryRow,
+    ratio: &'a RatioRow,
+    mark: Mark,
+    gemms: &HashMap<(&str, &str), u64>,
+) -> Row<'a> {
     let base = gemms.get(&(&*ratio.point, &*ratio.baseline)).copied().unwrap_or(0);
     Row {
         contender: &row.contender,
@@ -111,6 +120,8 @@ fn pair<'a>(row: &'a SummaryRow, ratio: &'a RatioRow, gemms: &HashMap<(&str, &st
         ratio_low: ratio.low,
         ratio_high: ratio.high,
         gemm_ratio: (base > 0 && row.gemms > 0).then(|| row.gemms as f64 / base as f64),
+        contended: mark.contended,
+        trained_layers: row.trained_layers,
     }
 }
 
@@ -122,16 +133,18 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
         let dots: Vec<Dot> = own()
             .map(|r| {
                 let (low, high) = (r.ratio_low.min(r.ratio), r.ratio_high.max(r.ratio));
-                Dot { x: r.depth as f64, y: r.ratio, low, high }
+                let trained = r.trained_layers.filter(|trained| *trained < r.depth);
+                let mark = Mark { contended: r.contended, trained };
+                Dot { x: r.depth as f64, y: r.ratio, low, high, mark }
             })
             .collect();
         let Some(deepest) = own().next_back() else { continue };
         let note = format!("{}× at L = {}", number::short(deepest.ratio, 3), deepest.depth);
-        legend.push(Entry::series(&lane.printed(), &note, look));
+        legend.push(Entry::series(&lane.printed(), &lane.note(Some(note)), look));
         measured.push(Series { look, dots, counted: false });
         let work = own().filter_map(|r| {
             let y = r.gemm_ratio?;
-            Some(Dot { x: r.depth as f64, y, low: y, high: y })
+            Some(Dot { x: r.depth as f64, y, low: y, high: y, mark: Mark::default() })
         });
         let dots: Vec<Dot> = work.collect();
         // Engines execute the same schedule, so a rule counts the same under each; and a line of ones says nothing.

@@ -37,6 +37,17 @@ impl Lane<'_> {
         style::printed(self.contender)
     }
 
+    /// A note for the legend, with how many layers updates train where that is not all of them.
+    pub fn note(&self, note: Option<String>) -> String {
+        let part = self.rows.iter().filter_map(|r| r.mark().trained.map(|n| format!("{n} of {}", r.depth)));
+        let part: Vec<String> = part.collect();
+        let trained = match (part.first(), part.last()) {
+            (Some(first), Some(last)) if part.len() > 1 => Some(format!("trains {first} … {last} layers")),
+            (first, _) => first.map(|only| format!("trains {only} layers")),
+        };
+        note.into_iter().chain(trained).collect::<Vec<_>>().join("; ")
+    }
+
     /// Colour, marker and dash.
     pub fn look(&self) -> Look {
         style::look(self.name, self.engine)

@@ -3,7 +3,8 @@
 use super::font;
 use super::frame::{NOTE, TICK};
 use super::scene::{Anchor, Scene, Spot};
-use super::style::{Look, Rgb, INK};
+use super::style::{Look, Marker, Rgb, GUIDE, INK, SOFT};
+use crate::record::Mark;
 
 /// What stands in front of an entry's text.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,7 @@ enum Sample {
     Line(Rgb, f64, &'static [f64]),
     Bar(Rgb),
     Swatch(Rgb),
+    Mark(Mark),
     Nothing,
 }
 
@@ -119,6 +121,42 @@ pub fn bar(scene: &mut Scene, (x, y): Spot, color: Rgb) {
     scene.area([(x, y - 4.5), (x + 8.0, y), (x, y + 4.5)], color, 1.0);
 }
 
+/// The signs of a mark around a marker of this radius: a ring if only a part of the layers is trained, and a small cross
+/// above if the point is contended.
+pub fn mark(scene: &mut Scene, (x, y): Spot, radius: f64, mark: Mark) {
+    if mark.trained.is_some() {
+        let ring = Marker::Circle.outline().into_iter().cycle().take(26);
+        let at = |(dx, dy): (f64, f64)| (x + (radius + 4.5) * dx, y + (radius + 4.5) * dy);
+        scene.line(ring.map(at).collect::<Vec<Spot>>(), 1.1, SOFT);
+    }
+    if mark.contended {
+        let (y, arm) = (y - radius - 9.0, 3.0);
+        scene.line([(x - arm, y - arm), (x + arm, y + arm)], 1.3, INK);
+        scene.line([(x - arm, y + arm), (x + arm, y - arm)], 1.3, INK);
+    }
+}
+
+/// Entries for the signs of these marks, one for each that is among them.
+pub fn of_marks(marks: impl IntoIterator<Item = Mark>) -> Vec<Entry> {
+    let all: Vec<Mark> = marks.into_iter().collect();
+    let entry = |shown: bool, mark, name, note| shown.then(|| Entry::new(Sample::Mark(mark), name, note));
+    let (part, contended) =
+        (Mark { trained: Some(0), ..Mark::default() }, Mark { contended: true, ..Mark::default() });
+    let some = |has: fn(&Mark) -> bool| all.iter().any(has);
+    [
+        entry(
+            some(|m| m.trained.is_some()),
+            part,
+            "trains a part",
+            "T is too small for errors to reach all layers",
+        ),
+        entry(some(|m| m.contended), contended, "contended", "other work disturbed over 5 % of the samples"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// Draws a legend with its upper left corner at `at`.
 pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
     let mut y = top + LINE / 2.0;
@@ -136,7 +174,7 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
             }
             Sample::Hollow(color) => {
                 scene.line([from, to], 0.9, color);
-                let look = Look { color, marker: super::style::Marker::Circle, dash: &[] };
+                let look = Look { color, marker: Marker::Circle, dash: &[] };
                 scene.marker(middle, 3.6, look, true);
             }
             Sample::Marker(look, hollow) => {
@@ -146,6 +184,12 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
             Sample::Bar(color) => bar(scene, middle, color),
             Sample::Swatch(color) => {
                 scene.cell((left + 7.0, y - 6.0), (left + SAMPLE_WIDTH - 7.0, y + 6.0), color)
+            }
+            Sample::Mark(sign) => {
+                let look = Look { color: GUIDE, marker: Marker::Circle, dash: &[] };
+                let down = if sign.contended { (middle.0, middle.1 + 5.0) } else { middle };
+                scene.marker(down, 3.6, look, false);
+                mark(scene, down, 3.6, sign);
             }
             Sample::Nothing => {}
         }

@@ -39,6 +39,7 @@ pub fn empty() -> Record {
             warnings: vec![text("A/A noise floor 0.8 %")],
             shard: None,
             shards: vec![],
+            rustc: Some("rustc 1.89.0".into()),
         },
         machine: Machine {
             class: text("cpu-example-8c"),

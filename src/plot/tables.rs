@@ -8,7 +8,7 @@ use super::direction::distance;
 use super::signal::benchmark;
 use super::style::printed;
 use super::{number, stem};
-use crate::record::{summarise, Record, SummaryRow};
+use crate::record::{summarise, Mark, Marks, RatioRow, Record, SummaryRow};
 
 /// How tables name the points of a record: the benchmark and those axes in which its points differ; the others are said
 /// once.
@@ -68,6 +68,8 @@ pub fn ratios(record: &Record) -> Markup {
         return html! { p { "The record has no paired measurements." } };
     }
     let points = Points::new(record.ratios.iter().map(|r| &*r.point));
+    let marks = Marks::of(record);
+    let mark = |r: &RatioRow| marks.ratio(&r.point, &r.contender, &r.baseline);
     let bounded = record.summary.iter().any(|r| r.bound_serial.or(r.bound_parallel).is_some());
     html! {
         p {
@@ -75,6 +77,7 @@ pub fn ratios(record: &Record) -> Markup {
              confidence interval. Above 1 is slower than the baseline. Bounds are per weight update. A sample of iPC holds T updates. A contender ending in "
             code { "~aa" } " is a baseline against itself: its interval is the noise floor."
         }
+        (footnotes(record.ratios.iter().map(mark)))
         (points.note())
         div.scroll { table {
             thead { tr {
@@ -87,7 +90,7 @@ pub fn ratios(record: &Record) -> Markup {
                 @let gemms = |id: &str| facts.get(&(&*r.point, id)).map(|row| row.gemms).filter(|g| *g > 0);
                 tr {
                     (points.cell(&r.point)) td.text { (printed(&r.contender)) } td.text { (printed(&r.baseline)) }
-                    td { (fixed(r.ratio)) } td { (fixed(r.low)) " – " (fixed(r.high)) }
+                    td { (fixed(r.ratio)) (mark(r).signs()) } td { (fixed(r.low)) " – " (fixed(r.high)) }
                     td { @match (gemms(&r.contender), gemms(&r.baseline)) {
                         (Some(a), Some(b)) => { (fixed(a as f64 / b as f64)) } _ => "–"
                     } }
@@ -135,6 +138,11 @@ pub fn speed_ups(record: &Record) -> Markup {
     }
 }
 
+/// What the signs of these marks mean.
+fn footnotes(marks: impl Iterator<Item = Mark>) -> Markup {
+    html! { @for note in Mark::footnotes(marks) { p.soft { (note) "." } } }
+}
+
 /// Every row of the summary; a failed one shows its reason in place of times.
 pub fn summary(record: &Record) -> Markup {
     let points = Points::new(record.summary.iter().map(|r| &*r.point));
@@ -144,6 +152,7 @@ pub fn summary(record: &Record) -> Markup {
             "Wall times per unit of work: median, its 95 % interval, and the quartiles of all samples. "
             @if failed > 0 { span.bad { (failed) " of " (record.summary.len()) " rows failed and have no time." } }
         }
+        (footnotes(record.summary.iter().filter(|r| r.n > 0).map(SummaryRow::mark)))
         (points.note())
         div.scroll { table {
             thead { tr {
@@ -161,9 +170,10 @@ fn line(points: &Points<'_>, r: &SummaryRow) -> Markup {
     let rate = r.gemm_flops as f64 / (r.median_ns as f64 * 1e-9);
     html! { tr {
         (points.cell(&r.point)) td.text { (printed(&r.contender)) } td.text { (r.model) }
-        td { (r.depth) } td { (r.steps) } td { (number::short(r.step_size, 4)) }
+        td { (r.depth) @if let Some(n) = r.mark().trained { " (" (n) " trained)" } } td { (r.steps) }
+        td { (number::short(r.step_size, 4)) }
         @if r.err.is_empty() && r.median_ns > 0 {
-            td { (r.n) } td { (ns(r.median_ns)) } td { (ns(r.median_low_ns)) " – " (ns(r.median_high_ns)) }
+            td { (r.n) } td { (ns(r.median_ns)) (r.mark().signs()) } td { (ns(r.median_low_ns)) " – " (ns(r.median_high_ns)) }
             td { (ns(r.q1_ns)) " – " (ns(r.q3_ns)) } td { (r.gemms) }
             td { @if r.gemm_flops > 0 { (number::flops(rate)) } @else { "–" } }
         } @else if r.err.is_empty() {

@@ -36,6 +36,8 @@ struct Row<'a> {
     exponent: Option<f64>,
     exponent_low: Option<f64>,
     exponent_high: Option<f64>,
+    contended: bool,
+    trained_layers: Option<usize>,
 }
 
 /// Draws one figure per group with at least two depths.
@@ -115,6 +117,8 @@ fn row<'a>(row: &'a SummaryRow, slope: Option<Slope>) -> Row<'a> {
         exponent: slope.map(|s| s.p),
         exponent_low: slope.map(|s| s.low),
         exponent_high: slope.map(|s| s.high),
+        contended: row.mark().contended,
+        trained_layers: row.trained_layers,
     }
 }
 
@@ -122,7 +126,7 @@ fn row<'a>(row: &'a SummaryRow, slope: Option<Slope>) -> Row<'a> {
 pub(super) fn dot(row: &SummaryRow, x: f64) -> Dot {
     let y = row.median_ns as f64;
     let low = if row.median_low_ns == 0 { y } else { (row.median_low_ns as f64).min(y) };
-    Dot { x, y, low, high: (row.median_high_ns as f64).max(y) }
+    Dot { x, y, low, high: (row.median_high_ns as f64).max(y), mark: row.mark() }
 }
 
 /// The lines of a group, with x from `x`; rows without a positive x are left out.
@@ -155,8 +159,8 @@ fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     let y = time_axis(group, &series)?;
     let mut legend = Vec::new();
     for (lane, slope) in group.lanes.iter().zip(slopes) {
-        let note = slope.map_or(String::new(), |s| format!("p = {:.2} [{:.2}, {:.2}]", s.p, s.low, s.high));
-        legend.push(Entry::series(&lane.printed(), &note.replace('-', "−"), lane.look()));
+        let note = slope.map(|s| format!("p = {:.2} [{:.2}, {:.2}]", s.p, s.low, s.high).replace('-', "−"));
+        legend.push(Entry::series(&lane.printed(), &lane.note(note), lane.look()));
     }
     if slopes.iter().any(Option::is_some) {
         legend.push(Entry::text("p: exponent of t = a + b·Lᵖ, 95 % CI"));

@@ -28,6 +28,8 @@ struct Row<'a> {
     median_ns: u64,
     median_low_ns: u64,
     median_high_ns: u64,
+    contended: bool,
+    trained_layers: Option<usize>,
 }
 
 /// Draws one figure per group in which some contender has two different counts.
@@ -66,6 +68,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
                 median_ns: r.median_ns,
                 median_low_ns: r.median_low_ns,
                 median_high_ns: r.median_high_ns,
+                contended: r.mark().contended,
+                trained_layers: r.trained_layers,
             })
             .collect();
         let stem = format!("{FIGURE}.{}", group.stem);
@@ -86,9 +90,8 @@ fn chart(group: &Group<'_>) -> Option<Chart> {
     let y = time_axis(group, &series)?;
     let mut legend = Vec::new();
     for (lane, line) in group.lanes.iter().zip(&series) {
-        let each =
-            line.dots.last().map_or(String::new(), |d| format!("{} per product", number::time(d.y / d.x)));
-        legend.push(Entry::series(&lane.printed(), &each, lane.look()));
+        let each = line.dots.last().map(|d| format!("{} per product", number::time(d.y / d.x)));
+        legend.push(Entry::series(&lane.printed(), &lane.note(each), lane.look()));
     }
     legend.push(Entry::text("per product: at the largest count"));
     // Through the baseline where it does most work; the first line stands in where BP was not measured.

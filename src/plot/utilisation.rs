@@ -98,7 +98,7 @@ fn rate(row: &SummaryRow) -> Dot {
     let flops = row.gemm_flops as f64;
     let time = dot(row, row.depth as f64);
     let per_second = |ns: f64| flops / (ns * 1e-9);
-    Dot { x: time.x, y: per_second(time.y), low: per_second(time.high), high: per_second(time.low) }
+    Dot { y: per_second(time.y), low: per_second(time.high), high: per_second(time.low), ..time }
 }
 
 fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Option<Chart> {
@@ -120,6 +120,7 @@ fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Optio
             }
             _ => String::new(),
         };
+        let note = lane.note(Some(note).filter(|note| !note.is_empty()));
         legend.push(Entry::series(&lane.printed(), &note, look));
         series.push(Series { look, dots, counted: false });
     }

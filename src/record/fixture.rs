@@ -30,6 +30,7 @@ pub(super) fn run() -> Run {
         warnings: vec![],
         shard: None,
         shards: vec![],
+        rustc: Some("rustc 1.89.0".into()),
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Run {
     /// The shards this record was merged from, in order; absent if it was measured as a whole. Since schema 2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<ShardRun>,
+    /// The compiler, as it names itself. Since schema 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rustc: Option<String>,
 }
 
 /// What is particular to one of the shards that a record was merged from.

@@ -6,6 +6,7 @@ mod disk;
 mod facts;
 mod folder;
 mod header;
+pub mod marks;
 pub mod merge;
 mod place;
 mod ranges;
@@ -24,6 +25,7 @@ mod format_tests;
 
 pub(crate) use disk::save;
 pub(crate) use folder::slug;
+pub use marks::{Mark, Marks};
 pub use read::{latest_unfinished, latest_unfinished_on, read, read_run};
 pub use schema::{
     AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, ShardRun, SignalRow, SummaryRow,

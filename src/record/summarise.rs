@@ -179,8 +179,8 @@ pub fn host_bound<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Option<f
     (!shares.is_empty()).then(|| median(&shares))
 }
 
-/// Share of contended samples from which on a record warns.
-const CROWDED: f64 = 0.05;
+/// Share of contended samples from which on a record warns, and a number is [marked](super::marks).
+pub(super) const CROWDED: f64 = 0.05;
 
 /// A sentence for the record if many of its samples are contended; controls, which have no rows, are not counted.
 pub fn contention(record: &Record) -> Option<String> {

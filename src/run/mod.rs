@@ -68,6 +68,8 @@ pub trait Observer {
     fn at(&mut self, point: &str, stage: &str);
     /// A point is on disk.
     fn finished(&mut self, point: &str);
+    /// Whether nothing else of this process may run for a moment, because what it asks of the heap would be counted too.
+    fn alone(&mut self, _alone: bool) {}
 }
 
 /// Does the job; every finished point is on disk before the next one starts.
@@ -243,5 +245,6 @@ fn header(job: &Job<'_>, material: &Material<'_>, switches: Vec<String>, warning
         warnings,
         shard: job.shard,
         shards: Vec::new(),
+        rustc: Some(build::RUSTC.to_owned()),
     }
 }

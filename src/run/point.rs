@@ -115,6 +115,7 @@ impl Prepared<'_> {
         let counted = spec.counted(self.point.batch)?;
         let steps = spec.rule.steps();
         let bound = spec.rule.bound(&spec.net_cost(self.point.batch)?);
+        let trains = self.benchmark.model == Model::WeightUpdate;
         Ok(SummaryRow {
             point: self.point.id.clone(),
             benchmark: self.benchmark.name.clone(),
@@ -158,7 +159,7 @@ impl Prepared<'_> {
             peak_bytes: None,
             energy_uj: None,
             device_peak_bytes: None,
-            trained_layers: None,
+            trained_layers: trains.then(|| spec.trained_layers()).transpose()?,
             allocations: None,
             allocated_bytes: None,
             instructions: None,

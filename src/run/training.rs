@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use crate::contender::Contender;
 use crate::measure::card::Card;
 use crate::measure::delay::Scheduler;
+use crate::measure::exact::{self, Exact};
 use crate::measure::sampler::{Subject, Timed, Turn};
 use crate::measure::{self, memory};
 use crate::Result;
@@ -63,14 +64,25 @@ impl<'a> Training<'a> {
         done
     }
 
-    /// One weight update, made slower where that is to be found out.
+    /// One weight update, with what is planted for trials.
     fn execute(&mut self) -> Result<()> {
-        #[cfg(feature = "trials")]
+        #[cfg(any(feature = "trials", debug_assertions))]
         let start = std::time::Instant::now();
         self.update()?;
-        #[cfg(feature = "trials")]
-        measure::planted::slow_down(&self.contender.spec().id, start);
+        #[cfg(any(feature = "trials", debug_assertions))]
+        {
+            measure::planted::allocate(&self.contender.spec().id);
+            measure::planted::slow_down(&self.contender.spec().id, start);
+        }
         Ok(())
+    }
+
+    /// What one weight update asks of the machine, counted over a few more of them.
+    pub(super) fn count(&mut self) -> Result<Exact> {
+        let threads = self.contender.spec().threads.unwrap_or_else(measure::threads);
+        // On a card the host waits for as long as it takes, and waiting is instructions too.
+        let one_thread = self.device.is_cpu() && threads == 1;
+        exact::count(one_thread, || self.execute())
     }
 
     /// How long threads of this process have waited so far; asked for outside the time of a sample.

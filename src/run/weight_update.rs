@@ -12,6 +12,7 @@ use crate::data::{Batches, Dataset};
 use crate::measure::affinity;
 use crate::measure::delay::Scheduler;
 use crate::measure::energy::{self, Meter};
+use crate::measure::exact::Exact;
 use crate::measure::sampler::{self, Subject};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample};
@@ -93,6 +94,15 @@ pub(super) fn measure(
         let (Some(i), true) = (row, outcome.is_ok()) else { continue };
         rows[*i].peak_bytes = training.peak_bytes;
         rows[*i].device_peak_bytes = training.device_peak_bytes;
+        observer.at(&p.point.id, &format!("counting {name}"));
+        observer.alone(true);
+        let counted = training.count();
+        observer.alone(false);
+        // A contender that fails only now has been measured all the same; its counts stay unknown.
+        rows[*i].set_exact(match counted {
+            Ok(counted) => counted,
+            Err(e) => failed(e).map(|_| Exact::default())?,
+        });
         if let Some(meter) = &meter {
             observer.at(&p.point.id, &format!("energy of {name}"));
             // A contender that fails only now has been measured all the same; its energy stays unknown.
@@ -138,6 +148,7 @@ pub(super) fn measure(
     }
     for row in rows.iter_mut().filter(|row| !row.err.is_empty()) {
         (row.peak_bytes, row.device_peak_bytes, row.energy_uj) = (None, None, None);
+        row.set_exact(Exact::default());
     }
     // a contender that failed has no timing, whenever it failed
     samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::session::{arg, names, refused, run, says, sentence, suite, Done};
+use crate::session::{arg, done, names, pcnbench, refused, says, sentence, suite, Done};
 
 const SUITE: &str = r#"schema = 1
 name = "little"
@@ -44,6 +44,11 @@ impl Session {
     }
 
     fn gate(&self, out: &str, more: &[&str]) -> Done {
+        self.gate_with(out, more, &[])
+    }
+
+    /// With variables in the environment.
+    fn gate_with(&self, out: &str, more: &[&str], variables: &[(&str, &str)]) -> Done {
         let (out, results) = (arg(self.dir.path().join(out)), arg(self.dir.path().join("results")));
         let common = [
             "gate",
@@ -57,7 +62,7 @@ impl Session {
             "--results",
             &results,
         ];
-        run(&[&common[..], more].concat())
+        done(pcnbench().args([&common[..], more].concat()).envs(variables.iter().copied()))
     }
 
     /// A baseline under the results folder; its path.
@@ -159,6 +164,20 @@ fn exact_facts_block() {
     edit(&path, |text| text.replacen("gemms = ", "gemms = 9", 1));
     says(&sentence(&judge("work"), 2), &["counted work changed: bp/reference at update@", "gemms 9"]);
     says(&s.markdown("work"), &["## Gate failed: counted work changed"]);
+    fs::write(&path, &original).unwrap();
+    edit(&path, |text| text.replacen("allocations = ", "allocations = 9", 1));
+    says(
+        &sentence(&judge("blocks"), 2),
+        &["counted work changed: bp/reference at update@", ": allocations 9"],
+    );
+    // from before there were counts: said, and no reason to fail
+    let counts = ["allocations = ", "allocated_bytes = ", "instructions = "];
+    let counted = |line: &&str| !counts.iter().any(|key| line.starts_with(key));
+    fs::write(&path, original.lines().filter(counted).map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
+    let old = judge("old");
+    assert_eq!(old.code, Some(0), "{}", old.err);
+    says(&old.out, &["allocations are not compared: ", "baseline.toml has none; make it again"]);
     // What cannot be compared would leave the gate open.
     fs::write(&path, &original).unwrap();
     edit(&path, |text| text.replacen("definition_sha256 = \"", "definition_sha256 = \"x", 2));
@@ -176,6 +195,33 @@ fn exact_facts_block() {
     assert!(!s.dir.path().join("schema").exists(), "said before anything is written");
     let missing = s.gate("missing", &["--baseline", "/no/such.toml"]);
     says(&sentence(&missing, 1), &["/no/such.toml: there is no such baseline"]);
+}
+
+/// One block of 24 bytes more in each of sPC's updates, which no clock would see; debug builds can plant it. Every gate
+/// above that passes shows that without it the counts of two runs are the same.
+#[cfg(debug_assertions)]
+#[test]
+fn one_allocation_more_is_found() {
+    let s = Session::new();
+    s.with_baseline();
+    let tolerant = ["--threshold", "1000"];
+    let planted = s.gate_with("planted", &tolerant, &[("PCNBENCH_TRIAL_ALLOCATION", "spc")]);
+    let what = sentence(&planted, 2);
+    says(
+        &what,
+        &["counted work changed: spc/reference at update@", ": allocations ", "allocated bytes ", "(of 1)"],
+    );
+    let numbers = |quantity: &str| -> Vec<u64> {
+        let (_, rest) = what.split_once(quantity).unwrap();
+        rest.split(|c: char| !c.is_ascii_digit())
+            .filter(|n| !n.is_empty())
+            .take(2)
+            .map(|n| n.parse().unwrap())
+            .collect()
+    };
+    let (blocks, bytes) = (numbers(": allocations "), numbers("allocated bytes "));
+    assert_eq!((blocks[1] - blocks[0], bytes[1] - bytes[0]), (1, 24), "{what}");
+    says(&s.markdown("planted"), &["## Gate failed: counted work changed: spc/reference"]);
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn run() -> Run {
         warnings: vec![],
         shard: None,
         shards: vec![],
+        rustc: Some("rustc 1.89.0".into()),
     }
 }
 

@@ -9,6 +9,7 @@ mod laws;
 mod layers;
 mod optimisers;
 mod rules;
+mod trained;
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench::net::{

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::compare::side::{Entry, Work};
+use crate::measure::exact::Exact;
 use crate::stats::PairedRatio;
 
 /// One contender at one point.
@@ -59,6 +60,15 @@ pub struct EntryWire {
     /// How far from 1 the control may lie, as a factor minus one; absent without a control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise_floor: Option<f64>,
+    /// Heap allocations of one update; absent in older files, as the two after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocations: Option<u64>,
+    /// Bytes that they ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocated_bytes: Option<u64>,
+    /// Retired instructions of one update on one thread; absent also where no counter could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
 }
 
 pub(super) fn to_wire(e: Entry) -> EntryWire {
@@ -86,6 +96,9 @@ pub(super) fn to_wire(e: Entry) -> EntryWire {
         high: e.ratio.map(|r| r.high),
         pairs: e.ratio.map(|r| r.pairs),
         noise_floor: e.noise_floor,
+        allocations: e.exact.allocations,
+        allocated_bytes: e.exact.allocated_bytes,
+        instructions: e.exact.instructions,
     }
 }
 
@@ -117,6 +130,11 @@ pub(super) fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
             elementwise_flops: e.elementwise_flops,
             bytes: e.bytes,
             critical_path: e.critical_path,
+        },
+        exact: Exact {
+            allocations: e.allocations,
+            allocated_bytes: e.allocated_bytes,
+            instructions: e.instructions,
         },
         err: String::new(),
     }
