@@ -83,11 +83,11 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
         if full {
             cells.extend([
                 row.err.as_str().into(),
-                ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
-                ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
+                end(ratio, |(low, _)| low),
+                end(ratio, |(_, high)| high),
                 row.baseline.as_str().into(),
-                speed_up.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
-                speed_up.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
+                end(speed_up, |(low, _)| low),
+                end(speed_up, |(_, high)| high),
                 row.width.into(),
                 row.batch.into(),
                 row.dtype.as_str().into(),
@@ -106,11 +106,18 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
     Ok(grid)
 }
 
-/// A ratio with its interval.
+/// A ratio with its interval, if it has one.
 fn interval(ratio: Option<&RatioRow>) -> Cell {
     ratio.map_or_else(Cell::empty, |r| {
-        Cell::new(format!("{:.2} [{:.2}, {:.2}]", r.ratio, r.low, r.high), r.ratio)
+        let ends = r.interval().map_or(String::new(), |(low, high)| format!(" [{low:.2}, {high:.2}]"));
+        Cell::new(format!("{:.2}{ends}", r.ratio), r.ratio)
     })
+}
+
+/// One end of a ratio's interval.
+fn end(ratio: Option<&RatioRow>, which: fn((f64, f64)) -> f64) -> Cell {
+    let end = ratio.and_then(RatioRow::interval).map(which);
+    end.map_or_else(Cell::empty, |x| Cell::new(format!("{x:.3}"), x))
 }
 
 /// Why rows hold no numbers, a line each, under the short names of the table.

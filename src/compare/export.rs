@@ -17,7 +17,7 @@ use serde_json::{json, Map, Value};
 
 use super::side::{Entry, Side};
 use crate::record::{slug, Record};
-use crate::stats::{mad, median, quantile};
+use crate::stats::{mad, median, quantile, PairedRatio};
 
 /// A format, with the file name that `gate` gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -68,11 +68,15 @@ fn name(e: &Entry) -> String {
 pub fn bmf(side: &Side) -> Value {
     let mut benches = Map::new();
     for (e, time) in timed(side) {
-        let metric = |low: f64, value: f64, high: f64| json!({"value": value, "lower_value": low, "upper_value": high});
+        // Without an interval where there are too few rounds for one.
+        let metric = |r: PairedRatio| match r.interval() {
+            Some((low, high)) => json!({"value": r.ratio, "lower_value": low, "upper_value": high}),
+            None => json!({"value": r.ratio}),
+        };
         let mut measures = Map::new();
-        measures.insert("latency".into(), metric(time.low, time.ratio, time.high));
+        measures.insert("latency".into(), metric(time));
         if let Some(r) = e.ratio {
-            measures.insert("cost-ratio".into(), metric(r.low, r.ratio, r.high));
+            measures.insert("cost-ratio".into(), metric(r));
         }
         benches.insert(name(e), Value::Object(measures));
     }
@@ -112,13 +116,17 @@ fn gha(record: &Record, side: &Side, quantities: impl Fn(&Entry) -> Vec<Quantity
             side.class, side.threads, record.run.rev, time.pairs
         );
         for (what, unit, [low, value, high]) in quantities(e) {
-            list.push(json!({
+            let mut entry = json!({
                 "name": format!("{} {what}", name(e)),
                 "unit": unit,
                 "value": value,
-                "range": format!("{low} to {high}"),
                 "extra": extra,
-            }));
+            });
+            // One end is zero or infinite where there are too few rounds for an interval.
+            if low > 0.0 && high.is_finite() {
+                entry["range"] = format!("{low} to {high}").into();
+            }
+            list.push(entry);
         }
     }
     Value::Array(list)
@@ -202,7 +210,7 @@ fn deviation(x: &[f64]) -> f64 {
     (squares / (x.len().max(2) - 1) as f64).sqrt()
 }
 
-fn timed(side: &Side) -> impl Iterator<Item = (&Entry, crate::stats::PairedRatio)> {
+fn timed(side: &Side) -> impl Iterator<Item = (&Entry, PairedRatio)> {
     side.entries.iter().filter(|e| e.err.is_empty()).filter_map(|e| Some((e, e.time?)))
 }
 

@@ -8,7 +8,7 @@ use super::direction::distance;
 use super::signal::benchmark;
 use super::style::printed;
 use super::{number, stem};
-use crate::record::{summarise, Record, SummaryRow};
+use crate::record::{RatioRow, summarise, Record, SummaryRow};
 
 /// How tables name the points of a record: the benchmark and those axes in which its points differ; the others are said
 /// once.
@@ -87,7 +87,7 @@ pub fn ratios(record: &Record) -> Markup {
                 @let gemms = |id: &str| facts.get(&(&*r.point, id)).map(|row| row.gemms).filter(|g| *g > 0);
                 tr {
                     (points.cell(&r.point)) td.text { (printed(&r.contender)) } td.text { (printed(&r.baseline)) }
-                    td { (fixed(r.ratio)) } td { (fixed(r.low)) " – " (fixed(r.high)) }
+                    td { (fixed(r.ratio)) } td { (interval(r)) }
                     td { @match (gemms(&r.contender), gemms(&r.baseline)) {
                         (Some(a), Some(b)) => { (fixed(a as f64 / b as f64)) } _ => "–"
                     } }
@@ -128,11 +128,16 @@ pub fn speed_ups(record: &Record) -> Markup {
                 } }
                 tbody { @for r in &rows { tr {
                     (points.cell(&r.point)) td.text { (printed(&r.contender)) }
-                    td { (fixed(r.ratio)) } td { (fixed(r.low)) " – " (fixed(r.high)) } td { (r.pairs) }
+                    td { (fixed(r.ratio)) } td { (interval(r)) } td { (r.pairs) }
                 } } }
             } }
         }
     }
+}
+
+/// The ends of an interval, or a dash where there are too few rounds for one.
+fn interval(r: &RatioRow) -> String {
+    r.interval().map_or_else(|| "–".to_owned(), |(low, high)| format!("{} – {}", fixed(low), fixed(high)))
 }
 
 /// Every row of the summary; a failed one shows its reason in place of times.
@@ -163,7 +168,7 @@ fn line(points: &Points<'_>, r: &SummaryRow) -> Markup {
         (points.cell(&r.point)) td.text { (printed(&r.contender)) } td.text { (r.model) }
         td { (r.depth) } td { (r.steps) } td { (number::short(r.step_size, 4)) }
         @if r.err.is_empty() && r.median_ns > 0 {
-            td { (r.n) } td { (ns(r.median_ns)) } td { (ns(r.median_low_ns)) " – " (ns(r.median_high_ns)) }
+            td { (r.n) } td { (ns(r.median_ns)) } td { @match r.median_interval() { Some((low, high)) => { (ns(low)) " – " (ns(high)) }, None => "–" } }
             td { (ns(r.q1_ns)) " – " (ns(r.q3_ns)) } td { (r.gemms) }
             td { @if r.gemm_flops > 0 { (number::flops(rate)) } @else { "–" } }
         } @else if r.err.is_empty() {
