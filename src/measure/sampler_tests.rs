@@ -212,7 +212,7 @@ fn the_target_is_that_of_all_instances_together() {
 
 #[test]
 fn instances_differ_in_order_and_share_the_warming_up() {
-    let steady = || Box::new(|_| Ok(1)) as Times;
+    let steady = || Box::new(|_| Ok(1_u64)) as Times;
     let limits = Limits { min_rounds: 5, max_rounds: 5, instances: 5, target_half_width: 1e-6, ..limits() };
     let (_, log) = run((0..4).map(|_| steady()).collect(), &limits);
     let each = 4 * (FEWEST_WARMUPS[1] + 1);

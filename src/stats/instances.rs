@@ -74,4 +74,4 @@ pub(super) fn t_95(freedom: Option<f64>) -> f64 {
 
 #[cfg(test)]
 #[path = "instances_tests.rs"]
-mod tests;
+pub(super) mod tests;
