@@ -40,6 +40,7 @@ pub fn table(comparison: &Comparison, full: bool) -> Grid {
     let short = labels(comparison.rows.iter().map(|row| row.point.as_str()), &["depth"]);
     for row in &comparison.rows {
         let number = |value: Option<f64>| value.map_or_else(Cell::empty, |x| Cell::new(format!("{x:.4}"), x));
+        let ends = |e: Option<PairedRatio>| e.and_then(|e| e.interval());
         let count = |e: Option<PairedRatio>| e.map_or_else(Cell::empty, |e| e.pairs.into());
         let benchmark = row.point.split('@').next().unwrap_or_default();
         let mut cells = vec![
@@ -62,11 +63,11 @@ pub fn table(comparison: &Comparison, full: bool) -> Grid {
             cells.extend([
                 number(row.change.map(|c| c.low)),
                 number(row.change.map(|c| c.high)),
-                number(row.base.map(|e| e.low)),
-                number(row.base.map(|e| e.high)),
+                number(ends(row.base).map(|(low, _)| low)),
+                number(ends(row.base).map(|(_, high)| high)),
                 count(row.base),
-                number(row.new.map(|e| e.low)),
-                number(row.new.map(|e| e.high)),
+                number(ends(row.new).map(|(low, _)| low)),
+                number(ends(row.new).map(|(_, high)| high)),
                 count(row.new),
                 row.baseline.as_str().into(),
                 row.point.as_str().into(),

@@ -40,7 +40,7 @@ pub struct Args {
     /// Write report, exports and records into this folder, which must be new or empty
     #[arg(long, value_name = "DIR", default_value = "gate-out")]
     out: PathBuf,
-    /// Measure in four sessions and make that the baseline of this machine class (or FILE of --baseline)
+    /// Measure four times as long and make that the baseline of this machine class (or FILE of --baseline)
     #[arg(long)]
     update_baseline: bool,
     /// Judge this record instead of measuring one; then nothing is measured again either

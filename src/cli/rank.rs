@@ -39,12 +39,17 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     for row in &ranking.rows {
         let m = row.mean;
         // People read the interval beside the mean.
-        let end = |x: f64| if people { Cell::empty() } else { Cell::new(format!("{x:.3}"), x) };
+        let ends = m.interval();
+        let end = |x: Option<f64>| match x {
+            Some(x) if !people => Cell::new(format!("{x:.3}"), x),
+            _ => Cell::empty(),
+        };
+        let both = ends.map_or(String::new(), |(low, high)| format!(" [{low:.3}, {high:.3}]"));
         grid.push(vec![
             row.contender.as_str().into(),
-            Cell::new(format!("{:.3} [{:.3}, {:.3}]", m.ratio, m.low, m.high), m.ratio),
-            end(m.low),
-            end(m.high),
+            Cell::new(format!("{:.3}{both}", m.ratio), m.ratio),
+            end(ends.map(|(low, _)| low)),
+            end(ends.map(|(_, high)| high)),
             ranking.points.len().into(),
         ]);
     }

@@ -101,11 +101,11 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             let count = |n: Option<u64>| n.map_or_else(Cell::empty, Cell::count);
             cells.extend([
                 row.err.as_str().into(),
-                ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
-                ratio.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
+                end(ratio, |(low, _)| low),
+                end(ratio, |(_, high)| high),
                 row.baseline.as_str().into(),
-                speed_up.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.low), r.low)),
-                speed_up.map_or_else(Cell::empty, |r| Cell::new(format!("{:.3}", r.high), r.high)),
+                end(speed_up, |(low, _)| low),
+                end(speed_up, |(_, high)| high),
                 row.width.into(),
                 row.batch.into(),
                 row.dtype.as_str().into(),
@@ -129,11 +129,12 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
     Ok(grid)
 }
 
-/// A ratio with its interval and its mark.
+/// A ratio with its interval, if it has one, and its mark.
 fn interval(ratio: Option<&RatioRow>, mark: Option<Mark>) -> Cell {
     ratio.map_or_else(Cell::empty, |r| {
+        let ends = r.interval().map_or(String::new(), |(low, high)| format!(" [{low:.2}, {high:.2}]"));
         let signs = mark.unwrap_or_default().signs();
-        Cell::new(format!("{:.2} [{:.2}, {:.2}]{signs}", r.ratio, r.low, r.high), r.ratio)
+        Cell::new(format!("{:.2}{ends}{signs}", r.ratio), r.ratio)
     })
 }
 
@@ -141,6 +142,12 @@ fn interval(ratio: Option<&RatioRow>, mark: Option<Mark>) -> Cell {
 pub fn footnotes(record: &Record) -> Vec<&'static str> {
     let timed = record.summary.iter().filter(|row| row.model == "weight-update" && row.n > 0);
     Mark::footnotes(timed.map(SummaryRow::mark))
+}
+
+/// One end of a ratio's interval.
+fn end(ratio: Option<&RatioRow>, which: fn((f64, f64)) -> f64) -> Cell {
+    let end = ratio.and_then(RatioRow::interval).map(which);
+    end.map_or_else(Cell::empty, |x| Cell::new(format!("{x:.3}"), x))
 }
 
 /// Why rows hold no numbers, a line each, under the short names of the table.

@@ -10,9 +10,9 @@ mod file;
 use serde::{Deserialize, Serialize};
 
 use super::exact::Build;
-use super::side::Side;
+use super::side::{Entry, Side};
 use crate::record::Record;
-use crate::{Error, Result};
+use crate::{stats, Error, Result};
 
 pub use choice::{choose, Choice};
 pub use entry::EntryWire;
@@ -21,8 +21,10 @@ use entry::{from_wire, to_wire};
 /// File name within the folder of a machine class.
 pub const FILE: &str = "baseline.toml";
 
-/// Version of the format; a reader refuses any other.
-pub const SCHEMA: u32 = 1;
+/// Version of the format that is written. Since schema 2 entries say of how many instances they are.
+pub const SCHEMA: u32 = 2;
+/// Oldest version that is still read.
+pub const OLDEST_SCHEMA: u32 = 1;
 
 /// Half-width, as a factor minus one, from which on a ratio is too vague to notice a change of a few per cent.
 pub const VAGUE: f64 = 0.02;
@@ -41,7 +43,7 @@ pub struct Baseline {
     pub threads: usize,
     /// Suite.
     pub suite: String,
-    /// Names of the folders of the records that it was made from, one per session.
+    /// Names of the folders of the records that it was made from: one, before schema 2 several.
     pub records: Vec<String>,
     /// Start of the first, RFC 3339 UTC.
     pub started: String,
@@ -60,15 +62,12 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// The summaries of the sessions of one suite.
+    /// The summaries of a record.
     ///
     /// # Errors
-    /// If there is none, a contender failed, or nothing was timed: a gate against that would be open.
-    pub fn of(records: &[Record]) -> Result<Self> {
-        let side = Side::pooled(records)?;
-        let Some(record) = records.first() else {
-            return Err(Error::Invalid("there is no record to make a baseline of".into()));
-        };
+    /// If a contender failed, was measured for too short, or nothing was timed: a gate against that would be open.
+    pub fn of(record: &Record) -> Result<Self> {
+        let side = Side::of(record)?;
         if let Some(failed) = side.entries.iter().find(|e| !e.err.is_empty()) {
             let problem = format!(
                 "cannot be a baseline: {} failed at {} ({})",
@@ -79,16 +78,23 @@ impl Baseline {
         if side.entries.is_empty() {
             return Err(Error::content(&record.dir, "cannot be a baseline: it holds no timed point"));
         }
+        let vague = |e: &&Entry| e.ratio.or(e.time).is_none_or(|r| r.interval().is_none());
+        if let Some(short) = side.entries.iter().find(vague) {
+            let problem = format!(
+                "cannot be a baseline: {} at {} has fewer rounds than the {} that an interval takes",
+                short.contender,
+                short.point,
+                stats::FEWEST_FOR_INTERVAL
+            );
+            return Err(Error::content(&record.dir, problem));
+        }
         Ok(Self {
             schema: SCHEMA,
             machine_class: side.class,
             cpu: record.machine.cpu.clone(),
             threads: side.threads,
             suite: record.run.suite.clone(),
-            records: records
-                .iter()
-                .map(|r| r.dir.file_name().unwrap_or_default().to_string_lossy().into_owned())
-                .collect(),
+            records: vec![record.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()],
             started: record.run.started.clone(),
             rev: record.run.rev.clone(),
             dirty: record.run.dirty,
@@ -114,7 +120,7 @@ impl Baseline {
             threads: self.threads,
             build: self.build.clone(),
             data: self.data.clone(),
-            entries: self.entry.iter().map(|e| from_wire(e, self.records.len())).collect(),
+            entries: self.entry.iter().map(from_wire).collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::stats::Verdict;
 
 fn baseline() -> Baseline {
-    Baseline::of(&[record(DEFINITION, 1)]).unwrap()
+    Baseline::of(&record(DEFINITION, 1)).unwrap()
 }
 
 #[test]
@@ -65,11 +65,26 @@ fn failed_or_empty_records_are_no_baselines() {
     failed.ratios.retain(|r| r.point != point);
     failed.summary.extend(rows);
     failed.ratios.extend(ratios);
-    let refused = Baseline::of(&[failed]).unwrap_err().to_string();
+    let refused = Baseline::of(&failed).unwrap_err().to_string();
     assert!(refused.contains("cannot be a baseline: spc/reference failed at update@"), "{refused}");
     let mut empty = record(DEFINITION, 1);
     empty.summary.iter_mut().for_each(|row| row.model = "alignment".into());
-    assert!(Baseline::of(&[empty]).unwrap_err().to_string().contains("no timed point"));
+    assert!(Baseline::of(&empty).unwrap_err().to_string().contains("no timed point"));
+    // Five rounds have no interval to hold anything against.
+    let mut short = record(DEFINITION, 1);
+    short.samples.retain(|s| s.round < 5);
+    let mut rows = std::mem::take(&mut short.summary);
+    short.ratios.clear();
+    for depth in [2, 3] {
+        let own: Vec<_> = short.samples.iter().filter(|s| s.point.contains(&format!("depth={depth}"))).cloned().collect();
+        let of_point: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].depth == depth).collect();
+        let mut these: Vec<_> = of_point.iter().map(|&i| rows[i].clone()).collect();
+        short.ratios.extend(crate::record::summarise::fill(&mut these, &own).unwrap());
+        of_point.into_iter().zip(these).for_each(|(i, row)| rows[i] = row);
+    }
+    short.summary = rows;
+    let refused = Baseline::of(&short).unwrap_err().to_string();
+    assert!(refused.contains("has fewer rounds than the 6"), "{refused}");
 }
 
 #[test]
@@ -82,7 +97,8 @@ fn damaged_files_are_refused_by_key() {
         damaged.write(&path).unwrap();
         Baseline::read(&path).unwrap_err().to_string()
     };
-    assert!(refusal(&|b| b.schema = 2).contains("schema 2, but this version reads schema 1"));
+    assert!(refusal(&|b| b.schema = 3).contains("schema 3, but this version reads schemas 1 and 2"));
+    assert!(refusal(&|b| b.entry[1].freedom = Some(0)).contains("`freedom`"));
     assert!(refusal(&|b| b.entry.push(b.entry[0].clone())).contains("stands twice"));
     assert!(
         refusal(&|b| b.entry[1].ratio = Some(f64::NAN)).contains("`low`, `ratio`, `high` are not positive")
@@ -104,6 +120,24 @@ fn damaged_files_are_refused_by_key() {
     assert!(text("schema = 1\n\n[[entry]\n").contains("line 3"));
     let nowhere = Baseline::read(&dir.path().join("no.toml")).unwrap_err().to_string();
     assert!(nowhere.contains("there is no such baseline; make it with"), "{nowhere}");
+}
+
+/// Written before entries said of how many instances they are: one each, with the allowance for what another one shifts.
+#[test]
+fn older_baselines_are_of_one_instance() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let mut old = baseline();
+    old.schema = 1;
+    old.entry.iter_mut().for_each(|e| (e.instances, e.freedom, e.time_freedom) = (None, None, None));
+    old.write(&path).unwrap();
+    assert!(!fs::read_to_string(&path).unwrap().contains("instances"));
+    let new = Side::of(&record(DEFINITION, 2)).unwrap();
+    let width = |b: &Baseline| {
+        let c = compare(&b.side("file".into()), &new, &Options::default());
+        c.rows[0].change.map(|c| c.high / c.low).unwrap()
+    };
+    assert!(width(&Baseline::read(&path).unwrap()) > width(&baseline()));
 }
 
 #[test]

@@ -135,11 +135,15 @@ fn data(sets: &[String], kind: Option<&str>) -> String {
 fn bmf(series: &[Series<'_>]) -> Value {
     let mut benches = Map::new();
     for Series { key, entry: e, time } in series {
-        let metric = |low: f64, value: f64, high: f64| json!({"value": value, "lower_value": low, "upper_value": high});
+        // Without an interval where there are too few rounds for one.
+        let metric = |r: PairedRatio| match r.interval() {
+            Some((low, high)) => json!({"value": r.ratio, "lower_value": low, "upper_value": high}),
+            None => json!({"value": r.ratio}),
+        };
         let mut measures = Map::new();
-        measures.insert("latency".into(), metric(time.low, time.ratio, time.high));
+        measures.insert("latency".into(), metric(*time));
         if let Some(r) = e.ratio {
-            measures.insert("cost-ratio".into(), metric(r.low, r.ratio, r.high));
+            measures.insert("cost-ratio".into(), metric(r));
         }
         benches.insert(key.clone(), Value::Object(measures));
     }
@@ -184,13 +188,17 @@ fn gha(
             side.class, side.threads, record.run.rev, time.pairs
         );
         for (what, unit, [low, value, high]) in quantities(entry) {
-            list.push(json!({
+            let mut measurement = json!({
                 "name": format!("{key} {what}"),
                 "unit": unit,
                 "value": value,
-                "range": format!("{low} to {high}"),
                 "extra": extra,
-            }));
+            });
+            // One end is zero or infinite where there are too few rounds for an interval.
+            if low > 0.0 && high.is_finite() {
+                measurement["range"] = format!("{low} to {high}").into();
+            }
+            list.push(measurement);
         }
     }
     Value::Array(list)

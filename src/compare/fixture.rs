@@ -62,7 +62,7 @@ pub fn record(definition: &str, seed: u64) -> Record {
                     delay_ns: None,
                     sm_clock_mhz: None,
                     executions: None,
-                    instance: None,
+                    instance: Some(round / 12),
                 });
             }
         }
@@ -180,7 +180,7 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
 /// A ratio known to ±`half` per cent from many rounds.
 pub fn known(ratio: f64, half: f64) -> PairedRatio {
     let width = 1.0 + half / 100.0;
-    PairedRatio { ratio, low: ratio / width, high: ratio * width, pairs: 100_000 }
+    PairedRatio { ratio, low: ratio / width, high: ratio * width, pairs: 100_000, instances: 5, freedom: None }
 }
 
 /// A contender at a point with that ratio; its time is the ratio in milliseconds.
@@ -201,7 +201,6 @@ pub fn entry(point: &str, contender: &str, ratio: f64, half: f64) -> Entry {
         quiet_ns: Some(0.9e6 * ratio),
         quiet_ratio: (!own).then_some(ratio),
         waited: None,
-        sessions: 1,
         work: Work { gemms: 10, gemm_flops: 1000, elementwise_flops: 50, bytes: 400, critical_path: 8 },
         exact: Exact { allocations: Some(12), allocated_bytes: Some(3456), instructions: Some(1_000_000) },
         err: String::new(),

@@ -6,11 +6,9 @@ use super::row::{Comparison, Measure, Row};
 use super::side::{Entry, Side};
 use crate::stats::Verdict;
 
-/// Sessions in which a suspect is measured again, and in which a baseline is measured.
-///
-/// Several, and not one of as many rounds, because what shifts a whole session (see
-/// [`BETWEEN_SESSIONS`](crate::stats::BETWEEN_SESSIONS)) averages out only over sessions.
-pub const SESSIONS: usize = 4;
+/// How many times as long as usual, in instances, rounds and time, a suspect is measured again and a baseline is measured:
+/// the one decides alone, the other is compared with many times.
+pub const LONGER: usize = 4;
 
 /// Points that must be measured again before their verdicts stand, in order.
 pub fn suspects(comparison: &Comparison) -> Vec<String> {
@@ -58,7 +56,8 @@ pub enum Outcome {
 ///
 /// `exact` is for a gate, where base and new should be the same but for the code: then changed work counts, and so does
 /// what does not compare at all, for it would leave the gate open until the baseline is made again. Between two records
-/// both may be on purpose, unless nothing at all compares.
+/// both may be on purpose. If nothing at all compares, the outcome is inconclusive rather than passed, whichever side lacks
+/// what the other has.
 pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     let list = |all: &[String]| format!("{} (of {})", all[0], all.len());
     let name = |row: &Row| format!("{} at {}", row.contender, row.point);
@@ -78,15 +77,19 @@ pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     if !regressed.is_empty() {
         return Outcome::Regressed(list(&regressed));
     }
-    // Whoever compared two records learnt nothing, which must not look like nothing to worry about.
-    let nothing = comparison.rows.iter().all(|row| row.verdict == Verdict::Invalid);
+    let row = |row: &Row| match &row.reason[..] {
+        "" => format!("{}: {}", name(row), row.verdict),
+        reason => format!("{}: {} ({reason})", name(row), row.verdict),
+    };
+    if comparison.rows.iter().all(|row| row.verdict == Verdict::Invalid) {
+        let all: Vec<String> = comparison.rows.iter().map(row).collect();
+        let what = if all.is_empty() { "neither side holds a timed point".to_owned() } else { list(&all) };
+        return Outcome::Inconclusive(format!("nothing compares: {what}"));
+    }
     let unclear: Vec<String> = comparison
         .inconclusive()
-        .filter(|row| strict || nothing || (exact && row.verdict == Verdict::Invalid))
-        .map(|row| match &row.reason[..] {
-            "" => format!("{}: {}", name(row), row.verdict),
-            reason => format!("{}: {} ({reason})", name(row), row.verdict),
-        })
+        .filter(|row| strict || (exact && row.verdict == Verdict::Invalid))
+        .map(row)
         .collect();
     if !unclear.is_empty() {
         return Outcome::Inconclusive(list(&unclear));

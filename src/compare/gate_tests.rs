@@ -1,6 +1,6 @@
 //! Oracles: outcomes that follow from what was put in.
 
-use super::super::fixture::{entry, record, side, DEFINITION};
+use super::super::fixture::{entry, side};
 use super::super::{compare, Options};
 use super::*;
 
@@ -111,29 +111,23 @@ fn counts_in_a_line() {
     assert_eq!(counts(&gate(&empty, &empty)), "nothing to compare");
 }
 
-/// Sessions pooled: as many rounds as all together, and the median of them all.
+/// Whichever side lacks what the other has, and however little was asked for.
 #[test]
-fn sessions_are_one_series() {
-    let records = [record(DEFINITION, 1), record(DEFINITION, 2), record(DEFINITION, 3)];
-    let pooled = Side::pooled(&records).unwrap();
-    assert_eq!(Side::pooled(&records[..1]).unwrap().entries, Side::of(&records[0]).unwrap().entries);
-    for e in &pooled.entries {
-        assert_eq!(e.sessions, 3);
-        let walls = |id: &str| -> Vec<f64> {
-            let own = |s: &&crate::record::Sample| s.point == e.point && s.contender == id;
-            records.iter().flat_map(|r| r.samples.iter().filter(own)).map(|s| s.wall_ns as f64).collect()
-        };
-        let (own, other) = (walls(&e.contender), walls(&e.baseline));
-        let time = e.time.unwrap();
-        assert_eq!((time.ratio, time.pairs), (crate::stats::median(&own).round_ties_even(), 180));
-        let Some(ratio) = e.ratio else { continue };
-        let logs: Vec<f64> = own.iter().zip(&other).map(|(a, b)| (a / b).ln()).collect();
-        assert!((ratio.ratio.ln() - crate::stats::median(&logs)).abs() < 1e-12 && ratio.pairs == 180);
-        let single = Side::of(&records[0]).unwrap().get(&e.point, &e.contender).unwrap().ratio.unwrap();
-        assert!(ratio.high / ratio.low < single.high / single.low, "more rounds, less doubt");
+fn sharing_nothing_is_inconclusive_from_either_side() {
+    let (some, other) = (side("a", &BOTH, 0.3), side("b", &[("zil/reference", 1.0)], 0.3));
+    let none = side("none", &[], 0.3);
+    let nothing = Side { entries: vec![], ..none.clone() };
+    let mut elsewhere = other.clone();
+    elsewhere.entries.iter_mut().for_each(|e| e.point = format!("other-{}", e.point));
+    for (base, new) in [(&some, &nothing), (&nothing, &some), (&some, &elsewhere), (&elsewhere, &some), (&nothing, &nothing)] {
+        for (exact, strict) in [(false, false), (false, true), (true, false), (true, true)] {
+            let found = outcome(&gate(base, new), exact, strict);
+            let Outcome::Inconclusive(what) = found else { panic!("{found:?} of {} and {}", base.name, new.name) };
+            assert!(what.starts_with("nothing compares: "), "{what}");
+        }
     }
-    let mut failed = records.clone();
-    failed[1] = record(&DEFINITION.replace("depth = [2, 3]", "depth = [2]"), 2);
-    assert!(Side::pooled(&failed).unwrap_err().to_string().contains("which the sessions before it have"));
-    assert!(Side::pooled(&[]).is_err());
+    // One point that does compare is something.
+    let mut part = some.clone();
+    part.entries.truncate(3);
+    assert_eq!(outcome(&gate(&part, &some), true, true), Outcome::Passed);
 }

@@ -3,7 +3,7 @@
 use super::exact;
 use super::row::{Comparison, Measure, Missing, Row};
 use super::side::{Entry, Side};
-use crate::stats::{self, Change, PairedRatio, Verdict};
+use crate::stats::{self, Change, PairedRatio, Tolerance, Verdict};
 
 /// How to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -118,31 +118,63 @@ impl<'a> Whole<'a> {
                 self.machines.join("; ")
             ));
         }
-        let mut floors = vec![base.noise_floor, new.noise_floor, Some(self.options.threshold)];
-        if !self.machines.is_empty() {
-            floors.push(crossing.map(|factor| factor - 1.0));
-        }
-        let tolerance = stats::tolerance(floors);
+        let machines = crossing.filter(|_| !self.machines.is_empty()).map_or(0.0, |factor| factor - 1.0);
+        let tolerance =
+            Tolerance::new([base.noise_floor, new.noise_floor], self.options.threshold.max(machines));
         let shared = shares_updates(&new.contender) || shares_updates(&new.baseline);
-        let between = if shared { stats::BETWEEN_SESSIONS_SHARED } else { stats::BETWEEN_SESSIONS };
-        let change = b
-            .zip(n)
-            .and_then(|(b, n)| stats::change(&b, &n, [base.sessions, new.sessions], between))
-            .filter(|_| reasons.is_empty());
-        if change.is_none() && reasons.is_empty() {
-            reasons.push(format!("no {} on one side", measure.name()));
-        }
-        let mut verdict = change.map_or(Verdict::Invalid, |c| stats::verdict(&c, tolerance));
-        if let (Some(c), Verdict::Regressed | Verdict::Improved) = (change, verdict) {
-            let doubts = doubts(base, new, measure, &c);
-            if !doubts.is_empty() {
-                verdict = Verdict::Ambiguous;
-                reasons.extend(doubts);
+        let unseen = if shared { stats::BETWEEN_INSTANCES_SHARED } else { stats::BETWEEN_INSTANCES };
+        let estimates = b.zip(n).filter(|_| reasons.is_empty());
+        let change = estimates.and_then(|(b, n)| stats::change(&b, &n, unseen));
+        let mut verdict = match (change, estimates) {
+            (Some(change), _) => stats::verdict(&change, tolerance),
+            // Both were measured, but not for long enough to know how well.
+            (None, Some(_)) => Verdict::Ambiguous,
+            (None, None) => Verdict::Invalid,
+        };
+        match (change, estimates) {
+            (Some(change), _) => {
+                let doubts = match verdict {
+                    Verdict::Regressed | Verdict::Improved => doubts(base, new, measure, &change),
+                    _ if tolerance.is_blind() => vec![too_noisy(tolerance)],
+                    _ => vec![],
+                };
+                if !doubts.is_empty() {
+                    verdict = Verdict::Ambiguous;
+                    reasons.extend(doubts);
+                }
+                if tolerance.is_wide_for(&change) {
+                    reasons.push(format!("within the {} asked for", per_cent(tolerance.asked)));
+                }
             }
+            (None, Some((b, n))) => reasons.extend(too_short("BASE", &b).into_iter().chain(too_short("NEW", &n))),
+            (None, None) if reasons.is_empty() => reasons.push(format!("no {} on one side", measure.name())),
+            (None, None) => {}
         }
+        let tolerance = tolerance.limit();
         let reason = reasons.join("; ");
         Row { verdict, reason, between_engines, ..row(new, measure, (b, n), change, tolerance) }
     }
+}
+
+/// Why there is no verdict where the controls of either side are too noisy for one.
+fn too_noisy(tolerance: Tolerance) -> String {
+    format!(
+        "identical programs may differ by {} here, and beyond {} neither a change nor its absence can be told",
+        per_cent(tolerance.noise),
+        per_cent(stats::MOST_NOISE)
+    )
+}
+
+/// Why an estimate has no interval.
+fn too_short(side: &str, estimate: &PairedRatio) -> Option<String> {
+    let (n, least) = (estimate.pairs, stats::FEWEST_FOR_INTERVAL);
+    let rounds = if n == 1 { "round" } else { "rounds" };
+    estimate.interval().is_none().then(|| format!("{n} {rounds} in {side}, and an interval takes {least}"))
+}
+
+/// A factor minus one in per cent; rounded to what is worth reading.
+fn per_cent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
 }
 
 /// Why a change may be the machine's rather than the code's, whatever its interval says.

@@ -322,15 +322,61 @@ fn whose_threads_share_an_update() {
     assert!(!shares_updates("spc/fused:1") && !shares_updates("spc/reference"));
 }
 
-/// Equal numbers, but for who has them: 1.96 √2 σ of either side of 1, with next to nothing from rounds.
+/// Equal numbers, but for who has them: 1.96 √2 σ of either side of 1 for single instances, with next to nothing from
+/// rounds, and nothing for several.
 #[test]
-fn intervals_allow_for_what_sessions_shift() {
-    let width = |contender: &str| {
-        let a = side("a", &[(contender, 3.0)], 1e-9);
+fn intervals_allow_for_what_single_instances_cannot_know() {
+    let width = |contender: &str, instances: usize| {
+        let mut a = side("a", &[(contender, 3.0)], 1e-9);
+        a.entries.iter_mut().filter_map(|e| e.ratio.as_mut()).for_each(|r| r.instances = instances);
         let row = &compare(&a, &a, &Options::default()).rows[0];
         row.change.unwrap().high.ln() / (1.96 * 2.0_f64.sqrt())
     };
     for (contender, sigma) in [("spc/reference", 0.005), ("spc/fused:1", 0.005), ("spc/fused", 0.01)] {
-        assert!((width(contender) - sigma).abs() < 1e-4, "{contender}: {}", width(contender));
+        assert!((width(contender, 1) - sigma).abs() < 1e-4, "{contender}: {}", width(contender, 1));
+        assert!(width(contender, 2) < 1e-6, "{contender}: {}", width(contender, 2));
+    }
+}
+
+/// A control known to 400 % neither hides a change of 3 nor makes it one; what was asked for is granted, and said.
+#[test]
+fn noise_is_no_proof_of_anything() {
+    let base = side("a", &THREE, 0.3);
+    let judged = |factor: f64, noise: f64, threshold: f64| {
+        let mut new = side("b", &THREE.map(|(c, r)| (c, r * factor)), 0.3);
+        new.entries.iter_mut().for_each(|e| e.noise_floor = Some(noise));
+        compare(&base, &new, &Options { threshold, ..Options::default() }).rows[0].clone()
+    };
+    for (factor, noise) in [(3.0, 4.0), (1.0, 4.0), (1.5, 0.11), (1.0 / 1.5, 0.11), (3.0, f64::INFINITY)] {
+        let row = judged(factor, noise, 0.01);
+        assert_eq!(row.verdict, Verdict::Ambiguous, "{factor} beside {noise}");
+        assert!(row.is_inconclusive() && row.reason.contains("beyond 10 %"), "{}", row.reason);
+    }
+    assert_eq!(judged(3.0, 4.0, 0.01).reason, "identical programs may differ by 400 % here, and beyond 10 % neither a change nor its absence can be told");
+    assert_eq!(judged(1.5, 0.1, 0.01).verdict, Verdict::Regressed);
+    // 3 % is neither a regression where controls may be off by 6 %, nor nothing.
+    assert_eq!(judged(1.03, 0.06, 0.01).verdict, Verdict::Ambiguous);
+    let row = judged(1.2, 0.3, 0.5);
+    assert_eq!((row.verdict, row.reason.as_str()), (Verdict::Same, "within the 50 % asked for"));
+    assert_eq!((judged(1.0, 0.3, 0.5).verdict, judged(1.0, 0.3, 0.5).reason.as_str()), (Verdict::Same, ""));
+    assert_eq!(judged(1.0, 0.6, 0.5).verdict, Verdict::Ambiguous);
+}
+
+/// Rounds too few for an interval: both sides were measured, so the verdict is ambiguous and not invalid.
+#[test]
+fn too_few_rounds_are_ambiguous() {
+    let base = side("a", &THREE, 0.3);
+    let mut new = side("b", &THREE, 0.3);
+    for e in &mut new.entries {
+        e.ratio = e.ratio.map(|r| PairedRatio { ratio: r.ratio, pairs: 1, ..PairedRatio::UNKNOWN });
+        e.noise_floor = None;
+    }
+    for (a, b, name) in [(&base, &new, "NEW"), (&new, &base, "BASE")] {
+        let c = compare(a, b, &Options::default());
+        for row in &c.rows {
+            assert_eq!((row.verdict, row.change), (Verdict::Ambiguous, None));
+            assert_eq!(row.reason, format!("1 round in {name}, and an interval takes 6"));
+        }
+        assert_eq!(c.inconclusive().count(), 6);
     }
 }

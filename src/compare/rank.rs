@@ -53,7 +53,12 @@ pub fn rank(sides: &[Side], only: &[String]) -> Result<Ranking> {
         if !order.contains(&e.point.as_str()) {
             order.push(&e.point);
         }
-        let own = PairedRatio { ratio: 1.0, low: 1.0, high: 1.0, pairs: e.time.map_or(0, |t| t.pairs) };
+        let own = PairedRatio {
+            low: 1.0,
+            high: 1.0,
+            pairs: e.time.map_or(0, |t| t.pairs),
+            ..PairedRatio::UNKNOWN
+        };
         let ratio = e.ratio.or((e.contender == e.baseline && e.err.is_empty()).then_some(own));
         let of_contender = ratios.entry(&e.contender).or_default();
         if let Some(ratio) = ratio {
@@ -100,7 +105,13 @@ fn mean<'a>(ratios: impl Iterator<Item = &'a PairedRatio>) -> PairedRatio {
         pairs += r.pairs;
     }
     let centre = sum / k;
-    PairedRatio { ratio: centre.exp(), low: (centre - down / k).exp(), high: (centre + up / k).exp(), pairs }
+    PairedRatio {
+        ratio: centre.exp(),
+        low: (centre - down / k).exp(),
+        high: (centre + up / k).exp(),
+        pairs,
+        ..PairedRatio::UNKNOWN
+    }
 }
 
 fn no_common_point(left_out: &[(String, Vec<String>)]) -> String {

@@ -6,9 +6,9 @@ use super::exact::Build;
 use super::facts::{facts, hash};
 use crate::measure::exact::Exact;
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
-use crate::stats::{median, median_ci, noise_floor, paired_ratio, quantile, PairedRatio, QUIET};
+use crate::stats::{noise_floor, quantile, ratio_over_instances, PairedRatio, Rounds, QUIET};
 use crate::suite::wire::SuiteWire;
-use crate::{Error, Result};
+use crate::Result;
 
 /// Everything timed in a measurement, with what it takes to judge whether it compares.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +53,8 @@ pub struct Entry {
     pub ratio: Option<PairedRatio>,
     /// How far from 1 the control of its baseline may lie at this point (see [`noise_floor`]).
     pub noise_floor: Option<f64>,
-    /// Median wall time in nanoseconds with its interval, in the fields of a ratio to 1 ns; absent for failures.
+    /// Median wall time in nanoseconds, in the fields of a ratio to 1 ns, with the interval that its instances give; absent
+    /// for failures.
     pub time: Option<PairedRatio>,
     /// [`QUIET`] quantile of wall time in nanoseconds; absent for failures.
     pub quiet_ns: Option<f64>,
@@ -65,8 +66,6 @@ pub struct Entry {
     /// Contention does not slow all contenders alike: long updates are interrupted more often than short ones, and those
     /// that stream through memory lose more of a shared cache.
     pub waited: Option<f64>,
-    /// Sessions that the samples are from: contenders built anew, each time measured for a while.
-    pub sessions: usize,
     /// Counted work.
     pub work: Work,
     /// What one update was counted to ask of the machine.
@@ -118,8 +117,8 @@ impl Side {
         let suite = toml::from_str::<SuiteWire>(&record.run.definition).ok();
         let timed = record.summary.iter().filter(|row| row.model == "weight-update");
         let mut entries: Vec<Entry> = timed.map(|row| entry(record, row, &ratios, suite.as_ref())).collect();
-        let times = [times(record)];
-        entries.iter_mut().for_each(|e| set_quiet(e, &times));
+        let times = times(record);
+        entries.iter_mut().for_each(|e| set_times(e, &times));
         Ok(Self {
             name: record.dir.display().to_string(),
             class: record.machine.class.clone(),
@@ -128,37 +127,6 @@ impl Side {
             data: record.run.data.clone(),
             entries,
         })
-    }
-
-    /// Several sessions of the same suite as one measurement: their rounds, one session after the other, as one series.
-    ///
-    /// # Errors
-    /// As for [`of`](Self::of), or if there is no record or they do not hold the same points and contenders.
-    pub fn pooled(records: &[Record]) -> Result<Self> {
-        let sides = records.iter().map(Self::of).collect::<Result<Vec<_>>>()?;
-        let Some(first) = sides.first() else {
-            return Err(Error::Invalid("there is no record to take a side from".into()));
-        };
-        let mut pooled = first.clone();
-        let sessions: Vec<Times<'_>> = records.iter().map(times).collect();
-        for e in &mut pooled.entries {
-            let mut counts = Vec::new();
-            for (side, record) in sides.iter().zip(records) {
-                let Some(other) = side.get(&e.point, &e.contender) else {
-                    let problem =
-                        format!("has no {} at {}, which the sessions before it have", e.contender, e.point);
-                    return Err(Error::content(&record.dir, problem));
-                };
-                if e.err.is_empty() {
-                    e.err.clone_from(&other.err);
-                }
-                counts.push(other.exact);
-            }
-            e.exact = Exact::typical(&counts);
-            e.sessions = records.len();
-            pool(e, &sessions);
-        }
-        Ok(pooled)
     }
 
     /// This side, known to have been kept waiting for this share of the time, which is too much (see [`Entry::waited`]).
@@ -173,60 +141,37 @@ impl Side {
     }
 }
 
-/// Wall times of one session by point, contender and round.
-type Times<'a> = HashMap<(&'a str, &'a str), BTreeMap<u32, u64>>;
+/// Wall times by point, contender and instance.
+type Times<'a> = HashMap<(&'a str, &'a str), BTreeMap<u32, Vec<f64>>>;
 
 fn times(record: &Record) -> Times<'_> {
     let mut times = Times::new();
     for s in &record.samples {
-        times.entry((s.point.as_str(), s.contender.as_str())).or_default().insert(s.round, s.wall_ns);
+        let of_contender = times.entry((s.point.as_str(), s.contender.as_str())).or_default();
+        of_contender.entry(s.instance.unwrap_or(0)).or_default().push(s.wall_ns.max(1) as f64);
     }
     times
 }
 
-/// All wall times of a contender at a point, session after session.
-fn walls(sessions: &[Times<'_>], point: &str, contender: &str) -> Vec<f64> {
-    let of_sessions = sessions.iter().filter_map(|s| s.get(&(point, contender)));
-    of_sessions.flat_map(|rounds| rounds.values().map(|&t| t.max(1) as f64)).collect()
-}
-
-fn set_quiet(e: &mut Entry, sessions: &[Times<'_>]) {
-    let quiet = |id: &str| Some(quantile(&walls(sessions, &e.point, id), QUIET)).filter(|q| q.is_finite());
+/// Quiet times, and the interval of the median time.
+fn set_times(e: &mut Entry, times: &Times<'_>) {
+    let quiet = |id: &str| {
+        let walls: Vec<f64> = times.get(&(e.point.as_str(), id))?.values().flatten().copied().collect();
+        Some(quantile(&walls, QUIET)).filter(|q| q.is_finite())
+    };
     let own = quiet(&e.contender).filter(|_| e.err.is_empty());
     let other = quiet(&e.baseline).filter(|_| e.contender != e.baseline);
+    let instances = times.get(&(e.point.as_str(), e.contender.as_str())).into_iter().flatten();
+    let walls: Vec<Rounds> = instances.map(|(_, walls)| (walls.clone(), vec![1.0; walls.len()])).collect();
+    // About the median of all samples, which is the time that a record states.
+    let about = |median: f64, r: PairedRatio| PairedRatio {
+        ratio: median,
+        low: median * (r.low / r.ratio),
+        high: median * (r.high / r.ratio),
+        ..r
+    };
+    e.time = e.time.zip(ratio_over_instances(&walls)).map(|(time, r)| about(time.ratio, r));
     (e.quiet_ns, e.quiet_ratio) = (own, own.zip(other).map(|(own, other)| own / other));
-}
-
-/// Estimates from the rounds of all sessions.
-fn pool(e: &mut Entry, sessions: &[Times<'_>]) {
-    let paired = |contender: &str, baseline: &str| {
-        let mut pairs: Vec<(f64, f64)> = Vec::new();
-        for session in sessions {
-            let (a, b) =
-                (session.get(&(e.point.as_str(), contender))?, session.get(&(e.point.as_str(), baseline))?);
-            let shared = a.iter().filter_map(|(round, &a)| Some((a, *b.get(round)?)));
-            pairs.extend(shared.map(|(a, b)| (a.max(1) as f64, b.max(1) as f64)));
-        }
-        let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-        paired_ratio(&a, &b)
-    };
-    let controlled = |id: &str| paired(&format!("{id}{}", summarise::CONTROL), id).map(|c| noise_floor(&c));
-    // Whoever is controlled, as in a single record.
-    let any = || {
-        let mut names = sessions.first()?.keys().filter(|(point, _)| *point == e.point);
-        names.find_map(|(_, id)| controlled(id.strip_suffix(summarise::CONTROL)?))
-    };
-    let noise = controlled(&e.baseline).or_else(any);
-    let ratio = if e.contender == e.baseline { None } else { paired(&e.contender, &e.baseline) };
-    let walls = walls(sessions, &e.point, &e.contender);
-    let (low, high) = median_ci(&walls, 0.95);
-    // Whole nanoseconds, as in a summary.
-    let time = PairedRatio { ratio: median(&walls).round_ties_even(), low, high, pairs: walls.len() };
-    let sound = e.err.is_empty();
-    set_quiet(e, sessions);
-    e.noise_floor = noise;
-    e.ratio = ratio.filter(|_| sound);
-    e.time = Some(time).filter(|_| sound && !walls.is_empty());
 }
 
 fn entry(
@@ -237,7 +182,14 @@ fn entry(
 ) -> Entry {
     let paired = |contender: &str| {
         let r = ratios.get(&(row.point.as_str(), contender))?;
-        Some(PairedRatio { ratio: r.ratio, low: r.low, high: r.high, pairs: r.pairs })
+        Some(PairedRatio {
+            ratio: r.ratio,
+            low: r.low.unwrap_or(0.0),
+            high: r.high.unwrap_or(f64::INFINITY),
+            pairs: r.pairs,
+            instances: r.instances.unwrap_or(1),
+            freedom: r.freedom,
+        })
     };
     let benchmark = suite.and_then(|s| s.benchmark.iter().find(|b| b.name == row.benchmark));
     let facts = facts(record, row, benchmark);
@@ -248,12 +200,9 @@ fn entry(
         let found = controls.find(|r| r.contender.ends_with(summarise::CONTROL))?;
         paired(&found.contender)
     };
-    let time = (row.n > 0 && row.err.is_empty()).then(|| PairedRatio {
-        ratio: row.median_ns.max(1) as f64,
-        low: row.median_low_ns.max(1) as f64,
-        high: row.median_high_ns.max(1) as f64,
-        pairs: row.n,
-    });
+    // Its interval comes from the samples.
+    let time = (row.n > 0 && row.err.is_empty())
+        .then(|| PairedRatio { ratio: row.median_ns.max(1) as f64, ..PairedRatio::UNKNOWN });
     Entry {
         point: row.point.clone(),
         contender: row.contender.clone(),
@@ -263,12 +212,11 @@ fn entry(
         definition_sha256: hash(&facts),
         facts,
         ratio: paired(&row.contender).filter(|_| row.contender != row.baseline),
-        noise_floor: control.or_else(any).map(|c| noise_floor(&c)),
+        noise_floor: control.or_else(any).and_then(|c| noise_floor(&c)),
         time,
         quiet_ns: None,
         quiet_ratio: None,
         waited: None,
-        sessions: 1,
         work: Work {
             gemms: row.gemms,
             gemm_flops: row.gemm_flops,

@@ -1,7 +1,9 @@
-//! Interleaved rounds: every subject once per round, in an order shuffled per round.
+//! Instances of interleaved rounds: all subjects built anew, then every subject once per round, in an order shuffled per
+//! round.
 //!
-//! Machines drift: clocks, caches, neighbours. Samples of one round share that weather, so ratios are taken
-//! within rounds, and no subject is always first.
+//! Machines drift: clocks, caches, neighbours. Samples of one round share these, so ratios are taken within rounds, and no
+//! subject is always first. What rounds share they cannot tell: where memory happens to lie is decided when a subject is
+//! built, so the subjects of a point are built several times.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use rand::Rng;
 use super::clocks::{Clocks, Keep};
 use crate::stats::{median, median_ci};
 use crate::suite::Timing as Limits;
-use crate::Result;
+use crate::{Error, Result};
 
 /// One timed execution.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,8 +64,8 @@ impl Turn {
     }
 }
 
-/// Why sampling stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why sampling stopped; of several instances, the last in this order counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
     /// Every median is known to the target.
     Target,
@@ -84,39 +86,102 @@ impl Stop {
     }
 }
 
+/// A sample, and where in the sampling of its point it was taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Taken {
+    /// Which time the subjects were built, from 0.
+    pub instance: u32,
+    /// Numbered on across instances.
+    pub round: u32,
+    /// What was measured.
+    pub timed: Timed,
+}
+
 /// What sampling a set of subjects gave.
 #[derive(Debug)]
 pub struct Sampled {
-    /// Per subject: (round, sample), or why the subject failed (its samples are void then).
-    pub subjects: Vec<Result<Vec<(u32, Timed)>>>,
+    /// Per subject: its samples, or why the subject failed (its samples are void then).
+    pub subjects: Vec<Result<Vec<Taken>>>,
     /// Why sampling stopped.
     pub stop: Stop,
 }
 
-/// Rounds measured even when the time limit has passed: fewer give no interval at all.
-const FEWEST_ROUNDS: usize = 3;
-/// Executions of each subject before the first sample, however long one takes.
-const FEWEST_WARMUPS: usize = 5;
+/// Rounds of an instance measured even when its time has passed: a single one would leave all to chance.
+const FEWEST_ROUNDS: usize = 2;
+/// Executions of each subject before the first sample, however long one takes: of the first instance, and of later ones,
+/// which find threads and clocks awake and only their own memory new.
+const FEWEST_WARMUPS: [usize; 2] = [5, 1];
 /// Times a sample is taken again because the card had slowed down. Throttling can last; waiting for its end would not.
 const RETRIES: usize = 3;
 
-/// Warms every subject up, then measures rounds until the target, the round limit or the time limit. The median
-/// execution of warming up decides on a subject's turns.
+/// Samples the subjects of a point in several instances, one after the other: all subjects are built anew for each, warmed
+/// up, and measured in rounds.
 ///
-/// A subject that fails leaves the rounds; the others go on. `clocks` holds the samples of the run so far: one taken
-/// at a clock far below theirs is discarded and taken again (see [`Clocks::judge`]).
-pub fn sample(
-    subjects: &mut [Box<dyn Subject + '_>],
-    limits: &Limits,
-    rng: &mut impl Rng,
-    clocks: &mut Clocks,
-    mut tick: impl FnMut(usize),
-) -> Sampled {
-    let mut results: Vec<Result<Vec<(u32, Timed)>>> = subjects.iter().map(|_| Ok(vec![])).collect();
-    let mut turns = vec![Turn::SINGLE; subjects.len()];
-    let mut execute =
-        |i: usize, turn: Turn, results: &mut [Result<Vec<(u32, Timed)>>], round: Option<u32>| {
-            let mut once = || subjects[i].take(turn);
+/// The limits are those of all instances together. Instance k of m (from 0) has `⌊(k + 1) n / m⌋ − ⌊k n / m⌋` of the n
+/// rounds that are asked for at least and at most. Between the two it ends when every median over all rounds so far is
+/// known to `√(m / (k + 1))` times the target, which the instances after it bring down to the target; or, after two rounds,
+/// when `(k + 1) / m` of the time have passed: time that an instance leaves is for those after it. Half of the time for
+/// warming up is for the first instance, an equal share of the rest for each of the others.
+pub struct Sampler<'a, R> {
+    limits: &'a Limits,
+    rng: R,
+    /// Samples of the run so far: one taken at a clock far below theirs is discarded and taken again (see
+    /// [`Clocks::judge`]).
+    clocks: &'a mut Clocks,
+    results: Vec<Result<Vec<Taken>>>,
+    /// What each subject does in its turns, decided once: by the median execution of its first warming up.
+    turns: Vec<Option<Turn>>,
+    /// Instances measured so far.
+    instance: usize,
+    /// Rounds measured so far.
+    rounds: usize,
+    /// Time spent in rounds so far.
+    spent: Duration,
+    stop: Stop,
+}
+
+impl<'a, R: Rng> Sampler<'a, R> {
+    /// For this many subjects.
+    pub fn new(subjects: usize, limits: &'a Limits, rng: R, clocks: &'a mut Clocks) -> Self {
+        Self {
+            limits,
+            rng,
+            clocks,
+            results: (0..subjects).map(|_| Ok(vec![])).collect(),
+            turns: vec![None; subjects],
+            instance: 0,
+            rounds: 0,
+            spent: Duration::ZERO,
+            stop: Stop::Target,
+        }
+    }
+
+    /// Instances to measure: no more than there may be rounds.
+    pub fn instances(&self) -> usize {
+        self.limits.instances.min(self.limits.max_rounds).max(1)
+    }
+
+    /// In which order to build the subjects for the next instance; those that have failed are not among them.
+    pub fn order(&mut self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.results.len()).filter(|&i| self.results[i].is_ok()).collect();
+        order.shuffle(&mut self.rng);
+        order
+    }
+
+    /// Takes a subject out that could not be built.
+    pub fn fail(&mut self, subject: usize, error: Error) {
+        self.results[subject] = Err(error);
+    }
+
+    /// Measures the next instance, of these subjects with their numbers. One that fails leaves the rounds, and the others go
+    /// on.
+    pub fn measure(&mut self, subjects: &mut [(usize, Box<dyn Subject + '_>)], mut tick: impl FnMut(usize)) {
+        let numbers: Vec<usize> = subjects.iter().map(|(i, _)| *i).collect();
+        let (instance, instances) = (self.instance, self.instances());
+        let (clocks, results) = (&mut *self.clocks, &mut self.results);
+        let mut execute = |at: usize, turn: Turn, results: &mut [Result<Vec<Taken>>], round: Option<usize>| {
+            let (i, subject) = &mut subjects[at];
+            let mut once = || subject.take(turn);
             let mut outcome = once();
             let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
             for retries in 0..=RETRIES {
@@ -127,214 +192,89 @@ pub fn sample(
                     _ => break,
                 }
             }
-            match (outcome, &mut results[i], round) {
-                (Ok(sample), Ok(samples), Some(round)) => samples.push((round, sample)),
+            match (outcome, &mut results[*i], round) {
+                (Ok(timed), Ok(samples), Some(round)) => {
+                    samples.push(Taken { instance: instance as u32, round: round as u32, timed })
+                }
                 (Ok(_), ..) => {}
                 (Err(e), slot, _) => *slot = Err(e),
             }
             wall_ns
         };
 
-    let mut order: Vec<usize> = (0..results.len()).collect();
-    for &i in &order {
-        let start = Instant::now();
-        let mut walls = Vec::new();
-        while results[i].is_ok()
-            && (walls.len() < FEWEST_WARMUPS || start.elapsed().as_secs_f64() < limits.warmup_seconds)
-        {
-            walls.extend(execute(i, Turn::SINGLE, &mut results, None).map(|wall_ns| wall_ns as f64));
+        let mut order: Vec<usize> = (0..numbers.len()).collect();
+        order.shuffle(&mut self.rng);
+        let warmup = warmup_seconds(self.limits.warmup_seconds, instance, instances);
+        for &at in &order {
+            let start = Instant::now();
+            let mut walls = Vec::new();
+            while results[numbers[at]].is_ok()
+                && (walls.len() < FEWEST_WARMUPS[instance.min(1)] || start.elapsed().as_secs_f64() < warmup)
+            {
+                walls.extend(execute(at, Turn::SINGLE, results, None).map(|wall_ns| wall_ns as f64));
+            }
+            self.turns[numbers[at]]
+                .get_or_insert_with(|| Turn::filling(self.limits.turn_seconds, median(&walls)));
         }
-        turns[i] = Turn::filling(limits.turn_seconds, median(&walls));
-    }
 
-    let start = Instant::now();
-    let limit = Duration::try_from_secs_f64(limits.max_seconds).unwrap_or(Duration::MAX);
-    let mut stop = Stop::Rounds;
-    for round in 0..limits.max_rounds {
-        order.shuffle(rng);
-        for &i in &order {
-            if results[i].is_ok() {
-                execute(i, turns[i], &mut results, Some(round as u32));
+        let so_far = (instance + 1) as f64 / instances as f64;
+        let fewest = share(self.limits.min_rounds, instance, instances);
+        let target = self.limits.target_half_width / so_far.sqrt();
+        let limit = Duration::try_from_secs_f64(self.limits.max_seconds * so_far).unwrap_or(Duration::MAX);
+        let start = Instant::now();
+        let mut stop = Stop::Rounds;
+        for round in 1..=share(self.limits.max_rounds, instance, instances) {
+            order.shuffle(&mut self.rng);
+            for &at in &order {
+                if let (true, Some(turn)) = (results[numbers[at]].is_ok(), self.turns[numbers[at]]) {
+                    execute(at, turn, results, Some(self.rounds));
+                }
+            }
+            self.rounds += 1;
+            tick(self.rounds);
+            if round >= fewest && settled(results, target) {
+                stop = Stop::Target;
+                break;
+            }
+            if round >= FEWEST_ROUNDS && self.spent + start.elapsed() >= limit {
+                stop = Stop::Time;
+                break;
             }
         }
-        tick(round + 1);
-        if round + 1 >= limits.min_rounds && settled(&results, limits.target_half_width) {
-            stop = Stop::Target;
-            break;
-        }
-        if round + 1 >= FEWEST_ROUNDS && start.elapsed() >= limit {
-            stop = Stop::Time;
-            break;
-        }
+        self.spent += start.elapsed();
+        self.instance += 1;
+        self.stop = self.stop.max(stop);
     }
-    Sampled { subjects: results, stop }
+
+    /// What all instances gave.
+    pub fn finish(self) -> Sampled {
+        Sampled { subjects: self.results, stop: self.stop }
+    }
+}
+
+/// Instance `k` of `m` has this share of `n` rounds.
+fn share(n: usize, k: usize, m: usize) -> usize {
+    let until = |k: usize| (n as u128 * k as u128 / m as u128) as usize;
+    until(k + 1) - until(k)
+}
+
+/// Instance `k` of `m` warms up for this share of `all` seconds.
+fn warmup_seconds(all: f64, k: usize, m: usize) -> f64 {
+    match (k, m) {
+        (_, 1) => all,
+        (0, _) => all / 2.0,
+        _ => all / 2.0 / (m - 1) as f64,
+    }
 }
 
 /// Whether every surviving subject's median is known to the target, as a relative half-width at 95 %.
-fn settled(results: &[Result<Vec<(u32, Timed)>>], target: f64) -> bool {
+fn settled(results: &[Result<Vec<Taken>>], target: f64) -> bool {
     results.iter().flatten().all(|samples| {
-        let walls: Vec<f64> = samples.iter().map(|(_, s)| s.wall_ns as f64).collect();
-        let (low, high) = median_ci(&walls, 0.95);
-        (high - low) <= target * (high + low)
+        let walls: Vec<f64> = samples.iter().map(|s| s.timed.wall_ns as f64).collect();
+        median_ci(&walls, 0.95).is_some_and(|(low, high)| (high - low) <= target * (high + low))
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Error;
-    use rand::SeedableRng;
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    struct Invented {
-        name: usize,
-        executed: usize,
-        times: Box<dyn FnMut(usize) -> Result<u64>>,
-        clock: Option<fn(usize) -> u32>,
-        log: Rc<RefCell<Vec<usize>>>,
-    }
-
-    impl Subject for Invented {
-        /// A sample is its last execution.
-        fn take(&mut self, turn: Turn) -> Result<Timed> {
-            let mut wall_ns = 0;
-            let mut sm_clock_mhz = None;
-            for _ in 0..turn.untimed + turn.timed {
-                self.log.borrow_mut().push(self.name);
-                sm_clock_mhz = self.clock.map(|clock| clock(self.executed));
-                wall_ns = (self.times)(self.executed)?;
-                self.executed += 1;
-            }
-            let executions = turn.timed;
-            Ok(Timed { wall_ns, device_ns: None, checksum: 0.0, delay_ns: None, sm_clock_mhz, executions })
-        }
-    }
-
-    type Times = Box<dyn FnMut(usize) -> Result<u64>>;
-
-    fn run(times: Vec<Times>, limits: &Limits) -> (Sampled, Vec<usize>) {
-        run_at(None, times, limits, &mut Clocks::default())
-    }
-
-    fn run_at(
-        clock: Option<fn(usize) -> u32>,
-        times: Vec<Times>,
-        limits: &Limits,
-        clocks: &mut Clocks,
-    ) -> (Sampled, Vec<usize>) {
-        let log = Rc::new(RefCell::new(vec![]));
-        let mut subjects: Vec<Box<dyn Subject>> = times
-            .into_iter()
-            .enumerate()
-            .map(|(name, times)| {
-                Box::new(Invented { name, executed: 0, times, clock, log: log.clone() }) as Box<dyn Subject>
-            })
-            .collect();
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let sampled = sample(&mut subjects, limits, &mut rng, clocks, |_| {});
-        drop(subjects);
-        (sampled, Rc::try_unwrap(log).unwrap().into_inner())
-    }
-
-    fn limits() -> Limits {
-        Limits {
-            warmup_seconds: 0.0,
-            turn_seconds: 0.0,
-            min_rounds: 8,
-            max_rounds: 40,
-            max_seconds: 100.0,
-            ..Limits::default()
-        }
-    }
-
-    #[test]
-    fn steady_subjects_stop_at_the_target() {
-        let (sampled, _) = run(vec![Box::new(|_| Ok(100)), Box::new(|_| Ok(300))], &limits());
-        assert_eq!(sampled.stop, Stop::Target);
-        assert!(sampled.subjects.iter().all(|s| s.as_ref().unwrap().len() == 8));
-    }
-
-    #[test]
-    fn noisy_subjects_run_to_the_round_limit() {
-        let noisy = |turn: usize| Ok(if turn.is_multiple_of(2) { 100 } else { 200 });
-        let (sampled, _) = run(vec![Box::new(noisy)], &limits());
-        assert_eq!(sampled.stop, Stop::Rounds);
-        assert_eq!(sampled.subjects[0].as_ref().unwrap().len(), 40);
-    }
-
-    #[test]
-    fn the_time_limit_still_leaves_three_rounds() {
-        let slow = |turn: usize| {
-            std::thread::sleep(Duration::from_millis(2));
-            Ok(if turn.is_multiple_of(2) { 100 } else { 200 })
-        };
-        let limits = Limits { max_seconds: 1e-9, ..limits() };
-        let (sampled, _) = run(vec![Box::new(slow)], &limits);
-        assert_eq!(sampled.stop, Stop::Time);
-        assert_eq!(sampled.subjects[0].as_ref().unwrap().len(), FEWEST_ROUNDS);
-    }
-
-    #[test]
-    fn every_round_holds_everyone_once_in_changing_order() {
-        let (_, log) = run(vec![Box::new(|_| Ok(1)), Box::new(|_| Ok(1)), Box::new(|_| Ok(1))], &limits());
-        let rounds: Vec<&[usize]> = log[3 * FEWEST_WARMUPS..].chunks(3).collect();
-        assert!(rounds.iter().all(|r| {
-            let mut sorted = r.to_vec();
-            sorted.sort_unstable();
-            sorted == [0, 1, 2]
-        }));
-        assert!(rounds.iter().any(|r| *r != rounds[0]), "the order never changed");
-    }
-
-    #[test]
-    fn a_turn_is_filled_half_untimed_and_half_timed() {
-        let turn = |seconds, ns| Turn::filling(seconds, ns);
-        assert_eq!(turn(0.02, 1e6), Turn { untimed: 10, timed: 10 });
-        assert_eq!(turn(0.02, 9e6), Turn { untimed: 1, timed: 1 });
-        assert_eq!(turn(0.02, 11e6), Turn::SINGLE);
-        assert_eq!(turn(0.0, 1.0), Turn::SINGLE);
-        assert_eq!(turn(60.0, 0.0).timed, 1_000_000);
-        // what warming up took decides
-        let limits = Limits { turn_seconds: 0.01, min_rounds: 4, max_rounds: 4, ..limits() };
-        let (sampled, log) = run(vec![Box::new(|_| Ok(1_000_000)), Box::new(|_| Ok(30_000_000))], &limits);
-        let count = |name| log.iter().filter(|n| **n == name).count() - FEWEST_WARMUPS;
-        assert_eq!((count(0), count(1)), (4 * 10, 4));
-        let of = |i: usize| sampled.subjects[i].as_ref().unwrap().iter().map(|(_, s)| s.executions);
-        assert!(of(0).all(|n| n == 5) && of(1).all(|n| n == 1));
-    }
-
-    /// Ten samples at 1000 MHz, then the card slows down for two executions, then for good: the two are taken again
-    /// with no gap in the rounds, later ones are kept after three more tries each.
-    #[test]
-    fn throttled_samples_are_taken_again_a_few_times() {
-        let warm = FEWEST_WARMUPS;
-        let clock = |turn: usize| match turn - FEWEST_WARMUPS.min(turn) {
-            10 | 11 => 500,
-            0..20 => 1000,
-            _ => 600,
-        };
-        let limits = Limits { min_rounds: 20, max_rounds: 20, ..limits() };
-        let mut clocks = Clocks::default();
-        let (sampled, log) =
-            run_at(Some(clock), vec![Box::new(|turn| Ok(turn as u64))], &limits, &mut clocks);
-        let samples = sampled.subjects[0].as_ref().unwrap();
-        assert_eq!(samples.iter().map(|(round, _)| *round).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
-        let turns: Vec<usize> = samples.iter().map(|(_, s)| s.wall_ns as usize - warm).collect();
-        assert_eq!(turns, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19, 23, 27]);
-        assert_eq!(log.len(), warm + 28);
-        let warning = clocks.warning().unwrap();
-        assert!(
-            warning.contains("8 samples were discarded") && warning.contains("2 of 20 kept"),
-            "{warning}"
-        );
-    }
-
-    #[test]
-    fn a_failing_subject_leaves_and_the_others_go_on() {
-        let fails = |turn: usize| if turn > 7 { Err(Error::Invalid("overflow".into())) } else { Ok(100) };
-        let (sampled, _) = run(vec![Box::new(fails), Box::new(|_| Ok(100))], &limits());
-        assert!(sampled.subjects[0].is_err());
-        assert_eq!(sampled.subjects[1].as_ref().unwrap().len(), 8);
-    }
-}
+#[path = "sampler_tests.rs"]
+mod tests;

@@ -118,7 +118,7 @@ fn joined<'a>(
     let counted =
         |count: fn(&SummaryRow) -> u64| base.and_then(|b| sound(count(row) as f64 / count(b) as f64));
     let measured = ratios.get(&(&*row.point, &*row.contender, &*row.baseline));
-    let measured = measured.filter(|r| [r.ratio, r.low, r.high].into_iter().all(drawable));
+    let measured = measured.filter(|r| sound(r.ratio).is_some() && r.interval().is_none_or(|(l, h)| drawable(l) && drawable(h)));
     let mark = row.mark().beside(base.map_or_else(Mark::default, |base| base.mark()));
     Row {
         contender: &row.contender,
@@ -126,8 +126,8 @@ fn joined<'a>(
         depth: row.depth,
         steps: row.steps,
         ratio: measured.map(|r| r.ratio),
-        ratio_low: measured.map(|r| r.low.min(r.ratio)),
-        ratio_high: measured.map(|r| r.high.max(r.ratio)),
+        ratio_low: measured.and_then(|r| Some(r.interval()?.0.min(r.ratio))),
+        ratio_high: measured.and_then(|r| Some(r.interval()?.1.max(r.ratio))),
         gemm_ratio: counted(|r| r.gemms),
         critical_path_ratio: counted(|r| r.critical_path),
         // Bounds are per weight update; times and counts are per sample, which may hold several.

@@ -27,8 +27,8 @@ struct Row<'a> {
     steps: usize,
     pairs: usize,
     ratio: f64,
-    ratio_low: f64,
-    ratio_high: f64,
+    ratio_low: Option<f64>,
+    ratio_high: Option<f64>,
     gemm_ratio: Option<f64>,
     contended: bool,
     trained_layers: Option<usize>,
@@ -97,8 +97,8 @@ pub(super) fn is_unit(row: &SummaryRow) -> bool {
 }
 
 fn usable(ratio: &RatioRow) -> bool {
-    let values = [ratio.ratio, ratio.low, ratio.high];
-    values.into_iter().all(drawable) && ratio.contender != ratio.baseline
+    let ends = ratio.interval().map_or([ratio.ratio; 2], |(low, high)| [low, high]);
+    [ratio.ratio, ends[0], ends[1]].into_iter().all(drawable) && ratio.contender != ratio.baseline
 }
 
 fn pair<'a>(
@@ -117,8 +117,8 @@ fn pair<'a>(
         steps: row.steps,
         pairs: ratio.pairs,
         ratio: ratio.ratio,
-        ratio_low: ratio.low,
-        ratio_high: ratio.high,
+        ratio_low: ratio.interval().map(|(low, _)| low),
+        ratio_high: ratio.interval().map(|(_, high)| high),
         gemm_ratio: (base > 0 && row.gemms > 0).then(|| row.gemms as f64 / base as f64),
         contended: mark.contended,
         trained_layers: row.trained_layers,
@@ -132,7 +132,8 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
         let look = lane.look();
         let dots: Vec<Dot> = own()
             .map(|r| {
-                let (low, high) = (r.ratio_low.min(r.ratio), r.ratio_high.max(r.ratio));
+                let (low, high) = (r.ratio_low.unwrap_or(r.ratio), r.ratio_high.unwrap_or(r.ratio));
+                let (low, high) = (low.min(r.ratio), high.max(r.ratio));
                 let trained = r.trained_layers.filter(|trained| *trained < r.depth);
                 let mark = Mark { contended: r.contended, trained };
                 Dot { x: r.depth as f64, y: r.ratio, low, high, mark }

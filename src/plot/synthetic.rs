@@ -178,9 +178,11 @@ pub fn add(
                 contender: contender.into(),
                 baseline,
                 ratio,
-                low,
-                high,
+                low: Some(low),
+                high: Some(high),
                 pairs: 40,
+                instances: Some(5),
+                freedom: None,
             });
         }
         record.summary.push(row);

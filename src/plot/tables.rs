@@ -90,7 +90,7 @@ pub fn ratios(record: &Record) -> Markup {
                 @let gemms = |id: &str| facts.get(&(&*r.point, id)).map(|row| row.gemms).filter(|g| *g > 0);
                 tr {
                     (points.cell(&r.point)) td.text { (printed(&r.contender)) } td.text { (printed(&r.baseline)) }
-                    td { (fixed(r.ratio)) (mark(r).signs()) } td { (fixed(r.low)) " – " (fixed(r.high)) }
+                    td { (fixed(r.ratio)) (mark(r).signs()) } td { (interval(r)) }
                     td { @match (gemms(&r.contender), gemms(&r.baseline)) {
                         (Some(a), Some(b)) => { (fixed(a as f64 / b as f64)) } _ => "–"
                     } }
@@ -131,7 +131,7 @@ pub fn speed_ups(record: &Record) -> Markup {
                 } }
                 tbody { @for r in &rows { tr {
                     (points.cell(&r.point)) td.text { (printed(&r.contender)) }
-                    td { (fixed(r.ratio)) } td { (fixed(r.low)) " – " (fixed(r.high)) } td { (r.pairs) }
+                    td { (fixed(r.ratio)) } td { (interval(r)) } td { (r.pairs) }
                 } } }
             } }
         }
@@ -141,6 +141,11 @@ pub fn speed_ups(record: &Record) -> Markup {
 /// What the signs of these marks mean.
 fn footnotes(marks: impl Iterator<Item = Mark>) -> Markup {
     html! { @for note in Mark::footnotes(marks) { p.soft { (note) "." } } }
+}
+
+/// The ends of an interval, or a dash where there are too few rounds for one.
+fn interval(r: &RatioRow) -> String {
+    r.interval().map_or_else(|| "–".to_owned(), |(low, high)| format!("{} – {}", fixed(low), fixed(high)))
 }
 
 /// Every row of the summary; a failed one shows its reason in place of times.
@@ -173,7 +178,8 @@ fn line(points: &Points<'_>, r: &SummaryRow) -> Markup {
         td { (r.depth) @if let Some(n) = r.mark().trained { " (" (n) " trained)" } } td { (r.steps) }
         td { (number::short(r.step_size, 4)) }
         @if r.err.is_empty() && r.median_ns > 0 {
-            td { (r.n) } td { (ns(r.median_ns)) (r.mark().signs()) } td { (ns(r.median_low_ns)) " – " (ns(r.median_high_ns)) }
+            td { (r.n) } td { (ns(r.median_ns)) (r.mark().signs()) }
+            td { @match r.median_interval() { Some((low, high)) => { (ns(low)) " – " (ns(high)) }, None => "–" } }
             td { (ns(r.q1_ns)) " – " (ns(r.q3_ns)) } td { (r.gemms) }
             td { @if r.gemm_flops > 0 { (number::flops(rate)) } @else { "–" } }
         } @else if r.err.is_empty() {

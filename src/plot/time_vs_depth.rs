@@ -31,8 +31,8 @@ struct Row<'a> {
     device: &'a str,
     n: usize,
     median_ns: u64,
-    median_low_ns: u64,
-    median_high_ns: u64,
+    median_low_ns: Option<u64>,
+    median_high_ns: Option<u64>,
     exponent: Option<f64>,
     exponent_low: Option<f64>,
     exponent_high: Option<f64>,
@@ -112,8 +112,8 @@ fn row<'a>(row: &'a SummaryRow, slope: Option<Slope>) -> Row<'a> {
         device: &row.device,
         n: row.n,
         median_ns: row.median_ns,
-        median_low_ns: row.median_low_ns,
-        median_high_ns: row.median_high_ns,
+        median_low_ns: row.median_interval().map(|(low, _)| low),
+        median_high_ns: row.median_interval().map(|(_, high)| high),
         exponent: slope.map(|s| s.p),
         exponent_low: slope.map(|s| s.low),
         exponent_high: slope.map(|s| s.high),
@@ -125,8 +125,9 @@ fn row<'a>(row: &'a SummaryRow, slope: Option<Slope>) -> Row<'a> {
 /// Median and interval of a row at `x`; an interval that misses its own median is widened to hold it.
 pub(super) fn dot(row: &SummaryRow, x: f64) -> Dot {
     let y = row.median_ns as f64;
-    let low = if row.median_low_ns == 0 { y } else { (row.median_low_ns as f64).min(y) };
-    Dot { x, y, low, high: (row.median_high_ns as f64).max(y), mark: row.mark() }
+    let (low, high) = row.median_interval().map_or((y, y), |(low, high)| (low as f64, high as f64));
+    let low = if low == 0.0 { y } else { low.min(y) };
+    Dot { x, y, low, high: high.max(y), mark: row.mark() }
 }
 
 /// The lines of a group, with x from `x`; rows without a positive x are left out.

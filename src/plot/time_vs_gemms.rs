@@ -26,8 +26,8 @@ struct Row<'a> {
     gemms: u64,
     gemm_flops: u64,
     median_ns: u64,
-    median_low_ns: u64,
-    median_high_ns: u64,
+    median_low_ns: Option<u64>,
+    median_high_ns: Option<u64>,
     contended: bool,
     trained_layers: Option<usize>,
 }
@@ -66,8 +66,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
                 gemms: r.gemms,
                 gemm_flops: r.gemm_flops,
                 median_ns: r.median_ns,
-                median_low_ns: r.median_low_ns,
-                median_high_ns: r.median_high_ns,
+                median_low_ns: r.median_interval().map(|(low, _)| low),
+                median_high_ns: r.median_interval().map(|(_, high)| high),
                 contended: r.mark().contended,
                 trained_layers: r.trained_layers,
             })

@@ -44,7 +44,7 @@ rows! {
         median_high_ns gemms gemm_flops elementwise_flops bytes critical_path bound_serial bound_parallel verify
         test_accuracy train_updates stop err | 2: contended host_bound peak_bytes energy_uj | 3: device_peak_bytes
         | 4: trained_layers allocations allocated_bytes instructions;
-    RatioRow in "ratios.csv": point contender baseline ratio low high pairs;
+    RatioRow in "ratios.csv": point contender baseline ratio low high pairs | 4: instances freedom;
     SignalRow in "signals.csv": point contender step layer energy;
     AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
 }

@@ -21,6 +21,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::stats::FEWEST_FOR_INTERVAL;
+
 pub use super::header::{Ceiling, Machine, Run, ShardRun};
 
 /// Version of the record format that is written; FORMAT.md says what changed when.
@@ -104,7 +106,7 @@ pub struct SummaryRow {
     pub q3_ns: u64,
     /// Median absolute deviation of wall time.
     pub mad_ns: u64,
-    /// Lower end of the 95 % confidence interval of the median.
+    /// Lower end of the 95 % confidence interval of the median; 0, as the upper end, where there are too few samples for one.
     pub median_low_ns: u64,
     /// Upper end of the 95 % confidence interval of the median.
     pub median_high_ns: u64,
@@ -168,14 +170,28 @@ pub struct RatioRow {
     pub contender: String,
     /// Baseline contender id.
     pub baseline: String,
-    /// exp(median over rounds of ln(t_contender / t_baseline)); above 1 means slower than the baseline.
+    /// exp(median over rounds of ln(t_contender / t_baseline)), of several instances the mean of their medians; above 1
+    /// means slower than the baseline.
     pub ratio: f64,
-    /// Lower end of the 95 % confidence interval (see [`crate::stats::paired_ratio`]).
-    pub low: f64,
+    /// Lower end of the 95 % confidence interval (see [`crate::stats::ratio_over_instances`]); absent where there are too
+    /// few rounds for one.
+    pub low: Option<f64>,
     /// Upper end of that interval.
-    pub high: f64,
+    pub high: Option<f64>,
     /// Rounds in which both were measured.
     pub pairs: usize,
+    /// Instances that these rounds are from; absent before schema 4, where it was one.
+    pub instances: Option<usize>,
+    /// Degrees of freedom of the interval, `instances − 1`, where the difference between instances decides its length;
+    /// absent where that of the rounds does. Since schema 4.
+    pub freedom: Option<usize>,
+}
+
+impl RatioRow {
+    /// The 95 % confidence interval, where there are rounds enough for one: older records state one for any number.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.low.zip(self.high).filter(|_| self.pairs >= FEWEST_FOR_INTERVAL)
+    }
 }
 
 /// One row of `signals.csv`: one layer after one inference step.
@@ -211,6 +227,14 @@ pub struct AlignmentRow {
     pub bp_norm: f64,
     /// Energy of the layer at the end of inference (layer 0: the whole energy F); absent for rules without inference.
     pub energy: Option<f64>,
+}
+
+impl SummaryRow {
+    /// The 95 % confidence interval of the median time in nanoseconds, where there are samples enough for one: older records
+    /// state one for any number.
+    pub fn median_interval(&self) -> Option<(u64, u64)> {
+        (self.n >= FEWEST_FOR_INTERVAL).then_some((self.median_low_ns, self.median_high_ns))
+    }
 }
 
 impl Record {

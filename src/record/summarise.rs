@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::columns::Row;
 use super::schema::{RatioRow, Record, Sample, SummaryRow, SCHEMA};
 use crate::engine::EngineKind;
-use crate::stats::{median, median_ci, paired_ratio, paired_ratio_of_short_blocks, PairedRatio, Spread};
+use crate::stats::{
+    median, median_ci, paired_ratio, paired_ratio_of_short_blocks, ratio_over_instances, PairedRatio, Rounds, Spread,
+};
 use crate::{Error, Result};
 
 /// Ends the id of an A/A control: the contender before it, measured a second time in every round, so
@@ -30,27 +32,27 @@ const SAME: f64 = 1e-12;
 /// # Errors
 /// If a sample belongs to none of the rows, or a contender has two samples in one round.
 pub fn fill(rows: &mut [SummaryRow], samples: &[Sample]) -> Result<Vec<RatioRow>> {
-    fill_with(rows, samples, paired_ratio)
+    fill_as(rows, samples, SCHEMA)
 }
 
-/// How a ratio and its interval come from paired times.
-type Paired = fn(&[f64], &[f64]) -> Option<PairedRatio>;
-
-/// As a record of `schema` holds them.
-fn paired_in(schema: u32) -> Paired {
-    match schema {
+/// The ratio and interval of paired times, as a record of `schema` holds them. Before schema 4 all rounds were one instance,
+/// and the extremes of fewer than six were called an interval.
+fn paired_in(schema: u32, instances: &[Rounds]) -> Option<PairedRatio> {
+    let one: fn(&[f64], &[f64]) -> _ = match schema {
         1 | 2 => paired_ratio_of_short_blocks,
-        _ => paired_ratio,
-    }
+        3 => paired_ratio,
+        _ => return ratio_over_instances(instances),
+    };
+    instances.first().and_then(|(a, b)| one(a, b))
 }
 
-fn fill_with(rows: &mut [SummaryRow], samples: &[Sample], paired: Paired) -> Result<Vec<RatioRow>> {
+fn fill_as(rows: &mut [SummaryRow], samples: &[Sample], schema: u32) -> Result<Vec<RatioRow>> {
     let times = by_contender(rows, samples)?;
     for row in rows.iter_mut() {
         let none = Times::new();
         let usable =
             if row.err.is_empty() { times.get(row.contender.as_str()).unwrap_or(&none) } else { &none };
-        fill_row(row, usable);
+        fill_row(row, usable, schema);
         let sound = row.err.is_empty();
         let own = || samples.iter().filter(|s| sound && s.contender == row.contender);
         (row.contended, row.host_bound) = (contended(own()), host_bound(own()));
@@ -64,7 +66,7 @@ fn fill_with(rows: &mut [SummaryRow], samples: &[Sample], paired: Paired) -> Res
             .map(|b| (&row.contender[..], b));
         for (contender, baseline) in to_baseline.into_iter().chain([(&control[..], &row.contender[..])]) {
             if let (Some(a), Some(b)) = (times.get(contender), times.get(baseline)) {
-                ratios.extend(ratio(&row.point, (contender, a), (baseline, b), paired));
+                ratios.extend(ratio(&row.point, (contender, a), (baseline, b), schema));
             }
         }
     }
@@ -98,7 +100,7 @@ pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
             if let (Some(own), Some(other)) =
                 (times.get(row.contender.as_str()), times.get(reference.as_str()))
             {
-                let inverted = ratio(point, (&row.contender, other), (&reference, own), paired_ratio);
+                let inverted = ratio(point, (&row.contender, other), (&reference, own), SCHEMA);
                 all.extend(inverted);
             }
         }
@@ -112,7 +114,7 @@ pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
 /// Names the first number that differs, or the first sample without a summary row.
 pub fn check(record: &Record) -> Result<()> {
     let ratios = by_point(&record.ratios);
-    for (point, rows, recomputed, expected) in recompute(record, paired_in(record.run.schema))? {
+    for (point, rows, recomputed, expected) in recompute(record, record.run.schema)? {
         for (stored, expected) in rows.iter().zip(&recomputed) {
             check_row(record, stored, expected)?;
         }
@@ -127,7 +129,7 @@ pub fn check(record: &Record) -> Result<()> {
 /// As [`check`].
 pub fn ratios(record: &Record) -> Result<Vec<RatioRow>> {
     match record.run.schema {
-        3..=SCHEMA => Ok(record.ratios.clone()),
+        SCHEMA => Ok(record.ratios.clone()),
         _ => ratios_of(record),
     }
 }
@@ -135,7 +137,7 @@ pub fn ratios(record: &Record) -> Result<Vec<RatioRow>> {
 /// The ratios of the samples of a record, in the order of its summary.
 pub(super) fn ratios_of(record: &Record) -> Result<Vec<RatioRow>> {
     let mut ratios: BTreeMap<&str, Vec<RatioRow>> =
-        recompute(record, paired_ratio)?.into_iter().map(|(point, _, _, ratios)| (point, ratios)).collect();
+        recompute(record, SCHEMA)?.into_iter().map(|(point, _, _, ratios)| (point, ratios)).collect();
     let points = record.summary.iter().filter_map(|row| ratios.remove(row.point.as_str()));
     Ok(points.flatten().collect())
 }
@@ -143,13 +145,13 @@ pub(super) fn ratios_of(record: &Record) -> Result<Vec<RatioRow>> {
 /// A point, its summary rows, the same recomputed, and its ratios recomputed.
 type Recomputed<'a> = (&'a str, Vec<SummaryRow>, Vec<SummaryRow>, Vec<RatioRow>);
 
-fn recompute(record: &Record, paired: Paired) -> Result<Vec<Recomputed<'_>>> {
+fn recompute(record: &Record, schema: u32) -> Result<Vec<Recomputed<'_>>> {
     let samples = by_point(&record.samples);
     let points = by_point(&record.summary).into_iter().map(|(point, rows)| {
         let mut recomputed = rows.clone();
         let own = samples.get(point).map_or(&[][..], Vec::as_slice);
         let ratios =
-            fill_with(&mut recomputed, own, paired).map_err(|e| differs::<Sample>(record, &e.to_string()))?;
+            fill_as(&mut recomputed, own, schema).map_err(|e| differs::<Sample>(record, &e.to_string()))?;
         Ok((point, rows, recomputed, ratios))
     });
     points.collect()
@@ -195,8 +197,8 @@ pub fn contention(record: &Record) -> Option<String> {
     })
 }
 
-/// Wall time by round.
-type Times = BTreeMap<u32, u64>;
+/// Instance and wall time by round.
+type Times = BTreeMap<u32, (u32, u64)>;
 
 fn by_contender<'a>(rows: &[SummaryRow], samples: &'a [Sample]) -> Result<BTreeMap<&'a str, Times>> {
     let listed: BTreeSet<&str> = rows.iter().map(|row| row.contender.as_str()).collect();
@@ -208,44 +210,61 @@ fn by_contender<'a>(rows: &[SummaryRow], samples: &'a [Sample]) -> Result<BTreeM
                 "samples of `{id}` at point `{point}`, which has no summary row"
             )));
         }
-        if times.entry(id).or_default().insert(round, sample.wall_ns).is_some() {
+        if times.entry(id).or_default().insert(round, (sample.instance.unwrap_or(0), sample.wall_ns)).is_some() {
             return Err(Error::Invalid(format!("two samples of `{id}` at point `{point}` in round {round}")));
         }
     }
     Ok(times)
 }
 
-fn fill_row(row: &mut SummaryRow, times: &Times) {
-    let ns: Vec<u64> = times.values().copied().collect();
+fn fill_row(row: &mut SummaryRow, times: &Times, schema: u32) {
+    let ns: Vec<u64> = times.values().map(|(_, ns)| *ns).collect();
     // All zero without samples.
     let spread = Spread::of(&ns).unwrap_or(Spread { min: 0, q1: 0, median: 0, q3: 0, mad: 0 });
-    // Exact below 2^53 ns, 104 days; without samples NaN, which the cast makes 0.
-    let (low, high) = median_ci(&ns.iter().map(|&t| t as f64).collect::<Vec<_>>(), LEVEL);
+    let extremes = ns.iter().min().copied().zip(ns.iter().max().copied()).filter(|_| schema < 4);
+    // Exact below 2^53 ns, 104 days.
+    let interval = median_ci(&ns.iter().map(|&t| t as f64).collect::<Vec<_>>(), LEVEL);
+    let interval = interval.map(|(low, high)| (low as u64, high as u64)).or(extremes);
     row.n = ns.len();
     (row.min_ns, row.q1_ns, row.median_ns) = (spread.min, spread.q1, spread.median);
     (row.q3_ns, row.mad_ns) = (spread.q3, spread.mad);
-    (row.median_low_ns, row.median_high_ns) = (low as u64, high as u64);
+    (row.median_low_ns, row.median_high_ns) = interval.unwrap_or((0, 0));
 }
 
 fn ratio(
     point: &str,
     (contender, a): (&str, &Times),
     (baseline, b): (&str, &Times),
-    paired: Paired,
+    schema: u32,
 ) -> Option<RatioRow> {
-    let shared = a.iter().filter_map(|(round, &a)| Some((a, *b.get(round)?)));
-    // A clock too coarse to see a difference must not make a ratio of zero or infinity.
-    let (a, b): (Vec<f64>, Vec<f64>) = shared.map(|(a, b)| (a.max(1) as f64, b.max(1) as f64)).unzip();
-    let paired = paired(&a, &b)?;
+    let paired = paired_in(schema, &rounds(a, b))?;
+    let (low, high) = paired.interval().unzip();
     Some(RatioRow {
         point: point.to_owned(),
         contender: contender.to_owned(),
         baseline: baseline.to_owned(),
         ratio: paired.ratio,
-        low: paired.low,
-        high: paired.high,
+        low,
+        high,
         pairs: paired.pairs,
+        instances: (schema >= 4).then_some(paired.instances),
+        freedom: paired.freedom,
     })
+}
+
+/// The rounds that both have, by instance.
+fn rounds(a: &Times, b: &Times) -> Vec<Rounds> {
+    // A clock too coarse to see a difference must not make a ratio of zero or infinity.
+    let time = |ns: u64| ns.max(1) as f64;
+    let mut instances: BTreeMap<u32, Rounds> = BTreeMap::new();
+    for (round, &(instance, own)) in a {
+        if let Some(&(_, other)) = b.get(round) {
+            let (a, b) = instances.entry(instance).or_default();
+            a.push(time(own));
+            b.push(time(other));
+        }
+    }
+    instances.into_values().collect()
 }
 
 pub(super) fn by_point<R: Row + Clone>(rows: &[R]) -> BTreeMap<&str, Vec<R>> {
@@ -299,17 +318,25 @@ fn check_ratios(record: &Record, point: &str, stored: &[RatioRow], expected: &[R
         let counts = format!("{} rows, but the samples give {}", stored.len(), expected.len());
         return Err(differs::<RatioRow>(record, &format!("point `{point}`: {counts}")));
     }
-    let same = |a: f64, b: f64| (a - b).abs() <= SAME * b.abs();
+    let close = |a: f64, b: f64| (a - b).abs() <= SAME * b.abs();
+    let same = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => close(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    };
     for (found, samples) in stored.iter().zip(expected) {
-        let equal = (&found.contender, &found.baseline, found.pairs)
-            == (&samples.contender, &samples.baseline, samples.pairs)
-            && same(found.ratio, samples.ratio)
+        let numbers = |row: &RatioRow| (row.pairs, row.instances, row.freedom);
+        let equal = (&found.contender, &found.baseline, numbers(found))
+            == (&samples.contender, &samples.baseline, numbers(samples))
+            && close(found.ratio, samples.ratio)
             && same(found.low, samples.low)
             && same(found.high, samples.high);
         if !equal {
             let show = |row: &RatioRow| {
-                let RatioRow { contender, baseline, ratio, low, high, pairs, .. } = row;
-                format!("{contender} to {baseline} {ratio} [{low}, {high}] from {pairs} pairs")
+                let RatioRow { contender, baseline, ratio, pairs, .. } = row;
+                let interval = row.low.zip(row.high).map_or(String::new(), |(l, h)| format!(" [{l}, {h}]"));
+                let of = row.instances.map_or(String::new(), |m| format!(" of {m} instances"));
+                let freedom = row.freedom.map_or(String::new(), |f| format!(" with {f} degrees of freedom"));
+                format!("{contender} to {baseline} {ratio}{interval} from {pairs} pairs{of}{freedom}")
             };
             let problem = format!("point `{point}`: {}, but the samples give {}", show(found), show(samples));
             return Err(differs::<RatioRow>(record, &problem));

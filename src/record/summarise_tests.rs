@@ -21,8 +21,8 @@ fn record(points: &[&str]) -> Record {
     record
 }
 
-/// Times 10, 20, 30, 40: by hand, type-7 quartiles 17.5 and 32.5, deviations 5, 5, 15, 15; four samples
-/// are too few for 95 %, so the interval of the median is their range.
+/// Times 10, 20, 30, 40: by hand, type-7 quartiles 17.5 and 32.5, deviations 5, 5, 15, 15; four samples are too few for an
+/// interval of 95 %, for which records before schema 4 had their range.
 #[test]
 fn timing_columns_by_hand() {
     let mut rows = [summary("p", "bp/reference")];
@@ -31,7 +31,12 @@ fn timing_columns_by_hand() {
     assert_eq!(fill(&mut rows, &samples).unwrap(), vec![]);
     let row = &rows[0];
     assert_eq!((row.n, row.min_ns, row.q1_ns, row.median_ns, row.q3_ns), (4, 10, 18, 25, 32));
-    assert_eq!((row.mad_ns, row.median_low_ns, row.median_high_ns), (10, 10, 40));
+    assert_eq!((row.mad_ns, row.median_low_ns, row.median_high_ns), (10, 0, 0));
+    assert_eq!(row.median_interval(), None);
+    fill_as(&mut rows, &samples, 3).unwrap();
+    let row = &rows[0];
+    assert_eq!((row.median_low_ns, row.median_high_ns), (10, 40));
+    assert_eq!(row.median_interval(), None, "what was stored then is none all the same");
 }
 
 /// Twice the time in every shared round is a ratio of exactly 2, whatever the rounds were like; a round
@@ -53,7 +58,7 @@ fn ratios_pair_by_round() {
         (row.contender.as_str(), row.baseline.as_str(), row.pairs),
         ("spc/reference", "bp/reference", 7)
     );
-    for value in [row.ratio, row.low, row.high] {
+    for value in [row.ratio, row.low.unwrap(), row.high.unwrap()] {
         assert!((value - 2.0).abs() < 1e-14, "{value}");
     }
 }
@@ -97,7 +102,7 @@ fn speed_ups_pair_a_rule_with_its_reference() {
     let expected = ["spc/fused", "spc/fused:2"].map(|id| ("p", id, "spc/reference", 7));
     assert_eq!(told, expected);
     for (row, factor) in found.iter().zip([4.0, 2.0]) {
-        for value in [row.low, row.ratio, row.high] {
+        for value in [row.low.unwrap(), row.ratio, row.high.unwrap()] {
             assert!((value / factor - 1.0).abs() < 1e-14, "{value}");
         }
     }
@@ -193,7 +198,7 @@ fn every_changed_number_is_found() {
     assert!(refused(&|record| record.summary[0].n -= 1).contains("n is 8, but the samples give 9"));
 
     let floats: [fn(&mut RatioRow) -> &mut f64; 3] =
-        [|row| &mut row.ratio, |row| &mut row.low, |row| &mut row.high];
+        [|row| &mut row.ratio, |row| row.low.as_mut().unwrap(), |row| row.high.as_mut().unwrap()];
     for column in floats {
         let message = refused(&|record| *column(&mut record.ratios[3]) *= 1.0 + 1e-9);
         assert!(message.contains("ratios.csv: point `q`: spc/reference to bp/reference"), "{message}");
@@ -308,7 +313,7 @@ fn older_records_have_their_own_intervals() {
         let own: Vec<Sample> = old.samples.iter().filter(|s| s.point == point).cloned().collect();
         let mut rows: Vec<SummaryRow> =
             old.summary.iter().filter(|row| row.point == point).cloned().collect();
-        old.ratios.extend(fill_with(&mut rows, &own, paired_ratio_of_short_blocks).unwrap());
+        old.ratios.extend(fill_as(&mut rows, &own, 2).unwrap());
         old.summary.retain(|row| row.point != point);
         old.summary.extend(rows);
     }
@@ -316,8 +321,9 @@ fn older_records_have_their_own_intervals() {
     let fresh = ratios(&old).unwrap();
     assert_eq!(fresh.len(), old.ratios.len());
     for (fresh, stored) in fresh.iter().zip(&old.ratios) {
-        assert_eq!((&fresh.point, fresh.ratio, fresh.pairs), (&stored.point, stored.ratio, stored.pairs));
-        assert!(fresh.low < stored.low || fresh.high > stored.high, "{fresh:?} {stored:?}");
+        assert_eq!((&fresh.point, fresh.pairs), (&stored.point, stored.pairs));
+        assert!((fresh.ratio / stored.ratio - 1.0).abs() < 1e-12);
+        assert!(fresh.low.unwrap() < stored.low.unwrap() || fresh.high.unwrap() > stored.high.unwrap(), "{fresh:?} {stored:?}");
     }
     let new = Record {
         run: crate::record::Run { schema: SCHEMA, ..old.run.clone() },
@@ -329,4 +335,42 @@ fn older_records_have_their_own_intervals() {
     // Neither passes for the other.
     assert!(check(&Record { run: old.run.clone(), ..new.clone() }).is_err());
     assert!(check(&Record { run: new.run.clone(), ..old }).is_err());
+}
+
+/// Rounds of several instances: the mean of their medians, a t interval, and both numbers in the row. In a record of schema 3
+/// the same samples are one series.
+#[test]
+fn ratios_are_of_instances() {
+    let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
+    let mut samples = vec![];
+    for (instance, factor) in [(0, 2.0_f64), (1, 2.2), (2, 2.1), (3, 2.4)] {
+        for round in instance * 6..instance * 6 + 6 {
+            let times = [("bp/reference", 1e9), ("spc/reference", 1e9 * factor)];
+            samples.extend(times.map(|(id, t)| Sample { instance: Some(instance), ..sample("p", id, round, t as u64) }));
+        }
+    }
+    let row = fill(&mut rows, &samples).unwrap().remove(0);
+    let logs = [2.0_f64, 2.2, 2.1, 2.4].map(f64::ln);
+    let mean = logs.iter().sum::<f64>() / 4.0;
+    let deviation = (logs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0).sqrt();
+    assert!((row.ratio.ln() - mean).abs() < 1e-8, "{row:?}");
+    assert!((row.high.unwrap().ln() - mean - 3.182_446 * deviation / 2.0).abs() < 1e-6, "{row:?}");
+    assert_eq!((row.pairs, row.instances, row.freedom), (24, Some(4), Some(3)));
+    let old = fill_as(&mut rows, &samples, 3).unwrap().remove(0);
+    assert!((old.ratio - 4.62_f64.sqrt()).abs() < 1e-8, "the median of all rounds: {old:?}");
+    assert_eq!((old.instances, old.freedom), (None, None));
+}
+
+/// A single round, and five in five instances: ratios without intervals, which older records have.
+#[test]
+fn few_rounds_have_no_interval() {
+    for n in [1, 5] {
+        let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
+        let of = |round| ["bp/reference", "spc/reference"].map(|id| Sample { instance: Some(round), ..sample("p", id, round, 7) });
+        let samples: Vec<Sample> = (0..n).flat_map(of).collect();
+        let row = fill(&mut rows, &samples).unwrap().remove(0);
+        assert_eq!((row.ratio, row.low, row.high, row.interval()), (1.0, None, None, None), "{n}");
+        let old = fill_as(&mut rows, &samples, 3).unwrap().remove(0);
+        assert_eq!((old.low, old.high, old.interval()), (Some(1.0), Some(1.0), None), "{n}");
+    }
 }

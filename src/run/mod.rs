@@ -1,6 +1,7 @@
 //! The corridor of a run: suite → points → contenders → verified → measured → recorded.
 
 mod alignment;
+mod layout;
 mod lost;
 mod material;
 mod merge;

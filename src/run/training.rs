@@ -18,7 +18,7 @@ const NEW_THREADS: usize = 3;
 /// A contender whose updates are samples.
 pub(super) struct Training<'a> {
     contender: Contender,
-    batches: &'a [(Tensor, Tensor)],
+    batches: Vec<(Tensor, Tensor)>,
     device: &'a Device,
     card: &'a Card,
     scheduler: &'a RefCell<Option<Scheduler>>,
@@ -34,7 +34,7 @@ impl<'a> Training<'a> {
     /// `contender` on batches that it takes in turn.
     pub(super) fn new(
         contender: Contender,
-        batches: &'a [(Tensor, Tensor)],
+        batches: Vec<(Tensor, Tensor)>,
         device: &'a Device,
         card: &'a Card,
         scheduler: &'a RefCell<Option<Scheduler>>,

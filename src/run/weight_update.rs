@@ -13,12 +13,13 @@ use crate::measure::affinity;
 use crate::measure::delay::Scheduler;
 use crate::measure::energy::{self, Meter};
 use crate::measure::exact::Exact;
-use crate::measure::sampler::{self, Subject};
+use crate::measure::sampler::{Sampler, Subject, Taken};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample};
 use crate::verify::twin;
 use crate::{Error, Result};
 
+use super::layout::Layout;
 use super::material::Material;
 use super::point::Prepared;
 use super::training::Training;
@@ -50,63 +51,82 @@ pub(super) fn measure(
         rows.iter().filter(|row| row.baseline != row.contender).map(|row| row.baseline.clone()).collect();
     let controlled = |id: &str| id == p.benchmark.baseline.to_string() || baselines.contains(id);
 
-    // who may be timed: index into rows (None for a control) and the subject
-    let mut names: Vec<(Option<usize>, String)> = Vec::new();
-    let mut trainings: Vec<Training<'_>> = Vec::new();
-    let Watch { card, clocks } = watch;
-    let scheduler = RefCell::new(Scheduler::of_this_process());
-    let training = |contender| Training::new(contender, &batches, &device, card, &scheduler);
-    for (i, spec) in p.specs.iter().enumerate() {
+    // who may be timed
+    let mut names: Vec<Named<'_>> = Vec::new();
+    for (row, spec) in p.specs.iter().enumerate() {
         observer.at(&p.point.id, &format!("verifying {}", spec.id));
-        let built = twin::check(spec, seed, &device).and_then(|share| {
-            rows[i].verify = Some(share);
-            let control = p.benchmark.timing.control && controlled(&spec.id);
-            with_control(|| Contender::new(spec, seed, &device), control)
-        });
-        let (contender, control) = match built {
-            Ok(built) => built,
+        match twin::check(spec, seed, &device) {
+            Ok(share) => rows[row].verify = Some(share),
             Err(e) => {
-                rows[i].err = failed(e)?;
+                rows[row].err = failed(e)?;
                 continue;
             }
-        };
-        names.push((Some(i), spec.id.clone()));
-        trainings.push(training(contender));
-        if let Some(control) = control {
-            names.push((None, format!("{}{}", spec.id, summarise::CONTROL)));
-            trainings.push(training(control));
+        }
+        names.push(Named { id: spec.id.clone(), spec, role: Role::Row(row) });
+        if p.benchmark.timing.control && controlled(&spec.id) {
+            let role = Role::Control(names.len() - 1);
+            names.push(Named { id: format!("{}{}", spec.id, summarise::CONTROL), spec, role });
         }
     }
-    observer.at(&p.point.id, "warming up");
-    let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
-    let mut subjects: Vec<Box<dyn Subject + '_>> =
-        trainings.iter_mut().map(|training| Box::new(training) as Box<dyn Subject + '_>).collect();
-    let held = device.is_cpu().then(affinity::hold);
-    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, clocks, |round| {
-        observer.at(&p.point.id, &format!("round {round}"));
-    });
-    drop(held);
-    drop(subjects);
+    let roles: Vec<Role> = names.iter().map(|named| named.role).collect();
+    let Watch { card, clocks } = watch;
+    let scheduler = RefCell::new(Scheduler::of_this_process());
+    let rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
+    let mut sampler = Sampler::new(names.len(), &p.benchmark.timing, rng, clocks);
+    let mut layout = Layout::new();
+    let mut trainings: Vec<(usize, Training<'_>)> = Vec::new();
+    for instance in 0..sampler.instances() {
+        observer.at(&p.point.id, "building");
+        let order = sampler.order();
+        // Before the next are built, which need not fit beside these.
+        trainings.clear();
+        let built = order.into_iter().map(|i| {
+            let contender = layout.shift(&device).and_then(|()| Contender::new(names[i].spec, seed, &device));
+            let training = contender.and_then(|contender| {
+                let batches = layout.copies(&batches, &device)?;
+                Ok(Training::new(contender, batches, &device, card, &scheduler))
+            });
+            (i, training)
+        });
+        let (built, broken) = whole_pairs(built.collect(), &roles);
+        broken.into_iter().for_each(|(i, e)| sampler.fail(i, e));
+        trainings = built;
+        let mut subjects: Vec<(usize, Box<dyn Subject + '_>)> = trainings
+            .iter_mut()
+            .map(|(i, training)| (*i, Box::new(training) as Box<dyn Subject + '_>))
+            .collect();
+        let held = device.is_cpu().then(affinity::hold);
+        sampler.measure(&mut subjects, |round| {
+            observer.at(&p.point.id, &format!("round {round}"));
+        });
+        drop(held);
+        drop(subjects);
+        for (i, training) in trainings.iter().filter(|_| instance == 0) {
+            if let Role::Row(row) = roles[*i] {
+                rows[row].peak_bytes = training.peak_bytes;
+                rows[row].device_peak_bytes = training.device_peak_bytes;
+            }
+        }
+    }
+    let sampled = sampler.finish();
 
     let meter = Meter::of(&device, card);
     let window = energy::share(p.benchmark.timing.max_seconds, p.specs.len());
-    for (((row, name), outcome), training) in names.iter().zip(&sampled.subjects).zip(&mut trainings) {
-        let (Some(i), true) = (row, outcome.is_ok()) else { continue };
-        rows[*i].peak_bytes = training.peak_bytes;
-        rows[*i].device_peak_bytes = training.device_peak_bytes;
-        observer.at(&p.point.id, &format!("counting {name}"));
+    for (i, training) in &mut trainings {
+        let (Role::Row(row), true) = (roles[*i], sampled.subjects[*i].is_ok()) else { continue };
+        observer.at(&p.point.id, &format!("counting {}", names[*i].id));
         observer.alone(true);
         let counted = training.count();
         observer.alone(false);
         // A contender that fails only now has been measured all the same; its counts stay unknown.
-        rows[*i].set_exact(match counted {
+        rows[row].set_exact(match counted {
             Ok(counted) => counted,
             Err(e) => failed(e).map(|_| Exact::default())?,
         });
         if let Some(meter) = &meter {
-            observer.at(&p.point.id, &format!("energy of {name}"));
+            observer.at(&p.point.id, &format!("energy of {}", names[*i].id));
             // A contender that fails only now has been measured all the same; its energy stays unknown.
-            rows[*i].energy_uj = match meter.per_call(&device, window, || training.update()) {
+            rows[row].energy_uj = match meter.per_call(&device, window, || training.update()) {
                 Ok(spent) => spent,
                 Err(e) => failed(e).map(|_| None)?,
             };
@@ -115,11 +135,11 @@ pub(super) fn measure(
     drop(trainings);
 
     let mut samples = Vec::new();
-    for ((row, name), outcome) in names.iter().zip(sampled.subjects) {
-        match (outcome, row) {
-            (Ok(timed), _) => samples.extend(timed.into_iter().map(|(round, t)| Sample {
+    for (named, outcome) in names.iter().zip(sampled.subjects) {
+        match (outcome, named.role) {
+            (Ok(taken), _) => samples.extend(taken.into_iter().map(|Taken { instance, round, timed: t }| Sample {
                 point: p.point.id.clone(),
-                contender: name.clone(),
+                contender: named.id.clone(),
                 round,
                 wall_ns: t.wall_ns,
                 device_ns: t.device_ns,
@@ -127,10 +147,10 @@ pub(super) fn measure(
                 delay_ns: t.delay_ns,
                 sm_clock_mhz: t.sm_clock_mhz,
                 executions: Some(t.executions),
-                instance: Some(0),
+                instance: Some(instance),
             })),
-            (Err(e), Some(i)) => rows[*i].err = failed(e)?,
-            (Err(e), None) => drop(failed(e)?),
+            (Err(e), Role::Row(row)) => rows[row].err = failed(e)?,
+            (Err(e), Role::Control(_)) => drop(failed(e)?),
         }
     }
     for (row, spec) in rows.iter_mut().zip(&p.specs).filter(|(row, _)| row.err.is_empty()) {
@@ -156,14 +176,47 @@ pub(super) fn measure(
     Ok(PointResult { samples, summary: rows, ratios, ..PointResult::default() })
 }
 
-/// A contender, and a second one for control if `wanted`. Without its control nobody knows what a ratio to it is worth, so
-/// memory that holds one of them only is too little.
-fn with_control<C>(mut new: impl FnMut() -> Result<C>, wanted: bool) -> Result<(C, Option<C>)> {
-    let own = new()?;
-    let control = wanted.then(new).transpose();
-    let control = control
-        .map_err(|e| Error::Invalid(format!("no second copy of it could be made for control: {e}")))?;
-    Ok((own, control))
+/// A subject of the sampler.
+struct Named<'a> {
+    id: String,
+    spec: &'a ContenderSpec,
+    role: Role,
+}
+
+/// What its samples are for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    /// The contender of this row.
+    Row(usize),
+    /// The second copy of the contender that is this subject.
+    Control(usize),
+}
+
+/// Contenders that were built, without any that lacks its control or the other way round: nobody would know what a ratio to
+/// it is worth, so memory that holds one of the two only is too little.
+fn whole_pairs<T>(made: Vec<(usize, Result<T>)>, roles: &[Role]) -> (Vec<(usize, T)>, Vec<(usize, Error)>) {
+    let (mut built, mut broken) = (vec![], vec![]);
+    for (i, outcome) in made {
+        match outcome {
+            Ok(subject) => built.push((i, subject)),
+            Err(e) => broken.push((i, e)),
+        }
+    }
+    for i in 0..broken.len() {
+        let (failed, e) = &broken[i];
+        let (other, problem) = match roles[*failed] {
+            Role::Control(of) => (of, format!("no second copy of it could be made for control: {e}")),
+            Role::Row(_) => match roles.get(failed + 1) {
+                Some(Role::Control(of)) if of == failed => (failed + 1, "it has nothing to control".to_owned()),
+                _ => continue,
+            },
+        };
+        if let Some(at) = built.iter().position(|(i, _)| *i == other) {
+            built.remove(at);
+            broken.push((other, Error::Invalid(problem)));
+        }
+    }
+    (built, broken)
 }
 
 /// Test accuracy after the benchmark's number of updates from the start; `None` without classes.
@@ -201,27 +254,33 @@ fn order_seed(seed: u64, point: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    /// Memory for so many contenders, each a number.
-    fn memory(room: u32) -> impl FnMut() -> Result<u32> {
-        let mut made = 0;
-        move || {
-            made += 1;
-            let full = || Error::Candle(candle_core::Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".into()));
-            if made <= room {
-                Ok(made)
-            } else {
-                Err(full())
-            }
-        }
+    /// What is built in this order in memory for `room` subjects, and why the others are not. A contender with its control,
+    /// and one without.
+    fn built(order: [usize; 3], room: usize) -> (Vec<usize>, Vec<(usize, String)>) {
+        let roles = [Role::Row(0), Role::Control(0), Role::Row(1)];
+        let full = || Error::Candle(candle_core::Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".into()));
+        let made = order.iter().enumerate().map(|(n, &i)| (i, if n < room { Ok(()) } else { Err(full()) }));
+        let (built, broken) = whole_pairs(made.collect(), &roles);
+        let broken = broken.into_iter().map(|(i, e)| (i, e.to_string())).collect();
+        (built.into_iter().map(|(i, ())| i).collect(), broken)
     }
 
     #[test]
     fn a_contender_whose_control_cannot_be_made_fails_and_says_so() {
-        assert_eq!(with_control(memory(2), true).unwrap(), (1, Some(2)));
-        assert_eq!(with_control(memory(1), false).unwrap(), (1, None));
-        let error = with_control(memory(1), true).unwrap_err().to_string();
-        assert!(error.contains("control") && error.contains("OUT_OF_MEMORY"), "{error}");
-        let error = with_control(memory(0), true).unwrap_err().to_string();
-        assert!(!error.contains("control") && error.contains("OUT_OF_MEMORY"), "{error}");
+        assert_eq!(built([2, 1, 0], 3).0, [2, 1, 0]);
+        // the control is what finds no memory
+        let (left, broken) = built([2, 0, 1], 2);
+        assert_eq!(left, [2]);
+        let said = &broken.iter().find(|(i, _)| *i == 0).unwrap().1;
+        assert!(said.contains("control") && said.contains("OUT_OF_MEMORY"), "{said}");
+        // the contender is, and its control goes
+        let (left, broken) = built([1, 2, 0], 2);
+        assert_eq!(left, [2]);
+        let said = &broken.iter().find(|(i, _)| *i == 0).unwrap().1;
+        assert!(!said.contains("control") && said.contains("OUT_OF_MEMORY"), "{said}");
+        let (left, broken) = built([0, 1, 2], 0);
+        assert!(left.is_empty() && broken.len() == 3);
+        let (left, broken) = built([0, 1, 2], 2);
+        assert_eq!((left, broken.len()), (vec![0, 1], 1));
     }
 }

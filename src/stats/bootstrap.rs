@@ -1,19 +1,35 @@
 //! Ratios of paired times with a confidence interval that survives few rounds and slow drift.
 
 use super::autocorrelation::{multiplier, rank_correlation};
-use super::order::{median_ci_interpolated, quantile_sorted, sorted};
+use super::order::{median_ci_interpolated, quantile_sorted, sorted, FEWEST_FOR_INTERVAL};
 
 /// Cost of a in units of b, from times of the same rounds; above 1 means that a is slower.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedRatio {
-    /// exp(median over rounds of ln(a_i / b_i)), dimensionless.
+    /// exp(median over rounds of ln(a_i / b_i)), dimensionless; of several instances the mean of their medians.
     pub ratio: f64,
-    /// Lower end of the 95 % confidence interval.
+    /// Lower end of the 95 % confidence interval; 0 if there is none.
     pub low: f64,
-    /// Upper end of the 95 % confidence interval.
+    /// Upper end of the 95 % confidence interval; infinite if there is none.
     pub high: f64,
     /// Rounds compared.
     pub pairs: usize,
+    /// Instances that they are from (see [`super::ratio_over_instances`]).
+    pub instances: usize,
+    /// Degrees of freedom of the t interval if the difference between instances decides the length; `None` if that of
+    /// the rounds does, whose variance is known well enough for a normal one.
+    pub freedom: Option<usize>,
+}
+
+impl PairedRatio {
+    /// No round, and nothing known.
+    pub const UNKNOWN: Self =
+        Self { ratio: 1.0, low: 0.0, high: f64::INFINITY, pairs: 0, instances: 1, freedom: None };
+
+    /// The 95 % confidence interval; `None` where there are too few rounds for one.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        (self.low > 0.0 && self.high.is_finite()).then_some((self.low, self.high))
+    }
 }
 
 /// The ratio of two contenders measured in the same rounds; `a[i]` and `b[i]` belong to round i, and
@@ -54,42 +70,62 @@ pub struct PairedRatio {
 /// whatever ρ is; the one that covers 97 % of independent rounds then covers 93 % at ρ = 0.3 and 89 % at ρ = 0.5. For
 /// ρ = 0.5 to be within 93 and 97 % takes about 25 rounds. Six to nine rounds end at their extremes where ρ asks for more
 /// (96 to 97 % of independent rounds, 89 to 93 % at ρ = 0.3); fewer than six give the whole range of the ratios, which
-/// covers `1 − 2^(1 − n)` of independent rounds (n = 5: 93.75 %). Rounds that alternate (ρ < 0) are covered by more than
-/// 97 %. Drift that takes tens of rounds to come back is not seen by few of them: with a fifth of the variance in AR(1) of
+/// covers `1 − 2^(1 − n)` of independent rounds (n = 5: 93.75 %) and which records of schema 3 call an interval
+/// ([`super::ratio_over_instances`] gives none). Rounds that alternate (ρ < 0) are covered by more than 97 %. Drift that takes tens of rounds to come back is not seen by few of them: with a fifth of the variance in AR(1) of
 /// ρ = 0.95, 80 rounds cover 72 %.
 ///
 /// `None` if the slices differ in length, are empty, or hold a time that is not positive and finite.
 pub fn paired_ratio(a: &[f64], b: &[f64]) -> Option<PairedRatio> {
-    interval(a, b, |d, centre| {
-        let n = d.len();
-        // Fewer rounds give the whole range, however wide they are asked to be.
-        let series = if n < 6 { None } else { rank_correlation(d).map(|r| multiplier(r, n)) };
-        let blocks = if n < 25 { 1.0 } else { block_variance(d, centre, n.isqrt()).sqrt() };
-        series.unwrap_or(Z_95).max(Z_95).max(Z_95 * blocks)
-    })
+    paired(&log_ratios(a, b)?, deviations)
+}
+
+/// z of [`paired_ratio`] for the log-ratios `d` with median `centre`.
+fn deviations(d: &[f64], centre: f64) -> f64 {
+    let n = d.len();
+    // Fewer rounds give the whole range, however wide they are asked to be.
+    let series = if n < FEWEST_FOR_INTERVAL { None } else { rank_correlation(d).map(|r| multiplier(r, n)) };
+    let blocks = if n < 25 { 1.0 } else { block_variance(d, centre, n.isqrt()).sqrt() };
+    series.unwrap_or(Z_95).max(Z_95).max(Z_95 * blocks)
 }
 
 /// As [`paired_ratio`], with the interval that records held before schema 3: z is `1.96 τ` and at least 1.96, with blocks
 /// of `⌈n^(1/3)⌉` rounds. It covers 96 % of independent rounds, but 91 to 93 % at ρ = 0.3; it is there to check those
 /// records against their samples.
 pub fn paired_ratio_of_short_blocks(a: &[f64], b: &[f64]) -> Option<PairedRatio> {
-    interval(a, b, |d, centre| Z_95 * block_variance(d, centre, block_length(d.len())).max(1.0).sqrt())
+    paired(&log_ratios(a, b)?, |d, centre| {
+        Z_95 * block_variance(d, centre, block_length(d.len())).max(1.0).sqrt()
+    })
 }
 
-/// The ratio with an interval that reaches `z(d, med d)` standard deviations of the sign test to either side.
-fn interval(a: &[f64], b: &[f64], z: impl FnOnce(&[f64], f64) -> f64) -> Option<PairedRatio> {
+/// `ln(a_i / b_i)`; `None` if the slices differ in length, are empty, or hold a time that is not positive and finite.
+pub(super) fn log_ratios(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
     let is_time = |t: &f64| t.is_finite() && *t > 0.0;
-    if a.len() != b.len() || !a.iter().chain(b).all(is_time) {
+    if a.len() != b.len() || a.is_empty() || !a.iter().chain(b).all(is_time) {
         return None;
     }
     // A difference of logarithms cannot overflow where a quotient could.
-    let d: Vec<f64> = a.iter().zip(b).map(|(a, b)| a.ln() - b.ln()).collect();
-    let x = sorted(&d)?;
+    Some(a.iter().zip(b).map(|(a, b)| a.ln() - b.ln()).collect())
+}
+
+/// The median of `d`, none of which is NaN, and the ends of its interval as [`paired_ratio`] makes it.
+pub(super) fn median_of_rounds(d: &[f64]) -> Option<[f64; 3]> {
+    interval(d, deviations)
+}
+
+fn paired(d: &[f64], z: impl FnOnce(&[f64], f64) -> f64) -> Option<PairedRatio> {
+    let [low, ratio, high] = interval(d, z)?.map(f64::exp);
+    Some(PairedRatio { ratio, low, high, pairs: d.len(), instances: 1, freedom: None })
+}
+
+/// Lower end, median and upper end, with an interval that reaches `z(d, med d)` standard deviations of the sign test to
+/// either side.
+fn interval(d: &[f64], z: impl FnOnce(&[f64], f64) -> f64) -> Option<[f64; 3]> {
+    let x = sorted(d)?;
     let centre = quantile_sorted(&x, 0.5);
     // The level at which independent rounds need this width.
-    let level = libm::erf(z(&d, centre) * std::f64::consts::FRAC_1_SQRT_2);
+    let level = libm::erf(z(d, centre) * std::f64::consts::FRAC_1_SQRT_2);
     let (low, high) = median_ci_interpolated(&x, level);
-    Some(PairedRatio { ratio: centre.exp(), low: low.exp(), high: high.exp(), pairs: d.len() })
+    Some([low, centre, high])
 }
 
 /// Quantile 0.975 of the standard normal distribution.

@@ -6,15 +6,17 @@
 mod autocorrelation;
 mod bootstrap;
 mod fit;
+mod instances;
 mod order;
 mod verdict;
 
 pub use bootstrap::{paired_ratio, paired_ratio_of_short_blocks, PairedRatio};
 pub use fit::{log_slope, power_fit, PowerFit, P_MAX};
-pub use order::{mad, median, median_ci, quantile, Spread};
+pub use instances::{ratio_over_instances, Rounds};
+pub use order::{mad, median, median_ci, quantile, Spread, FEWEST_FOR_INTERVAL};
 pub use verdict::{
-    change, is_quiet_too, noise_floor, tolerance, verdict, Change, Verdict, BETWEEN_SESSIONS,
-    BETWEEN_SESSIONS_SHARED, LEAST_TOLERANCE, QUIET,
+    change, is_quiet_too, noise_floor, verdict, Change, Tolerance, Verdict, BETWEEN_INSTANCES,
+    BETWEEN_INSTANCES_SHARED, LEAST_TOLERANCE, MOST_NOISE, OF_INTEREST, QUIET,
 };
 
 /// Resamples of a bootstrap unless the caller has reasons for another number: the Monte-Carlo error of

@@ -115,18 +115,20 @@ fn narrow(value: u128) -> u64 {
 /// `level`: exact for independent samples of any continuous distribution, hence conservative (97.9 % at
 /// n = 10 for 95 %). Source: David and Nagaraja, "Order Statistics" (2003), section 7.1.
 ///
-/// If even the extremes cover less than `level` (n < 6 at 95 %, n < 8 at 99 %) the answer is
-/// `(min, max)`, the widest interval the sample can give. `(NaN, NaN)` if there are no values, one is
-/// NaN, or `level` lies outside `(0, 1)`.
-pub fn median_ci(values: &[f64], level: f64) -> (f64, f64) {
-    match sorted(values) {
-        Some(x) if level > 0.0 && level < 1.0 => {
-            let k = Depth::at(x.len(), level).k;
-            (x[k - 1], x[x.len() - k])
-        }
-        _ => (f64::NAN, f64::NAN),
-    }
+/// `None` if even the extremes cover less than `level` (n < 6 at 95 %, n < 8 at 99 %): so few values have no such
+/// interval. `None` too if one of them is NaN, or `level` lies outside `(0, 1)`.
+pub fn median_ci(values: &[f64], level: f64) -> Option<(f64, f64)> {
+    let x = sorted(values).filter(|_| level > 0.0 && level < 1.0)?;
+    let Depth { k, coverage, .. } = Depth::at(x.len(), level);
+    (coverage >= level - ROUNDING).then(|| (x[k - 1], x[x.len() - k]))
 }
+
+/// Fewest values of which order statistics give a 95 % confidence interval of the median: the extremes of n values
+/// cover `1 − 2^(1 − n)`, which is 93.75 % for five and 96.9 % for six.
+pub const FEWEST_FOR_INTERVAL: usize = 6;
+
+/// Coverages such as 1 - 2⁻⁴ are common levels; rounding must not turn "equal" into "less".
+const ROUNDING: f64 = 1e-12;
 
 /// As [`median_ci`], but interpolated between the ranks `k` and `k + 1` so that coverage is near
 /// `level` instead of above it; `sorted` is not empty.
@@ -161,8 +163,7 @@ struct Depth {
 
 impl Depth {
     fn at(n: usize, level: f64) -> Self {
-        // Coverages such as 1 - 2⁻⁴ are common levels; rounding must not turn "equal" into "less".
-        let wanted = level - 1e-12;
+        let wanted = level - ROUNDING;
         // In logarithms, because 2⁻ⁿ underflows beyond n = 1074.
         let mut ln_mass = -(n as f64) * std::f64::consts::LN_2;
         let mut tail = ln_mass.exp();

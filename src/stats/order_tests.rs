@@ -34,13 +34,13 @@ fn mad_of_a_sample_with_an_outlier() {
 fn without_values_or_with_nan_the_answer_is_nan() {
     for x in [&[][..], &[1.0, f64::NAN, 2.0]] {
         assert!(median(x).is_nan() && mad(x).is_nan() && quantile(x, 0.3).is_nan());
-        assert!(median_ci(x, 0.95).0.is_nan() && median_ci(x, 0.95).1.is_nan());
+        assert_eq!(median_ci(x, 0.95), None);
     }
     for q in [-0.1, 1.1, f64::NAN] {
         assert!(quantile(&[1.0, 2.0], q).is_nan());
     }
     for level in [0.0, 1.0, -1.0, f64::NAN] {
-        assert!(median_ci(&[1.0, 2.0], level).0.is_nan());
+        assert_eq!(median_ci(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], level), None);
     }
     assert_eq!(quantile(&[f64::INFINITY, f64::INFINITY, 0.0], 0.75), f64::INFINITY);
     assert_eq!(Spread::of(&[]), None);
@@ -100,25 +100,30 @@ fn median_interval_has_the_tabulated_ranks() {
     ];
     for (level, n, low, high) in table {
         let x: Vec<f64> = (1..=n).rev().map(f64::from).collect();
-        assert_eq!(median_ci(&x, level), (f64::from(low), f64::from(high)), "n = {n}, level {level}");
+        assert_eq!(median_ci(&x, level), Some((f64::from(low), f64::from(high))), "n = {n}, level {level}");
     }
 }
 
 #[test]
 fn median_interval_of_few_and_of_many_values() {
-    for n in 1..6 {
+    // The extremes of n values hold the median with probability 1 - 2^(1 - n), whatever the distribution.
+    for n in 0..9 {
         let x: Vec<f64> = (1..=n).map(f64::from).collect();
-        assert_eq!(median_ci(&x, 0.95), (1.0, f64::from(n)));
+        for (level, fewest) in [(0.95, FEWEST_FOR_INTERVAL), (0.99, 8)] {
+            let wanted = (n as usize >= fewest).then_some((1.0, f64::from(n)));
+            assert_eq!(1.0 - 2.0_f64.powi(1 - n) >= level, wanted.is_some(), "n = {n}");
+            assert_eq!(median_ci(&x, level), wanted, "n = {n}, level {level}");
+        }
     }
     // 1 - 2⁻⁴ is the exact coverage of the extremes of five, 1 - 2·(1 + 6)/64 of ranks 2 and 5 of six.
-    assert_eq!(median_ci(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 1.0 - 14.0 / 64.0), (2.0, 5.0));
+    assert_eq!(median_ci(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 1.0 - 14.0 / 64.0), Some((2.0, 5.0)));
     // Never crossed, however low the level.
-    assert_eq!(median_ci(&[1.0, 2.0, 3.0, 4.0], 1e-9), (2.0, 3.0));
+    assert_eq!(median_ci(&[1.0, 2.0, 3.0, 4.0], 1e-9), Some((2.0, 3.0)));
     // A single rank covers nothing.
-    assert_eq!(median_ci(&[1.0, 2.0, 3.0], 1e-9), (1.0, 3.0));
+    assert_eq!(median_ci(&[1.0, 2.0, 3.0], 1e-9), Some((1.0, 3.0)));
     // Normal approximation: k = n/2 - 1.96 √n / 2; 2⁻ⁿ is not representable here.
     let x: Vec<f64> = (1..=10_000).map(f64::from).collect();
-    let (low, high) = median_ci(&x, 0.95);
+    let (low, high) = median_ci(&x, 0.95).unwrap();
     assert!((low - 4902.0).abs() <= 1.0 && low + high == 10_001.0, "{low} {high}");
 }
 

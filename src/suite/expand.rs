@@ -139,6 +139,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     here.within("turn_seconds", t.turn_seconds, limits::TURN)?;
     here.within("max_rounds", t.max_rounds, limits::ROUNDS)?;
     here.within("min_rounds", t.min_rounds, 1..=t.max_rounds)?;
+    here.within("instances", t.instances, limits::INSTANCES)?;
     let points = points(&b.name, &b.axes, here)?;
     for (entrant, point) in contenders.iter().flat_map(|c| points.iter().map(move |p| (c, p))) {
         let steps =

@@ -25,6 +25,8 @@ pub const RATE: RangeInclusive<f64> = 1e-12..=1e12;
 pub const TRACED: usize = 1_000_000;
 /// Rounds of samples.
 pub const ROUNDS: RangeInclusive<usize> = 1..=1_000_000;
+/// Instances of a point.
+pub const INSTANCES: RangeInclusive<usize> = 1..=1000;
 /// Warm-up of one contender in seconds.
 pub const WARMUP: RangeInclusive<f64> = 0.0..=600.0;
 /// Turn of one contender in a round, in seconds.

@@ -1,7 +1,9 @@
-//! A suite cut down to one of its points.
+//! A suite cut down to one of its points, or measured for longer.
+
+use std::ops::RangeInclusive;
 
 use super::wire::{AxesWire, StepsWire, SuiteWire};
-use super::{expand, Point, StepCount, Suite};
+use super::{expand, limits, Point, StepCount, Suite};
 use crate::{Error, Result};
 
 impl Suite {
@@ -21,6 +23,22 @@ impl Suite {
             wire.benchmark.retain(|b| b.name == benchmark.name);
             for b in &mut wire.benchmark {
                 b.axes = axes(point);
+            }
+        })
+    }
+
+    /// The same, measured `times` as long: with so many times the instances, rounds and time.
+    ///
+    /// # Errors
+    /// If the suite cannot be expanded again.
+    pub fn longer(&self, times: usize) -> Result<Self> {
+        let within = |n: usize, limits: RangeInclusive<usize>| n.saturating_mul(times).min(*limits.end());
+        self.changed(|wire| {
+            for t in wire.benchmark.iter_mut().map(|b| &mut b.timing) {
+                t.instances = within(t.instances, limits::INSTANCES);
+                t.min_rounds = within(t.min_rounds, limits::ROUNDS);
+                t.max_rounds = within(t.max_rounds, limits::ROUNDS);
+                t.max_seconds = (t.max_seconds * times as f64).min(*limits::SECONDS.end());
             }
         })
     }
@@ -78,6 +96,23 @@ mod tests {
                 assert_eq!(alone.seed, suite.seed);
             }
         }
+    }
+
+    /// Nothing but how long it is measured.
+    #[test]
+    fn a_longer_suite_is_the_same_but_for_its_limits() {
+        let suite = Suite::load("gate", &Overrides::default()).unwrap();
+        let longer = suite.longer(4).unwrap();
+        for (a, b) in suite.benchmarks.iter().zip(&longer.benchmarks) {
+            assert_eq!((&a.points, &a.contenders), (&b.points, &b.contenders));
+            let (a, b) = (&a.timing, &b.timing);
+            assert_eq!([4 * a.instances, 4 * a.min_rounds, 4 * a.max_rounds], [b.instances, b.min_rounds, b.max_rounds]);
+            assert_eq!(4.0 * a.max_seconds, b.max_seconds);
+            let same = crate::suite::Timing { instances: a.instances, min_rounds: a.min_rounds, max_rounds: a.max_rounds, max_seconds: a.max_seconds, ..b.clone() };
+            assert_eq!(*a, same);
+        }
+        let most = suite.longer(usize::MAX).unwrap();
+        assert_eq!(most.benchmarks[0].timing.max_rounds, *limits::ROUNDS.end());
     }
 
     #[test]

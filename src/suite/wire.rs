@@ -206,6 +206,9 @@ pub struct TimingWire {
     pub max_rounds: usize,
     /// Measure the baseline against an identical copy of itself.
     pub control: bool,
+    /// Build all contenders of a point this many times, each time at other addresses and in another order, and share
+    /// rounds and time between them.
+    pub instances: usize,
 }
 
 impl Default for TimingWire {
@@ -218,6 +221,7 @@ impl Default for TimingWire {
             min_rounds: 10,
             max_rounds: 200,
             control: true,
+            instances: 5,
         }
     }
 }

@@ -42,7 +42,10 @@ fn rows(record: &Record) -> Vec<String> {
             let r =
                 record.ratios.iter().find(|r| r.point == at(id, depth).point && r.contender == id).unwrap();
             assert!(r.baseline.starts_with("bp/"), "{r:?}");
-            (r.ratio, format!("{:.2} [{:.2}, {:.2}]", r.ratio, r.low, r.high))
+            {
+                let (low, high) = r.interval().unwrap();
+                (r.ratio, format!("{:.2} [{low:.2}, {high:.2}]", r.ratio))
+            }
         };
         let gemms = at("spc/fused", depth).gemms as f64 / at("bp/fused", depth).gemms as f64;
         let (fused, reference) = (ratio("spc/fused"), ratio("spc/reference"));

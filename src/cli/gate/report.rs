@@ -78,8 +78,8 @@ impl Report<'_> {
         }
         if !self.again.is_empty() {
             lines.push(format!(
-                "suspects were measured again in {} sessions each: {}",
-                gate::SESSIONS,
+                "suspects were measured again, {} times as long: {}",
+                gate::LONGER,
                 self.again.join(", ")
             ));
         }

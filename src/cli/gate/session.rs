@@ -1,4 +1,4 @@
-//! Measuring: once, and several times where once does not settle it.
+//! Measuring: once, and for longer where once does not settle it.
 
 use crate::cli::progress::Bar;
 use crate::compare::gate;
@@ -62,28 +62,16 @@ fn attempt(args: &Args, suite: &Suite, name: &str) -> Result<Session> {
     Ok(Session { record: record::read(&dir?)?, waited })
 }
 
-/// Measures the points of suspects again, each as a whole and in several sessions.
+/// Measures the points of suspects again, each as a whole and for longer.
 pub(super) fn second_look(args: &Args, suite: &Suite, comparison: &Comparison) -> Result<Vec<Side>> {
     let points = gate::suspects(comparison);
     let mut sides = Vec::new();
     for (i, point) in points.iter().enumerate() {
         let name = format!("again-{}", i + 1);
-        let (records, waited) = sessions(args, &suite.only_point(point)?, &name)?;
-        let mut side = Side::pooled(&records)?.having_waited(args.too_much(waited));
-        side.name = format!("{point} ({}-1 to -{})", args.out.join(name).display(), records.len());
+        let session = measure(args, &suite.only_point(point)?.longer(gate::LONGER)?, &name)?;
+        let mut side = Side::of(&session.record)?.having_waited(args.too_much(session.waited));
+        side.name = format!("{point} ({})", args.out.join(name).display());
         sides.push(side);
     }
     Ok(sides)
-}
-
-/// Measures a suite several times, into records `name-1`, `name-2`, …; and their mean share of waiting.
-pub(super) fn sessions(args: &Args, suite: &Suite, name: &str) -> Result<(Vec<Record>, Option<f64>)> {
-    let (mut records, mut shares) = (Vec::new(), Vec::new());
-    for k in 1..=gate::SESSIONS {
-        let session = measure(args, suite, &format!("{name}-{k}"))?;
-        records.push(session.record);
-        shares.extend(session.waited);
-    }
-    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
-    Ok((records, Some(mean).filter(|mean| mean.is_finite())))
 }

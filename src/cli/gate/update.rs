@@ -2,28 +2,29 @@
 
 use std::io::Write;
 
-use super::session::sessions;
+use super::session::{measure, Session};
 use super::{Args, Place};
 use crate::cli::Verdict;
 use crate::compare::baseline::{self, Baseline};
-use crate::record::{self, Record};
+use crate::compare::gate;
+use crate::record;
 use crate::suite::Suite;
 
-/// Measures in several sessions, since a baseline is compared with many times, and writes it.
+/// Measures for longer than a gate does, since a baseline is compared with many times, and writes it.
 pub(super) fn update(
     args: &Args,
     suite: &Suite,
     place: &Place,
     out: &mut dyn Write,
 ) -> anyhow::Result<Verdict> {
-    let (records, waited) = match &args.record {
-        Some(dir) => (vec![record::read(dir)?], None),
-        None => sessions(args, suite, "record")?,
+    let Session { record, waited } = match &args.record {
+        Some(dir) => Session { record: record::read(dir)?, waited: None },
+        None => measure(args, &suite.longer(gate::LONGER)?, "record")?,
     };
     let path = place.path(args);
-    let baseline = Baseline::of(&records)?;
+    let baseline = Baseline::of(&record)?;
     baseline.write(&path)?;
-    for warning in warnings(&records) {
+    for warning in &record.run.warnings {
         writeln!(out, "warning: {warning}")?;
     }
     if let Some(share) = args.too_much(waited) {
@@ -42,22 +43,6 @@ pub(super) fn update(
             100.0 * baseline::VAGUE
         )?;
     }
-    let (entries, sessions) = (baseline.entry.len(), records.len());
-    writeln!(out, "baseline: {} ({entries} entries from {sessions} sessions)", path.display())?;
+    writeln!(out, "baseline: {} ({} entries)", path.display(), baseline.entry.len())?;
     Ok(Verdict::Clean)
-}
-
-/// What every session says, once; what only some say, with their numbers.
-fn warnings(records: &[Record]) -> Vec<String> {
-    let mut all: Vec<String> = vec![];
-    for (k, record) in records.iter().enumerate() {
-        for warning in &record.run.warnings {
-            let common = records.iter().all(|other| other.run.warnings.contains(warning));
-            let text = if common { warning.clone() } else { format!("session {}: {warning}", k + 1) };
-            if !all.contains(&text) {
-                all.push(text);
-            }
-        }
-    }
-    all
 }

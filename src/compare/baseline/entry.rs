@@ -54,6 +54,15 @@ pub struct EntryWire {
     /// Rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<usize>,
+    /// Instances that the rounds are from; absent before schema 2, and taken for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<usize>,
+    /// Degrees of freedom of the ratio's interval (see [`PairedRatio::freedom`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freedom: Option<usize>,
+    /// Degrees of freedom of the time's interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_freedom: Option<usize>,
     /// `quiet_ns` in units of the baseline's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_ratio: Option<f64>,
@@ -72,7 +81,7 @@ pub struct EntryWire {
 }
 
 pub(super) fn to_wire(e: Entry) -> EntryWire {
-    let time = e.time.unwrap_or(PairedRatio { ratio: 0.0, low: 0.0, high: 0.0, pairs: 0 });
+    let time = e.time.unwrap_or(PairedRatio { ratio: 0.0, high: 0.0, ..PairedRatio::UNKNOWN });
     EntryWire {
         point: e.point,
         contender: e.contender,
@@ -95,6 +104,9 @@ pub(super) fn to_wire(e: Entry) -> EntryWire {
         low: e.ratio.map(|r| r.low),
         high: e.ratio.map(|r| r.high),
         pairs: e.ratio.map(|r| r.pairs),
+        instances: Some(time.instances),
+        freedom: e.ratio.and_then(|r| r.freedom),
+        time_freedom: time.freedom,
         noise_floor: e.noise_floor,
         allocations: e.exact.allocations,
         allocated_bytes: e.exact.allocated_bytes,
@@ -102,8 +114,12 @@ pub(super) fn to_wire(e: Entry) -> EntryWire {
     }
 }
 
-pub(super) fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
-    let ratio = || Some(PairedRatio { ratio: e.ratio?, low: e.low?, high: e.high?, pairs: e.pairs? });
+pub(super) fn from_wire(e: &EntryWire) -> Entry {
+    let instances = e.instances.unwrap_or(1);
+    let ratio = || {
+        let (ratio, low, high, pairs) = (e.ratio?, e.low?, e.high?, e.pairs?);
+        Some(PairedRatio { ratio, low, high, pairs, instances, freedom: e.freedom })
+    };
     Entry {
         point: e.point.clone(),
         contender: e.contender.clone(),
@@ -119,11 +135,12 @@ pub(super) fn from_wire(e: &EntryWire, sessions: usize) -> Entry {
             low: e.median_low_ns,
             high: e.median_high_ns,
             pairs: e.n,
+            instances,
+            freedom: e.time_freedom,
         }),
         quiet_ns: Some(e.quiet_ns),
         quiet_ratio: e.quiet_ratio,
         waited: None,
-        sessions,
         work: Work {
             gemms: e.gemms,
             gemm_flops: e.gemm_flops,

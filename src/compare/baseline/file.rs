@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Baseline, SCHEMA};
+use super::{Baseline, OLDEST_SCHEMA, SCHEMA};
 use crate::text::{one_line, read_text};
 use crate::{Error, Result};
 
@@ -29,10 +29,10 @@ impl Baseline {
         };
         let value: toml::Table = toml::from_str(&text).map_err(refused)?;
         match value.get("schema").and_then(toml::Value::as_integer) {
-            Some(found) if found == i64::from(SCHEMA) => {}
+            Some(found) if (i64::from(OLDEST_SCHEMA)..=i64::from(SCHEMA)).contains(&found) => {}
             Some(found) => {
                 let problem = format!(
-                    "schema {found}, but this version reads schema {SCHEMA}; make it again with `gate --update-baseline`"
+                    "schema {found}, but this version reads schemas {OLDEST_SCHEMA} and {SCHEMA}; make it again with `gate --update-baseline`"
                 );
                 return Err(Error::content(path, problem));
             }
@@ -67,7 +67,7 @@ impl Baseline {
     /// Numbers that no measurement gives.
     fn check(&self, path: &Path) -> Result<()> {
         if self.records.is_empty() {
-            return Err(Error::content(path, "key `records` is empty; expected one name per session"));
+            return Err(Error::content(path, "key `records` is empty; expected the name of a record"));
         }
         let mut seen = std::collections::HashSet::new();
         for e in &self.entry {
@@ -96,6 +96,10 @@ impl Baseline {
             let positive = |x: f64| x.is_finite() && x > 0.0;
             if !positive(e.quiet_ns) || !e.quiet_ratio.is_none_or(positive) {
                 return refuse("key `quiet_ns` or `quiet_ratio` is not positive");
+            }
+            let wrong = |n: Option<usize>| n == Some(0);
+            if wrong(e.instances) || wrong(e.freedom) || wrong(e.time_freedom) {
+                return refuse("key `instances`, `freedom` or `time_freedom` is 0; expected at least 1");
             }
             if e.noise_floor.is_some_and(|w| !w.is_finite() || w < 0.0) {
                 return refuse("key `noise_floor` is negative or not finite");
