@@ -150,17 +150,17 @@ fn summary(row: &SummaryRow) -> Checked {
 }
 
 fn ratio(row: &RatioRow) -> Checked {
-    positive("low", row.low)?;
     positive("ratio", row.ratio)?;
-    positive("high", row.high)?;
+    given(row.low, |v| positive("low", v))?;
+    given(row.high, |v| positive("high", v))?;
+    expect(row.low.is_some() == row.high.is_some(), "low or high", "missing", "both or neither")?;
     let all = format!("{:?}, {:?}, {:?}", row.low, row.ratio, row.high);
-    expect(
-        row.low <= row.ratio && row.ratio <= row.high,
-        "low, ratio, high",
-        all,
-        "numbers in rising order",
-    )?;
-    at_least_one("pairs", row.pairs)
+    let rising = row.low.is_none_or(|low| low <= row.ratio) && row.high.is_none_or(|high| row.ratio <= high);
+    expect(rising, "low, ratio, high", all, "numbers in rising order")?;
+    at_least_one("pairs", row.pairs)?;
+    given(row.instances, |n| expect((1..=row.pairs).contains(&n), "instances", n, "at least one, and no more than pairs"))?;
+    let fewer = |n: usize| row.instances.is_some_and(|instances| n < instances);
+    given(row.freedom, |n| expect(fewer(n), "freedom", n, "less than instances"))
 }
 
 fn signal(row: &SignalRow) -> Checked {

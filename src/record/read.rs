@@ -143,7 +143,8 @@ pub fn latest_unfinished(root: &Path, class: &str, suite: &str, shard: Option<Sh
 /// The same of any suite that `fits`, measured on a machine with the processor `cpu`, under `root`.
 pub fn latest_unfinished_on(root: &Path, cpu: &str, fits: impl Fn(&Run) -> bool) -> Option<PathBuf> {
     let classes = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-    let here = |dir: &Path| json::<Machine>(&dir.join(MACHINE)).is_ok_and(|machine| machine.cpu == cpu);
+    let machine = |path: &Path| json::<Machine>(path, &bytes(path)?);
+    let here = |dir: &Path| machine(&dir.join(MACHINE)).is_ok_and(|machine| machine.cpu == cpu);
     latest(classes.flat_map(|class| unfinished(&class)).filter(|(run, dir)| fits(run) && here(dir)))
 }
 
