@@ -4,6 +4,7 @@
 //! failed (bad input, unusable device, I/O), 2 verification failed or counted work changed, 3 something regressed,
 //! 4 it cannot be told and `--strict` asked.
 
+mod agreement;
 mod bounds;
 mod cmp;
 mod compared;
@@ -87,6 +88,8 @@ enum Command {
     Rank(rank::Args),
     /// Measure a small suite and hold it against the committed baseline
     Gate(gate::Args),
+    /// Say whether runs of one program agree within their intervals
+    Agreement(agreement::Args),
     /// Write a record for Bencher, github-action-benchmark or critcmp
     Export(export::Args),
     /// Say what this build and this machine can do
@@ -154,6 +157,7 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Bounds(args) => bounds::main(&args, out),
         Command::Cmp(args) => cmp::main(&args, out),
         Command::Rank(args) => rank::main(&args, out),
+        Command::Agreement(args) => agreement::main(&args, out),
         Command::Gate(args) => gate::main(&args, out),
         Command::Export(args) => export::main(&args, out),
         Command::Doctor(args) => doctor::main(&args, threads, out),

@@ -8,7 +8,7 @@ use super::direction::distance;
 use super::signal::benchmark;
 use super::style::printed;
 use super::{number, stem};
-use crate::record::{RatioRow, summarise, Record, SummaryRow};
+use crate::record::{summarise, RatioRow, Record, SummaryRow};
 
 /// How tables name the points of a record: the benchmark and those axes in which its points differ; the others are said
 /// once.
