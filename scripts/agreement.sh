@@ -1,44 +1,31 @@
 #!/usr/bin/env bash
-# Whether two runs of the suite `quick`, an hour apart, agree on this machine in every ratio within their intervals:
+# Whether runs of one program agree on this machine within their intervals:
 #
-#   scripts/agreement.sh BASE NEW    # folders of two records, for example under results/<machine class>
+#   scripts/agreement.sh DIR [RUNS]    # 40 runs unless told otherwise, about 15 seconds each
 #
-# A record that is not there is measured: BASE at once, NEW when BASE is PAUSE seconds old (3600 unless told otherwise). What
-# `pcnbench cmp` says of them goes into agreement.txt beside BASE, which a test holds against the two records.
+# Measures the suite `agreement` (short updates, several threads among them) RUNS times into DIR/run-1, DIR/run-2, …, and
+# holds every run against every later one. Runs that are there already are kept, so that an interrupted series goes on. What
+# `pcnbench agreement` says goes into DIR/agreement.txt too.
 #
 #   PCNBENCH=path/to/pcnbench    use this program instead of building one
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-if [[ $# -ne 2 ]]; then
+if [[ $# -lt 1 || $# -gt 2 ]]; then
   sed -n '2,/^set/ s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 1
 fi
-base=${1%/} new=${2%/}
+dir=${1%/} runs=${2:-40}
 if [[ -z ${PCNBENCH:-} ]]; then
   cargo build --release
   PCNBENCH=${CARGO_TARGET_DIR:-target}/release/pcnbench
 fi
 
-# When a record was begun, in seconds and as it says itself.
-begun() { grep -o '"started": *"[^"]*"' "$1/run.json" | head -n 1 | cut -d '"' -f 4; }
-seconds() { date --date "$(begun "$1")" +%s; }
-
-[[ -e $base/run.json ]] || "$PCNBENCH" run quick --out "$base"
-if [[ ! -e $new/run.json ]]; then
-  left=$(($(seconds "$base") + ${PAUSE:-3600} - $(date +%s)))
-  ((left <= 0)) || sleep "$left"
-  "$PCNBENCH" run quick --out "$new"
-fi
-
-minutes=$((($(seconds "$new") - $(seconds "$base")) / 60))
-found=$(mktemp)
-trap 'rm -f "$found"' EXIT
-# what it makes of the changes does not matter here, only that it could compare
-"$PCNBENCH" cmp "$base" "$new" >"$found" || [[ $? -ge 3 ]]
-{
-  echo "# Whether two runs of one machine agree, $minutes minutes apart: scripts/agreement.sh with these two records, or"
-  echo "# pcnbench cmp $base $new"
-  cat "$found"
-} >"$(dirname "$base")/agreement.txt"
-tail -n 1 "$found"
+for ((i = 1; i <= runs; i++)); do
+  [[ -e $dir/run-$i/summary.csv ]] && grep -q '"finished": *"' "$dir/run-$i/run.json" && continue
+  rm -rf "$dir/run-$i"
+  "$PCNBENCH" run agreement --no-plots --out "$dir/run-$i" >/dev/null
+done
+all=()
+for ((i = 1; i <= runs; i++)); do all+=("$dir/run-$i"); done
+"$PCNBENCH" agreement "${all[@]}" | tee "$dir/agreement.txt"

@@ -63,7 +63,7 @@ pub struct Args {
     /// sessions are first tried again
     #[arg(long, value_name = "PERCENT", default_value_t = 25.0, allow_negative_numbers = true)]
     most_waiting: f64,
-    /// Exit code 4 if anything stays ambiguous
+    /// Exit code 4 if anything stays ambiguous, or there is no baseline
     #[arg(long)]
     strict: bool,
     /// How to print
@@ -119,7 +119,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let mut report =
         Report { record: &record, choice, comparison: None, waited, again: vec![], outcome: Outcome::Passed };
     report.outcome = match &report.choice {
-        None => alone(&first),
+        None => alone(&first, args.strict),
         Some(choice) => {
             let base = choice.baseline.side(choice.path.display().to_string());
             let mut comparison = compare(&base, &first, &options);
@@ -190,9 +190,10 @@ fn check_empty(dir: &Path) -> Result<()> {
 }
 
 /// Without a baseline only what a record says of itself can be judged.
-fn alone(side: &Side) -> Outcome {
+fn alone(side: &Side, strict: bool) -> Outcome {
     match side.entries.iter().find(|e| !e.err.is_empty()) {
         Some(e) => Outcome::Changed(format!("failed: {} at {}: {}", e.contender, e.point, e.err)),
+        None if strict => Outcome::Inconclusive("nothing compares: there is no baseline".into()),
         None => Outcome::Passed,
     }
 }

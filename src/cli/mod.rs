@@ -5,6 +5,7 @@
 //! 3 something regressed, 4 it cannot be told and `--strict` asked. The work is finished and decides the code whatever
 //! becomes of standard output; one that cannot be written for another reason than a reader that went away makes 0 a 1.
 
+mod agreement;
 mod bounds;
 mod cmp;
 mod compared;
@@ -92,6 +93,8 @@ enum Command {
     Rank(rank::Args),
     /// Measure a small suite and hold it against the committed baseline
     Gate(gate::Args),
+    /// Say whether runs of one program agree within their intervals
+    Agreement(agreement::Args),
     /// Write a record for Bencher, github-action-benchmark or critcmp
     Export(export::Args),
     /// Say what this build and this machine can do
@@ -163,6 +166,7 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Bounds(args) => bounds::main(&args, out),
         Command::Cmp(args) => cmp::main(&args, out),
         Command::Rank(args) => rank::main(&args, out),
+        Command::Agreement(args) => agreement::main(&args, out),
         Command::Gate(args) => gate::main(&args, out),
         Command::Export(args) => export::main(&args, out),
         Command::Doctor(args) => doctor::main(&args, threads, out),

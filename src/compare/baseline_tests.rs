@@ -76,7 +76,8 @@ fn failed_or_empty_records_are_no_baselines() {
     let mut rows = std::mem::take(&mut short.summary);
     short.ratios.clear();
     for depth in [2, 3] {
-        let own: Vec<_> = short.samples.iter().filter(|s| s.point.contains(&format!("depth={depth}"))).cloned().collect();
+        let own: Vec<_> =
+            short.samples.iter().filter(|s| s.point.contains(&format!("depth={depth}"))).cloned().collect();
         let of_point: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].depth == depth).collect();
         let mut these: Vec<_> = of_point.iter().map(|&i| rows[i].clone()).collect();
         short.ratios.extend(crate::record::summarise::fill(&mut these, &own).unwrap());

@@ -180,7 +180,14 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
 /// A ratio known to ±`half` per cent from many rounds.
 pub fn known(ratio: f64, half: f64) -> PairedRatio {
     let width = 1.0 + half / 100.0;
-    PairedRatio { ratio, low: ratio / width, high: ratio * width, pairs: 100_000, instances: 5, freedom: None }
+    PairedRatio {
+        ratio,
+        low: ratio / width,
+        high: ratio * width,
+        pairs: 100_000,
+        instances: 5,
+        freedom: None,
+    }
 }
 
 /// A contender at a point with that ratio; its time is the ratio in milliseconds.

@@ -119,10 +119,14 @@ fn sharing_nothing_is_inconclusive_from_either_side() {
     let nothing = Side { entries: vec![], ..none.clone() };
     let mut elsewhere = other.clone();
     elsewhere.entries.iter_mut().for_each(|e| e.point = format!("other-{}", e.point));
-    for (base, new) in [(&some, &nothing), (&nothing, &some), (&some, &elsewhere), (&elsewhere, &some), (&nothing, &nothing)] {
+    for (base, new) in
+        [(&some, &nothing), (&nothing, &some), (&some, &elsewhere), (&elsewhere, &some), (&nothing, &nothing)]
+    {
         for (exact, strict) in [(false, false), (false, true), (true, false), (true, true)] {
             let found = outcome(&gate(base, new), exact, strict);
-            let Outcome::Inconclusive(what) = found else { panic!("{found:?} of {} and {}", base.name, new.name) };
+            let Outcome::Inconclusive(what) = found else {
+                panic!("{found:?} of {} and {}", base.name, new.name)
+            };
             assert!(what.starts_with("nothing compares: "), "{what}");
         }
     }

@@ -146,7 +146,9 @@ impl<'a> Whole<'a> {
                     reasons.push(format!("within the {} asked for", per_cent(tolerance.asked)));
                 }
             }
-            (None, Some((b, n))) => reasons.extend(too_short("BASE", &b).into_iter().chain(too_short("NEW", &n))),
+            (None, Some((b, n))) => {
+                reasons.extend(too_short("BASE", &b).into_iter().chain(too_short("NEW", &n)))
+            }
             (None, None) if reasons.is_empty() => reasons.push(format!("no {} on one side", measure.name())),
             (None, None) => {}
         }

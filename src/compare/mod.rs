@@ -3,6 +3,7 @@
 //! [`Side`] is what a comparison needs to know of a measurement, from a record or from a baseline file; [`compare`]
 //! joins two of them point by point. Nothing here measures.
 
+pub mod agreement;
 pub mod baseline;
 pub mod exact;
 pub mod export;

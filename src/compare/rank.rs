@@ -53,12 +53,8 @@ pub fn rank(sides: &[Side], only: &[String]) -> Result<Ranking> {
         if !order.contains(&e.point.as_str()) {
             order.push(&e.point);
         }
-        let own = PairedRatio {
-            low: 1.0,
-            high: 1.0,
-            pairs: e.time.map_or(0, |t| t.pairs),
-            ..PairedRatio::UNKNOWN
-        };
+        let own =
+            PairedRatio { low: 1.0, high: 1.0, pairs: e.time.map_or(0, |t| t.pairs), ..PairedRatio::UNKNOWN };
         let ratio = e.ratio.or((e.contender == e.baseline && e.err.is_empty()).then_some(own));
         let of_contender = ratios.entry(&e.contender).or_default();
         if let Some(ratio) = ratio {

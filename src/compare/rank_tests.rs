@@ -32,8 +32,10 @@ fn means_by_hand() {
 fn intervals_by_hand() {
     let mut s = side("a", &[("spc/reference", 2.0)], 0.0);
     let e = |x: f64| x.exp();
-    s.entries[1].ratio = Some(PairedRatio { ratio: 1.0, low: e(-0.03), high: e(0.03), pairs: 10, ..PairedRatio::UNKNOWN });
-    s.entries[3].ratio = Some(PairedRatio { ratio: 1.0, low: e(-0.04), high: e(0.04), pairs: 20, ..PairedRatio::UNKNOWN });
+    s.entries[1].ratio =
+        Some(PairedRatio { ratio: 1.0, low: e(-0.03), high: e(0.03), pairs: 10, ..PairedRatio::UNKNOWN });
+    s.entries[3].ratio =
+        Some(PairedRatio { ratio: 1.0, low: e(-0.04), high: e(0.04), pairs: 20, ..PairedRatio::UNKNOWN });
     let ranking = rank(&[s], &[]).unwrap();
     let spc = ranking.rows.iter().find(|r| r.contender == "spc/reference").unwrap().mean;
     assert!((spc.low.ln() + 0.025).abs() < 1e-12 && (spc.high.ln() - 0.025).abs() < 1e-12, "{spc:?}");

@@ -179,28 +179,29 @@ impl<'a, R: Rng> Sampler<'a, R> {
         let numbers: Vec<usize> = subjects.iter().map(|(i, _)| *i).collect();
         let (instance, instances) = (self.instance, self.instances());
         let (clocks, results) = (&mut *self.clocks, &mut self.results);
-        let mut execute = |at: usize, turn: Turn, results: &mut [Result<Vec<Taken>>], round: Option<usize>| {
-            let (i, subject) = &mut subjects[at];
-            let mut once = || subject.take(turn);
-            let mut outcome = once();
-            let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
-            for retries in 0..=RETRIES {
-                match (&outcome, round) {
-                    (Ok(sample), Some(_)) if clocks.judge(sample, retries, RETRIES) == Keep::Retry => {
-                        outcome = once()
+        let mut execute =
+            |at: usize, turn: Turn, results: &mut [Result<Vec<Taken>>], round: Option<usize>| {
+                let (i, subject) = &mut subjects[at];
+                let mut once = || subject.take(turn);
+                let mut outcome = once();
+                let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
+                for retries in 0..=RETRIES {
+                    match (&outcome, round) {
+                        (Ok(sample), Some(_)) if clocks.judge(sample, retries, RETRIES) == Keep::Retry => {
+                            outcome = once()
+                        }
+                        _ => break,
                     }
-                    _ => break,
                 }
-            }
-            match (outcome, &mut results[*i], round) {
-                (Ok(timed), Ok(samples), Some(round)) => {
-                    samples.push(Taken { instance: instance as u32, round: round as u32, timed })
+                match (outcome, &mut results[*i], round) {
+                    (Ok(timed), Ok(samples), Some(round)) => {
+                        samples.push(Taken { instance: instance as u32, round: round as u32, timed })
+                    }
+                    (Ok(_), ..) => {}
+                    (Err(e), slot, _) => *slot = Err(e),
                 }
-                (Ok(_), ..) => {}
-                (Err(e), slot, _) => *slot = Err(e),
-            }
-            wall_ns
-        };
+                wall_ns
+            };
 
         let mut order: Vec<usize> = (0..numbers.len()).collect();
         order.shuffle(&mut self.rng);

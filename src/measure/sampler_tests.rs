@@ -146,18 +146,14 @@ fn throttled_samples_are_taken_again_a_few_times() {
     };
     let limits = Limits { min_rounds: 20, max_rounds: 20, ..limits() };
     let mut clocks = Clocks::default();
-    let (sampled, log) =
-        run_at(Some(clock), vec![Box::new(|turn| Ok(turn as u64))], &limits, &mut clocks);
+    let (sampled, log) = run_at(Some(clock), vec![Box::new(|turn| Ok(turn as u64))], &limits, &mut clocks);
     let samples = sampled.subjects[0].as_ref().unwrap();
     assert_eq!(samples.iter().map(|s| s.round).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
     let turns: Vec<usize> = samples.iter().map(|s| s.timed.wall_ns as usize - warm).collect();
     assert_eq!(turns, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19, 23, 27]);
     assert_eq!(log.len(), warm + 28);
     let warning = clocks.warning().unwrap();
-    assert!(
-        warning.contains("8 samples were discarded") && warning.contains("2 of 20 kept"),
-        "{warning}"
-    );
+    assert!(warning.contains("8 samples were discarded") && warning.contains("2 of 20 kept"), "{warning}");
 }
 
 #[test]
@@ -178,9 +174,13 @@ fn counts(sampled: &Sampled) -> Vec<usize> {
 #[test]
 fn rounds_are_shared_by_instances_and_numbered_on() {
     let noisy = |turn: usize| Ok(if turn.is_multiple_of(2) { 100 } else { 200 });
-    for (most, instances, want) in
-        [(40, 4, vec![10; 4]), (10, 4, vec![2, 3, 2, 3]), (3, 5, vec![1; 3]), (1, 4, vec![1]), (7, 1, vec![7])]
-    {
+    for (most, instances, want) in [
+        (40, 4, vec![10; 4]),
+        (10, 4, vec![2, 3, 2, 3]),
+        (3, 5, vec![1; 3]),
+        (1, 4, vec![1]),
+        (7, 1, vec![7]),
+    ] {
         let limits = Limits { min_rounds: 1, max_rounds: most, instances, ..limits() };
         let (sampled, _) = run(vec![Box::new(noisy), Box::new(noisy)], &limits);
         assert_eq!((counts(&sampled), sampled.stop), (want, Stop::Rounds), "{most} rounds");

@@ -118,7 +118,8 @@ fn joined<'a>(
     let counted =
         |count: fn(&SummaryRow) -> u64| base.and_then(|b| sound(count(row) as f64 / count(b) as f64));
     let measured = ratios.get(&(&*row.point, &*row.contender, &*row.baseline));
-    let measured = measured.filter(|r| sound(r.ratio).is_some() && r.interval().is_none_or(|(l, h)| drawable(l) && drawable(h)));
+    let measured = measured
+        .filter(|r| sound(r.ratio).is_some() && r.interval().is_none_or(|(l, h)| drawable(l) && drawable(h)));
     let mark = row.mark().beside(base.map_or_else(Mark::default, |base| base.mark()));
     Row {
         contender: &row.contender,

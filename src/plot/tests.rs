@@ -310,7 +310,9 @@ fn odd_records_neither_panic_nor_fail() {
     one(|r| r.summary.iter_mut().for_each(|row| (row.gemms, row.depth) = (u64::MAX, usize::MAX)));
     one(|r| r.summary.iter_mut().for_each(|row| row.benchmark = "../\u{0}<&\">".into()));
     one(|r| {
-        r.ratios.iter_mut().for_each(|row| (row.ratio, row.low, row.high) = (f64::NAN, Some(-1.0), Some(f64::INFINITY)))
+        r.ratios
+            .iter_mut()
+            .for_each(|row| (row.ratio, row.low, row.high) = (f64::NAN, Some(-1.0), Some(f64::INFINITY)))
     });
     one(|r| r.ratios.iter_mut().for_each(|row| (row.ratio, row.low, row.high) = (5.0, Some(6.0), Some(4.0))));
     one(|r| r.signals.iter_mut().for_each(|row| row.energy = f64::NAN));

@@ -117,7 +117,17 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
 
 pub(super) fn ratio(point: &str, contender: &str, baseline: &str) -> RatioRow {
     let (contender, baseline) = (contender.into(), baseline.into());
-    RatioRow { point: point.into(), contender, baseline, ratio: 2.0, low: Some(1.9), high: Some(2.1), pairs: 30, instances: Some(5), freedom: Some(4) }
+    RatioRow {
+        point: point.into(),
+        contender,
+        baseline,
+        ratio: 2.0,
+        low: Some(1.9),
+        high: Some(2.1),
+        pairs: 30,
+        instances: Some(5),
+        freedom: Some(4),
+    }
 }
 
 pub(super) fn signal(point: &str, step: usize) -> SignalRow {

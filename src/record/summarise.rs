@@ -6,7 +6,8 @@ use super::columns::Row;
 use super::schema::{RatioRow, Record, Sample, SummaryRow, SCHEMA};
 use crate::engine::EngineKind;
 use crate::stats::{
-    median, median_ci, paired_ratio, paired_ratio_of_short_blocks, ratio_over_instances, PairedRatio, Rounds, Spread,
+    median, median_ci, paired_ratio, paired_ratio_of_short_blocks, ratio_over_instances, PairedRatio, Rounds,
+    Spread,
 };
 use crate::{Error, Result};
 
@@ -210,7 +211,12 @@ fn by_contender<'a>(rows: &[SummaryRow], samples: &'a [Sample]) -> Result<BTreeM
                 "samples of `{id}` at point `{point}`, which has no summary row"
             )));
         }
-        if times.entry(id).or_default().insert(round, (sample.instance.unwrap_or(0), sample.wall_ns)).is_some() {
+        if times
+            .entry(id)
+            .or_default()
+            .insert(round, (sample.instance.unwrap_or(0), sample.wall_ns))
+            .is_some()
+        {
             return Err(Error::Invalid(format!("two samples of `{id}` at point `{point}` in round {round}")));
         }
     }

@@ -323,7 +323,10 @@ fn older_records_have_their_own_intervals() {
     for (fresh, stored) in fresh.iter().zip(&old.ratios) {
         assert_eq!((&fresh.point, fresh.pairs), (&stored.point, stored.pairs));
         assert!((fresh.ratio / stored.ratio - 1.0).abs() < 1e-12);
-        assert!(fresh.low.unwrap() < stored.low.unwrap() || fresh.high.unwrap() > stored.high.unwrap(), "{fresh:?} {stored:?}");
+        assert!(
+            fresh.low.unwrap() < stored.low.unwrap() || fresh.high.unwrap() > stored.high.unwrap(),
+            "{fresh:?} {stored:?}"
+        );
     }
     let new = Record {
         run: crate::record::Run { schema: SCHEMA, ..old.run.clone() },
@@ -346,7 +349,9 @@ fn ratios_are_of_instances() {
     for (instance, factor) in [(0, 2.0_f64), (1, 2.2), (2, 2.1), (3, 2.4)] {
         for round in instance * 6..instance * 6 + 6 {
             let times = [("bp/reference", 1e9), ("spc/reference", 1e9 * factor)];
-            samples.extend(times.map(|(id, t)| Sample { instance: Some(instance), ..sample("p", id, round, t as u64) }));
+            samples.extend(
+                times.map(|(id, t)| Sample { instance: Some(instance), ..sample("p", id, round, t as u64) }),
+            );
         }
     }
     let row = fill(&mut rows, &samples).unwrap().remove(0);
@@ -366,7 +371,10 @@ fn ratios_are_of_instances() {
 fn few_rounds_have_no_interval() {
     for n in [1, 5] {
         let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
-        let of = |round| ["bp/reference", "spc/reference"].map(|id| Sample { instance: Some(round), ..sample("p", id, round, 7) });
+        let of = |round| {
+            ["bp/reference", "spc/reference"]
+                .map(|id| Sample { instance: Some(round), ..sample("p", id, round, 7) })
+        };
         let samples: Vec<Sample> = (0..n).flat_map(of).collect();
         let row = fill(&mut rows, &samples).unwrap().remove(0);
         assert_eq!((row.ratio, row.low, row.high, row.interval()), (1.0, None, None, None), "{n}");

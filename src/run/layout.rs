@@ -45,8 +45,59 @@ impl Layout {
     ///
     /// # Errors
     /// As [`shift`](Self::shift).
-    pub(super) fn copies(&mut self, batches: &[(Tensor, Tensor)], device: &Device) -> Result<Vec<(Tensor, Tensor)>> {
+    pub(super) fn copies(
+        &mut self,
+        batches: &[(Tensor, Tensor)],
+        device: &Device,
+    ) -> Result<Vec<(Tensor, Tensor)>> {
         self.shift(device)?;
         batches.iter().map(|(x, y)| Ok((x.copy()?, y.copy()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{CpuStorage, Storage};
+
+    use super::*;
+
+    /// Where the numbers of a tensor of f32 on the CPU lie.
+    fn address(tensor: &Tensor) -> usize {
+        let (storage, _) = tensor.storage_and_layout();
+        match &*storage {
+            Storage::Cpu(CpuStorage::F32(values)) => values.as_ptr() as usize,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Distinct places, and distinct places within a page, of 16 instances of a weight matrix, each freed before the next.
+    fn places(mut before: impl FnMut()) -> [usize; 2] {
+        let mut found = [1, 4096].map(|_| std::collections::HashSet::new());
+        for _ in 0..16 {
+            before();
+            let place = address(&Tensor::zeros((64, 64), DType::F32, &Device::Cpu).unwrap());
+            found[0].insert(place);
+            found[1].insert(place % 4096);
+        }
+        found.map(|places| places.len())
+    }
+
+    /// What is freed is handed out again, unless something took its place.
+    #[test]
+    fn instances_lie_at_other_addresses() {
+        let mut layout = Layout::new();
+        let [all, within_pages] = places(|| layout.shift(&Device::Cpu).unwrap());
+        assert!(all >= 12 && within_pages >= 8, "{all} places, {within_pages} within pages");
+        let again = Layout::new().rng.random_range(0..u64::MAX);
+        assert_ne!(again, Layout::new().rng.random_range(0..u64::MAX), "two runs lie alike");
+    }
+
+    #[test]
+    fn copies_hold_the_same_numbers_elsewhere() {
+        let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap();
+        let copies = Layout::new().copies(&[(x.clone(), x.clone())], &Device::Cpu).unwrap();
+        let (a, b) = &copies[0];
+        assert!(address(a) != address(&x) && address(a) != address(b));
+        assert_eq!(a.to_vec2::<f32>().unwrap(), x.to_vec2::<f32>().unwrap());
     }
 }

@@ -137,18 +137,20 @@ pub(super) fn measure(
     let mut samples = Vec::new();
     for (named, outcome) in names.iter().zip(sampled.subjects) {
         match (outcome, named.role) {
-            (Ok(taken), _) => samples.extend(taken.into_iter().map(|Taken { instance, round, timed: t }| Sample {
-                point: p.point.id.clone(),
-                contender: named.id.clone(),
-                round,
-                wall_ns: t.wall_ns,
-                device_ns: t.device_ns,
-                checksum: t.checksum,
-                delay_ns: t.delay_ns,
-                sm_clock_mhz: t.sm_clock_mhz,
-                executions: Some(t.executions),
-                instance: Some(instance),
-            })),
+            (Ok(taken), _) => {
+                samples.extend(taken.into_iter().map(|Taken { instance, round, timed: t }| Sample {
+                    point: p.point.id.clone(),
+                    contender: named.id.clone(),
+                    round,
+                    wall_ns: t.wall_ns,
+                    device_ns: t.device_ns,
+                    checksum: t.checksum,
+                    delay_ns: t.delay_ns,
+                    sm_clock_mhz: t.sm_clock_mhz,
+                    executions: Some(t.executions),
+                    instance: Some(instance),
+                }))
+            }
             (Err(e), Role::Row(row)) => rows[row].err = failed(e)?,
             (Err(e), Role::Control(_)) => drop(failed(e)?),
         }
@@ -207,7 +209,9 @@ fn whole_pairs<T>(made: Vec<(usize, Result<T>)>, roles: &[Role]) -> (Vec<(usize,
         let (other, problem) = match roles[*failed] {
             Role::Control(of) => (of, format!("no second copy of it could be made for control: {e}")),
             Role::Row(_) => match roles.get(failed + 1) {
-                Some(Role::Control(of)) if of == failed => (failed + 1, "it has nothing to control".to_owned()),
+                Some(Role::Control(of)) if of == failed => {
+                    (failed + 1, "it has nothing to control".to_owned())
+                }
                 _ => continue,
             },
         };

@@ -10,7 +10,9 @@ use super::*;
 /// Pearson and Hartley, "Biometrika Tables for Statisticians", table 12.
 #[test]
 fn quantiles_as_tabulated() {
-    for (freedom, want) in [(1.0, 12.706), (2.0, 4.303), (3.0, 3.182), (4.0, 2.776), (7.0, 2.365), (30.0, 2.042)] {
+    for (freedom, want) in
+        [(1.0, 12.706), (2.0, 4.303), (3.0, 3.182), (4.0, 2.776), (7.0, 2.365), (30.0, 2.042)]
+    {
         assert!((t_95(Some(freedom)) - want).abs() < 6e-4, "{freedom}: {}", t_95(Some(freedom)));
     }
     assert_eq!(t_95(None), Z_95);
@@ -41,7 +43,10 @@ fn rounds_that_differ_decide_the_interval() {
     let all = one.repeat(4);
     let whole = paired_ratio(&rounds(&all).0, &rounds(&all).1).unwrap();
     let fitted = (28.0_f64 / 24.0).sqrt();
-    assert!((r.low.ln() - fitted * whole.low.ln()).abs() < 1e-9 && (r.high.ln() - fitted * whole.high.ln()).abs() < 1e-9);
+    assert!(
+        (r.low.ln() - fitted * whole.low.ln()).abs() < 1e-9
+            && (r.high.ln() - fitted * whole.high.ln()).abs() < 1e-9
+    );
     assert_eq!((r.pairs, r.instances, r.freedom), (28, 4, None));
     assert!((r.ratio - 1.0).abs() < 1e-12);
 }
@@ -49,7 +54,8 @@ fn rounds_that_differ_decide_the_interval() {
 #[test]
 fn one_instance_is_a_series_of_rounds() {
     let one = rounds(&[0.3, 0.1, 0.2, 0.25, 0.12, 0.17, 0.4, 0.22]);
-    let (r, s) = (ratio_over_instances(std::slice::from_ref(&one)).unwrap(), paired_ratio(&one.0, &one.1).unwrap());
+    let (r, s) =
+        (ratio_over_instances(std::slice::from_ref(&one)).unwrap(), paired_ratio(&one.0, &one.1).unwrap());
     for (x, y) in [(r.ratio, s.ratio), (r.low, s.low), (r.high, s.high)] {
         assert!((x / y - 1.0).abs() < 1e-12);
     }
@@ -59,7 +65,9 @@ fn one_instance_is_a_series_of_rounds() {
 /// Five rounds cover 93.75 % at best, however they are spread over instances.
 #[test]
 fn few_rounds_have_no_interval() {
-    for few in [vec![rounds(&[0.1])], vec![rounds(&[0.1; 5])], vec![rounds(&[0.1, 0.2]), rounds(&[0.1, 0.3, 0.2])]] {
+    for few in
+        [vec![rounds(&[0.1])], vec![rounds(&[0.1; 5])], vec![rounds(&[0.1, 0.2]), rounds(&[0.1, 0.3, 0.2])]]
+    {
         let r = ratio_over_instances(&few).unwrap();
         assert_eq!((r.low, r.high, r.interval()), (0.0, f64::INFINITY, None), "{r:?}");
         assert!(r.ratio > 1.1 && r.ratio < 1.25);
@@ -90,7 +98,14 @@ pub(crate) fn noise(kind: &str, rng: &mut impl Rng) -> f64 {
 
 /// `m` instances of `n` rounds each. `between` is the standard deviation of their shifts, in units of that of the median
 /// of n normal rounds.
-pub(crate) fn simulated(kind: &str, m: usize, n: usize, between: f64, truth: f64, rng: &mut impl Rng) -> Vec<Rounds> {
+pub(crate) fn simulated(
+    kind: &str,
+    m: usize,
+    n: usize,
+    between: f64,
+    truth: f64,
+    rng: &mut impl Rng,
+) -> Vec<Rounds> {
     let scale = 0.02;
     let median = scale * (std::f64::consts::FRAC_PI_2 / n as f64).sqrt();
     let instance = |_| {
@@ -134,10 +149,18 @@ fn coverage_over_instances() {
             cases.extend([0.0, 0.5, 1.0, 2.0, 4.0].map(|between| (kind, m, n, between)));
         }
     }
-    let shares: Vec<[f64; 2]> = cases.par_iter().map(|&(kind, m, n, between)| coverage(kind, m, n, between)).collect();
+    let shares: Vec<[f64; 2]> =
+        cases.par_iter().map(|&(kind, m, n, between)| coverage(kind, m, n, between)).collect();
     let allowed = 3.0 * (0.95 * 0.05 / EXPERIMENTS as f64).sqrt();
     for ((kind, m, n, between), [share, unaware]) in cases.into_iter().zip(shares) {
-        println!("{kind}, {m} instances of {n} rounds, between {between}: {:.1} %, as one series {:.1} %", 100.0 * share, 100.0 * unaware);
-        assert!((0.93 - allowed..=0.975 + allowed).contains(&share), "{kind}, {m} of {n}, {between}: {share}");
+        println!(
+            "{kind}, {m} instances of {n} rounds, between {between}: {:.1} %, as one series {:.1} %",
+            100.0 * share,
+            100.0 * unaware
+        );
+        assert!(
+            (0.93 - allowed..=0.975 + allowed).contains(&share),
+            "{kind}, {m} of {n}, {between}: {share}"
+        );
     }
 }

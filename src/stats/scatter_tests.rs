@@ -35,7 +35,9 @@ fn times(kind: Scatter, n: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
                 Scatter::Outliers if rng.random_bool(0.2) => 4.6 * rng.random::<f64>(),
                 Scatter::Bimodal if rng.random() => 1.6,
                 Scatter::Outliers | Scatter::Bimodal => 0.0,
-                Scatter::Tails => 0.2 * Distribution::<f64>::sample(&StudentT::new(1.0).unwrap(), rng).clamp(-20.0, 20.0),
+                Scatter::Tails => {
+                    0.2 * Distribution::<f64>::sample(&StudentT::new(1.0).unwrap(), rng).clamp(-20.0, 20.0)
+                }
                 Scatter::Drift => walk,
                 Scatter::Instances => whole,
             }
@@ -70,8 +72,7 @@ fn a_slow_down_behind_scattered_controls_is_never_the_same() {
                 let mut rng = ChaCha8Rng::seed_from_u64(n as u64);
                 let mut count = [0; 5];
                 for trial in 0..200 {
-                    let floors =
-                        [0, 1].map(|_| noise_floor(&measured(kind, true, 1.0, n, &mut rng)));
+                    let floors = [0, 1].map(|_| noise_floor(&measured(kind, true, 1.0, n, &mut rng)));
                     let scattered = trial % 2 == 0;
                     let base = measured(kind, scattered, 1.4, n, &mut rng);
                     let new = measured(kind, scattered, 1.4 * slower, n, &mut rng);

@@ -105,7 +105,11 @@ fn noise_makes_nothing_the_same() {
         }
         for noise in [0.101, 4.0, 1024.31, f64::INFINITY] {
             let tolerance = Tolerance { noise, asked: 0.01 };
-            assert_eq!(verdict(&change, tolerance), Verdict::Ambiguous, "{change:?} with controls known to {noise}");
+            assert_eq!(
+                verdict(&change, tolerance),
+                Verdict::Ambiguous,
+                "{change:?} with controls known to {noise}"
+            );
         }
     }
 }
@@ -286,7 +290,11 @@ fn single_instances_widen_the_interval_as_one_more_error() {
 /// Welch's example of equal variances: two t intervals with four degrees of freedom make one with eight.
 #[test]
 fn degrees_of_freedom_add_up() {
-    let of = |half: f64, freedom| PairedRatio { instances: 5, freedom, ..estimate(1.0, (-half).exp(), half.exp()) };
+    let of = |half: f64, freedom| PairedRatio {
+        instances: 5,
+        freedom,
+        ..estimate(1.0, (-half).exp(), half.exp())
+    };
     // Pearson and Hartley: 2.776 with 4, 2.306 with 8 degrees of freedom.
     let c = change(&of(0.027_764, Some(4)), &of(0.027_764, Some(4)), 0.0).unwrap();
     assert!((c.high.ln() - 0.01 * 2.0_f64.sqrt() * 2.306_0).abs() < 1e-5, "{c:?}");
@@ -351,7 +359,10 @@ fn runs_of_the_same_thing_do_not_regress() {
             let count = verdicts(kind, between, 1.0, n, n as u64);
             println!("{kind}, between {between}, {n} rounds: {count:?}");
             for beyond in [Verdict::Regressed, Verdict::Improved] {
-                assert!(count[beyond as usize] <= 9, "{kind}, between {between}, {n} rounds: {beyond} {count:?}");
+                assert!(
+                    count[beyond as usize] <= 9,
+                    "{kind}, between {between}, {n} rounds: {beyond} {count:?}"
+                );
             }
             assert_eq!(count[Verdict::Invalid as usize], 0);
         }

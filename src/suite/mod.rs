@@ -26,7 +26,7 @@ use crate::text::{one_line, read_text};
 use crate::{Error, Result};
 
 /// Suites that come with the program: name and definition.
-pub const BUILT_IN: [(&str, &str); 7] = [
+pub const BUILT_IN: [(&str, &str); 8] = [
     ("quick", include_str!("../../benches/suites/quick.toml")),
     ("depth", include_str!("../../benches/suites/depth.toml")),
     ("decay", include_str!("../../benches/suites/decay.toml")),
@@ -34,6 +34,7 @@ pub const BUILT_IN: [(&str, &str); 7] = [
     ("alignment", include_str!("../../benches/suites/alignment.toml")),
     ("fused", include_str!("../../benches/suites/fused.toml")),
     ("gate", include_str!("../../benches/suites/gate.toml")),
+    ("agreement", include_str!("../../benches/suites/agreement.toml")),
 ];
 
 /// A validated suite.

@@ -106,9 +106,18 @@ mod tests {
         for (a, b) in suite.benchmarks.iter().zip(&longer.benchmarks) {
             assert_eq!((&a.points, &a.contenders), (&b.points, &b.contenders));
             let (a, b) = (&a.timing, &b.timing);
-            assert_eq!([4 * a.instances, 4 * a.min_rounds, 4 * a.max_rounds], [b.instances, b.min_rounds, b.max_rounds]);
+            assert_eq!(
+                [4 * a.instances, 4 * a.min_rounds, 4 * a.max_rounds],
+                [b.instances, b.min_rounds, b.max_rounds]
+            );
             assert_eq!(4.0 * a.max_seconds, b.max_seconds);
-            let same = crate::suite::Timing { instances: a.instances, min_rounds: a.min_rounds, max_rounds: a.max_rounds, max_seconds: a.max_seconds, ..b.clone() };
+            let same = crate::suite::Timing {
+                instances: a.instances,
+                min_rounds: a.min_rounds,
+                max_rounds: a.max_rounds,
+                max_seconds: a.max_seconds,
+                ..b.clone()
+            };
             assert_eq!(*a, same);
         }
         let most = suite.longer(usize::MAX).unwrap();

@@ -86,6 +86,67 @@ fn five_per_cent_is_a_regression_one_way_and_an_improvement_the_other() {
     assert!(column(&absolute.out, "contender").contains(&"bp/reference".to_owned()));
 }
 
+/// Controls that scatter a thousandfold prove nothing: thrice the time is not the same, with or without them.
+#[test]
+fn scattered_controls_are_no_proof_of_equality() {
+    let scattered = |record: &mut Record| {
+        let controls = record.samples.iter_mut().filter(|s| s.contender.ends_with("~aa"));
+        controls.for_each(|s| s.wall_ns *= [1, 1000, 30][s.round as usize % 3]);
+    };
+    let thrice = |record: &mut Record| {
+        record.samples.iter_mut().filter(|s| s.contender == "epc/reference").for_each(|s| s.wall_ns *= 3);
+    };
+    let (_a, base) = altered(scattered);
+    let (_b, new) = altered(|record| {
+        scattered(record);
+        thrice(record);
+    });
+    let (base, new) = (arg(base), arg(new));
+    for pair in [[&base, &new], [&new, &base], [&base, &base]] {
+        let done = run(&["cmp", pair[0], pair[1], "--strict", "--format", "csv"]);
+        says(&sentence(&done, 4), &["inconclusive: ", "ambiguous (identical programs may differ by "]);
+        assert!(column(&done.out, "verdict").iter().all(|v| v == "ambiguous"), "{}", done.out);
+    }
+}
+
+/// One round has no interval: not `[x, x]`, which any other round would fall out of.
+#[test]
+fn a_single_round_is_ambiguous() {
+    let one = |record: &mut Record| record.samples.retain(|s| s.round == 0);
+    let ((_a, base), (_b, new)) = (altered(one), altered(one));
+    let (base, new) = (arg(base), arg(new));
+    let table = succeeds(&["cmp", &base, &new]);
+    says(&table, &["ambiguous", "1 round in BASE, and an interval takes 6"]);
+    assert_eq!(run(&["cmp", &base, &new, "--strict"]).code, Some(4));
+    let csv = succeeds(&["cmp", &base, &new, "--format", "csv"]);
+    for key in ["change", "change_low", "base_low", "new_high"] {
+        assert!(column(&csv, key).iter().all(String::is_empty), "{key}: {csv}");
+    }
+    let report = succeeds(&["report", &new, "--format", "csv"]);
+    let at = |key: &str| column(&report, key);
+    let filled = |key: &str| at(key).iter().filter(|cell| !cell.is_empty()).count();
+    assert!(filled("ratio") > 0 && filled("ratio_low") == 0 && filled("ratio_high") == 0, "{report}");
+    assert!(!succeeds(&["report", &new]).contains('['));
+    let bmf = succeeds(&["export", &new, "--format", "bmf"]);
+    assert!(bmf.contains("value") && !bmf.contains("lower_value"), "{bmf}");
+}
+
+/// A record without a timed point beside one that has some, either way round.
+#[test]
+fn records_that_share_nothing_are_inconclusive() {
+    let (_a, timed) = altered(|_| ());
+    let (dir, file) = suite(TINY);
+    let untimed = arg(dir.path().join("record"));
+    succeeds(&["run", &file, "--allow-debug-build", "--out", &untimed]);
+    let timed = arg(timed);
+    for pair in [[&timed, &untimed], [&untimed, &timed], [&untimed, &untimed]] {
+        for more in [&[][..], &["--strict"]] {
+            let done = run(&[&["cmp", pair[0], pair[1]], more].concat());
+            says(&sentence(&done, 4), &["inconclusive: nothing compares: "]);
+        }
+    }
+}
+
 #[test]
 fn what_does_not_compare_says_why() {
     let (_a, base) = altered(|_| ());
@@ -241,4 +302,15 @@ fn records_have_names_of_their_own_and_benchmarks_in_common() {
     let named = export(&first, &["--name", "before"]);
     assert_eq!(named["name"], "before");
     assert!(named["benchmarks"].as_object().unwrap().values().all(|bench| bench["baseline"] == "before"));
+}
+
+/// Three runs of one program: counted over all pairs; and what is refused.
+#[test]
+fn agreement_counts_over_all_pairs() {
+    let runs: Vec<(TempDir, PathBuf)> = (0..3).map(|_| altered(|_| ())).collect();
+    let dirs: Vec<String> = runs.iter().map(|(_, dir)| arg(dir)).collect();
+    let text = succeeds(&["agreement", &dirs[0], &dirs[1], &dirs[2]]);
+    says(&text, &["3 runs, 3 pairs, ", "that hold 1: ", "called regressed: 0 of ", "clustered by run"]);
+    says(&refused(&["agreement", &dirs[0], &dirs[1]]), &["2 records", "takes 3 at least"]);
+    says(&refused(&["agreement", &dirs[0], &dirs[1], "/no/such"]), &["/no/such"]);
 }

@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::Path;
 
+use pcnbench::record;
 use tempfile::TempDir;
 
 use crate::session::{arg, done, names, pcnbench, refused, says, sentence, suite, Done};
@@ -69,7 +70,7 @@ impl Session {
     fn with_baseline(&self) -> String {
         let done = self.gate("made", &["--update-baseline"]);
         assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
-        says(&done.out, &["baseline: ", "3 entries from 4 sessions"]);
+        says(&done.out, &["baseline: ", "(3 entries)"]);
         let results = self.dir.path().join("results");
         let class = names(&results).remove(0);
         arg(results.join(class).join("baseline.toml"))
@@ -103,12 +104,40 @@ fn without_a_baseline_only_verification_is_judged() {
     let done = s.gate("out", &[]);
     assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
     says(&done.out, &["there is no baseline", "--update-baseline", "gate.md"]);
-    says(&s.markdown("out"), &["## Gate passed", "there is no baseline"]);
+    says(
+        &s.markdown("out"),
+        &["## Gate has nothing to compare with; verification passed", "there is no baseline"],
+    );
     assert_eq!(
         names(&s.dir.path().join("out")),
         ["bmf.json", "critcmp.json", "gate.md", "gha-bigger.json", "gha-smaller.json", "record"]
     );
     says(&refused_by(&s, "out"), &["is not empty", "--out"]);
+    let strict = s.gate("strict", &["--strict"]);
+    says(&sentence(&strict, 4), &["inconclusive: nothing compares: there is no baseline"]);
+}
+
+/// A baseline of nothing, and one that shares nothing with the record: no gate is passed by that.
+#[test]
+fn nothing_compared_is_no_gate_passed() {
+    let s = Session::new();
+    let path = s.with_baseline();
+    let record = arg(s.dir.path().join("made/record"));
+    let whole = fs::read_to_string(&path).unwrap();
+    let nothing = whole.split("[[entry]]").next().unwrap().to_owned();
+    let strange = whole.replace("point = \"update@", "point = \"other@");
+    for (k, (text, strict)) in
+        [(&nothing, false), (&nothing, true), (&strange, false), (&strange, true)].into_iter().enumerate()
+    {
+        fs::write(&path, text).unwrap();
+        let out = format!("out-{k}");
+        let more: &[&str] = if strict { &["--strict"] } else { &[] };
+        let done = s.gate(&out, &[&["--record", &record, "--threshold", "1000"], more].concat());
+        says(&sentence(&done, 4), &["inconclusive: nothing compares: ", "only in "]);
+        let page = s.markdown(&out);
+        says(&page, &["## Gate inconclusive: nothing compares"]);
+        assert!(!page.contains("Gate passed"));
+    }
 }
 
 fn refused_by(s: &Session, out: &str) -> String {
@@ -131,10 +160,12 @@ fn a_baseline_passes_regresses_and_crosses_machines() {
     edit(&path, |text| scaled(text, 1.0 / 3.0));
     let slow = s.gate("slow", &["--threshold", "50"]);
     says(&sentence(&slow, 3), &["regressed: ", "at update@", "(of 2)"]);
-    says(&slow.out, &["measured again in 4 sessions", "2 regressed"]);
+    says(&slow.out, &["measured again, 4 times as long", "2 regressed"]);
     says(&s.markdown("slow"), &["## Gate regressed: "]);
     let written = names(&s.dir.path().join("slow"));
-    assert_eq!(written.iter().filter(|name| name.starts_with("again-1-")).count(), 4, "{written:?}");
+    assert_eq!(written.iter().filter(|name| name.starts_with("again-")).count(), 1, "{written:?}");
+    let again = record::read(&s.dir.path().join("slow/again-1")).unwrap();
+    assert!(again.ratios.iter().all(|r| (r.instances, r.pairs) == (Some(20), 80)), "{:?}", again.ratios);
 
     // The same numbers from another machine class: thrice is beyond 1.5 times, not beyond 10.
     let other = Path::new(&path).parent().unwrap().with_file_name("cpu-other-9c");
@@ -157,7 +188,7 @@ fn a_baseline_passes_regresses_and_crosses_machines() {
 fn exact_facts_block() {
     let s = Session::new();
     let path = s.with_baseline();
-    let record = arg(s.dir.path().join("made/record-1"));
+    let record = arg(s.dir.path().join("made/record"));
     let judge = |out: &str| s.gate(out, &["--record", &record, "--threshold", "1000"]);
     assert_eq!(judge("same").code, Some(0));
     let original = fs::read_to_string(&path).unwrap();

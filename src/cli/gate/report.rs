@@ -90,6 +90,9 @@ impl Report<'_> {
     /// For a pull request: the outcome, what matters, and everything folded away below it.
     fn markdown(&self) -> String {
         let outcome = match &self.outcome {
+            Outcome::Passed if self.choice.is_none() => {
+                "has nothing to compare with; verification passed".to_owned()
+            }
             Outcome::Passed => "passed".to_owned(),
             Outcome::Changed(what) => format!("failed: {what}"),
             Outcome::Regressed(what) => format!("regressed: {what}"),
