@@ -19,8 +19,15 @@ pub struct Reach {
     /// θ_1..θ_L.
     params: Vec<Name>,
     names: Cell<usize>,
-    /// Per layer what it last predicted: parameters and state, and the prediction.
-    last: RefCell<Vec<Option<((Name, Name), Name)>>>,
+    last: RefCell<Vec<Option<Prediction>>>,
+}
+
+/// What a layer last predicted, and from what.
+#[derive(Debug, Clone, Copy)]
+struct Prediction {
+    params: Name,
+    below: Name,
+    mu: Name,
 }
 
 impl Reach {
@@ -72,12 +79,9 @@ impl Engine for Reach {
 
     fn forward_with(&self, l: usize, params: &Name, below: &Name) -> Result<(Name, Name)> {
         let last = &mut self.last.borrow_mut()[l - 1];
-        let from = (*params, *below);
-        let mu = match last {
-            Some((same, mu)) if *same == from => *mu,
-            _ => self.fresh(),
-        };
-        *last = Some((from, mu));
+        let again = last.filter(|last| (last.params, last.below) == (*params, *below));
+        let mu = again.map_or_else(|| self.fresh(), |last| last.mu);
+        *last = Some(Prediction { params: *params, below: *below, mu });
         Ok((mu, *below))
     }
 

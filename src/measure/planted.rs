@@ -39,7 +39,7 @@ pub fn slow_down(contender: &str, start: Instant) {
 fn parse(text: &str) -> Option<(String, f64)> {
     let (rule, factor) = text.split_once('=')?;
     let factor: f64 = factor.parse().ok()?;
-    (factor.is_finite() && factor >= 1.0 && factor <= 100.0).then(|| (rule.to_owned(), factor))
+    (1.0..=100.0).contains(&factor).then(|| (rule.to_owned(), factor))
 }
 
 #[cfg(test)]

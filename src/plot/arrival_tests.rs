@@ -311,6 +311,7 @@ fn odd_energies_are_counted_apart() {
 
 #[test]
 fn odd_records_neither_panic_nor_fail() {
+    let _coarse = canvas::coarse();
     let one = |change: fn(&mut Record)| {
         let mut record = formats();
         change(&mut record);

@@ -135,6 +135,12 @@ impl Chart {
         for (series, rank) in self.series.iter().zip(&ranks).rev() {
             markers(&mut scene, &frame, series, *rank)?;
         }
+        // Above the markers of all lines, which would cover them.
+        for (series, rank) in self.series.iter().zip(&ranks) {
+            for (spot, dot) in spots(&frame, series)?.into_iter().zip(&series.dots) {
+                legend::mark(&mut scene, spot, radius(series, *rank), dot.mark);
+            }
+        }
         frame.draw_axes(&mut scene);
         if let Some(second) = &self.second {
             second_axis(&mut scene, &frame, second)?;
@@ -244,11 +250,17 @@ fn stroke(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Resul
     Ok(())
 }
 
+fn radius(series: &Series, rank: f64) -> f64 {
+    if series.counted {
+        3.0 + 2.6 * rank
+    } else {
+        3.6 + 2.6 * rank
+    }
+}
+
 fn markers(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Result<()> {
-    let radius = if series.counted { 3.0 } else { 3.6 } + 2.6 * rank;
-    for (spot, dot) in spots(frame, series)?.into_iter().zip(&series.dots) {
-        scene.marker(spot, radius, series.look, series.counted);
-        legend::mark(scene, spot, radius, dot.mark);
+    for spot in spots(frame, series)? {
+        scene.marker(spot, radius(series, rank), series.look, series.counted);
     }
     Ok(())
 }
@@ -322,6 +334,29 @@ mod tests {
     #[test]
     fn an_axis_too_small_for_its_data_is_refused() {
         assert!(chart(&[1e3, 1e6], &[1e3, 2e3]).scene().is_err());
+    }
+
+    #[test]
+    fn marks_are_drawn_and_explained() {
+        let texts = |scene: &Scene| -> String {
+            let text =
+                |item: &Item| if let Item::Text { text, .. } = item { text.clone() } else { String::new() };
+            scene.items.iter().map(text).collect::<Vec<_>>().join("; ")
+        };
+        let mut chart = chart(&[1e3, 1e6], &[0.8e3, 1.5e6]);
+        let plain = chart.scene().unwrap();
+        let mut drawn = Vec::new();
+        for mark in [Mark { trained: Some(1), ..Mark::default() }, Mark { contended: true, trained: None }] {
+            chart.series[0].dots[1].mark = mark;
+            let scene = chart.scene().unwrap();
+            assert_eq!(texts(&scene).contains("trains a part"), mark.trained.is_some());
+            assert_eq!(texts(&scene).contains("contended"), mark.contended);
+            let lines = |scene: &Scene| scene.items.iter().filter(|i| matches!(i, Item::Line { .. })).count();
+            drawn.push(lines(&scene) - lines(&plain));
+        }
+        // a ring, and the two strokes of a cross; each at the point and in the legend
+        assert_eq!(drawn, [2, 4]);
+        assert!(!texts(&plain).contains("trains a part") && !texts(&plain).contains("contended"));
     }
 
     #[test]

@@ -285,6 +285,7 @@ fn records_without_data_skip_with_a_reason() {
 
 #[test]
 fn odd_records_neither_panic_nor_fail() {
+    let _coarse = canvas::coarse();
     let one = |change: fn(&mut Record)| {
         let mut record = empty();
         add(&mut record, "bp/reference", &[4, 8], |_| 0, 1000.0);
@@ -333,6 +334,7 @@ fn odd_records_neither_panic_nor_fail() {
 
 #[test]
 fn odd_directions_neither_panic_nor_fail() {
+    let _coarse = canvas::coarse();
     let one = |change: fn(&mut Record)| {
         let mut record = empty();
         let half = |c: &synthetic::Condition, d: usize| (1.0 / (1 + d) as f64, 1.0 / c.steps.max(1) as f64);
