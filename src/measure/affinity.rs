@@ -90,7 +90,7 @@ impl Held {
 
 /// The cores to pin `threads` workers to: all, or none.
 fn whole_machine(threads: usize, cores: &[usize]) -> Vec<usize> {
-    if threads > 1 && threads == cores.len() {
+    if threads > 1 && threads == cores.len() && std::env::var_os("BW_NOPIN").is_none() {
         cores.to_vec()
     } else {
         Vec::new()
