@@ -69,7 +69,8 @@ fn paused_samples_are_retried_and_then_kept() {
     assert_eq!(pauses.judge(None, 0, 3), Keep::Yes);
     let warning = pauses.warning().unwrap();
     assert!(
-        warning.contains("during 4 samples, for up to 1.50 s; 3 were discarded") && warning.contains("1 were kept"),
+        warning.contains("during 4 samples, for up to 1.50 s; 3 were discarded")
+            && warning.contains("1 were kept"),
         "{warning}"
     );
     // a suspended machine stops the wall clock by itself

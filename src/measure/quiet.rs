@@ -29,7 +29,9 @@ const NAMED: usize = 3;
 /// [`Error::Invalid`] if it is no length of time.
 pub fn limit(seconds: f64) -> Result<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
-        Error::Invalid(format!("--wait-quiet {seconds} is out of range; expected a number of seconds, 0 or more"))
+        Error::Invalid(format!(
+            "--wait-quiet {seconds} is out of range; expected a number of seconds, 0 or more"
+        ))
     })
 }
 
@@ -48,7 +50,9 @@ fn wait_for(
 ) -> Option<String> {
     let start = Instant::now();
     let Some(mut before) = read() else {
-        return Some("--wait-quiet: this system does not tell what other processes do; nothing was waited for".into());
+        return Some(
+            "--wait-quiet: this system does not tell what other processes do; nothing was waited for".into(),
+        );
     };
     let (mut quiet, mut told) = (0, None::<Instant>);
     loop {
@@ -110,7 +114,9 @@ impl Reading {
         let own = process(&text(proc.join("self/stat"))?)?;
         let mut others = HashMap::new();
         for entry in fs::read_dir(proc).ok()?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
             // those that end meanwhile cannot be read
             let read = text(entry.path().join("stat")).as_deref().and_then(process);
             if let Some(other) = read.filter(|other| other.pid != own.pid) {
@@ -150,7 +156,12 @@ impl std::fmt::Display for Others {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "other processes use {:.2} of {} processors", self.used, self.processors)?;
         for (i, (name, pid, used)) in self.most.iter().enumerate() {
-            write!(f, "{} {} (process {pid}) {used:.2}", if i == 0 { ", most of them" } else { "," }, name.escape_debug())?;
+            write!(
+                f,
+                "{} {} (process {pid}) {used:.2}",
+                if i == 0 { ", most of them" } else { "," },
+                name.escape_debug()
+            )?;
         }
         Ok(())
     }
@@ -165,7 +176,8 @@ fn processors(line: &str) -> Option<(u64, u64)> {
     }
     let times: Vec<u64> = words.take(8).map(|word| word.parse().ok()).collect::<Option<_>>()?;
     let [user, nice, system, idle, iowait, rest @ ..] = &times[..] else { return None };
-    let busy = [user, nice, system].into_iter().chain(rest).fold(0_u64, |sum, time| sum.saturating_add(*time));
+    let busy =
+        [user, nice, system].into_iter().chain(rest).fold(0_u64, |sum, time| sum.saturating_add(*time));
     Some((busy, busy.saturating_add(*idle).saturating_add(*iowait)))
 }
 
@@ -203,7 +215,8 @@ mod tests {
         let line = "4242 (a) b (c) R 1 2 3 0 -1 4194304 90 0 0 0 70 8 0 0 20 0 1 0 12345 1000 200";
         let read = process(line).unwrap();
         assert_eq!((read.pid, &read.name[..], read.work, read.start), (4242, "a) b (c", 78, 12345));
-        for damaged in ["", "1", "1 (sh", "1 (sh) R 1 2", "x (sh) R 1 2 3 0 -1 4 9 0 0 0 7 8 0 0 2 0 1 0 5 1"] {
+        for damaged in ["", "1", "1 (sh", "1 (sh) R 1 2", "x (sh) R 1 2 3 0 -1 4 9 0 0 0 7 8 0 0 2 0 1 0 5 1"]
+        {
             assert!(process(damaged).is_none(), "{damaged}");
         }
     }
@@ -245,7 +258,8 @@ mod tests {
 
     /// A machine on which others use so many of 100 steps between readings.
     fn machine(mut busy: impl FnMut(usize) -> u64) -> impl FnMut() -> Option<Reading> {
-        let (mut n, mut at) = (0, Reading { processors: 1, busy: 0, total: 0, own: 0, others: HashMap::new() });
+        let (mut n, mut at) =
+            (0, Reading { processors: 1, busy: 0, total: 0, own: 0, others: HashMap::new() });
         move || {
             at.total += 100;
             at.busy += busy(n);
@@ -266,7 +280,10 @@ mod tests {
         let still = wait_for(&mut read, long, Duration::ZERO, &mut |text| told.push(text.to_owned()));
         drop(read);
         assert_eq!((still, readings), (None, 6));
-        assert_eq!(told, ["waiting for a quiet machine, 0 of at most 3600 s: other processes use 0.99 of 1 processors"]);
+        assert_eq!(
+            told,
+            ["waiting for a quiet machine, 0 of at most 3600 s: other processes use 0.99 of 1 processors"]
+        );
     }
 
     #[test]

@@ -154,7 +154,8 @@ pub fn sample(
         let start = pauses.active();
         let mut walls = Vec::new();
         while results[i].is_ok()
-            && (walls.len() < FEWEST_WARMUPS || (pauses.active() - start).as_secs_f64() < limits.warmup_seconds)
+            && (walls.len() < FEWEST_WARMUPS
+                || (pauses.active() - start).as_secs_f64() < limits.warmup_seconds)
         {
             walls.extend(execute(i, Turn::SINGLE, &mut results, None, pauses).map(|wall_ns| wall_ns as f64));
         }
@@ -196,9 +197,9 @@ fn settled(results: &[Result<Vec<(u32, Timed)>>], target: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::pauses;
     use crate::Error;
     use rand::SeedableRng;
-    use crate::measure::pauses;
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
@@ -349,7 +350,8 @@ mod tests {
     /// 200 ms does not notice.
     #[test]
     fn paused_samples_are_taken_again_outside_the_time_limit() {
-        let clocks = Rc::new(Cell::new(pauses::Clocks { running: Some(Duration::ZERO), ..Default::default() }));
+        let clocks =
+            Rc::new(Cell::new(pauses::Clocks { running: Some(Duration::ZERO), ..Default::default() }));
         let (clock, at) = (Rc::clone(&clocks), |turn| FEWEST_WARMUPS + turn);
         let times: Times = Box::new(move |turn| {
             let mut now = clock.get();

@@ -22,6 +22,9 @@ impl Watch {
 
     /// What the reader of a finished record should know.
     pub(super) fn warnings(&self, record: &Record) -> Vec<String> {
-        [summarise::contention(record), self.clocks.warning(), self.pauses.warning()].into_iter().flatten().collect()
+        [summarise::contention(record), self.clocks.warning(), self.pauses.warning()]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }

@@ -27,6 +27,9 @@ use super::{lost, Observer, Watch};
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
 
+/// Share of waiting in what threads ran or waited during a round from which the calling thread does not insist on its core.
+const CONTENDED: f64 = 0.1;
+
 /// Verifies, measures and checks the accuracy of every contender of a point.
 pub(super) fn measure(
     seed: u64,
@@ -82,9 +85,16 @@ pub(super) fn measure(
     let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
     let mut subjects: Vec<Box<dyn Subject + '_>> =
         trainings.iter_mut().map(|training| Box::new(training) as Box<dyn Subject + '_>).collect();
-    let held = device.is_cpu().then(affinity::hold);
+    let mut held = device.is_cpu().then(affinity::hold);
+    let times = || scheduler.borrow_mut().as_mut().and_then(Scheduler::times).unwrap_or_default();
+    let mut before = times();
     let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, clocks, pauses, |round| {
         observer.at(&p.point.id, &format!("round {round}"));
+        if let Some(held) = &mut held {
+            let now = times();
+            held.give_way(now.delay_share_since(before) > CONTENDED);
+            before = now;
+        }
     });
     drop(held);
     drop(subjects);

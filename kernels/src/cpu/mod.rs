@@ -107,7 +107,8 @@ pub(crate) fn execute<T: Real>(
 ) {
     let Task { stack, schedule, loss, x, y, batch } = *task;
     let traces = matches!(result, Result::Learned { traces: true, .. });
-    let plan_for = |threads| tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, threads, T::LANES);
+    let plan_for =
+        |threads| tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, threads, T::LANES);
     let all = plan_for(pool.threads());
     let alone = all.workers > 1 && !sums_over_blocks(&result) && pool.is_contended();
     let plan = if alone { plan_for(1) } else { all };
