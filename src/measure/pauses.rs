@@ -26,7 +26,7 @@ const FEWEST: usize = 3;
 
 /// What the clocks say: since they began, or of one turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Clocks {
+pub struct Reading {
     /// On the wall.
     pub wall: Duration,
     /// The calling thread on a processor; absent where the system does not tell.
@@ -37,7 +37,7 @@ pub struct Clocks {
     pub suspended: Duration,
 }
 
-impl Clocks {
+impl Reading {
     fn since(self, then: Self) -> Self {
         Self {
             wall: self.wall.saturating_sub(then.wall),
@@ -50,7 +50,7 @@ impl Clocks {
 
 /// The pauses of a run so far.
 pub struct Pauses {
-    read: Box<dyn FnMut() -> Clocks>,
+    read: Box<dyn FnMut() -> Reading>,
     /// Per contender being sampled: wall clock over running, without delay, of its turns.
     usual: Vec<Vec<f64>>,
     discarded: usize,
@@ -75,7 +75,7 @@ impl Pauses {
                 scheduler.look_for_threads();
                 scheduler.times()
             });
-            Clocks {
+            Reading {
                 // where the delay is not known, waiting would look like a pause
                 running: delay.and_then(|_| running()),
                 delay: Duration::from_nanos(delay.map_or(0, |times| times.delay_ns)),
@@ -86,7 +86,7 @@ impl Pauses {
     }
 
     /// None yet, by these clocks.
-    pub fn by(read: impl FnMut() -> Clocks + 'static) -> Self {
+    pub fn by(read: impl FnMut() -> Reading + 'static) -> Self {
         let (read, usual, zero) = (Box::new(read), Vec::new(), Duration::ZERO);
         Self { read, usual, discarded: 0, kept: 0, longest: zero, total: zero }
     }
@@ -97,7 +97,7 @@ impl Pauses {
     }
 
     /// What the clocks say now.
-    pub fn now(&mut self) -> Clocks {
+    pub fn now(&mut self) -> Reading {
         (self.read)()
     }
 
@@ -107,7 +107,7 @@ impl Pauses {
     }
 
     /// Takes note of a turn of this subject, begun at `start`; returns for how long the process stood still in it, if it did.
-    pub fn note(&mut self, subject: usize, start: Clocks) -> Option<Duration> {
+    pub fn note(&mut self, subject: usize, start: Reading) -> Option<Duration> {
         let spent = self.now().since(start);
         let usual = self.usual.get_mut(subject)?;
         let pause = pause(&spent, usual);
@@ -149,7 +149,7 @@ impl Pauses {
 
 /// The part of a turn's wall clock in which its process stood still, given wall clock over running in others of the same
 /// contender; none if it is too short to tell.
-fn pause(spent: &Clocks, usual: &[f64]) -> Option<Duration> {
+fn pause(spent: &Reading, usual: &[f64]) -> Option<Duration> {
     let running = spent.running?;
     if usual.len() < FEWEST {
         return None;

@@ -9,15 +9,15 @@ fn ms(ms: f64) -> Duration {
     Duration::from_secs_f64(1e-3 * ms)
 }
 
-fn spent(wall: f64, running: f64, delay: f64) -> Clocks {
-    Clocks { wall: ms(wall), running: Some(ms(running)), delay: ms(delay), suspended: Duration::ZERO }
+fn spent(wall: f64, running: f64, delay: f64) -> Reading {
+    Reading { wall: ms(wall), running: Some(ms(running)), delay: ms(delay), suspended: Duration::ZERO }
 }
 
 /// After five turns of 10 ms of which 9.5 were run: of what is beyond 9.5, four times 0.5 may be sleep.
 #[test]
 fn what_nothing_explains_is_a_pause() {
     let usual = [10.0 / 9.5; 5];
-    let length = |s: Clocks| pause(&s, &usual).map(|p| (1e3 * p.as_secs_f64()).round());
+    let length = |s: Reading| pause(&s, &usual).map(|p| (1e3 * p.as_secs_f64()).round());
     assert_eq!(length(spent(10.0, 9.5, 0.0)), None);
     assert_eq!(length(spent(2011.0, 9.5, 0.0)), Some(2000.0), "2011 − 9.5 − 4·0.5, rounded");
     // a slower machine, a machine that others keep busy, a longer sleep
@@ -31,7 +31,7 @@ fn what_nothing_explains_is_a_pause() {
     assert_eq!(length(spent(3.6, 1.0, 0.3)), Some(2.0));
     // nothing to compare with, nothing told
     assert_eq!(pause(&spent(2010.0, 9.5, 0.0), &usual[..2]), None);
-    assert_eq!(pause(&Clocks { running: None, ..spent(2010.0, 9.5, 0.0) }, &usual), None);
+    assert_eq!(pause(&Reading { running: None, ..spent(2010.0, 9.5, 0.0) }, &usual), None);
 }
 
 /// A thread that waits for a device nine tenths of the time may do so for four times as long.
@@ -47,9 +47,9 @@ fn paused_samples_are_retried_and_then_kept() {
     let clocks = Rc::new(Cell::new(spent(0.0, 0.0, 0.0)));
     let clock = Rc::clone(&clocks);
     let mut pauses = Pauses::by(move || clock.get());
-    let turn = |pauses: &mut Pauses, subject, by: Clocks| {
+    let turn = |pauses: &mut Pauses, subject, by: Reading| {
         let (start, old) = (pauses.now(), clocks.get());
-        clocks.set(Clocks {
+        clocks.set(Reading {
             wall: old.wall + by.wall,
             running: old.running.zip(by.running).map(|(a, b)| a + b),
             delay: old.delay + by.delay,
@@ -74,7 +74,7 @@ fn paused_samples_are_retried_and_then_kept() {
         "{warning}"
     );
     // a suspended machine stops the wall clock by itself
-    let asleep = Clocks { suspended: ms(9000.0), ..spent(10.0, 10.0, 0.0) };
+    let asleep = Reading { suspended: ms(9000.0), ..spent(10.0, 10.0, 0.0) };
     assert_eq!((turn(&mut pauses, 1, asleep), pauses.active()), (Some(ms(9000.0)), ms(80.0)));
     // others are other contenders, of which nothing is known yet
     pauses.begin(1);

@@ -155,7 +155,7 @@ pub fn sample(
         let mut walls = Vec::new();
         while results[i].is_ok()
             && (walls.len() < FEWEST_WARMUPS
-                || (pauses.active() - start).as_secs_f64() < limits.warmup_seconds)
+                || pauses.active().saturating_sub(start).as_secs_f64() < limits.warmup_seconds)
         {
             walls.extend(execute(i, Turn::SINGLE, &mut results, None, pauses).map(|wall_ns| wall_ns as f64));
         }
@@ -177,7 +177,7 @@ pub fn sample(
             stop = Stop::Target;
             break;
         }
-        if round + 1 >= FEWEST_ROUNDS && pauses.active() - start >= limit {
+        if round + 1 >= FEWEST_ROUNDS && pauses.active().saturating_sub(start) >= limit {
             stop = Stop::Time;
             break;
         }
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn paused_samples_are_taken_again_outside_the_time_limit() {
         let clocks =
-            Rc::new(Cell::new(pauses::Clocks { running: Some(Duration::ZERO), ..Default::default() }));
+            Rc::new(Cell::new(pauses::Reading { running: Some(Duration::ZERO), ..Default::default() }));
         let (clock, at) = (Rc::clone(&clocks), |turn| FEWEST_WARMUPS + turn);
         let times: Times = Box::new(move |turn| {
             let mut now = clock.get();
