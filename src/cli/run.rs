@@ -9,7 +9,7 @@ use super::grid::Format;
 use super::progress::Bar;
 use super::resume::{self, Choice};
 use super::{results, Verdict};
-use crate::measure::machine;
+use crate::measure::{machine, quiet};
 use crate::record::{self, Record, Shard, SummaryRow};
 use crate::run::{self, Job, Target};
 use crate::suite::{Overrides, Suite};
@@ -53,6 +53,10 @@ pub struct Args {
     /// Sample each point for at most so long, and read energy for as long again, instead of the suite's limit
     #[arg(long, value_name = "SECONDS")]
     max_seconds: Option<f64>,
+    /// Wait until other processes leave the processors alone, at most for so long, and only then measure; a record whose
+    /// machine did not become quiet carries a warning
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    wait_quiet: Option<f64>,
     /// How to print the results
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -121,6 +125,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         shard,
         allow_debug: args.allow_debug_build,
         ceilings: true,
+        wait_quiet: args.wait_quiet.map(quiet::limit).transpose()?,
     };
     let mut bar = Bar::new();
     let dir = run::run(&job, &mut bar);

@@ -13,9 +13,11 @@ mod load;
 pub mod machine;
 pub mod memory;
 pub mod memory_limit;
+pub mod pauses;
 pub mod peak;
 #[cfg(any(feature = "trials", debug_assertions))]
 pub mod planted;
+pub mod quiet;
 pub mod sampler;
 pub mod threads;
 

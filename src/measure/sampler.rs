@@ -5,12 +5,13 @@
 //! subject is always first. What rounds share they cannot tell: where memory happens to lie is decided when a subject is
 //! built, so the subjects of a point are built several times.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use rand::Rng;
 
 use super::clocks::{Clocks, Keep};
+use super::pauses::Pauses;
 use crate::stats::{median, median_ci};
 use crate::suite::Timing as Limits;
 use crate::{Error, Result};
@@ -128,6 +129,9 @@ pub struct Sampler<'a, R> {
     /// Samples of the run so far: one taken at a clock far below theirs is discarded and taken again (see
     /// [`Clocks::judge`]).
     clocks: &'a mut Clocks,
+    /// A sample during which the process stood still is discarded and taken again too ([`Pauses::judge`]), and such time does
+    /// not count against the limits.
+    pauses: &'a mut Pauses,
     results: Vec<Result<Vec<Taken>>>,
     /// What each subject does in its turns, decided once: by the median execution of its first warming up.
     turns: Vec<Option<Turn>>,
@@ -142,11 +146,19 @@ pub struct Sampler<'a, R> {
 
 impl<'a, R: Rng> Sampler<'a, R> {
     /// For this many subjects.
-    pub fn new(subjects: usize, limits: &'a Limits, rng: R, clocks: &'a mut Clocks) -> Self {
+    pub fn new(
+        subjects: usize,
+        limits: &'a Limits,
+        rng: R,
+        clocks: &'a mut Clocks,
+        pauses: &'a mut Pauses,
+    ) -> Self {
+        pauses.begin(subjects);
         Self {
             limits,
             rng,
             clocks,
+            pauses,
             results: (0..subjects).map(|_| Ok(vec![])).collect(),
             turns: vec![None; subjects],
             instance: 0,
@@ -179,40 +191,52 @@ impl<'a, R: Rng> Sampler<'a, R> {
         let numbers: Vec<usize> = subjects.iter().map(|(i, _)| *i).collect();
         let (instance, instances) = (self.instance, self.instances());
         let (clocks, results) = (&mut *self.clocks, &mut self.results);
-        let mut execute =
-            |at: usize, turn: Turn, results: &mut [Result<Vec<Taken>>], round: Option<usize>| {
-                let (i, subject) = &mut subjects[at];
-                let mut once = || subject.take(turn);
-                let mut outcome = once();
-                let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
-                for retries in 0..=RETRIES {
-                    match (&outcome, round) {
-                        (Ok(sample), Some(_)) if clocks.judge(sample, retries, RETRIES) == Keep::Retry => {
-                            outcome = once()
-                        }
-                        _ => break,
+        let mut execute = |at: usize,
+                           turn: Turn,
+                           results: &mut [Result<Vec<Taken>>],
+                           round: Option<usize>,
+                           pauses: &mut Pauses| {
+            let (i, subject) = &mut subjects[at];
+            let mut retries = 0;
+            let outcome = loop {
+                let start = pauses.now();
+                let outcome = subject.take(turn);
+                let pause = pauses.note(*i, start);
+                let again = match (&outcome, round) {
+                    (Ok(sample), Some(_)) => {
+                        pauses.judge(pause, retries, RETRIES) == Keep::Retry
+                            || clocks.judge(sample, retries, RETRIES) == Keep::Retry
                     }
+                    _ => false,
+                };
+                if !again {
+                    break outcome;
                 }
-                match (outcome, &mut results[*i], round) {
-                    (Ok(timed), Ok(samples), Some(round)) => {
-                        samples.push(Taken { instance: instance as u32, round: round as u32, timed })
-                    }
-                    (Ok(_), ..) => {}
-                    (Err(e), slot, _) => *slot = Err(e),
-                }
-                wall_ns
+                retries += 1;
             };
+            let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
+            match (outcome, &mut results[*i], round) {
+                (Ok(timed), Ok(samples), Some(round)) => {
+                    samples.push(Taken { instance: instance as u32, round: round as u32, timed })
+                }
+                (Ok(_), ..) => {}
+                (Err(e), slot, _) => *slot = Err(e),
+            }
+            wall_ns
+        };
 
         let mut order: Vec<usize> = (0..numbers.len()).collect();
         order.shuffle(&mut self.rng);
         let warmup = warmup_seconds(self.limits.warmup_seconds, instance, instances);
         for &at in &order {
-            let start = Instant::now();
+            let start = self.pauses.active();
             let mut walls = Vec::new();
             while results[numbers[at]].is_ok()
-                && (walls.len() < FEWEST_WARMUPS[instance.min(1)] || start.elapsed().as_secs_f64() < warmup)
+                && (walls.len() < FEWEST_WARMUPS[instance.min(1)]
+                    || self.pauses.active().saturating_sub(start).as_secs_f64() < warmup)
             {
-                walls.extend(execute(at, Turn::SINGLE, results, None).map(|wall_ns| wall_ns as f64));
+                let wall_ns = execute(at, Turn::SINGLE, results, None, self.pauses);
+                walls.extend(wall_ns.map(|wall_ns| wall_ns as f64));
             }
             self.turns[numbers[at]]
                 .get_or_insert_with(|| Turn::filling(self.limits.turn_seconds, median(&walls)));
@@ -222,13 +246,13 @@ impl<'a, R: Rng> Sampler<'a, R> {
         let fewest = share(self.limits.min_rounds, instance, instances);
         let target = self.limits.target_half_width / so_far.sqrt();
         let limit = Duration::try_from_secs_f64(self.limits.max_seconds * so_far).unwrap_or(Duration::MAX);
-        let start = Instant::now();
+        let start = self.pauses.active();
         let mut stop = Stop::Rounds;
         for round in 1..=share(self.limits.max_rounds, instance, instances) {
             order.shuffle(&mut self.rng);
             for &at in &order {
                 if let (true, Some(turn)) = (results[numbers[at]].is_ok(), self.turns[numbers[at]]) {
-                    execute(at, turn, results, Some(self.rounds));
+                    execute(at, turn, results, Some(self.rounds), self.pauses);
                 }
             }
             self.rounds += 1;
@@ -237,12 +261,12 @@ impl<'a, R: Rng> Sampler<'a, R> {
                 stop = Stop::Target;
                 break;
             }
-            if round >= FEWEST_ROUNDS && self.spent + start.elapsed() >= limit {
+            if round >= FEWEST_ROUNDS && self.spent + self.pauses.active().saturating_sub(start) >= limit {
                 stop = Stop::Time;
                 break;
             }
         }
-        self.spent += start.elapsed();
+        self.spent += self.pauses.active().saturating_sub(start);
         self.instance += 1;
         self.stop = self.stop.max(stop);
     }

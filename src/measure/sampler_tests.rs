@@ -1,11 +1,12 @@
 //! Oracles: subjects with invented times, whose rounds are counted.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rand::SeedableRng;
 
 use super::*;
+use crate::measure::pauses;
 
 struct Invented {
     name: usize,
@@ -43,6 +44,16 @@ fn run_at(
     limits: &Limits,
     clocks: &mut Clocks,
 ) -> (Sampled, Vec<usize>) {
+    run_beside(clock, times, limits, clocks, &mut Pauses::of_this_thread())
+}
+
+fn run_beside(
+    clock: Option<fn(usize) -> u32>,
+    times: Vec<Times>,
+    limits: &Limits,
+    clocks: &mut Clocks,
+    pauses: &mut Pauses,
+) -> (Sampled, Vec<usize>) {
     let log = Rc::new(RefCell::new(vec![]));
     let mut invented: Vec<Invented> = times
         .into_iter()
@@ -50,7 +61,7 @@ fn run_at(
         .map(|(name, times)| Invented { name, executed: 0, times, clock, log: log.clone() })
         .collect();
     let rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-    let mut sampler = Sampler::new(invented.len(), limits, rng, clocks);
+    let mut sampler = Sampler::new(invented.len(), limits, rng, clocks, pauses);
     for _ in 0..sampler.instances() {
         let order = sampler.order();
         let built = invented.iter_mut().enumerate().filter(|(i, _)| order.contains(i));
@@ -247,4 +258,29 @@ fn what_fails_in_a_later_instance_has_no_samples() {
     let mut order = sampler.order();
     order.sort_unstable();
     assert_eq!(order, [0, 2], "what cannot be built is not built again");
+}
+
+/// Turns of 10 ms, and 2 s more while the process is stopped in two of them: both are taken again, and a time limit of
+/// 200 ms does not notice.
+#[test]
+fn paused_samples_are_taken_again_outside_the_time_limit() {
+    let clocks = Rc::new(Cell::new(pauses::Reading { running: Some(Duration::ZERO), ..Default::default() }));
+    let warm = FEWEST_WARMUPS[0];
+    let clock = Rc::clone(&clocks);
+    let times: Times = Box::new(move |turn| {
+        let mut now = clock.get();
+        now.running = now.running.map(|running| running + Duration::from_millis(10));
+        now.wall += Duration::from_millis(if [warm + 2, warm + 5].contains(&turn) { 2010 } else { 10 });
+        clock.set(now);
+        Ok(turn as u64)
+    });
+    let limits = Limits { min_rounds: 8, max_rounds: 8, max_seconds: 0.2, ..limits() };
+    let mut pauses = Pauses::by(move || clocks.get());
+    let (sampled, _) = run_beside(None, vec![times], &limits, &mut Clocks::default(), &mut pauses);
+    let samples = sampled.subjects[0].as_ref().unwrap();
+    let turns: Vec<usize> = samples.iter().map(|s| s.timed.wall_ns as usize - warm).collect();
+    assert_eq!(turns, [0, 1, 3, 4, 6, 7, 8, 9]);
+    assert_eq!(samples.iter().map(|s| s.round).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    assert_eq!(sampled.stop, Stop::Rounds);
+    assert!(pauses.warning().unwrap().contains("during 2 samples, for up to 2.00 s"));
 }

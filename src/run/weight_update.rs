@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use candle_core::Device;
+use pcnbench_kernels::denormals::Flush;
 use rand::SeedableRng;
 use sha2::{Digest, Sha256};
 
@@ -28,6 +29,9 @@ use super::{lost, Observer, Watch};
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
 
+/// Share of waiting in what threads ran or waited during a round from which the calling thread does not insist on its core.
+const CONTENDED: f64 = 0.1;
+
 /// Verifies, measures and checks the accuracy of every contender of a point.
 pub(super) fn measure(
     seed: u64,
@@ -39,6 +43,7 @@ pub(super) fn measure(
     let device = material.device(p.point.device)?;
     let probe = material.probe();
     let failed = |e: Error| lost::row(e, &device, probe);
+    let _flush = p.flushes_denormals().then(Flush::new);
     let batches: [_; ROTATION] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
         Ok(batches) => batches,
         Err(refused) => return Ok(refused),
@@ -69,10 +74,11 @@ pub(super) fn measure(
         }
     }
     let roles: Vec<Role> = names.iter().map(|named| named.role).collect();
-    let Watch { card, clocks } = watch;
+    let Watch { card, clocks, pauses } = watch;
     let scheduler = RefCell::new(Scheduler::of_this_process());
     let rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
-    let mut sampler = Sampler::new(names.len(), &p.benchmark.timing, rng, clocks);
+    let mut sampler = Sampler::new(names.len(), &p.benchmark.timing, rng, clocks, pauses);
+    let times = || scheduler.borrow_mut().as_mut().and_then(Scheduler::times).unwrap_or_default();
     let mut layout = Layout::new();
     let mut trainings: Vec<(usize, Training<'_>)> = Vec::new();
     for instance in 0..sampler.instances() {
@@ -95,9 +101,15 @@ pub(super) fn measure(
             .iter_mut()
             .map(|(i, training)| (*i, Box::new(training) as Box<dyn Subject + '_>))
             .collect();
-        let held = device.is_cpu().then(affinity::hold);
+        let mut held = device.is_cpu().then(affinity::hold);
+        let mut before = times();
         sampler.measure(&mut subjects, |round| {
             observer.at(&p.point.id, &format!("round {round}"));
+            if let Some(held) = &mut held {
+                let now = times();
+                held.give_way(now.delay_share_since(before) > CONTENDED);
+                before = now;
+            }
         });
         drop(held);
         drop(subjects);
