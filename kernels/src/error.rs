@@ -32,8 +32,8 @@ pub enum Error {
     Threads {
         /// How many were asked for.
         threads: usize,
-        /// The thread pool's own reason.
-        source: rayon::ThreadPoolBuildError,
+        /// The system's own reason.
+        source: std::io::Error,
     },
     /// Candle's own error.
     #[error(transparent)]

@@ -92,12 +92,15 @@ pub(crate) fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usi
 }
 
 /// Does the whole task.
+///
+/// # Errors
+/// As for [`Pool::run`]; nothing has been changed then.
 pub(crate) fn execute<T: Real>(
     space: &mut Workspace<T>,
     pool: &Pool,
     task: &Task<'_, T>,
     result: Result<'_, T>,
-) {
+) -> crate::Result<()> {
     let Task { stack, schedule, loss, x, y, batch } = *task;
     let traces = matches!(result, Result::Learned { traces: true, .. });
     let plan = tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, pool.threads(), T::LANES);
@@ -206,7 +209,7 @@ pub(crate) fn execute<T: Real>(
                 }
             }
         }
-    });
+    })
 }
 
 /// A buffer that workers write disjoint parts of.

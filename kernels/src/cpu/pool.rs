@@ -1,7 +1,9 @@
 //! Worker threads that run one function together and meet at barriers.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::{mpsc, Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -88,7 +90,7 @@ impl Pool {
         }
         let pool = || {
             let named = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("fused-{i}"));
-            named.build().map_err(|source| Error::Threads { threads, source })
+            named.build().map_err(|e| Error::Threads { threads, source: io::Error::other(e) })
         };
         let apart = apart.then(pool).transpose()?;
         let home = Arc::new(Home { apart, standby: Standby::new(size) });
@@ -104,7 +106,10 @@ impl Pool {
     /// Runs `work` on `count` workers at once (no more than the pool has) and returns when all have returned. Workers are
     /// in teams of `members` neighbours that can meet on their own; `count` must be a multiple of it. A panic in one of
     /// them ends the others at their next meeting and is passed on.
-    pub(crate) fn run(&self, count: usize, members: usize, work: impl Fn(&Worker<'_>) + Sync) {
+    ///
+    /// # Errors
+    /// [`Error::Threads`] if it needs threads besides the pool's and the system does not give them; `work` has not begun.
+    pub(crate) fn run(&self, count: usize, members: usize, work: impl Fn(&Worker<'_>) + Sync) -> Result<()> {
         let count = count.clamp(1, self.threads);
         let barrier = Barrier::new(count);
         let teams: Vec<Barrier> = if members > 1 {
@@ -118,7 +123,8 @@ impl Pool {
             std::mem::forget(watch);
         };
         if count == 1 {
-            return one(0);
+            one(0);
+            return Ok(());
         }
         let Home { apart, standby } = &*self.home;
         // A pool's first thread may be one that is never there for the asking, so that one of its other threads would call
@@ -132,13 +138,7 @@ impl Pool {
             }
         };
         if stranger {
-            return std::thread::scope(|scope| {
-                for index in 1..count {
-                    let one = &one;
-                    scope.spawn(move || one(index));
-                }
-                one(0);
-            });
+            return on_threads_of_their_own(count, &one);
         }
         standby.run(count, &one, |slot| {
             let standby = Arc::clone(standby);
@@ -148,6 +148,7 @@ impl Pool {
                 None => rayon::spawn(serve),
             }
         });
+        Ok(())
     }
 
     /// A lock that another caller may hold for the length of a call. Who waits for it helps with the call, which might
@@ -158,10 +159,27 @@ impl Pool {
                 Ok(guard) => return guard,
                 Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) if self.home.standby.help() => {}
-                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
             }
         }
     }
+}
+
+/// Runs `one(0)` here and `one(i)` for 0 < i < `count` on new threads, which begin when all of them are there: the others
+/// would wait for ever for one that the system refuses.
+fn on_threads_of_their_own(count: usize, one: &(dyn Fn(usize) + Sync)) -> Result<()> {
+    thread::scope(|scope| {
+        let begin = |index| {
+            let (begin, begun) = mpsc::channel();
+            let run = move || begun.recv().map_or((), |()| one(index));
+            let thread = thread::Builder::new().spawn_scoped(scope, run);
+            thread.map(|_| begin).map_err(|source| Error::Threads { threads: count, source })
+        };
+        let threads = (1..count).map(begin).collect::<Result<Vec<_>>>()?;
+        threads.into_iter().for_each(|begin| begin.send(()).unwrap_or_default());
+        one(0);
+        Ok(())
+    })
 }
 
 /// Breaks the barrier if it is dropped by a panic on its way.
@@ -231,7 +249,7 @@ pub(super) fn wait_until(so: impl Fn() -> bool) {
         if spins < SPINS {
             std::hint::spin_loop();
         } else {
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 }

@@ -14,7 +14,8 @@ fn no_worker_passes_a_barrier_before_the_last_one_arrives() {
                 assert!(arrived.load(Ordering::Relaxed) >= round * threads);
                 w.meet();
             }
-        });
+        })
+        .unwrap();
         assert_eq!(arrived.into_inner(), 300 * threads);
     }
 }
@@ -28,7 +29,8 @@ fn every_task_goes_to_exactly_one_worker() {
             w.share(10).for_each(|i| {
                 done[i].fetch_add(1, Ordering::Relaxed);
             });
-        });
+        })
+        .unwrap();
         assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
     }
 }
@@ -40,14 +42,15 @@ fn a_panic_ends_all_workers_and_leaves_the_pool_usable() {
         pool.run(3, 1, |w| {
             assert!(w.index != 1, "planned");
             w.meet();
-        });
+        })
     }));
     assert!(panicked.is_err());
     let ran = AtomicUsize::new(0);
     pool.run(3, 1, |w| {
         w.meet();
         ran.fetch_add(1, Ordering::Relaxed);
-    });
+    })
+    .unwrap();
     assert_eq!(ran.into_inner(), 3);
 }
 
@@ -63,7 +66,8 @@ fn any_thread_may_call() {
             ran.fetch_add(1, Ordering::Relaxed);
             w.meet();
             assert_eq!(ran.load(Ordering::Relaxed), w.count);
-        });
+        })
+        .unwrap();
     };
     for threads in [1, count, count + 3] {
         let other = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

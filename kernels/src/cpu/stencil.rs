@@ -133,7 +133,8 @@ mod tests {
                             assert!(!all[tile][t * (depth + 1) + l], "twice {l} {t}");
                             all[tile][t * (depth + 1) + l] = true;
                         });
-                    });
+                    })
+                    .unwrap();
                     let done = done.into_inner().unwrap();
                     for tile in done {
                         for t in 0..steps {

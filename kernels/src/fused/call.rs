@@ -41,21 +41,28 @@ impl Call<'_> {
         theta: &[T],
         x: &[T],
         y: &[T],
-    ) -> (CpuStorage, Shape) {
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let stack = &self.engine.stack;
         let elements = cpu::learned_elements(stack, self.batch, self.traces);
         let mut out = vec![T::ZERO; elements];
         let task = self.task(x, y);
         let result = cpu::Result::Learned { theta, out: &mut out, traces: self.traces };
-        cpu::execute(&mut self.engine.pool.lock(space), &self.engine.pool, &task, result);
-        (T::storage(out), elements.into())
+        cpu::execute(&mut self.engine.pool.lock(space), &self.engine.pool, &task, result)
+            .map_err(candle_core::Error::wrap)?;
+        Ok((T::storage(out), elements.into()))
     }
 
-    fn train<T: Real>(&self, space: &Mutex<Workspace<T>>, theta: &mut [T], x: &[T], y: &[T]) {
-        if let Some(optimiser) = self.optimiser {
-            let result = cpu::Result::Trained { theta, optimiser };
-            cpu::execute(&mut self.engine.pool.lock(space), &self.engine.pool, &self.task(x, y), result);
-        }
+    fn train<T: Real>(
+        &self,
+        space: &Mutex<Workspace<T>>,
+        theta: &mut [T],
+        x: &[T],
+        y: &[T],
+    ) -> candle_core::Result<()> {
+        let Some(optimiser) = self.optimiser else { return Ok(()) };
+        let result = cpu::Result::Trained { theta, optimiser };
+        cpu::execute(&mut self.engine.pool.lock(space), &self.engine.pool, &self.task(x, y), result)
+            .map_err(candle_core::Error::wrap)
     }
 
     #[cfg(feature = "cuda")]
@@ -101,15 +108,15 @@ impl CustomOp3 for Call<'_> {
         ly: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         use CpuStorage::{F32, F64};
-        Ok(match (theta, x, y) {
+        match (theta, x, y) {
             (F32(t), F32(x), F32(y)) => {
                 self.learn(&self.engine.f32, part(t, lt)?, part(x, lx)?, part(y, ly)?)
             }
             (F64(t), F64(x), F64(y)) => {
                 self.learn(&self.engine.f64, part(t, lt)?, part(x, lx)?, part(y, ly)?)
             }
-            _ => return Err(mixed()),
-        })
+            _ => Err(mixed()),
+        }
     }
 
     #[cfg(feature = "cuda")]
@@ -151,14 +158,13 @@ impl InplaceOp3 for Call<'_> {
         let (start, end) = lt.contiguous_offsets().ok_or_else(not_contiguous)?;
         match (theta, x, y) {
             (F32(t), F32(x), F32(y)) => {
-                self.train(&self.engine.f32, &mut t[start..end], part(x, lx)?, part(y, ly)?);
+                self.train(&self.engine.f32, &mut t[start..end], part(x, lx)?, part(y, ly)?)
             }
             (F64(t), F64(x), F64(y)) => {
-                self.train(&self.engine.f64, &mut t[start..end], part(x, lx)?, part(y, ly)?);
+                self.train(&self.engine.f64, &mut t[start..end], part(x, lx)?, part(y, ly)?)
             }
-            _ => return Err(mixed()),
+            _ => Err(mixed()),
         }
-        Ok(())
     }
 
     #[cfg(feature = "cuda")]
