@@ -1,10 +1,10 @@
 //! The bytes of one file, unpacked on the way if need be.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::{Error, Result};
 
@@ -26,7 +26,7 @@ impl<'a> Stream<'a> {
         file.by_ref().take(2).read_to_end(&mut start).map_err(refused)?;
         let gzip = start == [0x1f, 0x8b];
         let whole = BufReader::new(Cursor::new(start).chain(file));
-        let reader: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+        let reader: Box<dyn Read> = if gzip { Box::new(Members::new(whole)) } else { Box::new(whole) };
         Ok(Self { path, reader, plain_bytes: (!gzip).then_some(length), taken: 0 })
     }
 
@@ -81,5 +81,54 @@ impl<'a> Stream<'a> {
             None => "unpacks to more".to_owned(),
         };
         Error::content(self.path, format!("{found} than the {expected} {what}; fetch the file again"))
+    }
+}
+
+/// A gzip file: one member after another, the last of which zeros may follow, with which tapes and block devices fill
+/// their last block (`gzip` accepts them too).
+struct Members<R> {
+    /// None after the end.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    fn new(packed: R) -> Self {
+        Self { member: Some(GzDecoder::new(packed)) }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let count = member.read(bytes)?;
+            if count > 0 || bytes.is_empty() {
+                return Ok(count);
+            }
+            self.member = match self.member.take() {
+                Some(ended) => next_member(ended.into_inner())?.map(GzDecoder::new),
+                None => None,
+            };
+        }
+        Ok(0)
+    }
+}
+
+/// What follows the end of a member, if it is not zeros to the end.
+fn next_member<R: BufRead>(mut packed: R) -> io::Result<Option<R>> {
+    if packed.fill_buf()?.first().is_some_and(|&byte| byte != 0) {
+        return Ok(Some(packed));
+    }
+    loop {
+        let rest = packed.fill_buf()?;
+        if rest.iter().any(|&byte| byte != 0) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "other bytes behind the zeros after its end",
+            ));
+        }
+        match rest.len() {
+            0 => return Ok(None),
+            zeros => packed.consume(zeros),
+        }
     }
 }

@@ -84,6 +84,22 @@ fn a_file_may_be_packed_in_several_members() {
     assert_eq!(load(dir.path(), "x").unwrap(), load(folder().path(), "x").unwrap());
 }
 
+/// What `gzip -t` accepts: zeros to the end, behind one member or several, however many.
+#[test]
+fn zeros_may_follow_a_packed_file() {
+    let expected = load(folder().path(), "x").unwrap();
+    for zeros in [1, 2, 511, 100_000] {
+        let dir = folder();
+        for name in [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS] {
+            let path = dir.path().join(name);
+            let bytes = fs::read(&path).unwrap();
+            let (head, tail) = bytes.split_at(bytes.len() / 2);
+            fs::write(path, [writer::gzip(head), writer::gzip(tail), vec![0; zeros]].concat()).unwrap();
+        }
+        assert_eq!(load(dir.path(), "x").unwrap(), expected);
+    }
+}
+
 #[test]
 fn the_folder_must_be_a_folder() {
     let dir = folder();
@@ -280,4 +296,7 @@ fn damaged_gzip_is_told_from_short_content() {
     damaged(&good[..good.len() - 9]);
     damaged(&good[..2]);
     damaged(&[&good[..], b"trailing"].concat());
+    let behind_zeros = damaged(&[&good[..], &[0; 70_000], b"x"].concat());
+    assert!(behind_zeros.contains("other bytes behind the zeros after its end"), "{behind_zeros}");
+    damaged(&[&good[..], &[0], &good].concat());
 }
