@@ -4,10 +4,13 @@
 //! core idle. Candle's products wake the same workers hundreds of times per weight update, so that this happens all the
 //! time, and a call of a few milliseconds right after suffers from it.
 
+use std::io;
+use std::sync::mpsc::{self, Sender};
 use std::sync::OnceLock;
+use std::thread;
 
 use core_affinity::CoreId;
-use rayon::ThreadPoolBuilder;
+use rayon::{ThreadBuilder, ThreadPoolBuilder};
 #[cfg(target_os = "linux")]
 use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 
@@ -16,22 +19,44 @@ use super::machine;
 /// The cores of pinned workers; empty if they are not.
 static CORES: OnceLock<Vec<usize>> = OnceLock::new();
 
-/// Makes the pool that Candle and the fused engine share, of `threads` workers. They are pinned, each to a physical core
-/// of its own, if they take all cores this process may use: fewer may have to share the machine with other processes
-/// that also begin at the first core.
+/// Makes the pool that Candle and the fused engine share, of `threads` workers or as many as the system grants; how many
+/// these are. They are pinned, each to a physical core of its own, if they take all cores this process may use: fewer may
+/// have to share the machine with other processes that also begin at the first core.
 ///
 /// Does nothing once the pool exists.
-pub(super) fn start(threads: usize) {
-    let cores = whole_machine(threads, &machine::one_processor_per_core());
+pub(super) fn start(threads: usize) -> usize {
+    let spare = spare_threads(threads.saturating_sub(1));
+    let granted = spare.len() + 1;
+    let cores = whole_machine(granted, &machine::one_processor_per_core());
     let all = cores.clone();
-    let pool = ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+    let pool = ThreadPoolBuilder::new().num_threads(granted).use_current_thread();
     let pool = pool.start_handler(move |worker| {
         // where this is refused, the worker moves about as it always did
         cores.get(worker).map(|&id| core_affinity::set_for_current(CoreId { id }));
     });
-    if pool.build_global().is_ok() {
-        CORES.get_or_init(|| all);
+    let mut spare = spare.into_iter();
+    let pool = pool.spawn_handler(move |worker| {
+        let given = spare.next().and_then(|thread| thread.send(worker).ok());
+        given.ok_or_else(|| io::Error::other("a thread of the pool has ended"))
+    });
+    if pool.build_global().is_err() {
+        return threads;
     }
+    CORES.get_or_init(|| all);
+    granted
+}
+
+/// Up to `wanted` threads, each waiting for a worker to be, and ending without one.
+///
+/// They are made before the pool is, because a global pool of which one thread cannot be made can never be made again, and
+/// everything that needs it panics or waits for ever.
+fn spare_threads(wanted: usize) -> Vec<Sender<ThreadBuilder>> {
+    let thread = |_| {
+        let (give, given) = mpsc::channel::<ThreadBuilder>();
+        let work = move || given.recv().map_or((), ThreadBuilder::run);
+        thread::Builder::new().spawn(work).ok().map(|_| give)
+    };
+    (0..wanted).map_while(thread).collect()
 }
 
 /// Whether workers are pinned.

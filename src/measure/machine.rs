@@ -9,6 +9,7 @@ use std::thread;
 
 use candle_core::Device;
 
+use super::memory_limit::Memory;
 use crate::record::{slug, Machine};
 use crate::Result;
 
@@ -52,16 +53,21 @@ fn driver_release(version: &str) -> String {
 impl Machine {
     /// The machine this process runs on, with `gpu` if the run uses one.
     ///
-    /// Cores are those this process may use: affinity and container quotas count.
+    /// Cores and memory are those this process may use: affinity, container quotas and limits count.
     pub fn detect(gpu: Option<Gpu>) -> Self {
         let cpuinfo = text("/proc/cpuinfo");
         let (physical_cores, logical_cpus) = usable(&cpuinfo);
         let cpu = cpu_model(&cpuinfo);
         let (gpu, driver) = gpu.map_or_else(Default::default, |gpu| (gpu.name, gpu.driver));
         let class = if gpu.is_empty() { format!("cpu-{}-{physical_cores}c", slug(&cpu)) } else { slug(&gpu) };
-        let memory_bytes = memory_bytes(&text("/proc/meminfo"));
+        let memory_bytes = Memory::of_this_process().bytes;
         Self { class, cpu, physical_cores, logical_cpus, simd: simd(), memory_bytes, os: os(), gpu, driver }
     }
+}
+
+/// The processor's name.
+pub fn cpu() -> String {
+    cpu_model(&text("/proc/cpuinfo"))
 }
 
 /// Physical cores and logical processors this process may use.
@@ -148,11 +154,6 @@ fn cpu_model(cpuinfo: &str) -> String {
     named.or_else(arm).unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn memory_bytes(meminfo: &str) -> u64 {
-    let kib = field(meminfo, "MemTotal").and_then(|value| value.split(' ').next()?.parse::<u64>().ok());
-    kib.unwrap_or(0).saturating_mul(1024)
-}
-
 fn os() -> String {
     let release = text("/proc/sys/kernel/osrelease");
     format!("{} {}", std::env::consts::OS, release.trim()).trim_end().to_owned()
@@ -216,8 +217,6 @@ mod tests {
     #[test]
     fn other_systems_are_unknown() {
         assert_eq!(cpu_model(""), "unknown");
-        assert_eq!(memory_bytes(""), 0);
-        assert_eq!(memory_bytes("MemTotal:       24576 kB\n"), 24576 * 1024);
         let arm = "processor : 0\nCPU implementer : 0x41\nCPU part : 0xd40\n";
         assert!(cpu_model(arm).ends_with(" 0x41 0xd40"));
     }

@@ -10,6 +10,7 @@ pub mod energy;
 mod load;
 pub mod machine;
 pub mod memory;
+pub mod memory_limit;
 pub mod peak;
 #[cfg(feature = "trials")]
 pub mod planted;

@@ -78,20 +78,45 @@ pub fn choose(asked: Option<usize>, variable: Option<&str>, cores: usize, logica
     })
 }
 
-/// Chooses for this process, sets [`VARIABLE`], which later threads and child processes see, and starts the workers
-/// ([`affinity`]).
+/// Chooses for this process, starts the workers ([`affinity`]) and sets [`VARIABLE`], which later threads and child
+/// processes see.
 ///
 /// Call it first of all: a pool that exists keeps its size.
 ///
 /// # Errors
-/// As for [`choose`].
+/// As for [`choose`], and if the system does not grant the threads that `asked` names.
 pub fn settle(asked: Option<usize>) -> Result<Choice> {
     let (cores, logical) = machine::processors();
     let variable = env::var_os(VARIABLE).map(|text| text.to_string_lossy().into_owned());
     let choice = choose(asked, variable.as_deref(), cores, logical)?;
+    let granted = affinity::start(choice.threads);
+    let choice = choice.granted(granted)?;
     env::set_var(VARIABLE, choice.threads.to_string());
-    affinity::start(choice.threads);
     Ok(choice)
+}
+
+impl Choice {
+    /// The choice where the system grants no more than `granted` threads: an option that cannot be met is refused, anything
+    /// else lowered with a warning.
+    fn granted(mut self, granted: usize) -> Result<Self> {
+        if granted >= self.threads {
+            return Ok(self);
+        }
+        let problem = format!(
+            "the system grants {granted} of {} worker threads (a limit on processes, `ulimit -u`, or on memory)",
+            self.threads
+        );
+        if self.source == Source::Option {
+            return Err(Error::Invalid(format!(
+                "--threads {}: {problem}; raise it, or give --threads {granted}",
+                self.threads
+            )));
+        }
+        let warning = format!("{problem}; threads used: {granted}");
+        self.warning = Some(self.warning.map_or(warning.clone(), |first| format!("{first}; {warning}")));
+        self.threads = granted;
+        Ok(self)
+    }
 }
 
 impl Source {
@@ -139,6 +164,20 @@ mod tests {
             assert!(refused.starts_with(&format!("--threads {asked}: this process may use {logical} ")));
             assert!(refused.ends_with(&format!("from 1 to {logical}")), "{refused}");
         }
+    }
+
+    #[test]
+    fn threads_that_are_not_granted_lower_a_default_and_refuse_an_option() {
+        let choice = |asked, variable| choose(asked, variable, 4, 8).unwrap();
+        assert_eq!(choice(Some(4), None).granted(4).unwrap(), choice(Some(4), None));
+        let lowered = choice(None, None).granted(3).unwrap();
+        assert_eq!((lowered.threads, lowered.source), (3, Source::Cores));
+        assert!(lowered.warning.unwrap().contains("grants 3 of 4 worker threads"));
+        let both = choice(None, Some("64")).granted(1).unwrap();
+        let warning = both.warning.unwrap();
+        assert!(both.threads == 1 && warning.contains("RAYON_NUM_THREADS=64") && warning.contains("1 of 8"));
+        let refused = choice(Some(4), None).granted(2).unwrap_err().to_string();
+        assert!(refused.starts_with("--threads 4: ") && refused.ends_with("give --threads 2"), "{refused}");
     }
 
     #[test]

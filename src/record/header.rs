@@ -109,7 +109,7 @@ pub struct Machine {
     pub logical_cpus: usize,
     /// SIMD extensions that matter to GEMM and are present, e.g. `avx2 fma avx512f`.
     pub simd: String,
-    /// Main memory in bytes.
+    /// Main memory in bytes that the process may use; 0 if unknown.
     pub memory_bytes: u64,
     /// Operating system and kernel.
     pub os: String,
