@@ -78,7 +78,7 @@ fn a_run_ends_when_device_and_contender_fail_and_is_resumed_later() {
         let error = run(&suite, Target::New(Some(dir.clone())), &gone).unwrap_err();
         assert!(matches!(error, Error::Lost { .. }), "{model}: {error}");
         let said = error.to_string();
-        let resume = format!("--resume {}", dir.display());
+        let resume = format!("`pcnbench run --resume={}`", dir.display());
         for part in ["`cpu` has stopped working", "spc", "diverged", "kept in", resume.as_str()] {
             assert!(said.contains(part), "{model}: {part} is missing in: {said}");
         }

@@ -10,6 +10,7 @@ use crate::engine::{fused, EngineKind};
 use crate::error::plain;
 use crate::measure::affinity;
 use crate::measure::card::Card;
+use crate::measure::memory_limit::Memory;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
 use crate::{Error, Result};
@@ -44,11 +45,13 @@ pub(super) struct Material<'a> {
     sets: HashMap<Source, Dataset>,
     devices: HashMap<DeviceKind, Device>,
     probe: Probe<'a>,
+    memory: Memory,
 }
 
 impl<'a> Material<'a> {
     pub(super) fn new(suite: &'a Suite, folder: Option<&'a Path>, probe: Probe<'a>) -> Result<Self> {
-        Ok(Self { suite, folder, sets: HashMap::new(), devices: HashMap::new(), probe })
+        let memory = Memory::of_this_process();
+        Ok(Self { suite, folder, sets: HashMap::new(), devices: HashMap::new(), probe, memory })
     }
 
     /// The collection that `--data` names instead of a folder: `mnist` or `fashion-mnist`, unless a folder of
@@ -85,6 +88,7 @@ impl<'a> Material<'a> {
     pub(super) fn data(&mut self, benchmark: &Benchmark, point: &Point) -> Result<&Dataset> {
         let source = self.source(benchmark, point)?;
         if !self.sets.contains_key(&source) {
+            super::size::check_data(&source, &self.memory)?;
             let folder = self.folder.filter(|_| self.fetched().is_none());
             let set = data::load(&source, folder, self.suite.seed)?;
             self.sets.insert(source.clone(), set);
@@ -116,6 +120,11 @@ impl<'a> Material<'a> {
         let device = open_device(kind)?;
         self.devices.insert(kind, device.clone());
         Ok(device)
+    }
+
+    /// Main memory that this process may use.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Finds out whether a device still answers.

@@ -97,7 +97,7 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
     warnings.extend(material.card_warnings());
 
     let machine = Machine::detect(material.gpu()?);
-    size::check_memory(&prepared, machine.memory_bytes)?;
+    size::check_memory(&prepared, material.memory())?;
     check_shard(job, prepared.len())?;
     let run = header(job, &material, material.switches(&prepared)?, warnings);
     let (mut store, done) = match &job.target {

@@ -10,7 +10,7 @@ use crate::theory::cost::RuleCost;
 use crate::{Error, Result};
 
 use super::material::Material;
-use super::{lost, point};
+use super::{lost, point, size};
 
 /// A contender at a point that has not been measured.
 #[derive(Debug)]
@@ -46,7 +46,14 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
     }
     let mut material = Material::new(suite, data, &lost::synchronise)?;
     let mut planned = Vec::new();
-    for p in point::prepare(suite, &mut material)? {
+    let prepared = point::prepare(suite, &mut material)?;
+    if processors.is_some() {
+        for (p, spec) in prepared.iter().flat_map(|p| p.specs.iter().map(move |spec| (p, spec))) {
+            let products = spec.rule.cost(&spec.net_cost(p.point.batch)?).work.gemms;
+            size::check_simulation(spec, products, material.memory())?;
+        }
+    }
+    for p in prepared {
         for spec in &p.specs {
             let net = spec.net_cost(p.point.batch)?;
             let makespan = |rule: Rule, processors: usize| -> Result<u64> {

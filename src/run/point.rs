@@ -6,7 +6,7 @@ use crate::contender::ContenderSpec;
 use crate::net::MlpSpec;
 use crate::record::{PointResult, SummaryRow};
 use crate::rule::{Rule, Steps};
-use crate::suite::{Benchmark, ContenderId, DeviceKind, Model, Point, Suite};
+use crate::suite::{Benchmark, ContenderId, Model, Point, Suite};
 use crate::{Error, Result};
 
 use super::lost::{self, Probe};
@@ -73,8 +73,6 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                 .collect::<Result<Vec<_>>>()?;
             let ids = benchmark.contenders.iter().map(|c| c.id.clone()).collect();
             specs.iter().try_for_each(|spec| size::check_work(spec, point.batch))?;
-            let timed_on_cpu = benchmark.model == Model::WeightUpdate && point.device == DeviceKind::Cpu;
-            specs.iter().try_for_each(|spec| spec.engine.check(spec.dtype, timed_on_cpu))?;
             prepared.push(Prepared { benchmark, point, specs, ids });
         }
     }

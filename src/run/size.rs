@@ -3,7 +3,9 @@
 use candle_core::DType;
 
 use crate::contender::ContenderSpec;
+use crate::data::Source;
 use crate::engine::EngineKind;
+use crate::measure::memory_limit::Memory;
 use crate::optim::OptimiserKind;
 use crate::rule::Rule;
 use crate::suite::{DeviceKind, Model};
@@ -33,21 +35,60 @@ pub(super) fn check_work(spec: &ContenderSpec, batch: usize) -> Result<()> {
     )))
 }
 
-/// Refuses points that would not fit into `memory` bytes (0: unknown), instead of being killed later.
-pub(super) fn check_memory(prepared: &[Prepared<'_>], memory: u64) -> Result<()> {
-    let gib = |bytes: f64| bytes / f64::from(1u32 << 30);
-    for p in prepared.iter().filter(|p| memory > 0 && p.point.device == DeviceKind::Cpu) {
-        let needed = bytes(p);
-        if needed > memory as f64 {
-            return Err(Error::Invalid(format!(
-                "point {} needs about {:.1} GiB of memory and this machine has {:.1}; lower its width, depth or batch",
-                p.point.id,
-                gib(needed),
-                gib(memory as f64)
-            )));
-        }
+/// Refuses points that would not fit into `memory`, instead of being killed later.
+pub(super) fn check_memory(prepared: &[Prepared<'_>], memory: &Memory) -> Result<()> {
+    for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cpu) {
+        let what = || format!("point {}", p.point.id);
+        check_room(what, bytes(p), memory, "lower its width, depth or batch")?;
     }
     Ok(())
+}
+
+/// Refuses invented data that would not fit.
+pub(super) fn check_data(source: &Source, memory: &Memory) -> Result<()> {
+    let Source::Teacher { inputs, outputs, train, test } = *source else { return Ok(()) };
+    let numbers = (train as f64 + test as f64) * (inputs as f64 + outputs as f64);
+    let what = || format!("data set `{source}`");
+    check_room(what, 4.0 * numbers, memory, "lower width or batch")
+}
+
+/// Products of one schedule that is placed on processors: minutes.
+const MOST_PRODUCTS: u64 = 10_000_000;
+/// Bytes per product while it is: tasks with their joins, what waits for what, and where each was placed; up to 590 were
+/// seen (SeqIL, AR at 800 layers and 1000 steps).
+const BYTES_PER_PRODUCT: f64 = 800.0;
+
+/// Refuses to place `products` matrix products of `spec` where that would take too long or not fit.
+pub(super) fn check_simulation(spec: &ContenderSpec, products: u64, memory: &Memory) -> Result<()> {
+    let (depth, advice) = (spec.network.depth, "lower depth or steps");
+    if products > MOST_PRODUCTS {
+        return Err(Error::Invalid(format!(
+            "--simulate: the schedule of {} at depth {depth} has {products} matrix products, and at most {MOST_PRODUCTS} \
+             are placed; {advice}",
+            spec.id
+        )));
+    }
+    let what =
+        || format!("--simulate: the schedule of {} at depth {depth} ({products} matrix products)", spec.id);
+    check_room(what, BYTES_PER_PRODUCT * products as f64, memory, advice)
+}
+
+fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory, advice: &str) -> Result<()> {
+    if memory.has_room_for(bytes) {
+        return Ok(());
+    }
+    let gib = |bytes: f64| bytes / f64::from(1u32 << 30);
+    let taken = match gib(memory.taken as f64) {
+        little if little < 0.05 => String::new(),
+        taken => format!(", {taken:.1} of them taken"),
+    };
+    Err(Error::Invalid(format!(
+        "{} needs about {:.1} GiB of memory and {} has {:.1}{taken}; {advice}",
+        what(),
+        gib(bytes),
+        memory.owner,
+        gib(memory.bytes as f64)
+    )))
 }
 
 /// Weights, optimiser state and gradients of all contenders at once, the states of one at a time, and the

@@ -7,9 +7,11 @@ use candle_core::DType;
 use super::place::Place;
 use super::wire::{AxesWire, BenchmarkWire, ContenderWire, StepsWire, SuiteWire};
 use super::{
-    limits, Benchmark, ContenderId, DataKind, DeviceKind, Entrant, Model, Overrides, Point, StepCount, Suite,
+    checks, limits, Benchmark, ContenderId, DataKind, DeviceKind, Entrant, Model, Overrides, Point,
+    StepCount, Suite,
 };
 use crate::net::{Activation, Loss, Parameterisation, Placement};
+use crate::optim::OptimiserKind;
 use crate::{Error, Result};
 
 /// Version of the suite format.
@@ -71,6 +73,7 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
             "none is left; a suite needs at least one [[benchmark]], and --max-depth must leave it a depth",
         ));
     }
+    checks::size(&wire.benchmark, &root)?;
     let definition = toml::to_string(&wire)
         .map_err(|e| Error::Invalid(format!("{place}: the definition cannot be written back: {e}")))?;
     let mut seen = HashSet::new();
@@ -90,6 +93,10 @@ pub(super) fn suite(wire: SuiteWire, place: &str) -> Result<Suite> {
 
 fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     here.name("name", &b.name)?;
+    if b.contenders.len() > limits::CONTENDERS {
+        let problem = format!("{} are listed; expected at most {}", b.contenders.len(), limits::CONTENDERS);
+        return Err(here.key("contenders", problem));
+    }
     let model = here.word(
         "model",
         &b.model,
@@ -147,9 +154,11 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
             ));
         }
     }
+    let optimiser: OptimiserKind = here.parse("optimiser", &b.training.optimiser)?;
+    contenders.iter().try_for_each(|c| checks::can_run(c, model, optimiser, &points, here))?;
     Ok(Benchmark {
         points,
-        optimiser: here.parse("optimiser", &b.training.optimiser)?,
+        optimiser,
         name: b.name,
         model,
         about: b.about,
@@ -222,12 +231,7 @@ fn points(name: &str, axes: &AxesWire, here: &Place) -> Result<Vec<Point>> {
     for g in here.filled("step_size", &axes.step_size)? {
         here.within("step_size", *g, limits::STEP_SIZE)?;
     }
-    let lengths = [devices.len(), dtypes.len(), activations.len(), parameterisations.len(), steps.len()];
-    let lengths = lengths
-        .into_iter()
-        .chain(sizes.iter().map(|(_, sizes, _)| sizes.len()))
-        .chain([axes.step_size.len()]);
-    if lengths.fold(1, usize::saturating_mul) > limits::POINTS {
+    if checks::points(axes) > limits::POINTS {
         return Err(here
             .key("axes", format!("their product has more than {} points; shorten an axis", limits::POINTS)));
     }

@@ -3,8 +3,12 @@
 
 use std::ops::RangeInclusive;
 
-/// Points of one suite.
+/// Points of one suite, all its benchmarks together.
 pub const POINTS: usize = 10_000;
+/// Contenders of one benchmark.
+pub const CONTENDERS: usize = 256;
+/// Rows of one suite: a contender at a point each.
+pub const ROWS: usize = 100_000;
 /// L.
 pub const DEPTH: RangeInclusive<usize> = 1..=4096;
 /// N.

@@ -3,6 +3,7 @@
 //! A suite is a TOML file of benchmarks; a benchmark is a group of points; a point is one value of every
 //! axis. Everything is validated before anything is measured or written.
 
+mod checks;
 pub mod contender;
 mod expand;
 pub mod limits;

@@ -275,3 +275,81 @@ fn what_would_not_fit_the_machine_is_refused() {
         assert_eq!(names(dir.path()), ["suite.toml"]);
     }
 }
+
+/// What follows from rule, optimiser, dtype and device alone is not worth a measurement.
+#[test]
+fn contenders_that_can_never_run_are_refused_by_every_command() {
+    let fused = |optimiser: &str, contenders: &str, dtype: &str| {
+        TINY.replace("signal-decay", "weight-update")
+            .replace(r#"["spc/reference"]"#, &format!("[{contenders}]\nbaseline = \"bp/fused\""))
+            .replace(r#"optimiser = "sgd""#, &format!("optimiser = \"{optimiser}\""))
+            .replace(r#"["f32"]"#, &format!("[\"{dtype}\"]"))
+    };
+    let tf32 = |model: &str, dtype: &str| {
+        TINY.replace("spc/reference", "spc/fused-tf32")
+            .replace("signal-decay", model)
+            .replace(r#"["f32"]"#, &format!("[\"{dtype}\"]"))
+            .replace("about = \"A trace.\"", "about = \"x\"\nbaseline = \"spc/fused-tf32\"")
+    };
+    for (text, phrases) in [
+        (
+            fused("adam", r#""bp/fused", "ipc/fused""#, "f32"),
+            ["`optimiser`", "`ipc/fused` moves", "expected sgd"],
+        ),
+        (
+            fused("mq", r#""bp/fused", "ipc-full/fused:1""#, "f64"),
+            ["`optimiser`", "ipc-full/fused:1", "got mq"],
+        ),
+        (
+            fused("momentum", r#""ipc/reference", "bp/fused""#, "f32"),
+            ["`optimiser`", "ipc/reference", "momentum"],
+        ),
+        (tf32("signal-decay", "f64"), ["`contenders`", "spc/fused-tf32", "not in f64"]),
+        (tf32("weight-update", "f32"), ["`contenders`", "spc/fused-tf32", "needs a card"]),
+    ] {
+        let (dir, file) = suite(&text);
+        let out = arg(dir.path().join("record"));
+        let listed = refused(&["list", &file]);
+        says(&listed, &phrases);
+        assert_eq!(refused(&["bounds", &file]), listed);
+        assert_eq!(refused(&["run", &file, "--allow-debug-build", "--out", &out]), listed);
+        assert_eq!(names(dir.path()), ["suite.toml"]);
+    }
+    let (_dir, file) = suite(&fused("sgd", r#""bp/fused", "ipc/fused""#, "f32"));
+    succeeds(&["list", &file]);
+}
+
+/// A suite as a whole has limits too, and they are found by multiplication.
+#[test]
+fn suites_have_limits_as_a_whole() {
+    let benchmark = |name: usize, sizes: usize, contenders: &str| {
+        let axis = (1..=sizes).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        format!(
+            "[[benchmark]]\nname = \"b{name}\"\nmodel = \"signal-decay\"\nabout = \"\"\ncontenders = [{contenders}]\n\
+             [benchmark.axes]\ndepth = [{axis}]\nwidth = [{axis}]\nbatch = [1]\nsteps = [1]\n"
+        )
+    };
+    let head = "schema = 1\nname = \"m\"\nabout = \"\"\nseed = 1\n";
+    let many = |benchmarks: usize, sizes: usize, contenders: &str| {
+        let all: String = (0..benchmarks).map(|name| benchmark(name, sizes, contenders)).collect();
+        suite(&format!("{head}{all}"))
+    };
+    let one = r#""bp/reference""#;
+    let twenty: String = (1..=20).map(|n| format!("\"bp/reference:{n}\",")).collect();
+    let crowd: String = (1..=257).map(|n| format!("\"bp/reference:{n}\",")).collect();
+    for ((_dir, file), phrases) in [
+        (many(2, 71, one), ["`benchmark`", "more than 10000 points"]),
+        (many(101, 10, one), ["`benchmark`", "more than 10000 points"]),
+        (many(1, 101, one), ["benchmark \"b0\"", "more than 10000 points"]),
+        (many(1, 71, &twenty), ["`benchmark`", "more than 100000 rows"]),
+        (many(1, 1, &crowd), ["`contenders`", "257 are listed; expected at most 256"]),
+    ] {
+        let begin = std::time::Instant::now();
+        let listed = refused(&["list", &file]);
+        says(&listed, &phrases);
+        assert_eq!(refused(&["bounds", &file]), listed);
+        assert!(begin.elapsed().as_secs() < 10);
+    }
+    let (_dir, file) = many(2, 70, one);
+    assert!(succeeds(&["list", &file, "--format", "csv"]).lines().count() == 1 + 2 * 70 * 70);
+}

@@ -1,0 +1,62 @@
+//! What no suite may ask for, found before anything is expanded, loaded or measured.
+
+use super::place::Place;
+use super::wire::{AxesWire, BenchmarkWire};
+use super::{limits, DeviceKind, Entrant, Model, Point};
+use crate::optim::OptimiserKind;
+use crate::rule::{Rule, Steps};
+use crate::Result;
+
+/// Refuses suites that are too large as a whole, before any of it is expanded.
+pub(super) fn size(benchmarks: &[BenchmarkWire], root: &Place) -> Result<()> {
+    let (mut points, mut rows) = (0usize, 0usize);
+    for b in benchmarks {
+        let own = self::points(&b.axes);
+        points = points.saturating_add(own);
+        rows = rows.saturating_add(own.saturating_mul(b.contenders.len()));
+    }
+    let too_many = |what: &str, most: usize| {
+        let advice = "leave out values, contenders or benchmarks, or make several suites of it";
+        root.key("benchmark", format!("the suite has more than {most} {what}; {advice}"))
+    };
+    match benchmarks {
+        // a single benchmark is told by its name
+        [_, _, ..] if points > limits::POINTS => Err(too_many("points", limits::POINTS)),
+        _ if points <= limits::POINTS && rows > limits::ROWS => {
+            Err(too_many("rows (one for each contender at a point)", limits::ROWS))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Points that axes span.
+pub(super) fn points(axes: &AxesWire) -> usize {
+    let words = [&axes.activation, &axes.device, &axes.dtype, &axes.parameterisation].map(Vec::len);
+    let sizes = [&axes.batch, &axes.depth, &axes.width].map(Vec::len);
+    let lengths = words.into_iter().chain(sizes).chain([axes.step_size.len(), axes.steps.len()]);
+    lengths.fold(1, usize::saturating_mul)
+}
+
+/// Refuses a contender that could not run at any time: there is nothing to measure that would tell more.
+pub(super) fn can_run(
+    entrant: &Entrant,
+    model: Model,
+    optimiser: OptimiserKind,
+    points: &[Point],
+    here: &Place,
+) -> Result<()> {
+    let id = &entrant.id;
+    if Rule::from_name(&id.rule, Steps::constant(1, 1.0))?.moves_parameters()
+        && optimiser != OptimiserKind::Sgd
+    {
+        return Err(here.key(
+            "optimiser",
+            format!("`{id}` moves the parameters itself, by plain descent; expected sgd, got {optimiser}"),
+        ));
+    }
+    points.iter().try_for_each(|point| {
+        let timed_on_cpu = model == Model::WeightUpdate && point.device == DeviceKind::Cpu;
+        let checked = id.engine.check(point.dtype, timed_on_cpu);
+        checked.map_err(|e| here.key("contenders", format!("`{id}`: {e}")))
+    })
+}
