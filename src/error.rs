@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::text::one_line;
+use crate::text::{one_line, resume_command};
 
 /// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -86,9 +86,9 @@ pub enum Error {
     },
     /// A card stopped working in the middle of a run.
     #[error(
-        "device `{device}` has stopped working ({cause}); points finished before are kept in {record}, and the same \
-         command with `--resume {record}` goes on with the others",
-        record = record.display()
+        "device `{device}` has stopped working ({cause}); points finished before are kept in {}, and `{}` goes on with the \
+         others",
+        record.display(), resume_command(record)
     )]
     Lost {
         /// As the user named it.

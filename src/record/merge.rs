@@ -10,6 +10,7 @@ use super::store::{check_run, finished_points, to_json};
 use super::summarise::{self, by_point};
 use super::table::Tables;
 use super::{facts, folder, read};
+use crate::text::resume_command;
 use crate::{Error, Result};
 
 /// Joins finished shards, in whatever order they are given; `points` are the ids of all points of their suite, in
@@ -95,7 +96,8 @@ fn in_order(records: &[Record]) -> Result<Vec<(Shard, &Record)>> {
         })?;
         if record.run.finished.is_none() {
             return Err(refuse(format!(
-                "shard {shard} is not finished; finish it with `run --shard {shard} --resume`"
+                "shard {shard} is not finished; finish it with `{}`",
+                resume_command(&record.dir)
             )));
         }
         if let Some((other, there)) = shards.values().find(|(other, _)| other.of() != shard.of()) {

@@ -152,7 +152,7 @@ fn shards_that_make_no_whole_are_refused() {
     let mut open = b.clone();
     open.run.finished = None;
     let open = refused(&[a.clone(), open, c.clone()]);
-    assert!(open.contains("shard 2/3 is not finished") && open.contains("--shard 2/3 --resume"), "{open}");
+    assert!(open.contains("shard 2/3 is not finished") && open.contains("`pcnbench run --resume="), "{open}");
     let many: Record = {
         let mut many = a.clone();
         many.run.shard = Some("2/40".parse().unwrap());

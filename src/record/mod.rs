@@ -20,7 +20,7 @@ mod format_tests;
 
 pub(crate) use disk::replace;
 pub(crate) use folder::slug;
-pub use read::{latest_unfinished, read, read_run};
+pub use read::{latest_unfinished, latest_unfinished_on, read, read_run};
 pub use schema::{
     AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, ShardRun, SignalRow, SummaryRow,
     OLDEST_SCHEMA, SCHEMA,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::columns::Row;
-use super::schema::{Record, Run, SummaryRow, OLDEST_SCHEMA, SCHEMA};
+use super::schema::{Machine, Record, Run, SummaryRow, OLDEST_SCHEMA, SCHEMA};
 use super::shard::Shard;
 use super::table;
 use crate::{Error, Result};
@@ -78,16 +78,29 @@ pub fn read_run(dir: &Path) -> Result<Run> {
 /// Folders that are not readable records are passed over: one damaged record must not keep the others
 /// from being found.
 pub fn latest_unfinished(root: &Path, class: &str, suite: &str, shard: Option<Shard>) -> Option<PathBuf> {
-    let folders = fs::read_dir(root.join(class)).ok()?;
-    folders
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        // Hidden folders are records under construction.
-        .filter(|dir| !dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')))
-        .filter_map(|dir| Some((read_run(&dir).ok()?, dir)))
-        .filter(|(run, _)| run.suite == suite && run.shard == shard && run.finished.is_none())
-        // RFC 3339 in UTC sorts as text.
-        .max_by(|(a, dir_a), (b, dir_b)| (&a.started, dir_a).cmp(&(&b.started, dir_b)))
-        .map(|(_, dir)| dir)
+    latest(unfinished(&root.join(class)).filter(|(run, _)| run.suite == suite && run.shard == shard))
+}
+
+/// The same of any suite that `fits`, measured on a machine with the processor `cpu`, under `root`.
+pub fn latest_unfinished_on(root: &Path, cpu: &str, fits: impl Fn(&Run) -> bool) -> Option<PathBuf> {
+    let classes = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let here = |dir: &Path| json::<Machine>(&dir.join(MACHINE)).is_ok_and(|machine| machine.cpu == cpu);
+    latest(classes.flat_map(|class| unfinished(&class)).filter(|(run, dir)| fits(run) && here(dir)))
+}
+
+/// Unfinished records in a folder.
+fn unfinished(folder: &Path) -> impl Iterator<Item = (Run, PathBuf)> {
+    let dirs = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    // Hidden folders are records under construction.
+    let visible =
+        |dir: &PathBuf| !dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    let records = dirs.filter(visible).filter_map(|dir| Some((read_run(&dir).ok()?, dir)));
+    records.filter(|(run, _)| run.finished.is_none())
+}
+
+fn latest(records: impl Iterator<Item = (Run, PathBuf)>) -> Option<PathBuf> {
+    // RFC 3339 in UTC sorts as text.
+    records.max_by(|(a, dir_a), (b, dir_b)| (&a.started, dir_a).cmp(&(&b.started, dir_b))).map(|(_, dir)| dir)
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>> {

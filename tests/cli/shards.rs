@@ -281,7 +281,10 @@ fn an_unfinished_shard_is_resumed_as_that_shard() {
     let text = fs::read_to_string(&summary).unwrap();
     fs::write(&summary, format!("{}\n", text.lines().next().unwrap())).unwrap();
 
-    says(&refused(&["merge", &one, &two]), &["shard 2/2 is not finished", "run --shard 2/2 --resume"]);
+    says(
+        &refused(&["merge", &one, &two]),
+        &["shard 2/2 is not finished", &format!("`pcnbench run --resume={two}`")],
+    );
     let whole = refused(&[&common[..], &["--resume", &two]].concat());
     says(&whole, &["cannot be resumed: it is shard 2/2 and this is the whole suite", "--shard"]);
     let other = refused(&[&common[..], &["--resume", "--shard", "1/2"]].concat());
