@@ -30,6 +30,13 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         let problem = "holds no timed point, so there is nothing to export; give a record of a suite that times weight updates";
         return Err(Error::content(&args.record, problem).into());
     }
+    if let Some(first) = side.entries.first().filter(|_| side.entries.iter().all(|e| e.time.is_none())) {
+        let problem = format!(
+            "holds no result to export: every contender failed, the first at {}: {}: {}",
+            first.point, first.contender, first.err
+        );
+        return Err(Error::content(&args.record, problem).into());
+    }
     let text = args.format.write(&record, &side);
     match &args.out {
         Some(file) => record::replace(file, text.as_bytes())?,

@@ -1,8 +1,9 @@
 //! The command line: one file per subcommand.
 //!
 //! Results go to standard output, progress and logs to standard error. Exit codes: 0 clean, 1 the tool
-//! failed (bad input, unusable device, I/O), 2 verification failed or counted work changed, 3 something regressed,
-//! 4 it cannot be told and `--strict` asked.
+//! failed (bad input, unusable device, I/O, a point without any result), 2 verification failed or counted work changed,
+//! 3 something regressed, 4 it cannot be told and `--strict` asked. The work is finished and decides the code whatever
+//! becomes of standard output; one that cannot be written for another reason than a reader that went away makes 0 a 1.
 
 mod bounds;
 mod cmp;
@@ -16,11 +17,13 @@ mod label;
 mod list;
 mod man;
 mod merge;
+mod output;
 mod plot;
 mod progress;
 mod rank;
 mod report;
 mod results;
+mod resume;
 mod run;
 mod splice;
 mod threads;
@@ -32,6 +35,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use grid::Format;
+use output::Output;
 
 use crate::measure::threads::Choice;
 use crate::text::one_line;
@@ -55,7 +59,7 @@ pub enum Verdict {
 #[derive(Debug, Parser)]
 #[command(name = "pcnbench", version, max_term_width = 110)]
 #[command(after_help = "Without a subcommand: `pcnbench run quick`.\n\n\
-    Exit codes: 0 clean; 1 the tool failed (bad input, unusable device, I/O); 2 verification failed, or counted work is \
+    Exit codes: 0 clean; 1 the tool failed (bad input, unusable device, I/O, a point without any result); 2 verification failed, or counted work is \
     not the baseline's; 3 a regression; 4 inconclusive, under --strict.")]
 pub struct Cli {
     /// Say more on standard error (-v progress in words, -vv details)
@@ -102,38 +106,42 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
+            let printed = e.print().and_then(|()| io::stdout().flush());
             // clap's own code for a usage error is 2, which here means failed verification
-            let code = if e.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
-            let _ = e.print();
-            return code;
+            let unwritten = printed.err().filter(|e| e.kind() != io::ErrorKind::BrokenPipe);
+            return if e.use_stderr() { ExitCode::from(1) } else { end(0, None, unwritten) };
         }
     };
     log_to_stderr(cli.verbose);
-    let mut out = io::stdout().lock();
+    let mut out = Output::new(io::stdout().lock());
     let command = cli.command.unwrap_or_else(|| Command::Run(run::Args::default()));
     // before anything that could start a thread
     let outcome = threads::settle(&command);
     let outcome = outcome.and_then(|threads| dispatch(command, threads, &mut out));
-    let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
-    let (code, sentence) = match outcome {
-        Ok(Verdict::Clean) => return ExitCode::SUCCESS,
-        Err(e) if closed_pipe(&e) => return ExitCode::SUCCESS,
-        Ok(Verdict::Wrong(what)) => (2, what),
-        Ok(Verdict::Regressed(what)) => (3, what),
-        Ok(Verdict::Inconclusive(what)) => (4, what),
-        Err(e) => (1, sentence(&e)),
+    let (code, said) = match outcome {
+        Ok(Verdict::Clean) => (0, None),
+        Ok(Verdict::Wrong(what)) => (2, Some(what)),
+        Ok(Verdict::Regressed(what)) => (3, Some(what)),
+        Ok(Verdict::Inconclusive(what)) => (4, Some(what)),
+        Err(e) => (1, Some(sentence(&e))),
     };
-    let _ = writeln!(io::stderr(), "error: {}", one_line(&sentence));
+    end(code, said, out.finish())
+}
+
+/// The exit code, and the one sentence that goes with it. Standard error that cannot be written costs the sentence only.
+fn end(code: u8, said: Option<String>, unwritten: Option<io::Error>) -> ExitCode {
+    let code = if unwritten.is_some() { code.max(1) } else { code };
+    let unwritten = unwritten.map(|e| format!("cannot write to standard output: {e}"));
+    let sentence = said.into_iter().chain(unwritten).collect::<Vec<_>>().join("; ");
+    if !sentence.is_empty() {
+        let _ = writeln!(io::stderr(), "error: {}", one_line(&sentence));
+    }
     ExitCode::from(code)
 }
 
 /// The chain of an error up to the first of this crate's own, whose message is complete.
 fn sentence(e: &anyhow::Error) -> String {
     let mut parts = Vec::new();
-    if e.is::<io::Error>() {
-        // every other file operation names its file
-        parts.push("cannot write to standard output".to_owned());
-    }
     for cause in e.chain() {
         parts.push(cause.to_string());
         if cause.is::<Error>() {
@@ -162,11 +170,6 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
     }
 }
 
-/// A reader that went away (`pcnbench list | head`) is no failure.
-fn closed_pipe(e: &anyhow::Error) -> bool {
-    e.chain().filter_map(|c| c.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
-}
-
 fn log_to_stderr(verbose: u8) {
     use tracing_subscriber::filter::LevelFilter;
     let level = match verbose {
@@ -177,5 +180,6 @@ fn log_to_stderr(verbose: u8) {
     // a second subscriber cannot be set; the first one then stays
     let colours = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(colours);
-    let _ = log.without_time().try_init();
+    // a message that cannot be written is lost; the subscriber's own complaint about that would panic
+    let _ = log.log_internal_errors(false).without_time().try_init();
 }

@@ -7,16 +7,19 @@ use anyhow::Context;
 
 use super::grid::Format;
 use super::progress::Bar;
+use super::resume::{self, Choice};
 use super::{results, Verdict};
-use crate::record::{self, Record};
+use crate::measure::machine;
+use crate::record::{self, Record, Shard, SummaryRow};
 use crate::run::{self, Job, Target};
 use crate::suite::{Overrides, Suite};
+use crate::Error;
 
 /// Options of `run`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// A built-in suite (see `list`), or a path to a .toml file
-    #[arg(value_name = "SUITE|FILE", default_value = "quick")]
+    /// A built-in suite (see `list`), or a path to a .toml file [default: quick; with --resume, the record's]
+    #[arg(value_name = "SUITE|FILE")]
     suite: Option<String>,
     /// Folder with the four IDX files of MNIST or Fashion-MNIST, plain or gzip, instead of the digits; or
     /// `mnist` or `fashion-mnist`, to be downloaded (feature `hub`)
@@ -28,8 +31,8 @@ pub struct Args {
     /// Write the record into exactly this folder, which must be new or empty
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Go on with an unfinished record, under the options it was begun with: the one in DIR, or the latest
-    /// of this suite on this machine
+    /// Go on with an unfinished record: the one in DIR, or the latest of SUITE (or at all) on this machine. Without
+    /// SUITE, its suite, shard, data and threads are those that it was begun with
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
     /// Measure only shard I of N, every N-th point of the suite from the I-th; `merge` joins the records of all N
@@ -60,7 +63,31 @@ pub struct Args {
     #[arg(long, hide = true)]
     allow_debug_build: bool,
     #[command(flatten)]
-    pub(super) threads: super::threads::Threads,
+    threads: super::threads::Threads,
+}
+
+impl Args {
+    fn results(&self) -> &Path {
+        self.results.as_deref().unwrap_or(Path::new("results"))
+    }
+
+    fn choice(&self, shard: Option<Shard>) -> crate::Result<Choice> {
+        let resume = self.resume.as_ref().map(Option::as_deref);
+        resume::choose(self.suite.as_deref(), resume, self.results(), shard)
+    }
+
+    /// Threads that were asked for, or those of the record that goes on as it was begun.
+    pub(super) fn threads(&self) -> Option<usize> {
+        let begun = || {
+            // what is wrong with either is said when it is used
+            let shard = self.shard.as_deref().map(str::parse).transpose().ok()?;
+            match self.choice(shard).ok()? {
+                Choice::Itself(_, begun) => Some(begun.threads),
+                _ => None,
+            }
+        };
+        self.threads.threads.or_else(|| begun().filter(|&threads| threads <= machine::processors().1))
+    }
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
@@ -72,19 +99,26 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         max_depth: args.max_depth,
         ..Overrides::default()
     };
-    let suite = Suite::load(args.suite.as_deref().unwrap_or("quick"), &overrides)?;
-    let target = match (&args.resume, &args.out) {
-        (Some(Some(dir)), _) => Target::Resume(dir.clone()),
-        (Some(None), _) => Target::ResumeLatest,
-        (None, dir) => Target::New(dir.clone()),
+    let mut shard: Option<Shard> = args.shard.as_deref().map(str::parse).transpose()?;
+    let mut data = args.data.clone();
+    let (suite, target) = match args.choice(shard)? {
+        Choice::New(suite) => (Suite::load(&suite, &overrides)?, Target::New(args.out.clone())),
+        Choice::Latest(suite) => (Suite::load(&suite, &overrides)?, Target::ResumeLatest),
+        Choice::In(dir, suite) => (Suite::load(&suite, &overrides)?, Target::Resume(dir)),
+        Choice::Itself(dir, begun) => {
+            shard = shard.or(begun.shard);
+            data = data.or_else(|| resume::data(&begun.argv));
+            let place = dir.join("run.json");
+            (Suite::parse(&begun.definition, &place.to_string_lossy(), &overrides)?, Target::Resume(dir))
+        }
     };
     let job = Job {
         suite: &suite,
-        data: args.data.as_deref(),
-        results: args.results.as_deref().unwrap_or(Path::new("results")),
+        data: data.as_deref(),
+        results: args.results(),
         target,
         argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-        shard: args.shard.as_deref().map(str::parse).transpose()?,
+        shard,
         allow_debug: args.allow_debug_build,
         ceilings: true,
     };
@@ -122,12 +156,29 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
         }
     }
     let mut wrong = record.summary.iter().filter(|row| row.err.contains(crate::verify::twin::WRONG));
-    Ok(wrong.next().map_or(Verdict::Clean, |first| {
-        Verdict::Wrong(format!(
+    if let Some(first) = wrong.next() {
+        return Ok(Verdict::Wrong(format!(
             "verification failed in {} rows, the first at {}: {}",
             1 + wrong.count(),
             first.point,
             first.err
-        ))
-    }))
+        )));
+    }
+    let without = without_result(&record.summary);
+    let Some(first) = without.first() else { return Ok(Verdict::Clean) };
+    Err(Error::Invalid(format!(
+        "no contender has a result at {} of the points, the first {}: {}: {}",
+        without.len(),
+        first.point,
+        first.contender,
+        first.err
+    ))
+    .into())
+}
+
+/// The first row of each point at which every contender failed.
+fn without_result(summary: &[SummaryRow]) -> Vec<&SummaryRow> {
+    // the rows of a point are neighbours
+    let points = summary.chunk_by(|a, b| a.point == b.point);
+    points.filter(|rows| rows.iter().all(|row| !row.err.is_empty())).filter_map(<[_]>::first).collect()
 }

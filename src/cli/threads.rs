@@ -8,13 +8,13 @@ use crate::measure::threads::{self, Choice};
 pub(super) struct Threads {
     /// Worker threads, at most one per processor; else what RAYON_NUM_THREADS says, else one per physical core
     #[arg(long = "threads", value_name = "N")]
-    threads: Option<usize>,
+    pub(super) threads: Option<usize>,
 }
 
 /// Sets the number of threads for this process; nothing for a command that does not compute.
 pub(super) fn settle(command: &Command) -> anyhow::Result<Option<Choice>> {
     let asked = match command {
-        Command::Run(args) => args.threads.threads,
+        Command::Run(args) => args.threads(),
         Command::Verify(args) => args.threads.threads,
         Command::Doctor(args) => args.threads.threads,
         Command::Gate(_) => None,

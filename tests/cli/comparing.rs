@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::session::{arg, copy_of_mixed, mixed, refused, run, says, sentence, succeeds, suite, TINY};
 
 /// A copy of the record with its samples changed and everything that follows from them made new.
-fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
+pub fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
     let (dir, copy) = copy_of_mixed();
     let mut record = record::read(&copy).unwrap();
     // 40 rounds with the least noise instead of however many a busy machine gave
@@ -46,7 +46,7 @@ fn table<R: serde::Serialize>(path: &Path, rows: &[R]) {
     writer.flush().unwrap();
 }
 
-fn slower(record: &mut Record) {
+pub fn slower(record: &mut Record) {
     for s in record.samples.iter_mut().filter(|s| s.contender == "epc/reference") {
         s.wall_ns = s.wall_ns * 105 / 100;
     }

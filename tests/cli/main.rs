@@ -12,8 +12,11 @@ mod killed;
 mod mutants;
 mod printing;
 mod records;
+mod resuming;
 mod session;
 mod shards;
+mod starved;
+mod streams;
 mod threads;
 mod usage;
 
