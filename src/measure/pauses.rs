@@ -24,6 +24,9 @@ const PATIENCE: f64 = 4.0;
 /// Turns of a contender before which nothing is known of how much of them it sleeps.
 const FEWEST: usize = 3;
 
+/// Time after which threads are looked for that have started meanwhile: at every turn it would take longer than a short one.
+const NEW_THREADS: Duration = Duration::from_secs(1);
+
 /// What the clocks say: since they began, or of one turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading {
@@ -70,9 +73,13 @@ impl Pauses {
     /// None yet, in this process and on the calling thread.
     pub fn of_this_thread() -> Self {
         let (start, mut scheduler) = (Instant::now(), Scheduler::of_this_process());
+        let mut looked = start;
         Self::by(move || {
             let delay = scheduler.as_mut().and_then(|scheduler| {
-                scheduler.look_for_threads();
+                if looked.elapsed() > NEW_THREADS {
+                    scheduler.look_for_threads();
+                    looked = Instant::now();
+                }
                 scheduler.times()
             });
             Reading {
