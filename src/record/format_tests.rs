@@ -65,6 +65,7 @@ fn every_key_is_in_format_md_and_no_other() {
         threads: 1,
         at: text("x"),
         per_second: 1.0,
+        clock_hz: Some(3e9),
     };
     let shard = ShardRun {
         shard: "1/2".parse().unwrap(),

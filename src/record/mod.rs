@@ -5,6 +5,7 @@ mod disk;
 mod facts;
 mod folder;
 mod header;
+mod limits;
 pub mod merge;
 pub mod read;
 pub mod schema;

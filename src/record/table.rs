@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::columns::{columns, Row};
+use super::columns::{self, columns, Row};
 use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
 use super::store::PointResult;
 use crate::{Error, Result};
@@ -35,17 +35,18 @@ pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8], schema: u32) -> Result<Ve
     let mut reader = Reader::from_reader(bytes);
     let found = reader.headers().map_err(|e| malformed(path, &e))?.clone();
     check_header::<R>(path, &found, schema)?;
+    let names = StringRecord::from(columns::<R>(schema));
     let mut rows = Vec::new();
     let mut cells = StringRecord::new();
     while reader.read_record(&mut cells).map_err(|e| malformed(path, &e))? {
-        let row = cells.deserialize(Some(&found)).map_err(|e| bad_cell::<R>(path, &cells, &e))?;
+        let row = cells.deserialize(Some(&names)).map_err(|e| bad_cell::<R>(path, &cells, &e))?;
         rows.push(row);
     }
     Ok(rows)
 }
 
 fn check_header<R: Row>(path: &Path, found: &StringRecord, schema: u32) -> Result<()> {
-    let columns = columns::<R>(schema);
+    let columns = columns::header::<R>(schema);
     if found.iter().eq(columns.iter().copied()) {
         return Ok(());
     }

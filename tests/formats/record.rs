@@ -95,8 +95,8 @@ fn point(number: usize) -> PointResult {
         elementwise_flops: 0,
         bytes: 0,
         critical_path: 0,
-        bound_serial: None,
-        bound_parallel: None,
+        inference_over_bp: None,
+        parallel_over_bp: None,
         verify: None,
         test_accuracy: None,
         train_updates: None,
@@ -111,6 +111,9 @@ fn point(number: usize) -> PointResult {
         allocations: None,
         allocated_bytes: None,
         instructions: None,
+        least_gemms: None,
+        least_gemm_flops: None,
+        least_bytes: None,
     };
     let mut summary = vec![row(ids[0]), row(ids[2])];
     let ratios = summarise::fill(&mut summary, &samples).unwrap();
