@@ -61,7 +61,8 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             ("point", "point"),
         ]);
     }
-    let mut grid = Grid::new(columns).optional(&["of_reference", "of_ceiling", "gemm_ratio", "steps", "speed_up"]);
+    let mut grid =
+        Grid::new(columns).optional(&["of_reference", "of_ceiling", "gemm_ratio", "steps", "speed_up"]);
     let short = labels(record.summary.iter().map(|row| row.point.as_str()), &["depth"]);
     for row in record.summary.iter().filter(|row| row.model == "weight-update") {
         let ratio = ratios.get(&(row.point.as_str(), row.contender.as_str())).copied();

@@ -154,7 +154,8 @@ fn cpu_model(cpuinfo: &str) -> String {
 ///
 /// Those of processors that this process may not use count too: another thread may have left data there.
 fn cache_bytes(processors: &Path) -> Option<u64> {
-    let folders = |dir: &Path| fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let folders =
+        |dir: &Path| fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let mut seen = BTreeSet::new();
     let mut bytes: Option<u64> = None;
     for cache in folders(processors).flat_map(|cpu| folders(&cpu.join("cache")).collect::<Vec<_>>()) {

@@ -83,7 +83,8 @@ fn read_over(bytes: usize, budget: Duration) -> Result<Ceiling> {
     let sum = |words: &[u64]| words.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
     let seconds = shortest(budget, &Device::Cpu, || {
         thread::scope(|scope| {
-            let parts: Vec<_> = words.chunks(part).map(|own| scope.spawn(move || black_box(sum(own)))).collect();
+            let parts: Vec<_> =
+                words.chunks(part).map(|own| scope.spawn(move || black_box(sum(own)))).collect();
             parts.into_iter().try_for_each(|part| match part.join() {
                 Ok(_) => Ok(()),
                 Err(_) => Err(Error::Invalid("a thread that read memory ended early; run again".into())),

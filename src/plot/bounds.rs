@@ -75,7 +75,10 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             .filter_map(|(lane, row)| Some((lane, over_bound(record, row)?)))
             .collect();
         let Some(x) = axis(group, &rows) else {
-            out.skip(FIGURE, format!("`{}` has no ceiling of multiply-adds, so no bound is known", group.stem));
+            out.skip(
+                FIGURE,
+                format!("`{}` has no ceiling of multiply-adds, so no bound is known", group.stem),
+            );
             continue;
         };
         let stem = format!("{FIGURE}.{}", group.stem);
@@ -179,7 +182,10 @@ fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
     [
         (true, Entry::line("bound, any program", "nothing measured may lie left of it", INK, &[])),
         (true, Entry::marker("measured time", "median, 95 % interval", disc, false)),
-        (has(|r| r.counted), Entry::marker("count", "its own schedule's products at the ceiling", disc, true)),
+        (
+            has(|r| r.counted),
+            Entry::marker("count", "its own schedule's products at the ceiling", disc, true),
+        ),
         (
             has(|r| r.critical_path),
             Entry::marker(

@@ -32,6 +32,7 @@ pub fn empty() -> Record {
             threads: 8,
             data: vec![text("digits (1437 + 360, 64 -> 10)")],
             ceilings: vec![
+                ceiling("fma", "f32", 8.0e11),
                 ceiling("gemm", "f32", 4.1e11),
                 ceiling("gemm", "f64", 2.0e11),
                 ceiling("copy", "f32", 4.2e10),
@@ -154,6 +155,7 @@ pub fn add(
         let (work, bp) = (2.0 * depth as f64, 3.0 * depth as f64 - 1.0);
         row.critical_path = if t == 0 { 2 * l } else { l + 2 * t + 1 };
         row.inference_over_bp = (t > 0).then_some((work + t as f64 * (depth as f64 - 1.0)) / bp);
+        (row.least_gemms, row.least_gemm_flops) = (Some(gemms), Some(row.gemm_flops));
         row.parallel_over_bp = (t > 0).then_some((l + t) as f64 / (2 * l) as f64);
         for round in 0..5 {
             let wall_ns = row.median_ns + u64::from(round) * row.median_ns / 100;

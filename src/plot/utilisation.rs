@@ -115,9 +115,10 @@ impl<'a> Limits<'a> {
 }
 
 fn about(limits: Limits<'_>) -> String {
-    let mut about = "FLOPs of all counted matrix products divided by the median wall time of the whole update, so that \
+    let mut about =
+        "FLOPs of all counted matrix products divided by the median wall time of the whole update, so that \
                      element-wise work and launches count against a contender."
-        .to_owned();
+            .to_owned();
     if limits.ceiling.is_some() {
         about += " The dashed line is the ceiling: multiply-adds between registers in the same run, which no product can exceed.";
     }
@@ -184,7 +185,8 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
         (limits.ceiling, "ceiling: multiply-adds", &[5.0, 3.0]),
         (limits.reference, "reference: matrix products", &[1.5, 3.0]),
     ];
-    for (limit, name, dash) in dashes.into_iter().filter_map(|(limit, name, dash)| Some((limit?, name, dash))) {
+    for (limit, name, dash) in dashes.into_iter().filter_map(|(limit, name, dash)| Some((limit?, name, dash)))
+    {
         let note = format!("{} at {}", number::flops(limit.per_second), limit.at);
         legend.push(Entry::line(name, &note, SOFT, dash));
         levels.push(Level { y: limit.per_second, label: String::new(), dash });

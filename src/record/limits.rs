@@ -30,7 +30,8 @@ impl Record {
     /// of the caches is unknown the bound is that of the FLOPs. None without a ceiling.
     pub fn bound_ns(&self, row: &SummaryRow) -> Option<f64> {
         let arithmetic = row.least_gemm_flops? as f64 / self.ceiling(row)?.per_second;
-        let moved = |cache: u64| row.least_bytes.map_or(0, |bytes| bytes.saturating_sub(cache.saturating_mul(2)));
+        let moved =
+            |cache: u64| row.least_bytes.map_or(0, |bytes| bytes.saturating_sub(cache.saturating_mul(2)));
         let beyond = self.machine.cache_bytes.map_or(0, moved) as f64;
         let memory = self.run.ceilings.iter().filter(|c| ["copy", "read"].contains(&&*c.quantity));
         let best = memory.filter(|c| c.device == row.device).map(|c| c.per_second).fold(0.0, f64::max);
@@ -69,8 +70,13 @@ mod tests {
     fn record() -> (Record, SummaryRow) {
         let mut run = fixture::run();
         run.threads = 2;
-        run.ceilings =
-            vec![rate("gemm", 2, 9e9), rate("fma", 2, 2e9), rate("fma", 1, 1e9), rate("copy", 2, 1e8), rate("read", 2, 2e8)];
+        run.ceilings = vec![
+            rate("gemm", 2, 9e9),
+            rate("fma", 2, 2e9),
+            rate("fma", 1, 1e9),
+            rate("copy", 2, 1e8),
+            rate("read", 2, 2e8),
+        ];
         let row = SummaryRow {
             dtype: "f32".into(),
             device: "cpu".into(),
@@ -127,10 +133,17 @@ mod tests {
         record.summary = vec![row.clone()];
         assert!(record.beaten_bounds().is_empty());
         row.median_ns -= 1;
-        record.summary.push(SummaryRow { contender: "bp/fused:1".into(), err: "failed".into(), ..row.clone() });
+        record.summary.push(SummaryRow {
+            contender: "bp/fused:1".into(),
+            err: "failed".into(),
+            ..row.clone()
+        });
         record.summary.push(row);
         let said = record.beaten_bounds();
         assert_eq!(said.len(), 1);
-        assert!(said[0].contains("bp/fused at p took 2999999 ns, less than the bound of 3000000 ns"), "{said:?}");
+        assert!(
+            said[0].contains("bp/fused at p took 2999999 ns, less than the bound of 3000000 ns"),
+            "{said:?}"
+        );
     }
 }

@@ -209,6 +209,31 @@ mod tests {
         );
     }
 
+    /// Two columns of the summary had other names; what they held is the same.
+    #[test]
+    fn renamed_columns_are_read_under_their_old_names() {
+        let row = SummaryRow {
+            inference_over_bp: Some(16.8),
+            parallel_over_bp: Some(1.5),
+            ..summary("p", "spc/fused")
+        };
+        let mut bytes = header::<SummaryRow>();
+        append(&mut bytes, std::slice::from_ref(&row)).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let kept = columns::columns::<SummaryRow>(3).len();
+        let cut = |line: &str| line.split(',').take(kept).collect::<Vec<_>>().join(",") + "\n";
+        let old: String = text.lines().map(cut).collect();
+        let (then, now) = (["bound_serial", "bound_parallel"], ["inference_over_bp", "parallel_over_bp"]);
+        let renamed = old.replace(now[0], then[0]).replace(now[1], then[1]);
+        let read = |text: &str, schema| parse::<SummaryRow>(Path::new("f"), text.as_bytes(), schema);
+        let back = &read(&renamed, 3).unwrap()[0];
+        assert_eq!((back.inference_over_bp, back.parallel_over_bp), (Some(16.8), Some(1.5)));
+        let refused = read(&old, 3).unwrap_err().to_string();
+        assert!(refused.contains("column `inference_over_bp` is unknown"), "{refused}");
+        let refused = read(&text.replace(now[0], then[0]), SCHEMA).unwrap_err().to_string();
+        assert!(refused.contains("column `bound_serial` is unknown"), "{refused}");
+    }
+
     proptest! {
         /// Every float, every text and every integer reads back as the same bits.
         #[test]

@@ -32,7 +32,8 @@ pub(super) fn measure_all(
             found.iter().filter(same).any(|c| c.quantity == quantity)
         };
         let cpu = kind == DeviceKind::Cpu;
-        let (fma, gemm) = (cpu && !known("fma", dtype.as_str(), threads), !known("gemm", dtype.as_str(), threads));
+        let (fma, gemm) =
+            (cpu && !known("fma", dtype.as_str(), threads), !known("gemm", dtype.as_str(), threads));
         let (copy, read) = (!known("copy", "f32", all), cpu && !known("read", "f32", all));
         let device = material.device(kind)?;
         if fma {

@@ -9,6 +9,7 @@ mod comparing;
 mod diverging;
 mod gating;
 mod killed;
+mod limits;
 mod mutants;
 mod printing;
 mod records;

@@ -25,6 +25,7 @@ pub(crate) struct Done {
     /// Multiply-adds, each of one number.
     pub(crate) multiply_adds: usize,
     /// Σ x at the end, so that a test can see that all steps were made.
+    /// Σ x at the end.
     pub(crate) sum: f64,
 }
 
@@ -102,17 +103,23 @@ where
     {
         use pulp::x86::{V3, V4};
         if V3::is_available() {
-            found.push(("avx2", |chain| V3::try_new().map_or_else(|| chain.plain(), |v| Simd::vectorize(v, chain))));
+            found.push(("avx2", |chain| {
+                V3::try_new().map_or_else(|| chain.plain(), |v| Simd::vectorize(v, chain))
+            }));
         }
         if V4::is_available() {
-            found.push(("avx512f", |chain| V4::try_new().map_or_else(|| chain.plain(), |v| Simd::vectorize(v, chain))));
+            found.push(("avx512f", |chain| {
+                V4::try_new().map_or_else(|| chain.plain(), |v| Simd::vectorize(v, chain))
+            }));
         }
     }
     #[cfg(target_arch = "aarch64")]
     {
         use pulp::aarch64::Neon;
         if Neon::is_available() {
-            found.push(("neon", |chain| Neon::try_new().map_or_else(|| chain.plain(), |v| Simd::vectorize(v, chain))));
+            found.push(("neon", |chain| {
+                Neon::try_new().map_or_else(|| chain.plain(), |v| Simd::vectorize(v, chain))
+            }));
         }
     }
     found
@@ -177,7 +184,8 @@ mod tests {
                 let done = run(Chain { steps, start, factor, summand });
                 let power = 0.75f64.powi(steps as i32);
                 let one = power * start + summand * (1.0 - power) / 0.25;
-                let lanes = if steps == 0 { done.sum / one } else { done.multiply_adds as f64 / steps as f64 };
+                let lanes =
+                    if steps == 0 { done.sum / one } else { done.multiply_adds as f64 / steps as f64 };
                 assert!((done.sum - lanes * one).abs() < 1e-12 * done.sum, "{name}, {steps}: {done:?}");
                 assert_eq!(lanes % FEW as f64, 0.0, "{name}");
             }

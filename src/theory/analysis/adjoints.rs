@@ -137,7 +137,8 @@ pub fn zil_all(net: &NetCost, light_cone: bool) -> Analysis {
             "≥ BP; 3/2·BP for large L and equal layers",
             Ours,
         ),
-        because: "what each layer learns from is BP's adjoint; what other nodes do meanwhile reaches no direction",
+        because:
+            "what each layer learns from is BP's adjoint; what other nodes do meanwhile reaches no direction",
         equals_bp: "always",
         statements: &[
             ARRIVAL,

@@ -96,9 +96,12 @@ pub(super) fn sweeps(net: &NetCost, steps: u64) -> Needed {
 /// iPC inside the light cone, less the last move of the states, which no parameter feels.
 pub(super) fn states_and_parameters(net: &NetCost, steps: u64) -> Needed {
     let depth = net.depth();
+    if steps == 0 {
+        // nothing moves
+        return Needed { work: VerbCost::default(), lowest: depth + 1 };
+    }
     let mut work = cost::ipc(net, steps, true, false).work;
-    for (l, _, above) in net.hidden().filter(|(l, ..)| *l + steps >= depth) {
-        debug_assert!(l < depth);
+    for (_, _, above) in net.hidden().filter(|(l, ..)| *l + steps >= depth) {
         work.gemms -= above.vjp.gemms;
         work.gemm_flops -= above.vjp.gemm_flops;
     }

@@ -141,7 +141,11 @@ impl fmt::Display for Analysis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.rule)?;
         if self.updates != 1 {
-            writeln!(f, "  weight updates              {} per batch; multiples of BP are per update", self.updates)?;
+            writeln!(
+                f,
+                "  weight updates              {} per batch; multiples of BP are per update",
+                self.updates
+            )?;
         }
         writeln!(f, "  count, GEMMs                {}", self.gemms)?;
         writeln!(f, "  count, GEMM FLOPs           {}", self.gemm_flops)?;
