@@ -272,7 +272,7 @@ mod tests {
             put(cpu, "index1", ["1", "Instruction", "32K", own]);
             put(cpu, "index3", ["3", "Unified", "8M", "0-1"]);
         }
-        assert_eq!(cache_bytes(root.path()), Some((2 * 48 << 10) + (8 << 20)));
+        assert_eq!(cache_bytes(root.path()), Some(2 * (48 << 10) + (8 << 20)));
         assert_eq!(cache_bytes(&root.path().join("nowhere")), None);
         assert_eq!([cache_size("12"), cache_size("x"), cache_size("1T")], [Some(12), None, None]);
     }

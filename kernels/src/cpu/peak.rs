@@ -50,8 +50,8 @@ macro_rules! chain {
                     let mut x = start.map(|x| simd.$splat(x));
                     let (a, b) = (simd.$splat(chain.factor), simd.$splat(chain.summand));
                     for _ in 0..chain.steps {
-                        for i in 0..N {
-                            x[i] = simd.$fma(x[i], a, b);
+                        for x in &mut x {
+                            *x = simd.$fma(*x, a, b);
                         }
                     }
                     let sum = x.into_iter().map(|x| f64::from(simd.$sum(x))).sum();
@@ -98,6 +98,7 @@ pub(crate) fn vectors<T>() -> Vec<(&'static str, OnVectors<T>)>
 where
     Chain<T>: Plain,
 {
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(unused_mut))]
     let mut found: Vec<(&'static str, OnVectors<T>)> = vec![("plain", Plain::plain)];
     #[cfg(target_arch = "x86_64")]
     {
