@@ -20,6 +20,7 @@ mod error;
 pub mod fused;
 pub mod launch;
 pub mod operands;
+pub mod peak;
 pub mod persistent;
 pub mod primitives;
 mod refuse;

@@ -1,14 +1,23 @@
-//! `pcnbench bounds`: counted work, critical paths and bounds of a suite, without measuring.
+//! `pcnbench bounds`: counts, lower bounds and predictions of a suite, without measuring anything but the machine's ceiling.
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use candle_core::DType;
 
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
+use super::results::duration;
 use super::Verdict;
+use crate::measure;
+use crate::record::{Ceiling, SummaryRow};
 use crate::run::{self, Planned};
 use crate::suite::{Overrides, Suite};
+
+/// For measuring one ceiling.
+const BUDGET: Duration = Duration::from_millis(300);
 
 /// Options of `bounds`.
 #[derive(Debug, clap::Args)]
@@ -40,9 +49,12 @@ pub struct Args {
     /// Place every matrix product of the schedule on P processors and give the time that takes
     #[arg(long, value_name = "P")]
     simulate: Option<usize>,
-    /// Below the table: each rule's formulas, bounds, when it equals BP, and who says so
+    /// Below the table: each rule's formulas, why its bound holds, when it equals BP, and who says so
     #[arg(long)]
     explain: bool,
+    /// Measure this machine's ceiling, which takes a second, and give each bound as a time too
+    #[arg(long)]
+    seconds: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -59,13 +71,14 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     };
     let suite = Suite::load(&args.suite, &overrides)?;
     let plan = run::plan(&suite, args.data.as_deref(), args.simulate)?;
-    table(&plan, args.simulate.is_some()).print(args.format, out)?;
+    let ceilings = if args.seconds { Some(Ceilings::default()) } else { None };
+    table(&plan, args.simulate.is_some(), ceilings)?.print(args.format, out)?;
     if args.explain && args.format == Format::Table {
         let mut told = BTreeSet::new();
         // at the deepest network, where the differences are largest
         let deepest = plan.iter().map(|p| p.row.depth).max();
-        for p in plan.iter().filter(|p| Some(p.row.depth) == deepest && told.insert(p.bound.rule)) {
-            writeln!(out, "\n{} (L = {}, T = {})", p.bound, p.row.depth, p.row.steps)?;
+        for p in plan.iter().filter(|p| Some(p.row.depth) == deepest && told.insert(p.analysis.rule)) {
+            writeln!(out, "\nL = {}, T = {}: {}", p.row.depth, p.row.steps, p.analysis)?;
         }
     }
     let differ: Vec<String> = plan
@@ -79,16 +92,45 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     Ok(Verdict::Wrong(format!("formula and count differ for {}", differ.join("; "))))
 }
 
-/// Whether the closed formulas, of cost and of bound, are what the schedule counts.
+/// Whether the closed formulas are what the schedule counts, and no bound is above its count.
 fn agrees(p: &Planned) -> bool {
     let counted = (p.row.gemms, p.row.gemm_flops, p.row.elementwise_flops, p.row.critical_path);
     let (work, path) = (p.formula.work, p.formula.critical_path);
     (work.gemms, work.gemm_flops, work.elementwise, path) == counted
-        && (p.bound.gemms.value, p.bound.gemm_flops.value, p.bound.critical_path.value)
+        && (p.analysis.gemms.value, p.analysis.gemm_flops.value, p.analysis.critical_path.value)
             == (p.row.gemms, p.row.gemm_flops, p.row.critical_path)
+        && p.analysis.least.update.gemms <= p.row.gemms
+        && p.analysis.least.update.gemm_flops <= p.row.gemm_flops
 }
 
-fn table(plan: &[Planned], simulated: bool) -> Grid {
+/// Ceilings of this machine, each measured when it is first asked for.
+#[derive(Debug, Default)]
+struct Ceilings {
+    known: Vec<Ceiling>,
+}
+
+impl Ceilings {
+    /// Least time of a row's bound, for rows on the CPU.
+    fn seconds(&mut self, row: &SummaryRow, threads: usize) -> crate::Result<Option<f64>> {
+        if row.device != "cpu" {
+            return Ok(None);
+        }
+        let fits = |c: &&Ceiling| c.dtype == row.dtype && c.threads == threads;
+        let known = self.known.iter().find(fits).map(|c| c.per_second);
+        let rate = match known {
+            Some(rate) => rate,
+            None => {
+                let dtype = if row.dtype == "f64" { DType::F64 } else { DType::F32 };
+                let found = measure::fma_ceiling(dtype, threads, BUDGET)?;
+                self.known.push(found.clone());
+                found.per_second
+            }
+        };
+        Ok(row.least_gemm_flops.map(|flops| flops as f64 / rate))
+    }
+}
+
+fn table(plan: &[Planned], simulated: bool, mut ceilings: Option<Ceilings>) -> anyhow::Result<Grid> {
     let mut columns = vec![
         ("benchmark", "point"),
         ("L", "depth"),
@@ -96,23 +138,31 @@ fn table(plan: &[Planned], simulated: bool) -> Grid {
         ("contender", "contender"),
         ("GEMMs", "gemms"),
         ("/ BP", "gemms_over_bp"),
-        ("critical path", "critical_path"),
+        ("bound", "least_gemms"),
+        ("inference / BP", "inference_over_bp"),
+        ("order", "order_inference"),
+        ("bound", "least_inference_gemms"),
+        ("predicted path", "critical_path"),
         ("/ BP", "critical_path_over_bp"),
-        ("bound, serial", "bound_serial"),
-        ("parallel", "bound_parallel"),
-        ("order", "order_serial"),
+        ("predicted parallel / BP", "parallel_over_bp"),
         ("GEMM FLOPs", "gemm_flops"),
+        ("bound", "least_gemm_flops"),
         ("other FLOPs", "elementwise_flops"),
         ("bytes", "bytes"),
     ];
+    if ceilings.is_some() {
+        columns.push(("bound, time", "bound_ns"));
+    }
     if simulated {
-        columns.extend([("on P", "makespan_flops"), ("/ BP on P", "makespan_over_bp")]);
+        columns.extend([("predicted on P", "makespan_flops"), ("/ BP on P", "makespan_over_bp")]);
     }
     let mut grid = Grid::new(columns).optional(&[
         "bytes",
         "elementwise_flops",
+        "least_gemm_flops",
         "gemm_flops",
-        "order_serial",
+        "order_inference",
+        "least_inference_gemms",
         "critical_path",
         "gemms",
         "point",
@@ -121,7 +171,7 @@ fn table(plan: &[Planned], simulated: bool) -> Grid {
     let ratio = |x: f64| Cell::new(format!("{x:.2}"), x);
     let share = |a: u64, b: u64| ratio(a as f64 / b.max(1) as f64);
     for p in plan {
-        let row = &p.row;
+        let (row, analysis) = (&p.row, &p.analysis);
         let mut cells = vec![
             Cell::new(short[row.point.as_str()].as_str(), row.point.as_str()),
             row.depth.into(),
@@ -129,19 +179,28 @@ fn table(plan: &[Planned], simulated: bool) -> Grid {
             row.contender.as_str().into(),
             row.gemms.into(),
             share(row.gemms, p.backpropagation.work.gemms),
+            analysis.least.update.gemms.into(),
+            ratio(analysis.inference.over_bp),
+            analysis.inference.order.into(),
+            analysis.least.inference.gemms.into(),
             row.critical_path.into(),
             share(row.critical_path, p.backpropagation.critical_path),
-            ratio(p.bound.serial.over_bp),
-            ratio(p.bound.layer_parallel.over_bp),
-            p.bound.serial.order.into(),
+            ratio(analysis.layer_parallel.over_bp),
             Cell::count(row.gemm_flops),
+            Cell::count(analysis.least.update.gemm_flops),
             Cell::count(row.elementwise_flops),
             Cell::count(row.bytes),
         ];
+        if let Some(ceilings) = &mut ceilings {
+            cells.push(match ceilings.seconds(row, p.threads)? {
+                Some(seconds) => Cell::new(duration(1e9 * seconds), 1e9 * seconds),
+                None => Cell::empty(),
+            });
+        }
         if let Some(m) = p.makespan {
             cells.extend([Cell::count(m.flops), share(m.flops, m.backpropagation)]);
         }
         grid.push(cells);
     }
-    grid
+    Ok(grid)
 }

@@ -85,7 +85,7 @@ enum Command {
     Plot(plot::Args),
     /// Print the results of a record, or splice them into a Markdown file
     Report(report::Args),
-    /// Print counted work, critical paths and bounds, without measuring
+    /// Print counts, lower bounds and predictions of a suite's work, without measuring it
     Bounds(bounds::Args),
     /// Compare two records: a verdict per point, and why
     Cmp(cmp::Args),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use crate::record::{summarise, Mark, Marks, RatioRow, Record, SummaryRow};
+use crate::record::{summarise, Ceiling, Mark, Marks, RatioRow, Record, SummaryRow};
 use crate::verify::twin;
 use crate::Result;
 
@@ -33,12 +33,16 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
         ("time / BP [95 % CI]", "ratio"),
         ("speed-up [95 % CI]", "speed_up"),
         ("GEMMs / BP", "gemm_ratio"),
-        ("of ceiling", "utilisation"),
-        ("accuracy", "test_accuracy"),
     ];
     if trained {
         columns.insert(4, ("trained", "trained_layers"));
     }
+    // Records of schemas before 4 have none.
+    let ceiling = full || record.run.ceilings.iter().any(|c| c.quantity == "fma");
+    if ceiling {
+        columns.push(("of ceiling", "of_ceiling"));
+    }
+    columns.extend([("of reference", "of_reference"), ("accuracy", "test_accuracy")]);
     if full {
         columns.extend([
             ("note", "err"),
@@ -57,6 +61,10 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             ("critical path", "critical_path"),
             ("memory", "peak_bytes"),
             ("card's memory", "device_peak_bytes"),
+            ("bound, GEMMs", "least_gemms"),
+            ("bound, GEMM FLOPs", "least_gemm_flops"),
+            ("bound, time", "bound_ns"),
+            ("time / bound", "over_bound"),
             ("point", "point"),
             ("layers trained", "trained_layers"),
             ("contended", "contended"),
@@ -65,7 +73,8 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             ("instructions", "instructions"),
         ]);
     }
-    let mut grid = Grid::new(columns).optional(&["utilisation", "gemm_ratio", "steps", "speed_up"]);
+    let mut grid =
+        Grid::new(columns).optional(&["of_reference", "of_ceiling", "gemm_ratio", "steps", "speed_up"]);
     let short = labels(record.summary.iter().map(|row| row.point.as_str()), &["depth"]);
     for row in timed() {
         let beside = |r: &RatioRow| marks.ratio(&r.point, &r.contender, &r.baseline);
@@ -90,13 +99,18 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
                 let share = row.gemms as f64 / base as f64;
                 Cell::new(format!("{share:.2}"), share)
             },
-            utilisation(record, row),
-            row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
         ];
         if trained {
             let of = |n: usize| Cell::new(format!("{n} of {}", row.depth), n);
             cells.insert(4, row.mark().trained.map_or_else(Cell::empty, of));
         }
+        if ceiling {
+            cells.push(share(row, record.ceiling(row)));
+        }
+        cells.extend([
+            share(row, record.reference_rate(row)),
+            row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
+        ]);
         if full {
             let count = |n: Option<u64>| n.map_or_else(Cell::empty, Cell::count);
             cells.extend([
@@ -116,6 +130,10 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
                 row.critical_path.into(),
                 bytes(row.peak_bytes),
                 bytes(row.device_peak_bytes),
+                row.least_gemms.map_or_else(Cell::empty, Cell::from),
+                row.least_gemm_flops.map_or_else(Cell::empty, Cell::from),
+                record.bound_ns(row).map_or_else(Cell::empty, |ns| Cell::new(duration(ns), ns)),
+                over_bound(record, row),
                 row.point.as_str().into(),
                 row.trained_layers.map_or_else(Cell::empty, Cell::from),
                 count(row.contended),
@@ -190,12 +208,23 @@ pub fn duration(ns: f64) -> String {
     }
 }
 
-/// Achieved FLOP/s of the counted products over the GEMM ceiling of the same run on as many threads.
-fn utilisation(record: &Record, row: &SummaryRow) -> Cell {
-    match record.gemm_ceiling(row) {
-        Some(c) if row.median_ns > 0 && c.per_second > 0.0 => {
+/// FLOP/s of the counted products over the time of the whole update, as a share of a rate.
+fn share(row: &SummaryRow, rate: Option<&Ceiling>) -> Cell {
+    match rate {
+        Some(c) if row.median_ns > 0 => {
             let share = row.gemm_flops as f64 / (row.median_ns as f64 * 1e-9) / c.per_second;
             Cell::new(format!("{:.0} %", 100.0 * share), share)
+        }
+        _ => Cell::empty(),
+    }
+}
+
+/// Measured time over the least time of the row's result.
+fn over_bound(record: &Record, row: &SummaryRow) -> Cell {
+    match record.bound_ns(row) {
+        Some(bound) if row.median_ns > 0 && bound > 0.0 => {
+            let over = row.median_ns as f64 / bound;
+            Cell::new(format!("{over:.2}"), over)
         }
         _ => Cell::empty(),
     }

@@ -122,6 +122,7 @@ fn machine() -> Machine {
         os: "linux".into(),
         gpu: String::new(),
         driver: String::new(),
+        cache_bytes: None,
     }
 }
 
@@ -158,8 +159,8 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
         elementwise_flops: 5,
         bytes: 6,
         critical_path: 7,
-        bound_serial: None,
-        bound_parallel: None,
+        inference_over_bp: None,
+        parallel_over_bp: None,
         verify: Some(0.25),
         contended: None,
         host_bound: None,
@@ -170,6 +171,9 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
         allocations: None,
         allocated_bytes: None,
         instructions: None,
+        least_gemms: None,
+        least_gemm_flops: None,
+        least_bytes: None,
         test_accuracy: None,
         train_updates: None,
         stop: "target".into(),

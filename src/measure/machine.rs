@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::thread;
 
 use candle_core::Device;
@@ -61,7 +62,8 @@ impl Machine {
         let (gpu, driver) = gpu.map_or_else(Default::default, |gpu| (gpu.name, gpu.driver));
         let class = if gpu.is_empty() { format!("cpu-{}-{physical_cores}c", slug(&cpu)) } else { slug(&gpu) };
         let memory_bytes = Memory::of_this_process().bytes;
-        Self { class, cpu, physical_cores, logical_cpus, simd: simd(), memory_bytes, os: os(), gpu, driver }
+        let (simd, os, cache_bytes) = (simd(), os(), cache_bytes(Path::new("/sys/devices/system/cpu")));
+        Self { class, cpu, physical_cores, logical_cpus, simd, memory_bytes, os, gpu, driver, cache_bytes }
     }
 }
 
@@ -154,6 +156,38 @@ fn cpu_model(cpuinfo: &str) -> String {
     named.or_else(arm).unwrap_or_else(|| "unknown".to_owned())
 }
 
+/// Bytes of all caches that hold data, each counted once however many processors share it; none if the system lists none.
+///
+/// Those of processors that this process may not use count too: another thread may have left data there.
+fn cache_bytes(processors: &Path) -> Option<u64> {
+    let folders =
+        |dir: &Path| fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut seen = BTreeSet::new();
+    let mut bytes: Option<u64> = None;
+    for cache in folders(processors).flat_map(|cpu| folders(&cpu.join("cache")).collect::<Vec<_>>()) {
+        let read = |name: &str| fs::read_to_string(cache.join(name)).unwrap_or_default().trim().to_owned();
+        let (level, kind, shared) = (read("level"), read("type"), read("shared_cpu_list"));
+        let size = cache_size(&read("size")).filter(|_| kind == "Data" || kind == "Unified");
+        if let Some(size) = size.filter(|_| seen.insert((level, kind, shared))) {
+            bytes = Some(bytes.unwrap_or(0).saturating_add(size));
+        }
+    }
+    bytes
+}
+
+/// `48K`, `260M`.
+fn cache_size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(char::is_alphabetic);
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 fn os() -> String {
     let release = text("/proc/sys/kernel/osrelease");
     format!("{} {}", std::env::consts::OS, release.trim()).trim_end().to_owned()
@@ -219,6 +253,27 @@ mod tests {
         assert_eq!(cpu_model(""), "unknown");
         let arm = "processor : 0\nCPU implementer : 0x41\nCPU part : 0xd40\n";
         assert!(cpu_model(arm).ends_with(" 0x41 0xd40"));
+    }
+
+    /// Two cores with caches of their own, one shared, and instructions in a fourth.
+    #[test]
+    fn caches_are_counted_once() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |cpu: &str, index: &str, [level, kind, size, shared]: [&str; 4]| {
+            let dir = root.path().join(cpu).join("cache").join(index);
+            fs::create_dir_all(&dir).unwrap();
+            let files = [("level", level), ("type", kind), ("size", size), ("shared_cpu_list", shared)];
+            files.iter().for_each(|(name, text)| fs::write(dir.join(name), format!("{text}\n")).unwrap());
+        };
+        assert_eq!(cache_bytes(root.path()), None);
+        for (cpu, own) in [("cpu0", "0"), ("cpu1", "1")] {
+            put(cpu, "index0", ["1", "Data", "48K", own]);
+            put(cpu, "index1", ["1", "Instruction", "32K", own]);
+            put(cpu, "index3", ["3", "Unified", "8M", "0-1"]);
+        }
+        assert_eq!(cache_bytes(root.path()), Some(2 * (48 << 10) + (8 << 20)));
+        assert_eq!(cache_bytes(&root.path().join("nowhere")), None);
+        assert_eq!([cache_size("12"), cache_size("x"), cache_size("1T")], [Some(12), None, None]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Time, machine facts, measured ceilings, and what may have disturbed a sample or what it cost besides time.
+//! Time, machine facts, measured ceilings and reference rates, and what may have disturbed a sample or what it cost besides time.
 
 pub mod affinity;
 pub mod build;
@@ -24,4 +24,4 @@ pub mod threads;
 pub use clock::{time, time_with_device, utc_now, utc_today};
 pub use load::load_warning;
 pub use machine::{debug_build, threads, Gpu};
-pub use peak::{copy_ceiling, gemm_ceiling};
+pub use peak::{copy_rate, fma_ceiling, gemm_rate, read_rate};

@@ -1,14 +1,16 @@
-//! Ceilings: the fastest matrix product and the fastest copy that this machine shows in this run.
+//! Rates that this machine shows in this run: a ceiling that no product of matrices can exceed, and reference rates of
+//! products and of moving memory.
 //!
 //! Utilisation is stated against these rather than against data sheets, which know nothing of the clock,
 //! the threads or the library at hand. Inputs are random: zeros draw less power and let a card clock
 //! higher than real work would.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
 
-use super::clock;
+use super::{affinity, clock};
 use crate::engine::threads::limited;
 use crate::record::{Ceiling, Machine};
 use crate::{Error, Result};
@@ -24,12 +26,25 @@ const COPY_BYTES: usize = 256 << 20;
 /// Shortest time worth reading off the clock.
 const READING: Duration = Duration::from_millis(1);
 
-/// Best rate of square matrix products in FLOP/s, 2n³ FLOPs each, through Candle; on the CPU on so many of the run's
-/// threads.
+/// The ceiling of every product on the CPU in FLOP/s: multiply-adds from registers to registers on `threads` threads,
+/// measured for as long as `budget`, with the clock that was seen.
+///
+/// # Errors
+/// If `dtype` is neither f32 nor f64, or there are no more threads.
+pub fn fma_ceiling(dtype: DType, threads: usize, budget: Duration) -> Result<Ceiling> {
+    let _held = affinity::hold();
+    let peak = pcnbench_kernels::peak::multiply_adds(dtype, threads, budget)?;
+    let at = peak.vectors.to_owned();
+    let found = ceiling("fma", dtype, &Device::Cpu, at, peak.flops_per_second);
+    Ok(Ceiling { threads, clock_hz: peak.clock_hz, ..found })
+}
+
+/// Best rate of square matrix products in FLOP/s, 2n³ FLOPs each, through Candle; on the CPU on `threads` of the run's
+/// threads. Other products can exceed it.
 ///
 /// # Errors
 /// If `dtype` is neither f32 nor f64, or the device fails.
-pub fn gemm_ceiling(dtype: DType, device: &Device, threads: usize) -> Result<Ceiling> {
+pub fn gemm_rate(dtype: DType, device: &Device, threads: usize) -> Result<Ceiling> {
     let large: &[usize] = if device.is_cpu() { &[] } else { &LARGE };
     gemm_over(SIZES.iter().chain(large).copied(), BUDGET, dtype, device, threads)
 }
@@ -39,14 +54,45 @@ pub fn gemm_ceiling(dtype: DType, device: &Device, threads: usize) -> Result<Cei
 ///
 /// # Errors
 /// If the device fails.
-pub fn copy_ceiling(device: &Device) -> Result<Ceiling> {
-    let bytes = match Machine::detect(None).memory_bytes {
+pub fn copy_rate(device: &Device) -> Result<Ceiling> {
+    copy_over(block_bytes(), BUDGET, device)
+}
+
+/// Best rate at which all worker threads together read main memory, in bytes/s.
+///
+/// # Errors
+/// If a thread ends early.
+pub fn read_rate() -> Result<Ceiling> {
+    read_over(block_bytes(), BUDGET)
+}
+
+/// Bytes of a block that is copied or read.
+fn block_bytes() -> usize {
+    match Machine::detect(None).memory_bytes {
         // Unknown.
         0 => COPY_BYTES,
         // Two such blocks must not press a small machine into its swap.
         memory => COPY_BYTES.min(usize::try_from(memory / 16).unwrap_or(COPY_BYTES)),
-    };
-    copy_over(bytes, BUDGET, device)
+    }
+}
+
+fn read_over(bytes: usize, budget: Duration) -> Result<Ceiling> {
+    let words = vec![1u64; (bytes / size_of::<u64>()).max(1)];
+    let part = words.len().div_ceil(super::threads());
+    let sum = |words: &[u64]| words.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
+    let seconds = shortest(budget, &Device::Cpu, || {
+        thread::scope(|scope| {
+            let parts: Vec<_> =
+                words.chunks(part).map(|own| scope.spawn(move || black_box(sum(own)))).collect();
+            parts.into_iter().try_for_each(|part| match part.join() {
+                Ok(_) => Ok(()),
+                Err(_) => Err(Error::Invalid("a thread that read memory ended early; run again".into())),
+            })
+        })
+    })?;
+    let bytes = size_of_val(&words[..]);
+    let at = format!("{} MiB", bytes >> 20);
+    Ok(ceiling("read", DType::F32, &Device::Cpu, at, bytes as f64 / seconds))
 }
 
 fn gemm_over(
@@ -139,6 +185,7 @@ fn ceiling(quantity: &str, dtype: DType, device: &Device, at: String, per_second
         threads: super::threads(),
         at,
         per_second,
+        clock_hz: None,
     }
 }
 

@@ -1,12 +1,10 @@
-//! What a weight update costs at one depth: measured, counted, and bounded, all in units of BP on the same network.
+//! What a weight update costs at one depth over its own lower bound, and what other machines are predicted to take.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::axes::{drawable, Axis, Spread};
-use super::cost_ratio::{is_unit, unit, Unit};
 use super::font;
 use super::frame::{Frame, NOTE, TICK};
 use super::group::{groups, Group, Lane};
@@ -14,34 +12,41 @@ use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::scene::{Anchor, Scene};
 use super::style::{Look, Marker, Rgb, GRID, INK, SOFT};
-use super::time_vs_depth::words;
+use super::time_vs_depth::{dot, words};
 use super::{canvas, csv_text, number, Drawing, Drawn};
-use crate::record::{Mark, RatioRow, Record, SummaryRow};
+use crate::record::{Record, SummaryRow};
 use crate::Result;
 
 const FIGURE: &str = "bounds";
-/// Height of a contender's row, with one line for a serial machine and one for a layer-parallel one.
+/// Height of a contender's row, with one line for this machine and one for predictions of others.
 const ROW: f64 = 46.0;
 /// Room for names, and height of a line of them.
 const NAMES: (f64, f64) = (230.0, 15.0);
 const WIDTH: f64 = 520.0;
-const SERIAL: Rgb = INK;
-const PARALLEL: Rgb = (150, 150, 150);
+const PREDICTED: Rgb = (120, 120, 120);
 
-/// One contender; also a line of the figure's CSV.
+/// What arXiv 2304.02658 claims, and of what it does not speak.
+const THEOREM: &str = "The theorem of arXiv 2304.02658 says that FPA and Z-IL take at least as long as BP to converge, even with a \
+                       processor per layer. Its unit is the VJP of a layer, and parameter gradients are left out on both sides, so it \
+                       bounds no whole update; of sPC at fixed T, ePC, SeqIL, iPC and AR it says nothing.\n";
+
+/// One contender; also a line of the figure's CSV. Times over the bound of the contender's own result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Row<'a> {
     contender: &'a str,
-    baseline: &'a str,
     depth: usize,
     steps: usize,
-    ratio: Option<f64>,
-    ratio_low: Option<f64>,
-    ratio_high: Option<f64>,
-    gemm_ratio: Option<f64>,
-    critical_path_ratio: Option<f64>,
-    bound_serial: Option<f64>,
-    bound_parallel: Option<f64>,
+    median_ns: u64,
+    bound_ns: f64,
+    measured: f64,
+    measured_low: f64,
+    measured_high: f64,
+    /// Counted FLOPs over the least.
+    counted: Option<f64>,
+    /// Products on the critical path over the least.
+    critical_path: Option<f64>,
+    /// Inference on a processor per layer over the same on one.
+    layer_parallel: Option<f64>,
     contended: bool,
     trained_layers: Option<usize>,
 }
@@ -55,9 +60,8 @@ impl Row<'_> {
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
-        let measured = [self.ratio, self.ratio_low, self.ratio_high];
-        let derived = [self.gemm_ratio, self.critical_path_ratio, self.bound_serial, self.bound_parallel];
-        measured.into_iter().chain(derived).flatten()
+        let measured = [self.measured, self.measured_low, self.measured_high].into_iter();
+        measured.chain([self.counted, self.critical_path, self.layer_parallel].into_iter().flatten())
     }
 }
 
@@ -71,80 +75,65 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
     if groups.is_empty() {
         out.skip(FIGURE, "no contender was timed without error");
     }
-    let facts: HashMap<(&str, &str), &SummaryRow> =
-        record.summary.iter().map(|r| ((&*r.point, &*r.contender), r)).collect();
-    let ratios: HashMap<(&str, &str, &str), &RatioRow> =
-        record.ratios.iter().map(|r| ((&*r.point, &*r.contender, &*r.baseline), r)).collect();
     for group in &groups {
         let depth = group.lanes.iter().flat_map(|l| l.rows.iter().map(|r| r.depth)).max().unwrap_or(0);
         let rows: Vec<(&Lane<'_>, Row<'_>)> = group
             .lanes
             .iter()
             .filter_map(|lane| Some((lane, lane.rows.iter().find(|r| r.depth == depth)?)))
-            .filter(|(_, row)| row.contender != row.baseline && !is_unit(row))
-            .map(|(lane, row)| (lane, joined(row, &facts, &ratios)))
-            .filter(|(_, row)| row.values().next().is_some())
+            .filter_map(|(lane, row)| Some((lane, over_bound(record, row)?)))
             .collect();
         let Some(x) = axis(group, &rows) else {
-            out.skip(FIGURE, format!("`{}` has no contender beside its baseline", group.stem));
+            out.skip(
+                FIGURE,
+                format!("`{}` has no ceiling of multiply-adds, so no bound is known", group.stem),
+            );
             continue;
         };
         let stem = format!("{FIGURE}.{}", group.stem);
         let table: Vec<_> = rows.iter().map(|(_, row)| row).collect();
-        let bounded = rows.iter().any(|(_, r)| r.bound_serial.or(r.bound_parallel).is_some());
-        let what = if bounded { " and its bounds" } else { ", measured and counted" };
-        let title = format!("Cost of a {}{what}, L = {depth}", words(group.model));
+        let title = format!("Time of a {} over its lower bound, L = {depth}", words(group.model));
         let files = canvas::save(folder, &stem, &csv_text(&table)?, || scene(&title, group, &rows, &x))?;
-        let about = "Each contender at the largest depth, in units of BP on the same network. Upper line: measured time and \
-                     counted matrix products. Lower line: counted products on the critical path, as on a machine with one \
-                     processor per layer.";
-        let bound =
-            " Flags are the bounds for either machine. They leave parameter gradients out on both sides, as the \
-             literature does; times and counts include them, which draws them towards 1. The layer-parallel \
-             bound waits for every inference step to end; the critical path does not.";
-        let about = format!("{about}{}", if bounded { bound } else { "" });
+        let about = format!(
+            "Each contender at the largest depth. The bound is the least time in which any program can compute its result on \
+             this machine: the products that the rule cannot do without, at the rate of multiply-adds between registers on as \
+             many threads, measured in the same run. Nothing measured may lie left of it. The ring is the counted work of the \
+             contender's own schedule at that rate. Squares and diamonds are predictions for other machines, on which products \
+             take the time of their FLOPs and nothing else takes any. {}",
+            THEOREM.trim_end()
+        );
         out.drawn.push(Drawn { figure: FIGURE, stem, title, about, files });
     }
     Ok(out)
 }
 
-fn joined<'a>(
-    row: &'a SummaryRow,
-    facts: &HashMap<(&str, &str), &SummaryRow>,
-    ratios: &HashMap<(&str, &str, &str), &RatioRow>,
-) -> Row<'a> {
-    let base = facts.get(&(&*row.point, &*row.baseline));
+fn over_bound<'a>(record: &Record, row: &'a SummaryRow) -> Option<Row<'a>> {
+    let bound_ns = record.bound_ns(row).filter(|bound| drawable(*bound))?;
     let sound = |value: f64| Some(value).filter(|v| drawable(*v));
-    let counted =
-        |count: fn(&SummaryRow) -> u64| base.and_then(|b| sound(count(row) as f64 / count(b) as f64));
-    let measured = ratios.get(&(&*row.point, &*row.contender, &*row.baseline));
-    let measured = measured
-        .filter(|r| sound(r.ratio).is_some() && r.interval().is_none_or(|(l, h)| drawable(l) && drawable(h)));
-    let mark = row.mark().beside(base.map_or_else(Mark::default, |base| base.mark()));
-    Row {
+    let time = dot(row, 1.0);
+    let share = |a: Option<u64>, b: Option<u64>| sound(a? as f64 / b? as f64);
+    Some(Row {
         contender: &row.contender,
-        baseline: &row.baseline,
         depth: row.depth,
         steps: row.steps,
-        ratio: measured.map(|r| r.ratio),
-        ratio_low: measured.and_then(|r| Some(r.interval()?.0.min(r.ratio))),
-        ratio_high: measured.and_then(|r| Some(r.interval()?.1.max(r.ratio))),
-        gemm_ratio: counted(|r| r.gemms),
-        critical_path_ratio: counted(|r| r.critical_path),
-        // Bounds are per weight update; times and counts are per sample, which may hold several.
-        bound_serial: row.bound_serial.and_then(|b| sound(b * row.updates as f64)),
-        bound_parallel: row.bound_parallel.and_then(|b| sound(b * row.updates as f64)),
-        contended: mark.contended,
+        median_ns: row.median_ns,
+        bound_ns,
+        measured: time.y / bound_ns,
+        measured_low: time.low / bound_ns,
+        measured_high: time.high / bound_ns,
+        counted: share(Some(row.gemm_flops), row.least_gemm_flops),
+        critical_path: share(Some(row.critical_path), row.least_gemms),
+        layer_parallel: row.parallel_over_bp.zip(row.inference_over_bp).and_then(|(p, all)| sound(p / all)),
+        contended: row.mark().contended,
         trained_layers: row.trained_layers,
-    }
+    })
 }
 
 fn axis(group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)]) -> Option<Axis> {
     if rows.is_empty() {
         return None;
     }
-    let Unit { name, .. } = unit(rows.iter().map(|(_, r)| (r.contender, r.baseline)));
-    let label = format!("cost of a {} in units of {name}", words(group.model));
+    let label = format!("time of a {} over its own bound", words(group.model));
     let values = || rows.iter().flat_map(|(_, r)| r.values()).chain([1.0]);
     let highest = values().fold(1.0, f64::max);
     // Room for the number to the right of the last symbol.
@@ -166,8 +155,7 @@ fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis
     // Only as wide as the names; they are drawn below, for a tick is one line of text.
     let wide = Axis { spread: Spread::Linear, low: 0.0, high, ticks, minor: vec![], label: String::new() };
     let entries = entries(rows);
-    let Unit { note, .. } = unit(rows.iter().map(|(_, r)| (r.contender, r.baseline)));
-    let facts: Vec<String> = group.facts.iter().cloned().chain([note]).collect();
+    let facts: Vec<String> = [THEOREM.to_owned()].into_iter().chain(group.facts.iter().cloned()).collect();
     let mut page = Panels::new(&Layout {
         title,
         headings: &[String::new()],
@@ -184,7 +172,9 @@ fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis
         page.scene.line([(frame.left, y), (frame.right, y)], 1.0, GRID);
     }
     let (one, _) = frame.at(1.0, 0.0)?;
-    page.scene.dashed(&[(one, frame.top), (one, frame.bottom)], 1.3, SOFT, &[5.0, 3.0]);
+    let below = [(frame.left, frame.top), (one, frame.top), (one, frame.bottom), (frame.left, frame.bottom)];
+    page.scene.area(below, SOFT, 0.08);
+    page.scene.line([(one, frame.top), (one, frame.bottom)], 2.2, INK);
     for (index, (lane, row)) in rows.iter().enumerate() {
         draw_row(&mut page.scene, &frame, lane, row, place(index))?;
         let (x, y) = (frame.left - 9.0, frame.top + row_height * (index as f64 + 0.5));
@@ -201,64 +191,61 @@ fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis
 
 fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
     let has = |value: fn(&Row<'_>) -> Option<f64>| rows.iter().any(|(_, r)| value(r).is_some());
-    let (disc, square) = symbols(INK);
+    let look = |marker, color| Look { color, marker, dash: &[] };
+    let disc = look(Marker::Circle, INK);
     [
-        (has(|r| r.ratio), Entry::marker("measured time", "filled: median, 95 % interval", disc, false)),
-        (has(|r| r.gemm_ratio), Entry::marker("matrix products", "counted", disc, true)),
-        (has(|r| r.bound_serial), Entry::bar("bound, serial", "", SERIAL)),
+        (true, Entry::line("bound, any program", "nothing measured may lie left of it", INK, &[])),
+        (true, Entry::marker("measured time", "median, 95 % interval", disc, false)),
         (
-            has(|r| r.critical_path_ratio),
-            Entry::marker("critical path", "counted, in matrix products", square, true),
+            has(|r| r.counted),
+            Entry::marker("count", "its own schedule's products at the ceiling", disc, true),
         ),
-        (has(|r| r.bound_parallel), Entry::bar("bound, layer-parallel", "one processor per layer", PARALLEL)),
+        (
+            has(|r| r.critical_path),
+            Entry::marker(
+                "prediction: critical path",
+                "unlimited processors, products over the bound's",
+                look(Marker::Square, PREDICTED),
+                true,
+            ),
+        ),
+        (
+            has(|r| r.layer_parallel),
+            Entry::marker(
+                "prediction: layer-parallel",
+                "a processor per layer, inference alone, over one processor",
+                look(Marker::Diamond, PREDICTED),
+                true,
+            ),
+        ),
     ]
     .into_iter()
     .filter_map(|(shown, entry)| shown.then_some(entry))
     .collect()
 }
 
-/// The symbols of the counts in a contender's colour: products, and the critical path.
-fn symbols(color: Rgb) -> (Look, Look) {
-    let look = |marker| Look { color, marker, dash: &[] };
-    (look(Marker::Circle), look(Marker::Square))
-}
-
 fn draw_row(scene: &mut Scene, frame: &Frame, lane: &Lane<'_>, row: &Row<'_>, place: f64) -> Result<()> {
-    let look = lane.look();
-    let (disc, square) = symbols(look.color);
+    let look = Look { marker: Marker::Circle, dash: &[], ..lane.look() };
     let (one, middle) = frame.at(1.0, place)?;
     let (upper, lower) = (middle - 9.0, middle + 10.0);
     let at = |value: f64| frame.at(value, place).map(|(x, _)| x);
-    // The stem from 1: how many times BP.
-    for (values, y) in [([row.ratio, row.gemm_ratio], upper), ([row.critical_path_ratio, None], lower)] {
-        for value in values.into_iter().flatten() {
-            scene.line([(one, y), (at(value)?, y)], 1.4, look.color);
-        }
+    let predicted = [(row.critical_path, Marker::Square), (row.layer_parallel, Marker::Diamond)];
+    for (value, marker) in predicted.into_iter().filter_map(|(value, marker)| Some((value?, marker))) {
+        scene.dashed(&[(one, lower), (at(value)?, lower)], 1.0, PREDICTED, &[2.0, 3.0]);
+        scene.marker((at(value)?, lower), 3.8, Look { color: PREDICTED, marker, dash: &[] }, true);
     }
-    for (bound, y, color) in [(row.bound_serial, upper, SERIAL), (row.bound_parallel, lower, PARALLEL)] {
-        if let Some(bound) = bound {
-            legend::bar(scene, (at(bound)?, y), color);
-        }
+    // The stem from 1: how many times the bound.
+    scene.line([(one, upper), (at(row.measured)?, upper)], 1.4, look.color);
+    let (low, high) = (at(row.measured_low)?, at(row.measured_high)?);
+    if high - low > 12.0 {
+        scene.line([(low, upper), (high, upper)], 3.0, look.color);
     }
-    if let (Some(low), Some(high)) = (row.ratio_low, row.ratio_high) {
-        let (low, high) = (at(low)?, at(high)?);
-        if high - low > 12.0 {
-            scene.line([(low, upper), (high, upper)], 3.0, look.color);
-        }
+    if let Some(count) = row.counted {
+        scene.marker((at(count)?, upper), 5.6, look, true);
     }
-    // The count around the measurement: where they agree they make a ring.
-    if let Some(count) = row.gemm_ratio {
-        scene.marker((at(count)?, upper), 5.6, disc, true);
-    }
-    if let Some(count) = row.critical_path_ratio {
-        scene.marker((at(count)?, lower), 3.8, square, true);
-    }
-    if let Some(ratio) = row.ratio {
-        scene.marker((at(ratio)?, upper), 3.4, look, false);
-        let last =
-            [row.gemm_ratio, row.bound_serial, row.ratio_high].into_iter().flatten().fold(ratio, f64::max);
-        let text = format!("{}×", number::short(ratio, 3));
-        scene.text((at(last.max(1.0))? + 13.0, upper), text, NOTE, Anchor::Start);
-    }
+    scene.marker((at(row.measured)?, upper), 3.4, look, false);
+    let last = row.counted.into_iter().fold(row.measured_high, f64::max);
+    let text = format!("{}×", number::short(row.measured, 3));
+    scene.text((at(last.max(1.0))? + 13.0, upper), text, NOTE, Anchor::Start);
     Ok(())
 }

@@ -55,6 +55,8 @@ pub struct Level {
     pub y: f64,
     /// Text to the right of the frame; may be empty.
     pub label: String,
+    /// Lengths of dashes and gaps.
+    pub dash: &'static [f64],
 }
 
 /// Ticks on the right border that read the vertical axis in another unit.
@@ -189,7 +191,7 @@ impl Chart {
         }
         for level in &self.levels {
             let (_, y) = frame.at(self.x.low, level.y)?;
-            scene.dashed(&[(frame.left, y), (frame.right, y)], 1.3, SOFT, &[5.0, 3.0]);
+            scene.dashed(&[(frame.left, y), (frame.right, y)], 1.3, SOFT, level.dash);
             if !level.label.is_empty() {
                 beside.push((y, &level.label));
             }

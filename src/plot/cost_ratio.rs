@@ -92,7 +92,7 @@ fn joined<'a>(record: &'a Record, group: &Group<'a>) -> Vec<(usize, Row<'a>)> {
 }
 
 /// Whether a row is of backpropagation: the unit of other rows, or the same work by another engine.
-pub(super) fn is_unit(row: &SummaryRow) -> bool {
+fn is_unit(row: &SummaryRow) -> bool {
     row.rule == "bp"
 }
 
@@ -164,7 +164,8 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
     if series.iter().any(|s| s.counted) {
         legend.push(Entry::hollow("counted matrix products", "ratio of counts"));
     }
-    let levels = vec![Level { y: 1.0, label: name.split(' ').next().unwrap_or_default().to_owned() }];
+    let label = name.split(' ').next().unwrap_or_default().to_owned();
+    let levels = vec![Level { y: 1.0, label, dash: &[5.0, 3.0] }];
     let title = format!("Cost of a {} relative to {name}", words(group.model));
     let caption = group.facts.iter().cloned().chain([note]).collect();
     Some(Chart { title, x, y, series, guides: Vec::new(), levels, second: None, legend, caption })
@@ -172,7 +173,7 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
 
 /// What costs are in units of.
 #[derive(Debug, PartialEq)]
-pub(super) struct Unit {
+struct Unit {
     /// `BP on the same network`, or the baseline in print.
     pub(super) name: String,
     /// Which contender is relative to which baseline, for the caption.
@@ -180,7 +181,7 @@ pub(super) struct Unit {
 }
 
 /// The unit of contenders, each given with its baseline.
-pub(super) fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Unit {
+fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Unit {
     let engine = |id: &'a str| style::split(id).1.split(':').next();
     let own_engine = pairs.clone().all(|(contender, baseline)| engine(contender) == engine(baseline));
     let mut users: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();

@@ -14,7 +14,6 @@ enum Sample {
     Hollow(Rgb),
     Marker(Look, bool),
     Line(Rgb, f64, &'static [f64]),
-    Bar(Rgb),
     Swatch(Rgb),
     Mark(Mark),
     Nothing,
@@ -84,11 +83,6 @@ impl Entry {
         Self::new(Sample::Marker(look, hollow), name, note)
     }
 
-    /// The sign of a lower bound, see [`bar`].
-    pub fn bar(name: &str, note: &str, color: Rgb) -> Self {
-        Self::new(Sample::Bar(color), name, note)
-    }
-
     /// A coloured field.
     pub fn swatch(name: &str, color: Rgb) -> Self {
         Self::new(Sample::Swatch(color), name, "")
@@ -113,12 +107,6 @@ pub fn size(entries: &[Entry]) -> (f64, f64) {
             + if e.sample == Sample::Nothing { 0.0 } else { SAMPLE_WIDTH + GAP }
     };
     (entries.iter().map(width).fold(0.0, f64::max), entries.iter().map(Entry::height).sum())
-}
-
-/// The sign of a lower bound: a bar with a wedge towards the side where values may lie.
-pub fn bar(scene: &mut Scene, (x, y): Spot, color: Rgb) {
-    scene.line([(x, y - 8.0), (x, y + 8.0)], 2.2, color);
-    scene.area([(x, y - 4.5), (x + 8.0, y), (x, y + 4.5)], color, 1.0);
 }
 
 /// The signs of a mark around a marker of this radius: a ring if only a part of the layers is trained, and a small cross
@@ -181,7 +169,6 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
                 scene.marker(middle, if hollow { 5.0 } else { 4.2 }, look, hollow)
             }
             Sample::Line(color, width, dash) => scene.dashed(&[from, to], width, color, dash),
-            Sample::Bar(color) => bar(scene, middle, color),
             Sample::Swatch(color) => {
                 scene.cell((left + 7.0, y - 6.0), (left + SAMPLE_WIDTH - 7.0, y + 6.0), color)
             }

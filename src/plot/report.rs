@@ -58,6 +58,12 @@ fn page(record: &Record, drawing: &Drawing, figures: &[Markup]) -> Markup {
                     h2 { "Cost relative to the baseline" }
                     (tables::ratios(record))
                 }
+                @if record.summary.iter().any(|r| r.model == "weight-update") {
+                    section {
+                        h2 { "Counts, bounds and predictions" }
+                        (tables::bounds(record))
+                    }
+                }
                 section {
                     h2 { "Figures" }
                     @for figure in figures { (figure) }
@@ -149,7 +155,7 @@ fn machine(record: &Record) -> Markup {
         section {
             h2 { "Machine" }
             dl { @for (key, value) in &facts { dt { (key) } dd { (value) } } }
-            @if !run.ceilings.is_empty() { h3 style="margin-top:1.4rem" { "Measured ceilings" } (tables::ceilings(record)) }
+            @if !run.ceilings.is_empty() { h3 style="margin-top:1.4rem" { "Measured ceiling and reference rates" } (tables::ceilings(record)) }
         }
     }
 }

@@ -32,6 +32,7 @@ pub fn empty() -> Record {
             threads: 8,
             data: vec![text("digits (1437 + 360, 64 -> 10)")],
             ceilings: vec![
+                ceiling("fma", "f32", 8.0e11),
                 ceiling("gemm", "f32", 4.1e11),
                 ceiling("gemm", "f64", 2.0e11),
                 ceiling("copy", "f32", 4.2e10),
@@ -51,6 +52,7 @@ pub fn empty() -> Record {
             os: text("Linux 6.1"),
             gpu: String::new(),
             driver: String::new(),
+            cache_bytes: None,
         },
         samples: vec![],
         summary: vec![],
@@ -62,7 +64,7 @@ pub fn empty() -> Record {
 
 fn ceiling(quantity: &str, dtype: &str, per_second: f64) -> Ceiling {
     let (quantity, dtype, device) = (quantity.to_owned(), dtype.to_owned(), "cpu".to_owned());
-    Ceiling { quantity, dtype, device, threads: 8, at: "1024x1024x1024".into(), per_second }
+    Ceiling { quantity, dtype, device, threads: 8, at: "1024x1024x1024".into(), per_second, clock_hz: None }
 }
 
 /// A timed row; `steps` 0 for BP.
@@ -114,8 +116,8 @@ pub fn row(
         elementwise_flops: 1000,
         bytes: 1 << 20,
         critical_path: gemms,
-        bound_serial: None,
-        bound_parallel: None,
+        inference_over_bp: None,
+        parallel_over_bp: None,
         verify: Some(0.12),
         test_accuracy: None,
         train_updates: None,
@@ -130,6 +132,9 @@ pub fn row(
         allocations: None,
         allocated_bytes: None,
         instructions: None,
+        least_gemms: None,
+        least_gemm_flops: None,
+        least_bytes: None,
     }
 }
 
@@ -150,8 +155,9 @@ pub fn add(
         let mut row = row("depth", contender, depth, steps(depth), median, gemms);
         let (work, bp) = (2.0 * depth as f64, 3.0 * depth as f64 - 1.0);
         row.critical_path = if t == 0 { 2 * l } else { l + 2 * t + 1 };
-        row.bound_serial = (t > 0).then_some((work + t as f64 * (depth as f64 - 1.0)) / bp);
-        row.bound_parallel = (t > 0).then_some((l + t) as f64 / (2 * l) as f64);
+        row.inference_over_bp = (t > 0).then_some((work + t as f64 * (depth as f64 - 1.0)) / bp);
+        (row.least_gemms, row.least_gemm_flops) = (Some(gemms), Some(row.gemm_flops));
+        row.parallel_over_bp = (t > 0).then_some((l + t) as f64 / (2 * l) as f64);
         for round in 0..5 {
             let wall_ns = row.median_ns + u64::from(round) * row.median_ns / 100;
             let (point, contender) = (row.point.clone(), contender.to_owned());

@@ -70,11 +70,10 @@ pub fn ratios(record: &Record) -> Markup {
     let points = Points::new(record.ratios.iter().map(|r| &*r.point));
     let marks = Marks::of(record);
     let mark = |r: &RatioRow| marks.ratio(&r.point, &r.contender, &r.baseline);
-    let bounded = record.summary.iter().any(|r| r.bound_serial.or(r.bound_parallel).is_some());
     html! {
         p {
             "Time in units of the baseline: the median of paired log-ratios of the same rounds, with its 95 % \
-             confidence interval. Above 1 is slower than the baseline. Bounds are per weight update. A sample of iPC holds T updates. A contender ending in "
+             confidence interval. Above 1 is slower than the baseline. A sample of iPC holds T updates. A contender ending in "
             code { "~aa" } " is a baseline against itself: its interval is the noise floor."
         }
         (footnotes(record.ratios.iter().map(mark)))
@@ -83,7 +82,6 @@ pub fn ratios(record: &Record) -> Markup {
             thead { tr {
                 th.text { "Point" } th.text { "Contender" } th.text { "Baseline" } th { "Ratio" }
                 th { "95 % interval" } th { "Counted products" }
-                @if bounded { th { "Bound, serial" } th { "Bound, parallel" } }
                 th { "Pairs" }
             } }
             tbody { @for r in &record.ratios {
@@ -94,12 +92,6 @@ pub fn ratios(record: &Record) -> Markup {
                     td { @match (gemms(&r.contender), gemms(&r.baseline)) {
                         (Some(a), Some(b)) => { (fixed(a as f64 / b as f64)) } _ => "–"
                     } }
-                    @if bounded {
-                        @let row = facts.get(&(&*r.point, &*r.contender));
-                        @for bound in [row.and_then(|r| r.bound_serial), row.and_then(|r| r.bound_parallel)] {
-                            td { @if let Some(bound) = bound { (fixed(bound)) } @else { "–" } }
-                        }
-                    }
                     td { (r.pairs) }
                 }
             } }
@@ -146,6 +138,41 @@ fn footnotes(marks: impl Iterator<Item = Mark>) -> Markup {
 /// The ends of an interval, or a dash where there are too few rounds for one.
 fn interval(r: &RatioRow) -> String {
     r.interval().map_or_else(|| "–".to_owned(), |(low, high)| format!("{} – {}", fixed(low), fixed(high)))
+}
+
+/// Counts, bounds and predictions of what was timed, one row per point and contender.
+pub fn bounds(record: &Record) -> Markup {
+    let rows = || record.summary.iter().filter(|r| r.model == "weight-update");
+    let points = Points::new(rows().map(|r| &*r.point));
+    let ns = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number::time);
+    let count = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |n| n.to_string());
+    let ratio = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), fixed);
+    html! {
+        p {
+            "A count is exact: products of the schedule. A bound is what no program that computes the same result can go below, \
+             in products and, at the ceiling of this run on as many threads, in time. A prediction is for a machine that is not \
+             at hand. Inference over BP leaves parameter gradients out on both sides, the unit of the theorem of arXiv \
+             2304.02658, and is per weight update; it says nothing of the time of a whole update."
+        }
+        (points.note())
+        div.scroll { table {
+            thead { tr {
+                th.text { "Point" } th.text { "Contender" } th { "Count: products" } th { "Bound: products" } th { "Bound: time" }
+                th { "Measured" } th { "Measured over bound" } th { "Count: inference over BP" }
+                th { "Prediction: critical path" } th { "Prediction: layer-parallel over BP" }
+            } }
+            tbody { @for r in rows() {
+                @let bound = record.bound_ns(r);
+                @let measured = (r.err.is_empty() && r.median_ns > 0).then_some(r.median_ns as f64);
+                tr {
+                    (points.cell(&r.point)) td.text { (printed(&r.contender)) }
+                    td { (r.gemms) } td { (count(r.least_gemms)) } td { (ns(bound)) } td { (ns(measured)) }
+                    td { (ratio(measured.zip(bound).map(|(t, b)| t / b))) }
+                    td { (ratio(r.inference_over_bp)) } td { (r.critical_path) } td { (ratio(r.parallel_over_bp)) }
+                }
+            } }
+        } }
+    }
 }
 
 /// Every row of the summary; a failed one shows its reason in place of times.
@@ -242,16 +269,18 @@ fn share(value: f64) -> String {
     }
 }
 
-/// Ceilings measured in the run.
+/// Ceilings and reference rates measured in the run.
 pub fn ceilings(record: &Record) -> Markup {
     html! { div.scroll { table {
         thead { tr {
             th.text { "Quantity" } th.text { "Dtype" } th.text { "Device" } th { "Threads" } th { "Rate" } th.text { "At" }
         } }
         tbody { @for c in &record.run.ceilings { tr {
-            td.text { (c.quantity) } td.text { (c.dtype) } td.text { (c.device) } td { (c.threads) }
-            td { @if c.quantity == "gemm" { (number::flops(c.per_second)) } @else { (number::bytes(c.per_second)) } }
-            td.text { (c.at) }
+            td.text { (if c.quantity == "fma" { "ceiling" } else { "reference rate" }) ": " (c.quantity) } td.text { (c.dtype) } td.text { (c.device) } td { (c.threads) }
+            td {
+                @if ["copy", "read"].contains(&&*c.quantity) { (number::bytes(c.per_second)) } @else { (number::flops(c.per_second)) }
+            }
+            td.text { (c.at) @if let Some(hz) = c.clock_hz { ", " (number::short(hz * 1e-9, 3)) " GHz" } }
         } } }
     } } }
 }

@@ -1,4 +1,4 @@
-//! Median wall time of a weight update against depth, with fitted exponents beside the bounds.
+//! Median wall time of a weight update against depth, with fitted exponents beside the orders of counted work.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -73,7 +73,7 @@ pub fn draw(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Drawing>
         let files = canvas::save(folder, &stem, &csv_text(&rows)?, || chart.scene())?;
         let about = "Median wall time against the number of weight layers L, on logarithmic axes. Bands and bars are \
                      95 % confidence intervals of the median; p is the exponent fitted in t = a + b·Lᵖ. Grey lines \
-                     pass through the deepest measured point and show how the bound of a rule grows on a serial machine.";
+                     pass through the deepest measured point and show how the counted work of a rule grows.";
         out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
     }
     Ok(out)
@@ -177,8 +177,8 @@ fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
 /// iPC updates the weights in every step.
 const SWEEPING: [&str; 7] = ["spc", "epc", "mupc", "mupc-epc", "fpa", "seqil", "ar"];
 
-/// The bounds of the rules in the figure as grey lines, each through the deepest point of a contender it
-/// bounds, where fixed costs matter least.
+/// The orders in which counted work grows as grey lines, each through the deepest point of a contender of that order,
+/// where fixed costs matter least.
 fn guides(group: &Group<'_>) -> (Vec<Guide>, Vec<Entry>) {
     let deepest = |lane: &Lane<'_>| lane.rows.last().map(|r| (r.depth as f64, r.median_ns as f64));
     let base = ["bp", "mupc-bp"].into_iter().find_map(|name| group.lanes.iter().find(|l| l.name == name));
@@ -196,8 +196,8 @@ fn guides(group: &Group<'_>) -> (Vec<Guide>, Vec<Entry>) {
             entries.push(guide_entry(label, note));
         }
     };
-    add(base.and_then(deepest), 1.0, "O(L)", "bound of BP, serial");
-    add(square, 2.0, "O(L²)", "bound of PC with T = L, serial");
-    add(fixed, 1.0, "O(T·L)", "bound of PC with fixed T, serial");
+    add(base.and_then(deepest), 1.0, "O(L)", "counted work of BP");
+    add(square, 2.0, "O(L²)", "counted work of PC with T = L");
+    add(fixed, 1.0, "O(T·L)", "counted work of PC with fixed T");
     (guides, entries)
 }

@@ -1,4 +1,4 @@
-//! Achieved FLOP/s of matrix products against depth, beside the ceiling measured in the same run.
+//! Achieved FLOP/s of matrix products against depth, beside the ceiling and the reference rate measured in the same run.
 
 use std::path::Path;
 
@@ -30,6 +30,8 @@ struct Row<'a> {
     flops_per_second_high: f64,
     ceiling_flops_per_second: Option<f64>,
     share_of_ceiling: Option<f64>,
+    reference_flops_per_second: Option<f64>,
+    share_of_reference: Option<f64>,
 }
 
 /// Draws one figure per group with at least two depths and counted products.
@@ -48,14 +50,15 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             out.skip(FIGURE, format!("`{}` has counted products at fewer than two depths", group.stem));
             continue;
         }
-        let ceiling = ceiling(record, group);
-        let Some(chart) = chart(record, group, ceiling) else {
+        let limits = Limits::of(record, group);
+        let Some(chart) = chart(record, group, limits) else {
             out.skip(FIGURE, format!("`{}` has no finite rate", group.stem));
             continue;
         };
         let table: Vec<Row<'_>> = rows()
             .map(|r| {
-                let (rate, own) = (rate(r), record.gemm_ceiling(r).or(ceiling));
+                let rate = rate(r);
+                let (ceiling, reference) = (record.ceiling(r), record.reference_rate(r));
                 Row {
                     contender: &r.contender,
                     rule: &r.rule,
@@ -66,31 +69,66 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
                     flops_per_second: rate.y,
                     flops_per_second_low: rate.low,
                     flops_per_second_high: rate.high,
-                    ceiling_flops_per_second: own.map(|c| c.per_second),
-                    share_of_ceiling: own.map(|c| rate.y / c.per_second),
+                    ceiling_flops_per_second: ceiling.map(|c| c.per_second),
+                    share_of_ceiling: ceiling.map(|c| rate.y / c.per_second),
+                    reference_flops_per_second: reference.map(|c| c.per_second),
+                    share_of_reference: reference.map(|c| rate.y / c.per_second),
                 }
             })
             .collect();
         let stem = format!("{FIGURE}.{}", group.stem);
         let files = canvas::save(folder, &stem, &csv_text(&table)?, || chart.scene())?;
-        let about = "FLOPs of all counted matrix products divided by the median wall time of the whole update, so \
-                     that element-wise work and launches count against a contender. The dashed line is the best rate \
-                     a plain matrix product reached on this machine in the same run; the right axis is the share of it.";
-        out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
+        let about = about(limits);
+        out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about, files });
     }
     Ok(out)
 }
 
-/// The ceiling of products in this dtype on this device: at the run's own thread count, else the highest.
-fn ceiling<'a>(record: &'a Record, group: &Group<'_>) -> Option<&'a Ceiling> {
-    let fits = |c: &&Ceiling| {
-        let same = c.quantity == "gemm" && c.dtype == group.dtype && c.device == group.device;
-        same && drawable(c.per_second)
-    };
-    record.run.ceilings.iter().filter(fits).max_by(|a, b| {
-        let own = |c: &Ceiling| c.threads == record.run.threads;
-        own(a).cmp(&own(b)).then(a.per_second.total_cmp(&b.per_second))
-    })
+/// What is drawn across the figure: the rates at the run's own thread count, else the highest.
+#[derive(Debug, Clone, Copy)]
+struct Limits<'a> {
+    /// Multiply-adds between registers, which no product exceeds.
+    ceiling: Option<&'a Ceiling>,
+    /// Good matrix products.
+    reference: Option<&'a Ceiling>,
+}
+
+impl<'a> Limits<'a> {
+    fn of(record: &'a Record, group: &Group<'_>) -> Self {
+        let best = |quantity: &str| {
+            let fits = |c: &&Ceiling| {
+                let same = c.quantity == quantity && c.dtype == group.dtype && c.device == group.device;
+                same && drawable(c.per_second)
+            };
+            record.run.ceilings.iter().filter(fits).max_by(|a, b| {
+                let own = |c: &Ceiling| c.threads == record.run.threads;
+                own(a).cmp(&own(b)).then(a.per_second.total_cmp(&b.per_second))
+            })
+        };
+        Self { ceiling: best("fma"), reference: best("gemm") }
+    }
+
+    /// What shares are stated of, and its name.
+    fn unit(self) -> Option<(&'a Ceiling, &'static str)> {
+        self.ceiling.map(|c| (c, "ceiling")).or(self.reference.map(|c| (c, "reference rate")))
+    }
+}
+
+fn about(limits: Limits<'_>) -> String {
+    let mut about =
+        "FLOPs of all counted matrix products divided by the median wall time of the whole update, so that \
+                     element-wise work and launches count against a contender."
+            .to_owned();
+    if limits.ceiling.is_some() {
+        about += " The dashed line is the ceiling: multiply-adds between registers in the same run, which no product can exceed.";
+    }
+    if limits.reference.is_some() {
+        about += " The dotted line is the reference rate that matrix products reached in the same run; better ones exceed it.";
+    }
+    if let Some((_, name)) = limits.unit() {
+        about += &format!(" The right axis is the share of the {name}.");
+    }
+    about
 }
 
 /// FLOP/s with the interval of the median time.
@@ -101,19 +139,22 @@ fn rate(row: &SummaryRow) -> Dot {
     Dot { y: per_second(time.y), low: per_second(time.high), high: per_second(time.low), ..time }
 }
 
-fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Option<Chart> {
+fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart> {
     let mut series = Vec::new();
     let mut legend = Vec::new();
     for lane in &group.lanes {
         let dots: Vec<Dot> = lane.rows.iter().filter(|r| r.gemm_flops > 0).map(|r| rate(r)).collect();
         let look = lane.look();
         let best = dots.iter().map(|d| d.y).fold(0.0, f64::max);
-        let own = lane.rows.first().and_then(|r| record.gemm_ceiling(r)).or(ceiling);
-        let note = match own {
-            Some(c) if best > 0.0 => {
+        let own = lane.rows.first().and_then(|r| match limits.ceiling {
+            Some(_) => record.ceiling(r),
+            None => record.reference_rate(r),
+        });
+        let note = match (own, limits.unit()) {
+            (Some(c), Some((_, name))) if best > 0.0 => {
                 let share = number::percent(best / c.per_second);
                 match c.threads {
-                    n if n == record.run.threads => format!("best: {share} of ceiling"),
+                    n if n == record.run.threads => format!("best: {share} of {name}"),
                     1 => format!("best: {share} of that of 1 thread"),
                     n => format!("best: {share} of that of {n} threads"),
                 }
@@ -126,7 +167,8 @@ fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Optio
     }
     let values = || series.iter().flat_map(|s| s.dots.iter().flat_map(|d| [d.low, d.high]));
     let (low, high) = values().fold((f64::INFINITY, 0.0), |(l, h), v| (f64::min(l, v), f64::max(h, v)));
-    let top = ceiling.map_or(high, |c| c.per_second.max(high));
+    let lines = || [limits.ceiling, limits.reference].into_iter().flatten().map(|c| c.per_second);
+    let top = lines().fold(high, f64::max);
     // Shares read best from zero; a contender below a twentieth of the top would be a line on the floor.
     let label = "achieved rate of matrix products";
     let y = if low < top / 20.0 {
@@ -140,12 +182,18 @@ fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Optio
     )?;
     let mut levels = Vec::new();
     let mut second = None;
-    if let Some(ceiling) = ceiling {
-        let note = format!("{} at {}", number::flops(ceiling.per_second), ceiling.at);
-        legend.push(Entry::line("GEMM ceiling, measured", &note, SOFT, &[5.0, 3.0]));
-        levels.push(Level { y: ceiling.per_second, label: String::new() });
-        second =
-            Some(Second { ticks: shares(&y, ceiling.per_second), label: "share of GEMM ceiling".into() });
+    let dashes: [(Option<&Ceiling>, &str, &'static [f64]); 2] = [
+        (limits.ceiling, "ceiling: multiply-adds", &[5.0, 3.0]),
+        (limits.reference, "reference: matrix products", &[1.5, 3.0]),
+    ];
+    for (limit, name, dash) in dashes.into_iter().filter_map(|(limit, name, dash)| Some((limit?, name, dash)))
+    {
+        let note = format!("{} at {}", number::flops(limit.per_second), limit.at);
+        legend.push(Entry::line(name, &note, SOFT, dash));
+        levels.push(Level { y: limit.per_second, label: String::new(), dash });
+    }
+    if let Some((unit, name)) = limits.unit() {
+        second = Some(Second { ticks: shares(&y, unit.per_second), label: format!("share of {name}") });
     }
     let title = format!("Utilisation during a {}", words(group.model));
     Some(Chart {
@@ -161,15 +209,15 @@ fn chart(record: &Record, group: &Group<'_>, ceiling: Option<&Ceiling>) -> Optio
     })
 }
 
-/// Round percentages of the ceiling inside the range of the axis.
-fn shares(y: &Axis, ceiling: f64) -> Vec<(f64, String)> {
+/// Round percentages of a rate inside the range of the axis.
+fn shares(y: &Axis, unit: f64) -> Vec<(f64, String)> {
     let shares: Vec<f64> = match y.spread {
         Spread::Linear => {
-            (0..).map(|i| 0.2 * f64::from(i)).take_while(|s| s * ceiling <= y.high).take(12).collect()
+            (0..).map(|i| 0.2 * f64::from(i)).take_while(|s| s * unit <= y.high).take(12).collect()
         }
         Spread::Log => {
             let steps = (-9..=0).flat_map(|k| [1.0, 2.0, 5.0].map(|d| d * 10f64.powi(k)));
-            let all: Vec<f64> = steps.filter(|s| *s < 1.5 && y.share(s * ceiling).is_some()).collect();
+            let all: Vec<f64> = steps.filter(|s| *s < 1.5 && y.share(s * unit).is_some()).collect();
             let whole = |s: &f64| (s.log10() - s.log10().round()).abs() < 1e-9;
             if all.len() > 9 {
                 all.into_iter().filter(whole).collect()
@@ -180,7 +228,7 @@ fn shares(y: &Axis, ceiling: f64) -> Vec<(f64, String)> {
     };
     shares
         .into_iter()
-        .map(|s| (s * ceiling, number::percent(s)))
+        .map(|s| (s * unit, number::percent(s)))
         .filter(|(v, _)| y.share(*v).is_some())
         .collect()
 }

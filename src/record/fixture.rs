@@ -45,6 +45,7 @@ pub(super) fn machine() -> Machine {
         os: "linux 6.0".into(),
         gpu: String::new(),
         driver: String::new(),
+        cache_bytes: None,
     }
 }
 
@@ -96,8 +97,8 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         elementwise_flops: 5,
         bytes: 6,
         critical_path: 7,
-        bound_serial: Some(2.0 / 3.0),
-        bound_parallel: None,
+        inference_over_bp: Some(2.0 / 3.0),
+        parallel_over_bp: None,
         verify: Some(0.25),
         test_accuracy: None,
         train_updates: None,
@@ -112,6 +113,9 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         allocations: None,
         allocated_bytes: None,
         instructions: None,
+        least_gemms: None,
+        least_gemm_flops: None,
+        least_bytes: None,
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::columns::Row;
 use super::fixture;
 use super::schema::{
-    AlignmentRow, Ceiling, RatioRow, Run, Sample, ShardRun, SignalRow, SummaryRow, OLDEST_SCHEMA, SCHEMA,
+    AlignmentRow, Ceiling, Machine, RatioRow, Run, Sample, ShardRun, SignalRow, SummaryRow, OLDEST_SCHEMA,
+    SCHEMA,
 };
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
@@ -66,6 +67,7 @@ fn every_key_is_in_format_md_and_no_other() {
         threads: 1,
         at: text("x"),
         per_second: 1.0,
+        clock_hz: Some(3e9),
     };
     let shard = ShardRun {
         shard: "1/2".parse().unwrap(),
@@ -84,14 +86,15 @@ fn every_key_is_in_format_md_and_no_other() {
         ..fixture::run()
     };
     keys_are_documented("`run.json`", json(&run), &[("shard", 2), ("shards", 2), ("rustc", 4)]);
-    keys_are_documented("`run.json`: `ceilings`", json(&ceiling), &[]);
+    keys_are_documented("`run.json`: `ceilings`", json(&ceiling), &[("clock_hz", 4)]);
     let all: Vec<String> = documented("`run.json`: `shards`").into_iter().map(|(key, _)| key).collect();
     keys_are_documented(
         "`run.json`: `shards`",
         json(&shard),
         &all.iter().map(|key| (key.as_str(), 2)).collect::<Vec<_>>(),
     );
-    keys_are_documented("`machine.json`", json(&fixture::machine()), &[]);
+    let machine = Machine { cache_bytes: Some(1), ..fixture::machine() };
+    keys_are_documented("`machine.json`", json(&machine), &[("cache_bytes", 4)]);
 }
 
 /// The version that is described is the one that is written, and each version has its line.

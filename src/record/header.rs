@@ -45,7 +45,7 @@ pub struct Run {
     pub threads: usize,
     /// Training and test data, e.g. `digits (1437 + 360, 64 -> 10)`.
     pub data: Vec<String>,
-    /// Measured ceilings, one per quantity, dtype, device and number of threads.
+    /// Measured ceilings and reference rates, one per quantity, dtype, device and number of threads.
     pub ceilings: Vec<Ceiling>,
     /// Things the reader should know: a busy machine, contended samples and the like.
     pub warnings: Vec<String>,
@@ -80,11 +80,14 @@ pub struct ShardRun {
     pub ceilings: Vec<Ceiling>,
 }
 
-/// A rate measured on this machine in this run, against which utilisation is stated.
+/// A rate measured on this machine in this run.
+///
+/// `fma` is a ceiling: no product on as many threads can exceed it. The others are reference rates, which can be exceeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
-    /// `gemm` (FLOP/s) or `copy` (bytes/s, read plus written).
+    /// `fma` (multiply-adds between registers, FLOP/s; since schema 4), `gemm` (matrix products, FLOP/s), `copy` (bytes/s,
+    /// read plus written) or `read` (bytes/s; since schema 4).
     pub quantity: String,
     /// `f32` or `f64`.
     pub dtype: String,
@@ -92,10 +95,13 @@ pub struct Ceiling {
     pub device: String,
     /// Worker threads.
     pub threads: usize,
-    /// Where the best rate was found, e.g. `1024x1024x1024`.
+    /// Where the best rate was found, e.g. `1024x1024x1024` or `avx512f`.
     pub at: String,
     /// FLOP/s or bytes/s.
     pub per_second: f64,
+    /// For `fma`: the highest clock of a core that was seen. Since schema 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_hz: Option<f64>,
 }
 
 /// `machine.json`: where it ran.
@@ -120,4 +126,7 @@ pub struct Machine {
     pub gpu: String,
     /// GPU driver version, empty without one.
     pub driver: String,
+    /// Size of all data caches together, every level and core of the machine; absent if unknown. Since schema 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_bytes: Option<u64>,
 }

@@ -31,6 +31,7 @@ fn ceiling(dtype: &str, threads: usize, per_second: f64) -> Ceiling {
         threads,
         at: text("x"),
         per_second,
+        clock_hz: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod disk;
 mod facts;
 mod folder;
 mod header;
+mod limits;
 pub mod marks;
 pub mod merge;
 mod place;

@@ -133,8 +133,8 @@ fn summary(row: &SummaryRow) -> Checked {
         "median_low_ns, median_ns, median_high_ns",
         [row.median_low_ns, row.median_ns, row.median_high_ns],
     )?;
-    given(row.bound_serial, |v| positive("bound_serial", v))?;
-    given(row.bound_parallel, |v| positive("bound_parallel", v))?;
+    given(row.inference_over_bp, |v| positive("inference_over_bp", v))?;
+    given(row.parallel_over_bp, |v| positive("parallel_over_bp", v))?;
     match row.err.is_empty() {
         // Of what passed; what is larger stands beside an `err`.
         true => given(row.verify, |v| within("verify", v, 0.0, 1.0))?,

@@ -121,11 +121,13 @@ pub struct SummaryRow {
     pub bytes: u64,
     /// Sequential matrix products with unlimited parallelism across layers (counted).
     pub critical_path: u64,
-    /// Bound of the time complexity on a serial machine, in units of BP on the same network; absent where none is
-    /// stated.
-    pub bound_serial: Option<f64>,
-    /// That bound on a machine with one processor per layer.
-    pub bound_parallel: Option<f64>,
+    /// FLOPs of inference per weight update over those of BP on the same network, parameter gradients left out on both
+    /// sides (counted): the unit of arXiv 2304.02658. Until schema 3 called `bound_serial`, which it is not: whole updates
+    /// have parameter gradients.
+    pub inference_over_bp: Option<f64>,
+    /// Predicted time of the same on a machine with one processor per layer, over that of BP on it. Until schema 3 called
+    /// `bound_parallel`.
+    pub parallel_over_bp: Option<f64>,
     /// Largest error against the f64 oracle on the small twin, in units of its allowance; below 1 passes.
     pub verify: Option<f64>,
     /// Share of test samples classified correctly after `train_updates` weight updates.
@@ -160,6 +162,14 @@ pub struct SummaryRow {
     /// Instructions that one weight update retires in user mode; absent where the system's counter cannot be read, or for
     /// updates on several threads. Since schema 4.
     pub instructions: Option<u64>,
+    /// Matrix products that no program can do without for this rule's result (see [`crate::theory::analysis::least`]);
+    /// `gemms` or fewer. Since schema 4.
+    pub least_gemms: Option<u64>,
+    /// FLOPs of those products. Since schema 4.
+    pub least_gemm_flops: Option<u64>,
+    /// Bytes of what must be read once (parameters, inputs, targets) and written once (parameters that are moved). Since
+    /// schema 4.
+    pub least_bytes: Option<u64>,
 }
 
 /// One row of `ratios.csv`: the cost of a contender in units of its baseline, from paired rounds.
@@ -235,19 +245,6 @@ impl SummaryRow {
     /// state one for any number.
     pub fn median_interval(&self) -> Option<(u64, u64)> {
         (self.n >= FEWEST_FOR_INTERVAL).then_some((self.median_low_ns, self.median_high_ns))
-    }
-}
-
-impl Record {
-    /// The rate of matrix products that a contender is held against: of this run, in its dtype, on its device, and on as
-    /// many threads.
-    pub fn gemm_ceiling(&self, row: &SummaryRow) -> Option<&Ceiling> {
-        let asked = row.contender.rsplit_once(':').and_then(|(_, n)| n.parse().ok());
-        let threads = asked.unwrap_or(self.run.threads);
-        let alike = |c: &&Ceiling| {
-            c.quantity == "gemm" && c.dtype == row.dtype && c.device == row.device && c.threads == threads
-        };
-        self.run.ceilings.iter().find(alike)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::columns::{columns, Row};
+use super::columns::{self, columns, Row};
 use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
 use super::store::PointResult;
 use crate::{Error, Result};
@@ -35,17 +35,18 @@ pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8], schema: u32) -> Result<Ve
     let mut reader = Reader::from_reader(bytes);
     let found = reader.headers().map_err(|e| malformed(path, &e))?.clone();
     check_header::<R>(path, &found, schema)?;
+    let names = StringRecord::from(columns::<R>(schema));
     let mut rows = Vec::new();
     let mut cells = StringRecord::new();
     while reader.read_record(&mut cells).map_err(|e| malformed(path, &e))? {
-        let row = cells.deserialize(Some(&found)).map_err(|e| bad_cell::<R>(path, &cells, &e))?;
+        let row = cells.deserialize(Some(&names)).map_err(|e| bad_cell::<R>(path, &cells, &e))?;
         rows.push(row);
     }
     Ok(rows)
 }
 
 fn check_header<R: Row>(path: &Path, found: &StringRecord, schema: u32) -> Result<()> {
-    let columns = columns::<R>(schema);
+    let columns = columns::header::<R>(schema);
     if found.iter().eq(columns.iter().copied()) {
         return Ok(());
     }
@@ -206,6 +207,31 @@ mod tests {
             unknown.starts_with("f: line 1: column `delay_ns` is unknown; schema 1 has exactly"),
             "{unknown}"
         );
+    }
+
+    /// Two columns of the summary had other names; what they held is the same.
+    #[test]
+    fn renamed_columns_are_read_under_their_old_names() {
+        let row = SummaryRow {
+            inference_over_bp: Some(16.8),
+            parallel_over_bp: Some(1.5),
+            ..summary("p", "spc/fused")
+        };
+        let mut bytes = header::<SummaryRow>();
+        append(&mut bytes, std::slice::from_ref(&row)).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let kept = columns::columns::<SummaryRow>(3).len();
+        let cut = |line: &str| line.split(',').take(kept).collect::<Vec<_>>().join(",") + "\n";
+        let old: String = text.lines().map(cut).collect();
+        let (then, now) = (["bound_serial", "bound_parallel"], ["inference_over_bp", "parallel_over_bp"]);
+        let renamed = old.replace(now[0], then[0]).replace(now[1], then[1]);
+        let read = |text: &str, schema| parse::<SummaryRow>(Path::new("f"), text.as_bytes(), schema);
+        let back = &read(&renamed, 3).unwrap()[0];
+        assert_eq!((back.inference_over_bp, back.parallel_over_bp), (Some(16.8), Some(1.5)));
+        let refused = read(&old, 3).unwrap_err().to_string();
+        assert!(refused.contains("column `inference_over_bp` is unknown"), "{refused}");
+        let refused = read(&text.replace(now[0], then[0]), SCHEMA).unwrap_err().to_string();
+        assert!(refused.contains("column `bound_serial` is unknown"), "{refused}");
     }
 
     proptest! {

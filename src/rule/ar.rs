@@ -2,7 +2,7 @@
 
 use super::{LearningRule, Steps};
 use crate::engine::{directions, forward_pass, Engine, Learned, MaybeZero, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -112,15 +112,15 @@ impl LearningRule for Ar {
         cost::ar(net, self.steps.count as u64, top_down, self.derivatives)
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
+    fn analysis(&self, net: &NetCost) -> Analysis {
         let top_down = self.sweep == Sweep::TopDown;
-        let bound = bound::ar(net, self.steps.count as u64, top_down, self.derivatives);
+        let analysis = analysis::ar(net, self.steps.count as u64, top_down, self.derivatives);
         if self.derivatives && self.feedback == Feedback::Transposed {
-            return bound;
+            return analysis;
         }
-        Bound {
+        Analysis {
             equals_bp: "not in general: what carries errors down is not the transposed Jacobian",
-            ..bound
+            ..analysis
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::LearningRule;
 use crate::engine::{directions, forward_pass, Engine, Learned, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -36,7 +36,7 @@ impl LearningRule for Bp {
         cost::bp(net)
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
-        bound::bp(net)
+    fn analysis(&self, net: &NetCost) -> Analysis {
+        analysis::bp(net)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{LearningRule, Steps};
 use crate::engine::{directions, forward_pass, Engine, Forward, Learned, MaybeZero, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -78,7 +78,7 @@ impl LearningRule for Epc {
         cost::epc(net, self.steps.count as u64)
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
-        bound::epc(net, self.steps.count as u64)
+    fn analysis(&self, net: &NetCost) -> Analysis {
+        analysis::epc(net, self.steps.count as u64)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{LearningRule, Steps};
 use crate::engine::{directions, forward_pass, Engine, Learned, MaybeZero, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -66,7 +66,7 @@ impl LearningRule for Fpa {
         cost::fpa(net, self.steps.count as u64, self.light_cone)
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
-        bound::fpa(net, self.steps.count as u64, self.light_cone)
+    fn analysis(&self, net: &NetCost) -> Analysis {
+        analysis::fpa(net, self.steps.count as u64, self.light_cone)
     }
 }

@@ -3,7 +3,7 @@
 use super::chain::Chain;
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -69,7 +69,7 @@ impl LearningRule for Ipc {
         cost::ipc(net, self.steps.count as u64, self.light_cone, self.evaluate)
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
-        bound::ipc(net, self.steps.count as u64, self.light_cone, self.evaluate)
+    fn analysis(&self, net: &NetCost) -> Analysis {
+        analysis::ipc(net, self.steps.count as u64, self.light_cone, self.evaluate)
     }
 }

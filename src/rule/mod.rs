@@ -39,7 +39,7 @@ pub use spc::Spc;
 pub use zil::{Nodes, Zil};
 
 use crate::engine::{Engine, Learned, Watch};
-use crate::theory::bound::Bound;
+use crate::theory::analysis::Analysis;
 use crate::theory::cost::{NetCost, RuleCost};
 use crate::Result;
 
@@ -55,8 +55,8 @@ pub trait LearningRule {
     /// The closed formula for the work of [`learn`](Self::learn); equal to what the counting engine counts.
     fn cost(&self, net: &NetCost) -> RuleCost;
 
-    /// Formulas, numbers and bounds against backpropagation on a network.
-    fn bound(&self, net: &NetCost) -> Bound;
+    /// Counts, bounds and predictions on a network.
+    fn analysis(&self, net: &NetCost) -> Analysis;
 }
 
 /// How the step size changes over inference steps t = 0..T−1.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, LearningRule, Nodes, SeqIl, Spc, Steps, Sweep, Zil};
 use crate::engine::{Engine, Learned, Watch};
-use crate::theory::bound::Bound;
+use crate::theory::analysis::Analysis;
 use crate::theory::cost::{NetCost, RuleCost};
 use crate::{Error, Result};
 
@@ -220,9 +220,9 @@ impl Rule {
         each!(self, r => r.cost(net))
     }
 
-    /// Formulas, numbers and bounds against backpropagation on a network.
-    pub fn bound(&self, net: &NetCost) -> Bound {
-        Bound { rule: self.name(), ..each!(self, r => r.bound(net)) }
+    /// Counts, bounds and predictions on a network.
+    pub fn analysis(&self, net: &NetCost) -> Analysis {
+        Analysis { rule: self.name(), ..each!(self, r => r.analysis(net)) }
     }
 
     /// Executes the rule; see [`LearningRule::learn`].

@@ -3,7 +3,7 @@
 use super::chain::Chain;
 use super::{LearningRule, Steps};
 use crate::engine::{directions, Engine, Learned, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -73,7 +73,7 @@ impl LearningRule for SeqIl {
         cost::seqil(net, self.steps.count as u64, self.mixing.is_some())
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
-        bound::seqil(net, self.steps.count as u64, self.mixing.is_some())
+    fn analysis(&self, net: &NetCost) -> Analysis {
+        analysis::seqil(net, self.steps.count as u64, self.mixing.is_some())
     }
 }

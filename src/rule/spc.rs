@@ -3,7 +3,7 @@
 use super::chain::Chain;
 use super::{LearningRule, Steps};
 use crate::engine::{directions, Engine, Learned, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -44,7 +44,7 @@ impl LearningRule for Spc {
         cost::spc(net, self.steps.count as u64, self.light_cone)
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
-        bound::spc(net, self.steps.count as u64, self.light_cone)
+    fn analysis(&self, net: &NetCost) -> Analysis {
+        analysis::spc(net, self.steps.count as u64, self.light_cone)
     }
 }

@@ -3,7 +3,7 @@
 use super::chain::Chain;
 use super::LearningRule;
 use crate::engine::{forward_pass, Engine, Learned, MaybeZero, Watch};
-use crate::theory::bound::{self, Bound};
+use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
@@ -52,10 +52,10 @@ impl LearningRule for Zil {
         }
     }
 
-    fn bound(&self, net: &NetCost) -> Bound {
+    fn analysis(&self, net: &NetCost) -> Analysis {
         match self.nodes {
-            Nodes::Frontier => bound::zil(net),
-            Nodes::All { light_cone } => bound::zil_all(net, light_cone),
+            Nodes::Frontier => analysis::zil(net),
+            Nodes::All { light_cone } => analysis::zil_all(net, light_cone),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The corridor of a run: suite → points → contenders → verified → measured → recorded.
 
 mod alignment;
+mod ceilings;
 mod layout;
 mod lost;
 mod material;
@@ -16,11 +17,9 @@ mod weight_update;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use candle_core::DType;
-
 use crate::measure::{self, build};
-use crate::record::{self, Ceiling, Machine, PointResult, Run, Shard, Store, SCHEMA};
-use crate::suite::{DeviceKind, Model, Suite};
+use crate::record::{self, Machine, PointResult, Run, Shard, Store, SCHEMA};
+use crate::suite::{Model, Suite};
 use crate::{Error, Result};
 
 pub use material::open_device;
@@ -58,7 +57,7 @@ pub struct Job<'a> {
     pub shard: Option<Shard>,
     /// Measure even in a debug build; the record says so.
     pub allow_debug: bool,
-    /// Measure the ceilings too; without them nothing is stated in units of them.
+    /// Measure ceilings and reference rates too; without them nothing is stated in units of them.
     pub ceilings: bool,
     /// Wait until other processes leave the processors alone, at most for so long, before anything is measured.
     pub wait_quiet: Option<Duration>,
@@ -134,7 +133,7 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
         prepared.iter().enumerate().filter(|(position, _)| own(*position)).map(|(_, p)| p).collect();
     observer.planned(mine.len(), done.len());
     if job.ceilings {
-        let measured = ceilings(&mut store, &prepared, &mut material, observer);
+        let measured = ceilings::measure_all(&mut store, &prepared, &mut material, observer);
         measured.map_err(|e| material.end(e, store.dir()))?;
     }
 
@@ -143,6 +142,9 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
         let measured = measure_point(job.suite.seed, p, &mut material, &mut watch, observer);
         let result = measured.map_err(|e| material.end(e, store.dir()))?;
         store.finish_point(&result)?;
+        if job.ceilings {
+            ceilings::raise(&mut store)?;
+        }
         observer.finished(&p.point.id);
     }
     let warnings = watch.warnings(&record::read(store.dir())?);
@@ -189,45 +191,6 @@ fn measure_point(
         Model::SignalDecay => signal::trace(seed, p, material, observer),
         Model::Alignment => alignment::compare(seed, p, material, observer),
     }
-}
-
-/// Measures the ceilings this run's points are held against, unless an earlier part of the run has.
-fn ceilings(
-    store: &mut Store,
-    prepared: &[Prepared<'_>],
-    material: &mut Material<'_>,
-    observer: &mut dyn Observer,
-) -> Result<()> {
-    let timed = prepared.iter().filter(|p| p.benchmark.model == Model::WeightUpdate);
-    let all = measure::threads();
-    // with all threads, with one, and with as many as some contender asks for
-    let mut wanted: Vec<(DType, DeviceKind, usize)> = Vec::new();
-    for p in timed {
-        wanted.push((p.point.dtype, p.point.device, all));
-        // threads of the host make no difference to a card
-        if p.point.device == DeviceKind::Cpu {
-            let asked = p.specs.iter().filter_map(|spec| spec.threads).filter(|&n| n <= all);
-            wanted.extend(asked.chain([1]).map(|n| (p.point.dtype, p.point.device, n)));
-        }
-    }
-    let mut found = store.run().ceilings.clone();
-    for (dtype, device, threads) in wanted {
-        let known = |quantity: &str, dtype: &str, threads: usize| {
-            let same = |c: &&Ceiling| c.device == device.name() && c.dtype == dtype && c.threads == threads;
-            found.iter().filter(same).any(|c| c.quantity == quantity)
-        };
-        let (gemm, copy) = (!known("gemm", dtype.as_str(), threads), !known("copy", "f32", all));
-        let device = material.device(device)?;
-        if gemm {
-            observer.at("ceilings", &format!("{} matrix products, threads: {threads}", dtype.as_str()));
-            found.push(measure::gemm_ceiling(dtype, &device, threads)?);
-        }
-        if copy {
-            observer.at("ceilings", "copy");
-            found.push(measure::copy_ceiling(&device)?);
-        }
-    }
-    store.update_run(|run| run.ceilings = found)
 }
 
 fn header(job: &Job<'_>, material: &Material<'_>, switches: Vec<String>, warnings: Vec<String>) -> Run {

@@ -1,11 +1,11 @@
-//! What a run would do, without doing it: counted work, closed formulas, bounds and simulated makespans.
+//! What a run would do, without doing it: counts, closed formulas, bounds and simulated makespans.
 
 use std::path::Path;
 
 use crate::record::SummaryRow;
 use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
-use crate::theory::bound::Bound;
+use crate::theory::analysis::Analysis;
 use crate::theory::cost::RuleCost;
 use crate::{Error, Result};
 
@@ -19,10 +19,12 @@ pub struct Planned {
     pub row: SummaryRow,
     /// The closed formula for the same work.
     pub formula: RuleCost,
-    /// Bounds against backpropagation on its network.
-    pub bound: Bound,
+    /// Counts, bounds and predictions of the rule on its network.
+    pub analysis: Analysis,
     /// Backpropagation's work on its network.
     pub backpropagation: RuleCost,
+    /// Threads it would be measured on.
+    pub threads: usize,
     /// Its schedule on the given number of processors, if one was given.
     pub makespan: Option<Makespan>,
 }
@@ -67,8 +69,9 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
             planned.push(Planned {
                 row: p.row(spec)?,
                 formula: spec.rule.cost(&net),
-                bound: spec.rule.bound(&net),
+                analysis: spec.rule.analysis(&net),
                 backpropagation: Rule::Bp(Bp).cost(&net),
+                threads: spec.threads.unwrap_or_else(crate::measure::threads),
                 makespan: processors.map(both).transpose()?,
             });
         }

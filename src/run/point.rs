@@ -123,7 +123,9 @@ impl Prepared<'_> {
     pub(super) fn row(&self, spec: &ContenderSpec) -> Result<SummaryRow> {
         let counted = spec.counted(self.point.batch)?;
         let steps = spec.rule.steps();
-        let bound = spec.rule.bound(&spec.net_cost(self.point.batch)?);
+        let analysis = spec.rule.analysis(&spec.net_cost(self.point.batch)?);
+        let least = analysis.least;
+        let data = self.point.batch * (spec.network.inputs + spec.network.outputs);
         let trains = self.benchmark.model == Model::WeightUpdate;
         Ok(SummaryRow {
             point: self.point.id.clone(),
@@ -156,8 +158,8 @@ impl Prepared<'_> {
             elementwise_flops: counted.work.elementwise,
             bytes: counted.work.moved * spec.dtype.size_in_bytes() as u64,
             critical_path: counted.critical_path,
-            bound_serial: Some(bound.serial.over_bp),
-            bound_parallel: Some(bound.layer_parallel.over_bp),
+            inference_over_bp: Some(analysis.inference.over_bp),
+            parallel_over_bp: Some(analysis.layer_parallel.over_bp),
             verify: None,
             test_accuracy: None,
             train_updates: None,
@@ -172,6 +174,9 @@ impl Prepared<'_> {
             allocations: None,
             allocated_bytes: None,
             instructions: None,
+            least_gemms: Some(least.update.gemms),
+            least_gemm_flops: Some(least.update.gemm_flops),
+            least_bytes: Some((least.read + least.written + data as u64) * spec.dtype.size_in_bytes() as u64),
         })
     }
 }

@@ -22,9 +22,7 @@ impl Watch {
 
     /// What the reader of a finished record should know.
     pub(super) fn warnings(&self, record: &Record) -> Vec<String> {
-        [summarise::contention(record), self.clocks.warning(), self.pauses.warning()]
-            .into_iter()
-            .flatten()
-            .collect()
+        let known = [summarise::contention(record), self.clocks.warning(), self.pauses.warning()];
+        known.into_iter().flatten().chain(record.beaten_bounds()).collect()
     }
 }

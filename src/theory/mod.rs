@@ -3,7 +3,7 @@
 //! No tensors, no devices. Everything here is an oracle for the code that does run: a rule that
 //! disagrees with a closed form is wrong, whatever its own tests say.
 
-pub mod bound;
+pub mod analysis;
 pub mod cost;
 pub mod decay;
 pub mod lanczos;

@@ -11,6 +11,7 @@ mod denormals;
 mod diverging;
 mod gating;
 mod killed;
+mod limits;
 mod mutants;
 #[cfg(unix)]
 mod outputs;

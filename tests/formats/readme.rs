@@ -5,8 +5,9 @@ use std::path::Path;
 
 use pcnbench::record::{read, Record, SummaryRow};
 
-const HEADER: &str = "| L | sPC / BP, `fused` | sPC / BP, `reference` | GEMMs, sPC / BP | `fused` over GEMMs | of ceiling: BP, \
-                      sPC, ePC | sPC on 1, 2, 4 threads |";
+const HEADER: &str =
+    "| L | sPC / BP, `fused` | sPC / BP, `reference` | GEMMs, sPC / BP | `fused` over GEMMs | of reference: \
+                      BP, sPC, ePC | sPC on 1, 2, 4 threads |";
 
 /// The table of the suite `fused`, as its record gives it: what stands in README.md must be this.
 #[test]
@@ -28,14 +29,14 @@ fn rows(record: &Record) -> Vec<String> {
         record.summary.iter().filter(move |r| r.benchmark == "ceiling" && r.contender == id)
     };
     let at = |id: &'static str, depth: usize| -> &SummaryRow { of(id).find(|r| r.depth == depth).unwrap() };
-    let peak =
+    let rate =
         record.run.ceilings.iter().find(|c| {
             (c.quantity.as_str(), c.dtype.as_str(), c.threads) == ("gemm", "f32", record.run.threads)
         });
-    let peak = peak.unwrap().per_second;
+    let rate = rate.unwrap().per_second;
     let share = |id: &'static str, depth: usize| {
         let row = at(id, depth);
-        format!("{:.0} %", 100.0 * row.gemm_flops as f64 / (row.median_ns as f64 * 1e-9) / peak)
+        format!("{:.0} %", 100.0 * row.gemm_flops as f64 / (row.median_ns as f64 * 1e-9) / rate)
     };
     let line = |depth: usize| {
         let ratio = |id: &'static str| {

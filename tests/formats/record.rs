@@ -115,8 +115,8 @@ fn point(number: usize) -> PointResult {
         elementwise_flops: 0,
         bytes: 0,
         critical_path: 0,
-        bound_serial: None,
-        bound_parallel: None,
+        inference_over_bp: None,
+        parallel_over_bp: None,
         verify: Some(0.5),
         test_accuracy: None,
         train_updates: None,
@@ -131,6 +131,9 @@ fn point(number: usize) -> PointResult {
         allocations: None,
         allocated_bytes: None,
         instructions: None,
+        least_gemms: None,
+        least_gemm_flops: None,
+        least_bytes: None,
     };
     let mut result = PointResult { summary: vec![row(ids[0]), row(ids[2])], ..PointResult::default() };
     match benchmark.model {

@@ -1,14 +1,16 @@
-//! Oracle: simulation. Every bound is the makespan of its own schedule, or it is not a bound.
+//! Oracle: simulation. Counts and predictions are sums and makespans of the recorded schedule; a bound is what is left of it
+//! without what reaches no direction.
 
 use super::{random_problem, Random};
 use pcnbench::engine::recording::Recording;
 use pcnbench::engine::unwatched;
 use pcnbench::net::{LayerCost, Loss, Network, VerbCost};
 use pcnbench::rule::{Rule, Steps};
-use pcnbench::theory::bound::Source;
+use pcnbench::theory::analysis::Source;
 use pcnbench::theory::cost::NetCost;
 use pcnbench::theory::makespan::{Graph, Task, Verb};
 use proptest::prelude::*;
+use std::collections::HashSet;
 
 /// Layers whose verbs all take different times: bottlenecks anywhere.
 fn random_layers() -> impl Strategy<Value = Vec<LayerCost>> {
@@ -49,24 +51,56 @@ fn variants(t: usize) -> impl Iterator<Item = Rule> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// The bound on either machine is the simulated time of the schedule, parameter VJPs taken out: on one
-    /// processor, and step by step on a processor per layer.
+    /// The count of inference is the simulated time of the schedule on one processor, parameter VJPs taken out, and the
+    /// layer-parallel prediction that step by step on a processor per layer.
     #[test]
-    fn bounds_are_makespans(layers in random_layers(), t in 0usize..9) {
+    fn counts_and_predictions_are_makespans(layers in random_layers(), t in 0usize..9) {
         let net = NetCost::new(layers.clone(), &Loss::HALF_SQUARED_ERROR);
         let inference = without_param_grads(&layers);
         for rule in variants(t) {
-            let bound = rule.bound(&net);
-            prop_assert_eq!(bound.rule, rule.name());
+            let analysis = rule.analysis(&net);
+            prop_assert_eq!(analysis.rule, rule.name());
             let serial = graph(&inference, &rule, true);
-            prop_assert_eq!(bound.serial.time, serial.schedule(1).unwrap().makespan, "{} serial", rule);
+            prop_assert_eq!(analysis.inference.flops, serial.schedule(1).unwrap().makespan, "{} serial", rule);
             let parallel = graph(&inference, &rule, true);
             prop_assert_eq!(
-                bound.layer_parallel.time,
+                analysis.layer_parallel.flops,
                 parallel.schedule(layers.len()).unwrap().makespan,
                 "{} layer-parallel", rule
             );
         }
+    }
+
+    /// What reaches no direction can be left out, and nothing else: for rules that linearise anew the bound is the recorded
+    /// schedule of the light cone without products on no way to a parameter gradient. Rules that keep their linearisation
+    /// need each verb of a layer once, and Z-IL's result is backpropagation's.
+    #[test]
+    fn bounds_are_what_reaches_a_direction(layers in random_layers(), t in 0usize..9) {
+        let net = NetCost::new(layers.clone(), &Loss::HALF_SQUARED_ERROR);
+        let steps = Steps::constant(t, 0.1);
+        let named = |name: &str| Rule::from_name(name, steps).unwrap();
+        for rule in variants(t) {
+            let least = rule.analysis(&net).least;
+            let schedule = match rule.family() {
+                "zil" => named("bp"),
+                family @ ("spc" | "fpa" | "ipc") => named(family),
+                _ => rule,
+            };
+            let once = ["fpa", "ar"].contains(&rule.family());
+            let (whole, inference) = needed(&graph(&layers, &schedule, false), once);
+            prop_assert_eq!((least.update.gemms, least.update.gemm_flops), whole, "{} whole", rule);
+            prop_assert_eq!((least.inference.gemms, least.inference.gemm_flops), inference, "{} inference", rule);
+            let count = rule.cost(&net).work;
+            prop_assert!(least.update.gemms <= count.gemms && least.update.gemm_flops <= count.gemm_flops);
+            prop_assert!(least.inference.gemm_flops <= rule.analysis(&net).inference.flops);
+            prop_assert_eq!(least.read, layers.len() as u64);
+        }
+        // where the cone ends decides what is written
+        let reached = |t: usize| (t + 1).min(layers.len()) as u64;
+        prop_assert_eq!(named("spc-full").analysis(&net).least.written, reached(t));
+        prop_assert_eq!(named("fpa").analysis(&net).least.written, reached(t));
+        prop_assert_eq!(named("ipc-full").analysis(&net).least.written, t.min(layers.len()) as u64);
+        prop_assert_eq!(named("bp").analysis(&net).least.written, layers.len() as u64);
     }
 
     /// What the paper states: FPA and Z-IL never beat backpropagation, even with a processor per layer.
@@ -74,11 +108,13 @@ proptest! {
     fn nothing_in_the_paper_beats_backpropagation(layers in random_layers(), extra in 0usize..4) {
         let net = NetCost::new(layers.clone(), &Loss::HALF_SQUARED_ERROR);
         for rule in variants(layers.len() - 1 + extra) {
-            let bound = rule.bound(&net);
-            prop_assert!(bound.serial.over_bp >= 1.0 || bound.updates > 1, "{}: {}", rule, bound.serial.over_bp);
+            let analysis = rule.analysis(&net);
+            let serial = analysis.inference.over_bp;
+            prop_assert!(serial >= 1.0 || analysis.updates > 1, "{}: {}", rule, serial);
             let in_paper = ["bp", "fpa", "zil"].contains(&rule.family());
-            if in_paper || bound.layer_parallel.source == Source::Paper {
-                prop_assert!(bound.layer_parallel.over_bp >= 1.0, "{}: {}", rule, bound.layer_parallel.over_bp);
+            let parallel = analysis.layer_parallel;
+            if in_paper || parallel.source == Source::Paper {
+                prop_assert!(parallel.over_bp >= 1.0, "{}: {}", rule, parallel.over_bp);
             }
         }
     }
@@ -110,6 +146,29 @@ proptest! {
             prop_assert_eq!(graph(&unit, &rule, true).critical_path(), rule.cost(&net).stepwise);
         }
     }
+}
+
+/// Products from which some way leads to a parameter gradient, how many and their FLOPs: with those gradients and without.
+/// If `once`, each verb of a layer counts once.
+fn needed(g: &Graph, once: bool) -> ((u64, u64), (u64, u64)) {
+    let mut reaches = vec![false; g.tasks().len()];
+    let mut seen = HashSet::new();
+    let (mut whole, mut inference) = ((0, 0), (0, 0));
+    for (i, task) in g.tasks().iter().enumerate().rev() {
+        reaches[i] |= task.verb == Verb::ParamGrad;
+        if !reaches[i] {
+            continue;
+        }
+        task.after.iter().for_each(|before| reaches[*before] = true);
+        if task.verb == Verb::Join || (once && !seen.insert((task.verb, task.layer))) {
+            continue;
+        }
+        whole = (whole.0 + 1, whole.1 + task.duration);
+        if task.verb != Verb::ParamGrad {
+            inference = (inference.0 + 1, inference.1 + task.duration);
+        }
+    }
+    (whole, inference)
 }
 
 /// No processor does two things at once, and no task starts before what it waits for has ended.
@@ -147,11 +206,11 @@ fn a_bottleneck_costs_fixed_prediction_every_step() {
     };
     let layers = vec![layer(1), layer(1000), layer(1), layer(1), layer(1)];
     let net = NetCost::new(layers, &Loss::HALF_SQUARED_ERROR);
-    let at = |name: &str| Rule::from_name(name, Steps::constant(5, 0.1)).unwrap().bound(&net);
-    assert_eq!(at("bp").layer_parallel.time, 1004 + 1003);
-    assert_eq!(at("fpa-full").layer_parallel.time, 1004 + 5 * 1000);
+    let at = |name: &str| Rule::from_name(name, Steps::constant(5, 0.1)).unwrap().analysis(&net);
+    assert_eq!(at("bp").layer_parallel.flops, 1004 + 1003);
+    assert_eq!(at("fpa-full").layer_parallel.flops, 1004 + 5 * 1000);
     // under the light cone the first three steps have not reached the slow layer yet
-    assert_eq!(at("fpa").layer_parallel.time, 1004 + 3 + 2 * 1000);
+    assert_eq!(at("fpa").layer_parallel.flops, 1004 + 3 + 2 * 1000);
     assert_eq!(at("fpa").slowest_layer, 2);
     let text = at("fpa").to_string();
     assert!(text.starts_with("fpa\n") && text.contains("[P]") && text.contains("[O]"), "{text}");

@@ -16,6 +16,7 @@ mod loss;
 mod memory;
 mod micro;
 mod net;
+pub(crate) mod peak;
 mod phi;
 mod pool;
 mod predict;

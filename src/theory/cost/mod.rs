@@ -63,11 +63,11 @@ impl NetCost {
         self.layers.len() as u64
     }
 
-    fn forward(&self) -> VerbCost {
+    pub(super) fn forward(&self) -> VerbCost {
         self.layers.iter().map(|l| l.forward).sum()
     }
 
-    fn param_grads(&self, from_layer: u64) -> VerbCost {
+    pub(super) fn param_grads(&self, from_layer: u64) -> VerbCost {
         self.layers.iter().skip(from_layer.saturating_sub(1) as usize).map(|l| l.param_grad).sum()
     }
 
@@ -77,7 +77,7 @@ impl NetCost {
     }
 
     /// Hidden layers l = 1..L−1 as (l, own cost, cost of the layer above).
-    fn hidden(&self) -> impl Iterator<Item = (u64, &LayerCost, &LayerCost)> {
+    pub(super) fn hidden(&self) -> impl Iterator<Item = (u64, &LayerCost, &LayerCost)> {
         self.layers.windows(2).zip(1u64..).map(|(pair, l)| (l, &pair[0], &pair[1]))
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn over_bp(net: &NetCost, time: u64, updates: u64) -> f64 {
     time as f64 / updates.max(1) as f64 / bp as f64
 }
 
-/// FLOPs of inference on one processor: the counted work of the rule, parameter VJPs taken out.
-pub(super) fn serial_time(net: &NetCost, cost: impl Fn(&NetCost) -> RuleCost) -> u64 {
+/// FLOPs of inference: the counted work of the rule, parameter VJPs taken out.
+pub(super) fn inference_flops(net: &NetCost, cost: impl Fn(&NetCost) -> RuleCost) -> u64 {
     cost(&inference_only(net)).work.gemm_flops
 }

@@ -1,8 +1,9 @@
-//! What a bound says besides numbers.
+//! What an analysis says besides numbers.
 
-use super::times::{over_bp, serial_time, Times};
+use super::least::{Least, Needed};
+use super::times::{inference_flops, over_bp, Times};
 use super::Source::{Ours, Paper};
-use super::{Bound, OnMachine, Quantity, Source, Statement};
+use super::{Analysis, Inference, Quantity, Source, Statement};
 use crate::theory::cost::{NetCost, RuleCost};
 
 /// What differs between rules besides numbers.
@@ -12,8 +13,9 @@ pub(super) struct Words {
     pub(super) gemm_flops: &'static str,
     pub(super) critical_path: &'static str,
     pub(super) stepwise: &'static str,
-    pub(super) serial: (&'static str, &'static str, Source),
+    pub(super) inference: (&'static str, &'static str, Source),
     pub(super) layer_parallel: (&'static str, &'static str, Source),
+    pub(super) because: &'static str,
     pub(super) equals_bp: &'static str,
     pub(super) statements: &'static [Statement],
 }
@@ -23,26 +25,28 @@ pub(super) fn assemble(
     net: &NetCost,
     updates: u64,
     cost: impl Fn(&NetCost) -> RuleCost,
+    needed: impl Fn(&NetCost) -> Needed,
     layer_parallel: u64,
     w: Words,
-) -> Bound {
+) -> Analysis {
     let whole = cost(net);
-    let on = |time: u64, (formula, order, source): (&'static str, &'static str, Source)| OnMachine {
+    let on = |flops: u64, (formula, order, source): (&'static str, &'static str, Source)| Inference {
         formula,
-        time,
-        over_bp: over_bp(net, time, updates),
+        flops,
+        over_bp: over_bp(net, flops, updates),
         order,
         source,
     };
-    Bound {
+    Analysis {
         rule: w.rule,
         updates,
         gemms: Quantity { formula: w.gemms, value: whole.work.gemms },
         gemm_flops: Quantity { formula: w.gemm_flops, value: whole.work.gemm_flops },
         moved: whole.work.moved,
+        inference: on(inference_flops(net, cost), w.inference),
+        least: Least::new(net, needed, w.because),
         critical_path: Quantity { formula: w.critical_path, value: whole.critical_path },
         stepwise: Quantity { formula: w.stepwise, value: whole.stepwise },
-        serial: on(serial_time(net, cost), w.serial),
         layer_parallel: on(layer_parallel, w.layer_parallel),
         slowest_layer: Times::new(net, true).slowest_layer(),
         equals_bp: w.equals_bp,
@@ -58,6 +62,15 @@ pub(super) const ARRIVAL: Statement = Statement {
 };
 
 pub(super) const NOT_BOUNDED: Statement = Statement {
-    text: "the paper states no bound for this rule; the formulas are the makespans of its schedule",
+    text: "the paper states nothing of this rule; the layer-parallel formula is the makespan of its schedule",
     source: Ours,
 };
+
+/// Why the products of the adjoints cannot be saved.
+pub(super) const ADJOINTS: &str =
+    "each layer's output, adjoint and direction is one product of operands that no other product has";
+
+/// Why those of a schedule that linearises anew cannot be.
+pub(super) const ANEW: &str =
+    "every step linearises at states that no earlier step had, so none of its products is another's, nor a combination of \
+     others, and each reaches a direction";

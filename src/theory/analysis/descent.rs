@@ -1,14 +1,15 @@
-//! Bounds of the rules that descend the energy.
+//! The rules that descend the energy.
 
+use super::least;
 use super::times::Times;
-use super::words::{assemble, Words, ARRIVAL, NOT_BOUNDED};
+use super::words::{assemble, Words, ANEW, ARRIVAL, NOT_BOUNDED};
 use super::Source::Ours;
-use super::{Bound, Statement};
+use super::{Analysis, Statement};
 use crate::theory::cost::{self, NetCost};
 
 /// sPC, T steps. Layer-parallel time: Σ F_l + T max_{l≥2} (V_l + F_l), the maximum over the layers inside the
 /// light cone only if it is on.
-pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Bound {
+pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
     let times = Times::new(net, true);
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l) + times.forward(l));
     let words = Words {
@@ -25,7 +26,7 @@ pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Bound {
         },
         critical_path: "L + 2T + 1",
         stepwise: "L + 2T + 1",
-        serial: (
+        inference: (
             if light_cone {
                 "Σ F_l + Σ_{l<L} max(0, T − (L−1−l)) (F_{l+1} + V_{l+1})"
             } else {
@@ -43,14 +44,15 @@ pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Bound {
             "O(1 + T/L)·BP, 3/2·BP at T = L for large L",
             Ours,
         ),
+        because: ANEW,
         equals_bp: "never at finite output precision",
         statements: &[ARRIVAL, NOT_BOUNDED],
     };
-    assemble(net, 1, |n| cost::spc(n, steps, light_cone), parallel, words)
+    assemble(net, 1, |n| cost::spc(n, steps, light_cone), |n| least::states(n, steps), parallel, words)
 }
 
 /// ePC, T steps: sequential over depth, so a processor per layer does not help.
-pub fn epc(net: &NetCost, steps: u64) -> Bound {
+pub fn epc(net: &NetCost, steps: u64) -> Analysis {
     let times = Times::new(net, true);
     let sweep: u64 = (2..=times.depth()).map(|l| times.vjp(l) + times.forward(l)).sum();
     let formula = "Σ F_l + T Σ_{l≥2} (V_l + F_l)";
@@ -60,20 +62,22 @@ pub fn epc(net: &NetCost, steps: u64) -> Bound {
         gemm_flops: "Σ F_l + T Σ_{l≥2} (F_l + V_l) + Σ G_l",
         critical_path: "L + 2T(L − 1) + 1",
         stepwise: "L + 2T(L − 1) + 1",
-        serial: (formula, "O(T)·BP", Ours),
+        inference: (formula, "O(T)·BP", Ours),
         layer_parallel: (formula, "O(T)·BP", Ours),
+        because: ANEW,
         equals_bp: "hidden errors are step × BP after T = 1; equal in direction as step · T → 0",
         statements: &[
             NOT_BOUNDED,
             Statement { text: "the error reaches every layer in the first step", source: Ours },
         ],
     };
-    assemble(net, 1, |n| cost::epc(n, steps), times.forwards() + steps * sweep, words)
+    let parallel = times.forwards() + steps * sweep;
+    assemble(net, 1, |n| cost::epc(n, steps), |n| least::sweeps(n, steps), parallel, words)
 }
 
 /// SeqIL, T sweeps: Σ F_l + T max_{m≥2} (F_m + Σ_{k≥m} V_k) layer-parallel, because layer m can predict anew
 /// as soon as the sweep has passed it.
-pub fn seqil(net: &NetCost, steps: u64, mixing: bool) -> Bound {
+pub fn seqil(net: &NetCost, steps: u64, mixing: bool) -> Analysis {
     let times = Times::new(net, true);
     let mut passed = 0;
     let mut sweep = 0;
@@ -87,8 +91,9 @@ pub fn seqil(net: &NetCost, steps: u64, mixing: bool) -> Bound {
         gemm_flops: "Σ F_l + T Σ_{l≥2} (F_l + V_l) + Σ G_l",
         critical_path: "2L + 2T − 1",
         stepwise: "L + TL + 1",
-        serial: ("Σ F_l + T Σ_{l≥2} (F_l + V_l)", "O(T)·BP", Ours),
+        inference: ("Σ F_l + T Σ_{l≥2} (F_l + V_l)", "O(T)·BP", Ours),
         layer_parallel: ("Σ F_l + T max_{m≥2} (F_m + Σ_{k≥m} V_k)", "O(T)·BP; about (1 + T)/2·BP", Ours),
+        because: ANEW,
         equals_bp: "never at a finite step and output precision",
         statements: &[
             NOT_BOUNDED,
@@ -100,11 +105,12 @@ pub fn seqil(net: &NetCost, steps: u64, mixing: bool) -> Bound {
             },
         ],
     };
-    assemble(net, 1, |n| cost::seqil(n, steps, mixing), times.forwards() + steps * sweep, words)
+    let parallel = times.forwards() + steps * sweep;
+    assemble(net, 1, |n| cost::seqil(n, steps, mixing), |n| least::sweeps(n, steps), parallel, words)
 }
 
 /// iPC, T steps, T weight updates.
-pub fn ipc(net: &NetCost, steps: u64, light_cone: bool, evaluate: bool) -> Bound {
+pub fn ipc(net: &NetCost, steps: u64, light_cone: bool, evaluate: bool) -> Analysis {
     let times = Times::new(net, true);
     let refreshes = if evaluate { steps } else { steps.saturating_sub(1) };
     let depth = times.depth() as u64;
@@ -134,7 +140,7 @@ pub fn ipc(net: &NetCost, steps: u64, light_cone: bool, evaluate: bool) -> Bound
         },
         critical_path: if evaluate { "L + 2T" } else { "L + 2T − 1" },
         stepwise: if evaluate { "L + 2T" } else { "L + 2T − 1" },
-        serial: (
+        inference: (
             match (light_cone, evaluate) {
                 (false, false) => "T (Σ F_l + Σ_{l≥2} V_l)",
                 (false, true) => "T (Σ F_l + Σ_{l≥2} V_l) + Σ F_l",
@@ -154,6 +160,7 @@ pub fn ipc(net: &NetCost, steps: u64, light_cone: bool, evaluate: bool) -> Bound
             "O(1/T + 1/L)·BP per weight update",
             Ours,
         ),
+        because: "as for sPC; only the last move of the states reaches no parameter",
         equals_bp: "never: its T small updates are taken at T different points",
         statements: &[
             NOT_BOUNDED,
@@ -164,5 +171,6 @@ pub fn ipc(net: &NetCost, steps: u64, light_cone: bool, evaluate: bool) -> Bound
             },
         ],
     };
-    assemble(net, steps.max(1), |n| cost::ipc(n, steps, light_cone, evaluate), parallel, words)
+    let needed = |n: &NetCost| least::states_and_parameters(n, steps);
+    assemble(net, steps.max(1), |n| cost::ipc(n, steps, light_cone, evaluate), needed, parallel, words)
 }

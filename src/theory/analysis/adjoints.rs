@@ -1,13 +1,14 @@
-//! Bounds of the rules that approach backpropagation's adjoints at the forward pass.
+//! The rules that approach backpropagation's adjoints at the forward pass.
 
+use super::least;
 use super::times::Times;
-use super::words::{assemble, Words, ARRIVAL, NOT_BOUNDED};
+use super::words::{assemble, Words, ADJOINTS, ARRIVAL, NOT_BOUNDED};
 use super::Source::{Ours, Paper};
-use super::{Bound, Statement};
+use super::{Analysis, Statement};
 use crate::theory::cost::{self, NetCost};
 
 /// Backpropagation: what the others are measured against.
-pub fn bp(net: &NetCost) -> Bound {
+pub fn bp(net: &NetCost) -> Analysis {
     let times = Times::new(net, true);
     let formula = "Σ F_l + Σ_{l≥2} V_l";
     let words = Words {
@@ -16,19 +17,20 @@ pub fn bp(net: &NetCost) -> Bound {
         gemm_flops: "Σ F_l + Σ_{l≥2} V_l + Σ G_l",
         critical_path: "2L",
         stepwise: "2L",
-        serial: (formula, "BP", Paper),
+        inference: (formula, "BP", Paper),
         layer_parallel: (formula, "BP", Paper),
+        because: ADJOINTS,
         equals_bp: "always",
         statements: &[Statement {
             text: "every product of inference waits for the one before: a processor per layer does not help one batch",
             source: Ours,
         }],
     };
-    assemble(net, 1, cost::bp, times.forwards() + times.vjps(), words)
+    assemble(net, 1, cost::bp, |n| least::adjoints(n, u64::MAX), times.forwards() + times.vjps(), words)
 }
 
 /// FPA, T steps.
-pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Bound {
+pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
     let times = Times::new(net, true);
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l));
     let words = Words {
@@ -45,7 +47,7 @@ pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Bound {
         },
         critical_path: "L + min(T, L − 1) + 1",
         stepwise: "L + T + 1",
-        serial: (
+        inference: (
             if light_cone {
                 "Σ F_l + Σ_{l<L} max(0, T − (L−1−l)) V_{l+1}"
             } else {
@@ -60,6 +62,8 @@ pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Bound {
             // the paper lets every step wait for the slowest layer of all
             if light_cone { Ours } else { Paper },
         ),
+        because: "predictions and Jacobians stay at the forward pass, so each error is a multiple of BP's adjoint: those of the layers \
+                  reached, once",
         equals_bp: "step 1 and T ≥ L − 1, or T → ∞ with a step in (0, 2)",
         statements: &[
             ARRIVAL,
@@ -75,11 +79,11 @@ pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Bound {
             },
         ],
     };
-    assemble(net, 1, |n| cost::fpa(n, steps, light_cone), parallel, words)
+    assemble(net, 1, |n| cost::fpa(n, steps, light_cone), |n| least::adjoints(n, steps), parallel, words)
 }
 
 /// Z-IL, frontier only.
-pub fn zil(net: &NetCost) -> Bound {
+pub fn zil(net: &NetCost) -> Analysis {
     let times = Times::new(net, true);
     let formula = "Σ F_l + Σ_{l≥2} V_l";
     let words = Words {
@@ -88,19 +92,20 @@ pub fn zil(net: &NetCost) -> Bound {
         gemm_flops: "Σ F_l + Σ_{l≥2} V_l + Σ G_l",
         critical_path: "2L",
         stepwise: "2L",
-        serial: (formula, "BP", Ours),
+        inference: (formula, "BP", Ours),
         layer_parallel: (formula, "BP", Ours),
+        because: ADJOINTS,
         equals_bp: "always",
         statements: &[Statement {
             text: "updating only the layer about to be read is backpropagation, product by product",
             source: Ours,
         }],
     };
-    assemble(net, 1, cost::zil, times.forwards() + times.vjps(), words)
+    assemble(net, 1, cost::zil, |n| least::adjoints(n, u64::MAX), times.forwards() + times.vjps(), words)
 }
 
 /// Z-IL, all nodes: L − 1 steps of sPC.
-pub fn zil_all(net: &NetCost, light_cone: bool) -> Bound {
+pub fn zil_all(net: &NetCost, light_cone: bool) -> Analysis {
     let times = Times::new(net, true);
     let steps = times.depth() as u64 - 1;
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l) + times.forward(l));
@@ -114,7 +119,7 @@ pub fn zil_all(net: &NetCost, light_cone: bool) -> Bound {
         },
         critical_path: "max(2, 3L − 2)",
         stepwise: "3L − 1",
-        serial: (
+        inference: (
             if light_cone {
                 "Σ F_l + Σ_{l<L} l (F_{l+1} + V_{l+1})"
             } else {
@@ -132,6 +137,8 @@ pub fn zil_all(net: &NetCost, light_cone: bool) -> Bound {
             "≥ BP; 3/2·BP for large L and equal layers",
             Ours,
         ),
+        because:
+            "what each layer learns from is BP's adjoint; what other nodes do meanwhile reaches no direction",
         equals_bp: "always",
         statements: &[
             ARRIVAL,
@@ -141,11 +148,11 @@ pub fn zil_all(net: &NetCost, light_cone: bool) -> Bound {
             },
         ],
     };
-    assemble(net, 1, |n| cost::zil_all(n, light_cone), parallel, words)
+    assemble(net, 1, |n| cost::zil_all(n, light_cone), |n| least::adjoints(n, u64::MAX), parallel, words)
 }
 
 /// AR, T sweeps.
-pub fn ar(net: &NetCost, steps: u64, top_down: bool, derivatives: bool) -> Bound {
+pub fn ar(net: &NetCost, steps: u64, top_down: bool, derivatives: bool) -> Analysis {
     let times = Times::new(net, derivatives);
     let sweep = if top_down { times.vjps() } else { times.steps(1, false, |l| times.vjp(l)) };
     let words = Words {
@@ -154,12 +161,13 @@ pub fn ar(net: &NetCost, steps: u64, top_down: bool, derivatives: bool) -> Bound
         gemm_flops: "Σ F_l + T Σ_{l≥2} V_l + Σ G_l",
         critical_path: if top_down { "2L" } else { "L + min(T, L − 1) + 1" },
         stepwise: if top_down { "L + T(L − 1) + 1" } else { "L + T + 1" },
-        serial: ("Σ F_l + T Σ_{l≥2} V_l", if top_down { "O(T)·BP, BP at T = 1" } else { "O(T)·BP" }, Ours),
+        inference: ("Σ F_l + T Σ_{l≥2} V_l", if top_down { "O(T)·BP, BP at T = 1" } else { "O(T)·BP" }, Ours),
         layer_parallel: if top_down {
             ("Σ F_l + T Σ_{l≥2} V_l", "O(T)·BP, BP at T = 1", Ours)
         } else {
             ("Σ F_l + T max_{l≥2} V_l", "O(1 + T/L)·BP, ≥ BP at T ≥ L − 1", Ours)
         },
+        because: "Jacobians stay at the forward pass, so sweeps combine the same products; each layer's is needed at least once",
         equals_bp: if top_down {
             "step 1 and T = 1, or T → ∞"
         } else {
@@ -174,5 +182,7 @@ pub fn ar(net: &NetCost, steps: u64, top_down: bool, derivatives: bool) -> Bound
             },
         ],
     };
-    assemble(net, 1, |n| cost::ar(n, steps, top_down, derivatives), times.forwards() + steps * sweep, words)
+    let parallel = times.forwards() + steps * sweep;
+    let needed = |n: &NetCost| least::relaxed_activations(n, steps, derivatives);
+    assemble(net, 1, |n| cost::ar(n, steps, top_down, derivatives), needed, parallel, words)
 }

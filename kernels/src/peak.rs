@@ -1,0 +1,163 @@
+//! What the arithmetic units of this processor do at best: a rate that no product of matrices can exceed.
+
+use std::hint::black_box;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use candle_core::DType;
+
+use crate::cpu::peak::{additions, vectors, Chain, Done, OnVectors, Plain};
+use crate::cpu::{Pool, Real};
+use crate::{Error, Result};
+
+/// The best rate of multiply-adds that was seen, and where.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Peak {
+    /// Of all threads together, two FLOPs per multiply-add.
+    pub flops_per_second: f64,
+    /// The vectors that were fastest: `avx512f`, `avx2`, `neon`, or `plain` for what every processor of the architecture has.
+    pub vectors: &'static str,
+    /// The highest clock that a thread saw meanwhile; none on architectures where nothing is known to take one cycle.
+    pub clock_hz: Option<f64>,
+}
+
+/// Shortest time of a burst: long against the start of a thread, short against what interrupts it.
+const BURST: Duration = Duration::from_micros(500);
+/// The same for the clock.
+const TICKS: Duration = Duration::from_micros(50);
+
+/// Best rate of multiply-adds of `dtype` on `threads` threads at once, over `budget`.
+///
+/// All threads begin a burst together; its rate is the sum of their own rates, each over its own time, so that waiting for
+/// one another is no part of it. The best burst counts: other work and lower clocks only make others slower. A product of
+/// matrices needs a multiplication for each of its multiply-adds, and there is no other instruction here that makes more of
+/// them per cycle; units that multiply whole matrices are not used by anything in this project.
+///
+/// # Errors
+/// [`Error::Unsupported`] for other numbers than f32 and f64, [`Error::Threads`] if there are no more threads.
+pub fn multiply_adds(dtype: DType, threads: usize, budget: Duration) -> Result<Peak> {
+    match dtype {
+        DType::F32 => best::<f32>(threads, budget),
+        DType::F64 => best::<f64>(threads, budget),
+        other => Err(Error::Unsupported(format!(
+            "multiply-adds of {} are not measured; ask for f32 or f64",
+            other.as_str()
+        ))),
+    }
+}
+
+fn best<T: Real>(threads: usize, budget: Duration) -> Result<Peak>
+where
+    Chain<T>: Plain,
+{
+    let pool = Pool::new(threads)?;
+    let kinds = vectors::<T>();
+    let mut peak = Peak { flops_per_second: 0.0, vectors: "", clock_hz: None };
+    for (name, run) in &kinds {
+        let steps = long_enough(*run);
+        let begin = Instant::now();
+        loop {
+            let seen = Mutex::new((0.0, None));
+            pool.run(threads, 1, |worker| {
+                worker.meet();
+                let rate = 2.0 * rate(*run, steps);
+                let clock = clock();
+                let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                seen.0 += rate;
+                seen.1 = higher(seen.1, clock);
+            });
+            let (rate, clock) = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if rate > peak.flops_per_second {
+                (peak.flops_per_second, peak.vectors) = (rate, name);
+            }
+            peak.clock_hz = higher(peak.clock_hz, clock);
+            if begin.elapsed() >= budget / kinds.len() as u32 {
+                break;
+            }
+        }
+    }
+    Ok(peak)
+}
+
+/// Steps of a chain that take a burst.
+fn long_enough<T: Real>(run: OnVectors<T>) -> usize {
+    let mut steps = 1024;
+    loop {
+        let begin = Instant::now();
+        once(run, steps);
+        if begin.elapsed() >= BURST {
+            return steps;
+        }
+        steps *= 2;
+    }
+}
+
+/// One burst on this thread; its multiply-adds per second.
+fn rate<T: Real>(run: OnVectors<T>, steps: usize) -> f64 {
+    let begin = Instant::now();
+    let done = once(run, steps);
+    done.multiply_adds as f64 / seconds(begin)
+}
+
+fn once<T: Real>(run: OnVectors<T>, steps: usize) -> Done {
+    // x stays near 1: no number that a core takes longer for
+    let chain = Chain { steps, start: T::ONE, factor: T::of(0.5), summand: T::of(0.5) };
+    let done = run(black_box(chain));
+    // what is computed must be wanted, or it would be left out
+    black_box(done.sum);
+    done
+}
+
+/// Cycles per second of this core.
+fn clock() -> Option<f64> {
+    let mut rounds = 1 << 12;
+    loop {
+        let begin = Instant::now();
+        if !additions(rounds) {
+            return None;
+        }
+        if begin.elapsed() >= TICKS {
+            return Some(16.0 * rounds as f64 / seconds(begin));
+        }
+        rounds *= 2;
+    }
+}
+
+fn higher(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    [a, b].into_iter().flatten().reduce(f64::max)
+}
+
+/// Since then; never nothing, which a coarse clock could show.
+fn seconds(begin: Instant) -> f64 {
+    begin.elapsed().as_secs_f64().max(1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A core makes a whole number of vectors of multiply-adds per cycle, from one to four, and f32 has twice as many lanes
+    /// as f64: FLOPs per cycle, two per multiply-add, tell a wrong count of lanes, sums, threads or FLOPs.
+    #[test]
+    fn flops_per_cycle_are_those_of_vector_units() {
+        let peak = |dtype, threads| multiply_adds(dtype, threads, Duration::from_millis(60)).unwrap();
+        let (single, double) = (peak(DType::F32, 1), peak(DType::F64, 1));
+        let lanes = |p: &Peak| match p.vectors {
+            "avx512f" => 16.0,
+            "avx2" => 8.0,
+            _ => 4.0,
+        };
+        if let Some(clock) = single.clock_hz {
+            let vectors = single.flops_per_second / clock / (2.0 * lanes(&single));
+            assert!((0.8..4.2).contains(&vectors), "{vectors} vectors per cycle: {single:?}");
+        }
+        let twice = single.flops_per_second / double.flops_per_second;
+        assert!((1.5..2.7).contains(&twice), "{twice}: {single:?} {double:?}");
+    }
+
+    #[test]
+    fn other_numbers_are_refused() {
+        let said = multiply_adds(DType::U8, 1, Duration::ZERO).unwrap_err().to_string();
+        assert!(said.contains("u8") && said.contains("f32 or f64"), "{said}");
+    }
+}

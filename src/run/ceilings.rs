@@ -1,0 +1,91 @@
+//! The rates that a run's points are held against.
+
+use std::time::Duration;
+
+use candle_core::DType;
+
+use crate::measure;
+use crate::record::{Ceiling, Store};
+use crate::suite::{DeviceKind, Model};
+use crate::Result;
+
+use super::material::Material;
+use super::point::Prepared;
+use super::Observer;
+
+/// For the multiply-adds of one dtype on one number of threads: when a run begins, and after each of its points.
+const FIRST: Duration = Duration::from_millis(150);
+const AGAIN: Duration = Duration::from_millis(15);
+
+/// Measures all rates that the points need, unless an earlier part of the run has.
+pub(super) fn measure_all(
+    store: &mut Store,
+    prepared: &[Prepared<'_>],
+    material: &mut Material<'_>,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    let all = measure::threads();
+    let mut found = store.run().ceilings.clone();
+    for (dtype, kind, threads) in wanted(prepared) {
+        let known = |quantity: &str, dtype: &str, threads: usize| {
+            let same = |c: &&Ceiling| c.device == kind.name() && c.dtype == dtype && c.threads == threads;
+            found.iter().filter(same).any(|c| c.quantity == quantity)
+        };
+        let cpu = kind == DeviceKind::Cpu;
+        let (fma, gemm) =
+            (cpu && !known("fma", dtype.as_str(), threads), !known("gemm", dtype.as_str(), threads));
+        let (copy, read) = (!known("copy", "f32", all), cpu && !known("read", "f32", all));
+        let device = material.device(kind)?;
+        if fma {
+            observer.at("ceilings", &format!("{} multiply-adds, threads: {threads}", dtype.as_str()));
+            found.push(measure::fma_ceiling(dtype, threads, FIRST)?);
+        }
+        if gemm {
+            observer.at("ceilings", &format!("{} matrix products, threads: {threads}", dtype.as_str()));
+            found.push(measure::gemm_rate(dtype, &device, threads)?);
+        }
+        if copy {
+            observer.at("ceilings", "copy");
+            found.push(measure::copy_rate(&device)?);
+        }
+        if read {
+            observer.at("ceilings", "read");
+            found.push(measure::read_rate()?);
+        }
+    }
+    store.update_run(|run| run.ceilings = found)
+}
+
+/// Measures the multiply-adds once more and keeps what is higher: a clock that rises during the run raises the ceiling with
+/// it, so that no contender can exceed what the beginning showed.
+pub(super) fn raise(store: &mut Store) -> Result<()> {
+    let mut found = store.run().ceilings.clone();
+    for ceiling in found.iter_mut().filter(|c| c.quantity == "fma") {
+        let dtype = if ceiling.dtype == "f64" { DType::F64 } else { DType::F32 };
+        let again = measure::fma_ceiling(dtype, ceiling.threads, AGAIN)?;
+        let clock_hz = [ceiling.clock_hz, again.clock_hz].into_iter().flatten().reduce(f64::max);
+        if again.per_second > ceiling.per_second {
+            *ceiling = again;
+        }
+        ceiling.clock_hz = clock_hz;
+    }
+    store.update_run(|run| run.ceilings = found)
+}
+
+/// Dtype, device and threads of what is timed: with all threads, with one, and with as many as some contender asks for.
+fn wanted(prepared: &[Prepared<'_>]) -> Vec<(DType, DeviceKind, usize)> {
+    let all = measure::threads();
+    let mut wanted = Vec::new();
+    for p in prepared.iter().filter(|p| p.benchmark.model == Model::WeightUpdate) {
+        // threads of the host make no difference to a card
+        let asked = p.specs.iter().filter_map(|spec| spec.threads).filter(|&n| n <= all);
+        let fewer = asked.chain([1]).filter(|_| p.point.device == DeviceKind::Cpu);
+        for threads in [all].into_iter().chain(fewer) {
+            let one = (p.point.dtype, p.point.device, threads);
+            if !wanted.contains(&one) {
+                wanted.push(one);
+            }
+        }
+    }
+    wanted
+}
