@@ -295,7 +295,7 @@ fn values_out_of_range_and_rows_that_the_definition_does_not_know_are_refused() 
             "spc/reference",
             "cosine",
             "1.01",
-            "cosine is 1.01, expected a number from -1.0 to 1.0",
+            "cosine is 1.01, expected a number from -1 to 1",
         ),
         ("alignments.csv", "spc/reference", "norm_ratio", "-1", "norm_ratio is -1.0"),
         ("alignments.csv", "spc/reference", "energy", "NaN", "energy is NaN"),
