@@ -194,7 +194,7 @@ fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
     let look = |marker, color| Look { color, marker, dash: &[] };
     let disc = look(Marker::Circle, INK);
     [
-        (true, Entry::line("bound, any program", "nothing measured may lie left of it", INK, &[])),
+        (true, Entry::line("bound, any program", "nothing measured lies left of it", INK, &[])),
         (true, Entry::marker("measured time", "median, 95 % interval", disc, false)),
         (
             has(|r| r.counted),

@@ -90,7 +90,7 @@ fn figures_name_what_they_show() {
     says("time-vs-gemms.depth.svg", &["matrix products per weight update", "O(n)", "per product"]);
     says(
         "utilisation.depth.svg",
-        &["GFLOP/s", "share of ceiling", "410 GFLOP/s at 1024x1024x1024", "800 GFLOP/s at"],
+        &["GFLOP/s", "share of ceiling", "410 GFLOP/s at 1024x1024x1024", "800 GFLOP/s with"],
     );
     says("cost-ratio.depth.svg", &["in units of BP on the same network", "counted matrix products", "100×"]);
     let bounds = [

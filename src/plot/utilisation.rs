@@ -182,16 +182,15 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
     )?;
     let mut levels = Vec::new();
     let mut second = None;
-    let dashes: [(Option<&Ceiling>, &str, &'static [f64]); 2] = [
-        (limits.ceiling, "ceiling: multiply-adds", &[5.0, 3.0]),
-        (limits.reference, "reference: matrix products", &[1.5, 3.0]),
-    ];
-    for (limit, name, dash) in dashes.into_iter().filter_map(|(limit, name, dash)| Some((limit?, name, dash)))
-    {
-        let note = format!("{} at {}", number::flops(limit.per_second), limit.at);
-        legend.push(Entry::line(name, &note, SOFT, dash));
-        levels.push(Level { y: limit.per_second, label: String::new(), dash });
-    }
+    let mut across = |limit: Option<&Ceiling>, name: &str, place: &str, dash: &'static [f64]| {
+        if let Some(limit) = limit {
+            let note = format!("{} {place} {}", number::flops(limit.per_second), limit.at);
+            legend.push(Entry::line(name, &note, SOFT, dash));
+            levels.push(Level { y: limit.per_second, label: String::new(), dash });
+        }
+    };
+    across(limits.ceiling, "ceiling: multiply-adds", "with", &[5.0, 3.0]);
+    across(limits.reference, "reference: matrix products", "at", &[1.5, 3.0]);
     if let Some((unit, name)) = limits.unit() {
         second = Some(Second { ticks: shares(&y, unit.per_second), label: format!("share of {name}") });
     }
