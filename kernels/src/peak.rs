@@ -65,7 +65,7 @@ where
                 let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 seen.0 += rate;
                 seen.1 = higher(seen.1, clock);
-            });
+            })?;
             let (rate, clock) = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             if rate > peak.flops_per_second {
                 (peak.flops_per_second, peak.vectors) = (rate, name);

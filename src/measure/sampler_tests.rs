@@ -253,7 +253,9 @@ fn what_fails_in_a_later_instance_has_no_samples() {
     assert!(sampled.subjects[1].is_err());
     assert_eq!(counts(&sampled), [6, 2, 2, 2]);
     let mut clocks = Clocks::default();
-    let mut sampler = Sampler::new(3, &limits, rand_chacha::ChaCha8Rng::seed_from_u64(1), &mut clocks);
+    let mut pauses = Pauses::of_this_thread();
+    let rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+    let mut sampler = Sampler::new(3, &limits, rng, &mut clocks, &mut pauses);
     sampler.fail(1, Error::Invalid("no memory".into()));
     let mut order = sampler.order();
     order.sort_unstable();

@@ -158,7 +158,9 @@ fn ratio(row: &RatioRow) -> Checked {
     let rising = row.low.is_none_or(|low| low <= row.ratio) && row.high.is_none_or(|high| row.ratio <= high);
     expect(rising, "low, ratio, high", all, "numbers in rising order")?;
     at_least_one("pairs", row.pairs)?;
-    given(row.instances, |n| expect((1..=row.pairs).contains(&n), "instances", n, "at least one, and no more than pairs"))?;
+    given(row.instances, |n| {
+        expect((1..=row.pairs).contains(&n), "instances", n, "at least one, and no more than pairs")
+    })?;
     let fewer = |n: usize| row.instances.is_some_and(|instances| n < instances);
     given(row.freedom, |n| expect(fewer(n), "freedom", n, "less than instances"))
 }

@@ -7,7 +7,7 @@ use crate::contender::ContenderSpec;
 use crate::net::MlpSpec;
 use crate::record::{PointResult, SummaryRow};
 use crate::rule::{Rule, Steps};
-use crate::suite::{Benchmark, ContenderId, Model, Point, Suite};
+use crate::suite::{Benchmark, ContenderId, DeviceKind, Model, Point, Suite};
 use crate::{Error, Result};
 
 use super::lost::{self, Probe};

@@ -42,9 +42,8 @@ fn samples_in_which_the_process_was_stopped_are_taken_again() {
     child.args(["-vv", "run", &file, "--allow-debug-build", "--no-plots", "--out", &arg(&out)]);
     child.env("RAYON_NUM_THREADS", "1").stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
-    let signal = |name: &str| {
-        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
-    };
+    let id = child.id().to_string();
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     // one of the stops may fall between two samples, but not all
     for round in ["round 5", "round 10", "round 15"] {

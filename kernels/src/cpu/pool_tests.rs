@@ -105,7 +105,8 @@ fn a_call_that_waits_for_its_worker_leaves_the_next_ones_to_the_caller() {
             if w.index == 1 {
                 std::thread::sleep(std::time::Duration::from_millis(ms));
             }
-        });
+        })
+        .unwrap();
     };
     assert!(!pool.is_contended());
     let start = Instant::now();
