@@ -19,7 +19,7 @@ fn denormals_are_zeros_on_every_thread_while_they_are_flushed() {
         // other threads flush nothing, nor does what they call
         std::thread::scope(|scope| scope.spawn(|| assert!(fused(1) && fused(pool + 1))).join().unwrap());
         drop(flush);
-        // threads that are made for one call, since its caller is of another pool
+        // a caller that is a thread of another pool
         other.install(|| {
             assert!(fused(pool + 1));
             let _flush = Flush::new();

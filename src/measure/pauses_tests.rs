@@ -19,7 +19,7 @@ fn what_nothing_explains_is_a_pause() {
     let usual = [10.0 / 9.5; 5];
     let length = |s: Reading| pause(&s, &usual).map(|p| (1e3 * p.as_secs_f64()).round());
     assert_eq!(length(spent(10.0, 9.5, 0.0)), None);
-    assert_eq!(length(spent(2011.0, 9.5, 0.0)), Some(2000.0), "2011 − 9.5 − 4·0.5, rounded");
+    assert_eq!(length(spent(2011.2, 9.5, 0.0)), Some(2000.0), "2011.2 − 9.5 − 4·0.5, rounded");
     // a slower machine, a machine that others keep busy, a longer sleep
     assert_eq!(length(spent(100.0, 95.0, 0.0)), None);
     assert_eq!(length(spent(100.0, 9.5, 90.5)), None);
