@@ -16,6 +16,7 @@ use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::suite::{ContenderId, DeviceKind};
 pub use pcnbench::Result;
+use pcnbench_kernels::denormals::Flush;
 use rand::SeedableRng;
 use rand_distr::Distribution;
 
@@ -40,6 +41,8 @@ pub fn main(benches: &[fn(&mut Criterion) -> Result<()>]) -> std::process::ExitC
             .warm_up_time(Duration::from_millis(500))
             .measurement_time(Duration::from_secs(2))
             .configure_from_args();
+        // as in a record, where everything timed in f32 is timed so
+        let _flush = Flush::new();
         benches.iter().try_for_each(|bench| bench(&mut criterion))?;
         criterion.final_summary();
         Ok(())

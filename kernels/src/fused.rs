@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Tensor};
 
+pub use crate::cpu::without_workers_ns;
 use crate::cpu::{Pool, Workspace};
 use crate::operands::Operands;
 use crate::schedule::{Optimiser, Schedule};

@@ -12,6 +12,7 @@ pub mod card;
 mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod denormals;
 #[cfg(feature = "emu")]
 pub mod emu;
 mod error;

@@ -15,7 +15,7 @@ use super::Verdict;
 use crate::compare::baseline::{self, Baseline, Choice};
 use crate::compare::gate::{self, Outcome};
 use crate::compare::{compare, Options, Side};
-use crate::measure::{self, Gpu};
+use crate::measure::{self, quiet, Gpu};
 use crate::record::{self, Machine};
 use crate::run::open_device;
 use crate::suite::{DeviceKind, Overrides, Suite};
@@ -63,6 +63,10 @@ pub struct Args {
     /// sessions are first tried again
     #[arg(long, value_name = "PERCENT", default_value_t = 25.0, allow_negative_numbers = true)]
     most_waiting: f64,
+    /// Wait until other processes leave the processors alone before each session, at most for so long; a record whose
+    /// machine did not become quiet carries a warning
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    wait_quiet: Option<f64>,
     /// Exit code 4 if anything stays ambiguous
     #[arg(long)]
     strict: bool,
@@ -92,6 +96,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
             format!("--most-waiting {} is out of range; expected 0 to 100 (per cent)", args.most_waiting);
         return Err(Error::Invalid(problem).into());
     }
+    args.wait_quiet.map(quiet::limit).transpose()?;
     let overrides = Overrides { device: args.device.clone(), ..Overrides::default() };
     let suite = Suite::load(&args.suite, &overrides)?;
     let place = Place::of(args, &suite)?;

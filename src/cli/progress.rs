@@ -1,5 +1,6 @@
 //! Progress on standard error; silent when that is not a terminal.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +24,11 @@ impl Bar {
 }
 
 impl Observer for Bar {
+    fn waiting(&mut self, sentence: &str) {
+        // there is no bar yet; a standard error that cannot be written to loses the sentence only
+        let _ = writeln!(io::stderr(), "{sentence}");
+    }
+
     fn planned(&mut self, points: usize, finished: usize) {
         // ProgressBar::new draws to standard error, and not at all if that is no terminal
         self.0 = ProgressBar::new(points as u64);

@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::grid::Format;
 use super::progress::Bar;
 use super::{results, Verdict};
+use crate::measure::quiet;
 use crate::record::{self, Record};
 use crate::run::{self, Job, Target};
 use crate::suite::{Overrides, Suite};
@@ -50,6 +51,10 @@ pub struct Args {
     /// Sample each point for at most so long, and read energy for as long again, instead of the suite's limit
     #[arg(long, value_name = "SECONDS")]
     max_seconds: Option<f64>,
+    /// Wait until other processes leave the processors alone, at most for so long, and only then measure; a record whose
+    /// machine did not become quiet carries a warning
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    wait_quiet: Option<f64>,
     /// How to print the results
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -87,6 +92,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         shard: args.shard.as_deref().map(str::parse).transpose()?,
         allow_debug: args.allow_debug_build,
         ceilings: true,
+        wait_quiet: args.wait_quiet.map(quiet::limit).transpose()?,
     };
     let mut bar = Bar::new();
     let dir = run::run(&job, &mut bar);

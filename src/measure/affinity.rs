@@ -54,30 +54,40 @@ pub fn hold() -> Held {
 #[derive(Debug)]
 pub struct Held {
     #[cfg(target_os = "linux")]
+    core: Option<usize>,
+    #[cfg(target_os = "linux")]
     before: Option<CpuSet>,
 }
 
 #[cfg(target_os = "linux")]
 impl Held {
     fn on(core: Option<usize>) -> Self {
-        let pin = |core| {
-            let before = sched_getaffinity(None).ok()?;
+        let mut held = Self { core: core.filter(|&core| core < CpuSet::MAX_CPU), before: None };
+        held.give_way(false);
+        held
+    }
+
+    /// Lets the thread go wherever the system puts it while other processes want its core (`contended`), and keeps it there
+    /// again when they do not: another core may be idle.
+    pub fn give_way(&mut self, contended: bool) {
+        // where a call is refused, the thread moves about as it always did
+        if contended {
+            if let Some(before) = self.before.take() {
+                sched_setaffinity(None, &before).ok();
+            }
+        } else if let (Some(core), None) = (self.core, &self.before) {
             let mut only = CpuSet::new();
             only.set(core);
-            // where this is refused, the thread moves about as it always did
-            sched_setaffinity(None, &only).ok().map(|()| before)
-        };
-        Self { before: core.filter(|&core| core < CpuSet::MAX_CPU).and_then(pin) }
+            let before = sched_getaffinity(None).ok();
+            self.before = before.filter(|_| sched_setaffinity(None, &only).is_ok());
+        }
     }
 }
 
 #[cfg(target_os = "linux")]
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            // what was allowed before is not refused now
-            sched_setaffinity(None, before).ok();
-        }
+        self.give_way(true);
     }
 }
 
@@ -86,6 +96,9 @@ impl Held {
     fn on(_core: Option<usize>) -> Self {
         Self {}
     }
+
+    /// Does nothing.
+    pub fn give_way(&mut self, _contended: bool) {}
 }
 
 /// The cores to pin `threads` workers to: all, or none.
@@ -110,7 +123,12 @@ mod tests {
         };
         let before = allowed();
         let last = *before.last().unwrap();
-        let held = Held::on(Some(last));
+        let mut held = Held::on(Some(last));
+        assert_eq!(allowed(), [last]);
+        for contended in [true, true, false, false] {
+            held.give_way(contended);
+            assert_eq!(allowed() == before, contended || before == [last]);
+        }
         assert_eq!(allowed(), [last]);
         drop(held);
         assert_eq!(allowed(), before);

@@ -10,9 +10,11 @@ pub mod energy;
 mod load;
 pub mod machine;
 pub mod memory;
+pub mod pauses;
 pub mod peak;
 #[cfg(feature = "trials")]
 pub mod planted;
+pub mod quiet;
 pub mod sampler;
 pub mod threads;
 

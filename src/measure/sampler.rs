@@ -3,12 +3,13 @@
 //! Machines drift: clocks, caches, neighbours. Samples of one round share that weather, so ratios are taken
 //! within rounds, and no subject is always first.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use rand::Rng;
 
 use super::clocks::{Clocks, Keep};
+use super::pauses::Pauses;
 use crate::stats::{median, median_ci};
 use crate::suite::Timing as Limits;
 use crate::Result;
@@ -104,57 +105,71 @@ const RETRIES: usize = 3;
 /// execution of warming up decides on a subject's turns.
 ///
 /// A subject that fails leaves the rounds; the others go on. `clocks` holds the samples of the run so far: one taken
-/// at a clock far below theirs is discarded and taken again (see [`Clocks::judge`]).
+/// at a clock far below theirs is discarded and taken again (see [`Clocks::judge`]), and so is one during which the process
+/// stood still ([`Pauses::judge`]). Time that it stood still does not count against the time limit.
 pub fn sample(
     subjects: &mut [Box<dyn Subject + '_>],
     limits: &Limits,
     rng: &mut impl Rng,
     clocks: &mut Clocks,
+    pauses: &mut Pauses,
     mut tick: impl FnMut(usize),
 ) -> Sampled {
+    pauses.begin(subjects.len());
     let mut results: Vec<Result<Vec<(u32, Timed)>>> = subjects.iter().map(|_| Ok(vec![])).collect();
     let mut turns = vec![Turn::SINGLE; subjects.len()];
-    let mut execute =
-        |i: usize, turn: Turn, results: &mut [Result<Vec<(u32, Timed)>>], round: Option<u32>| {
-            let mut once = || subjects[i].take(turn);
-            let mut outcome = once();
-            let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
-            for retries in 0..=RETRIES {
-                match (&outcome, round) {
-                    (Ok(sample), Some(_)) if clocks.judge(sample, retries, RETRIES) == Keep::Retry => {
-                        outcome = once()
-                    }
-                    _ => break,
+    let mut execute = |i: usize,
+                       turn: Turn,
+                       results: &mut [Result<Vec<(u32, Timed)>>],
+                       round: Option<u32>,
+                       pauses: &mut Pauses| {
+        let mut retries = 0;
+        let outcome = loop {
+            let start = pauses.now();
+            let outcome = subjects[i].take(turn);
+            let pause = pauses.note(i, start);
+            let again = match (&outcome, round) {
+                (Ok(sample), Some(_)) => {
+                    pauses.judge(pause, retries, RETRIES) == Keep::Retry
+                        || clocks.judge(sample, retries, RETRIES) == Keep::Retry
                 }
+                _ => false,
+            };
+            if !again {
+                break outcome;
             }
-            match (outcome, &mut results[i], round) {
-                (Ok(sample), Ok(samples), Some(round)) => samples.push((round, sample)),
-                (Ok(_), ..) => {}
-                (Err(e), slot, _) => *slot = Err(e),
-            }
-            wall_ns
+            retries += 1;
         };
+        let wall_ns = outcome.as_ref().ok().map(|sample| sample.wall_ns);
+        match (outcome, &mut results[i], round) {
+            (Ok(sample), Ok(samples), Some(round)) => samples.push((round, sample)),
+            (Ok(_), ..) => {}
+            (Err(e), slot, _) => *slot = Err(e),
+        }
+        wall_ns
+    };
 
     let mut order: Vec<usize> = (0..results.len()).collect();
     for &i in &order {
-        let start = Instant::now();
+        let start = pauses.active();
         let mut walls = Vec::new();
         while results[i].is_ok()
-            && (walls.len() < FEWEST_WARMUPS || start.elapsed().as_secs_f64() < limits.warmup_seconds)
+            && (walls.len() < FEWEST_WARMUPS
+                || pauses.active().saturating_sub(start).as_secs_f64() < limits.warmup_seconds)
         {
-            walls.extend(execute(i, Turn::SINGLE, &mut results, None).map(|wall_ns| wall_ns as f64));
+            walls.extend(execute(i, Turn::SINGLE, &mut results, None, pauses).map(|wall_ns| wall_ns as f64));
         }
         turns[i] = Turn::filling(limits.turn_seconds, median(&walls));
     }
 
-    let start = Instant::now();
+    let start = pauses.active();
     let limit = Duration::try_from_secs_f64(limits.max_seconds).unwrap_or(Duration::MAX);
     let mut stop = Stop::Rounds;
     for round in 0..limits.max_rounds {
         order.shuffle(rng);
         for &i in &order {
             if results[i].is_ok() {
-                execute(i, turns[i], &mut results, Some(round as u32));
+                execute(i, turns[i], &mut results, Some(round as u32), pauses);
             }
         }
         tick(round + 1);
@@ -162,7 +177,7 @@ pub fn sample(
             stop = Stop::Target;
             break;
         }
-        if round + 1 >= FEWEST_ROUNDS && start.elapsed() >= limit {
+        if round + 1 >= FEWEST_ROUNDS && pauses.active().saturating_sub(start) >= limit {
             stop = Stop::Time;
             break;
         }
@@ -182,9 +197,10 @@ fn settled(results: &[Result<Vec<(u32, Timed)>>], target: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::pauses;
     use crate::Error;
     use rand::SeedableRng;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
     struct Invented {
@@ -232,7 +248,7 @@ mod tests {
             })
             .collect();
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let sampled = sample(&mut subjects, limits, &mut rng, clocks, |_| {});
+        let sampled = sample(&mut subjects, limits, &mut rng, clocks, &mut Pauses::of_this_thread(), |_| {});
         drop(subjects);
         (sampled, Rc::try_unwrap(log).unwrap().into_inner())
     }
@@ -328,6 +344,34 @@ mod tests {
             warning.contains("8 samples were discarded") && warning.contains("2 of 20 kept"),
             "{warning}"
         );
+    }
+
+    /// Turns of 10 ms, and 2 s more while the process is stopped in two of them: both are taken again, and a time limit of
+    /// 200 ms does not notice.
+    #[test]
+    fn paused_samples_are_taken_again_outside_the_time_limit() {
+        let clocks =
+            Rc::new(Cell::new(pauses::Reading { running: Some(Duration::ZERO), ..Default::default() }));
+        let (clock, at) = (Rc::clone(&clocks), |turn| FEWEST_WARMUPS + turn);
+        let times: Times = Box::new(move |turn| {
+            let mut now = clock.get();
+            now.running = now.running.map(|running| running + Duration::from_millis(10));
+            now.wall += Duration::from_millis(if [at(2), at(5)].contains(&turn) { 2010 } else { 10 });
+            clock.set(now);
+            Ok(turn as u64)
+        });
+        let subject = Invented { name: 0, executed: 0, times, clock: None, log: Rc::default() };
+        let limits = Limits { min_rounds: 8, max_rounds: 8, max_seconds: 0.2, ..limits() };
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut pauses = Pauses::by(move || clocks.get());
+        let mut subjects = [Box::new(subject) as Box<dyn Subject>];
+        let sampled = sample(&mut subjects, &limits, &mut rng, &mut Clocks::default(), &mut pauses, |_| {});
+        let samples = sampled.subjects[0].as_ref().unwrap();
+        let turns: Vec<usize> = samples.iter().map(|(_, s)| s.wall_ns as usize - FEWEST_WARMUPS).collect();
+        assert_eq!(turns, [0, 1, 3, 4, 6, 7, 8, 9]);
+        assert_eq!(samples.iter().map(|(round, _)| *round).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+        assert_eq!(sampled.stop, Stop::Rounds);
+        assert!(pauses.warning().unwrap().contains("during 2 samples, for up to 2.00 s"));
     }
 
     #[test]

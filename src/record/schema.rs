@@ -43,7 +43,8 @@ pub struct Sample {
     /// Sum of all parameters after the sample: equal seeds and equal numbers of updates give equal checksums.
     pub checksum: f64,
     /// Time for which threads of this process could have run during the sample but waited for a processor, summed over
-    /// threads; absent where the system does not tell. Since schema 2.
+    /// threads; absent where the system does not tell. Since schema 2; from schema 4 on with the time of workers that fused
+    /// calls did without because other processes had just kept them from running.
     pub delay_ns: Option<u64>,
     /// Clock of the card's multiprocessors right after the sample; absent on the CPU. Since schema 2.
     pub sm_clock_mhz: Option<u32>,

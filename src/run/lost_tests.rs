@@ -11,6 +11,7 @@ use crate::suite::{Overrides, Suite};
 struct Silent;
 
 impl Observer for Silent {
+    fn waiting(&mut self, _: &str) {}
     fn planned(&mut self, _: usize, _: usize) {}
     fn at(&mut self, _: &str, _: &str) {}
     fn finished(&mut self, _: &str) {}
@@ -58,6 +59,7 @@ fn run(suite: &Suite, target: Target, probe: Probe<'_>) -> Result<PathBuf> {
         shard: None,
         allow_debug: true,
         ceilings: false,
+        wait_quiet: None,
     };
     run_with(&job, &mut Silent, probe)
 }

@@ -149,6 +149,9 @@ impl<'a> Material<'a> {
         if affinity::pinned() {
             switches.push("each worker thread on a core of its own".to_owned());
         }
+        if prepared.iter().any(Prepared::flushes_denormals) {
+            switches.push("denormals flushed to zero in timed f32 work on the cpu".to_owned());
+        }
         let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
         switches.extend(pcnbench_kernels::card::switches(card).into_iter().map(str::to_owned));
         let (mut rungs, mut instead) = (BTreeSet::new(), BTreeMap::<String, (String, usize)>::new());

@@ -13,6 +13,7 @@ mod watch;
 mod weight_update;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use candle_core::DType;
 
@@ -58,10 +59,14 @@ pub struct Job<'a> {
     pub allow_debug: bool,
     /// Measure the ceilings too; without them nothing is stated in units of them.
     pub ceilings: bool,
+    /// Wait until other processes leave the processors alone, at most for so long, before anything is measured.
+    pub wait_quiet: Option<Duration>,
 }
 
 /// Told what is going on, for progress bars.
 pub trait Observer {
+    /// Nothing is measured yet, because other processes use the processors: a sentence about them, now and then.
+    fn waiting(&mut self, sentence: &str);
     /// The run has this many points, of which some were finished earlier.
     fn planned(&mut self, points: usize, finished: usize);
     /// A point starts, or has reached another stage.
@@ -91,7 +96,6 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
         }
         warnings.push("debug build: the timings mean nothing".into());
     }
-    warnings.extend(measure::load_warning());
     let mut material = Material::new(job.suite, job.data, probe)?;
     let prepared = point::prepare(job.suite, &mut material)?;
     warnings.extend(material.card_warnings());
@@ -99,6 +103,10 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
     let machine = Machine::detect(material.gpu()?);
     size::check_memory(&prepared, machine.memory_bytes)?;
     check_shard(job, prepared.len())?;
+    warnings.extend(match job.wait_quiet {
+        None => measure::load_warning(),
+        Some(most) => measure::quiet::wait(most, &mut |sentence| observer.waiting(sentence)),
+    });
     let run = header(job, &material, material.switches(&prepared)?, warnings);
     let (mut store, done) = match &job.target {
         Target::New(dir) => (Store::create(job.results, &machine, &run, dir.as_deref())?, vec![]),

@@ -1,6 +1,7 @@
 //! Points made ready: every contender's spec, checked against data and device before anything is measured.
 
-use candle_core::Device;
+use candle_core::{DType, Device};
+use pcnbench_kernels::denormals;
 
 use crate::contender::ContenderSpec;
 use crate::net::MlpSpec;
@@ -87,6 +88,14 @@ impl Prepared<'_> {
         let timed = self.benchmark.model == Model::WeightUpdate;
         let own = self.ids.iter().find(|id| timed && id.to_string() == spec.id);
         own.map_or_else(String::new, |id| id.baseline(&self.ids, &self.benchmark.baseline).to_string())
+    }
+
+    /// Whether denormals are flushed to zero while contenders of this point are verified, timed and trained.
+    pub(super) fn flushes_denormals(&self) -> bool {
+        denormals::SUPPORTED
+            && self.benchmark.model == Model::WeightUpdate
+            && self.point.device == DeviceKind::Cpu
+            && self.point.dtype == DType::F32
     }
 
     /// What was to be brought to the device for all contenders; or, if the device refused it, for want of memory say, the

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use candle_core::{Device, Tensor};
+use pcnbench_kernels::fused::without_workers_ns;
 
 use crate::contender::Contender;
 use crate::measure::card::Card;
@@ -73,14 +74,15 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// How long threads of this process have waited so far; asked for outside the time of a sample.
+    /// How long threads of this process have waited so far, or been spared a wait by a fused call that did without them;
+    /// asked for outside the time of a sample.
     fn delay_ns(&self) -> Option<u64> {
         let mut scheduler = self.scheduler.borrow_mut();
         // Worker threads start with the first product that needs them.
         if self.updates < NEW_THREADS {
             scheduler.as_mut()?.look_for_threads();
         }
-        Some(scheduler.as_mut()?.times()?.delay_ns)
+        Some(scheduler.as_mut()?.times()?.delay_ns.saturating_add(without_workers_ns()))
     }
 }
 

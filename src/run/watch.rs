@@ -2,24 +2,29 @@
 
 use crate::measure::card::Card;
 use crate::measure::clocks::Clocks;
+use crate::measure::pauses::Pauses;
 use crate::record::{summarise, Record};
 
 use super::material::Material;
 
-/// The card, and the clocks at which its samples were taken.
+/// The card, the clocks at which its samples were taken, and the pauses of this process.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) card: Card,
     pub(super) clocks: Clocks,
+    pub(super) pauses: Pauses,
 }
 
 impl Watch {
     pub(super) fn new(material: &Material<'_>) -> Self {
-        Self { card: material.card(), clocks: Clocks::default() }
+        Self { card: material.card(), clocks: Clocks::default(), pauses: Pauses::of_this_thread() }
     }
 
     /// What the reader of a finished record should know.
     pub(super) fn warnings(&self, record: &Record) -> Vec<String> {
-        [summarise::contention(record), self.clocks.warning()].into_iter().flatten().collect()
+        [summarise::contention(record), self.clocks.warning(), self.pauses.warning()]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use candle_core::Device;
+use pcnbench_kernels::denormals::Flush;
 use rand::SeedableRng;
 use sha2::{Digest, Sha256};
 
@@ -26,6 +27,9 @@ use super::{lost, Observer, Watch};
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 const ROTATION: usize = 8;
 
+/// Share of waiting in what threads ran or waited during a round from which the calling thread does not insist on its core.
+const CONTENDED: f64 = 0.1;
+
 /// Verifies, measures and checks the accuracy of every contender of a point.
 pub(super) fn measure(
     seed: u64,
@@ -37,6 +41,7 @@ pub(super) fn measure(
     let device = material.device(p.point.device)?;
     let probe = material.probe();
     let failed = |e: Error| lost::row(e, &device, probe);
+    let _flush = p.flushes_denormals().then(Flush::new);
     let batches: [_; ROTATION] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
         Ok(batches) => batches,
         Err(refused) => return Ok(refused),
@@ -52,7 +57,7 @@ pub(super) fn measure(
     // who may be timed: index into rows (None for a control) and the subject
     let mut names: Vec<(Option<usize>, String)> = Vec::new();
     let mut trainings: Vec<Training<'_>> = Vec::new();
-    let Watch { card, clocks } = watch;
+    let Watch { card, clocks, pauses } = watch;
     let scheduler = RefCell::new(Scheduler::of_this_process());
     let training = |contender| Training::new(contender, &batches, &device, card, &scheduler);
     for (i, spec) in p.specs.iter().enumerate() {
@@ -80,9 +85,16 @@ pub(super) fn measure(
     let mut rng = rand_chacha::ChaCha8Rng::from_seed(order_seed(seed, &p.point.id));
     let mut subjects: Vec<Box<dyn Subject + '_>> =
         trainings.iter_mut().map(|training| Box::new(training) as Box<dyn Subject + '_>).collect();
-    let held = device.is_cpu().then(affinity::hold);
-    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, clocks, |round| {
+    let mut held = device.is_cpu().then(affinity::hold);
+    let times = || scheduler.borrow_mut().as_mut().and_then(Scheduler::times).unwrap_or_default();
+    let mut before = times();
+    let sampled = sampler::sample(&mut subjects, &p.benchmark.timing, &mut rng, clocks, pauses, |round| {
         observer.at(&p.point.id, &format!("round {round}"));
+        if let Some(held) = &mut held {
+            let now = times();
+            held.give_way(now.delay_share_since(before) > CONTENDED);
+            before = now;
+        }
     });
     drop(held);
     drop(subjects);

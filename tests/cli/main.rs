@@ -6,6 +6,7 @@ mod bad_data;
 mod bad_places;
 mod bad_suites;
 mod comparing;
+mod denormals;
 mod diverging;
 mod gating;
 mod killed;
@@ -14,6 +15,7 @@ mod printing;
 mod records;
 mod session;
 mod shards;
+mod stopped;
 mod threads;
 mod usage;
 

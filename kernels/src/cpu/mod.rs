@@ -25,10 +25,12 @@ mod real;
 mod rules;
 mod standby;
 mod stencil;
+mod wait;
 
 pub(crate) use memory::Workspace;
 pub(crate) use pool::Pool;
 pub(crate) use real::Real;
+pub use wait::without_workers_ns;
 
 use std::sync::Mutex;
 
@@ -91,7 +93,12 @@ pub(crate) fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usi
     stack.parameters() + batch * (stack.units(depth) + traced)
 }
 
-/// Does the whole task.
+/// Whether the numbers depend on how many threads there are.
+fn sums_over_blocks<T>(result: &Result<'_, T>) -> bool {
+    matches!(result, Result::Trained { optimiser: Optimiser::Mq { .. }, .. })
+}
+
+/// Does the whole task; on the caller's thread alone while other processes keep the workers from running.
 pub(crate) fn execute<T: Real>(
     space: &mut Workspace<T>,
     pool: &Pool,
@@ -100,7 +107,12 @@ pub(crate) fn execute<T: Real>(
 ) {
     let Task { stack, schedule, loss, x, y, batch } = *task;
     let traces = matches!(result, Result::Learned { traces: true, .. });
-    let plan = tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, pool.threads(), T::LANES);
+    let plan_for =
+        |threads| tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, threads, T::LANES);
+    let all = plan_for(pool.threads());
+    let alone = all.workers > 1 && !sums_over_blocks(&result) && pool.is_contended();
+    let plan = if alone { plan_for(1) } else { all };
+    let _missing = alone.then(|| wait::Missing::new(all.workers - 1));
     let directions = matches!(
         result,
         Result::Trained { optimiser, .. } if !matches!(optimiser, Optimiser::Sgd { .. })

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::standby::{Standby, ECHO};
+use super::wait::{wait_until, waited, Contention, NAP};
+use crate::denormals::{self, Switch};
 use crate::{Error, Result};
 
 /// A fixed number of threads.
@@ -26,6 +29,7 @@ struct Home {
     /// None for the global pool.
     apart: Option<ThreadPool>,
     standby: Arc<Standby>,
+    contention: Contention,
 }
 
 /// A value on cache lines of its own: two, because processors fetch them in pairs. Where one thread reads again and again
@@ -45,8 +49,8 @@ pub(crate) struct Worker<'a> {
     teams: &'a [Barrier],
 }
 
-/// A barrier that is crossed thousands of times a second: waiting workers read one counter, and only after a while
-/// give their processor to others.
+/// A barrier that is crossed thousands of times a second: waiting workers read one counter, and only after a while sleep
+/// ([`wait_until`]).
 #[derive(Debug)]
 struct Barrier {
     count: usize,
@@ -65,9 +69,6 @@ impl Barrier {
         }
     }
 }
-
-/// Readings of the counter before a waiting worker offers its processor to others: a few microseconds.
-const SPINS: u32 = 2000;
 
 impl Pool {
     /// A pool of `threads` (at least one; one needs no thread besides the caller's).
@@ -91,7 +92,7 @@ impl Pool {
             named.build().map_err(|source| Error::Threads { threads, source })
         };
         let apart = apart.then(pool).transpose()?;
-        let home = Arc::new(Home { apart, standby: Standby::new(size) });
+        let home = Arc::new(Home { apart, standby: Standby::new(size), contention: Contention::default() });
         homes.push(Arc::clone(&home));
         Ok(Self { threads, home })
     }
@@ -99,6 +100,11 @@ impl Pool {
     /// How many threads.
     pub(crate) fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Whether other processes have just kept workers from running for so long that a call is faster on its caller's thread.
+    pub(crate) fn is_contended(&self) -> bool {
+        self.home.contention.is_on(Instant::now())
     }
 
     /// Runs `work` on `count` workers at once (no more than the pool has) and returns when all have returned. Workers are
@@ -112,15 +118,17 @@ impl Pool {
         } else {
             Vec::new()
         };
+        let flush = denormals::flushed();
         let one = |index: usize| {
             let watch = Watch(&barrier);
+            let _as_the_caller = Switch::set(flush);
             work(&Worker { index, count, barrier: &barrier, teams: &teams });
             std::mem::forget(watch);
         };
         if count == 1 {
             return one(0);
         }
-        let Home { apart, standby } = &*self.home;
+        let Home { apart, standby, contention } = &*self.home;
         // A pool's first thread may be one that is never there for the asking, so that one of its other threads would call
         // for more than there are. And the pool that this is called in need not be the one that was there when this was
         // made.
@@ -140,6 +148,7 @@ impl Pool {
                 one(0);
             });
         }
+        let (start, before) = (Instant::now(), waited());
         standby.run(count, &one, |slot| {
             let standby = Arc::clone(standby);
             let serve = move || standby.serve(slot);
@@ -148,6 +157,7 @@ impl Pool {
                 None => rayon::spawn(serve),
             }
         });
+        contention.judge(count, start, start.elapsed(), waited().saturating_sub(before));
     }
 
     /// A lock that another caller may hold for the length of a call. Who waits for it helps with the call, which might
@@ -158,7 +168,7 @@ impl Pool {
                 Ok(guard) => return guard,
                 Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) if self.home.standby.help() => {}
-                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(NAP),
             }
         }
     }
@@ -220,19 +230,6 @@ impl Worker<'_> {
     /// go to different workers and the same task to the same worker in every step.
     pub(crate) fn share(&self, tasks: usize) -> impl Iterator<Item = usize> {
         (self.index..tasks).step_by(self.count)
-    }
-}
-
-/// Waits until something is so that another thread makes so.
-pub(super) fn wait_until(so: impl Fn() -> bool) {
-    let mut spins = 0;
-    while !so() {
-        spins += 1;
-        if spins < SPINS {
-            std::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
-        }
     }
 }
 

@@ -90,3 +90,27 @@ fn any_thread_may_call() {
         (0..100).for_each(|_| locked());
     });
 }
+
+/// Worker 1 is kept from running for 5 ms: the caller, which had nothing to do, remembers for about 40 ms.
+#[test]
+fn a_call_that_waits_for_its_worker_leaves_the_next_ones_to_the_caller() {
+    // a pool that no other test has
+    let pool = Pool::new(rayon::current_num_threads() + 41).unwrap();
+    let stall = |ms| {
+        pool.run(2, 1, |w| {
+            if w.index == 1 {
+                std::thread::sleep(std::time::Duration::from_millis(ms));
+            }
+        });
+    };
+    assert!(!pool.is_contended());
+    let start = Instant::now();
+    stall(5);
+    let took = start.elapsed();
+    assert!(pool.is_contended() || start.elapsed() > 8 * took);
+    while pool.is_contended() {
+        assert!(start.elapsed() < took + std::time::Duration::from_millis(1100));
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert!(start.elapsed() >= std::time::Duration::from_millis(5 + 32));
+}

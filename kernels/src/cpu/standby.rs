@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pool::{wait_until, Line};
+use super::pool::Line;
+use super::wait::wait_until;
 
 /// How long a thread looks for the next call: long beside what passes between two updates of a training loop, short beside
 /// what anything else that wants its core would notice.

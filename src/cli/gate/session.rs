@@ -4,6 +4,7 @@ use crate::cli::progress::Bar;
 use crate::compare::gate;
 use crate::compare::{Comparison, Side};
 use crate::measure::delay::Scheduler;
+use crate::measure::quiet;
 use crate::record::{self, Record};
 use crate::run::{self, Job, Target};
 use crate::suite::Suite;
@@ -48,6 +49,7 @@ fn attempt(args: &Args, suite: &Suite, name: &str) -> Result<Session> {
         allow_debug: args.allow_debug_build,
         shard: None,
         ceilings: false,
+        wait_quiet: args.wait_quiet.map(quiet::limit).transpose()?,
     };
     let mut bar = Bar::new();
     let mut scheduler = Scheduler::of_this_process();

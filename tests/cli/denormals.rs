@@ -1,0 +1,62 @@
+//! Denormals are flushed where f32 is timed, and nowhere else: an ePC error after one step of 1e-40 from zero is 1e-40 times
+//! an adjoint of order one, a denormal number in f32, which is zero where those are flushed.
+
+use pcnbench::record::read;
+
+use crate::session::{arg, run, suite};
+
+fn definition(dtype: &str) -> String {
+    format!(
+        r#"schema = 1
+name = "denormals"
+about = "A timed point, then a trace."
+seed = 3
+[[benchmark]]
+name = "update"
+model = "weight-update"
+about = "Times."
+contenders = ["bp/reference", "bp/fused"]
+[benchmark.axes]
+depth = [2]
+width = [4]
+batch = [2]
+dtype = ["{dtype}"]
+[benchmark.timing]
+warmup_seconds = 0.0
+min_rounds = 3
+max_rounds = 3
+[[benchmark]]
+name = "trace"
+model = "signal-decay"
+about = "Energies."
+contenders = ["epc/reference", "epc/fused"]
+[benchmark.axes]
+depth = [3]
+width = [4]
+batch = [2]
+steps = [1]
+step_size = [1e-40]
+dtype = ["f32"]
+"#
+    )
+}
+
+#[test]
+fn timed_points_flush_denormals_and_traces_after_them_do_not() {
+    for (dtype, flushes) in [("f32", pcnbench_kernels::denormals::SUPPORTED), ("f64", false)] {
+        let (dir, file) = suite(&definition(dtype));
+        let out = dir.path().join("record");
+        let done = run(&["run", &file, "--allow-debug-build", "--no-plots", "--out", &arg(&out)]);
+        assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{}", done.out);
+        let record = read(&out).unwrap();
+        assert!(record.summary.iter().all(|row| row.err.is_empty()), "{:?}", record.summary);
+        let named = record.run.switches.iter().any(|switch| switch.starts_with("denormals flushed to zero"));
+        assert_eq!(named, flushes, "{:?}", record.run.switches);
+        let moved: Vec<f64> =
+            record.signals.iter().filter(|s| s.step == 1 && s.layer < 3).map(|s| s.energy).collect();
+        assert_eq!(moved.len(), 4);
+        // below half the square of the least normal number for each of 2·4 elements, and above zero
+        let normal = 0.5 * 8.0 * f64::from(f32::MIN_POSITIVE).powi(2);
+        assert!(moved.iter().all(|energy| *energy > 0.0 && *energy < normal), "{moved:?}");
+    }
+}
