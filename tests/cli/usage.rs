@@ -12,6 +12,7 @@ const SUBCOMMANDS: [&str; 14] = [
     "bounds",
     "cmp",
     "rank",
+    "agreement",
     "gate",
     "export",
     "doctor",
