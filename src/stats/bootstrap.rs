@@ -71,8 +71,9 @@ impl PairedRatio {
 /// ρ = 0.5 to be within 93 and 97 % takes about 25 rounds. Six to nine rounds end at their extremes where ρ asks for more
 /// (96 to 97 % of independent rounds, 89 to 93 % at ρ = 0.3); fewer than six give the whole range of the ratios, which
 /// covers `1 − 2^(1 − n)` of independent rounds (n = 5: 93.75 %) and which records of schema 3 call an interval
-/// ([`super::ratio_over_instances`] gives none). Rounds that alternate (ρ < 0) are covered by more than 97 %. Drift that takes tens of rounds to come back is not seen by few of them: with a fifth of the variance in AR(1) of
-/// ρ = 0.95, 80 rounds cover 72 %.
+/// ([`super::ratio_over_instances`] gives none). Rounds that alternate (ρ < 0) are covered by more than 97 %. Drift that
+/// takes tens of rounds to come back is not seen by few of them: with a fifth of the variance in AR(1) of ρ = 0.95, 80
+/// rounds cover 72 %.
 ///
 /// `None` if the slices differ in length, are empty, or hold a time that is not positive and finite.
 pub fn paired_ratio(a: &[f64], b: &[f64]) -> Option<PairedRatio> {

@@ -8,7 +8,7 @@ use super::*;
 /// How times scatter.
 #[derive(Debug, Clone, Copy)]
 enum Scatter {
-    /// One sample in five takes up to a hundred times as long.
+    /// Two samples in five take up to a hundred times as long.
     Outliers,
     /// Half of the samples take five times as long.
     Bimodal,
@@ -32,7 +32,7 @@ fn times(kind: Scatter, n: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
         walk += 0.2 * step;
         usual
             + match kind {
-                Scatter::Outliers if rng.random_bool(0.2) => 4.6 * rng.random::<f64>(),
+                Scatter::Outliers if rng.random_bool(0.4) => 4.6 * rng.random::<f64>(),
                 Scatter::Bimodal if rng.random() => 1.6,
                 Scatter::Outliers | Scatter::Bimodal => 0.0,
                 Scatter::Tails => {

@@ -322,15 +322,15 @@ fn coverage_of_the_change_over_instances() {
     }
     let share = |&(kind, base, new, n, between): &(&str, usize, usize, usize, f64)| {
         let mut rng = ChaCha8Rng::seed_from_u64((base * 1000 + new * 10 + n) as u64);
-        let covered = (0..EXPERIMENTS).filter(|_| {
+        let covered = (0..EXPERIMENTS / 2).filter(|_| {
             let b = run(kind, base, n, between, 0.7, &mut rng);
             let c = change(&b, &run(kind, new, n, between, 0.75, &mut rng), 0.0).unwrap();
             c.low.ln() <= 0.05 && 0.05 <= c.high.ln()
         });
-        covered.count() as f64 / EXPERIMENTS as f64
+        covered.count() as f64 / (EXPERIMENTS / 2) as f64
     };
     let shares: Vec<f64> = cases.par_iter().map(share).collect();
-    let allowed = 3.0 * (0.95 * 0.05 / EXPERIMENTS as f64).sqrt();
+    let allowed = 3.0 * (0.95 * 0.05 / (EXPERIMENTS / 2) as f64).sqrt();
     for ((kind, base, new, n, between), share) in cases.into_iter().zip(shares) {
         let case = format!("{kind}, {base} and {new} instances of {n} rounds, between {between}");
         println!("{case}: {:.1} %", 100.0 * share);

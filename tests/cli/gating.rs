@@ -132,7 +132,7 @@ fn nothing_compared_is_no_gate_passed() {
         fs::write(&path, text).unwrap();
         let out = format!("out-{k}");
         let more: &[&str] = if strict { &["--strict"] } else { &[] };
-        let done = s.gate(&out, &[&["--record", &record, "--threshold", "1000"], more].concat());
+        let done = s.gate(&out, &[&["--record", record.as_str(), "--threshold", "1000"][..], more].concat());
         says(&sentence(&done, 4), &["inconclusive: nothing compares: ", "only in "]);
         let page = s.markdown(&out);
         says(&page, &["## Gate inconclusive: nothing compares"]);
@@ -165,7 +165,8 @@ fn a_baseline_passes_regresses_and_crosses_machines() {
     let written = names(&s.dir.path().join("slow"));
     assert_eq!(written.iter().filter(|name| name.starts_with("again-")).count(), 1, "{written:?}");
     let again = record::read(&s.dir.path().join("slow/again-1")).unwrap();
-    assert!(again.ratios.iter().all(|r| (r.instances, r.pairs) == (Some(20), 80)), "{:?}", again.ratios);
+    // at least two rounds each, however slow the machine
+    assert!(again.ratios.iter().all(|r| r.instances == Some(20) && r.pairs >= 40), "{:?}", again.ratios);
 
     // The same numbers from another machine class: thrice is beyond 1.5 times, not beyond 10.
     let other = Path::new(&path).parent().unwrap().with_file_name("cpu-other-9c");

@@ -55,7 +55,7 @@ batch = [2]
 "#;
 
 /// What the clock, the scheduler and the allocator decide.
-const MEASURED: [&str; 22] = [
+const MEASURED: [&str; 23] = [
     "wall_ns",
     "device_ns",
     "delay_ns",
@@ -76,6 +76,7 @@ const MEASURED: [&str; 22] = [
     "ratio",
     "low",
     "high",
+    "freedom",
     // only in headers
     "ceilings",
     "started",

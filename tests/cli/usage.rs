@@ -2,7 +2,7 @@
 
 use crate::session::{done, pcnbench, run, says, succeeds};
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 15] = [
     "run",
     "verify",
     "list",
@@ -12,6 +12,7 @@ const SUBCOMMANDS: [&str; 14] = [
     "bounds",
     "cmp",
     "rank",
+    "agreement",
     "gate",
     "export",
     "doctor",
