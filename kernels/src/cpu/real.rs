@@ -146,12 +146,12 @@ unsafe fn four_columns((from, stride): (*const f32, usize), (to, to_stride): (*m
     unsafe {
         // quarter j of part i: row 4j + i
         let mut parts = [_mm512_setzero_ps(); 4];
-        for i in 0..4 {
+        for (i, whole) in parts.iter_mut().enumerate() {
             let row = from.add(i * stride);
             let part = _mm512_castps128_ps512(_mm_loadu_ps(row));
             let part = _mm512_insertf32x4::<1>(part, _mm_loadu_ps(row.add(4 * stride)));
             let part = _mm512_insertf32x4::<2>(part, _mm_loadu_ps(row.add(8 * stride)));
-            parts[i] = _mm512_insertf32x4::<3>(part, _mm_loadu_ps(row.add(12 * stride)));
+            *whole = _mm512_insertf32x4::<3>(part, _mm_loadu_ps(row.add(12 * stride)));
         }
         let [a, b, c, d] = parts;
         let low = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
