@@ -3,7 +3,7 @@
 //! Each epilogue takes the rows of a product as they come, short ones several at a time. The code is compiled for every instruction set that `pulp`
 //! knows and the best one present is entered per tile, so that the loops over a row are vector instructions.
 
-use pulp::NullaryFnOnce;
+use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::arena::{View, PANEL};
 use super::phi;
@@ -70,11 +70,11 @@ pub(super) struct Advance<T> {
     pub(super) next: Next<T>,
 }
 
-impl<T: Real> NullaryFnOnce for Advance<T> {
+impl<T: Real> WithSimd for Advance<T> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { v, step, arriving, next } = self;
         for j in 0..v.rows {
             // SAFETY: as for `Predict`.
@@ -89,7 +89,35 @@ impl<T: Real> NullaryFnOnce for Advance<T> {
                     }
                 }
                 plus(v, step);
-                next.at(j, v);
+                next.at(simd, j, v);
+            }
+        }
+    }
+}
+
+/// What the layer above will read of states: as they are, or after v = a + b.
+pub(super) struct Restate<T> {
+    pub(super) v: View<T>,
+    pub(super) sum: Option<(View<T>, View<T>)>,
+    pub(super) rows: std::ops::Range<usize>,
+    pub(super) next: Next<T>,
+}
+
+impl<T: Real> WithSimd for Restate<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { v, sum, rows, next } = self;
+        for j in rows {
+            // SAFETY: as for `Predict`.
+            unsafe {
+                if let Some((a, b)) = sum {
+                    let v = v.row_mut(j);
+                    let (a, b) = (&a.row(j)[..v.len()], &b.row(j)[..v.len()]);
+                    (0..v.len()).for_each(|c| v[c] = a[c] + b[c]);
+                }
+                next.at(simd, j, v.row(j));
             }
         }
     }
@@ -101,10 +129,10 @@ impl<T: Real> Next<T> {
     /// # Safety
     /// As for [`View::row_mut`], for the views of `self`.
     #[inline(always)]
-    pub(super) unsafe fn store(&self, j: usize, values: &[T], v: &mut [T]) {
+    pub(super) unsafe fn store<S: Simd>(&self, simd: S, j: usize, values: &[T], v: &mut [T]) {
         copy(values, v);
         // SAFETY: passed on to the caller.
-        unsafe { self.at(j, v) };
+        unsafe { self.at(simd, j, v) };
     }
 
     /// Writes the rows from j on of what the layer above will read of the state v.
@@ -112,13 +140,14 @@ impl<T: Real> Next<T> {
     /// # Safety
     /// As for [`View::row_mut`], for the views of `self`.
     #[inline(always)]
-    pub(super) unsafe fn at(&self, j: usize, v: &[T]) {
+    pub(super) unsafe fn at<S: Simd>(&self, simd: S, j: usize, v: &[T]) {
         // SAFETY: passed on to the caller.
         unsafe {
             match (self.h, self.p, self.from) {
                 (None, ..) => {}
                 (Some(h), Some(p), Some(from)) => {
                     phi::change(
+                        simd,
                         self.act,
                         from.run(j, v.len()),
                         v,
@@ -127,9 +156,9 @@ impl<T: Real> Next<T> {
                     );
                 }
                 (Some(h), Some(p), None) => {
-                    phi::both(self.act, v, h.run_mut(j, v.len()), p.run_mut(j, v.len()))
+                    phi::both(simd, self.act, v, h.run_mut(j, v.len()), p.run_mut(j, v.len()))
                 }
-                (Some(h), None, _) => phi::value(self.act, v, h.run_mut(j, v.len())),
+                (Some(h), None, _) => phi::value(simd, self.act, v, h.run_mut(j, v.len())),
             }
         }
     }

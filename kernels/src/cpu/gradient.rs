@@ -1,11 +1,10 @@
 //! Parameter directions d = −∂F/∂θ, sums over the batch.
 
 use super::arena::{Tile, View, PANEL};
-use super::epilogue::{copy, times};
+use super::epilogue::{copy, times, Next, Restate};
 use super::fields::Field;
 use super::micro::UNITS;
 use super::net::Net;
-use super::phi;
 use super::pool::Worker;
 use super::product;
 use super::real::Real;
@@ -83,16 +82,13 @@ pub(super) unsafe fn learn_from_error<T: Real>(net: &Net<'_, T>, l: usize, at: T
 pub(super) unsafe fn undo_deviation<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
     let (v, from) = (net.view(Field::V, l, at), net.view(Field::F, l, at));
     let h = net.apart(Field::H, Field::V, l, at);
-    for j in at.rows(v.rows) {
+    let rows = at.rows(v.rows);
+    for j in rows.clone() {
         // SAFETY: the caller's.
-        unsafe {
-            let v = v.row_mut(j);
-            super::epilogue::plus(v, from.row(j));
-            if let Some(h) = h {
-                phi::value(net.stack.layer(l + 1).act_in, v, h.row_mut(j));
-            }
-        }
+        unsafe { super::epilogue::plus(v.row_mut(j), from.row(j)) };
     }
+    let next = Next { act: net.stack.layer(l + 1).act_in, h, p: None, from: None };
+    net.arch.dispatch(Restate { v, sum: None, rows, next });
 }
 
 impl Block {
@@ -119,7 +115,10 @@ impl Block {
             let keep = keep || start > 0;
             // SAFETY: the caller's.
             unsafe {
-                let (d, h) = self.piece(net, field, start, scratch);
+                let mut panels =
+                    [net.view(Field::H, self.layer - 1, net.grid(net.panel).tile(start / net.panel)); PANELS];
+                let (d, count) = self.piece(net, field, start, &mut panels, scratch);
+                let h = &panels[..count];
                 let scaled = factor * layer.scale;
                 product::Outer { out: weights, keep, factor: scaled, d, h, flipped }.run(net.arch);
                 for j in (0..self.rows).filter(|_| layer.bias) {
@@ -131,8 +130,18 @@ impl Block {
         }
     }
 
-    /// The block's rows of δ_l and all of φ_in(v_{l−1}) for up to 64 samples from `start`: where they are if that is one
-    /// panel, else gathered into `scratch`.
+    /// θ += step · d for the block, in place.
+    ///
+    /// # Safety
+    /// The contract of [`super::net`]: nobody reads or writes the block's parameters meanwhile, or writes states or errors.
+    pub(super) unsafe fn descend<T: Real>(self, net: &Net<'_, T>, step: f64, scratch: &mut [T]) {
+        let (weights, biases) = place(net, self);
+        // SAFETY: the caller's; both lie within θ.
+        unsafe { self.directions(net, true, step, (net.theta.add(weights), net.theta.add(biases)), scratch) };
+    }
+
+    /// For up to 64 samples from `start`: the block's rows of δ_l, where they are if that is one panel, else gathered into
+    /// `scratch`; and into `h` all of φ_in(v_{l−1}), and how many panels that is.
     ///
     /// # Safety
     /// As for [`directions`](Self::directions).
@@ -141,49 +150,50 @@ impl Block {
         net: &Net<'_, T>,
         field: Field,
         start: usize,
+        h: &mut [View<T>; PANELS],
         scratch: &mut [T],
-    ) -> (View<T>, View<T>) {
-        let width = PANEL.min(net.batch - start);
+    ) -> (View<T>, usize) {
         let grid = net.grid(net.panel);
-        let (first, inputs) = (start / net.panel, net.stack.units(self.layer - 1));
-        let view = |field, l, i: usize| net.view(field, l, grid.tile(i));
+        let first = start / net.panel;
+        let tiles = first..(first + PANEL / net.panel).min(grid.tiles());
+        for (h, i) in h.iter_mut().zip(tiles.clone()) {
+            *h = net.view(Field::H, self.layer - 1, grid.tile(i));
+        }
+        let part = |i: usize| net.view(field, self.layer, grid.tile(i)).rows(self.first, self.rows);
         if net.panel == PANEL {
-            let d = view(field, self.layer, first);
-            return (d.rows(self.first, self.rows), view(Field::H, self.layer - 1, first));
+            return (part(first), 1);
         }
-        let (left, right) = scratch.split_at_mut(net.stack.widest() * PANEL);
-        // SAFETY: each half holds 64 samples of the widest layer.
-        let d = unsafe { View::new(left.as_mut_ptr(), width, self.rows, width) };
-        // SAFETY: likewise.
-        let h = unsafe { View::new(right.as_mut_ptr(), width, inputs, width) };
+        let width = PANEL.min(net.batch - start);
+        assert!(self.rows * width <= scratch.len() && tiles.len() <= PANELS);
+        // SAFETY: the scratch holds so many samples of the block's rows.
+        let d = unsafe { View::new(scratch.as_mut_ptr(), width, self.rows, width) };
         let mut at = 0;
-        for i in first..(first + PANEL / net.panel).min(grid.tiles()) {
-            let from = [
-                (view(field, self.layer, i).rows(self.first, self.rows), d),
-                (view(Field::H, self.layer - 1, i), h),
-            ];
-            let n = from[0].0.width;
-            for (from, to) in from {
-                for j in 0..to.rows {
-                    // SAFETY: the caller's; the scratch is this worker's.
-                    unsafe { copy(from.row(j), &mut to.row_mut(j)[at..at + n]) };
-                }
+        for from in tiles.clone().map(part) {
+            for j in 0..self.rows {
+                // SAFETY: the caller's; the scratch is this worker's.
+                unsafe { copy(from.row(j), &mut d.row_mut(j)[at..at + from.width]) };
             }
-            at += n;
+            at += from.width;
         }
-        (d, h)
+        (d, tiles.len())
     }
 }
+
+/// Panels of [`PANEL`] samples at most: the narrowest have eight.
+const PANELS: usize = PANEL / 8;
 
 /// Blocks of layers L..`to`, large enough for their products to be worth a call, small enough to deal out evenly.
 pub(super) fn blocks(stack: &Stack, to: usize, workers: usize) -> impl Iterator<Item = Block> + '_ {
     let layers = stack.depth() + 1 - to;
-    let per_layer = (4 * workers).div_ceil(layers);
-    (to..=stack.depth()).rev().flat_map(move |layer| {
-        let (outputs, inputs) = (stack.units(layer), stack.units(layer - 1));
-        let rows = block_rows(outputs, inputs, if workers == 1 { 1 } else { per_layer });
-        (0..outputs).step_by(rows).map(move |first| Block { layer, first, rows: rows.min(outputs - first) })
-    })
+    let parts = if workers == 1 { 1 } else { (4 * workers).div_ceil(layers) };
+    (to..=stack.depth()).rev().flat_map(move |layer| blocks_of(stack, layer, parts))
+}
+
+/// Blocks of one layer, in `parts` at least where it is large enough.
+pub(super) fn blocks_of(stack: &Stack, layer: usize, parts: usize) -> impl Iterator<Item = Block> {
+    let (outputs, inputs) = (stack.units(layer), stack.units(layer - 1));
+    let rows = block_rows(outputs, inputs, parts);
+    (0..outputs).step_by(rows).map(move |first| Block { layer, first, rows: rows.min(outputs - first) })
 }
 
 /// Elements of a block of directions that stay in a core's own cache.
@@ -219,11 +229,8 @@ pub(super) unsafe fn descend<T: Real>(
 ) {
     for (i, block) in blocks(net.stack, to, worker.count).enumerate() {
         if i % worker.count == worker.index {
-            let (weights, biases) = place(net, block);
             // SAFETY: the caller's; blocks do not overlap.
-            unsafe {
-                block.directions(net, true, step, (net.theta.add(weights), net.theta.add(biases)), scratch)
-            };
+            unsafe { block.descend(net, step, scratch) };
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What moves the parameters along their directions, block by block, while a block of directions is in cache.
 
-use super::gradient::{blocks, descend, place};
+use super::gradient::{blocks, blocks_of, descend, place, Block};
 use super::memory::Scratch;
 use super::net::Net;
 use super::pool::Worker;
@@ -35,52 +35,10 @@ pub(super) unsafe fn update<T: Real>(
         unsafe { descend(net, to, rate, own.tile.as_mut_slice(), worker) };
         return;
     }
-    let parameters = net.stack.parameters();
-    let (scratch, tile) = (own.block.as_mut_slice(), own.tile.as_mut_slice());
     for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
-        if i % worker.count != worker.index {
-            continue;
-        }
-        let inputs = net.stack.units(block.layer - 1);
-        let elements = block.rows * inputs;
-        let biases = if net.stack.layer(block.layer).bias { block.rows } else { 0 };
-        let (w, b) = scratch[..elements + biases].split_at_mut(elements);
-        let (at_w, at_b) = place(net, block);
-        // SAFETY: the caller's; blocks do not overlap, and their elements lie within θ and the state behind it.
-        unsafe {
-            if block.layer >= to {
-                block.directions(net, false, 1.0, (w.as_mut_ptr(), b.as_mut_ptr()), tile);
-            } else {
-                w.fill(T::ZERO);
-                b.fill(T::ZERO);
-            }
-            for (d, at) in [(w, at_w), (b, at_b)] {
-                let slice = |from: *mut T| std::slice::from_raw_parts_mut(from.add(at), d.len());
-                let theta = slice(net.theta);
-                net.arch.dispatch(|| match learner.optimiser {
-                    Optimiser::Sgd { .. } | Optimiser::Mq { .. } => {}
-                    Optimiser::Momentum { rate, mu } => {
-                        momentum(T::of(rate), T::of(mu), theta, d, slice(learner.state))
-                    }
-                    Optimiser::Adam { rate, betas, epsilon, update } => {
-                        let (m, s) = (slice(learner.state), slice(learner.state.add(parameters)));
-                        adam(rate, betas, T::of(epsilon), update, theta, d, m, s);
-                    }
-                });
-                if let Optimiser::Mq { rate, min_rate, r, .. } = learner.optimiser {
-                    let v = *learner.state.add(block.layer - 1);
-                    let mean = T::ONE / T::of(net.batch as f64);
-                    let factor = T::of(rate) / (v + T::of(r)) + T::of(min_rate);
-                    let mut sum = T::ZERO;
-                    for (p, d) in theta.iter_mut().zip(&*d) {
-                        let delta = mean * *d;
-                        *p += delta * factor;
-                        sum += delta.abs();
-                    }
-                    let sums = &mut *learner.sums.add(i);
-                    *sums = sum + if at == at_b && at != at_w { *sums } else { T::ZERO };
-                }
-            }
+        if i % worker.count == worker.index {
+            // SAFETY: the caller's; blocks do not overlap.
+            unsafe { update_block(net, to, learner, own, (i, block)) };
         }
     }
     if let Optimiser::Mq { decay, .. } = learner.optimiser {
@@ -96,6 +54,93 @@ pub(super) unsafe fn update<T: Real>(
                 // SAFETY: the optimiser's state is one element per layer.
                 let v = unsafe { &mut *learner.state.add(l - 1) };
                 *v = T::of(decay) * *v + T::of((1.0 - decay) / elements.max(1) as f64) * total;
+            }
+        }
+    }
+}
+
+impl<T> Learner<T> {
+    /// Whether a layer's parameters may move as soon as nothing reads them any more: unless what moves them is numbered
+    /// over all layers.
+    pub(super) fn layer_by_layer(&self) -> bool {
+        !matches!(self.optimiser, Optimiser::Mq { .. })
+    }
+}
+
+/// One update of layer l, by one worker alone, whose optimiser goes [`layer_by_layer`](Learner::layer_by_layer): what
+/// [`update`] does for it, while its weights and states are still in cache.
+///
+/// # Safety
+/// The contract of [`super::net`]: nobody else touches the layer's parameters or their state, or writes what its
+/// directions are computed from.
+pub(super) unsafe fn update_layer<T: Real>(
+    net: &Net<'_, T>,
+    l: usize,
+    learner: &Learner<T>,
+    own: &mut Scratch<T>,
+) {
+    for block in blocks_of(net.stack, l, 1) {
+        // SAFETY: the caller's.
+        unsafe {
+            if let Optimiser::Sgd { rate } = learner.optimiser {
+                block.descend(net, rate, own.tile.as_mut_slice());
+            } else {
+                update_block(net, l, learner, own, (0, block));
+            }
+        }
+    }
+}
+
+/// One update of block i, by an optimiser other than SGD.
+///
+/// # Safety
+/// As for [`update`], for the block.
+unsafe fn update_block<T: Real>(
+    net: &Net<'_, T>,
+    to: usize,
+    learner: &Learner<T>,
+    own: &mut Scratch<T>,
+    (i, block): (usize, Block),
+) {
+    let parameters = net.stack.parameters();
+    let (scratch, tile) = (own.block.as_mut_slice(), own.tile.as_mut_slice());
+    let elements = block.rows * net.stack.units(block.layer - 1);
+    let biases = if net.stack.layer(block.layer).bias { block.rows } else { 0 };
+    let (w, b) = scratch[..elements + biases].split_at_mut(elements);
+    let (at_w, at_b) = place(net, block);
+    // SAFETY: the caller's; the block's elements lie within θ and the state behind it.
+    unsafe {
+        if block.layer >= to {
+            block.directions(net, false, 1.0, (w.as_mut_ptr(), b.as_mut_ptr()), tile);
+        } else {
+            w.fill(T::ZERO);
+            b.fill(T::ZERO);
+        }
+        for (d, at) in [(w, at_w), (b, at_b)] {
+            let slice = |from: *mut T| std::slice::from_raw_parts_mut(from.add(at), d.len());
+            let theta = slice(net.theta);
+            net.arch.dispatch(|| match learner.optimiser {
+                Optimiser::Sgd { .. } | Optimiser::Mq { .. } => {}
+                Optimiser::Momentum { rate, mu } => {
+                    momentum(T::of(rate), T::of(mu), theta, d, slice(learner.state))
+                }
+                Optimiser::Adam { rate, betas, epsilon, update } => {
+                    let (m, s) = (slice(learner.state), slice(learner.state.add(parameters)));
+                    adam(rate, betas, T::of(epsilon), update, theta, d, m, s);
+                }
+            });
+            if let Optimiser::Mq { rate, min_rate, r, .. } = learner.optimiser {
+                let v = *learner.state.add(block.layer - 1);
+                let mean = T::ONE / T::of(net.batch as f64);
+                let factor = T::of(rate) / (v + T::of(r)) + T::of(min_rate);
+                let mut sum = T::ZERO;
+                for (p, d) in theta.iter_mut().zip(&*d) {
+                    let delta = mean * *d;
+                    *p += delta * factor;
+                    sum += delta.abs();
+                }
+                let sums = &mut *learner.sums.add(i);
+                *sums = sum + if at == at_b && at != at_w { *sums } else { T::ZERO };
             }
         }
     }

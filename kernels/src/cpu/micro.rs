@@ -115,6 +115,14 @@ macro_rules! micro {
                         }
                         let mut h = b.h;
                         let ahead = w.wrapping_add(N * inputs);
+                        if b.keep {
+                            // what is there may be far away, and is read after the last of the inputs
+                            for c in 0..N {
+                                for m in 0..M {
+                                    soon(b.out.wrapping_add(c * b.out_stride + m * S::$lanes));
+                                }
+                            }
+                        }
                         for k in 0..inputs {
                             let mut samples = [simd.$splat(0.0); M];
                             for m in 0..M {

@@ -152,6 +152,11 @@ pub(crate) fn execute<T: Real>(
     };
 
     let members = if plan.alone { plan.team } else { 1 };
+    // one worker with the whole batch in one tile need not wait for others before parameters move
+    let on_the_way = learner.as_ref().filter(|learner| {
+        let backward = matches!(schedule.rule, Rule::Bp | Rule::Zil);
+        backward && learner.layer_by_layer() && plan.workers == 1 && net.grid(net.panel).tiles() == 1
+    });
     pool.run(plan.workers, members, |worker| {
         let mut own = lock(&scratches[worker.index]);
         // SAFETY: every worker of the pool runs this same function. Alone, a team holds whole tiles that no other has, and
@@ -171,7 +176,7 @@ pub(crate) fn execute<T: Real>(
                     let crew = Crew::Alone { tile, worker };
                     net.load(x, y, tile);
                     crew.sync();
-                    rules::infer(&net, schedule, crew, &mut own);
+                    rules::infer(&net, schedule, crew, &mut own, on_the_way);
                 }
                 worker.meet();
             } else {
@@ -183,9 +188,9 @@ pub(crate) fn execute<T: Real>(
                     progress: &progress,
                 };
                 crew.tiles(|at| net.load(x, y, at));
-                rules::infer(&net, schedule, crew, &mut own);
+                rules::infer(&net, schedule, crew, &mut own, None);
             }
-            if let Some(learner) = &learner {
+            if let (Some(learner), None) = (&learner, on_the_way) {
                 learner::update(&net, low, learner, &mut own, worker);
             }
             if let Some(out) = &out {

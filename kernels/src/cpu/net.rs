@@ -7,7 +7,7 @@
 use pulp::Arch;
 
 use super::arena::{Grid, Tile, View};
-use super::epilogue::{Advance, FirstError, Next};
+use super::epilogue::{Advance, FirstError, Next, Restate};
 use super::exchange::{copy, transpose_in};
 use super::fields::{Field, Fields};
 use super::memory::Scratch;
@@ -115,11 +115,9 @@ impl<T: Real> Net<'_, T> {
         unsafe {
             transpose_in(x, self.view(Field::V, 0, at), at);
             transpose_in(y, self.view(Field::Y, self.depth(), at), at);
-            let (v, next) = (self.view(Field::V, 0, at), self.next(0, at, false));
-            for j in at.rows(v.rows) {
-                next.at(j, v.row(j));
-            }
         }
+        let (v, next) = (self.view(Field::V, 0, at), self.next(0, at, false));
+        self.arch.dispatch(Restate { v, sum: None, rows: at.rows(v.rows), next });
     }
 
     /// W_l times what a field of the state below holds.
@@ -184,14 +182,7 @@ impl<T: Real> Net<'_, T> {
     pub(super) unsafe fn rebuild_first(&self, at: Tile) {
         let [m, e, v] = [Field::M, Field::E, Field::V].map(|f| self.view(f, 1, at));
         let next = self.next(1, at, false);
-        // SAFETY: the caller's.
-        unsafe {
-            for j in at.rows(v.rows) {
-                let (m, e, v) = (m.row(j), e.row(j), v.row_mut(j));
-                (0..v.len()).for_each(|c| v[c] = m[c] + e[c]);
-                next.at(j, v);
-            }
-        }
+        self.arch.dispatch(Restate { v, sum: Some((m, e)), rows: at.rows(v.rows), next });
     }
 
     /// ε_l = v_l − f_l(v_{l−1}) and δ_l (φ_out' alone if `slope_only`), 1 ≤ l ≤ L; the output at l = L.

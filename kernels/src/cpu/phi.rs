@@ -3,25 +3,27 @@
 //! A row is the same unit of up to 64 samples. Everything here is forced inline so that it is compiled for the
 //! processor found at run time, whichever caller was (see [`super::epilogue`]).
 
+use pulp::Simd;
+
 use super::real::Real;
 use crate::stack::Activation;
 
 /// out = φ(z).
 #[inline(always)]
-pub(super) fn value<T: Real>(act: Activation, z: &[T], out: &mut [T]) {
+pub(super) fn value<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut [T]) {
     let n = out.len();
     let z = &z[..n];
     match act {
         Activation::Identity => out.copy_from_slice(z),
-        Activation::Tanh => (0..n).for_each(|i| out[i] = z[i].tanh()),
+        Activation::Tanh => (0..n).for_each(|i| out[i] = z[i].tanh::<S>()),
         Activation::Relu => (0..n).for_each(|i| out[i] = relu(z[i])),
-        Activation::Gelu => (0..n).for_each(|i| out[i] = z[i] * z[i].normal().0),
+        Activation::Gelu => (0..n).for_each(|i| out[i] = z[i] * z[i].normal::<S>().0),
     }
 }
 
 /// out = φ(z) and slope = φ'(z).
 #[inline(always)]
-pub(super) fn both<T: Real>(act: Activation, z: &[T], out: &mut [T], slope: &mut [T]) {
+pub(super) fn both<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut [T], slope: &mut [T]) {
     let n = out.len();
     let (z, slope) = (&z[..n], &mut slope[..n]);
     match act {
@@ -30,7 +32,7 @@ pub(super) fn both<T: Real>(act: Activation, z: &[T], out: &mut [T], slope: &mut
             slope.fill(T::ONE);
         }
         Activation::Tanh => (0..n).for_each(|i| {
-            let a = z[i].tanh();
+            let a = z[i].tanh::<S>();
             out[i] = a;
             slope[i] = T::ONE - a * a;
         }),
@@ -39,7 +41,7 @@ pub(super) fn both<T: Real>(act: Activation, z: &[T], out: &mut [T], slope: &mut
             slope[i] = step(z[i]);
         }),
         Activation::Gelu => (0..n).for_each(|i| {
-            let (cdf, density) = z[i].normal();
+            let (cdf, density) = z[i].normal::<S>();
             out[i] = z[i] * cdf;
             slope[i] = cdf + z[i] * density;
         }),
@@ -53,7 +55,14 @@ pub(super) fn both<T: Real>(act: Activation, z: &[T], out: &mut [T], slope: &mut
 /// Δ − z₀Δ²/2 + (z₀² − 1)Δ³/6 − (z₀³ − 3z₀)Δ⁴/24, whose remainder is below Δ⁵/100: a part in 10⁸ of Δ at 1/32, where f32
 /// begins to do without it, and in 10¹⁴ at 1/1024, where f64 does.
 #[inline(always)]
-pub(super) fn change<T: Real>(act: Activation, from: &[T], by: &[T], out: &mut [T], slope: &mut [T]) {
+pub(super) fn change<S: Simd, T: Real>(
+    _: S,
+    act: Activation,
+    from: &[T],
+    by: &[T],
+    out: &mut [T],
+    slope: &mut [T],
+) {
     let n = out.len();
     let (from, by, slope) = (&from[..n], &by[..n], &mut slope[..n]);
     match act {
@@ -62,8 +71,8 @@ pub(super) fn change<T: Real>(act: Activation, from: &[T], by: &[T], out: &mut [
             slope.fill(T::ONE);
         }
         Activation::Tanh => (0..n).for_each(|i| {
-            let a = (from[i] + by[i]).tanh();
-            out[i] = by[i].tanh() * (T::ONE - from[i].tanh() * a);
+            let a = (from[i] + by[i]).tanh::<S>();
+            out[i] = by[i].tanh::<S>() * (T::ONE - from[i].tanh::<S>() * a);
             slope[i] = T::ONE - a * a;
         }),
         Activation::Relu => (0..n).for_each(|i| {
@@ -77,7 +86,7 @@ pub(super) fn change<T: Real>(act: Activation, from: &[T], by: &[T], out: &mut [
         Activation::Gelu => (0..n).for_each(|i| {
             let (a, d) = (from[i], by[i]);
             let z = a + d;
-            let ((cdf, density), (cdf0, density0)) = (z.normal(), a.normal());
+            let ((cdf, density), (cdf0, density0)) = (z.normal::<S>(), a.normal::<S>());
             let (square, third) = (a * a, T::of(1.0 / 3.0));
             let fourth = d * (T::of(3.0) * a - square * a) * T::of(0.25);
             let taylor = d * (T::ONE - d * T::of(0.5) * (a - d * third * ((square - T::ONE) + fourth)));

@@ -59,7 +59,7 @@ struct PredictRows<'a, T> {
 
 impl<T: Real> Rows<T> for PredictRows<'_, T> {
     #[inline(always)]
-    unsafe fn take(&mut self, j: usize, mu: &mut [T]) {
+    unsafe fn take<S: Simd>(&mut self, simd: S, j: usize, mu: &mut [T]) {
         let Self { all, width, post, slope } = self;
         let Predict { bias, act, from, below, keep, then, .. } = *all;
         let width = *width;
@@ -75,11 +75,11 @@ impl<T: Real> Rows<T> for PredictRows<'_, T> {
             let mu = match (act, from) {
                 (Activation::Identity, _) => mu,
                 (_, None) => {
-                    phi::both(act, mu, &mut post[..n], &mut slope[..n]);
+                    phi::both(simd, act, mu, &mut post[..n], &mut slope[..n]);
                     &mut post[..n]
                 }
                 (_, Some(from)) => {
-                    phi::change(act, from.run(j, n), mu, &mut post[..n], &mut slope[..n]);
+                    phi::change(simd, act, from.run(j, n), mu, &mut post[..n], &mut slope[..n]);
                     &mut post[..n]
                 }
             };
@@ -97,7 +97,7 @@ impl<T: Real> Rows<T> for PredictRows<'_, T> {
                     if let Some(to) = to {
                         copy(&slope[..n], to.run_mut(j, n));
                     }
-                    next.store(j, mu, v.run_mut(j, n));
+                    next.store(simd, j, mu, v.run_mut(j, n));
                 }
                 Predicted::Error { v, e, d, slope_only } => {
                     let (v, e) = (v.run(j, n), e.run_mut(j, n));

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use super::arena::{Tile, View, PANEL};
 use super::epilogue::RUN;
 use super::micro::{units_at_once, Block, Strides, UNITS};
-use super::real::Real;
+use super::real::{Real, SQUARE};
 
 /// What takes rows of a result: a trait where a closure would do, because it must become part of its caller, which is
 /// compiled for the processor at hand.
@@ -15,7 +15,7 @@ pub(super) trait Rows<T> {
     ///
     /// # Safety
     /// As the implementation's fields demand.
-    unsafe fn take(&mut self, first: usize, rows: &mut [T]);
+    unsafe fn take<S: Simd>(&mut self, simd: S, first: usize, rows: &mut [T]);
 }
 
 /// Where W lies: row-major `[outputs, inputs]`.
@@ -127,7 +127,7 @@ impl<T: Real> Product<T> {
                 let mut c = 0;
                 while c < units {
                     let rows = together.min(units - c);
-                    then.take(first + c, out.run_mut(row + c, rows * out.width));
+                    then.take(simd, first + c, out.run_mut(row + c, rows * out.width));
                     c += rows;
                 }
                 first += units;
@@ -201,13 +201,14 @@ pub(super) unsafe fn pack<T: Real>(w: Weights<T>, blocks: std::ops::Range<usize>
 }
 
 /// out = factor · d hᵀ, plus what is there if `keep`; out row-major `[units of d, units of h]`, d and h with the same
-/// samples, at most a panel of them.
+/// samples, at most [`PANEL`] of them.
 pub(super) struct Outer<'a, T> {
     pub(super) out: *mut T,
     pub(super) keep: bool,
     pub(super) factor: f64,
     pub(super) d: View<T>,
-    pub(super) h: View<T>,
+    /// Samples one after another, in panels.
+    pub(super) h: &'a [View<T>],
     /// [`FLIPPED`] elements, for h with samples as rows.
     pub(super) flipped: &'a mut [T],
 }
@@ -224,22 +225,38 @@ impl<T: Real> Outer<'_, T> {
     /// # Safety
     /// As for [`run`](Self::run).
     #[inline(always)]
-    unsafe fn flip(&mut self, first: usize, units: usize) {
-        // several units at a time, so that what is written lies together
-        const AT_ONCE: usize = 8;
-        let (whole, samples) = (units / AT_ONCE * AT_ONCE, self.h.width);
-        for start in (0..whole).step_by(AT_ONCE) {
-            // SAFETY: the caller's.
-            let rows: [&[T]; AT_ONCE] = std::array::from_fn(|i| unsafe { self.h.row(first + start + i) });
-            for (s, to) in self.flipped.chunks_exact_mut(units).take(samples).enumerate() {
-                let to = &mut to[start..start + AT_ONCE];
-                (0..AT_ONCE).for_each(|i| to[i] = rows[i][s]);
+    unsafe fn flip<S: Simd>(&mut self, first: usize, units: usize) {
+        let whole = units / SQUARE * SQUARE;
+        let mut before = 0;
+        for panel in self.h {
+            let (samples, to) = (panel.width, &mut self.flipped[before * units..][..panel.width * units]);
+            for start in (0..whole).step_by(SQUARE) {
+                // SAFETY: the caller's.
+                let rows: [&[T]; SQUARE] = std::array::from_fn(|i| unsafe { panel.row(first + start + i) });
+                let mut done = 0;
+                while done + SQUARE <= samples {
+                    let to = (to[done * units + start..].as_mut_ptr(), units);
+                    // SAFETY: rows `start` to + SQUARE of the panel and as many of its samples; `to` holds all of both.
+                    let transposed = unsafe {
+                        let from = panel.ptr().add((first + start) * panel.stride + done).cast_const();
+                        T::transpose_square::<S>((from, panel.stride), to)
+                    };
+                    if !transposed {
+                        break;
+                    }
+                    done += SQUARE;
+                }
+                for (s, to) in to.chunks_exact_mut(units).enumerate().skip(done) {
+                    let to = &mut to[start..start + SQUARE];
+                    (0..SQUARE).for_each(|i| to[i] = rows[i][s]);
+                }
             }
-        }
-        for unit in whole..units {
-            // SAFETY: the caller's.
-            let row = unsafe { self.h.row(first + unit) };
-            (0..samples).for_each(|s| self.flipped[s * units + unit] = row[s]);
+            for unit in whole..units {
+                // SAFETY: the caller's.
+                let row = unsafe { panel.row(first + unit) };
+                (0..samples).for_each(|s| to[s * units + unit] = row[s]);
+            }
+            before += samples;
         }
     }
 
@@ -248,7 +265,8 @@ impl<T: Real> Outer<'_, T> {
     /// # Safety
     /// out must be allocated (and initialised if kept) and nobody else may touch it meanwhile; nobody may write h or d.
     pub(super) unsafe fn run(self, arch: pulp::Arch) {
-        debug_assert!(self.d.width == self.h.width && self.h.width <= PANEL && self.flipped.len() >= FLIPPED);
+        let samples = self.h.iter().map(|panel| panel.width).sum::<usize>();
+        debug_assert!(self.d.width == samples && samples <= PANEL && self.flipped.len() >= FLIPPED);
         arch.dispatch(self);
     }
 }
@@ -258,12 +276,12 @@ impl<T: Real> WithSimd for Outer<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (d, inputs) = (self.d, self.h.rows);
+        let (d, inputs) = (self.d, self.h[0].rows);
         for first in (0..inputs).step_by(FLIP) {
             let width = FLIP.min(inputs - first);
             // SAFETY: what `run` asks for; the weights of this product are d, its units those of d, its inputs samples.
             unsafe {
-                self.flip(first, width);
+                self.flip::<S>(first, width);
                 for unit in (0..d.rows).step_by(UNITS) {
                     let block = Block {
                         inputs: d.width,

@@ -51,7 +51,7 @@ impl<T: Real> WithSimd for Pull<T> {
 
 impl<T: Real> Rows<T> for Pull<T> {
     #[inline(always)]
-    unsafe fn take(&mut self, j: usize, r: &mut [T]) {
+    unsafe fn take<S: Simd>(&mut self, simd: S, j: usize, r: &mut [T]) {
         let Self { act, h, p, skip, then, .. } = *self;
         // SAFETY: the caller's.
         unsafe {
@@ -100,7 +100,7 @@ impl<T: Real> Rows<T> for Pull<T> {
                         let e = &e.run(j, n)[..n];
                         (0..n).for_each(|c| v[c] += g * (r[c] - e[c]));
                     }
-                    next.at(j, v);
+                    next.at(simd, j, v);
                 }
                 Pulled::Sweep { v, e, d, g, first, next } => {
                     let (v, e) = (&mut v.run_mut(j, n)[..n], &mut e.run_mut(j, n)[..n]);
@@ -115,7 +115,7 @@ impl<T: Real> Rows<T> for Pull<T> {
                     if let Some(d) = d {
                         times(d.run_mut(j, n), e);
                     }
-                    next.at(j, v);
+                    next.at(simd, j, v);
                 }
                 Pulled::Fixed { e, to, d, g, arriving } => {
                     let to = &mut to.run_mut(j, n)[..n];

@@ -5,6 +5,7 @@ use super::crew::Crew;
 use super::fields::Field;
 use super::frozen::{fixed, in_place};
 use super::gradient;
+use super::learner::{self, Learner};
 use super::memory::Scratch;
 use super::net::Net;
 use super::pull::Pulled;
@@ -26,19 +27,21 @@ pub(super) fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
 /// Inference, from the loaded batch to states and errors at the last point, for the crew's part of the work.
 ///
 /// # Safety
-/// The contract of [`super::net`]: the crew's tiles are its own, and all workers of the pool run this same call.
+/// The contract of [`super::net`]: the crew's tiles are its own, and all workers of the pool run this same call. With a
+/// learner that is the one worker with the one tile of the batch.
 pub(super) unsafe fn infer<T: Real>(
     net: &Net<'_, T>,
     schedule: &Schedule,
     crew: Crew<'_>,
     scratch: &mut Scratch<T>,
+    learner: Option<&Learner<T>>,
 ) {
     // SAFETY: the caller's.
     unsafe {
         crew.upwards(net.depth(), |l, at| net.forward_layer(l, scratch, at, false));
         crew.tiles(|at| net.output_error(at));
         match schedule.rule {
-            Rule::Bp | Rule::Zil => backward(net, crew, scratch),
+            Rule::Bp | Rule::Zil => backward(net, crew, scratch, learner),
             Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, crew, scratch),
             Rule::Epc => epc(net, &schedule.steps, crew, scratch),
             Rule::Fpa { light_cone } => {
@@ -69,7 +72,14 @@ pub(super) unsafe fn infer<T: Real>(
 ///
 /// Z-IL's frontier is the same: its states move after their layer has been read, so that V + E is asked for by
 /// no one but a reader of the final states.
-unsafe fn backward<T: Real>(net: &Net<'_, T>, crew: Crew<'_>, scratch: &mut Scratch<T>) {
+///
+/// With a learner, parameters move on the way, each layer's when the product with their transpose is done.
+unsafe fn backward<T: Real>(
+    net: &Net<'_, T>,
+    crew: Crew<'_>,
+    scratch: &mut Scratch<T>,
+    learner: Option<&Learner<T>>,
+) {
     crew.tiles(|at| {
         for l in (2..=net.depth()).rev() {
             let k = l - 1;
@@ -79,8 +89,15 @@ unsafe fn backward<T: Real>(net: &Net<'_, T>, crew: Crew<'_>, scratch: &mut Scra
                     e: net.maybe(Field::E, k, at),
                     d: net.apart(Field::D, Field::E, k, at),
                 });
+                if let Some(learner) = learner {
+                    learner::update_layer(net, l, learner, scratch);
+                }
             }
             crew.sync();
+        }
+        if let Some(learner) = learner {
+            // SAFETY: the caller's.
+            unsafe { learner::update_layer(net, 1, learner, scratch) };
         }
     });
 }
