@@ -61,6 +61,20 @@ pub enum Outcome {
 pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     let list = |all: &[String]| format!("{} (of {})", all[0], all.len());
     let name = |row: &Row| format!("{} at {}", row.contender, row.point);
+    let row = |row: &Row| match &row.reason[..] {
+        "" => format!("{}: {}", name(row), row.verdict),
+        reason => format!("{}: {} ({reason})", name(row), row.verdict),
+    };
+    // Between two records that share nothing, what failed in one of them is no news; a gate blocks it all the same.
+    let nothing = comparison.rows.iter().all(|row| row.verdict == Verdict::Invalid);
+    let nothing_compares = || {
+        let all: Vec<String> = comparison.rows.iter().map(row).collect();
+        let what = if all.is_empty() { "neither side holds a timed point".to_owned() } else { list(&all) };
+        Outcome::Inconclusive(format!("nothing compares: {what}"))
+    };
+    if nothing && !exact {
+        return nothing_compares();
+    }
     let changed: Vec<String> = comparison
         .broken
         .iter()
@@ -77,14 +91,8 @@ pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     if !regressed.is_empty() {
         return Outcome::Regressed(list(&regressed));
     }
-    let row = |row: &Row| match &row.reason[..] {
-        "" => format!("{}: {}", name(row), row.verdict),
-        reason => format!("{}: {} ({reason})", name(row), row.verdict),
-    };
-    if comparison.rows.iter().all(|row| row.verdict == Verdict::Invalid) {
-        let all: Vec<String> = comparison.rows.iter().map(row).collect();
-        let what = if all.is_empty() { "neither side holds a timed point".to_owned() } else { list(&all) };
-        return Outcome::Inconclusive(format!("nothing compares: {what}"));
+    if nothing {
+        return nothing_compares();
     }
     let unclear: Vec<String> = comparison
         .inconclusive()

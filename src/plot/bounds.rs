@@ -196,10 +196,7 @@ fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
     [
         (true, Entry::line("bound, any program", "nothing measured lies left of it", INK, &[])),
         (true, Entry::marker("measured time", "median, 95 % interval", disc, false)),
-        (
-            has(|r| r.counted),
-            Entry::marker("count", "its own schedule's products at the ceiling", disc, true),
-        ),
+        (has(|r| r.counted), Entry::marker("count", "products of its schedule at the ceiling", disc, true)),
         (
             has(|r| r.critical_path),
             Entry::marker(

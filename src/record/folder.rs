@@ -135,12 +135,9 @@ fn is_left(entry: &fs::DirEntry, files: &Files) -> bool {
     if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
         return false;
     }
-    let temporary = |own: &str| {
-        name.strip_prefix('.').is_some_and(|name| name.starts_with(own) && name.ends_with(".tmp"))
-    };
     let whole =
         |bytes: &Vec<u8>| name == read::MACHINE || fs::read(entry.path()).is_ok_and(|found| found == *bytes);
-    files.iter().any(|(own, bytes)| temporary(own) || (name == *own && whole(bytes)))
+    disk::is_temporary(&name) || files.iter().any(|(own, bytes)| name == *own && whole(bytes))
 }
 
 fn fill(dir: &Path, files: &Files) -> Result<()> {

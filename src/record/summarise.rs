@@ -44,7 +44,8 @@ fn paired_in(schema: u32, instances: &[Rounds]) -> Option<PairedRatio> {
         3 => paired_ratio,
         _ => return ratio_over_instances(instances),
     };
-    instances.first().and_then(|(a, b)| one(a, b))
+    let (a, b): (Vec<_>, Vec<_>) = instances.iter().cloned().unzip();
+    one(&a.concat(), &b.concat())
 }
 
 fn fill_as(rows: &mut [SummaryRow], samples: &[Sample], schema: u32) -> Result<Vec<RatioRow>> {

@@ -206,9 +206,12 @@ enum Role {
     Control(usize),
 }
 
+/// Values with the numbers of their subjects.
+type Numbered<T> = Vec<(usize, T)>;
+
 /// Contenders that were built, without any that lacks its control or the other way round: nobody would know what a ratio to
 /// it is worth, so memory that holds one of the two only is too little.
-fn whole_pairs<T>(made: Vec<(usize, Result<T>)>, roles: &[Role]) -> (Vec<(usize, T)>, Vec<(usize, Error)>) {
+fn whole_pairs<T>(made: Vec<(usize, Result<T>)>, roles: &[Role]) -> (Numbered<T>, Numbered<Error>) {
     let (mut built, mut broken) = (vec![], vec![]);
     for (i, outcome) in made {
         match outcome {

@@ -28,8 +28,8 @@ accuracy_updates = 2
 [benchmark.timing]
 warmup_seconds = 0.0
 turn_seconds = 0.0
-min_rounds = 3
-max_rounds = 3
+min_rounds = 10
+max_rounds = 10
 [[benchmark]]
 name = "trace"
 model = "signal-decay"

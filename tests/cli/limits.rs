@@ -38,7 +38,11 @@ min_rounds = 3
 max_rounds = 3
 "#;
 
-/// No rule, network, engine or number of threads goes below its bound or above its ceiling, and the record has both.
+const UNOPTIMISED: bool = cfg!(debug_assertions);
+
+/// No rule, network, engine or number of threads goes below its bound or above its ceiling, and the record has both. Only
+/// optimised code reaches the ceiling, so times are held against it in builds without debug assertions; `.ci/run` does so with
+/// the program that users get.
 #[test]
 fn nothing_measured_beats_its_bound() {
     let (dir, file) = suite(RULES);
@@ -54,7 +58,7 @@ fn nothing_measured_beats_its_bound() {
         let reference = record.reference_rate(row).unwrap();
         let clock = ceiling.clock_hz.unwrap_or(1e9);
         assert!(
-            (1e8..1e11).contains(&clock) && reference.per_second < 1.05 * ceiling.per_second,
+            (1e8..1e11).contains(&clock) && (UNOPTIMISED || reference.per_second < 1.05 * ceiling.per_second),
             "{ceiling:?} {reference:?}"
         );
         let (least, count) = (row.least_gemm_flops.unwrap(), row.gemm_flops);
@@ -62,12 +66,12 @@ fn nothing_measured_beats_its_bound() {
         let bound = record.bound_ns(row).unwrap();
         let counted = 1e9 * count as f64 / ceiling.per_second;
         assert!(
-            bound <= counted && counted <= row.min_ns as f64,
+            bound <= counted && (UNOPTIMISED || counted <= row.min_ns as f64),
             "{which}: {bound} {counted} {}",
             row.min_ns
         );
     }
-    assert!(record.beaten_bounds().is_empty());
+    assert!(UNOPTIMISED || record.beaten_bounds().is_empty());
     let printed = succeeds(&["report", &arg(&out), "--format", "csv"]);
     let mut rows = csv::Reader::from_reader(printed.as_bytes());
     let headers = rows.headers().unwrap().clone();
@@ -75,7 +79,8 @@ fn nothing_measured_beats_its_bound() {
     for row in rows.records().map(Result::unwrap) {
         let value = |name: &str| row[at(name)].parse::<f64>().unwrap();
         assert!(
-            value("of_ceiling") <= 1.0 && value("over_bound") >= 1.0 && value("of_reference") > 0.0,
+            (UNOPTIMISED || (value("of_ceiling") <= 1.0 && value("over_bound") >= 1.0))
+                && value("of_reference") > 0.0,
             "{row:?}"
         );
     }
@@ -99,9 +104,13 @@ fn bounds_are_times_only_if_asked_for() {
         assert!(
             value("least_gemms") <= value("gemms") && value("least_inference_gemms") <= value("least_gemms")
         );
-        per_flop.push(value("bound_ns") / value("least_gemm_flops"));
+        let one_thread = row[at("contender")].ends_with(":1");
+        per_flop.push((one_thread, value("bound_ns") / value("least_gemm_flops")));
     }
-    // one ceiling for all of them
-    assert!(per_flop.len() > 8 && per_flop.iter().all(|x| (x / per_flop[0] - 1.0).abs() < 1e-9 && *x > 0.0));
+    // one ceiling for each number of threads
+    for one_thread in [true, false] {
+        let own: Vec<f64> = per_flop.iter().filter(|(one, _)| *one == one_thread).map(|(_, x)| *x).collect();
+        assert!(own.len() > 2 && own.iter().all(|x| (x / own[0] - 1.0).abs() < 1e-9 && *x > 0.0), "{own:?}");
+    }
     says(&refused(&["bounds", "no-such-suite", "--seconds"]), &["no-such-suite"]);
 }

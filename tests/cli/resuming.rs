@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pcnbench::record::read;
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::session::{arg, done, names, pcnbench, refused, run, says, sentence, suite, Done, TINY};
+use crate::session::{arg, done, names, pcnbench, refused, run, says, sentence, suite, unfinish, Done, TINY};
 
 /// The command between backticks in a sentence.
 fn advice(sentence: &str) -> String {
@@ -29,13 +28,10 @@ fn followed(advice: &str, dir: &Path) -> Done {
 
 /// The record as if it had been interrupted after its first point.
 fn interrupt(record: &Path) {
-    let path = record.join("run.json");
-    let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    json["finished"] = Value::Null;
-    fs::write(&path, json.to_string()).unwrap();
     let path = record.join("summary.csv");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.lines().take(2).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    unfinish(record);
 }
 
 /// A suite of four points in a folder whose name a shell would take apart.

@@ -26,7 +26,7 @@ width = [16]
 batch = [4]
 [benchmark.timing]
 warmup_seconds = 0.05
-target_half_width = 1e-9
+target_half_width = 1e-6
 min_rounds = 40
 max_rounds = 40
 max_seconds = 600.0
