@@ -16,8 +16,9 @@ use crate::stats::median;
 
 /// Share of its wall clock from which a turn counts as paused: that from which delay counts as contention.
 const PAUSED: f64 = 0.1;
-/// No pause is shorter: about what systems need to stop and continue a process, and their clocks to tell.
-const SHORTEST: Duration = Duration::from_millis(2);
+/// No pause is shorter: beside busy programs the calling thread may sleep for some ten milliseconds until a worker that it waits
+/// for gets a processor, which the worker's own delay does not always explain.
+const SHORTEST: Duration = Duration::from_millis(50);
 /// How much more than usual the calling thread may sleep before that is called a pause: what it waits for, a device say, may
 /// itself have become slower.
 const PATIENCE: f64 = 4.0;

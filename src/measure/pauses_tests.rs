@@ -24,11 +24,11 @@ fn what_nothing_explains_is_a_pause() {
     assert_eq!(length(spent(100.0, 95.0, 0.0)), None);
     assert_eq!(length(spent(100.0, 9.5, 90.5)), None);
     assert_eq!(length(spent(12.0, 9.5, 0.0)), None);
-    // 10 % of the turn, and 2 ms
+    // 10 % of the turn, and 50 ms
     assert_eq!(length(spent(1000.0, 800.0, 0.0)), None, "168 ms of sleep are explained, and 32 are too few");
     assert_eq!(length(spent(1000.0, 700.0, 0.0)), Some(153.0), "1000 − 700·(1 + 4/19)");
-    assert_eq!(length(spent(3.4, 1.0, 0.3)), None);
-    assert_eq!(length(spent(3.6, 1.0, 0.3)), Some(2.0));
+    assert_eq!(length(spent(51.4, 1.0, 0.3)), None);
+    assert_eq!(length(spent(51.6, 1.0, 0.3)), Some(50.0));
     // nothing to compare with, nothing told
     assert_eq!(pause(&spent(2010.0, 9.5, 0.0), &usual[..2]), None);
     assert_eq!(pause(&Reading { running: None, ..spent(2010.0, 9.5, 0.0) }, &usual), None);
