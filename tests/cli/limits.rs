@@ -104,12 +104,12 @@ fn bounds_are_times_only_if_asked_for() {
         assert!(
             value("least_gemms") <= value("gemms") && value("least_inference_gemms") <= value("least_gemms")
         );
-        let one_thread = row[at("contender")].ends_with(":1");
-        per_flop.push((one_thread, value("bound_ns") / value("least_gemm_flops")));
+        per_flop
+            .push((row[at("point")].contains("dtype=f64"), value("bound_ns") / value("least_gemm_flops")));
     }
-    // one ceiling for each number of threads
-    for one_thread in [true, false] {
-        let own: Vec<f64> = per_flop.iter().filter(|(one, _)| *one == one_thread).map(|(_, x)| *x).collect();
+    // one ceiling for each dtype
+    for double in [true, false] {
+        let own: Vec<f64> = per_flop.iter().filter(|(f64, _)| *f64 == double).map(|(_, x)| *x).collect();
         assert!(own.len() > 2 && own.iter().all(|x| (x / own[0] - 1.0).abs() < 1e-9 && *x > 0.0), "{own:?}");
     }
     says(&refused(&["bounds", "no-such-suite", "--seconds"]), &["no-such-suite"]);
