@@ -2,6 +2,7 @@
 //! number, or zero where those are flushed.
 
 use std::hint::black_box;
+use std::sync::mpsc;
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::denormals::{flushed, Flush, SUPPORTED};
@@ -14,11 +15,16 @@ fn denormals_are_zeros_on_every_thread_while_they_are_flushed() {
     let other = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     for _ in 0..2 {
         everything_is(true, pool);
-        let flush = Flush::new();
-        everything_is(!SUPPORTED, pool);
-        // other threads flush nothing, nor does what they call
-        std::thread::scope(|scope| scope.spawn(|| assert!(fused(1) && fused(pool + 1))).join().unwrap());
-        drop(flush);
+        std::thread::scope(|scope| {
+            // before: a thread begins in the mode of the thread that makes it
+            let (go, begin) = mpsc::channel();
+            let another = scope.spawn(move || begin.recv().is_ok() && fused(1) && fused(pool + 1));
+            let _flush = Flush::new();
+            everything_is(!SUPPORTED, pool);
+            // other threads flush nothing, nor does what they call
+            go.send(()).unwrap();
+            assert!(another.join().unwrap());
+        });
         // a caller that is a thread of another pool
         other.install(|| {
             assert!(fused(pool + 1));
