@@ -45,7 +45,7 @@ impl<W: Write> Write for Output<W> {
 mod tests {
     use super::*;
 
-    /// Room for so many bytes, then an error of this kind, once: what comes later would be written.
+    /// Room for this many bytes, then an error of this kind, once: what comes later would be written.
     struct Room(usize, Option<io::ErrorKind>, Vec<u8>);
 
     impl Write for Room {

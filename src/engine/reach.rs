@@ -38,7 +38,7 @@ impl Reach {
         Self { params, names: Cell::new(depth + 1), last: RefCell::new(vec![None; depth]) }
     }
 
-    /// Layers that learn from what a rule left behind: those with a direction other than zero, or with parameters that the
+    /// Layers that learn from the state in which a rule ends: those with a direction other than zero, or with parameters that the
     /// rule has moved itself.
     pub fn trained(&self, learned: &Learned<Self>) -> usize {
         let directions = learned.directions.iter().map(|d| d.flatten().is_some());

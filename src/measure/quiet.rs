@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(Reading { own: 180, ..now }.since(&before).used, 0.0);
     }
 
-    /// A machine on which others use so many of 100 steps between readings.
+    /// A machine on which others use this many of 100 steps between readings.
     fn machine(mut busy: impl FnMut(usize) -> u64) -> impl FnMut() -> Option<Reading> {
         let (mut n, mut at) =
             (0, Reading { processors: 1, busy: 0, total: 0, own: 0, others: HashMap::new() });

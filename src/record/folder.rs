@@ -144,7 +144,7 @@ fn fill(dir: &Path, files: &Files) -> Result<()> {
     files.iter().try_for_each(|(name, bytes)| disk::replace(&dir.join(name), bytes))
 }
 
-/// Builds a record under a hidden temporary name in `parent`, from where a rename makes it visible. Nobody removes the folder
+/// Builds a record under a hidden temporary name in `parent`, from where a rename makes it visible. No other process removes the folder
 /// while the file in the result is open, where the file system has locks.
 fn build(parent: &Path, name: &str, files: &Files) -> Result<(PathBuf, Option<File>)> {
     fs::create_dir_all(parent).map_err(|e| Error::io("create the folder", parent, e))?;

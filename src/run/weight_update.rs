@@ -209,8 +209,8 @@ enum Role {
 /// Values with the numbers of their subjects.
 type Numbered<T> = Vec<(usize, T)>;
 
-/// Contenders that were built, without any that lacks its control or the other way round: nobody would know what a ratio to
-/// it is worth, so memory that holds one of the two only is too little.
+/// Contenders that were built, without any that lacks its control or the other way round: the worth of a ratio to it would
+/// be unknown, so memory that holds one of the two only is too little.
 fn whole_pairs<T>(made: Vec<(usize, Result<T>)>, roles: &[Role]) -> (Numbered<T>, Numbered<Error>) {
     let (mut built, mut broken) = (vec![], vec![]);
     for (i, outcome) in made {

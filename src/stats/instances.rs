@@ -66,7 +66,7 @@ pub fn ratio_over_instances(instances: &[Rounds]) -> Option<PairedRatio> {
     Some(ratio(half, half, Some(m - 1)))
 }
 
-/// Quantile 0.975 of Student's t with so many degrees of freedom, of the normal distribution for `None`.
+/// Quantile 0.975 of Student's t with this many degrees of freedom, of the normal distribution for `None`.
 pub(super) fn t_95(freedom: Option<f64>) -> f64 {
     // Beyond, the two differ by less than 1e-5 of themselves.
     let freedom = freedom.filter(|f| *f < 1e5).and_then(|f| StudentsT::new(0.0, 1.0, f).ok());

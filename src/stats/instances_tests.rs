@@ -130,7 +130,7 @@ fn coverage(kind: &str, m: usize, n: usize, between: f64) -> [f64; 2] {
             b.extend(y);
             (a, b)
         });
-        // All instances taken for one: what the interval would be if nobody knew of them.
+        // All instances taken for one: what the interval would be without knowledge of them.
         let left = paired_ratio(&all.0, &all.1).unwrap();
         for (count, r) in covered.iter_mut().zip([r, left]) {
             *count += usize::from(r.low.ln() <= 0.3 && 0.3 <= r.high.ln());

@@ -27,7 +27,7 @@ impl Suite {
         })
     }
 
-    /// The same, measured `times` as long: with so many times the instances, rounds and time.
+    /// The same, measured `times` as long: with that factor on instances, rounds and time.
     ///
     /// # Errors
     /// If the suite cannot be expanded again.

@@ -133,7 +133,7 @@ impl Block {
     /// θ += step · d for the block, in place.
     ///
     /// # Safety
-    /// The contract of [`super::net`]: nobody reads or writes the block's parameters meanwhile, or writes states or errors.
+    /// The contract of [`super::net`]: no other thread reads or writes the block's parameters meanwhile, or writes states or errors.
     pub(super) unsafe fn descend<T: Real>(self, net: &Net<'_, T>, step: f64, scratch: &mut [T]) {
         let (weights, biases) = place(net, self);
         // SAFETY: the caller's; both lie within θ.
@@ -165,7 +165,7 @@ impl Block {
         }
         let width = PANEL.min(net.batch - start);
         assert!(self.rows * width <= scratch.len() && tiles.len() <= PANELS);
-        // SAFETY: the scratch holds so many samples of the block's rows.
+        // SAFETY: the scratch holds this many samples of the block's rows.
         let d = unsafe { View::new(scratch.as_mut_ptr(), width, self.rows, width) };
         let mut at = 0;
         for from in tiles.clone().map(part) {

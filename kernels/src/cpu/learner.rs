@@ -71,7 +71,7 @@ impl<T> Learner<T> {
 /// [`update`] does for it, while its weights and states are still in cache.
 ///
 /// # Safety
-/// The contract of [`super::net`]: nobody else touches the layer's parameters or their state, or writes what its
+/// The contract of [`super::net`]: no other thread touches the layer's parameters or their state, or writes what its
 /// directions are computed from.
 pub(super) unsafe fn update_layer<T: Real>(
     net: &Net<'_, T>,

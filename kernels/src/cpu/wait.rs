@@ -2,7 +2,7 @@
 //!
 //! On a machine that does nothing else a wait is short, and a thread that looks again and again goes on soonest. Where
 //! another process has the processor of the thread that is waited for, looking is in vain for milliseconds and takes
-//! processor time from which nobody has anything; to yield does not help against processes of equal priority, and costs the
+//! processor time without any use; to yield does not help against processes of equal priority, and costs the
 //! thread its place. So a waiting thread looks for [`SPIN`], then sleeps between looks. Threads of one call are still only as
 //! fast as if all of them ran at once, which under contention they rarely do; so a call that waited for longer than one
 //! thread would have taken is followed by calls that use one ([`Contention`]).
@@ -100,7 +100,7 @@ pub fn without_workers_ns() -> u64 {
     WITHOUT_WORKERS.load(Ordering::Relaxed)
 }
 
-/// Counts the time of a call without so many of its workers, until it is dropped.
+/// Counts the time of a call that does without this many of its workers, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Missing {
     workers: usize,
