@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whether runs of one program agree on this machine within their intervals:
 #
-#   scripts/agreement.sh DIR [RUNS]    # 40 runs unless told otherwise, about 15 seconds each
+#   scripts/agreement.sh DIR [RUNS]    # 40 runs unless told otherwise, about 22 seconds each
 #
 # Measures the suite `agreement` (short updates, several threads among them) RUNS times into DIR/run-1, DIR/run-2, …, and
 # holds every run against every later one. Runs that are there already are kept, so that an interrupted series goes on. What
@@ -24,7 +24,7 @@ fi
 for ((i = 1; i <= runs; i++)); do
   [[ -e $dir/run-$i/summary.csv ]] && grep -q '"finished": *"' "$dir/run-$i/run.json" && continue
   rm -rf "$dir/run-$i"
-  "$PCNBENCH" run agreement --no-plots --out "$dir/run-$i" >/dev/null
+  "$PCNBENCH" run benches/suites/agreement.toml --no-plots --out "$dir/run-$i" >/dev/null
 done
 all=()
 for ((i = 1; i <= runs; i++)); do all+=("$dir/run-$i"); done

@@ -10,6 +10,8 @@
 #
 #   PCNBENCH=path/to/pcnbench    use this program, built with `--features trials`, instead of building one
 #   OUT=DIR                      keep all reports and records there instead of in a temporary folder
+#   ROUNDS=N                     measure so many rounds; noisy machines need more than quiet ones
+#   LOOPS=N                      run the gates, not the baseline, beside so many busy loops of equal priority
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -25,16 +27,51 @@ if [[ -n ${OUT:-} ]]; then
   work=$OUT
 else
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
 fi
+pids=()
+ended() {
+  ((${#pids[@]} == 0)) || kill "${pids[@]}" 2>/dev/null || true
+  [[ -n ${OUT:-} ]] || rm -rf "$work"
+}
+trap ended EXIT
 
-# The gate suite on one small network each, so that forty of them take minutes, and without its last benchmark: what can
-# be told of threads that wait for one another is a matter of the machine.
-sed -e '/^name = "threads"$/,$ d' \
-  -e '/^name = "gate"$/,/^name = "fused"$/ s/^depth = .*/depth = [5]/' \
-  -e '/^name = "fused"$/,$ s/^depth = .*/depth = [12]/' \
-  -e 's/^\(min\|max\)_rounds = .*/\1_rounds = 30/' \
-  -e 's/^warmup_seconds = .*/warmup_seconds = 0.03/' benches/suites/gate.toml | sed '$ d' >"$work/trials.toml"
+# The gate suite with few contenders on one small network for each engine, so that forty of them take minutes, and without the
+# threads that wait for one another: what can be told of those is a matter of the machine.
+benchmark() {
+  local name=$1 baseline=$2 contenders=$3 depth=$4 width=$5
+  cat <<TOML
+[[benchmark]]
+name = "$name"
+model = "weight-update"
+about = "Time per weight update in units of BP's."
+data = "digits"
+contenders = [$contenders]
+baseline = "$baseline"
+[benchmark.axes]
+depth = [$depth]
+width = [$width]
+batch = [64]
+steps = ["L"]
+step_size = [0.1]
+activation = ["tanh"]
+parameterisation = ["sp-normal"]
+[benchmark.training]
+optimiser = "sgd"
+learning_rate = 1e-3
+[benchmark.timing]
+target_half_width = 0.0001
+max_seconds = 60.0
+warmup_seconds = 0.03
+turn_seconds = 0.004
+min_rounds = ${ROUNDS:-240}
+max_rounds = ${ROUNDS:-240}
+TOML
+}
+{
+  printf 'schema = 1\nname = "trials"\nabout = "A small gate."\nseed = 20250520\n'
+  benchmark gate bp/reference '"bp/reference", "spc/reference", "epc/reference"' 5 64
+  benchmark fused bp/fused:1 '"bp/fused:1", "spc/fused:1", "epc/fused:1"' 8 64
+} >"$work/trials.toml"
 planted="1 $rule/fused:1 1 $rule/reference"
 # A slow machine may leave more of a run to its first rounds; nothing is judged by its wall time.
 gate() { "$PCNBENCH" gate --suite "$work/trials.toml" --results "$work/results" --format csv "$@"; }
@@ -45,6 +82,12 @@ for ((i = 1; ; i++)); do
   echo "$said"
   [[ $said == *"make the baseline again"* ]] || break
   ((i < 5)) || { echo "gate-trials: the machine is too busy for a baseline" >&2; exit 1; }
+done
+
+for ((i = 0; i < ${LOOPS:-0}; i++)); do
+  # a loop that ends with this script, however that ends
+  bash -c 'while kill -0 "$1" 2>/dev/null; do for ((j = 0; j < 100000; j++)); do :; done; done' loop $$ &
+  pids+=($!)
 done
 
 # Runs one gate and leaves in `found` which contenders regressed, one word each, with a count of points before it. A gate

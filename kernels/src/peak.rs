@@ -1,4 +1,5 @@
-//! What the arithmetic units of this processor do at best: a rate that no product of matrices can exceed.
+//! What the arithmetic units of this processor do at best, a rate that no product of matrices can exceed; and what the fused
+//! engine's own products reach without the rest of a layer.
 
 use std::hint::black_box;
 use std::sync::Mutex;
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use candle_core::DType;
 
 use crate::cpu::peak::{additions, vectors, Chain, Done, OnVectors, Plain};
+use crate::cpu::rate::Layer;
 use crate::cpu::{Pool, Real};
 use crate::{Error, Result};
 
@@ -77,6 +79,46 @@ where
         }
     }
     Ok(peak)
+}
+
+/// Best rate in FLOP/s of the engine's products with a layer of `width` units on as many, on a batch of `batch`: W h or Wᵀ d,
+/// 2·batch·width² FLOPs each; on `threads` threads that each have a layer of their own, over `budget`.
+///
+/// # Errors
+/// As for [`multiply_adds`].
+pub fn products(dtype: DType, batch: usize, width: usize, threads: usize, budget: Duration) -> Result<f64> {
+    match dtype {
+        DType::F32 => best_product::<f32>(batch, width, threads, budget),
+        DType::F64 => best_product::<f64>(batch, width, threads, budget),
+        other => Err(Error::Unsupported(format!(
+            "products of {} are not measured; ask for f32 or f64",
+            other.as_str()
+        ))),
+    }
+}
+
+fn best_product<T: Real>(batch: usize, width: usize, threads: usize, budget: Duration) -> Result<f64> {
+    let pool = Pool::new(threads)?;
+    let layers: Vec<_> = (0..threads).map(|_| Mutex::new(Layer::<T>::new(batch, width))).collect();
+    let own = |i: usize| layers[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let once = own(0).rate(false, 1);
+    let calls =
+        (BURST.as_secs_f64() * once / (2.0 * (batch * width * width) as f64)).clamp(1.0, 1e6) as usize;
+    let (mut best, begin) = (0.0, Instant::now());
+    loop {
+        for backward in [false, true] {
+            let sum = Mutex::new(0.0);
+            pool.run(threads, 1, |worker| {
+                worker.meet();
+                let rate = own(worker.index).rate(backward, calls);
+                *sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += rate;
+            })?;
+            best = f64::max(best, sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+        }
+        if begin.elapsed() >= budget {
+            return Ok(best);
+        }
+    }
 }
 
 /// Steps of a chain that take a burst.
@@ -156,6 +198,19 @@ mod tests {
         }
         let twice = single.flops_per_second / double.flops_per_second;
         assert!((1.5..2.7).contains(&twice), "{twice}: {single:?} {double:?}");
+    }
+
+    /// Of the same order as a machine can do, and no more than its multiply-adds.
+    #[cfg(not(debug_assertions))]
+    #[test]
+    fn products_stay_below_the_ceiling() {
+        let time = Duration::from_millis(60);
+        for dtype in [DType::F32, DType::F64] {
+            let peak = multiply_adds(dtype, 1, time).unwrap().flops_per_second;
+            let rate = products(dtype, 64, 128, 1, time).unwrap();
+            assert!((0.2..1.02).contains(&(rate / peak)), "{rate} of {peak}");
+        }
+        assert!(products(DType::U8, 1, 1, 1, time).is_err());
     }
 
     #[test]

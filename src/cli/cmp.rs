@@ -19,8 +19,8 @@ pub struct Args {
     /// Judge absolute times too; they compare only on equal machine class and threads
     #[arg(long)]
     absolute: bool,
-    /// Tolerate changes up to this many per cent, at least 1, or up to what the controls show, whichever is more
-    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, allow_negative_numbers = true)]
+    /// Tolerate changes up to this many per cent, at least 2, or up to what the controls show, whichever is more
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, allow_negative_numbers = true)]
     threshold: f64,
     /// Compare ratios of different machine classes or thread counts too, tolerating changes up to this factor
     #[arg(long, value_name = "FACTOR")]

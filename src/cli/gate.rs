@@ -53,8 +53,8 @@ pub struct Args {
     /// and threads
     #[arg(long)]
     absolute: bool,
-    /// Tolerate changes up to this many per cent, at least 1, or up to what the controls show, whichever is more
-    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, allow_negative_numbers = true)]
+    /// Tolerate changes up to this many per cent, at least 2, or up to what the controls show, whichever is more
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, allow_negative_numbers = true)]
     threshold: f64,
     /// Tolerate ratios up to this factor against a baseline of another machine class or thread count
     #[arg(long, value_name = "FACTOR", default_value_t = 1.5)]

@@ -1,10 +1,10 @@
 //! `pcnbench man`: the man page.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Verdict;
-use crate::Error;
+use crate::{record, Error, Result};
 
 /// Options of `man`.
 #[derive(Debug, clap::Args)]
@@ -18,9 +18,20 @@ pub(super) fn main(args: &Args, command: clap::Command, out: &mut dyn Write) -> 
     match &args.out {
         Some(dir) => {
             std::fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, e))?;
-            clap_mangen::generate_to(command, dir).map_err(|e| Error::io("write man pages into", dir, e))?;
+            let mut command = command.disable_help_subcommand(true);
+            command.build();
+            save(&command, dir)?;
         }
         None => clap_mangen::Man::new(command).render(out)?,
     }
     Ok(Verdict::Clean)
+}
+
+/// The page of a command and those of all below it, each as a whole or not at all.
+fn save(command: &clap::Command, dir: &Path) -> Result<()> {
+    command.get_subcommands().filter(|below| !below.is_hide_set()).try_for_each(|below| save(below, dir))?;
+    let page = clap_mangen::Man::new(command.clone());
+    let (path, mut text) = (dir.join(page.get_filename()), Vec::new());
+    page.render(&mut text).map_err(|e| Error::io("write", &path, e))?;
+    record::save(&path, &text)
 }

@@ -99,13 +99,15 @@ impl Agreement {
     /// The upper 95 % limit of the share of rows called regressed.
     ///
     /// The larger of two: `p + t σ`; and that of Clopper and Pearson (1934) for as many independent rows as carry what these
-    /// do, because where nothing regressed the first is zero. Rows are divided by the design effect of the intervals that
-    /// miss 1, `σ² n / (p (1 − p))`, since what is called regressed is one of those.
+    /// do, as Korn and Graubard (1998) have it for clustered surveys. Rows are divided by their design effect `σ² n / (p (1 − p))`,
+    /// which is 2 at least, since each lies in two runs. Where nothing regressed, nothing is known of how such rows cluster; then
+    /// it is that of the intervals that miss 1, which are more and cluster more.
     pub fn most_regressed(&self) -> f64 {
-        let p = self.holding.of();
-        let independent = p * (1.0 - p) / self.holding.rows as f64;
-        let effect =
-            if independent > 0.0 { (self.holding.error.powi(2) / independent).max(1.0) } else { 1.0 };
+        let (share, least) =
+            if self.regressed.count > 0 { (self.regressed, 2.0) } else { (self.holding, 1.0) };
+        let p = share.of();
+        let independent = p * (1.0 - p) / share.rows as f64;
+        let effect = if independent > 0.0 { (share.error.powi(2) / independent).max(least) } else { 1.0 };
         let (rows, count) = (self.regressed.rows as f64 / effect, self.regressed.count as f64 / effect);
         let exact = Beta::new(count + 1.0, rows - count).map_or(1.0, |b| b.inverse_cdf(0.95));
         exact.max(self.regressed.of() + self.t(0.95) * self.regressed.error)

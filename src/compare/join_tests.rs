@@ -1,6 +1,6 @@
 //! Oracles: verdicts that follow from the ratios put in, and one sentence per reason not to compare.
 
-use super::super::fixture::{entry, record, side, DEFINITION};
+use super::super::fixture::{entry, known, record, side, DEFINITION};
 use super::*;
 
 const THREE: [(&str, f64); 3] = [("ar/reference", 1.5), ("epc/reference", 6.0), ("spc/reference", 3.0)];
@@ -232,7 +232,7 @@ fn a_change_that_quiet_samples_do_not_show_stays_ambiguous() {
     assert_eq!(judged(6.0, 6.0).verdict, Verdict::Regressed);
     let row = judged(6.0, 3.1);
     assert_eq!(row.verdict, Verdict::Ambiguous);
-    assert_eq!(row.reason, "the fastest tenth of the samples moved by a factor of 1.033 only");
+    assert_eq!(row.reason, "the quietest quarter of the rounds moved by a factor of 1.033 only");
     assert_eq!(judged(1.5, 3.0).verdict, Verdict::Ambiguous);
     assert_eq!(judged(1.5, 1.5).verdict, Verdict::Improved);
 }
@@ -379,4 +379,37 @@ fn too_few_rounds_are_ambiguous() {
         }
         assert_eq!(c.inconclusive().count(), 6);
     }
+}
+
+/// The fused engine against the reference at 0.12 of its time, and 1.13 times that: a regression, unless the reference took as
+/// much longer too, or more.
+#[test]
+fn between_engines_a_change_that_the_machine_may_have_made_is_doubted() {
+    let with = |ratio: f64, baseline: f64, contender: &str| {
+        let mut s = side("a", &[(contender, ratio), ("spc/reference", 3.0)], 0.3);
+        for e in s.entries.iter_mut() {
+            e.time = e.time.map(|t| known(t.ratio * baseline, 0.3));
+        }
+        s
+    };
+    let said = |ratio: f64, baseline: f64, contender: &str| {
+        let c = compare(
+            &with(0.12, 1.0, contender),
+            &with(0.12 * ratio, baseline, contender),
+            &Options::default(),
+        );
+        let row = c.rows.into_iter().find(|row| row.contender == contender).unwrap();
+        (row.verdict, row.reason)
+    };
+    for fused in ["bp/fused:1", "bp/fused"] {
+        for baseline in [1.0, 1.1, 0.7] {
+            assert_eq!(said(1.13, baseline, fused).0, Verdict::Regressed, "{fused} {baseline}");
+        }
+        let (verdict, reason) = said(1.13, 1.3, fused);
+        assert_eq!(verdict, Verdict::Ambiguous);
+        assert!(reason.contains("bp/reference took 1.30 times as long as before"), "{reason}");
+        assert_eq!(said(1.0 / 1.13, 1.0 / 1.3, fused).0, Verdict::Ambiguous);
+        assert_eq!(said(1.0 / 1.13, 1.3, fused).0, Verdict::Improved);
+    }
+    assert_eq!(said(1.13, 1.3, "ar/reference").0, Verdict::Regressed, "one engine");
 }

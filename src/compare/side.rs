@@ -6,7 +6,7 @@ use super::exact::Build;
 use super::facts::{facts, hash};
 use crate::measure::exact::Exact;
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
-use crate::stats::{noise_floor, quantile, ratio_over_instances, PairedRatio, Rounds, QUIET};
+use crate::stats::{noise_floor, quantile, quiet_ratio, ratio_over_instances, PairedRatio, Rounds, QUIET};
 use crate::suite::wire::SuiteWire;
 use crate::Result;
 
@@ -58,7 +58,7 @@ pub struct Entry {
     pub time: Option<PairedRatio>,
     /// [`QUIET`] quantile of wall time in nanoseconds; absent for failures.
     pub quiet_ns: Option<f64>,
-    /// That in units of the baseline's; absent for baselines and failures.
+    /// The ratio in quiet rounds ([`quiet_ratio`]); absent for baselines and failures.
     pub quiet_ratio: Option<f64>,
     /// Share of the time for which other programs kept this one from running while it measured, if that was too much for
     /// a change to be believed; absent if nobody watched, as for a record.
@@ -141,28 +141,33 @@ impl Side {
     }
 }
 
-/// Wall times by point, contender and instance.
-type Times<'a> = HashMap<(&'a str, &'a str), BTreeMap<u32, Vec<f64>>>;
+/// Wall times by point and contender, then by instance and round.
+type Times<'a> = HashMap<(&'a str, &'a str), BTreeMap<(u32, u32), f64>>;
 
 fn times(record: &Record) -> Times<'_> {
     let mut times = Times::new();
     for s in &record.samples {
         let of_contender = times.entry((s.point.as_str(), s.contender.as_str())).or_default();
-        of_contender.entry(s.instance.unwrap_or(0)).or_default().push(s.wall_ns.max(1) as f64);
+        of_contender.insert((s.instance.unwrap_or(0), s.round), s.wall_ns.max(1) as f64);
     }
     times
 }
 
 /// Quiet times, and the interval of the median time.
 fn set_times(e: &mut Entry, times: &Times<'_>) {
-    let quiet = |id: &str| {
-        let walls: Vec<f64> = times.get(&(e.point.as_str(), id))?.values().flatten().copied().collect();
-        Some(quantile(&walls, QUIET)).filter(|q| q.is_finite())
-    };
-    let own = quiet(&e.contender).filter(|_| e.err.is_empty());
-    let other = quiet(&e.baseline).filter(|_| e.contender != e.baseline);
-    let instances = times.get(&(e.point.as_str(), e.contender.as_str())).into_iter().flatten();
-    let walls: Vec<Rounds> = instances.map(|(_, walls)| (walls.clone(), vec![1.0; walls.len()])).collect();
+    let own = times.get(&(e.point.as_str(), e.contender.as_str())).filter(|_| e.err.is_empty());
+    let other = times.get(&(e.point.as_str(), e.baseline.as_str())).filter(|_| e.contender != e.baseline);
+    let mut instances = BTreeMap::<u32, Rounds>::new();
+    for ((instance, _), wall) in own.into_iter().flatten() {
+        let (walls, units) = instances.entry(*instance).or_default();
+        (walls.push(*wall), units.push(1.0));
+    }
+    let walls: Vec<Rounds> = instances.into_values().collect();
+    let quiet_ns = own.map(|own| quantile(&own.values().copied().collect::<Vec<_>>(), QUIET));
+    let quiet_ratio = own.zip(other).and_then(|(own, other)| {
+        let pairs: Vec<_> = own.iter().filter_map(|(at, a)| Some((*a, *other.get(at)?))).collect();
+        quiet_ratio(&pairs)
+    });
     // About the median of all samples, which is the time that a record states.
     let about = |median: f64, r: PairedRatio| PairedRatio {
         ratio: median,
@@ -171,7 +176,7 @@ fn set_times(e: &mut Entry, times: &Times<'_>) {
         ..r
     };
     e.time = e.time.zip(ratio_over_instances(&walls)).map(|(time, r)| about(time.ratio, r));
-    (e.quiet_ns, e.quiet_ratio) = (own, own.zip(other).map(|(own, other)| own / other));
+    (e.quiet_ns, e.quiet_ratio) = (quiet_ns.filter(|q| q.is_finite()), quiet_ratio);
 }
 
 fn entry(

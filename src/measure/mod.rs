@@ -24,4 +24,4 @@ pub mod threads;
 pub use clock::{time, time_with_device, utc_now, utc_today};
 pub use load::load_warning;
 pub use machine::{debug_build, threads, Gpu};
-pub use peak::{copy_rate, fma_ceiling, gemm_rate, read_rate};
+pub use peak::{copy_rate, fma_ceiling, gemm_rate, product_rate, read_rate};

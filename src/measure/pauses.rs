@@ -52,11 +52,13 @@ impl Reading {
     }
 }
 
+/// How much of its turns a contender sleeps: wall clock over running, without delay, of each so far.
+#[derive(Debug, Clone, Default)]
+pub struct Usual(Vec<f64>);
+
 /// The pauses of a run so far.
 pub struct Pauses {
     read: Box<dyn FnMut() -> Reading>,
-    /// Per contender being sampled: wall clock over running, without delay, of its turns.
-    usual: Vec<Vec<f64>>,
     discarded: usize,
     kept: usize,
     longest: Duration,
@@ -95,13 +97,8 @@ impl Pauses {
 
     /// None yet, by these clocks.
     pub fn by(read: impl FnMut() -> Reading + 'static) -> Self {
-        let (read, usual, zero) = (Box::new(read), Vec::new(), Duration::ZERO);
-        Self { read, usual, discarded: 0, kept: 0, longest: zero, total: zero }
-    }
-
-    /// From here on turns of `subjects` others.
-    pub fn begin(&mut self, subjects: usize) {
-        self.usual = vec![Vec::new(); subjects];
+        let zero = Duration::ZERO;
+        Self { read: Box::new(read), discarded: 0, kept: 0, longest: zero, total: zero }
     }
 
     /// What the clocks say now.
@@ -114,10 +111,10 @@ impl Pauses {
         self.now().wall.saturating_sub(self.total)
     }
 
-    /// Takes note of a turn of this subject, begun at `start`; returns for how long the process stood still in it, if it did.
-    pub fn note(&mut self, subject: usize, start: Reading) -> Option<Duration> {
+    /// Takes note of a turn of the contender that is `usual`, begun at `start`; returns for how long the process stood still
+    /// in it, if it did.
+    pub fn note(&mut self, Usual(usual): &mut Usual, start: Reading) -> Option<Duration> {
         let spent = self.now().since(start);
-        let usual = self.usual.get_mut(subject)?;
         let pause = pause(&spent, usual);
         if let (None, Some(running)) = (pause, spent.running) {
             let rest = spent.wall.saturating_sub(spent.delay).as_secs_f64();

@@ -47,7 +47,7 @@ fn paused_samples_are_retried_and_then_kept() {
     let clocks = Rc::new(Cell::new(spent(0.0, 0.0, 0.0)));
     let clock = Rc::clone(&clocks);
     let mut pauses = Pauses::by(move || clock.get());
-    let turn = |pauses: &mut Pauses, subject, by: Reading| {
+    let turn = |pauses: &mut Pauses, usual: &mut Usual, by: Reading| {
         let (start, old) = (pauses.now(), clocks.get());
         clocks.set(Reading {
             wall: old.wall + by.wall,
@@ -55,14 +55,14 @@ fn paused_samples_are_retried_and_then_kept() {
             delay: old.delay + by.delay,
             suspended: old.suspended + by.suspended,
         });
-        pauses.note(subject, start)
+        pauses.note(usual, start)
     };
-    pauses.begin(2);
+    let mut usual = [Usual::default(), Usual::default()];
     for subject in [0, 1, 0, 1, 0, 1] {
-        assert_eq!(turn(&mut pauses, subject, spent(10.0, 10.0, 0.0)), None);
+        assert_eq!(turn(&mut pauses, &mut usual[subject], spent(10.0, 10.0, 0.0)), None);
     }
     assert_eq!((pauses.warning(), pauses.active()), (None, ms(60.0)));
-    let pause = turn(&mut pauses, 0, spent(1510.0, 10.0, 0.0));
+    let pause = turn(&mut pauses, &mut usual[0], spent(1510.0, 10.0, 0.0));
     assert_eq!((pause, pauses.active()), (Some(ms(1500.0)), ms(70.0)));
     let again = [0, 1, 2, 3].map(|retries| pauses.judge(pause, retries, 3) == Keep::Retry);
     assert_eq!(again, [true, true, true, false]);
@@ -75,11 +75,9 @@ fn paused_samples_are_retried_and_then_kept() {
     );
     // a suspended machine stops the wall clock by itself
     let asleep = Reading { suspended: ms(9000.0), ..spent(10.0, 10.0, 0.0) };
-    assert_eq!((turn(&mut pauses, 1, asleep), pauses.active()), (Some(ms(9000.0)), ms(80.0)));
-    // others are other contenders, of which nothing is known yet
-    pauses.begin(1);
-    assert_eq!(turn(&mut pauses, 0, spent(1510.0, 10.0, 0.0)), None);
-    assert_eq!(turn(&mut pauses, 7, spent(1510.0, 10.0, 0.0)), None, "no such subject");
+    assert_eq!((turn(&mut pauses, &mut usual[1], asleep), pauses.active()), (Some(ms(9000.0)), ms(80.0)));
+    // another contender, of which nothing is known yet
+    assert_eq!(turn(&mut pauses, &mut Usual::default(), spent(1510.0, 10.0, 0.0)), None);
 }
 
 /// Running and sleeping of this thread, as the system tells them.

@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{affinity, clock};
 use crate::engine::threads::limited;
-use crate::record::{Ceiling, Machine};
+use crate::record::{product_size, Ceiling, Machine};
 use crate::{Error, Result};
 
 /// Square sizes, up to where a CPU's rate no longer grows.
@@ -21,6 +21,8 @@ const SIZES: [usize; 7] = [128, 256, 384, 512, 768, 1024, 1536];
 const LARGE: [usize; 2] = [2048, 4096];
 /// Time for one size; the best of what fits counts, since other work can only slow a run down.
 const BUDGET: Duration = Duration::from_millis(400);
+/// Time for each way of making a product of a layer.
+const PRODUCT: Duration = Duration::from_millis(100);
 /// Bytes read, and as many written, by one copy: beyond most caches, and quick to fill.
 const COPY_BYTES: usize = 256 << 20;
 /// Shortest time worth reading off the clock.
@@ -47,6 +49,21 @@ pub fn fma_ceiling(dtype: DType, threads: usize, budget: Duration) -> Result<Cei
 pub fn gemm_rate(dtype: DType, device: &Device, threads: usize) -> Result<Ceiling> {
     let large: &[usize] = if device.is_cpu() { &[] } else { &LARGE };
     gemm_over(SIZES.iter().chain(large).copied(), BUDGET, dtype, device, threads)
+}
+
+/// Best rate in FLOP/s that we know to make of the products of a layer of `width` units on as many, on a batch of `batch`, each
+/// 2·batch·width² FLOPs: through Candle, X Wᵀ, D W and Dᵀ X with X and D `[batch, width]`, one after another on `threads` of the
+/// run's threads; and on the CPU by the fused engine, W h and Wᵀ d, each thread its own, without what it does in the same breath.
+///
+/// # Errors
+/// If `dtype` is neither f32 nor f64, or the device fails.
+pub fn product_rate(
+    dtype: DType,
+    device: &Device,
+    threads: usize,
+    (batch, width): (usize, usize),
+) -> Result<Ceiling> {
+    product_over(PRODUCT, dtype, device, threads, (batch, width))
 }
 
 /// Best rate of a copy in bytes/s, read plus written, f32, into memory that is already allocated: on the
@@ -119,6 +136,35 @@ fn gemm_over(
     Ok(Ceiling { threads, ..ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second) })
 }
 
+fn product_over(
+    budget: Duration,
+    dtype: DType,
+    device: &Device,
+    threads: usize,
+    (batch, width): (usize, usize),
+) -> Result<Ceiling> {
+    let [x, d] = [(), ()].map(|()| normal((batch, width), dtype, device));
+    let (x, d, w) = (x?, d?, normal((width, width), dtype, device)?);
+    let mut seconds = f64::INFINITY;
+    for (a, b) in [(&x, &w.t()?), (&d, &w), (&d.t()?, &x)] {
+        let product = || {
+            a.matmul(b)?;
+            Ok(())
+        };
+        seconds = seconds.min(limited(Some(threads), || shortest(budget, device, product))?);
+    }
+    let mut best = (2.0 * batch as f64 * (width as f64).powi(2) / seconds, "candle");
+    if device.is_cpu() {
+        let _held = affinity::hold();
+        let own = pcnbench_kernels::peak::products(dtype, batch, width, threads, budget)?;
+        if own > best.0 {
+            best = (own, "fused");
+        }
+    }
+    let found = ceiling("product", dtype, device, product_size(batch, width), best.0);
+    Ok(Ceiling { threads, by: Some(best.1.to_owned()), ..found })
+}
+
 fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling> {
     let dtype = DType::F32;
     // One engine copies on a GPU; one thread of a CPU does not fill its memory channels.
@@ -186,6 +232,7 @@ fn ceiling(quantity: &str, dtype: DType, device: &Device, at: String, per_second
         at,
         per_second,
         clock_hz: None,
+        by: None,
     }
 }
 
@@ -207,6 +254,17 @@ mod tests {
         let copy = copy_over(8 << 20, SHORT, &Device::Cpu).unwrap();
         assert!((1e7..1e14).contains(&copy.per_second), "{copy:?}");
         assert_eq!((copy.device.as_str(), copy.threads), ("cpu", crate::measure::threads()));
+    }
+
+    #[test]
+    fn products_of_a_layer_say_whose_they_are() {
+        let product = product_over(SHORT, DType::F32, &Device::Cpu, 1, (8, 24)).unwrap();
+        assert!((1e6..1e13).contains(&product.per_second), "{product:?}");
+        assert_eq!(
+            (product.quantity.as_str(), product.at.as_str(), product.threads),
+            ("product", "8x24x24", 1)
+        );
+        assert!(["candle", "fused"].contains(&&product.by.unwrap()[..]));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! Machines drift: clocks, caches, neighbours. Samples of one round share these, so ratios are taken within rounds, and no
 //! subject is always first. What rounds share they cannot tell: where memory happens to lie is decided when a subject is
-//! built, so the subjects of a point are built several times.
+//! built, so the subjects of a point are built several times; and a neighbour on the machine may work for half a minute, so
+//! other points are measured in between ([`crate::run`]).
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand::Rng;
 
 use super::clocks::{Clocks, Keep};
-use super::pauses::Pauses;
+use super::pauses::{Pauses, Usual};
 use crate::stats::{median, median_ci};
 use crate::suite::Timing as Limits;
 use crate::{Error, Result};
@@ -115,8 +116,8 @@ const FEWEST_WARMUPS: [usize; 2] = [5, 1];
 /// Times a sample is taken again because the card had slowed down. Throttling can last; waiting for its end would not.
 const RETRIES: usize = 3;
 
-/// Samples the subjects of a point in several instances, one after the other: all subjects are built anew for each, warmed
-/// up, and measured in rounds.
+/// Samples the subjects of a point in several instances: all subjects are built anew for each, warmed up, and measured in
+/// rounds.
 ///
 /// The limits are those of all instances together. Instance k of m (from 0) has `⌊(k + 1) n / m⌋ − ⌊k n / m⌋` of the n
 /// rounds that are asked for at least and at most. Between the two it ends when every median over all rounds so far is
@@ -126,13 +127,9 @@ const RETRIES: usize = 3;
 pub struct Sampler<'a, R> {
     limits: &'a Limits,
     rng: R,
-    /// Samples of the run so far: one taken at a clock far below theirs is discarded and taken again (see
-    /// [`Clocks::judge`]).
-    clocks: &'a mut Clocks,
-    /// A sample during which the process stood still is discarded and taken again too ([`Pauses::judge`]), and such time does
-    /// not count against the limits.
-    pauses: &'a mut Pauses,
     results: Vec<Result<Vec<Taken>>>,
+    /// How much of their turns the subjects sleep.
+    usual: Vec<Usual>,
     /// What each subject does in its turns, decided once: by the median execution of its first warming up.
     turns: Vec<Option<Turn>>,
     /// Instances measured so far.
@@ -146,20 +143,12 @@ pub struct Sampler<'a, R> {
 
 impl<'a, R: Rng> Sampler<'a, R> {
     /// For this many subjects.
-    pub fn new(
-        subjects: usize,
-        limits: &'a Limits,
-        rng: R,
-        clocks: &'a mut Clocks,
-        pauses: &'a mut Pauses,
-    ) -> Self {
-        pauses.begin(subjects);
+    pub fn new(subjects: usize, limits: &'a Limits, rng: R) -> Self {
         Self {
             limits,
             rng,
-            clocks,
-            pauses,
             results: (0..subjects).map(|_| Ok(vec![])).collect(),
+            usual: vec![Usual::default(); subjects],
             turns: vec![None; subjects],
             instance: 0,
             rounds: 0,
@@ -180,6 +169,11 @@ impl<'a, R: Rng> Sampler<'a, R> {
         order
     }
 
+    /// Whether a subject has not failed so far.
+    pub fn succeeds(&self, subject: usize) -> bool {
+        self.results[subject].is_ok()
+    }
+
     /// Takes a subject out that could not be built.
     pub fn fail(&mut self, subject: usize, error: Error) {
         self.results[subject] = Err(error);
@@ -187,10 +181,19 @@ impl<'a, R: Rng> Sampler<'a, R> {
 
     /// Measures the next instance, of these subjects with their numbers. One that fails leaves the rounds, and the others go
     /// on.
-    pub fn measure(&mut self, subjects: &mut [(usize, Box<dyn Subject + '_>)], mut tick: impl FnMut(usize)) {
+    ///
+    /// A sample taken at a clock far below those of the run so far is discarded and taken again ([`Clocks::judge`]); one during
+    /// which the process stood still too ([`Pauses::judge`]), and such time does not count against the limits.
+    pub fn measure(
+        &mut self,
+        subjects: &mut [(usize, Box<dyn Subject + '_>)],
+        clocks: &mut Clocks,
+        pauses: &mut Pauses,
+        mut tick: impl FnMut(usize),
+    ) {
         let numbers: Vec<usize> = subjects.iter().map(|(i, _)| *i).collect();
         let (instance, instances) = (self.instance, self.instances());
-        let (clocks, results) = (&mut *self.clocks, &mut self.results);
+        let (usual, results) = (&mut self.usual, &mut self.results);
         let mut execute = |at: usize,
                            turn: Turn,
                            results: &mut [Result<Vec<Taken>>],
@@ -201,7 +204,7 @@ impl<'a, R: Rng> Sampler<'a, R> {
             let outcome = loop {
                 let start = pauses.now();
                 let outcome = subject.take(turn);
-                let pause = pauses.note(*i, start);
+                let pause = pauses.note(&mut usual[*i], start);
                 let again = match (&outcome, round) {
                     (Ok(sample), Some(_)) => {
                         pauses.judge(pause, retries, RETRIES) == Keep::Retry
@@ -229,13 +232,13 @@ impl<'a, R: Rng> Sampler<'a, R> {
         order.shuffle(&mut self.rng);
         let warmup = warmup_seconds(self.limits.warmup_seconds, instance, instances);
         for &at in &order {
-            let start = self.pauses.active();
+            let start = pauses.active();
             let mut walls = Vec::new();
             while results[numbers[at]].is_ok()
                 && (walls.len() < FEWEST_WARMUPS[instance.min(1)]
-                    || self.pauses.active().saturating_sub(start).as_secs_f64() < warmup)
+                    || pauses.active().saturating_sub(start).as_secs_f64() < warmup)
             {
-                let wall_ns = execute(at, Turn::SINGLE, results, None, self.pauses);
+                let wall_ns = execute(at, Turn::SINGLE, results, None, pauses);
                 walls.extend(wall_ns.map(|wall_ns| wall_ns as f64));
             }
             self.turns[numbers[at]]
@@ -246,13 +249,13 @@ impl<'a, R: Rng> Sampler<'a, R> {
         let fewest = share(self.limits.min_rounds, instance, instances);
         let target = self.limits.target_half_width / so_far.sqrt();
         let limit = Duration::try_from_secs_f64(self.limits.max_seconds * so_far).unwrap_or(Duration::MAX);
-        let start = self.pauses.active();
+        let start = pauses.active();
         let mut stop = Stop::Rounds;
         for round in 1..=share(self.limits.max_rounds, instance, instances) {
             order.shuffle(&mut self.rng);
             for &at in &order {
                 if let (true, Some(turn)) = (results[numbers[at]].is_ok(), self.turns[numbers[at]]) {
-                    execute(at, turn, results, Some(self.rounds), self.pauses);
+                    execute(at, turn, results, Some(self.rounds), pauses);
                 }
             }
             self.rounds += 1;
@@ -261,12 +264,12 @@ impl<'a, R: Rng> Sampler<'a, R> {
                 stop = Stop::Target;
                 break;
             }
-            if round >= FEWEST_ROUNDS && self.spent + self.pauses.active().saturating_sub(start) >= limit {
+            if round >= FEWEST_ROUNDS && self.spent + pauses.active().saturating_sub(start) >= limit {
                 stop = Stop::Time;
                 break;
             }
         }
-        self.spent += self.pauses.active().saturating_sub(start);
+        self.spent += pauses.active().saturating_sub(start);
         self.instance += 1;
         self.stop = self.stop.max(stop);
     }

@@ -61,13 +61,13 @@ fn run_beside(
         .map(|(name, times)| Invented { name, executed: 0, times, clock, log: log.clone() })
         .collect();
     let rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-    let mut sampler = Sampler::new(invented.len(), limits, rng, clocks, pauses);
+    let mut sampler = Sampler::new(invented.len(), limits, rng);
     for _ in 0..sampler.instances() {
         let order = sampler.order();
         let built = invented.iter_mut().enumerate().filter(|(i, _)| order.contains(i));
         let mut subjects: Vec<(usize, Box<dyn Subject + '_>)> =
             built.map(|(i, subject)| (i, Box::new(subject) as Box<dyn Subject>)).collect();
-        sampler.measure(&mut subjects, |_| {});
+        sampler.measure(&mut subjects, clocks, pauses, |_| {});
     }
     let sampled = sampler.finish();
     drop(invented);
@@ -252,10 +252,8 @@ fn what_fails_in_a_later_instance_has_no_samples() {
     let (sampled, _) = run(vec![Box::new(|_| Ok(100)), Box::new(fails)], &limits);
     assert!(sampled.subjects[1].is_err());
     assert_eq!(counts(&sampled), [6, 2, 2, 2]);
-    let mut clocks = Clocks::default();
-    let mut pauses = Pauses::of_this_thread();
     let rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-    let mut sampler = Sampler::new(3, &limits, rng, &mut clocks, &mut pauses);
+    let mut sampler = Sampler::new(3, &limits, rng);
     sampler.fail(1, Error::Invalid("no memory".into()));
     let mut order = sampler.order();
     order.sort_unstable();

@@ -64,7 +64,16 @@ pub fn empty() -> Record {
 
 fn ceiling(quantity: &str, dtype: &str, per_second: f64) -> Ceiling {
     let (quantity, dtype, device) = (quantity.to_owned(), dtype.to_owned(), "cpu".to_owned());
-    Ceiling { quantity, dtype, device, threads: 8, at: "1024x1024x1024".into(), per_second, clock_hz: None }
+    Ceiling {
+        quantity,
+        dtype,
+        device,
+        threads: 8,
+        at: "1024x1024x1024".into(),
+        per_second,
+        clock_hz: None,
+        by: None,
+    }
 }
 
 /// A timed row; `steps` 0 for BP.

@@ -280,7 +280,7 @@ pub fn ceilings(record: &Record) -> Markup {
             td {
                 @if ["copy", "read"].contains(&&*c.quantity) { (number::bytes(c.per_second)) } @else { (number::flops(c.per_second)) }
             }
-            td.text { (c.at) @if let Some(hz) = c.clock_hz { ", " (number::short(hz * 1e-9, 3)) " GHz" } }
+            td.text { (c.at) @if let Some(by) = &c.by { " by " (by) } @if let Some(hz) = c.clock_hz { ", " (number::short(hz * 1e-9, 3)) " GHz" } }
         } } }
     } } }
 }

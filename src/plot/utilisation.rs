@@ -105,7 +105,10 @@ impl<'a> Limits<'a> {
                 own(a).cmp(&own(b)).then(a.per_second.total_cmp(&b.per_second))
             })
         };
-        Self { ceiling: best("fma"), reference: best("gemm") }
+        let rows = || group.lanes.iter().flat_map(|lane| lane.rows.iter());
+        let own =
+            rows().filter_map(|row| record.reference_rate(row)).find(|c| c.threads == record.run.threads);
+        Self { ceiling: best("fma"), reference: own.or_else(|| best("gemm")) }
     }
 
     /// What shares are stated of, and its name.

@@ -68,6 +68,7 @@ fn every_key_is_in_format_md_and_no_other() {
         at: text("x"),
         per_second: 1.0,
         clock_hz: Some(3e9),
+        by: Some(text("candle")),
     };
     let shard = ShardRun {
         shard: "1/2".parse().unwrap(),
@@ -86,7 +87,7 @@ fn every_key_is_in_format_md_and_no_other() {
         ..fixture::run()
     };
     keys_are_documented("`run.json`", json(&run), &[("shard", 2), ("shards", 2), ("rustc", 4)]);
-    keys_are_documented("`run.json`: `ceilings`", json(&ceiling), &[("clock_hz", 4)]);
+    keys_are_documented("`run.json`: `ceilings`", json(&ceiling), &[("clock_hz", 4), ("by", 4)]);
     let all: Vec<String> = documented("`run.json`: `shards`").into_iter().map(|(key, _)| key).collect();
     keys_are_documented(
         "`run.json`: `shards`",

@@ -86,8 +86,9 @@ pub struct ShardRun {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
-    /// `fma` (multiply-adds between registers, FLOP/s; since schema 4), `gemm` (matrix products, FLOP/s), `copy` (bytes/s,
-    /// read plus written) or `read` (bytes/s; since schema 4).
+    /// `fma` (multiply-adds between registers, FLOP/s; since schema 4), `gemm` (square matrix products, FLOP/s), `product`
+    /// (those of a layer of the suite, FLOP/s; since schema 4), `copy` (bytes/s, read plus written) or `read` (bytes/s; since
+    /// schema 4).
     pub quantity: String,
     /// `f32` or `f64`.
     pub dtype: String,
@@ -95,13 +96,16 @@ pub struct Ceiling {
     pub device: String,
     /// Worker threads.
     pub threads: usize,
-    /// Where the best rate was found, e.g. `1024x1024x1024` or `avx512f`.
+    /// Where the best rate was found, e.g. `1024x1024x1024` or `avx512f`; for `product` batch, units and inputs.
     pub at: String,
     /// FLOP/s or bytes/s.
     pub per_second: f64,
     /// For `fma`: the highest clock of a core that was seen. Since schema 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_hz: Option<f64>,
+    /// For `product`: whose product was best, `candle` or `fused`. Since schema 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// `machine.json`: where it ran.

@@ -2,6 +2,11 @@
 
 use super::schema::{Ceiling, Record, SummaryRow};
 
+/// The size of a product of a hidden layer, as [`Ceiling::at`] has it: samples, units and inputs.
+pub fn product_size(batch: usize, width: usize) -> String {
+    format!("{batch}x{width}x{width}")
+}
+
 impl Record {
     /// The rate that no product of this contender can exceed: multiply-adds between registers in its dtype and on as many
     /// threads. None on other devices than the CPU, in records of schemas before 4, and where none was measured.
@@ -9,18 +14,25 @@ impl Record {
         self.rate("fma", row)
     }
 
-    /// The rate that good matrix products reached, in its dtype, on its device and on as many threads; it can be exceeded.
+    /// The best rate of matrix products that we know to make at the sizes of its hidden layers, in its dtype, on its device and
+    /// on as many threads; in records without those, that of square products of the best size. It can be exceeded.
     pub fn reference_rate(&self, row: &SummaryRow) -> Option<&Ceiling> {
-        self.rate("gemm", row)
+        let at = product_size(row.batch, row.width);
+        self.rates("product", row).find(|c| c.at == at).or_else(|| self.rate("gemm", row))
     }
 
-    fn rate(&self, quantity: &str, row: &SummaryRow) -> Option<&Ceiling> {
+    fn rate(&self, quantity: &'static str, row: &SummaryRow) -> Option<&Ceiling> {
+        self.rates(quantity, row).next()
+    }
+
+    fn rates<'a>(&'a self, quantity: &'static str, row: &SummaryRow) -> impl Iterator<Item = &'a Ceiling> {
         let asked = row.contender.rsplit_once(':').and_then(|(_, n)| n.parse().ok());
         let threads = asked.unwrap_or(self.run.threads);
-        let alike = |c: &&Ceiling| {
-            c.quantity == quantity && c.dtype == row.dtype && c.device == row.device && c.threads == threads
+        let (dtype, device) = (row.dtype.clone(), row.device.clone());
+        let alike = move |c: &&Ceiling| {
+            c.quantity == quantity && c.dtype == dtype && c.device == device && c.threads == threads
         };
-        self.run.ceilings.iter().find(alike).filter(|c| c.per_second.is_finite() && c.per_second > 0.0)
+        self.run.ceilings.iter().filter(alike).filter(|c| c.per_second.is_finite() && c.per_second > 0.0)
     }
 
     /// The time in nanoseconds that no program computing this row's result can go below on this machine: the larger of its
@@ -63,7 +75,7 @@ mod tests {
 
     fn rate(quantity: &str, threads: usize, per_second: f64) -> Ceiling {
         let (quantity, dtype, device) = (quantity.to_owned(), "f32".to_owned(), "cpu".to_owned());
-        Ceiling { quantity, dtype, device, threads, at: String::new(), per_second, clock_hz: None }
+        Ceiling { quantity, dtype, device, threads, at: String::new(), per_second, clock_hz: None, by: None }
     }
 
     /// Two threads in all; least work 6·10⁶ FLOPs and 10⁶ bytes.
@@ -110,6 +122,18 @@ mod tests {
         row.dtype = "f64".into();
         assert_eq!(record.bound_ns(&row), None, "nor in f64");
         assert_eq!(record.reference_rate(&record.summary[0]).unwrap().per_second, 9e9);
+    }
+
+    #[test]
+    fn the_reference_rate_is_that_of_the_sizes_of_the_point() {
+        let (mut record, row) = record();
+        let product = |at: String, threads| Ceiling { at, ..rate("product", threads, 7e9) };
+        let own = product_size(row.batch, row.width);
+        let others = [product("1x2x2".into(), 2), product(own.clone(), 1)];
+        record.run.ceilings.extend(others);
+        assert_eq!(record.reference_rate(&row).unwrap().quantity, "gemm", "other sizes, other threads");
+        record.run.ceilings.push(product(own, 2));
+        assert_eq!(record.reference_rate(&row).unwrap().per_second, 7e9);
     }
 
     /// Only what does not fit into the caches counts, once for what is read and once for what is written, at the better of

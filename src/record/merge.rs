@@ -224,7 +224,8 @@ fn facts_of(shard: Shard, record: &Record) -> ShardRun {
 fn highest<'a>(all: impl Iterator<Item = &'a Ceiling>) -> Vec<Ceiling> {
     let mut best: Vec<Ceiling> = vec![];
     for ceiling in all {
-        let kind = |c: &Ceiling| (c.quantity.clone(), c.dtype.clone(), c.device.clone(), c.threads);
+        let size = |c: &Ceiling| (c.quantity == "product").then(|| c.at.clone());
+        let kind = |c: &Ceiling| (c.quantity.clone(), c.dtype.clone(), c.device.clone(), c.threads, size(c));
         match best.iter_mut().find(|known| kind(known) == kind(ceiling)) {
             Some(known) if ceiling.per_second > known.per_second => *known = ceiling.clone(),
             Some(_) => {}

@@ -32,6 +32,7 @@ fn ceiling(dtype: &str, threads: usize, per_second: f64) -> Ceiling {
         at: text("x"),
         per_second,
         clock_hz: None,
+        by: None,
     }
 }
 

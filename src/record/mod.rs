@@ -26,6 +26,7 @@ mod format_tests;
 
 pub(crate) use disk::save;
 pub(crate) use folder::slug;
+pub use limits::product_size;
 pub use marks::{Mark, Marks};
 pub use read::{latest_unfinished, latest_unfinished_on, read, read_run};
 pub use schema::{

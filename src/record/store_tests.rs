@@ -170,6 +170,7 @@ fn a_finished_record_says_so() {
         at: "512x512x512".into(),
         per_second: 1.25e11,
         clock_hz: None,
+        by: None,
     };
     store.update_run(|run| run.ceilings.push(ceiling.clone())).unwrap();
     store.update_run(|run| run.warnings.push("busy".into())).unwrap();

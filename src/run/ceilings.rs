@@ -5,7 +5,7 @@ use std::time::Duration;
 use candle_core::DType;
 
 use crate::measure;
-use crate::record::{Ceiling, Store};
+use crate::record::{product_size, Ceiling, Store};
 use crate::suite::{DeviceKind, Model};
 use crate::Result;
 
@@ -26,7 +26,7 @@ pub(super) fn measure_all(
 ) -> Result<()> {
     let all = measure::threads();
     let mut found = store.run().ceilings.clone();
-    for (dtype, kind, threads) in wanted(prepared) {
+    for (dtype, kind, threads, sizes) in wanted(prepared) {
         let known = |quantity: &str, dtype: &str, threads: usize| {
             let same = |c: &&Ceiling| c.device == kind.name() && c.dtype == dtype && c.threads == threads;
             found.iter().filter(same).any(|c| c.quantity == quantity)
@@ -43,6 +43,17 @@ pub(super) fn measure_all(
         if gemm {
             observer.at("ceilings", &format!("{} matrix products, threads: {threads}", dtype.as_str()));
             found.push(measure::gemm_rate(dtype, &device, threads)?);
+        }
+        for (batch, width) in sizes {
+            let at = product_size(batch, width);
+            let same = |c: &Ceiling| {
+                let same = (c.quantity.as_str(), c.device.as_str(), c.dtype.as_str(), c.at.as_str());
+                same == ("product", kind.name(), dtype.as_str(), at.as_str()) && c.threads == threads
+            };
+            if !found.iter().any(same) {
+                observer.at("ceilings", &format!("{} products {at}, threads: {threads}", dtype.as_str()));
+                found.push(measure::product_rate(dtype, &device, threads, (batch, width))?);
+            }
         }
         if copy {
             observer.at("ceilings", "copy");
@@ -72,18 +83,24 @@ pub(super) fn raise(store: &mut Store) -> Result<()> {
     store.update_run(|run| run.ceilings = found)
 }
 
-/// Dtype, device and threads of what is timed: with all threads, with one, and with as many as some contender asks for.
-fn wanted(prepared: &[Prepared<'_>]) -> Vec<(DType, DeviceKind, usize)> {
+/// Dtype, device, threads, and the sizes (batch, width) of what is timed on these.
+type Wanted = (DType, DeviceKind, usize, Vec<(usize, usize)>);
+
+/// With all threads, with one, and with as many as some contender asks for.
+fn wanted(prepared: &[Prepared<'_>]) -> Vec<Wanted> {
     let all = measure::threads();
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
     for p in prepared.iter().filter(|p| p.benchmark.model == Model::WeightUpdate) {
         // threads of the host make no difference to a card
         let asked = p.specs.iter().filter_map(|spec| spec.threads).filter(|&n| n <= all);
         let fewer = asked.chain([1]).filter(|_| p.point.device == DeviceKind::Cpu);
+        let size = (p.point.batch, p.point.width);
         for threads in [all].into_iter().chain(fewer) {
             let one = (p.point.dtype, p.point.device, threads);
-            if !wanted.contains(&one) {
-                wanted.push(one);
+            match wanted.iter_mut().find(|(dtype, kind, n, _)| (*dtype, *kind, *n) == one) {
+                Some((.., sizes)) if sizes.contains(&size) => {}
+                Some((.., sizes)) => sizes.push(size),
+                None => wanted.push((one.0, one.1, one.2, vec![size])),
             }
         }
     }

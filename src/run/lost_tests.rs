@@ -22,7 +22,7 @@ fn suite(model: &str) -> Suite {
     let (baseline, timing) = match model {
         "weight-update" => (
             "baseline = \"spc/reference\"",
-            "[benchmark.timing]\nwarmup_seconds = 0.0\nmin_rounds = 3\nmax_rounds = 3\n",
+            "[benchmark.timing]\nwarmup_seconds = 0.0\nmin_rounds = 3\nmax_rounds = 3\ninstances = 1\n",
         ),
         _ => ("", ""),
     };

@@ -1,15 +1,18 @@
 //! The corridor of a run: suite → points → contenders → verified → measured → recorded.
 
+mod accuracy;
 mod alignment;
 mod ceilings;
 mod layout;
 mod lost;
 mod material;
 mod merge;
+mod pairs;
 mod plan;
 mod point;
 mod signal;
 mod size;
+mod together;
 mod training;
 mod watch;
 mod weight_update;
@@ -26,7 +29,6 @@ pub use material::open_device;
 use material::Material;
 pub use merge::merge;
 pub use plan::{plan, Makespan, Planned};
-use point::Prepared;
 use watch::Watch;
 
 /// Whether to begin a record or go on with one.
@@ -77,12 +79,13 @@ pub trait Observer {
     fn alone(&mut self, _alone: bool) {}
 }
 
-/// Does the job; every finished point is on disk before the next one starts.
+/// Does the job; every finished point is on disk at once. Short points are measured together, so that several of them may be
+/// under way when a run is killed.
 ///
 /// # Errors
 /// Anything wrong with the definition, the data, the device or the record folder is reported before
 /// anything is measured or written. A contender that fails is a row with `err`, not an error. [`Error::Lost`] for a
-/// card that stops working: the point being measured is not recorded, and the record can be resumed.
+/// card that stops working: points that are being measured are not recorded, and the record can be resumed.
 pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     run_with(job, observer, &lost::synchronise)
 }
@@ -138,14 +141,30 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
     }
 
     let mut watch = Watch::new(&material);
-    for p in mine.into_iter().filter(|p| !done.contains(&p.point.id)) {
-        let measured = measure_point(job.suite.seed, p, &mut material, &mut watch, observer);
-        let result = measured.map_err(|e| material.end(e, store.dir()))?;
+    let mut open = mine.into_iter().filter(|p| !done.contains(&p.point.id)).peekable();
+    let (seed, dir) = (job.suite.seed, store.dir().to_path_buf());
+    let mut finished = |result: PointResult, observer: &mut dyn Observer| {
         store.finish_point(&result)?;
         if job.ceilings {
             ceilings::raise(&mut store)?;
         }
-        observer.finished(&p.point.id);
+        result.summary.first().into_iter().for_each(|row| observer.finished(&row.point));
+        Ok(())
+    };
+    while let Some(p) = open.peek().copied() {
+        let untimed = match p.benchmark.model {
+            Model::WeightUpdate => None,
+            Model::SignalDecay => Some(signal::trace(seed, p, &mut material, observer)),
+            Model::Alignment => Some(alignment::compare(seed, p, &mut material, observer)),
+        };
+        let measured = match untimed {
+            None => together::measure(seed, &mut open, &mut material, &mut watch, observer, &mut finished),
+            Some(result) => {
+                open.next();
+                result.and_then(|result| finished(result, observer))
+            }
+        };
+        measured.map_err(|e| material.end(e, &dir))?;
     }
     let warnings = watch.warnings(&record::read(store.dir())?);
     store.finish(measure::utc_now(), warnings)
@@ -176,20 +195,6 @@ fn check_shard(job: &Job<'_>, points: usize) -> Result<()> {
             job.suite.name
         ))),
         _ => Ok(()),
-    }
-}
-
-fn measure_point(
-    seed: u64,
-    p: &Prepared<'_>,
-    material: &mut Material<'_>,
-    watch: &mut Watch,
-    observer: &mut dyn Observer,
-) -> Result<PointResult> {
-    match p.benchmark.model {
-        Model::WeightUpdate => weight_update::measure(seed, p, material, watch, observer),
-        Model::SignalDecay => signal::trace(seed, p, material, observer),
-        Model::Alignment => alignment::compare(seed, p, material, observer),
     }
 }
 

@@ -88,6 +88,14 @@ impl Prepared<'_> {
         own.map_or_else(String::new, |id| id.baseline(&self.ids, &self.benchmark.baseline).to_string())
     }
 
+    /// Whether a second copy of a contender is timed: of everyone whom another contender's ratio is to, since an interval is worth
+    /// what is known of both of its ends.
+    pub(super) fn has_control(&self, spec: &ContenderSpec) -> bool {
+        let is_baseline = spec.id == self.benchmark.baseline.to_string()
+            || self.specs.iter().any(|other| other.id != spec.id && self.baseline(other) == spec.id);
+        self.benchmark.timing.control && is_baseline
+    }
+
     /// Whether denormals are flushed to zero while contenders of this point are verified, timed and trained.
     pub(super) fn flushes_denormals(&self) -> bool {
         denormals::SUPPORTED

@@ -12,6 +12,7 @@ use crate::suite::{DeviceKind, Model};
 use crate::{Error, Result};
 
 use super::point::Prepared;
+use super::weight_update::ROTATION;
 
 /// FLOPs of one weight update beyond which counts leave no room in 64 bits: a day of an exaflop machine.
 const MOST_FLOPS: f64 = 1e17;
@@ -91,8 +92,8 @@ fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory, advice: &s
     )))
 }
 
-/// Weights, optimiser state and gradients of all contenders at once, the states of one at a time, and the
-/// largest layer in f64 while it is drawn.
+/// Weights, optimiser state and gradients of all contenders and controls at once, with batches of their own; the states of one
+/// at a time; and the largest layer in f64 while it is drawn.
 fn bytes(p: &Prepared<'_>) -> f64 {
     let element = if p.point.dtype == DType::F64 { 8.0 } else { 4.0 };
     let copies = |spec: &ContenderSpec| {
@@ -104,10 +105,16 @@ fn bytes(p: &Prepared<'_>) -> f64 {
         let sets = if spec.rule.learns_feedback() { 2.0 } else { 1.0 };
         sets * (1.0 + moments) + if spec.engine == EngineKind::Autograd { 1.0 } else { 0.0 }
     };
-    let held = p.specs.iter().map(|spec| parameters(spec) * copies(spec));
+    let held = |spec: &ContenderSpec| parameters(spec) * copies(spec);
     let held = match p.benchmark.model {
-        Model::WeightUpdate => held.sum::<f64>(),
-        Model::SignalDecay | Model::Alignment => 2.0 * held.fold(0.0, f64::max),
+        Model::WeightUpdate => {
+            let subjects = |spec| if p.has_control(spec) { 2.0 } else { 1.0 };
+            let batches = |spec: &ContenderSpec| {
+                ROTATION as f64 * p.point.batch as f64 * (spec.network.inputs + spec.network.outputs) as f64
+            };
+            p.specs.iter().map(|spec| subjects(spec) * (held(spec) + batches(spec))).sum::<f64>()
+        }
+        Model::SignalDecay | Model::Alignment => 2.0 * p.specs.iter().map(held).fold(0.0, f64::max),
     };
     let at_work = p.specs.iter().map(|spec| {
         let (n, layers) = (&spec.network, spec.network.depth as f64);
@@ -131,4 +138,47 @@ fn largest_layer(spec: &ContenderSpec) -> f64 {
     let n = &spec.network;
     let side = if n.depth > 2 { n.width } else { 1 };
     (n.inputs * n.width).max(side * n.width).max(n.width * n.outputs) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lost::synchronise;
+    use super::super::material::Material;
+    use super::super::point::prepare;
+    use super::*;
+    use crate::suite::{Overrides, Suite};
+
+    /// Of one network of width 4 on two samples of 64 pixels and 10 classes, in f32, with SGD.
+    #[test]
+    fn memory_is_counted_for_controls_and_batches() {
+        let of = |contenders: &str, control: bool| {
+            let text = format!(
+                r#"schema = 1
+name = "sizes"
+about = "One point."
+seed = 1
+[[benchmark]]
+name = "only"
+model = "weight-update"
+about = "x"
+data = "digits"
+contenders = [{contenders}]
+[benchmark.axes]
+depth = [2]
+width = [4]
+batch = [2]
+[benchmark.timing]
+control = {control}
+"#
+            );
+            let suite = Suite::parse(&text, "sizes.toml", &Overrides::default()).unwrap();
+            let mut material = Material::new(&suite, None, &synchronise).unwrap();
+            bytes(&prepare(&suite, &mut material).unwrap()[0])
+        };
+        // weights, and eight batches
+        let each = 4.0 * ((64 * 4 + 4 * 10) as f64 + 8.0 * 2.0 * 74.0);
+        let (one, two) = ("\"bp/reference\"", "\"bp/reference\", \"spc/reference\"");
+        assert_eq!(of(two, false) - of(one, false), each);
+        assert_eq!(of(two, true) - of(two, false), each, "BP is what sPC's ratio is to");
+    }
 }

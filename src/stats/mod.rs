@@ -15,8 +15,8 @@ pub use fit::{log_slope, power_fit, PowerFit, P_MAX};
 pub use instances::{ratio_over_instances, Rounds};
 pub use order::{mad, median, median_ci, quantile, Spread, FEWEST_FOR_INTERVAL};
 pub use verdict::{
-    change, is_quiet_too, noise_floor, verdict, Change, Tolerance, Verdict, BETWEEN_INSTANCES,
-    BETWEEN_INSTANCES_SHARED, LEAST_TOLERANCE, MOST_NOISE, OF_INTEREST, QUIET,
+    change, is_quiet_too, noise_floor, quiet_ratio, verdict, Change, Tolerance, Verdict, BETWEEN_INSTANCES,
+    BETWEEN_INSTANCES_SHARED, LEAST_TOLERANCE, MOST_NOISE, OF_INTEREST, QUIET, QUIET_ROUNDS,
 };
 
 /// Resamples of a bootstrap unless the caller has reasons for another number: the Monte-Carlo error of

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::instances::t_95;
+use super::order::median;
 use super::PairedRatio;
 
 /// New over base of one quantity, with a 95 % confidence interval; above 1 means that it grew.
@@ -56,8 +57,12 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Smallest tolerance, as a factor minus one: smaller changes are of no interest.
-pub const LEAST_TOLERANCE: f64 = 0.01;
+/// Smallest tolerance, as a factor minus one: smaller changes are not told from what a machine does.
+///
+/// Instances hold what shifts a ratio within a run. Twenty minutes later, or beside another program, the machine itself may shift it
+/// by more than a long run's interval is wide: over forty gates of one program beside a busy loop, held against a baseline from before
+/// it, ratios known to ±0.5 % moved by up to 1.9 % (`results/*/gate-trials.txt`).
+pub const LEAST_TOLERANCE: f64 = 0.02;
 
 /// A change that no verdict `same` leaves possible, as a factor minus one.
 pub const OF_INTEREST: f64 = 0.05;
@@ -234,8 +239,27 @@ pub fn verdict(change: &Change, tolerance: Tolerance) -> Verdict {
 /// Share of a run's samples that count as its quiet ones: the fastest tenth.
 pub const QUIET: f64 = 0.1;
 
+/// Share of rounds that count as quiet for a ratio: the quarter in which the two took least time.
+pub const QUIET_ROUNDS: f64 = 0.25;
+
+/// A ratio in the quiet rounds only: the median of a/b over the [`QUIET_ROUNDS`] of all pairs `(a, b)` whose product is least, six
+/// at least. `None` without pairs.
+///
+/// Rounds are chosen by both sides alike, so that noise in either does not choose in its favour; and they stay pairs, since a
+/// machine may be fast for one contender's fastest samples and not for the other's.
+pub fn quiet_ratio(pairs: &[(f64, f64)]) -> Option<f64> {
+    let mut rounds: Vec<(f64, f64)> = pairs.iter().map(|(a, b)| (a.ln() + b.ln(), a.ln() - b.ln())).collect();
+    rounds.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let quiet = ((QUIET_ROUNDS * pairs.len() as f64).ceil() as usize)
+        .max(super::FEWEST_FOR_INTERVAL)
+        .min(pairs.len());
+    let ratios: Vec<f64> = rounds[..quiet].iter().map(|(_, ratio)| *ratio).collect();
+    (!ratios.is_empty()).then(|| median(&ratios).exp())
+}
+
 /// Whether a change is also in the quiet samples: `quiet` is new over base of the same quantity, taken from the
-/// [`QUIET`] quantile of its times, and must have moved by at least half as much the same way.
+/// [`QUIET`] quantile of its times or, of a ratio, from its [`QUIET_ROUNDS`], and must have moved by at least half as much the
+/// same way.
 ///
 /// What made the code slower is there in every round. What other programs do to some rounds is not in the quietest; but
 /// it may last longer than a session, and takes long updates more often than short ones, so that even a median of paired

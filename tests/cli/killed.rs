@@ -26,6 +26,8 @@ batch = [2]
 warmup_seconds = 0.03
 min_rounds = 3
 max_rounds = 3
+# points of several are measured together and finished at once
+instances = 1
 [[benchmark]]
 name = "trace"
 model = "signal-decay"

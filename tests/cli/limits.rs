@@ -50,7 +50,7 @@ fn nothing_measured_beats_its_bound() {
     succeeds(&["run", &file, "--allow-debug-build", "--no-plots", "--out", &arg(&out)]);
     let record = read(&out).unwrap();
     let quantities: HashSet<&str> = record.run.ceilings.iter().map(|c| c.quantity.as_str()).collect();
-    assert_eq!(quantities, HashSet::from(["fma", "gemm", "copy", "read"]));
+    assert_eq!(quantities, HashSet::from(["fma", "gemm", "product", "copy", "read"]));
     assert!(record.summary.iter().all(|row| row.err.is_empty()), "{:?}", record.summary);
     for row in &record.summary {
         let which = format!("{} at {}", row.contender, row.point);

@@ -22,6 +22,7 @@ mod pool;
 mod predict;
 mod product;
 mod pull;
+pub(crate) mod rate;
 mod real;
 mod rules;
 mod standby;

@@ -25,7 +25,6 @@ pub(crate) struct Done {
     /// Multiply-adds, each of one number.
     pub(crate) multiply_adds: usize,
     /// Σ x at the end, so that a test can see that all steps were made.
-    /// Σ x at the end.
     pub(crate) sum: f64,
 }
 

@@ -63,7 +63,7 @@ pub struct EntryWire {
     /// Degrees of freedom of the time's interval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_freedom: Option<usize>,
-    /// `quiet_ns` in units of the baseline's.
+    /// The ratio in quiet rounds (see [`quiet_ratio`](crate::stats::quiet_ratio)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_ratio: Option<f64>,
     /// How far from 1 the control may lie, as a factor minus one; absent without a control.

@@ -1,0 +1,31 @@
+//! Whether what is timed learns: test accuracy after a few updates.
+
+use candle_core::Device;
+
+use crate::contender::{Contender, ContenderSpec};
+use crate::data::{Batches, Dataset};
+use crate::{Error, Result};
+
+use super::point::Prepared;
+
+/// Test accuracy after the benchmark's number of updates from the start; `None` without classes.
+pub(super) fn accuracy(
+    spec: &ContenderSpec,
+    seed: u64,
+    data: &Dataset,
+    p: &Prepared<'_>,
+    device: &Device,
+) -> Result<Option<f64>> {
+    let Some(labels) = data.test.labels() else { return Ok(None) };
+    let mut contender = Contender::new(spec, seed, device)?;
+    let updates = usize::try_from(p.benchmark.accuracy_updates).unwrap_or(usize::MAX);
+    for batch in Batches::new(&data.train, p.point.batch, seed)?.endless().take(updates) {
+        let (x, y) = batch.to_tensors(p.point.dtype, device)?;
+        contender.update(&x, &y)?;
+    }
+    contender.finite_checksum()?;
+    let all = data.test.in_order(data.test.rows().max(1)).next();
+    let all = all.ok_or_else(|| Error::Invalid(format!("{} has no test rows", data.name)))?;
+    let (x, _) = all.to_tensors(p.point.dtype, device)?;
+    Ok(Some(contender.accuracy(&x, labels)?))
+}
