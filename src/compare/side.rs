@@ -160,7 +160,8 @@ fn set_times(e: &mut Entry, times: &Times<'_>) {
     let mut instances = BTreeMap::<u32, Rounds>::new();
     for ((instance, _), wall) in own.into_iter().flatten() {
         let (walls, units) = instances.entry(*instance).or_default();
-        (walls.push(*wall), units.push(1.0));
+        walls.push(*wall);
+        units.push(1.0);
     }
     let walls: Vec<Rounds> = instances.into_values().collect();
     let quiet_ns = own.map(|own| quantile(&own.values().copied().collect::<Vec<_>>(), QUIET));

@@ -69,7 +69,8 @@ pub(super) fn measure<'a>(
         finish(&mut slots, &mut gone, observer)?;
     }
     while gone < slots.len() {
-        for i in gone..slots.len() {
+        let first = gone;
+        for i in first..slots.len() {
             slots[i] = match std::mem::replace(&mut slots[i], Slot::Gone) {
                 Slot::Open(point) => next(point, material, watch, observer)?,
                 other => other,
