@@ -10,8 +10,8 @@
 #
 #   PCNBENCH=path/to/pcnbench    use this program, built with `--features trials`, instead of building one
 #   OUT=DIR                      keep all reports and records there instead of in a temporary folder
-#   ROUNDS=N                     measure so many rounds; noisy machines need more than quiet ones
-#   LOOPS=N                      run the gates, not the baseline, beside so many busy loops of equal priority
+#   ROUNDS=N                     measure N rounds; noisy machines need more than quiet ones
+#   LOOPS=N                      run the gates, not the baseline, beside N busy loops of equal priority
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

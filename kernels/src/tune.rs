@@ -11,8 +11,8 @@ use crate::stack::Stack;
 /// A worker with fewer FLOPs than this waits more than it works: about 20 µs of one core.
 const FLOPS_PER_WORKER: f64 = 2e6;
 
-/// FLOPs that sharing must take off the caller, in a step of iPC or else in a call: finding together and meeting for the parameter directions costs what a
-/// core needs for these, some 40 µs with workers that are still awake from the call before (see `cpu::standby`): on the
+/// FLOPs that sharing must take off the caller, in a step of iPC or else in a call: finding together and meeting for the
+/// parameter directions costs what a core needs for these, some 40 µs with workers that are still awake from the call before (see `cpu::standby`): on the
 /// machine of the committed records calls just above it are faster on four threads, and those well below no faster.
 const FLOPS_OF_SHARING: f64 = 5e6;
 

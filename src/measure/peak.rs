@@ -154,7 +154,10 @@ fn product_over(
         seconds = seconds.min(limited(Some(threads), || shortest(budget, device, product))?);
     }
     let mut best = (2.0 * batch as f64 * (width as f64).powi(2) / seconds, "candle");
-    if device.is_cpu() {
+    // Each thread has a layer of its own. Layers too large for all of them to have one need no product but Candle's.
+    let bytes =
+        [threads, 2, width, width + batch, dtype.size_in_bytes()].into_iter().fold(1, usize::saturating_mul);
+    if device.is_cpu() && bytes <= block_bytes() {
         let _held = affinity::hold();
         let own = pcnbench_kernels::peak::products(dtype, batch, width, threads, budget)?;
         if own > best.0 {

@@ -61,7 +61,7 @@ impl fmt::Display for Verdict {
 ///
 /// Instances hold what shifts a ratio within a run. Twenty minutes later, or beside another program, the machine itself may shift it
 /// by more than a long run's interval is wide: over forty gates of one program beside a busy loop, held against a baseline from before
-/// it, ratios known to ±0.5 % moved by up to 1.9 % (`results/*/gate-trials.txt`).
+/// it, ratios known to ±0.5 % moved by up to 2.6 %, most of them by less than 2 % (`results/*/gate-trials.txt`).
 pub const LEAST_TOLERANCE: f64 = 0.02;
 
 /// A change that no verdict `same` leaves possible, as a factor minus one.

@@ -57,7 +57,7 @@ impl<T: Real> WithSimd for Once<'_, T> {
                 false => Product::forward(w, 1.0, h, out, tile),
                 true => Product::backward(w, 1.0, h, out, tile).packed(packed),
             };
-            // SAFETY: weights, packed or not, have width² elements; nobody else has any of this.
+            // SAFETY: weights, packed or not, have width² elements; no other thread has any of this.
             unsafe { product.of_batch(batch).rows(simd, Ignore) };
         }
     }
