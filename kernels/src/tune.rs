@@ -11,10 +11,15 @@ use crate::stack::Stack;
 /// A worker with fewer FLOPs than this waits more than it works: about 20 µs of one core.
 const FLOPS_PER_WORKER: f64 = 2e6;
 
-/// FLOPs that sharing must take off the caller, in a step of iPC or else in a call: finding together and meeting for the
-/// parameter directions costs what a core needs for these, some 40 µs with workers that are still awake from the call before (see `cpu::standby`): on the
-/// machine of the committed records calls just above it are faster on four threads, and those well below no faster.
-const FLOPS_OF_SHARING: f64 = 5e6;
+/// FLOPs that sharing must take off the caller of a call: finding together and meeting for the parameter directions costs
+/// what a core needs for these, some 20 µs with workers that are still awake from the call before (see `cpu::standby`). On two
+/// cores of the machine of the committed records a call of 2.9e6 saved takes 0.85 to 0.90 times as long on two threads, one of
+/// 2.1e6 0.87 to 0.98 times, one of 1.3e6 as long as on one.
+const FLOPS_OF_SHARING: f64 = 2.5e6;
+
+/// The same for each step of iPC, whose workers meet twice in it and find each other's parameters in no cache of their
+/// own: there calls of 3e6 saved in a step take 0.96 to 1.15 times as long on two threads.
+const FLOPS_OF_A_STEP: f64 = 5e6;
 
 /// Samples of the widest tile: a whole panel.
 pub(crate) const WIDEST: usize = 64;
@@ -46,9 +51,11 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     let worth = (flops / FLOPS_PER_WORKER).max(1.0);
     let threads = if worth < threads as f64 { worth as usize } else { threads }.max(1);
     let saved = flops * (1.0 - 1.0 / threads as f64);
-    // where parameters move in every step, workers meet in each and find each other's parameters in no cache of their own
-    let meetings = if rule.samples_are_independent() { 1 } else { steps.max(1) };
-    let threads = if saved < FLOPS_OF_SHARING * meetings as f64 { 1 } else { threads };
+    let least = match rule.samples_are_independent() {
+        true => FLOPS_OF_SHARING,
+        false => FLOPS_OF_A_STEP * steps.max(1) as f64,
+    };
+    let threads = if saved < least { 1 } else { threads };
     let pack = steps >= PACKING_STEPS && rule.samples_are_independent();
     if threads == 1 {
         // one worker never waits for itself
@@ -196,12 +203,15 @@ mod tests {
 
     #[test]
     fn small_problems_stay_on_one_thread() {
-        let plan = |width, batch| plan(&stack(4, width), &Rule::Bp, 0, batch, 4, 16);
-        assert_eq!(plan(16, 16).workers, 1);
-        assert_eq!(plan(64, 64).workers, 1);
-        assert_eq!(plan(128, 64).workers, 4);
+        let plan =
+            |depth, width, batch, threads| plan(&stack(depth, width), &Rule::Bp, 0, batch, threads, 16);
+        assert_eq!(plan(4, 16, 16, 4).workers, 1);
+        assert_eq!(plan(4, 32, 64, 4).workers, 1);
+        assert_eq!(plan(4, 128, 64, 4).workers, 4);
+        // two threads at width 64 took as long as one at 2 layers, 0.87 to 0.98 times as long at 3, 0.85 to 0.90 at 4
+        assert_eq!([2, 3, 4].map(|depth| plan(depth, 64, 64, 2).workers), [1, 1, 2]);
         // nothing to do at all
-        assert_eq!(plan(128, 0), Plan { workers: 1, alone: true, tile: 64, team: 1, pack: false });
+        assert_eq!(plan(4, 128, 0, 4), Plan { workers: 1, alone: true, tile: 64, team: 1, pack: false });
     }
 
     /// Two threads at width 64 and batch 64 took 1.2, 1.0 and 0.9 times as long as one at 4, 8 and 16 layers.

@@ -13,7 +13,7 @@ use rand::Rng;
 
 use super::clocks::{Clocks, Keep};
 use super::pauses::{Pauses, Usual};
-use crate::stats::{median, median_ci};
+use crate::stats::median_ci;
 use crate::suite::Timing as Limits;
 use crate::{Error, Result};
 
@@ -63,6 +63,11 @@ impl Turn {
         const MOST: f64 = 1e6;
         let half = (0.5e9 * seconds / execution_ns.max(1.0)).min(MOST) as u32;
         Self { untimed: half, timed: half.max(1) }
+    }
+
+    /// Twice as many timed executions, if as many of `execution_ns` take no more than half of `seconds`.
+    fn doubled(self, seconds: f64, execution_ns: f64) -> Self {
+        Self { untimed: 0, timed: (2 * self.timed).min(Self::filling(seconds, execution_ns).timed) }
     }
 }
 
@@ -130,7 +135,9 @@ pub struct Sampler<'a, R> {
     results: Vec<Result<Vec<Taken>>>,
     /// How much of their turns the subjects sleep.
     usual: Vec<Usual>,
-    /// What each subject does in its turns, decided once: by the median execution of its first warming up.
+    /// What each subject does in its turns, decided once: by the shortest mean of its first warming up, in which ever more
+    /// executions follow each other. Beside other processes single ones may take ten times as long as in a row, and turns
+    /// of so few that they are shorter than a scheduler's slice would meet the others or not, by chance.
     turns: Vec<Option<Turn>>,
     /// Instances measured so far.
     instance: usize,
@@ -233,16 +240,22 @@ impl<'a, R: Rng> Sampler<'a, R> {
         let warmup = warmup_seconds(self.limits.warmup_seconds, instance, instances);
         for &at in &order {
             let start = pauses.active();
-            let mut walls = Vec::new();
-            while results[numbers[at]].is_ok()
-                && (walls.len() < FEWEST_WARMUPS[instance.min(1)]
-                    || pauses.active().saturating_sub(start).as_secs_f64() < warmup)
-            {
-                let wall_ns = execute(at, Turn::SINGLE, results, None, pauses);
-                walls.extend(wall_ns.map(|wall_ns| wall_ns as f64));
+            let (mut taken, mut shortest, mut turn) = (0, f64::INFINITY, Turn::SINGLE);
+            loop {
+                let left = warmup - pauses.active().saturating_sub(start).as_secs_f64();
+                if results[numbers[at]].is_err() || (taken >= FEWEST_WARMUPS[instance.min(1)] && left <= 0.0)
+                {
+                    break;
+                }
+                if let Some(wall_ns) = execute(at, turn, results, None, pauses) {
+                    shortest = shortest.min(wall_ns as f64);
+                }
+                taken += 1;
+                if taken >= FEWEST_WARMUPS[0] {
+                    turn = turn.doubled(left.min(self.limits.turn_seconds), shortest);
+                }
             }
-            self.turns[numbers[at]]
-                .get_or_insert_with(|| Turn::filling(self.limits.turn_seconds, median(&walls)));
+            self.turns[numbers[at]].get_or_insert_with(|| Turn::filling(self.limits.turn_seconds, shortest));
         }
 
         let so_far = (instance + 1) as f64 / instances as f64;

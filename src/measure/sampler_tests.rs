@@ -136,7 +136,7 @@ fn a_turn_is_filled_half_untimed_and_half_timed() {
     assert_eq!(turn(0.02, 11e6), Turn::SINGLE);
     assert_eq!(turn(0.0, 1.0), Turn::SINGLE);
     assert_eq!(turn(60.0, 0.0).timed, 1_000_000);
-    // what warming up took decides
+    // the shortest execution of warming up decides
     let limits = Limits { turn_seconds: 0.01, min_rounds: 4, max_rounds: 4, ..limits() };
     let (sampled, log) = run(vec![Box::new(|_| Ok(1_000_000)), Box::new(|_| Ok(30_000_000))], &limits);
     let count = |name| log.iter().filter(|n| **n == name).count() - FEWEST_WARMUPS[0];
@@ -243,6 +243,31 @@ fn turns_are_decided_once() {
     let limits = Limits { turn_seconds: 0.01, min_rounds: 4, max_rounds: 4, instances: 4, ..limits() };
     let (sampled, _) = run(vec![Box::new(faster)], &limits);
     assert!(sampled.subjects[0].as_ref().unwrap().iter().all(|s| s.timed.executions == 5));
+}
+
+/// Executions of 4 ms until eight of them have been made, then of 1 ms; a clock that knows, and 50 ms to warm up: five single
+/// ones, then 2 (4 ms each), 4 and 8 follow each other, and a turn of 20 ms has the ten that fill half of it.
+#[test]
+fn executions_in_a_row_decide_what_fills_a_turn() {
+    let clocks = Rc::new(Cell::new(pauses::Reading { running: Some(Duration::ZERO), ..Default::default() }));
+    let clock = Rc::clone(&clocks);
+    let times: Times = Box::new(move |execution| {
+        let took = Duration::from_millis(if execution < 8 { 4 } else { 1 });
+        let mut now = clock.get();
+        now.running = now.running.map(|running| running + took);
+        now.wall += took;
+        clock.set(now);
+        Ok(took.as_nanos() as u64)
+    });
+    let limits =
+        Limits { warmup_seconds: 0.05, turn_seconds: 0.02, min_rounds: 2, max_rounds: 2, ..limits() };
+    let mut pauses = Pauses::by(move || clocks.get());
+    let (sampled, _) = run_beside(None, vec![times], &limits, &mut Clocks::default(), &mut pauses);
+    assert!(sampled.subjects[0].as_ref().unwrap().iter().all(|s| s.timed.executions == 10));
+    let single = Turn::SINGLE.doubled(1.0, 1e6);
+    assert_eq!(single, Turn { untimed: 0, timed: 2 });
+    assert_eq!(single.doubled(0.006, 1e6).timed, 3, "no more than half of the time that is left");
+    assert_eq!(single.doubled(-1.0, 1e6).timed, 1);
 }
 
 #[test]

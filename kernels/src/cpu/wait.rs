@@ -4,12 +4,12 @@
 //! another process has the processor of the thread that is waited for, looking is in vain for milliseconds and takes
 //! processor time without any use; to yield does not help against processes of equal priority, and costs the
 //! thread its place. So a waiting thread looks for [`SPIN`], then sleeps between looks. Threads of one call are still only as
-//! fast as if all of them ran at once, which under contention they rarely do; so a call that waited for longer than one
-//! thread would have taken is followed by calls that use one ([`Contention`]).
+//! fast as if all of them ran at once, which under contention they may rarely do; so where calls lose more by waiting than
+//! several threads gain, the next ones are left to one thread ([`Contention`]).
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a waiting thread looks before it sleeps: longer than waits are on a quiet machine, short beside the
@@ -56,37 +56,54 @@ fn pause() -> bool {
 
 /// Shortest wait of a call that is not taken for chance: schedulers change threads after milliseconds.
 const STALL: Duration = Duration::from_millis(1);
-/// For how many times as long as a call has waited later ones do without workers.
-const BACKOFF: u32 = 8;
+/// Seconds that calls on several threads may lose, or set aside from what they gain, before one thread is the faster
+/// choice: several slices of a scheduler. A thread that has slept is served soon, so the threads of a call come to run
+/// at the same times, and beside other processes of equal priority two are then faster than one.
+const ENOUGH_S: f64 = 0.02;
+/// For how many times as long as was lost later calls do without workers.
+const BACKOFF: f64 = 8.0;
 /// But no longer than this, so that the end of contention is noticed.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST_S: f64 = 1.0;
 
 /// Whether a pool's threads are kept from running by other processes.
 #[derive(Debug, Default)]
-pub(super) struct Contention {
-    until: Mutex<Option<Instant>>,
+pub(super) struct Contention(Mutex<Account>);
+
+#[derive(Debug, Default)]
+struct Account {
+    /// Seconds that calls on several threads have gained on one thread, less those that they have lost; at most
+    /// [`ENOUGH_S`].
+    gained: f64,
+    /// Until when calls are left to one thread.
+    until: Option<Instant>,
 }
 
 impl Contention {
     /// Takes note of a call of `count` workers that took `total` from `start`, for `waited` of which its caller waited for the
     /// others.
     ///
-    /// With workers that have equal parts, one thread would have taken `count` times what the caller worked. If the call
-    /// took longer, the next ones are left to one thread, for eight times as long as this one waited: trying again costs a
-    /// wait like this one at most, an eighth of the time.
+    /// With workers that have equal parts, one thread would have taken `count` times what the caller worked; the
+    /// difference is gained or lost. Once more than [`ENOUGH_S`] is lost, the next calls are left to one thread, for eight
+    /// times as long: trying again costs about as much as was lost, an eighth of the time.
     pub(super) fn judge(&self, count: usize, start: Instant, total: Duration, waited: Duration) {
-        let alone = total.saturating_sub(waited).saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-        if waited >= STALL && total >= alone {
-            let until = start + total + waited.saturating_mul(BACKOFF).min(LONGEST);
-            *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        let alone = count as f64 * total.saturating_sub(waited).as_secs_f64();
+        let mut account = self.account();
+        account.gained = (account.gained + alone - total.as_secs_f64()).min(ENOUGH_S);
+        if waited >= STALL && account.gained < -ENOUGH_S {
+            let wait = (BACKOFF * -account.gained).min(LONGEST_S);
+            *account = Account { gained: 0.0, until: Some(start + total + Duration::from_secs_f64(wait)) };
         }
     }
 
     /// Whether calls are left to one thread at this time.
     pub(super) fn is_on(&self, now: Instant) -> bool {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = until.filter(|until| now < *until);
-        until.is_some()
+        let mut account = self.account();
+        account.until = account.until.filter(|until| now < *until);
+        account.until.is_some()
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -157,25 +174,55 @@ mod tests {
         assert!(busy < Duration::from_millis(200), "{busy:?}");
     }
 
+    /// An account, and calls of so many workers, milliseconds and milliseconds of waiting, one at a time.
+    fn calls() -> (Contention, Instant, impl Fn(&Contention, usize, u64, u64)) {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        (Contention::default(), start, move |contention, count, total, waited| {
+            contention.judge(count, start, ms(total), ms(waited))
+        })
+    }
+
     #[test]
-    fn contention_lasts_eight_times_as_long_as_the_wait() {
-        let (contention, start) = (Contention::default(), Instant::now());
-        let ms = |ms: u64| Duration::from_millis(ms);
-        let judge = |count, total, waited| contention.judge(count, start, ms(total), ms(waited));
+    fn contention_lasts_eight_times_as_long_as_what_was_lost() {
+        let (contention, start, call) = calls();
+        let at = |ms| start + Duration::from_millis(ms);
+        // one thread takes 2·(10 − 8): 6 ms are lost each time, and the fourth time makes 24
+        (0..3).for_each(|_| call(&contention, 2, 10, 8));
         assert!(!contention.is_on(start));
-        // short, or not longer than one thread takes: 2·(10 − 4), 4·(12 − 8)
-        judge(2, 1, 0);
-        judge(2, 10, 4);
-        judge(4, 12, 8);
-        assert!(!contention.is_on(start));
-        judge(2, 10, 5);
-        assert!(contention.is_on(start) && contention.is_on(start + ms(10 + 39)));
-        assert!(!contention.is_on(start + ms(10 + 40)));
+        call(&contention, 2, 10, 8);
+        assert!(contention.is_on(start) && contention.is_on(at(10 + 191)));
+        assert!(!contention.is_on(at(10 + 193)));
         assert!(!contention.is_on(start), "over is over");
-        judge(4, 12, 9);
-        assert!(contention.is_on(start + ms(83)) && !contention.is_on(start + ms(84)));
-        judge(2, 1000, 900);
-        assert!(contention.is_on(start + ms(1999)) && !contention.is_on(start + ms(2000)));
+        // 4·(30 − 29): 26 ms at once
+        call(&contention, 4, 30, 29);
+        assert!(contention.is_on(at(30 + 207)) && !contention.is_on(at(30 + 209)));
+        call(&contention, 2, 1000, 900);
+        assert!(contention.is_on(at(1999)) && !contention.is_on(at(2001)));
+    }
+
+    #[test]
+    fn what_several_threads_gain_counts_against_what_they_lose() {
+        let (contention, start, call) = calls();
+        // 6 ms lost and 10 gained in turn, for ever
+        for _ in 0..100 {
+            call(&contention, 2, 10, 8);
+            call(&contention, 2, 10, 0);
+        }
+        assert!(!contention.is_on(start));
+        // whatever was gained before, no more than 20 ms is set against 42 lost
+        (0..7).for_each(|_| call(&contention, 2, 10, 8));
+        assert!(contention.is_on(start));
+    }
+
+    #[test]
+    fn waits_of_less_than_a_millisecond_are_chance() {
+        let (contention, start) = (Contention::default(), Instant::now());
+        let us = Duration::from_micros;
+        (0..1000).for_each(|_| contention.judge(2, start, us(1000), us(900)));
+        assert!(!contention.is_on(start));
+        contention.judge(2, start, us(1100), us(1050));
+        assert!(contention.is_on(start));
     }
 
     #[test]
