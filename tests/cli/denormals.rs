@@ -6,6 +6,28 @@ use pcnbench::record::read;
 
 use crate::session::{arg, run, suite};
 
+/// 1e-20 times 1e-20: a denormal number in f32, and zero where those are flushed.
+const CASE: &str = r#"{
+  "schema": 1, "id": "denormal", "about": "One product of two small numbers.", "source": "closed form",
+  "layers": [{"kind": "dense", "act_in": "identity", "act_out": "identity", "scale": 1.0, "skip": false, "bias": false}],
+  "loss": {"kind": "half_squared_error", "reduction": "sum", "output_precision": 1.0},
+  "rule": {"name": "bp"},
+  "tensors": {"x": [[1e-20]], "y": [[0.0]], "w.1": [[1e-20]]},
+  "expect": {"output": [[1e-40]]},
+  "tolerance": {"relative": 1e-4, "absolute": 0.0}
+}"#;
+
+#[test]
+fn conformance_cases_keep_denormals() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("denormal.json");
+    std::fs::write(&file, CASE).unwrap();
+    for engine in ["reference", "fused"] {
+        let done = run(&["verify", "--cases", &arg(&file), "--dtype", "f32", "--engine", engine]);
+        assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{engine}: {}", done.out);
+    }
+}
+
 fn definition(dtype: &str) -> String {
     format!(
         r#"schema = 1

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pcnbench::compare::baseline::{Baseline, FILE};
-use pcnbench::record::{read, summarise};
+use pcnbench::record::{read, summarise, SummaryRow};
 use pcnbench::suite::{Overrides, Suite};
 
 fn folders(dir: &Path) -> Vec<PathBuf> {
@@ -69,30 +69,109 @@ fn committed_baselines_fit_the_gate() {
     assert!(count > 0, "there is no baseline at all");
 }
 
+/// With denormals flushed to zero, sPC and FPA cost on networks whose errors fall below the least normal number what they cost
+/// on μPC networks, within 15 %: of BP in the same rounds.
+#[test]
+fn errors_that_vanish_cost_no_more_than_others() {
+    let mut count = 0;
+    let records: Vec<PathBuf> = machines().iter().flat_map(|machine| folders(machine)).collect();
+    for dir in records.iter().filter(|dir| dir.to_string_lossy().ends_with("-denormals")) {
+        let record = read(dir).unwrap();
+        let ratio = |depth: usize, contender: &str, parameterisation: &str| {
+            let fits = |row: &&SummaryRow| {
+                (row.depth, row.contender.as_str(), row.parameterisation.as_str())
+                    == (depth, contender, parameterisation)
+            };
+            let row = record.summary.iter().find(fits).unwrap();
+            let ratio = record.ratios.iter().find(|r| r.point == row.point && r.contender == contender);
+            ratio.unwrap().ratio
+        };
+        for (depth, contender) in
+            [64, 128].iter().flat_map(|d| ["spc/fused", "spc/fused:1", "fpa/fused"].map(|c| (*d, c)))
+        {
+            let mupc = ratio(depth, contender, "mupc-residual");
+            for standard in ["sp-uniform", "sp-orthogonal"] {
+                let over = ratio(depth, contender, standard) / mupc;
+                assert!((0.85..=1.15).contains(&over), "{contender}, {standard}, L = {depth}: {over}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 0, "there is no record of suite `denormals`");
+}
+
+/// All numbers of the line of a text that holds a phrase.
+fn numbers(text: &str, phrase: &str) -> Vec<f64> {
+    let line = text.lines().find(|line| line.contains(phrase)).unwrap_or_else(|| panic!("{phrase}: {text}"));
+    let words = line.split(|c: char| !(c.is_ascii_digit() || c == '.')).filter(|word| !word.is_empty());
+    words.filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Files of this name that lie beside the records of machines, at least one.
+fn statements(name: &str) -> Vec<(PathBuf, String)> {
+    let files = machines().into_iter().map(|machine| machine.join(name)).filter(|file| file.is_file());
+    let found: Vec<_> = files.map(|file| (file.clone(), fs::read_to_string(file).unwrap())).collect();
+    assert!(!found.is_empty(), "no machine has {name}");
+    found
+}
+
 /// Whether runs of one program agree on a machine is stated in a file that `scripts/agreement.sh` makes. It must be of enough
 /// runs, and the intervals must be what they promise: 95 % within the interval of the share that hold 1, and next to nothing called
 /// regressed.
 #[test]
 fn committed_agreements_keep_their_promise() {
-    let mut count = 0;
-    for file in machines().into_iter().map(|m| m.join("agreement.txt")).filter(|f| f.is_file()) {
-        let text = fs::read_to_string(&file).unwrap();
-        // all numbers of the line that begins so
-        let numbers = |start: &str| -> Vec<f64> {
-            let line =
-                text.lines().find(|line| line.contains(start)).unwrap_or_else(|| panic!("{start}: {text}"));
-            let words =
-                line.split(|c: char| !(c.is_ascii_digit() || c == '.')).filter(|word| !word.is_empty());
-            words.filter_map(|word| word.parse().ok()).collect()
-        };
-        let [runs, pairs, rows] = numbers(" pairs, ")[..] else { panic!("{text}") };
+    for (file, text) in statements("agreement.txt") {
+        let [runs, pairs, rows] = numbers(&text, " pairs, ")[..] else { panic!("{text}") };
         assert!(runs >= 40.0 && pairs >= 400.0 && rows >= 3000.0, "{}", file.display());
-        let [_, holding, of, share, low, high, ..] = numbers("hold 1: ")[..] else { panic!("{text}") };
+        let [_, holding, of, share, low, high, ..] = numbers(&text, "hold 1: ")[..] else { panic!("{text}") };
         assert!(of == rows && (100.0 * holding / of - share).abs() < 0.006, "{}", file.display());
         assert!(low <= 95.0 && 95.0 <= high, "{}: [{low} %, {high} %]", file.display());
-        let [regressed, of, most, ..] = numbers("called regressed: ")[..] else { panic!("{text}") };
+        let [regressed, of, most, ..] = numbers(&text, "called regressed: ")[..] else { panic!("{text}") };
         assert!(of == rows && 100.0 * regressed / of <= most && most <= 0.3, "{}: {most} %", file.display());
-        count += 1;
     }
-    assert!(count > 0, "nothing says how far runs agree");
+}
+
+/// What busy loops make of fused updates is stated in a file that `scripts/busy-loops.sh` makes: at most 5 times the quiet
+/// time, ratios to BP within a factor of 1.5 either way, and contended samples in every row.
+#[test]
+fn fused_updates_beside_busy_loops_lose_little_more_than_their_share() {
+    for (file, text) in statements("busy.txt") {
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .filter(|row: &Vec<&str>| row.len() >= 4)
+            .collect();
+        let fused = |row: &&Vec<&str>| row[1].ends_with("/fused") && row[0].parse::<usize>().is_ok();
+        let fused: Vec<&Vec<&str>> = rows.iter().filter(fused).collect();
+        assert_eq!(fused.len(), 4 * 9, "{}: every rule at four depths", file.display());
+        for row in fused {
+            assert!(row[2].parse::<f64>().unwrap() <= 5.0, "{}: {row:?}", file.display());
+            // BP has no ratio to itself
+            let ratio = (row.len() == 5).then(|| row[3].parse::<f64>().unwrap());
+            assert!(
+                ratio.is_none_or(|ratio| (1.0 / 1.5..=1.5).contains(&ratio)),
+                "{}: {row:?}",
+                file.display()
+            );
+            assert_ne!(row.last(), Some(&"0%"), "{}: {row:?}", file.display());
+        }
+    }
+}
+
+/// What the fused engine reaches of a vendor library's product is stated in a file that `scripts/engine-share.sh` makes: 80 %
+/// by sPC and ePC and 70 % by BP, in the fastest updates, to a percent.
+#[test]
+fn the_fused_engine_is_nearly_as_fast_as_a_vendors_products() {
+    for (file, text) in statements("engine-share.txt") {
+        let mut count = 0;
+        for line in text.lines().filter(|line| !line.starts_with('#')).skip(1) {
+            let [_, rule, _, _, fastest, _] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            let share: f64 = fastest.trim_end_matches('%').parse().unwrap();
+            assert!(share >= if rule == "bp" { 69.0 } else { 79.0 }, "{}: {line}", file.display());
+            count += 1;
+        }
+        assert_eq!(count, 2 * 3 * 3, "{}: two numbers of threads, three rules, three depths", file.display());
+    }
 }
