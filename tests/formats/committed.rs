@@ -158,8 +158,8 @@ fn fused_updates_beside_busy_loops_lose_little_more_than_their_share() {
     }
 }
 
-/// What the fused engine reaches of a vendor library's product is stated in a file that `scripts/engine-share.sh` makes: 80 %
-/// by sPC and ePC and 70 % by BP, in the fastest updates, to a percent.
+/// What the fused engine reaches of a vendor library's product is stated in a file that `scripts/engine-share.sh` makes: in the
+/// fastest updates 70 % by BP, and about 80 % by sPC and ePC.
 #[test]
 fn the_fused_engine_is_nearly_as_fast_as_a_vendors_products() {
     for (file, text) in statements("engine-share.txt") {
@@ -169,7 +169,7 @@ fn the_fused_engine_is_nearly_as_fast_as_a_vendors_products() {
                 panic!("{line}")
             };
             let share: f64 = fastest.trim_end_matches('%').parse().unwrap();
-            assert!(share >= if rule == "bp" { 69.0 } else { 79.0 }, "{}: {line}", file.display());
+            assert!(share >= if rule == "bp" { 70.0 } else { 78.0 }, "{}: {line}", file.display());
             count += 1;
         }
         assert_eq!(count, 2 * 3 * 3, "{}: two numbers of threads, three rules, three depths", file.display());
