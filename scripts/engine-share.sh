@@ -25,46 +25,11 @@ if [[ -z ${PCNBENCH:-} ]]; then
   PCNBENCH=${CARGO_TARGET_DIR:-target}/release/pcnbench
 fi
 
-cat >"$out/suite.toml" <<'TOML'
-schema = 1
-name = "engine-share"
-about = "Updates of width 128 by the fused engine, on one thread and on all."
-seed = 20250520
-
-[[benchmark]]
-name = "share"
-model = "weight-update"
-about = "BP, sPC and ePC at T = L."
-data = "teacher"
-contenders = ["bp/fused:1", "spc/fused:1", "epc/fused:1", "bp/fused", "spc/fused", "epc/fused"]
-baseline = "bp/fused:1"
-
-[benchmark.axes]
-depth = [32, 64, 128]
-width = [128]
-batch = [64]
-steps = ["L"]
-step_size = [0.1]
-activation = ["tanh"]
-parameterisation = ["mupc"]
-
-[benchmark.training]
-optimiser = "sgd"
-learning_rate = 1e-4
-accuracy_updates = 0
-
-[benchmark.timing]
-max_seconds = 30.0
-warmup_seconds = 0.2
-min_rounds = 10
-max_rounds = 20
-TOML
-
 threads=$(nproc)
 for ((i = 1; i <= times; i++)); do
   "${PYTHON:-python3}" scripts/vendor_gemm.py --threads 1 "$threads" >"$out/vendor-$i.csv"
   rm -rf "$out/run-$i"
-  "$PCNBENCH" run "$out/suite.toml" --threads "$threads" --no-plots --format csv --out "$out/run-$i" >/dev/null
+  "$PCNBENCH" run benches/suites/engine-share.toml --threads "$threads" --no-plots --format csv --out "$out/run-$i" >/dev/null
 done
 
 python3 - "$out" "$times" "$threads" <<'PY' | tee "$out/engine-share.txt"

@@ -12,13 +12,13 @@ use crate::stack::Stack;
 const FLOPS_PER_WORKER: f64 = 2e6;
 
 /// FLOPs that sharing must take off the caller of a call: finding together and meeting for the parameter directions costs
-/// what a core needs for these, some 20 µs with workers that are still awake from the call before (see `cpu::standby`). On two
-/// cores of the machine of the committed records a call of 2.9e6 saved takes 0.85 to 0.90 times as long on two threads, one of
-/// 2.1e6 0.87 to 0.98 times, one of 1.3e6 as long as on one.
+/// what a core needs for these, some 20 µs with workers that are still awake from the call before (see `cpu::standby`). With
+/// this at 1e6, the suite `benches/suites/sharing.toml` on two cores gave times on two threads over times on one of 1.0 where
+/// 1.3e6 are saved (BP of 2 layers), 0.87 to 0.98 at 2.1e6 (3 layers) and 0.85 to 0.90 at 2.9e6 (4 layers), fastest and median.
 const FLOPS_OF_SHARING: f64 = 2.5e6;
 
-/// The same for each step of iPC, whose workers meet twice in it and find each other's parameters in no cache of their
-/// own: there calls of 3e6 saved in a step take 0.96 to 1.15 times as long on two threads.
+/// The same for each step of iPC, whose workers meet in it and find each other's parameters in no cache of their own: there
+/// the same run gave 0.96 to 1.15 where 3e6 are saved in a step (8 layers), and 1.23 at 4 layers.
 const FLOPS_OF_A_STEP: f64 = 5e6;
 
 /// Samples of the widest tile: a whole panel.

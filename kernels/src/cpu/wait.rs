@@ -56,9 +56,9 @@ fn pause() -> bool {
 
 /// Shortest wait of a call that is not taken for chance: schedulers change threads after milliseconds.
 const STALL: Duration = Duration::from_millis(1);
-/// Seconds that calls on several threads may lose, or set aside from what they gain, before one thread is the faster
-/// choice: several slices of a scheduler. A thread that has slept is served soon, so the threads of a call come to run
-/// at the same times, and beside other processes of equal priority two are then faster than one.
+/// Seconds by which losses of calls on several threads may exceed their gains before calls are left to one thread, and the
+/// most that gains count: several slices of a scheduler. A scheduler soon serves a thread that has slept, so the threads of a
+/// call come to run at the same times, and beside other processes of equal priority two are then faster than one.
 const ENOUGH_S: f64 = 0.02;
 /// For how many times as long as was lost later calls do without workers.
 const BACKOFF: f64 = 8.0;
@@ -83,8 +83,8 @@ impl Contention {
     /// others.
     ///
     /// With workers that have equal parts, one thread would have taken `count` times what the caller worked; the
-    /// difference is gained or lost. Once more than [`ENOUGH_S`] is lost, the next calls are left to one thread, for eight
-    /// times as long: trying again costs about as much as was lost, an eighth of the time.
+    /// difference is gained or lost. Once losses exceed gains by more than [`ENOUGH_S`], the next calls are left to one
+    /// thread, for eight times what was lost: trying again costs about as much once more, an eighth of the time.
     pub(super) fn judge(&self, count: usize, start: Instant, total: Duration, waited: Duration) {
         let alone = count as f64 * total.saturating_sub(waited).as_secs_f64();
         let mut account = self.account();
@@ -174,7 +174,8 @@ mod tests {
         assert!(busy < Duration::from_millis(200), "{busy:?}");
     }
 
-    /// An account, and calls of so many workers, milliseconds and milliseconds of waiting, one at a time.
+    /// An account, its time zero, and what notes a call from then on: workers, milliseconds in all, and those that its caller
+    /// waited.
     fn calls() -> (Contention, Instant, impl Fn(&Contention, usize, u64, u64)) {
         let start = Instant::now();
         let ms = Duration::from_millis;
