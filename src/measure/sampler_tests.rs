@@ -245,25 +245,38 @@ fn turns_are_decided_once() {
     assert!(sampled.subjects[0].as_ref().unwrap().iter().all(|s| s.timed.executions == 5));
 }
 
-/// Executions of 4 ms until eight of them have been made, then of 1 ms; a clock that knows, and 50 ms to warm up: five single
-/// ones, then 2 (4 ms each), 4 and 8 follow each other, and a turn of 20 ms has the ten that fill half of it.
+/// A subject whose first execution in a turn takes 4 ms and every further one 1 ms, as a clock sees it.
+struct SlowStart(Rc<Cell<pauses::Reading>>);
+
+impl Subject for SlowStart {
+    fn take(&mut self, turn: Turn) -> Result<Timed> {
+        let slow = |executions: u32| Duration::from_millis(u64::from(executions + 3));
+        let mut now = self.0.get();
+        now.wall += slow(turn.untimed + turn.timed);
+        now.running = Some(now.wall);
+        self.0.set(now);
+        let timed =
+            if turn.untimed == 0 { slow(turn.timed) } else { Duration::from_millis(turn.timed.into()) };
+        let wall_ns = timed.as_nanos() as u64 / u64::from(turn.timed);
+        let executions = turn.timed;
+        Ok(Timed { wall_ns, device_ns: None, checksum: 0.0, delay_ns: None, sm_clock_mhz: None, executions })
+    }
+}
+
+/// 50 ms to warm up: five single executions of 4 ms, then 2, 4, 5, 3 and 1 in a row as time is left for, 1.6 ms each where they
+/// take least (5 in 8 ms). Six of those fill half a turn of 20 ms; of single ones, two would.
 #[test]
 fn executions_in_a_row_decide_what_fills_a_turn() {
-    let clocks = Rc::new(Cell::new(pauses::Reading { running: Some(Duration::ZERO), ..Default::default() }));
-    let clock = Rc::clone(&clocks);
-    let times: Times = Box::new(move |execution| {
-        let took = Duration::from_millis(if execution < 8 { 4 } else { 1 });
-        let mut now = clock.get();
-        now.running = now.running.map(|running| running + took);
-        now.wall += took;
-        clock.set(now);
-        Ok(took.as_nanos() as u64)
-    });
+    let clock = Rc::new(Cell::new(pauses::Reading { running: Some(Duration::ZERO), ..Default::default() }));
     let limits =
         Limits { warmup_seconds: 0.05, turn_seconds: 0.02, min_rounds: 2, max_rounds: 2, ..limits() };
-    let mut pauses = Pauses::by(move || clocks.get());
-    let (sampled, _) = run_beside(None, vec![times], &limits, &mut Clocks::default(), &mut pauses);
-    assert!(sampled.subjects[0].as_ref().unwrap().iter().all(|s| s.timed.executions == 10));
+    let mut subjects: Vec<(usize, Box<dyn Subject>)> = vec![(0, Box::new(SlowStart(Rc::clone(&clock))))];
+    let mut sampler = Sampler::new(1, &limits, rand_chacha::ChaCha8Rng::seed_from_u64(1));
+    let mut pauses = Pauses::by(move || clock.get());
+    sampler.measure(&mut subjects, &mut Clocks::default(), &mut pauses, |_| {});
+    let samples = &sampler.finish().subjects[0];
+    let executions: Vec<u32> = samples.as_ref().unwrap().iter().map(|s| s.timed.executions).collect();
+    assert_eq!(executions, [6, 6]);
     let single = Turn::SINGLE.doubled(1.0, 1e6);
     assert_eq!(single, Turn { untimed: 0, timed: 2 });
     assert_eq!(single.doubled(0.006, 1e6).timed, 3, "no more than half of the time that is left");
