@@ -58,11 +58,11 @@ fn memory_of_a_call() {
     nothing_is_allocated_inside_the_inference_loop();
 }
 
-/// Width 128 with tanh before every product but the first.
-fn stack(depth: usize) -> Stack {
+/// One width for all layers, with tanh before every product but the first.
+fn stack(depth: usize, width: usize) -> Stack {
     let layer = |l: usize| LayerSpec {
-        inputs: 128,
-        outputs: 128,
+        inputs: width,
+        outputs: width,
         act_in: if l == 0 { Activation::Identity } else { Activation::Tanh },
         act_out: Activation::Identity,
         scale: 1.0,
@@ -93,7 +93,7 @@ fn peak_is_at_most_half_more_than_stack_and_states() {
     for depth in [32, 128] {
         for (rule, per_layer) in [(SPC, 3), (Rule::Epc, 4)] {
             for threads in [1, 4] {
-                let (stack, batch) = (stack(depth), 64);
+                let (stack, batch) = (stack(depth, 128), 64);
                 let [theta, x, y] = operands(&stack, batch);
                 let schedule = Schedule { rule, steps: steps(depth) };
                 let parameters = 4 * stack.parameters();
@@ -115,23 +115,25 @@ fn peak_is_at_most_half_more_than_stack_and_states() {
     }
 }
 
+fn call(engine: &Fused, schedule: &Schedule, [theta, x, y]: &[Tensor; 3], train: bool) {
+    if train {
+        engine.train(schedule, LOSS, SGD, theta, (x, y)).unwrap();
+    } else {
+        engine.learn(schedule, LOSS, theta, (x, y), false).unwrap();
+    }
+}
+
 /// Blocks asked for by one call of a warm engine; the fewest of five calls, since threads that are woken ask for some, and all are.
-fn blocks_of_a_call(engine: &Fused, schedule: &Schedule, [theta, x, y]: &[Tensor; 3], train: bool) -> usize {
-    let call = || {
+fn blocks_of_a_call(engine: &Fused, schedule: &Schedule, operands: &[Tensor; 3], train: bool) -> usize {
+    let whole = || {
         // threads that the last call has left awake are asleep again
         std::thread::sleep(std::time::Duration::from_millis(1));
         let before = without_workers_ns();
-        let (blocks, ..) = watched(|| {
-            if train {
-                engine.train(schedule, LOSS, SGD, theta, (x, y)).unwrap();
-            } else {
-                engine.learn(schedule, LOSS, theta, (x, y), false).unwrap();
-            }
-        });
+        let (blocks, ..) = watched(|| call(engine, schedule, operands, train));
         // a call that does without workers, which share too few processors here, asks for less
         (without_workers_ns() == before).then_some(blocks)
     };
-    let whole: Vec<usize> = (0..20_000).filter_map(|_| call()).take(5).collect();
+    let whole: Vec<usize> = (0..20_000).filter_map(|_| whole()).take(5).collect();
     assert_eq!(whole.len(), 5, "calls with all their workers");
     whole.into_iter().min().unwrap()
 }
@@ -145,12 +147,13 @@ fn nothing_is_allocated_inside_the_inference_loop() {
         for (batch, threads) in [(64, 1), (65, 1), (65, 3), (3, 1), (20, 3), (79, 2)] {
             for train in [true, false] {
                 // few enough for four steps to reach: parameters of layers out of reach have no gradient to be taken
-                let stack = stack(4);
+                // wide enough for workers to share the shortest call
+                let stack = stack(4, if matches!(rule, Rule::Ipc { .. }) { 128 } else { 96 });
                 let operands = operands(&stack, batch);
                 let engine = Fused::new(stack, threads).unwrap();
                 let schedule = |count| Schedule { rule, steps: steps(count) };
                 // memory is kept from call to call: what the longest one needs is there
-                blocks_of_a_call(&engine, &schedule(80), &operands, train);
+                call(&engine, &schedule(80), &operands, train);
                 // a long stencil is walked in another way than a short one, and has a list to be walked by
                 for (few, many) in [(4, 8), (40, 80)] {
                     let [few, many] =

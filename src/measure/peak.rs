@@ -19,8 +19,12 @@ use crate::{Error, Result};
 const SIZES: [usize; 7] = [128, 256, 384, 512, 768, 1024, 1536];
 /// Sizes added on a GPU, which the others do not fill.
 const LARGE: [usize; 2] = [2048, 4096];
-/// Time for one size; the best of what fits counts, since other work can only slow a run down.
+/// Time for one rate; the best of what fits counts, since other work can only slow a run down.
 const BUDGET: Duration = Duration::from_millis(400);
+/// Of that time, the part for a first look at each size of a product; the best ones share the rest.
+const LOOK: f64 = 0.05;
+/// Sizes that are looked at again: neighbours' rates differ by less than one look can tell.
+const BEST: usize = 2;
 /// Time for each way of making a product of a layer.
 const PRODUCT: Duration = Duration::from_millis(100);
 /// Bytes read, and as many written, by one copy: beyond most caches, and quick to fill.
@@ -119,20 +123,22 @@ fn gemm_over(
     device: &Device,
     threads: usize,
 ) -> Result<Ceiling> {
-    let mut best = (0.0, 0);
-    for n in sizes {
+    let rate = |n: usize, budget: Duration| -> Result<(f64, usize)> {
         let (a, b) = (normal((n, n), dtype, device)?, normal((n, n), dtype, device)?);
         let product = || {
             a.matmul(&b)?;
             Ok(())
         };
         let seconds = limited(Some(threads), || shortest(budget, device, product))?;
-        let rate = 2.0 * (n as f64).powi(3) / seconds;
-        if rate > best.0 {
-            best = (rate, n);
-        }
-    }
-    let (per_second, n) = best;
+        Ok((2.0 * (n as f64).powi(3) / seconds, n))
+    };
+    let descending = |rates: &mut Vec<(f64, usize)>| rates.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut looks = sizes.into_iter().map(|n| rate(n, budget.mul_f64(LOOK))).collect::<Result<Vec<_>>>()?;
+    descending(&mut looks);
+    let best = looks.iter().take(BEST).map(|&(_, n)| rate(n, budget / BEST as u32));
+    let mut rates = best.chain(looks.iter().copied().map(Ok)).collect::<Result<Vec<_>>>()?;
+    descending(&mut rates);
+    let (per_second, n) = rates[0];
     Ok(Ceiling { threads, ..ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second) })
 }
 
