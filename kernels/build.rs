@@ -15,7 +15,7 @@ mod fatbin;
 mod ptxas;
 
 fn main() {
-    for path in ["build.rs", "sources.rs", "build", "cuda", "lab", "emu"] {
+    for path in ["build.rs", "sources.rs", "build", "cuda", "emu"] {
         println!("cargo::rerun-if-changed={path}");
     }
     println!("cargo::rustc-check-cfg=cfg(emu_asan)");

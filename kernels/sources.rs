@@ -47,7 +47,7 @@ const fn silent(name: &'static str, what: &'static str) -> Plant {
 }
 
 /// Persistent sPC: by precision, then by samples of a tile.
-pub const SPC_KERNELS: [&str; 12] = [
+pub const SPC_KERNELS: [&str; 9] = [
     "persistent_spc_16_f32",
     "persistent_spc_32_f32",
     "persistent_spc_64_f32",
@@ -57,13 +57,10 @@ pub const SPC_KERNELS: [&str; 12] = [
     "persistent_spc_16_tf32",
     "persistent_spc_32_tf32",
     "persistent_spc_64_tf32",
-    "persistent_spc_16_bf16",
-    "persistent_spc_32_bf16",
-    "persistent_spc_64_bf16",
 ];
 
 /// Persistent ePC and BP: by precision, then by samples of a tile.
-pub const SWEEP_KERNELS: [&str; 12] = [
+pub const SWEEP_KERNELS: [&str; 9] = [
     "persistent_sweep_16_f32",
     "persistent_sweep_32_f32",
     "persistent_sweep_64_f32",
@@ -73,28 +70,10 @@ pub const SWEEP_KERNELS: [&str; 12] = [
     "persistent_sweep_16_tf32",
     "persistent_sweep_32_tf32",
     "persistent_sweep_64_tf32",
-    "persistent_sweep_16_bf16",
-    "persistent_sweep_32_bf16",
-    "persistent_sweep_64_bf16",
 ];
 
 /// All sources.
 pub const SOURCES: &[Source] = &[
-    Source {
-        path: "lab/step",
-        card: true,
-        kernels: &["step_predict_f32", "step_softmax_f32", "step_update_f32"],
-        plants: &[
-            plant("PLANT_DROP_SYNC", "a tile is overwritten while others still read it"),
-            plant("PLANT_DROP_SYNC_AFTER_LOAD", "a tile is read before it is there"),
-            plant("PLANT_TILE_EDGE", "the last tile writes one column too many"),
-            silent("PLANT_READ_PAST_EDGE", "the last tile reads beyond the last row of the weights"),
-            plant("PLANT_RAGGED_OFF_BY_ONE", "the last input of a layer is left out"),
-            plant("PLANT_DROP_SKIP", "the residual skip is left out of the prediction"),
-            plant("PLANT_HALF_A_WARP", "the maximum is taken over half a warp"),
-            plant("PLANT_FLIP_ERROR_SIGN", "a layer's own error pushes its state the wrong way"),
-        ],
-    },
     Source {
         path: "cuda/relax",
         card: true,
@@ -123,6 +102,7 @@ pub const SOURCES: &[Source] = &[
             plant("PLANT_NO_SKIP_DOWN", "a pull leaves out what the skip carries down"),
             plant("PLANT_FORGET_ARRIVAL", "a layer that an error reaches for the first time reads an error"),
             plant("PLANT_LAST_INPUT", "the last input of a layer is left out"),
+            silent("PLANT_READ_PAST_EDGE", "the last tile reads beyond the last row of the weights"),
             plant("PLANT_NOT_ROUNDED", "operands are read as they are where tf32 is asked for"),
         ],
     },
@@ -161,13 +141,13 @@ pub const SOURCES: &[Source] = &[
         kernels: &[
             "primitive_mma_tf32",
             "primitive_mma_3xtf32",
-            "primitive_mma_bf16",
             "primitive_copy_async",
             "primitive_relay",
             "primitive_warp",
             "primitive_atomic",
         ],
         plants: &[
+            plant("PLANT_SMALL_IS_CUT", "the small part of an operand of 3×tf32 is cut, not rounded"),
             plant("PLANT_WAIT_TOO_LITTLE", "an asynchronous copy is read before it has arrived"),
             plant("PLANT_DROP_RING_SYNC", "a piece of the ring is overwritten while others still read it"),
             plant("PLANT_DROP_FLAG_WAIT", "a block does not wait for one of its neighbours"),

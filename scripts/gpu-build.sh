@@ -40,6 +40,15 @@ made test card --release
 made bench ladder
 made bench claims
 
+# What the system and the libraries of CUDA 13 have, and nothing else, may be needed where these run.
+allowed='^(lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so\..*|ld-linux.*|libcuda\.so\.1|lib(cublas|cublasLt|curand|nvrtc|cudart)\.so\.1[0-9])$'
+for built in pcnbench card ladder claims; do
+  if unknown=$(objdump -p "gpu-bin/$built" | awk '$1 == "NEEDED" { print $2 }' | grep -vE "$allowed"); then
+    echo "gpu-build: gpu-bin/$built needs ${unknown//$'\n'/, }, which a machine with a card need not have" >&2
+    exit 1
+  fi
+done
+
 # What can be tried here: it starts, knows its features, and says in one sentence that there is no card.
 loadable=$CUDA_HOME/lib/stubs/loadable
 LD_LIBRARY_PATH=$loadable gpu-bin/pcnbench doctor >gpu-bin/build.txt
@@ -55,11 +64,16 @@ fi
 cat >>gpu-bin/build.txt <<END
 
 compute capability $CUDA_COMPUTE_CAP
-needs $(objdump -p gpu-bin/pcnbench | awk '$1 == "NEEDED" { printf "%s%s", sep, $2; sep = " " }')
+needs $(objdump -p gpu-bin/{pcnbench,card,ladder,claims} | awk '$1 == "NEEDED" { print $2 }' | sort -u | paste -sd ' ')
 needs $(objdump -T gpu-bin/pcnbench | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1)
 sha256 $(sha256sum gpu-bin/pcnbench | cut -d' ' -f1)
 commit $(git rev-parse HEAD 2>/dev/null || echo unknown)
 END
 tar -czf gpu-bin.tar.gz.part gpu-bin
+bytes=$(stat -c %s gpu-bin.tar.gz.part)
+if ((bytes > 36 << 20)); then
+  echo "gpu-build: gpu-bin.tar.gz would have $bytes bytes; expected at most 36 MiB, since more may not travel" >&2
+  exit 1
+fi
 mv gpu-bin.tar.gz.part gpu-bin.tar.gz
 echo "gpu-build: gpu-bin.tar.gz, $(stat -c %s gpu-bin.tar.gz) bytes; gpu-bin/pcnbench, $(stat -c %s gpu-bin/pcnbench) bytes, for compute capability $CUDA_COMPUTE_CAP"

@@ -1,38 +1,53 @@
 #!/usr/bin/env bash
-# Everything to be found out on a machine with an NVIDIA GPU, in one command and at most eight minutes:
+# What is to be found out on a machine with an NVIDIA GPU, in two calls, so that what the first one finds can be mended before
+# the second:
 #
-#   scripts/gpu-build.sh                     # anywhere: makes gpu-bin/ and gpu-bin.tar.gz, which is what travels
-#   OUT=gpu-out scripts/gpu-check.sh         # on the machine with the card, from the same checkout, with either of them
+#   scripts/gpu-build.sh                          # anywhere: makes gpu-bin/ and gpu-bin.tar.gz, which is what travels
+#   OUT=gpu-out scripts/gpu-check.sh first        # on the machine with the card, from the same checkout: at most 240 s
+#   OUT=gpu-out scripts/gpu-check.sh full         # at most 360 s
 #
 # The machine with the card needs bash, coreutils, tar and gzip, a driver and the libraries of CUDA 13; no cargo, no
-# compiler, no network. It reads the card's settings and changes none.
+# compiler, no network. It reads the card's settings and changes none. Every log grows while its step runs, so that a machine
+# that is lost has left all that it did.
 #
 #   $OUT/summary.txt     one line per step, then how many passed and failed; a note if gpu-bin is of another commit
 #   $OUT/facts.txt       card, driver, clocks, what else runs on it, libraries in use, `doctor`
-#   $OUT/kernels.txt     the kernels against their equations; then memcheck, racecheck and synccheck of some of them,
-#                        where compute-sanitizer is installed
-#   $OUT/verify.txt      conformance cases on the card, fused and reference, and the fused engine beside its twin at the
-#                        edges of tiles, in f64 at their own tolerance and in f32 at its stated bound
-#   $OUT/claims.csv      what is claimed of the fused engine on a card, measured and judged line by line
+#   $OUT/kernels.txt     the kernels against their equations. first: building blocks, then 60 calls, at last deep nets in one
+#                        launch three times. full: everything, then memcheck and racecheck of some of it
 #   $OUT/ladder.csv      time per call on every rung of the fused engine and with every kind of operands, beside cuBLAS's
-#                        own rate
-#   $OUT/depth.txt       the suite `fused-depth` on the card: table, warnings
-#   $OUT/record.tar.gz   its record with samples and figures; unpack at the top of the checkout
+#                        own rate; first: three depths, 0.1 s a row
+#   $OUT/ncu.txt         first: what the profiler says of a step on rungs `graph` and `persistent`
+#   $OUT/verify.txt      full: conformance cases on the card, and the fused engine beside its twin at the edges of tiles, in
+#                        f64 at their own tolerance and in f32 at its stated bound
+#   $OUT/claims.csv      full: what is claimed of the fused engine on a card, measured and judged line by line
+#   $OUT/depth.txt       full: the suite `fused-depth` on the card: table, warnings
+#   $OUT/record.tar.gz   full: its record with samples and figures; unpack at the top of the checkout
 #
-# No more files than these eight. What is worth most comes first: a step that fails or takes too long leaves the others
-# their time.
-#
+# A step that fails or takes too long leaves the others their time. A block that waits for another in vain gives up after 3 s.
 # Exit code 0 only if every step passed.
+#
+#   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the card's place, and passes over the programs that need one
+#   GPU_BIN=DIR            another folder than gpu-bin
+#   GPU_CHECK_SECONDS=S    seconds that samples of a point of `fused-depth` take, 5 unless told otherwise
 #
 # Not run on a card yet: this script as a whole, every kernel of the fused engine (they have run in the emulator and been
 # compiled), recording and replaying, products by cuBLAS under them, the events that time samples, claims and ladder, and
-# the lines of `doctor` about a card. GPU_CHECK_DEVICE=cpu runs what can run with the CPU in the card's place.
+# the lines of `doctor` about a card.
 set -uo pipefail
 
+case ${1:-} in
+  first) total=240 ;;
+  full) total=360 ;;
+  *)
+    sed -n '2,/^set/ s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 1
+    ;;
+esac
+part=$1
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-program=$PWD/gpu-bin/pcnbench
 device=${GPU_CHECK_DEVICE:-cuda}
-out=${OUT:-gpu-out}
+out=${OUT:-gpu-out} bin=${GPU_BIN:-gpu-bin}
 if ! mkdir -p "$out" || ! out=$(cd "$out" && pwd) || [[ ! -w $out ]]; then
   echo "gpu-check: cannot write to ${OUT:-gpu-out}" >&2
   exit 1
@@ -41,12 +56,16 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The packed ones are the last that were built.
-if [[ -e gpu-bin.tar.gz ]]; then
+if [[ $bin == gpu-bin && -e gpu-bin.tar.gz ]]; then
   tar -xzf gpu-bin.tar.gz || { echo "gpu-check: gpu-bin.tar.gz cannot be unpacked" >&2; exit 1; }
 fi
-for built in "$program" gpu-bin/card gpu-bin/ladder gpu-bin/claims; do
-  [[ -x $built ]] || { echo "gpu-check: $built is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
+programs=(pcnbench card ladder claims)
+[[ $device == cuda ]] || programs=(pcnbench)
+for built in "${programs[@]}"; do
+  [[ -x $bin/$built ]] || { echo "gpu-check: $bin/$built is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
 done
+bin=$(cd "$bin" && pwd)
+program=$bin/pcnbench
 
 # A Python package may be the only place that has the libraries; the system's own come first.
 folders=${LD_LIBRARY_PATH:-}
@@ -54,7 +73,7 @@ for folder in "${CUDA_HOME:-/usr/local/cuda}"/lib64 /usr/local/cuda/lib64 /usr/l
   $(python3 -c 'import site; print(*(f"{p}/nvidia/cu13/lib" for p in site.getsitepackages()))' 2>/dev/null); do
   [[ ! -d $folder ]] || folders=${folders:+$folders:}$folder
 done
-export LD_LIBRARY_PATH=$folders
+export LD_LIBRARY_PATH=$folders PCNBENCH_PATIENCE_SECONDS=3
 
 passed=0 failed=0
 : >"$out/summary.txt"
@@ -62,14 +81,21 @@ passed=0 failed=0
 # One line of the summary, on the screen too.
 note() { printf '%s\n' "$*" | tee -a "$out/summary.txt"; }
 
-# step NAME SECONDS LOG COMMAND...: the command's output is added to LOG, its end to the screen.
+# step NAME SECONDS LOG COMMAND...: the command's output goes to LOG as it comes, its end to the screen as well. No step has more
+# than what is left of the time of all.
 step() {
-  local name=$1 limit=$2 log=$3 start=$SECONDS status=0
+  local name=$1 limit=$2 log=$3 start=$SECONDS status=0 before
   shift 3
+  limit=$((limit < total - SECONDS - 5 ? limit : total - SECONDS - 5))
+  if ((limit < 1)); then
+    failed=$((failed + 1))
+    note "FAIL  $name (no time left)"
+    return 1
+  fi
   printf '== %s\n' "$name" >>"$log"
-  timeout --kill-after=5 "$limit" "$@" >"$work/said" 2>&1 || status=$?
-  cat "$work/said" >>"$log"
-  tail -n 12 "$work/said"
+  before=$(wc -c <"$log")
+  timeout --kill-after=5 "$limit" "$@" >>"$log" 2>&1 || status=$?
+  tail -c +"$((before + 1))" "$log" | tail -n 12
   if ((status == 0)); then
     passed=$((passed + 1))
     note "pass  $name ($((SECONDS - start)) s)"
@@ -90,8 +116,9 @@ doctor() {
 
 # For the reader; nothing here can fail a check. A driver may not know every one of these.
 facts() {
-  cat gpu-bin/build.txt
-  timeout 5 ldd "$program"
+  [[ ! -e $bin/build.txt ]] || cat "$bin/build.txt"
+  local built
+  for built in "${programs[@]}"; do timeout 5 ldd "$bin/$built"; done
   [[ $device == cuda ]] || return 0
   local card=name,driver_version,power.limit,clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu
   local state=ecc.mode.current,mig.mode.current,persistence_mode,clocks_event_reasons.active
@@ -101,31 +128,38 @@ facts() {
   timeout 5 nvidia-smi --query-compute-apps=pid,used_memory --format=csv
 }
 
+# Without a card the tests say that they skip, and pass. One after another: two launches that each want the whole card for
+# themselves had better not meet.
+kernels() {
+  "$bin/card" --nocapture --test-threads 1 "$@" | tee "$work/kernels"
+  ! grep -q skipped "$work/kernels" || return 1
+}
+
+# Only some of them under a sanitizer: a kernel takes a hundred times as long, and a wait too. It looks into the program that
+# it starts itself, so nothing may stand between them.
+sanitize() {
+  local options=(--tool "$1" --error-exitcode 9)
+  # a driver asked for something that it does not have is no access to memory
+  [[ $1 != memcheck ]] || options+=(--report-api-errors no)
+  PCNBENCH_PATIENCE_SECONDS=300 PCNBENCH_CARD_CASES=12 "$sanitizer" "${options[@]}" \
+    "$bin/card" --nocapture --test-threads 1 calls_do primitives_do calls_in_one
+}
+
+# One launch of each of four kernels, from a run of the ladder. The clock stays as it is.
+profile() {
+  "$profiler" --set full --clock-control none --launch-count 4 --target-processes all \
+    --kernel-name 'regex:^(relax_predict_f32|relax_pull_f32|persistent_spc|persistent_sweep)' --kernel-id ':::1' \
+    "$bin/ladder" --first
+}
+
 # A case that is not there, or none that ran, is no success.
 verify() {
   "$program" verify --cases tests/cases --engine "$1" --device "$device" --dtype "$2" | tee "$work/cases"
   grep -qE '^[1-9][0-9]* passed, 0 failed' "$work/cases"
 }
 
-# Without a card the tests say that they skip, and pass. One after another: two launches that each want the whole card for
-# themselves had better not meet.
-kernels() {
-  gpu-bin/card --nocapture --test-threads 1 | tee "$work/kernels"
-  [[ $device != cuda ]] || ! grep -q skipped "$work/kernels" || return 1
-}
-
-# The tests are cut short under the sanitizer: a kernel takes a hundred times as long. It looks into the program that it
-# starts itself, so nothing may stand between them.
-sanitize() {
-  local options=(--tool "$1" --error-exitcode 9)
-  # a driver asked for something that it does not have is no access to memory
-  [[ $1 != memcheck ]] || options+=(--report-api-errors no)
-  PCNBENCH_CARD_CASES=12 "$sanitizer" "${options[@]}" \
-    gpu-bin/card --nocapture --test-threads 1 calls_do primitives_do calls_in_one
-}
-
-ladder() { gpu-bin/ladder | tee "$out/ladder.csv"; }
-claims() { gpu-bin/claims | tee "$out/claims.csv"; }
+ladder() { "$bin/ladder" "$@" | tee "$out/ladder.csv"; }
+claims() { "$bin/claims" | tee "$out/claims.csv"; }
 
 # Six points: samples take that long at each, energy up to as long again, and half a minute of warming up comes on top.
 depth() {
@@ -144,52 +178,75 @@ pack() {
 }
 
 # The steps run under `timeout`, which starts programs, not functions.
-export -f doctor kernels verify sanitize ladder claims depth pack
-sanitizer=$(PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin command -v compute-sanitizer)
-export program device out work sanitizer
+export -f doctor kernels verify sanitize profile ladder claims depth pack
+tools=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin
+sanitizer=$(PATH=$tools command -v compute-sanitizer) profiler=$(PATH=$tools command -v ncu)
+export program bin device out work sanitizer profiler
 strict=(bash -euo pipefail -c)
 
-# verify_on ENGINE SECONDS
-verify_on() {
-  local dtype
-  for dtype in f64 f32; do
-    step "conformance cases and twins, $1 in $dtype" "$2" "$out/verify.txt" "${strict[@]}" "verify $1 $dtype"
-  done
+first() {
+  step "kernels: building blocks" 20 "$out/kernels.txt" "${strict[@]}" \
+    "kernels primitives_do shared_memory every_kernel what_a_card"
+  PCNBENCH_CARD_CASES=60 step "kernels: calls" 45 "$out/kernels.txt" "${strict[@]}" \
+    "kernels calls_do calls_in_one call_after operands_are"
+  # what came before may have failed: these times are what a start on a card is for
+  step "every rung, short" 45 "$work/ladder.txt" "${strict[@]}" "ladder --first"
+  if [[ -n $profiler ]]; then
+    step "profile of four kernels" 60 "$out/ncu.txt" "${strict[@]}" profile
+  else
+    note "skip  profile of four kernels: ncu is not installed"
+  fi
+  # last, because it is what could hang
+  PCNBENCH_CARD_CASES=12 step "kernels: deep nets in one launch, three times" 20 "$out/kernels.txt" "${strict[@]}" \
+    "for i in 1 2 3; do kernels a_deep_net; done"
 }
 
-rm -f "$out"/{facts,kernels,verify,depth}.txt "$out"/{claims,ladder}.csv "$out/record.tar.gz"
-# Programs of another commit measure something else than the suites and cases beside them say.
-built=$(sed -n 's/^commit //p' gpu-bin/build.txt)
-here=$(git rev-parse HEAD 2>/dev/null)
-if [[ -n $here && $built != "$here" ]]; then
-  note "note  gpu-bin was built of commit ${built:-unknown}, this checkout is at $here"
-fi
-
-# The limits add up to 8 min, those of `facts` and 13 s for each sanitizer among them.
-if step "what the machine has" 60 "$out/facts.txt" "${strict[@]}" doctor; then
-  facts >>"$out/facts.txt" 2>&1
-  step "kernels" 50 "$out/kernels.txt" "${strict[@]}" kernels
-  verify_on fused 15
+full() {
+  local dtype tool
+  if [[ $device == cuda ]]; then
+    step "every rung" 60 "$work/ladder.txt" "${strict[@]}" ladder
+    step "kernels" 50 "$out/kernels.txt" "${strict[@]}" kernels
+  fi
+  for dtype in f64 f32; do
+    step "conformance cases and twins in $dtype" 15 "$out/verify.txt" "${strict[@]}" "verify fused $dtype"
+  done
   if [[ $device == cuda ]]; then
     step "claims" 90 "$work/claims.txt" "${strict[@]}" claims
     # how many bounds hold is no matter of passing or failing, but belongs into the summary
     sed -n 's/^# /      /p' "$work/claims.txt" | tee -a "$out/summary.txt"
-    step "every rung" 65 "$work/ladder.txt" "${strict[@]}" ladder
   fi
   step "suite fused-depth" 95 "$out/depth.txt" "${strict[@]}" depth
   step "its record, read again" 10 "$work/pack.txt" "${strict[@]}" pack
-  verify_on reference 10
-  tools=(memcheck racecheck synccheck)
-  for i in "${!tools[@]}"; do
-    tool=${tools[i]}
-    if [[ -n $sanitizer ]]; then
-      # an equal part of what the others left of the eight minutes
-      limit=$(((479 - SECONDS) / (${#tools[@]} - i)))
-      step "$tool of the kernels" $((limit > 13 ? limit : 13)) "$out/kernels.txt" "${strict[@]}" "sanitize $tool"
-    else
+  [[ $device == cuda ]] || return 0
+  for tool in memcheck racecheck; do
+    if [[ -z $sanitizer ]]; then
       note "skip  $tool of the kernels: compute-sanitizer is not installed"
+    elif [[ $tool == memcheck ]]; then
+      # half of what is left
+      step "$tool of the kernels" $(((total - SECONDS) / 2)) "$out/kernels.txt" "${strict[@]}" "sanitize $tool"
+    else
+      step "$tool of the kernels" "$total" "$out/kernels.txt" "${strict[@]}" "sanitize $tool"
     fi
   done
+}
+
+rm -f "$out"/{facts,kernels,verify,depth,ncu}.txt "$out"/{claims,ladder}.csv "$out/record.tar.gz"
+# Programs of another commit measure something else than the suites and cases beside them say.
+built=$(sed -n 's/^commit //p' "$bin/build.txt" 2>/dev/null)
+here=$(git rev-parse HEAD 2>/dev/null)
+if [[ $device == cuda && -n $here && $built != "$here" ]]; then
+  note "note  gpu-bin was built of commit ${built:-unknown}, this checkout is at $here"
+fi
+
+if step "what the machine has" 60 "$out/facts.txt" "${strict[@]}" doctor; then
+  facts >>"$out/facts.txt" 2>&1
+  if [[ $part == full ]]; then
+    full
+  elif [[ $device == cuda ]]; then
+    first
+  else
+    note "skip  what needs a card, which is the rest of \`first\`"
+  fi
 fi
 
 note "$passed passed, $failed failed"

@@ -3,7 +3,8 @@
 //! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every rung. Wide: width 4096,
 //! batch 1024, T = 4, beside the rate of one cuBLAS product of the same shape in f32 measured right before. Products read every
 //! kind of operands where tensor cores multiply them: narrow on `persistent`, wide on `wide`. `refused` says why a rung does
-//! not run. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
+//! not run. `--first` is for a first look at a card: depths 8, 32 and 128, rungs `graph` and `persistent`, 0.1 s a row,
+//! and nothing wide. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
 //! `wall_ns` from a device at rest to a device at rest. Numbers are drawn from a seed; none of them is zero.
 
 #[path = "common/mod.rs"]
@@ -12,7 +13,7 @@ mod common;
 use std::io::Write;
 
 use candle_core::{Device, Result, Tensor};
-use common::{median, Numbers};
+use common::{median, Numbers, SECONDS};
 use pcnbench_kernels::card;
 use pcnbench_kernels::launch::{plan, Ask, Precision, Task};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
@@ -21,7 +22,13 @@ use pcnbench_kernels::{Fused, Operands, Optimiser, Rule, Schedule, Stack};
 
 fn main() {
     // cargo's own test of benches
-    let quick = std::env::args().any(|argument| argument == "--test");
+    let asked = |option: &str| std::env::args().any(|argument| argument == option);
+    let quick = asked("--test");
+    let extent = match (quick, asked("--first")) {
+        (true, _) => Extent::Quick,
+        (false, true) => Extent::First,
+        (false, false) => Extent::Whole,
+    };
     let device = match card::open(0) {
         Ok(device) => device,
         Err(error) => {
@@ -29,13 +36,45 @@ fn main() {
             std::process::exit(if quick { 0 } else { 1 });
         }
     };
-    if let Err(error) = ladder(&device, quick, &mut std::io::stdout().lock()) {
+    if let Err(error) = ladder(&device, extent, &mut std::io::stdout().lock()) {
         eprintln!("error: {error}");
         std::process::exit(1);
     }
 }
 
-fn ladder(device: &Device, quick: bool, out: &mut dyn Write) -> Result<()> {
+/// How much of the ladder is climbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Whether it works at all.
+    Quick,
+    /// What a first look needs.
+    First,
+    Whole,
+}
+
+impl Extent {
+    fn depths(self) -> &'static [usize] {
+        match self {
+            Self::Quick => &[8],
+            Self::First => &[8, 32, 128],
+            Self::Whole => &[8, 16, 32, 64, 128],
+        }
+    }
+
+    fn takes(self, rung: Rung) -> bool {
+        self != Self::First || matches!(rung, Rung::Graph | Rung::Persistent)
+    }
+
+    /// Of one row.
+    fn seconds(self) -> f64 {
+        match self {
+            Self::First => 0.1,
+            Self::Quick | Self::Whole => SECONDS,
+        }
+    }
+}
+
+fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
     let said = |error: std::io::Error| candle_core::Error::Msg(format!("standard output: {error}"));
     writeln!(
         out,
@@ -49,19 +88,20 @@ fn ladder(device: &Device, quick: bool, out: &mut dyn Write) -> Result<()> {
             ("bp", Rule::Bp, 0),
         ]
     };
-    let depths: &[usize] = if quick { &[8] } else { &[8, 16, 32, 64, 128] };
-    let (wide, batch) = if quick { (256, 64) } else { (4096, 1024) };
-    for (width, batch, depths) in [(128, 64, depths), (wide, batch, &[8][..])] {
-        let rate = cublas(device, width, batch)?;
+    let (wide, batch) = if extent == Extent::Quick { (256, 64) } else { (4096, 1024) };
+    let sizes = [(128, 64, extent.depths()), (wide, batch, &[8][..])];
+    for (width, batch, depths) in sizes.into_iter().take(if extent == Extent::First { 1 } else { 2 }) {
+        let rate = cublas(device, extent.seconds(), width, batch)?;
         for depth in depths {
             // drawn and brought once: at the widest it is half a gigabyte
             let theta = Numbers(7).tensor(&[depth * width * width], 1.0 / (width as f64).sqrt(), device)?;
             let narrow = width == 128;
             let (spc, epc) = if narrow { (*depth, 8) } else { (4, 4) };
             for (name, rule, steps) in rules(spc, epc) {
-                for (rung, operands) in kinds(narrow) {
+                for (rung, operands) in kinds(narrow).filter(|(rung, _)| extent.takes(*rung)) {
                     let sizes = (width, batch, *depth);
-                    let row = row(device, (rung, operands), rule, steps, sizes, &theta.copy()?);
+                    let kind = (rung, operands, extent.seconds());
+                    let row = row(device, kind, rule, steps, sizes, &theta.copy()?);
                     let head = format!("{},{operands},{name},{width},{batch},{depth},{steps}", rung.name());
                     match row {
                         Ok((repetitions, of_device, wall, flops)) => {
@@ -89,7 +129,8 @@ fn kinds(narrow: bool) -> impl Iterator<Item = (Rung, Operands)> {
     let cores = if narrow { Rung::Persistent } else { Rung::Wide };
     let rungs = Rung::ALL.into_iter().filter(move |rung| narrow || *rung != Rung::Grouped);
     rungs.flat_map(move |rung| {
-        let all = Operands::ALL.into_iter().filter(move |kind| rung == cores || *kind == Operands::F32);
+        let kernels: &[Operands] = if narrow { &Operands::RESIDENT } else { &Operands::ALL };
+        let all = kernels.iter().copied().filter(move |kind| rung == cores || *kind == Operands::F32);
         all.map(move |kind| (rung, kind))
     })
 }
@@ -97,7 +138,7 @@ fn kinds(narrow: bool) -> impl Iterator<Item = (Rung, Operands)> {
 /// Median nanoseconds of device and wall of one training call.
 fn row(
     device: &Device,
-    (rung, operands): (Rung, Operands),
+    (rung, operands, seconds): (Rung, Operands, f64),
     rule: Rule,
     steps: usize,
     (width, batch, depth): (usize, usize, usize),
@@ -137,7 +178,7 @@ fn row(
         let done = engine.train(&schedule, loss, optimiser, theta, (&x, &y));
         done.map_err(candle_core::Error::wrap)
     };
-    let (repetitions, of_device, wall) = median(device, &call)?;
+    let (repetitions, of_device, wall) = median(device, seconds, &call)?;
     let sum = theta.abs()?.sum_all()?.to_scalar::<f32>()?;
     if !sum.is_finite() {
         return Err(candle_core::Error::Msg("the parameters have become NaN or infinite".into()));
@@ -146,11 +187,12 @@ fn row(
 }
 
 /// FLOP/s of one product `[batch, width]` by `[width, width]` of Candle, which is cuBLAS's.
-fn cublas(device: &Device, width: usize, batch: usize) -> Result<f64> {
+fn cublas(device: &Device, seconds: f64, width: usize, batch: usize) -> Result<f64> {
     let mut numbers = Numbers(9);
     let a = numbers.tensor(&[batch, width], 1.0, device)?;
     let b = numbers.tensor(&[width, width], 1.0, device)?;
     const CALLS: usize = 20;
-    let (_, of_device, _) = median(device, &|| (0..CALLS).try_for_each(|_| a.matmul(&b).map(|_| ())))?;
+    let (_, of_device, _) =
+        median(device, seconds, &|| (0..CALLS).try_for_each(|_| a.matmul(&b).map(|_| ())))?;
     Ok(2.0 * (batch * width * width * CALLS) as f64 / (of_device as f64 * 1e-9))
 }

@@ -5,7 +5,7 @@
 //   SHARED(float[8][33], tile);                shared memory of a fixed size
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
 //   load4, store4                              four floats at once, 16-byte aligned
-//   load_acquire, store_release, wait_at_least flags between blocks
+//   store_release, wait_at_least               flags between blocks
 //   wait_or_lose, lost_anyone                  the same with an end to waiting
 //   load_told                                  what another block of the same launch has written
 //   copy_async, copy_async_commit, copy_async_wait<N>
@@ -69,11 +69,12 @@ __device__ __forceinline__ void store4(float* at, float4 v) { *reinterpret_cast<
 
 // --- flags between blocks ----------------------------------------------------------------------------------
 //
-// All that a block wrote before store_release is seen by whoever has read the stored value with load_acquire.
-// That holds for one thread; a block puts __syncthreads() before the store and after the load.
+// All that a block wrote before store_release is seen by a thread that has read the stored value with `poll` and then gone
+// through `fence_acquire`. A poll alone orders nothing, so that it costs no more than a load: one that acquires would empty
+// the L1 cache every time. A block puts __syncthreads() before the store and after the fence.
 
 #ifdef PCNBENCH_EMU
-inline uint32_t load_acquire(const uint32_t* flag, emu::Where w = emu::here()) {
+inline uint32_t poll(const uint32_t* flag, emu::Where w = emu::here()) {
   emu::check_aligned(flag, sizeof *flag, w);
   emu::about_to_poll(flag, *flag, w);
   return *flag;
@@ -84,21 +85,24 @@ inline void store_release(uint32_t* flag, uint32_t value, emu::Where w = emu::he
   emu::published(w);
 }
 inline void wait_at_least(const uint32_t* flag, uint32_t value, emu::Where w = emu::here()) {
-  while (load_acquire(flag, w) < value) {
+  while (poll(flag, w) < value) {
   }
 }
+inline void fence_acquire() {}
 #else
-__device__ __forceinline__ uint32_t load_acquire(const uint32_t* flag) {
+__device__ __forceinline__ uint32_t poll(const uint32_t* flag) {
   uint32_t value;
-  asm volatile("ld.acquire.gpu.u32 %0, [%1];" : "=r"(value) : "l"(flag) : "memory");
+  asm volatile("ld.relaxed.gpu.u32 %0, [%1];" : "=r"(value) : "l"(flag) : "memory");
   return value;
 }
+__device__ __forceinline__ void fence_acquire() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 __device__ __forceinline__ void store_release(uint32_t* flag, uint32_t value) {
   asm volatile("st.release.gpu.u32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
 }
 __device__ __forceinline__ void wait_at_least(const uint32_t* flag, uint32_t value) {
-  while (load_acquire(flag) < value) {
+  while (poll(flag) < value) {
   }
+  fence_acquire();
 }
 #endif
 
@@ -125,7 +129,7 @@ __device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t valu
                                              unsigned long long mark, uint64_t patience) {
   constexpr uint32_t POLLS = 64;
   uint64_t since = 0;
-  for (uint32_t polls = 1; load_acquire(flag) < value; ++polls) {
+  for (uint32_t polls = 1; poll(flag) < value; ++polls) {
     if (polls % POLLS != 0) continue;
     const uint64_t now = clock_ns();
     if (since == 0) since = now;
@@ -134,9 +138,10 @@ __device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t valu
       return;
     }
   }
+  fence_acquire();
 }
 
-// What another block has written in this launch, after its flag. By the flag's acquire any load would do; this one says that
+// What another block has written in this launch, after its flag. By the fence any load would do; this one says that
 // it never is the non-coherent kind, whatever the compiler learns of the pointer, and that L1 keeps nothing of it.
 #ifdef PCNBENCH_EMU
 inline float load_told(const float* at) { return *at; }

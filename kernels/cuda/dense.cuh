@@ -3,7 +3,7 @@
 
 #include "compat.cuh"
 
-// As `Act` in src/step.rs and `activation` in src/launch/table.rs.
+// As `Activation` in src/stack.rs.
 enum Act { IDENTITY = 0, TANH = 1, RELU = 2, GELU = 3 };
 
 __device__ __forceinline__ float tanh_of(float z) { return tanhf(z); }

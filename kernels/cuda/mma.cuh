@@ -2,11 +2,9 @@
 //
 // With g = lane / 4 and t = lane % 4, a lane holds (row, column):
 //
-//   mma_tf32, A 16×8   a[0] (g, t)       a[1] (g+8, t)       a[2] (g, t+4)       a[3] (g+8, t+4)
-//             B 8×8    b[0] (t, g)       b[1] (t+4, g)
-//   mma_bf16, A 16×16  a[0] (g, 2t..)    a[1] (g+8, 2t..)    a[2] (g, 2t+8..)    a[3] (g+8, 2t+8..)
-//             B 16×8   b[0] (2t.., g)    b[1] (2t+8.., g)    two neighbours each, the first in the low half
-//   both,     C 16×8   c[0] (g, 2t)      c[1] (g, 2t+1)      c[2] (g+8, 2t)      c[3] (g+8, 2t+1)
+//   A 16×8   a[0] (g, t)       a[1] (g+8, t)       a[2] (g, t+4)       a[3] (g+8, t+4)
+//   B 8×8    b[0] (t, g)       b[1] (t+4, g)
+//   C 16×8   c[0] (g, 2t)      c[1] (g, 2t+1)      c[2] (g+8, 2t)      c[3] (g+8, 2t+1)
 //
 // The order of the sums inside one product is the hardware's; results may differ from the emulator's by rounding.
 #pragma once
@@ -26,25 +24,27 @@ __device__ __forceinline__ uint32_t to_tf32(float x) {
 #endif
 }
 
-// x = big + small up to 2⁻²² of x: three products big·big + big·small + small·big are as good as f32.
+// x = big + small up to 2⁻²¹ of x, in three instructions: big is cut, which leaves less than 2⁻¹⁰ of x, and small has half a unit
+// added to it, which the multiplier, reading 10 bits of fraction, cuts again. Three products big·big + big·small + small·big
+// then leave out 2⁻¹⁹ of a product at most: 2⁻²⁰ of small·small, and 2⁻²¹ of either operand.
 __device__ __forceinline__ void split_tf32(float x, uint32_t& big, uint32_t& small) {
-  big = to_tf32(x);
-  small = to_tf32(x - __uint_as_float(big));
+  big = __float_as_uint(x) & ~0x1fffu;
+  small = __float_as_uint(x - __uint_as_float(big));
+#ifndef PLANT_SMALL_IS_CUT
+  small += 0x1000u;
+#endif
 }
 
-// Two numbers as bf16, to nearest, ties to even; `low` in the low half.
-__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+// x with 7 bits of fraction, to nearest, ties to even.
+__device__ __forceinline__ float to_bf16(float x) {
 #ifdef PCNBENCH_EMU
-  const auto half = [](float x) {
-    const uint32_t bits = __float_as_uint(x);
-    if (x != x) return 0x7fffu;
-    return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
-  };
-  return half(low) | half(high) << 16;
+  const uint32_t bits = __float_as_uint(x);
+  if (x != x) return __uint_as_float(0x7fff0000u);
+  return __uint_as_float((bits + 0x7fffu + (bits >> 16 & 1)) & ~0xffffu);
 #else
   uint32_t out;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
-  return out;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(x), "f"(0.0f));
+  return __uint_as_float(out & ~0xffffu);
 #endif
 }
 
@@ -56,24 +56,17 @@ struct Fragments {
   float* c;
 };
 
-// What the registers of all lanes say together; `depth` is 8 (tf32) or 16 (bf16).
-template <int DEPTH> void product(void* const lanes[32], uint32_t) {
+// What the registers of all lanes say together.
+inline void product(void* const lanes[32], uint32_t) {
+  constexpr int DEPTH = 8;
   float a[16][DEPTH], b[DEPTH][8];
   for (int l = 0; l < 32; ++l) {
     const auto& at = *static_cast<Fragments*>(lanes[l]);
     const int g = l / 4, t = l % 4;
     for (int r = 0; r < 4; ++r) {
-      const int row = g + r % 2 * 8;
-      if constexpr (DEPTH == 8) {
-        // the hardware looks at no more bits than tf32 has
-        a[row][t + r / 2 * 4] = __uint_as_float(at.a[r] & ~0x1fffu);
-        if (r < 2) b[t + r * 4][g] = __uint_as_float(at.b[r] & ~0x1fffu);
-      } else {
-        for (int half = 0; half < 2; ++half) {
-          a[row][2 * t + r / 2 * 8 + half] = __uint_as_float(at.a[r] >> 16 * half << 16);
-          if (r < 2) b[2 * t + r * 8 + half][g] = __uint_as_float(at.b[r] >> 16 * half << 16);
-        }
-      }
+      // the hardware looks at no more bits than tf32 has
+      a[g + r % 2 * 8][t + r / 2 * 4] = __uint_as_float(at.a[r] & ~0x1fffu);
+      if (r < 2) b[t + r * 4][g] = __uint_as_float(at.b[r] & ~0x1fffu);
     }
   }
   for (int l = 0; l < 32; ++l) {
@@ -92,27 +85,12 @@ template <int DEPTH> void product(void* const lanes[32], uint32_t) {
 #ifdef PCNBENCH_EMU
 inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], emu::Where w = emu::here()) {
   mma_emu::Fragments mine{a, b, c};
-  emu::warp(~0u, &mine, mma_emu::product<8>, w, "mma_tf32");
+  emu::warp(~0u, &mine, mma_emu::product, w, "mma_tf32");
 }
 #else
 __device__ __forceinline__ void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-#endif
-
-// c += A·B, m16n8k16; operands as pack_bf16 gives them. All 32 lanes take part.
-#ifdef PCNBENCH_EMU
-inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], emu::Where w = emu::here()) {
-  mma_emu::Fragments mine{a, b, c};
-  emu::warp(~0u, &mine, mma_emu::product<16>, w, "mma_bf16");
-}
-#else
-__device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }

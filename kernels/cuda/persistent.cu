@@ -1,13 +1,14 @@
 // sPC relaxation of a stack of dense layers: all T steps of a batch in one cooperative launch, weights on chip throughout.
 //
-//   rung 3  one launch for all layers, two per step: step.cu
-//   rung 5  one launch for all steps; a layer belongs to a block, neighbours meet at flags                <- _f32
-//   rung 6  its products on tensor cores                                                  <- _3xtf32, _tf32, _bf16
+// A layer belongs to a block, neighbours meet at flags; products in f32 (_f32) or on tensor cores (_3xtf32, _tf32).
 //
-// The equations are those of step.cu: from the feed-forward states, T times `update` then `predict`; afterwards v, ε and δ
-// lie as step.cu leaves them. In f32 every number is the same sum in the same order as there.
+//   v_l = μ_l for l < L, at the start
+//   μ_l = φ_out(s φ_in(v_{l−1}) W_lᵀ + b) (+ v_{l−1} if skip),  ε_l = v_l − μ_l for l < L,  ε_L = −∂loss/∂μ_L
+//   T times, all layers at once:  v_l += g (φ_in' ⊙ (δ_{l+1} W_{l+1}) (+ ε_{l+1} if skip) − ε_l),  δ_l = s φ_out' ⊙ ε_l
 //
-// Whoever holds W_l holds v_{l−1} as well, so that a step needs no more than one exchange:
+// φ_in, s, W and skip in a state's step are those of layer l + 1. Afterwards v, ε and δ are those of the last states, v_L = μ_L.
+//
+// The block that holds W_l holds v_{l−1} as well, so that a step needs no more than one exchange:
 //
 //   ε_l = v_l − μ_l                          v_l from the block above, μ_l its own
 //   v_{l−1} += g (φ_in' ⊙ (δ_l W_l) + ε_l if skip − (v_{l−1} − μ_{l−1}))        μ_{l−1} from the block below; tells below
@@ -198,6 +199,3 @@ PERSISTENT_SPC(64, 3xtf32, Tf32x3)
 PERSISTENT_SPC(16, tf32, Tf32)
 PERSISTENT_SPC(32, tf32, Tf32)
 PERSISTENT_SPC(64, tf32, Tf32)
-PERSISTENT_SPC(16, bf16, Bf16)
-PERSISTENT_SPC(32, bf16, Bf16)
-PERSISTENT_SPC(64, bf16, Bf16)

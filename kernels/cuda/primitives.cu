@@ -43,24 +43,6 @@ KERNEL(primitive_mma_3xtf32, 32, PrimitiveParams, p) {
   for (int r = 0; r < 4; ++r) p.out[(g + r / 2 * 8) * 8 + 2 * t + r % 2] = c[r];
 }
 
-// out [16,8] += a [16,16] · b [16,8], every operand rounded to bf16. One warp.
-KERNEL(primitive_mma_bf16, 32, PrimitiveParams, p) {
-  const int g = int(threadIdx.x) / 4, t = int(threadIdx.x) % 4;
-  uint32_t a[4], b[2];
-  float c[4];
-  for (int r = 0; r < 4; ++r) {
-    const float* at = p.a + (g + r % 2 * 8) * 16 + 2 * t + r / 2 * 8;
-    a[r] = pack_bf16(at[0], at[1]);
-    c[r] = p.out[(g + r / 2 * 8) * 8 + 2 * t + r % 2];
-  }
-  for (int r = 0; r < 2; ++r) {
-    const float* at = p.b + (2 * t + 8 * r) * 8 + g;
-    b[r] = pack_bf16(at[0], at[8]);
-  }
-  mma_bf16(c, a, b);
-  for (int r = 0; r < 4; ++r) p.out[(g + r / 2 * 8) * 8 + 2 * t + r % 2] = c[r];
-}
-
 // out[i] = a[n − 1 − i]: pieces of 128 floats go through a ring of two in shared memory, the next on its way while one
 // is used, and leave in the other order. One block of 32 threads; `a` is 16-byte aligned, n any number.
 KERNEL(primitive_copy_async, 32, PrimitiveParams, p) {

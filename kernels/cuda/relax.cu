@@ -1,11 +1,10 @@
 // Inference of every rule, from the loaded batch to states and errors, as a list of launches without the host between
 // them: products with their epilogues, any number of layers in one launch.
 //
-//   rung 2  product and everything element-wise around it in one kernel
-//   rung 3  one launch for all layers of a phase, ragged ends included    <- this file
-//   rung 4  the list recorded once and replayed                           (src/cuda/)
-//   rung 5  one launch for all T steps                                    (persistent*.cu)
-//   wide    products by a library, these epilogues after them             <- this file, `ready`
+//   grouped     one launch for all layers of a phase, ragged ends included    <- this file
+//   graph       the list recorded once and replayed                           (src/cuda/)
+//   persistent  one launch for all T steps                                    (persistent.cu, sweep.cu)
+//   wide        products by a library, these epilogues after them             <- this file, `ready`
 //
 // φ_in is applied where a state is written, once per element, not where it is read, once per element and tile.
 // Within a launch no block reads what another writes; src/launch/rules.rs says so for each mode.
@@ -30,8 +29,10 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
         inputs, row0, column0,
         [&](int row, int k) { return row < batch && k < inputs ? as_operand(p.operands, below[int64_t(row) * inputs + k]) : T(0); },
         [&](int k, int column) {
-#ifdef PLANT_LAST_INPUT
+#if defined(PLANT_LAST_INPUT)
           return column < outputs && k + 1 < inputs ? w[int64_t(column) * inputs + k] : T(0);
+#elif defined(PLANT_READ_PAST_EDGE)
+          return k < inputs ? w[int64_t(column) * inputs + k] : T(0);
 #else
           return column < outputs && k < inputs ? as_operand(p.operands, w[int64_t(column) * inputs + k]) : T(0);
 #endif

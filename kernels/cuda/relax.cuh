@@ -75,7 +75,7 @@ static_assert(sizeof(RelaxParams) == 192 && offsetof(RelaxParams, batch) == 72 &
                   offsetof(RelaxParams, c) == 136,
               "as in src/launch/params.rs");
 
-// As `Loss` in src/step.rs; squared errors differ in their weight alone.
+// As `LossKind` in src/stack.rs; squared errors differ in their weight alone.
 constexpr int LOSS_CROSS_ENTROPY = 2;
 
 // The layer of this block, and which tile or chunk of it.
@@ -124,7 +124,7 @@ __device__ __forceinline__ float as_operand(int operands, float x) {
 #else
   if (operands == OPERANDS_TF32) return __uint_as_float(to_tf32(x));
 #endif
-  if (operands == OPERANDS_BF16) return __uint_as_float(pack_bf16(x, 0.0f) << 16);
+  if (operands == OPERANDS_BF16) return to_bf16(x);
   return x;
 }
 

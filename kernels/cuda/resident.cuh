@@ -36,7 +36,7 @@ struct ResidentRow {
 static_assert(sizeof(ResidentRow) == 64 && offsetof(ResidentRow, inputs) == 32 && offsetof(ResidentRow, held) == 56,
               "as in src/persistent/launch.rs");
 
-// As `Loss` in src/step.rs.
+// As `LossKind` in src/stack.rs.
 enum Loss { HALF_SQUARED_ERROR = 0, SQUARED_ERROR = 1, CROSS_ENTROPY = 2 };
 
 // As `PersistentParams` in src/persistent/launch.rs.
@@ -157,7 +157,12 @@ struct F32 {
                                                  float* out, int stride, bool more) {
     constexpr int TALL = ROWS >= 32 ? 4 : 2, ACROSS = RESIDENT_THREADS / (ROWS / TALL), WIDE = RESIDENT_COLUMNS / ACROSS;
     static_assert(WIDE % 4 == 0, "columns of a thread come in fours");
-    const int place = int(threadIdx.x) % ACROSS, top = int(threadIdx.x) / ACROSS * TALL;
+    // Of 32 neighbouring threads, even and odd ones have other rows of a, and pairs other columns of W: 16 different reads of
+    // 16 bytes of W, which take two turns of shared memory where 32 would take four.
+    constexpr int TOPS = RESIDENT_THREADS / ACROSS / 2;
+    const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+    const int place = warp / TOPS * 16 + lane / 2, top = (2 * (warp % TOPS) + lane % 2) * TALL;
+    static_assert(RESIDENT_WARPS / TOPS * 16 == ACROSS, "every place once");
 #ifdef PLANT_TILE_EDGE
     for (int column0 = 0; column0 == 0 || column0 + RESIDENT_COLUMNS <= columns; column0 += RESIDENT_COLUMNS) {
 #else
@@ -294,24 +299,5 @@ struct Kind3xTf32 {
   }
 };
 
-// Operands as bf16.
-struct KindBf16 {
-  static constexpr int DEPTH = 16;
-  using Left = uint32_t[4];
-  static __device__ __forceinline__ void left(Left& l, const float* a, int stride, int t) {
-#pragma unroll
-    for (int r = 0; r < 4; ++r) {
-      const float* at = a + r % 2 * 8 * stride + 2 * t + r / 2 * 8;
-      l[r] = pack_bf16(at[0], at[1]);
-    }
-  }
-  template <class Right>
-  static __device__ __forceinline__ void multiply(float (&c)[4], const Left& l, const Right& right, int t) {
-    const uint32_t b[2] = {pack_bf16(right(2 * t), right(2 * t + 1)), pack_bf16(right(2 * t + 8), right(2 * t + 9))};
-    mma_bf16(c, l, b);
-  }
-};
-
 using Tf32 = OnTensorCores<KindTf32>;
 using Tf32x3 = OnTensorCores<Kind3xTf32>;
-using Bf16 = OnTensorCores<KindBf16>;

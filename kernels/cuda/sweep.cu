@@ -1,7 +1,7 @@
 // ePC and BP on a stack of dense layers: all sweeps of a batch in one cooperative launch, weights on chip throughout.
 //
-//   rung 5  tiles of the batch pass up and down through the blocks that hold the layers        <- _f32
-//   rung 6  the products on tensor cores                                        <- _3xtf32, _tf32, _bf16
+// Tiles of the batch pass up and down through the blocks that hold the layers; products in f32 (_f32) or on tensor cores
+// (_3xtf32, _tf32).
 //
 //   up    v_l = μ_l + e_l,  μ_l = φ_out(s φ_in(v_{l−1}) W_lᵀ + b) (+ v_{l−1})
 //   down  b_L = ε_L = −∂loss/∂μ_L,  b_{l−1} = φ_in' ⊙ ((s φ_out' ⊙ b_l) W_l) (+ b_l),  e_l += g (b_l − e_l) for l < L
@@ -182,6 +182,3 @@ PERSISTENT_SWEEP(64, 3xtf32, Tf32x3)
 PERSISTENT_SWEEP(16, tf32, Tf32)
 PERSISTENT_SWEEP(32, tf32, Tf32)
 PERSISTENT_SWEEP(64, tf32, Tf32)
-PERSISTENT_SWEEP(16, bf16, Bf16)
-PERSISTENT_SWEEP(32, bf16, Bf16)
-PERSISTENT_SWEEP(64, bf16, Bf16)

@@ -12,8 +12,6 @@ use candle_core::Result;
 
 use crate::refuse::refuse;
 
-use crate::step::{Addresses, Buffers, Launch, Settings, Table};
-
 /// Whether kernels and emulator were compiled with AddressSanitizer.
 pub const ASAN: bool = cfg!(emu_asan);
 
@@ -145,65 +143,5 @@ impl Emulator {
         }
         let said = CStr::from_bytes_until_nul(&message).map(CStr::to_string_lossy).unwrap_or_default();
         refuse!("kernel `{kernel}` in the emulator: {said}")
-    }
-
-    /// Runs [`Table::forward`].
-    ///
-    /// # Errors
-    /// As [`launch`](Self::launch), and buffers that are not as long as the table says.
-    pub fn forward(&self, table: &Table, on: &mut Buffers<'_>, settings: &Settings, l: usize) -> Result<()> {
-        let launches = table.forward(&self.addresses(table, on)?, settings, l)?;
-        launches.into_iter().flatten().try_for_each(|launch| self.step(table, on, &launch))
-    }
-
-    /// Runs [`Table::predict`].
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward).
-    pub fn predict(
-        &self,
-        table: &Table,
-        on: &mut Buffers<'_>,
-        settings: &Settings,
-        first: usize,
-    ) -> Result<()> {
-        let launches = table.predict(&self.addresses(table, on)?, settings, first)?;
-        launches.into_iter().flatten().try_for_each(|launch| self.step(table, on, &launch))
-    }
-
-    /// Runs [`Table::update`].
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward).
-    pub fn update(
-        &self,
-        table: &Table,
-        on: &mut Buffers<'_>,
-        settings: &Settings,
-        first: usize,
-    ) -> Result<()> {
-        let launch = table.update(&self.addresses(table, on)?, settings, first)?;
-        launch.map_or(Ok(()), |launch| self.step(table, on, &launch))
-    }
-
-    fn addresses(&self, table: &Table, on: &mut Buffers<'_>) -> Result<Addresses> {
-        let (states, errors, deltas) = (on.states.len(), on.errors.len(), on.deltas.len());
-        table.check(on.weights.len(), on.targets.len(), states, errors, deltas)?;
-        Ok(Addresses {
-            layers: table.rows().as_ptr() as u64,
-            weights: on.weights.as_ptr() as u64,
-            targets: on.targets.as_ptr() as u64,
-            states: on.states.as_mut_ptr() as u64,
-            errors: on.errors.as_mut_ptr() as u64,
-            deltas: on.deltas.as_mut_ptr() as u64,
-        })
-    }
-
-    fn step(&self, _table: &Table, _on: &mut Buffers<'_>, launch: &Launch) -> Result<()> {
-        let shape = Shape::new(launch.blocks, launch.threads);
-        // SAFETY: the addresses are those of the table and the buffers, which are borrowed until this returns, and
-        // `addresses` has checked the lengths that the table's offsets stay within. `launch` runs the kernels that the
-        // table was made for, with as many blocks as there are tiles.
-        unsafe { self.launch(launch.kernel, &shape, &launch.params) }
     }
 }

@@ -28,7 +28,6 @@ pub mod schedule;
 #[path = "../sources.rs"]
 pub mod sources;
 pub mod stack;
-pub mod step;
 pub mod tune;
 
 pub use error::{Error, Result};

@@ -7,15 +7,19 @@
 
 mod launch;
 mod layout;
+mod places;
 mod watchdog;
 
 pub use launch::{Launch, Plan};
-pub use layout::{Addresses, PersistentParams, ResidentRow};
-pub use watchdog::lost;
+pub use layout::{Addresses, Buffers, PersistentParams, ResidentRow};
+pub use places::Places;
+pub use watchdog::{lost, patience_of, PATIENCE};
 
 use std::mem::size_of;
+use std::time::Duration;
 
-use crate::step::{Dense, Table};
+use crate::operands::Operands;
+use crate::stack::{LayerSpec, Stack};
 
 /// Threads of a block.
 pub const THREADS: u32 = 256;
@@ -41,7 +45,7 @@ pub enum Relaxation {
     Bp,
 }
 
-/// What must be known about a card.
+/// What must be known about a card, and how long its blocks wait for one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     /// Multiprocessors.
@@ -52,6 +56,8 @@ pub struct Facts {
     pub resident_blocks: usize,
     /// Compute capability, major and minor.
     pub capability: (u32, u32),
+    /// How long a block waits for another at least, before the launch gives up: [`PATIENCE`] unless something is being tried.
+    pub patience: Duration,
 }
 
 /// How a stack and a batch are laid over the blocks of a launch.
@@ -83,9 +89,19 @@ impl Shape {
 /// Why a stack is not for a persistent launch; the next rung of the ladder takes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// The stack itself is wrong.
-    #[error("{0}")]
-    Stack(String),
+    /// Something there is more of than the kernels count with.
+    #[error("{what} is {got}; expected at most {most}")]
+    Size {
+        /// What it is a number of.
+        what: &'static str,
+        /// How many there are.
+        got: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// There are no kernels.
+    #[error("{0} operands have no persistent kernels; f32, 3xtf32 and tf32 have")]
+    Operands(Operands),
     /// There is nothing to compute.
     #[error("a batch of no samples needs no launch")]
     Nothing,
@@ -135,7 +151,7 @@ fn stride(columns: usize) -> usize {
 }
 
 /// Columns of W_l in shared memory at once.
-fn held_columns(layers: &[Dense], index: usize) -> usize {
+fn held_columns(layers: &[LayerSpec], index: usize) -> usize {
     let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
     match index {
         0 => layers[0].inputs.min(padded(widest).max(FIRST_COLUMNS)).max(1),
@@ -144,18 +160,18 @@ fn held_columns(layers: &[Dense], index: usize) -> usize {
 }
 
 /// Floats of W_l in shared memory.
-fn held(layers: &[Dense], index: usize) -> usize {
+fn held(layers: &[LayerSpec], index: usize) -> usize {
     padded(layers[index].outputs) * stride(held_columns(layers, index))
 }
 
 /// Floats from one row of a tile to the next, the same for all.
-fn tile_stride(layers: &[Dense]) -> usize {
+fn tile_stride(layers: &[LayerSpec]) -> usize {
     let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
     stride(widest.max(held_columns(layers, 0)))
 }
 
 /// Floats of the weights of the block that holds most.
-fn most_held(layers: &[Dense], per_block: usize) -> usize {
+fn most_held(layers: &[LayerSpec], per_block: usize) -> usize {
     let stage = |first: usize| (first..layers.len().min(first + per_block)).map(|i| held(layers, i)).sum();
     (0..layers.len()).step_by(per_block).map(stage).max().unwrap_or(0)
 }
@@ -169,8 +185,9 @@ fn most_held(layers: &[Dense], per_block: usize) -> usize {
 ///
 /// # Errors
 /// [`Misfit`], in one sentence.
-pub fn fits(layers: &[Dense], batch: usize, what: Relaxation, facts: &Facts) -> Result<Shape, Misfit> {
-    Table::new(layers, batch).map_err(|error| Misfit::Stack(error.to_string()))?;
+pub fn fits(stack: &Stack, batch: usize, what: Relaxation, facts: &Facts) -> Result<Shape, Misfit> {
+    Places::new(stack, batch)?;
+    let layers = stack.layers();
     if facts.capability < (8, 0) {
         return Err(Misfit::Capability(facts.capability));
     }
@@ -186,7 +203,7 @@ pub fn fits(layers: &[Dense], batch: usize, what: Relaxation, facts: &Facts) -> 
             if total / layers.len().div_ceil(per_block) > room {
                 break;
             }
-            let Some(shape) = shape(layers, batch, rows, per_block, facts) else { continue };
+            let Some(shape) = shape(stack, batch, rows, per_block, facts) else { continue };
             let share = shape.tiles.div_ceil(shape.replicas) * per_block;
             let items = match what {
                 Relaxation::Spc { .. } => share,
@@ -202,7 +219,8 @@ pub fn fits(layers: &[Dense], batch: usize, what: Relaxation, facts: &Facts) -> 
 }
 
 /// The shape with this tile and so many layers to a block, if the card holds it.
-pub fn shape(layers: &[Dense], batch: usize, rows: usize, per_block: usize, facts: &Facts) -> Option<Shape> {
+pub fn shape(stack: &Stack, batch: usize, rows: usize, per_block: usize, facts: &Facts) -> Option<Shape> {
+    let layers = stack.layers();
     let stages = layers.len().div_ceil(per_block.max(1));
     let tiles = batch.div_ceil(rows);
     if stages == 0 || tiles == 0 || stages > facts.resident_blocks {
@@ -220,7 +238,7 @@ pub fn shape(layers: &[Dense], batch: usize, rows: usize, per_block: usize, fact
     (floats <= room).then_some(Shape { rows, tiles, per_block, stages, replicas, resident, shared })
 }
 
-fn misfit(layers: &[Dense], facts: &Facts) -> Misfit {
+fn misfit(layers: &[LayerSpec], facts: &Facts) -> Misfit {
     let (rows, room) = (ROWS[ROWS.len() - 1], facts.shared_per_block);
     let tile = TILES * rows * tile_stride(layers);
     for (index, layer) in layers.iter().enumerate() {

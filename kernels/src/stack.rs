@@ -8,17 +8,19 @@ use std::ops::Range;
 
 use crate::{Error, Result};
 
-/// An element-wise activation φ; gelu is the erf form, and φ'(0) = 0 for relu.
+/// An element-wise activation φ, by the number that kernels on a card know it by; gelu is the erf form, and φ'(0) = 0 for
+/// relu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i32)]
 pub enum Activation {
     /// φ(z) = z.
-    Identity,
+    Identity = 0,
     /// φ(z) = tanh z.
-    Tanh,
+    Tanh = 1,
     /// φ(z) = max(z, 0).
-    Relu,
+    Relu = 2,
     /// φ(z) = z Φ(z).
-    Gelu,
+    Gelu = 3,
 }
 
 /// One layer.
@@ -40,15 +42,16 @@ pub struct LayerSpec {
     pub bias: bool,
 }
 
-/// The form of the output energy, before its weight.
+/// The form of the output energy, before its weight, by the number that kernels on a card know it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
 pub enum LossKind {
     /// ½‖o − y‖², ε_L ∝ y − o.
-    HalfSquaredError,
+    HalfSquaredError = 0,
     /// ‖o − y‖², ε_L ∝ 2(y − o).
-    SquaredError,
+    SquaredError = 1,
     /// −Σ y log softmax(o), ε_L ∝ y − softmax(o); every row of y must sum to 1.
-    CrossEntropy,
+    CrossEntropy = 2,
 }
 
 /// The output energy: weight · Σ over batch and outputs of the kind's term.

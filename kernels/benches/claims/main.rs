@@ -11,7 +11,7 @@ mod plain;
 use std::io::Write;
 
 use candle_core::{Device, Error, Result, Tensor};
-use common::{median, Numbers};
+use common::{median, Numbers, SECONDS};
 use pcnbench_kernels::card;
 use pcnbench_kernels::cuda::Graph;
 use pcnbench_kernels::tune::Rung;
@@ -169,7 +169,7 @@ impl Call {
     /// Nanoseconds of device and wall.
     fn time(&mut self, device: &Device, rule: Rule, steps: usize) -> Result<(f64, f64)> {
         self.set(rule, steps);
-        let (_, of_device, wall) = median(device, &|| self.train())?;
+        let (_, of_device, wall) = median(device, SECONDS, &|| self.train())?;
         let sum = self.theta.abs()?.sum_all()?.to_scalar::<f32>()?;
         if !sum.is_finite() {
             return Err(Error::Msg("the parameters have become NaN or infinite".into()));
@@ -235,7 +235,7 @@ fn reference(device: &Device, sizes: &Sizes) -> Result<Vec<Line>> {
     let depth = sizes.reference;
     let (mut call, plain) = beside(device, sizes)?;
     let (_, fused) = call.time(device, SPC, depth)?;
-    let (_, _, plainly) = median(device, &|| plain.spc(depth, STEP).map(drop))?;
+    let (_, _, plainly) = median(device, SECONDS, &|| plain.spc(depth, STEP).map(drop))?;
     Ok(vec![
         line(format!("ns per update of sPC at depth {depth} and T = L"), fused, Bound::None),
         line("ns of one operation after another", plainly as f64, Bound::None),
@@ -260,7 +260,7 @@ fn captured(device: &Device, sizes: &Sizes) -> Result<Vec<Line>> {
     graph.replay()?;
     agree(&expected, &flat(&graph.on().1)?)?;
     let replay = std::cell::RefCell::new(graph);
-    let (_, _, replayed) = median(device, &|| replay.borrow_mut().replay())?;
+    let (_, _, replayed) = median(device, SECONDS, &|| replay.borrow_mut().replay())?;
     let (_, fused) = call.time(device, SPC, depth)?;
     Ok(vec![
         line("ns of the recorded operations", replayed as f64, Bound::None),
@@ -305,7 +305,7 @@ fn wide(device: &Device, sizes: &Sizes) -> Result<Vec<Line>> {
     let product = 2.0 * (batch * width * width) as f64;
     const CALLS: usize = 10;
     let rate = |right: &Tensor| {
-        let (_, ns, _) = median(device, &|| (0..CALLS).try_for_each(|_| a.matmul(right).map(drop)))?;
+        let (_, ns, _) = median(device, SECONDS, &|| (0..CALLS).try_for_each(|_| a.matmul(right).map(drop)))?;
         Ok::<_, Error>(CALLS as f64 * product / ns as f64)
     };
     // in GFLOP/s; the better of the two ways in which a layer uses its weights

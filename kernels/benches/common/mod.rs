@@ -5,12 +5,13 @@ use std::time::Instant;
 use candle_core::{DType, Device, Result, Tensor};
 use pcnbench_kernels::card::Stopwatch;
 
-/// Seconds that one median may take; its repetitions are as many as fit, within bounds.
-const SECONDS: f64 = 0.25;
+/// Seconds that one median usually takes.
+pub const SECONDS: f64 = 0.25;
+/// Repetitions are as many as fit into its seconds, within these bounds.
 const REPETITIONS: std::ops::RangeInclusive<usize> = 5..=200;
 
-/// How often, and the median nanoseconds of the device and of the wall clock.
-pub fn median(device: &Device, work: &dyn Fn() -> Result<()>) -> Result<(usize, u64, u64)> {
+/// How often, and the median nanoseconds of the device and of the wall clock, in about so many seconds.
+pub fn median(device: &Device, seconds: f64, work: &dyn Fn() -> Result<()>) -> Result<(usize, u64, u64)> {
     let once = || -> Result<(u64, u64)> {
         let watch = Stopwatch::of(device)?;
         device.synchronize()?;
@@ -27,7 +28,7 @@ pub fn median(device: &Device, work: &dyn Fn() -> Result<()>) -> Result<(usize, 
         once()?;
     }
     let (_, wall) = once()?;
-    let fitting = (SECONDS / (wall as f64 * 1e-9).max(1e-9)) as usize;
+    let fitting = (seconds / (wall as f64 * 1e-9).max(1e-9)) as usize;
     let repetitions = fitting.clamp(*REPETITIONS.start(), *REPETITIONS.end());
     let mut times = (0..repetitions).map(|_| once()).collect::<Result<Vec<_>>>()?;
     times.sort_unstable();

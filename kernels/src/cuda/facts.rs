@@ -1,11 +1,22 @@
 //! What choices need to know of a card.
 
+use std::time::Duration;
+
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute_enum as Ask;
 use candle_core::{CudaDevice, Result};
 
 use super::module::failed;
-use crate::persistent::Facts;
+use crate::persistent::{patience_of, Facts};
 use crate::tune::Card;
+
+/// The setting of how many seconds a block waits for another, see [`Facts::patience`].
+const SETTING: &str = "PCNBENCH_PATIENCE_SECONDS";
+
+fn patience() -> Result<Duration> {
+    let text = std::env::var_os(SETTING);
+    patience_of(SETTING, text.as_ref().map(|text| text.to_string_lossy()).as_deref())
+        .map_err(candle_core::Error::Msg)
+}
 
 /// Asks the driver. One block to a multiprocessor is what any card holds of the persistent kernels.
 pub(crate) fn card_of(device: &CudaDevice) -> Result<Card> {
@@ -28,6 +39,7 @@ pub(crate) fn card_of(device: &CudaDevice) -> Result<Card> {
         shared_per_block: shared as usize,
         resident_blocks: processors,
         capability: (major, minor),
+        patience: patience()?,
     };
     Ok(Card { processors, cooperative: Some(facts) })
 }

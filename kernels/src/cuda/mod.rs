@@ -9,7 +9,6 @@ mod library;
 mod module;
 mod pool;
 mod setup;
-mod step;
 mod time;
 
 pub(crate) use engine::{Asked, Engine};
@@ -18,5 +17,4 @@ pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
 pub use pool::Pool;
 pub(crate) use setup::{keep_pool, setup};
-pub use step::Stack;
 pub use time::{time, Events};

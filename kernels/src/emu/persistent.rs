@@ -3,24 +3,28 @@
 use candle_core::Result;
 
 use super::{Emulator, Shape};
-use crate::persistent::{self, Addresses, Plan};
+use crate::persistent::{self, Addresses, Buffers, Plan};
 use crate::refuse::refuse;
-use crate::step::{Buffers, Settings};
+use crate::stack::Loss;
 
 impl Emulator {
-    /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ. `settings.step_size` is not used, `step_sizes` are.
+    /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ, with g_t of `step_sizes`.
     ///
     /// # Errors
-    /// As [`launch`](Self::launch), and buffers that are not as long as the plan's table says.
-    pub fn relax(
-        &self,
-        plan: &Plan,
-        on: &mut Buffers<'_>,
-        settings: &Settings,
-        step_sizes: &[f32],
-    ) -> Result<()> {
-        let (states, errors, deltas) = (on.states.len(), on.errors.len(), on.deltas.len());
-        plan.table().check(on.weights.len(), on.targets.len(), states, errors, deltas)?;
+    /// As [`launch`](Self::launch), and buffers that are not as long as the plan's stack and places say.
+    pub fn relax(&self, plan: &Plan, on: &mut Buffers<'_>, loss: Loss, step_sizes: &[f32]) -> Result<()> {
+        let (places, depth) = (plan.places(), plan.stack().depth());
+        for (what, got, expected) in [
+            ("weights", on.weights.len(), plan.stack().parameters()),
+            ("targets", on.targets.len(), places.of(depth).len()),
+            ("states", on.states.len(), places.elements()),
+            ("errors", on.errors.len(), places.elements()),
+            ("deltas", on.deltas.len(), places.elements()),
+        ] {
+            if got != expected {
+                refuse!("the buffer of {what} has {got} numbers; expected {expected}");
+            }
+        }
         let mut lost = 0u64;
         // what is read before anybody has told it must not look like a number
         let (mut exchange, mut flags) = (vec![f32::NAN; plan.exchange()], vec![0u32; plan.flags()]);
@@ -36,13 +40,13 @@ impl Emulator {
             flags: flags.as_mut_ptr() as u64,
             lost: std::ptr::from_mut(&mut lost) as u64,
         };
-        let launch = plan.launch(&at, step_sizes.len(), settings.loss, settings.precision)?;
+        let launch = plan.launch(&at, step_sizes.len(), loss)?;
         let shape = Shape {
             shared: launch.shared as usize,
             cooperative: true,
             ..Shape::new(launch.blocks, launch.threads)
         };
-        // SAFETY: the addresses are those of the plan's table, of buffers whose lengths have been checked against it, of
+        // SAFETY: the addresses are those of the plan's rows, of buffers whose lengths have been checked against it, of
         // two that are as long as the plan says, and of one number; all are borrowed or owned until this returns. `launch` runs a kernel that
         // the plan was made for, in its shape, with as many step sizes as it has steps.
         unsafe { self.launch(launch.kernel, &shape, &launch.params)? };

@@ -8,8 +8,7 @@ use crate::operands::Operands;
 use crate::persistent::{self, Facts, PersistentParams, Relaxation, ResidentRow};
 use crate::refuse::refuse;
 use crate::schedule::Rule;
-use crate::stack::{Activation, LossKind, Stack};
-use crate::step::{Act, Dense, Loss};
+use crate::stack::Stack;
 
 /// What a persistent launch reads besides θ and the arena, the same in every call.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,28 +63,6 @@ impl Relax {
     }
 }
 
-fn act(act: Activation) -> Act {
-    match act {
-        Activation::Identity => Act::Identity,
-        Activation::Tanh => Act::Tanh,
-        Activation::Relu => Act::Relu,
-        Activation::Gelu => Act::Gelu,
-    }
-}
-
-fn layers(stack: &Stack) -> Vec<Dense> {
-    let dense = |layer: &crate::stack::LayerSpec| Dense {
-        inputs: layer.inputs,
-        outputs: layer.outputs,
-        act_in: act(layer.act_in),
-        act_out: act(layer.act_out),
-        scale: layer.scale as f32,
-        bias: layer.bias,
-        skip: layer.skip,
-    };
-    stack.layers().iter().map(dense).collect()
-}
-
 /// Inference of a call as one cooperative launch.
 ///
 /// # Errors
@@ -110,11 +87,10 @@ pub fn relaxation(
     if precision != Precision::F32 {
         return Err("it is in f64, and there are kernels for f32 only".to_owned());
     }
-    let layers = layers(stack);
-    if let Some(index) = layers.iter().position(|layer| layer.scale == 0.0) {
+    if let Some(index) = stack.layers().iter().position(|layer| layer.scale as f32 == 0.0) {
         return Err(format!("layer {} has a factor of zero", index + 1));
     }
-    persistent::Plan::new(&layers, batch, what, operands, facts).map_err(|why| why.to_string())
+    persistent::Plan::new(stack, batch, what, operands, facts).map_err(|why| why.to_string())
 }
 
 /// Plans a call whose inference is one cooperative launch.
@@ -134,7 +110,7 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
     })?;
 
     let flops = Plan { load: vec![], finish: vec![], ..plan.clone() }.flops();
-    let states = relaxation.table().states().next_multiple_of(32);
+    let states = relaxation.places().elements().next_multiple_of(32);
     let from = plan.arena.next_multiple_of(32);
     let flags = from + 7 * states;
     plan.arena = flags + relaxation.flags();
@@ -155,12 +131,7 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
         flags: bytes(flags),
         lost: 0,
     };
-    let loss = match ask.loss.kind {
-        LossKind::HalfSquaredError => Loss::HalfSquaredError,
-        LossKind::SquaredError => Loss::SquaredError,
-        LossKind::CrossEntropy => Loss::CrossEntropy,
-    };
-    let launch = relaxation.launch(&at, ask.schedule.steps.len(), loss, ask.loss.weight as f32)?;
+    let launch = relaxation.launch(&at, ask.schedule.steps.len(), ask.loss)?;
     let count = relaxation.flags();
     plan.infer = {
         let mut list = list(ask, &plan.table);

@@ -95,16 +95,6 @@ pub struct Table {
     pub batch: usize,
 }
 
-/// The number that kernels know an activation by.
-pub fn activation(act: Activation) -> i32 {
-    match act {
-        Activation::Identity => 0,
-        Activation::Tanh => 1,
-        Activation::Relu => 2,
-        Activation::Gelu => 3,
-    }
-}
-
 impl Table {
     /// Lays out the fields that a rule needs; `traces` if errors are asked for, `products` if a library makes products.
     ///
@@ -147,7 +137,7 @@ impl Table {
                 let layer = stack.layer(l);
                 row.weights = stack.weights(l).start as i64;
                 row.bias = if layer.bias { stack.biases(l).start as i64 } else { -1 };
-                (row.act_in, row.act_out) = (activation(layer.act_in), activation(layer.act_out));
+                (row.act_in, row.act_out) = (layer.act_in as i32, layer.act_out as i32);
                 (row.skip, row.scale) = (i32::from(layer.skip), layer.scale);
                 units_before += units as i64;
                 for (i, tile) in TILES.into_iter().enumerate() {

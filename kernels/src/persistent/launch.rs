@@ -1,13 +1,16 @@
 //! The launch itself: its kernel, its shape and its parameters.
 
 use std::mem::size_of;
+use std::time::Duration;
 
-use super::watchdog::patience;
+use super::watchdog::{patience, PATIENCE};
 use super::{fits, held, held_columns, most_held, tile_stride};
-use super::{Addresses, Facts, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, ROWS, THREADS};
+use super::{
+    Addresses, Facts, Misfit, PersistentParams, Places, Relaxation, ResidentRow, Shape, ROWS, THREADS,
+};
 use crate::operands::Operands;
 use crate::sources::{SPC_KERNELS, SWEEP_KERNELS};
-use crate::step::{Dense, Loss, Table};
+use crate::stack::{Loss, Stack};
 
 /// A launch, cooperative and never empty.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,11 +30,14 @@ pub struct Launch {
 /// A relaxation of one stack on one batch size, ready to be launched as often as wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    table: Table,
+    stack: Stack,
+    batch: usize,
+    places: Places,
     rows: Vec<ResidentRow>,
     what: Relaxation,
     operands: Operands,
     shape: Shape,
+    patience: Duration,
     pub(super) tiles_at: usize,
     pub(super) stride: usize,
 }
@@ -42,60 +48,76 @@ impl Plan {
     /// # Errors
     /// As [`fits`].
     pub fn new(
-        layers: &[Dense],
+        stack: &Stack,
         batch: usize,
         what: Relaxation,
         operands: Operands,
         facts: &Facts,
     ) -> Result<Self, Misfit> {
-        let shape = fits(layers, batch, what, facts)?;
-        Self::with_shape(layers, batch, what, operands, shape)
+        let shape = fits(stack, batch, what, facts)?;
+        let plan = Self::with_shape(stack, batch, what, operands, shape)?;
+        Ok(Self { patience: facts.patience, ..plan })
     }
 
-    /// Plans a relaxation in a shape that [`shape`](super::shape) gave for the same stack and batch.
+    /// Plans a relaxation in a shape that [`shape`](super::shape) gave for the same stack and batch, with [`PATIENCE`].
     ///
     /// # Errors
-    /// [`Misfit::Stack`], also if the sizes are more than a launch can count.
+    /// [`Misfit::Operands`] and [`Misfit::Size`].
     pub fn with_shape(
-        layers: &[Dense],
+        stack: &Stack,
         batch: usize,
         what: Relaxation,
         operands: Operands,
         shape: Shape,
     ) -> Result<Self, Misfit> {
-        let table = Table::new(layers, batch).map_err(|error| Misfit::Stack(error.to_string()))?;
+        if !Operands::RESIDENT.contains(&operands) {
+            return Err(Misfit::Operands(operands));
+        }
+        let places = Places::new(stack, batch)?;
+        let layers = stack.layers();
         let mut rows = Vec::with_capacity(layers.len());
         let mut at = 0;
-        for (index, row) in table.rows().iter().enumerate() {
+        for (index, layer) in layers.iter().enumerate() {
+            let l = index + 1;
             at = if index % shape.per_block == 0 { 0 } else { at };
             rows.push(ResidentRow {
-                weights: row.weights,
-                bias: row.bias,
-                below: row.below,
-                own: row.own,
-                inputs: row.inputs,
-                outputs: row.outputs,
-                act_in: row.act_in,
-                act_out: row.act_out,
-                skip: row.skip,
-                scale: row.scale,
+                weights: stack.weights(l).start as i64,
+                bias: if layer.bias { stack.biases(l).start as i64 } else { -1 },
+                below: places.of(index).start as i64,
+                own: places.of(l).start as i64,
+                inputs: layer.inputs as i32,
+                outputs: layer.outputs as i32,
+                act_in: layer.act_in as i32,
+                act_out: layer.act_out as i32,
+                skip: i32::from(layer.skip),
+                scale: layer.scale as f32,
                 // below `shape.shared`, which no card has more of than 32 bits count
                 held: at as i32,
                 held_columns: held_columns(layers, index) as i32,
             });
             at += held(layers, index);
         }
-        let flags = 2usize.checked_mul(layers.len()).and_then(|n| n.checked_mul(shape.tiles));
-        if flags.is_none_or(|n| i32::try_from(n).is_err()) {
-            return Err(Misfit::Stack("layers times tiles of the batch are more than can be counted".into()));
+        let (got, most) = (2 * layers.len().saturating_mul(shape.tiles), i32::MAX as usize);
+        if got > most {
+            return Err(Misfit::Size {
+                what: "twice the number of layers times tiles of the batch",
+                got,
+                most,
+            });
         }
         let (tiles_at, stride) = (most_held(layers, shape.per_block), tile_stride(layers));
-        Ok(Self { table, rows, what, operands, shape, tiles_at, stride })
+        let stack = stack.clone();
+        Ok(Self { stack, batch, places, rows, what, operands, shape, patience: PATIENCE, tiles_at, stride })
     }
 
-    /// Where parameters, states and targets lie.
-    pub fn table(&self) -> &Table {
-        &self.table
+    /// What is relaxed.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// Where states lie.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// The table that the kernels read.
@@ -110,7 +132,7 @@ impl Plan {
 
     /// Floats through which layers tell one another.
     pub fn exchange(&self) -> usize {
-        4 * self.table.states()
+        4 * self.places.elements()
     }
 
     /// Flags, to be zeroed before every launch.
@@ -120,7 +142,7 @@ impl Plan {
 
     /// The kernel that it launches.
     pub fn kernel(&self) -> &'static str {
-        let math = Operands::ALL.iter().position(|it| *it == self.operands).unwrap_or(0);
+        let math = Operands::RESIDENT.iter().position(|it| *it == self.operands).unwrap_or(0);
         let rows = ROWS.iter().rev().position(|rows| *rows == self.shape.rows).unwrap_or(0);
         match self.what {
             Relaxation::Spc { .. } => SPC_KERNELS[3 * math + rows],
@@ -132,17 +154,11 @@ impl Plan {
     ///
     /// # Errors
     /// More steps than a flag can count.
-    pub fn launch(
-        &self,
-        at: &Addresses,
-        steps: usize,
-        loss: Loss,
-        precision: f32,
-    ) -> candle_core::Result<Launch> {
+    pub fn launch(&self, at: &Addresses, steps: usize, loss: Loss) -> candle_core::Result<Launch> {
         let Ok(steps) = i32::try_from(steps) else {
             crate::refuse::refuse!("{steps} inference steps; expected at most {}", i32::MAX)
         };
-        let half = self.table.states() as u64 * size_of::<f32>() as u64;
+        let half = self.places.elements() as u64 * size_of::<f32>() as u64;
         // a single layer has no state to move and no error but the output's
         let steps = match self.what {
             Relaxation::Bp => 1,
@@ -167,9 +183,9 @@ impl Plan {
                 down: at.exchange + 2 * half,
                 flags: at.flags,
                 lost: at.lost,
-                half: self.table.states() as i64,
-                patience: patience(self.table.rows(), shape, steps),
-                batch: self.table.batch() as i32,
+                half: self.places.elements() as i64,
+                patience: patience(self.patience, self.stack.layers(), shape, steps),
+                batch: self.batch as i32,
                 depth: self.rows.len() as i32,
                 steps,
                 tiles: shape.tiles as i32,
@@ -177,12 +193,12 @@ impl Plan {
                 stages: shape.stages as i32,
                 replicas: shape.replicas as i32,
                 resident: i32::from(shape.resident),
-                loss: loss as i32,
+                loss: loss.kind as i32,
                 light_cone: i32::from(matches!(self.what, Relaxation::Spc { light_cone: true })),
                 once: i32::from(self.what == Relaxation::Bp),
                 tiles_at: self.tiles_at as i32,
                 stride: self.stride as i32,
-                precision,
+                precision: loss.weight as f32,
             },
         })
     }

@@ -3,9 +3,9 @@
 use std::mem::{offset_of, size_of};
 
 #[cfg(doc)]
-use super::{Plan, Shape};
+use super::{Places, Plan, Shape};
 #[cfg(doc)]
-use crate::step::{Loss, Table};
+use crate::stack::{Activation, LossKind, Stack};
 
 /// One row of the table that the kernels read, `ResidentRow` in `cuda/resident.cuh`. Offsets count floats.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,7 +23,7 @@ pub struct ResidentRow {
     pub inputs: i32,
     /// Rows of W.
     pub outputs: i32,
-    /// φ_in.
+    /// φ_in, an [`Activation`].
     pub act_in: i32,
     /// φ_out.
     pub act_out: i32,
@@ -90,7 +90,7 @@ pub struct PersistentParams {
     pub replicas: i32,
     /// [`Shape::resident`].
     pub resident: i32,
-    /// [`Loss`].
+    /// [`LossKind`].
     pub loss: i32,
     /// 1 if layers that no error has reached are skipped.
     pub light_cone: i32,
@@ -117,17 +117,17 @@ const _: () = assert!(
 pub struct Addresses {
     /// [`Plan::rows`].
     pub layers: u64,
-    /// [`Table::parameters`] floats.
+    /// [`Stack::parameters`] floats.
     pub weights: u64,
-    /// [`Table::targets`] floats.
+    /// y, `[batch, n_L]`.
     pub targets: u64,
     /// g_t, as many as there are steps.
     pub step_sizes: u64,
-    /// [`Table::states`] floats, v_0 among them.
+    /// [`Places::elements`] floats, v_0 among them.
     pub states: u64,
-    /// [`Table::states`] floats.
+    /// [`Places::elements`] floats.
     pub errors: u64,
-    /// [`Table::states`] floats.
+    /// [`Places::elements`] floats.
     pub deltas: u64,
     /// [`Plan::exchange`] floats.
     pub exchange: u64,
@@ -135,4 +135,19 @@ pub struct Addresses {
     pub flags: u64,
     /// One zero of 64 bits; what it is afterwards [`lost`](super::lost) puts into words.
     pub lost: u64,
+}
+
+/// What a launch works on, in the memory of the host, laid out as [`Places`] says.
+#[derive(Debug)]
+pub struct Buffers<'a> {
+    /// W and b of every layer, as in a [`Stack`].
+    pub weights: &'a [f32],
+    /// y.
+    pub targets: &'a [f32],
+    /// v_0 to v_L.
+    pub states: &'a mut [f32],
+    /// ε.
+    pub errors: &'a mut [f32],
+    /// δ.
+    pub deltas: &'a mut [f32],
 }

@@ -1,13 +1,13 @@
 use super::*;
-use crate::operands::Operands;
-use crate::step::Act;
+use crate::stack::{Activation, Loss, LossKind};
 
-fn dense(inputs: usize, outputs: usize) -> Dense {
-    Dense { inputs, outputs, act_in: Act::Tanh, act_out: Act::Identity, scale: 1.0, bias: true, skip: false }
+fn dense(inputs: usize, outputs: usize) -> LayerSpec {
+    let (act_in, act_out) = (Activation::Tanh, Activation::Identity);
+    LayerSpec { inputs, outputs, act_in, act_out, scale: 1.0, bias: true, skip: false }
 }
 
 /// 784-128-...-128-10.
-fn net(depth: usize, width: usize) -> Vec<Dense> {
+fn net(depth: usize, width: usize) -> Stack {
     let units = |l: usize| {
         if l == 0 {
             784
@@ -17,15 +17,23 @@ fn net(depth: usize, width: usize) -> Vec<Dense> {
             width
         }
     };
-    (1..=depth).map(|l| dense(units(l - 1), units(l))).collect()
+    Stack::new((1..=depth).map(|l| dense(units(l - 1), units(l))).collect()).unwrap()
 }
 
 const SPC: Relaxation = Relaxation::Spc { light_cone: true };
+const fn facts(multiprocessors: usize, kib: usize, capability: (u32, u32)) -> Facts {
+    Facts {
+        multiprocessors,
+        shared_per_block: kib * 1024,
+        resident_blocks: multiprocessors,
+        capability,
+        patience: PATIENCE,
+    }
+}
+
 /// One block of 227 KiB for each of 132 multiprocessors.
-const HOPPER: Facts =
-    Facts { multiprocessors: 132, shared_per_block: 227 * 1024, resident_blocks: 132, capability: (9, 0) };
-const AMPERE: Facts =
-    Facts { multiprocessors: 108, shared_per_block: 163 * 1024, resident_blocks: 108, capability: (8, 0) };
+const HOPPER: Facts = facts(132, 227, (9, 0));
+const AMPERE: Facts = facts(108, 163, (8, 0));
 
 #[test]
 fn a_deep_net_has_a_block_for_every_layer() {
@@ -55,8 +63,8 @@ fn more_layers_than_blocks_share_a_block() {
 
 #[test]
 fn why_not_is_said_in_one_sentence() {
-    let said = |layers: &[Dense], batch, facts| {
-        let text = fits(layers, batch, SPC, facts).expect_err("does not fit").to_string();
+    let said = |stack: &Stack, batch, facts| {
+        let text = fits(stack, batch, SPC, facts).expect_err("does not fit").to_string();
         assert!(!text.contains('\n'));
         text
     };
@@ -68,9 +76,10 @@ fn why_not_is_said_in_one_sentence() {
     );
     let old = Facts { capability: (7, 5), ..HOPPER };
     assert!(said(&net(4, 64), 64, &old).contains("compute capability 7.5"));
+    let bf16 = Plan::new(&net(4, 64), 64, SPC, Operands::Bf16, &HOPPER).unwrap_err().to_string();
+    assert_eq!(bf16, "bf16 operands have no persistent kernels; f32, 3xtf32 and tf32 have");
     assert_eq!(said(&net(4, 64), 0, &HOPPER), "a batch of no samples needs no launch");
-    assert!(said(&[], 4, &HOPPER).contains("no layer"));
-    assert!(said(&[dense(3, 4), dense(5, 1)], 4, &HOPPER).contains("layer 2 has 5 inputs"));
+    assert!(said(&net(4, 64), 1 << 40, &HOPPER).contains("the batch size is 1099511627776; expected at most"));
 }
 
 /// Over many sizes: what fits really fits, every item has exactly one place, nothing overlaps, and a bigger card never
@@ -82,14 +91,14 @@ fn whatever_fits_has_room() {
         for width in [1, 7, 16, 64, 100, 128, 129, 200, 224, 300] {
             for batch in [1, 5, 16, 17, 64, 65, 1000] {
                 for what in [SPC, Relaxation::Epc] {
-                    let layers = net(depth, width);
-                    let small = fits(&layers, batch, what, &AMPERE);
-                    let large = fits(&layers, batch, what, &HOPPER);
+                    let stack = net(depth, width);
+                    let small = fits(&stack, batch, what, &AMPERE);
+                    let large = fits(&stack, batch, what, &HOPPER);
                     assert!(small.is_err() || large.is_ok(), "{depth} {width} {batch}");
                     for (shape, facts) in [(small, AMPERE), (large, HOPPER)] {
                         let Ok(shape) = shape else { continue };
                         fitting += 1;
-                        check(&layers, batch, what, shape, &facts);
+                        check(&stack, batch, what, shape, &facts);
                     }
                 }
             }
@@ -98,14 +107,15 @@ fn whatever_fits_has_room() {
     assert!(fitting > 1500, "{fitting}");
 }
 
-fn check(layers: &[Dense], batch: usize, what: Relaxation, shape: Shape, facts: &Facts) {
+fn check(stack: &Stack, batch: usize, what: Relaxation, shape: Shape, facts: &Facts) {
     assert!(shape.blocks() <= facts.resident_blocks && shape.shared <= facts.shared_per_block, "{shape:?}");
     assert!(shape.rows * shape.tiles >= batch && shape.rows * (shape.tiles - 1) < batch);
     assert!(
-        shape.per_block * shape.stages >= layers.len() && shape.per_block * (shape.stages - 1) < layers.len()
+        shape.per_block * shape.stages >= stack.depth()
+            && shape.per_block * (shape.stages - 1) < stack.depth()
     );
     assert!((1..=shape.tiles).contains(&shape.replicas));
-    let plan = Plan::with_shape(layers, batch, what, Operands::F32, shape).expect("counts");
+    let plan = Plan::with_shape(stack, batch, what, Operands::F32, shape).expect("counts");
     let end = |row: &ResidentRow| {
         row.held as usize + padded(row.outputs as usize) * stride(row.held_columns as usize)
     };
@@ -131,13 +141,39 @@ fn check(layers: &[Dense], batch: usize, what: Relaxation, shape: Shape, facts: 
 #[test]
 fn kernels_are_named_after_shape_and_precision() {
     for (what, word) in [(SPC, "spc"), (Relaxation::Epc, "sweep"), (Relaxation::Bp, "sweep")] {
-        for (math, suffix) in Operands::ALL.into_iter().zip(["f32", "3xtf32", "tf32", "bf16"]) {
+        for (math, suffix) in Operands::RESIDENT.into_iter().zip(["f32", "3xtf32", "tf32"]) {
             for rows in ROWS {
-                let layers = net(2, 16);
-                let shape = shape(&layers, 20, rows, 1, &HOPPER).expect("small");
-                let plan = Plan::with_shape(&layers, 20, what, math, shape).expect("counts");
+                let stack = net(2, 16);
+                let shape = shape(&stack, 20, rows, 1, &HOPPER).expect("small");
+                let plan = Plan::with_shape(&stack, 20, what, math, shape).expect("counts");
                 assert_eq!(plan.kernel(), format!("persistent_{word}_{rows}_{suffix}"));
             }
         }
     }
+}
+
+#[test]
+fn a_launch_waits_as_long_as_it_is_told() {
+    let at = Addresses {
+        layers: 0,
+        weights: 0,
+        targets: 0,
+        step_sizes: 0,
+        states: 0,
+        errors: 0,
+        deltas: 0,
+        exchange: 0,
+        flags: 0,
+        lost: 0,
+    };
+    let loss = Loss { kind: LossKind::CrossEntropy, weight: 0.25 };
+    let seconds = |facts: &Facts| {
+        let plan = Plan::new(&net(4, 64), 64, SPC, Operands::F32, facts).unwrap();
+        let params = plan.launch(&at, 8, loss).unwrap().params;
+        assert_eq!((params.loss, params.precision, params.batch, params.depth), (2, 0.25, 64, 4));
+        params.patience as f64 / 1e9
+    };
+    // and a little longer, for what the block itself has to do
+    assert!((30.0..30.1).contains(&seconds(&HOPPER)));
+    assert!((2.0..2.1).contains(&seconds(&Facts { patience: Duration::from_secs(2), ..HOPPER })));
 }

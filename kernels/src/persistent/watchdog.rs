@@ -5,25 +5,46 @@
 //! flag it has missed, and goes on without; so do all others. What the launch leaves is no number then, and whoever waits
 //! for it is told why.
 
-use super::{PersistentParams, Shape};
-use crate::step::LayerRow;
+use std::time::Duration;
 
-/// Nanoseconds for which a block waits at least: a thousand times as long as the longest wait of a usual network, but not
-/// so long that nobody would wait for it.
-const LEAST: i64 = 30_000_000_000;
+use super::{PersistentParams, Shape};
+use crate::stack::LayerSpec;
+
+/// How long a block waits at least unless told otherwise: a thousand times as long as the longest wait of a usual network,
+/// but not longer than a reader of the error would wait for it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What may be asked for instead.
+const ALLOWED: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
+
+/// The patience that the text of a setting asks for, in seconds; [`PATIENCE`] if there is none.
+///
+/// # Errors
+/// In one sentence, if it is no number between 0.1 and 3600.
+pub fn patience_of(setting: &str, text: Option<&str>) -> Result<Duration, String> {
+    let Some(text) = text else { return Ok(PATIENCE) };
+    match text.trim().parse() {
+        Ok(seconds) if ALLOWED.contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!(
+            "{setting} is {text:?}; expected seconds, from {} to {}",
+            ALLOWED.start(),
+            ALLOWED.end()
+        )),
+    }
+}
+
 /// FLOPs per nanosecond that a block makes at the least, a hundredth of what it should.
 const SLOWEST: f64 = 5.0;
 
-/// Nanoseconds for which a block waits: at least as long as the busiest block computes altogether, however slowly.
-pub(super) fn patience(layers: &[LayerRow], shape: &Shape, steps: i32) -> i64 {
-    let of = |stage: &[LayerRow]| -> f64 {
-        stage.iter().map(|row| 2.0 * f64::from(row.inputs) * f64::from(row.outputs)).sum()
+/// Nanoseconds for which a block waits: `least`, and as long as the busiest block computes altogether, however slowly.
+pub(super) fn patience(least: Duration, layers: &[LayerSpec], shape: &Shape, steps: i32) -> i64 {
+    let of = |stage: &[LayerSpec]| -> f64 {
+        stage.iter().map(|layer| 2.0 * layer.inputs as f64 * layer.outputs as f64).sum()
     };
     let layers = layers.chunks(shape.per_block.max(1)).map(of).fold(0.0, f64::max);
     let samples = (shape.tiles.div_ceil(shape.replicas.max(1)) * shape.rows) as f64;
     // a product forward, then two per step
     let flops = layers * samples * (2.0 * f64::from(steps) + 1.0);
-    LEAST.saturating_add((flops / SLOWEST) as i64)
+    i64::try_from(least.as_nanos()).unwrap_or(i64::MAX).saturating_add((flops / SLOWEST) as i64)
 }
 
 /// What the word `lost` says after a launch with these parameters; nothing if nobody has waited in vain.
@@ -63,4 +84,19 @@ pub fn lost(params: &PersistentParams, kernel: &str, word: u64) -> Option<String
         params.patience / 1_000_000_000,
         tile + 1
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_a_setting_in_seconds() {
+        assert_eq!(patience_of("P", None), Ok(PATIENCE));
+        assert_eq!(patience_of("P", Some(" 2.5 ")), Ok(Duration::from_millis(2500)));
+        for text in ["", "soon", "0", "-1", "nan", "inf", "1e9"] {
+            let said = patience_of("P", Some(text)).unwrap_err();
+            assert_eq!(said, format!("P is {text:?}; expected seconds, from 0.1 to 3600"));
+        }
+    }
 }

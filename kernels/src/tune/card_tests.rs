@@ -1,4 +1,5 @@
 use super::*;
+use crate::persistent::PATIENCE;
 use crate::stack::{Activation, LayerSpec};
 
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
@@ -10,6 +11,7 @@ const fn card(processors: usize, kib: usize, capability: (u32, u32)) -> Card {
         shared_per_block: kib * 1024,
         resident_blocks: processors,
         capability,
+        patience: PATIENCE,
     };
     Card { processors, cooperative: Some(facts) }
 }
@@ -107,8 +109,9 @@ fn what_the_persistent_kernels_do_not_take_goes_to_the_next_rung_with_a_reason()
     assert!(said(choice(&widths, SPC, 8, 64, &none)).contains("cooperative"));
     assert!(said(choice(&widths, SPC, 8, 64, &card(80, 96, (7, 0)))).contains("compute capability 7.0"));
     assert!(said(choice(&widths, SPC, 8, 0, &H100)).contains("no samples"));
-    // operands of every kind have their kernels
-    for operands in Operands::ALL {
+    let bf16 = cuda(&stack(&widths), &schedule, 64, (Precision::F32, Operands::Bf16), &H100);
+    assert!(said(bf16).contains("bf16 operands have no persistent kernels"));
+    for operands in Operands::RESIDENT {
         let found = cuda(&stack(&widths), &schedule, 64, (Precision::F32, operands), &H100);
         assert_eq!(found.rung, Rung::Persistent, "{operands}");
     }

@@ -221,7 +221,8 @@ fn operands_are_read_as_asked_for_on_every_rung() {
             let products = 2.0 * (case.stack.depth() + case.schedule.steps.len()) as f64 + 1.0;
             for operands in Operands::ALL {
                 let bound = 4.0 * case.bound(f64::from(f32::EPSILON)) + 4.0 * operands.unit() * products;
-                for rung in Rung::ALL {
+                let takes = |rung: &Rung| *rung != Rung::Persistent || Operands::RESIDENT.contains(&operands);
+                for rung in Rung::ALL.into_iter().filter(takes) {
                     let got = with_operands(&case, &device, DType::F32, (Some(rung), operands), 1).unwrap();
                     for (got, expected) in got.iter().zip(&expected) {
                         let off = (got - expected).abs();
@@ -256,12 +257,17 @@ fn operands_are_read_as_asked_for_in_a_net_that_fills_a_card() {
     let expected = case.on_cpu(&case.start());
     let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|n| n * n).sum::<f64>().sqrt();
     let size = norm(&mut expected.iter().copied());
-    for operands in Operands::ALL {
+    for operands in Operands::RESIDENT {
         let rung = (Some(Rung::Persistent), operands);
         let got = with_operands(&case, &device, DType::F32, rung, 1).unwrap();
         assert_eq!(got.len(), expected.len());
         let apart = norm(&mut got.iter().zip(&expected).map(|(g, e)| g - e)) / size;
         let unit = operands.unit();
-        assert!(apart <= 1e-5 + 2.0 * unit && apart >= unit / 32.0, "{operands}: {apart:e} of all numbers");
+        // of a product of two operands that are split, what `Operands::bound` says they leave out
+        let left_out = if operands == Operands::Tf32x3 { 2f64.powi(-19) } else { 0.0 };
+        assert!(
+            apart <= 1e-5 + 2.0 * unit + 4.0 * left_out && apart >= unit / 32.0,
+            "{operands}: {apart:e} of all numbers"
+        );
     }
 }

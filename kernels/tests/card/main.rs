@@ -4,22 +4,16 @@
 mod call;
 #[path = "../shared/call_cases.rs"]
 mod call_cases;
-#[path = "../shared/cases.rs"]
-mod cases;
 #[path = "../shared/primitive_cases.rs"]
 mod primitive_cases;
 #[path = "../shared/random.rs"]
 mod random;
-#[path = "../shared/reference.rs"]
-mod reference;
 
 use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut};
 use candle_core::{CudaDevice, Device};
-use pcnbench_kernels::cuda::{kernel, time, Graph, Shape, Stack, MODULES};
+use pcnbench_kernels::cuda::{kernel, Shape, MODULES};
 use pcnbench_kernels::primitives::PrimitiveParams;
-use pcnbench_kernels::step::{Buffers, Table};
 
-use cases::{case, cases, same, Ask, Case};
 use primitive_cases::Work;
 
 /// The first card, or nothing if there is none.
@@ -36,58 +30,6 @@ fn card() -> Option<CudaDevice> {
     }
 }
 
-fn stack(card: &CudaDevice, case: &Case) -> Stack {
-    let start = case.start().unwrap();
-    Stack::new(card, &case.layers, case.batch, (&start.weights, &start.targets, &start.states)).unwrap()
-}
-
-#[test]
-fn a_step_follows_its_equations_on_a_card() {
-    let Some(card) = card() else { return };
-    for case in cases() {
-        let mut stack = stack(&card, &case);
-        let mut run = |case: &Case, _: &Table, on: &mut Buffers<'_>, ask| {
-            stack.put(on.states, on.errors, on.deltas)?;
-            match ask {
-                Ask::Predict(first) => stack.predict(&case.settings, first)?,
-                Ask::Update(first) => stack.update(&case.settings, first)?,
-                Ask::Forward(l) => stack.forward(&case.settings, l)?,
-            }
-            let [states, errors, deltas] = stack.get()?;
-            on.states.copy_from_slice(&states);
-            on.errors.copy_from_slice(&errors);
-            on.deltas.copy_from_slice(&deltas);
-            Ok(())
-        };
-        let got = case.check(&mut run).unwrap_or_else(|wrong| panic!("{wrong} in {case:?}"));
-        let again = case.check(&mut run).unwrap_or_else(|wrong| panic!("{wrong} in {case:?}"));
-        for (got, again) in got.iter().zip(&again) {
-            same(again, got, "a result of the second run").unwrap();
-        }
-    }
-}
-
-#[test]
-fn steps_replayed_are_the_steps_themselves() {
-    let Some(card) = card() else { return };
-    let case = case(2, &[7, 64, 64, 64, 64, 10], 64, true);
-    let steps = |stack: &mut Stack| {
-        for _ in 0..5 {
-            stack.predict(&case.settings, 1)?;
-            stack.update(&case.settings, 1)?;
-        }
-        Ok(())
-    };
-    let mut plain = stack(&card, &case);
-    steps(&mut plain).unwrap();
-    // SAFETY: a stack owns all that its steps work on.
-    let mut graph = unsafe { Graph::capture(&card, stack(&card, &case), steps) }.unwrap();
-    graph.replay().unwrap();
-    assert_eq!(graph.on().get().unwrap(), plain.get().unwrap());
-    let milliseconds = time(&card, 10, || graph.replay()).unwrap();
-    assert!(milliseconds > 0.0 && milliseconds < 1e3, "{milliseconds}");
-}
-
 #[test]
 fn every_kernel_is_there_and_keeps_to_its_registers() {
     let Some(card) = card() else { return };
@@ -96,7 +38,7 @@ fn every_kernel_is_there_and_keeps_to_its_registers() {
         assert!(registers > 0 && local == 0, "{name}: {registers} registers, {local} bytes of local memory");
     }
     let error = kernel(&card, "nobody").unwrap_err().to_string();
-    assert!(error.contains("no module has a kernel `nobody`; there are step_predict_f32"), "{error}");
+    assert!(error.contains("no module has a kernel `nobody`; there are relax_predict_f32_64"), "{error}");
 }
 
 fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {

@@ -2,7 +2,7 @@
 
 use pcnbench_kernels::emu::{Emulator, Number, Order, ASAN};
 use pcnbench_kernels::launch::{plan, resident, Ask, Launch, Plan, Precision, Task};
-use pcnbench_kernels::persistent::Facts;
+use pcnbench_kernels::persistent::{Facts, PATIENCE};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::Card;
 use pcnbench_kernels::{Operands, Rule, Schedule, Stack};
@@ -87,8 +87,13 @@ fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) ->
 }
 
 /// A card of few blocks, so that layers and tiles share them.
-const SMALL: Facts =
-    Facts { multiprocessors: 5, shared_per_block: 200 * 1024, resident_blocks: 5, capability: (8, 0) };
+const SMALL: Facts = Facts {
+    multiprocessors: 5,
+    shared_per_block: 200 * 1024,
+    resident_blocks: 5,
+    capability: (8, 0),
+    patience: PATIENCE,
+};
 
 /// Everything that is asked of the kernels of a call, of one variant of them.
 pub fn battery(variant: &str) -> Result<(), String> {

@@ -4,8 +4,6 @@
 mod call;
 #[path = "../shared/call_cases.rs"]
 mod call_cases;
-#[path = "../shared/cases.rs"]
-mod cases;
 mod energy;
 mod faults;
 mod operands;
@@ -20,4 +18,3 @@ mod random;
 mod reference;
 #[path = "../shared/relaxation.rs"]
 mod relaxation;
-mod step;

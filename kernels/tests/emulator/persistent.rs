@@ -1,17 +1,15 @@
 //! `cuda/persistent.cu` and `cuda/sweep.cu` in the emulator: whole relaxations against the loop that their equations
-//! make in f64, and in f32 sPC against the steps of `lab/step.cu`, to the bit.
+//! make in f64; the same bits in every order, and with the light cone as without it.
 
 use pcnbench_kernels::emu::{Emulator, Order};
-use pcnbench_kernels::persistent::{shape, Facts, Plan, Relaxation, Shape, ROWS};
-use pcnbench_kernels::step::{Act, Buffers, Dense, Loss, Settings, Table};
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::persistent::{shape, Buffers, Facts, Places, Plan, Relaxation, Shape, PATIENCE, ROWS};
+use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Operands, Stack};
 
-use crate::cases::same;
 use crate::random::Random;
 use crate::relaxation::{relaxed, Net};
 
-const ACTS: [Act; 4] = [Act::Identity, Act::Tanh, Act::Relu, Act::Gelu];
-const LOSSES: [Loss; 3] = [Loss::HalfSquaredError, Loss::SquaredError, Loss::CrossEntropy];
+const ACTS: [Activation; 4] = [Activation::Identity, Activation::Tanh, Activation::Relu, Activation::Gelu];
+const LOSSES: [LossKind; 3] = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
 const LIGHT: Relaxation = Relaxation::Spc { light_cone: true };
 const FULL: Relaxation = Relaxation::Spc { light_cone: false };
 /// What no kernel may touch.
@@ -31,37 +29,40 @@ struct Wanted {
 }
 
 fn net(random: &mut Random, wanted: &Wanted) -> Net {
-    let acts = if wanted.smooth { &[Act::Identity, Act::Tanh, Act::Gelu][..] } else { &ACTS[..] };
-    let layers: Vec<Dense> = wanted
+    let acts = if wanted.smooth {
+        &[Activation::Identity, Activation::Tanh, Activation::Gelu][..]
+    } else {
+        &ACTS[..]
+    };
+    let layers: Vec<LayerSpec> = wanted
         .widths
         .windows(2)
         .map(|pair| {
             let skip = pair[0] == pair[1] && random.index(2) == 0;
             // a Jacobian of norm about one at most, so that steps do not blow up what is rounded
             let gain = random.one_of(&[0.6, -0.8, 1.0]) * if skip { 0.3 } else { 1.0 };
-            Dense {
+            LayerSpec {
                 inputs: pair[0],
                 outputs: pair[1],
                 act_in: random.one_of(acts),
                 act_out: random.one_of(acts),
-                scale: gain / (pair[0].max(pair[1]).max(1) as f32).sqrt(),
+                scale: gain / (pair[0].max(pair[1]).max(1) as f64).sqrt(),
                 bias: random.index(2) == 0,
                 skip,
             }
         })
         .collect();
-    let settings =
-        Settings { loss: random.one_of(&LOSSES), precision: random.one_of(&[1.0, 0.25]), step_size: 0.0 };
+    let loss = Loss { kind: random.one_of(&LOSSES), weight: random.one_of(&[1.0, 0.25]) };
     let step_sizes = (0..wanted.steps).map(|_| random.one_of(&[0.1, 0.3, 0.2])).collect();
-    let table = Table::new(&layers, wanted.batch).unwrap();
-    let weights = random.numbers(table.parameters());
-    let input = random.numbers(table.state(0).len());
-    let outputs = *wanted.widths.last().unwrap();
-    let mut targets = vec![0.0; table.targets()];
+    let stack = Stack::new(layers).unwrap();
+    let weights = random.numbers(stack.parameters());
+    let input = random.numbers(wanted.batch * stack.units(0));
+    let outputs = stack.units(stack.depth());
+    let mut targets = vec![0.0; wanted.batch * outputs];
     for sample in targets.chunks_mut(outputs.max(1)) {
         sample[random.index(outputs)] = 1.0;
     }
-    Net { layers, batch: wanted.batch, settings, step_sizes, weights, input, targets }
+    Net { stack, batch: wanted.batch, loss, step_sizes, weights, input, targets }
 }
 
 /// A shape that the emulator's card holds; which one is drawn.
@@ -72,12 +73,13 @@ fn any_shape(random: &mut Random, net: &Net) -> Shape {
             shared_per_block: random.one_of(&[227 * 1024, 48 * 1024, 20 * 1024]),
             resident_blocks: random.one_of(&[2, 5, 40]),
             capability: (9, 0),
+            patience: PATIENCE,
         };
-        let per_block = 1 + random.index(net.layers.len().min(7));
+        let per_block = 1 + random.index(net.stack.depth().min(7));
         // an emulated tile of 64 samples takes four times as long, however many of them exist
-        let much = net.layers.len() * net.step_sizes.len() > 40;
+        let much = net.stack.depth() * net.step_sizes.len() > 40;
         let rows = if much { 16 } else { random.one_of(&ROWS) };
-        if let Some(shape) = shape(&net.layers, net.batch, rows, per_block, &facts) {
+        if let Some(shape) = shape(&net.stack, net.batch, rows, per_block, &facts) {
             return shape;
         }
     }
@@ -113,17 +115,14 @@ fn cases(smooth: bool) -> Vec<Case> {
         add(&mut random, widths, batch, steps);
     }
     // every activation on both sides, every loss
-    for (index, act) in ACTS.into_iter().enumerate().filter(|(_, act)| !smooth || *act != Act::Relu) {
+    for (index, act) in ACTS.into_iter().enumerate().filter(|(_, act)| !smooth || *act != Activation::Relu) {
         for loss in LOSSES {
             let mut it =
                 net(&mut random, &Wanted { widths: vec![9, 18, 18, 18, 6], batch: 20, steps: 6, smooth });
-            it.layers
-                .iter_mut()
-                .for_each(|layer| (layer.act_in, layer.act_out) = (act, ACTS[3 - index % 2 * 2]));
-            if smooth {
-                it.layers.iter_mut().for_each(|layer| layer.act_out = act);
-            }
-            it.settings.loss = loss;
+            let out = if smooth { act } else { ACTS[3 - index % 2 * 2] };
+            let layers = it.stack.layers().iter();
+            let layers = layers.map(|layer| LayerSpec { act_in: act, act_out: out, ..*layer }).collect();
+            (it.stack, it.loss.kind) = (Stack::new(layers).unwrap(), loss);
             let shape = any_shape(&mut random, &it);
             cases.push(Case { net: it, shape });
         }
@@ -133,10 +132,15 @@ fn cases(smooth: bool) -> Vec<Case> {
 
 type Left = [Vec<f32>; 3];
 
-fn start(net: &Net, table: &Table) -> Left {
-    let mut states = vec![f32::NAN; table.states()];
-    states[table.state(0)].copy_from_slice(&net.input);
-    [states, vec![UNTOUCHED; table.states()], vec![UNTOUCHED; table.states()]]
+fn places(net: &Net) -> Places {
+    Places::new(&net.stack, net.batch).unwrap()
+}
+
+fn start(net: &Net) -> Left {
+    let places = places(net);
+    let mut states = vec![f32::NAN; places.elements()];
+    states[places.of(0)].copy_from_slice(&net.input);
+    [states, vec![UNTOUCHED; places.elements()], vec![UNTOUCHED; places.elements()]]
 }
 
 fn on<'a>(net: &'a Net, left: &'a mut Left) -> Buffers<'a> {
@@ -146,52 +150,43 @@ fn on<'a>(net: &'a Net, left: &'a mut Left) -> Buffers<'a> {
 
 fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: Operands) -> Result<Left, String> {
     let net = &case.net;
-    let plan = Plan::with_shape(&net.layers, net.batch, what, math, case.shape).map_err(|e| e.to_string())?;
-    let mut left = start(net, plan.table());
+    let plan = Plan::with_shape(&net.stack, net.batch, what, math, case.shape).map_err(|e| e.to_string())?;
+    let mut left = start(net);
     emulator
-        .relax(&plan, &mut on(net, &mut left), &net.settings, &net.step_sizes)
+        .relax(&plan, &mut on(net, &mut left), net.loss, &net.step_sizes)
         .map_err(|error| error.to_string())?;
     Ok(left)
 }
 
-/// The same steps by the kernels of `lab/step.cu`.
-fn stepped(net: &Net) -> Left {
-    let table = Table::new(&net.layers, net.batch).unwrap();
-    let mut left = start(net, &table);
-    let mut buffers = on(net, &mut left);
-    let emulator = Emulator::new(Order::Forward);
-    let depth = table.depth();
-    for l in 1..=depth {
-        emulator.forward(&table, &mut buffers, &net.settings, l).unwrap();
+fn same(got: &[f32], expected: &[f32], what: &str) -> Result<(), String> {
+    let equal =
+        got.len() == expected.len() && got.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits());
+    if equal {
+        Ok(())
+    } else {
+        Err(format!("{what} has changed"))
     }
-    for (t, step_size) in net.step_sizes.iter().enumerate() {
-        let settings = Settings { step_size: *step_size, ..net.settings };
-        let low = depth.saturating_sub(t + 1).max(1);
-        emulator.update(&table, &mut buffers, &settings, low).unwrap();
-        emulator.predict(&table, &mut buffers, &settings, low).unwrap();
-    }
-    left
 }
 
 /// Against the loop in f64. A step of these nets adds what `Operands::bound` says of its sums, some eight roundings, and
 /// no more than doubles what is wrong before it; over all steps and layers the sum of what is added is far above what is seen.
-fn close(case: &Case, table: &Table, what: Relaxation, math: Operands, left: &Left) -> Result<(), String> {
-    let net = &case.net;
+fn close(case: &Case, what: Relaxation, math: Operands, left: &Left) -> Result<(), String> {
+    let (net, places) = (&case.net, places(&case.net));
     let exact = relaxed(net, what);
-    let longest = net.layers.iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
+    let longest = net.stack.layers().iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
     let each = math.bound(longest) + 8.0 * f64::from(f32::EPSILON);
-    let bound = each * (net.layers.len() + net.step_sizes.len() + 1) as f64;
+    let bound = each * (net.stack.depth() + net.step_sizes.len() + 1) as f64;
     for (name, got, exact) in [
         ("v", &left[0], &exact.states),
         ("error", &left[1], &exact.errors),
         ("delta", &left[2], &exact.deltas),
     ] {
         let most = exact.iter().fold(1.0f64, |most, x| most.max(x.abs()));
-        for l in 1..=net.layers.len() {
-            for at in table.state(l) {
+        for l in 1..=net.stack.depth() {
+            for at in places.of(l) {
                 let off = (f64::from(got[at]) - exact[at]).abs();
                 if off.is_nan() || off > bound * most {
-                    let at = at - table.state(l).start;
+                    let at = at - places.of(l).start;
                     return Err(format!(
                         "{name} of layer {l}, number {at}, is off by {off:e}; {:.1e} allowed",
                         bound * most
@@ -200,11 +195,12 @@ fn close(case: &Case, table: &Table, what: Relaxation, math: Operands, left: &Le
             }
         }
     }
-    let first = table.state(0);
+    let first = places.of(0);
     same(&left[0][first.clone()], &net.input, "the input")?;
     same(&left[1][first.clone()], &vec![UNTOUCHED; first.len()], "an error below layer 1")
 }
 
+/// What is left in the first of the orders, after it has passed the check and the others have left the same.
 fn everywhere(
     variant: &str,
     case: &Case,
@@ -212,7 +208,7 @@ fn everywhere(
     math: Operands,
     orders: &[Order],
     check: &dyn Fn(&Left) -> Result<(), String>,
-) -> Result<(), String> {
+) -> Result<Left, String> {
     let mut first: Option<Left> = None;
     for order in orders.iter().copied() {
         let emulator = Emulator { order, variant: variant.to_owned() };
@@ -230,23 +226,20 @@ fn everywhere(
             }
         }
     }
-    Ok(())
+    first.ok_or_else(|| "there is no order".to_owned())
 }
 
 /// Everything that is asked of `cuda/persistent.cu`, of one variant of it.
 pub fn battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
-        let expected = stepped(&case.net);
-        let table = Table::new(&case.net.layers, case.net.batch).unwrap();
-        close(&case, &table, LIGHT, Operands::F32, &expected)
-            .map_err(|wrong| format!("step by step: {wrong}"))?;
-        for (what, orders) in [(LIGHT, &Order::ALL[..]), (FULL, &[Order::Shuffled(4)])] {
-            everywhere(variant, &case, what, Operands::F32, orders, &|left| {
-                let names = ["v", "errors", "deltas"];
-                let mut all = left.iter().zip(&expected).zip(names);
-                all.try_for_each(|((got, expected), name)| same(got, expected, name))
-            })?;
-        }
+        let close = |left: &Left| close(&case, LIGHT, Operands::F32, left);
+        let light = everywhere(variant, &case, LIGHT, Operands::F32, &Order::ALL, &close)?;
+        everywhere(variant, &case, FULL, Operands::F32, &[Order::Shuffled(4)], &|left| {
+            let mut all = left.iter().zip(&light).zip(["v", "errors", "deltas"]);
+            all.try_for_each(|((got, light), name)| {
+                same(got, light, &format!("without the light cone, {name}"))
+            })
+        })?;
     }
     tensor_cores(variant, &[LIGHT])
 }
@@ -254,25 +247,22 @@ pub fn battery(variant: &str) -> Result<(), String> {
 /// Everything that is asked of `cuda/sweep.cu`, of one variant of it.
 pub fn sweep_battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
-        let table = Table::new(&case.net.layers, case.net.batch).unwrap();
         for what in [Relaxation::Epc, Relaxation::Bp] {
-            everywhere(variant, &case, what, Operands::F32, &Order::ALL, &|left| {
-                close(&case, &table, what, Operands::F32, left)
-            })?;
+            let close = |left: &Left| close(&case, what, Operands::F32, left);
+            everywhere(variant, &case, what, Operands::F32, &Order::ALL, &close)?;
         }
     }
     tensor_cores(variant, &[Relaxation::Epc, Relaxation::Bp])
 }
 
 fn tensor_cores(variant: &str, all: &[Relaxation]) -> Result<(), String> {
-    for case in cases(true).into_iter().filter(|case| case.net.layers.len() < 9) {
-        let table = Table::new(&case.net.layers, case.net.batch).unwrap();
+    for case in cases(true).into_iter().filter(|case| case.net.stack.depth() < 9) {
         for what in all {
-            for math in &Operands::ALL[1..] {
+            for math in &Operands::RESIDENT[1..] {
                 let emulator = Emulator { order: Order::Shuffled(3), variant: variant.to_owned() };
                 let wrong = |wrong: String| format!("{wrong}, {what:?} {math:?} in {case:?}");
                 let left = run(&emulator, &case, *what, *math).map_err(wrong)?;
-                close(&case, &table, *what, *math, &left).map_err(wrong)?;
+                close(&case, *what, *math, &left).map_err(wrong)?;
             }
         }
     }
@@ -280,7 +270,7 @@ fn tensor_cores(variant: &str, all: &[Relaxation]) -> Result<(), String> {
 }
 
 #[test]
-fn a_relaxation_is_the_steps_of_the_grouped_kernels() {
+fn relaxations_follow_their_equations() {
     battery("clean").unwrap();
 }
 
@@ -292,9 +282,14 @@ fn sweeps_follow_their_equations() {
 /// Four layers of four units, a block each.
 fn chain(steps: usize) -> Case {
     let net = net(&mut Random::new(9), &Wanted { widths: vec![4; 5], batch: 20, steps, smooth: true });
-    let facts =
-        Facts { multiprocessors: 8, shared_per_block: 64 * 1024, resident_blocks: 8, capability: (9, 0) };
-    let shape = shape(&net.layers, net.batch, 16, 1, &facts).unwrap();
+    let facts = Facts {
+        multiprocessors: 8,
+        shared_per_block: 64 * 1024,
+        resident_blocks: 8,
+        capability: (9, 0),
+        patience: PATIENCE,
+    };
+    let shape = shape(&net.stack, net.batch, 16, 1, &facts).unwrap();
     Case { net, shape }
 }
 
@@ -333,14 +328,12 @@ fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
 #[test]
 fn what_was_made_without_a_flag_is_not_a_number() {
     let case = chain(7);
-    let plan = Plan::with_shape(&case.net.layers, case.net.batch, LIGHT, Operands::F32, case.shape).unwrap();
-    let mut left = start(&case.net, plan.table());
+    let plan = Plan::with_shape(&case.net.stack, case.net.batch, LIGHT, Operands::F32, case.shape).unwrap();
+    let mut left = start(&case.net);
     let emulator = Emulator { order: Order::Forward, variant: "PLANT_NEVER_TELL".to_owned() };
-    emulator
-        .relax(&plan, &mut on(&case.net, &mut left), &case.net.settings, &case.net.step_sizes)
-        .unwrap_err();
+    emulator.relax(&plan, &mut on(&case.net, &mut left), case.net.loss, &case.net.step_sizes).unwrap_err();
     for l in 1..=4 {
-        let at = plan.table().state(l);
+        let at = plan.places().of(l);
         assert!(left[1][at.clone()].iter().chain(&left[2][at]).all(|x| x.is_nan()), "layer {l}");
     }
 }

@@ -12,7 +12,6 @@ fn battery(path: &str) -> Result<(&'static str, Battery), String> {
     match path {
         "cuda/relax" | "cuda/around" | "cuda/learn" => Ok(("calls", crate::call::battery)),
         "cuda/primitives" => Ok(("primitives", crate::primitives::battery)),
-        "lab/step" => Ok(("steps", crate::step::battery)),
         "cuda/persistent" => Ok(("persistent", crate::persistent::battery)),
         "cuda/sweep" => Ok(("sweeps", crate::persistent::sweep_battery)),
         _ => Err(format!("there are no tests for {path}.cu; add them here")),

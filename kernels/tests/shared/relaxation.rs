@@ -1,17 +1,17 @@
 //! Whole relaxations in f64, straight from their equations: every sample on its own, plain loops, all layers in every
 //! step.
 
-use pcnbench_kernels::persistent::Relaxation;
-use pcnbench_kernels::step::{Dense, Loss, Settings, Table};
+use pcnbench_kernels::persistent::{Places, Relaxation};
+use pcnbench_kernels::{LayerSpec, Loss, LossKind, Stack};
 
 use crate::reference::{act, slope};
 
-/// A stack with everything that a relaxation of it starts from. `settings.step_size` is not used.
+/// A stack with everything that a relaxation of it starts from.
 #[derive(Debug, Clone)]
 pub struct Net {
-    pub layers: Vec<Dense>,
+    pub stack: Stack,
     pub batch: usize,
-    pub settings: Settings,
+    pub loss: Loss,
     /// g_t.
     pub step_sizes: Vec<f32>,
     pub weights: Vec<f32>,
@@ -20,7 +20,7 @@ pub struct Net {
     pub targets: Vec<f32>,
 }
 
-/// What it ends at, laid out as [`Table`] says.
+/// What it ends at, laid out as [`Places`] says.
 pub struct Exact {
     pub states: Vec<f64>,
     pub errors: Vec<f64>,
@@ -28,58 +28,62 @@ pub struct Exact {
 }
 
 struct Layer<'a> {
-    dense: &'a Dense,
+    spec: &'a LayerSpec,
     weights: Vec<f64>,
     biases: Vec<f64>,
 }
 
 impl Layer<'_> {
+    /// a, as the kernels read it.
+    fn scale(&self) -> f64 {
+        f64::from(self.spec.scale as f32)
+    }
+
     /// φ_out's argument and μ, given the state below.
     fn predict(&self, below: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let operand: Vec<_> = below.iter().map(|v| act(self.dense.act_in, *v)).collect();
-        let pre: Vec<f64> = (0..self.dense.outputs)
+        let operand: Vec<_> = below.iter().map(|v| act(self.spec.act_in, *v)).collect();
+        let pre: Vec<f64> = (0..self.spec.outputs)
             .map(|unit| {
-                let row = &self.weights[unit * self.dense.inputs..][..self.dense.inputs];
+                let row = &self.weights[unit * self.spec.inputs..][..self.spec.inputs];
                 let sum: f64 = row.iter().zip(&operand).map(|(w, v)| w * v).sum();
-                f64::from(self.dense.scale) * sum + self.biases.get(unit).copied().unwrap_or(0.0)
+                self.scale() * sum + self.biases.get(unit).copied().unwrap_or(0.0)
             })
             .collect();
-        let skipped = |unit: usize| if self.dense.skip { below[unit] } else { 0.0 };
-        let mu =
-            pre.iter().enumerate().map(|(unit, z)| act(self.dense.act_out, *z) + skipped(unit)).collect();
+        let skipped = |unit: usize| if self.spec.skip { below[unit] } else { 0.0 };
+        let mu = pre.iter().enumerate().map(|(unit, z)| act(self.spec.act_out, *z) + skipped(unit)).collect();
         (pre, mu)
     }
 
     /// s·φ_out' ⊙ error.
     fn delta(&self, pre: &[f64], error: &[f64]) -> Vec<f64> {
-        let scale = f64::from(self.dense.scale);
-        pre.iter().zip(error).map(|(z, e)| scale * slope(self.dense.act_out, *z) * e).collect()
+        let scale = self.scale();
+        pre.iter().zip(error).map(|(z, e)| scale * slope(self.spec.act_out, *z) * e).collect()
     }
 
     /// The transposed Jacobian at `below` on `error`.
     fn pull(&self, below: &[f64], pre: &[f64], error: &[f64]) -> Vec<f64> {
         let delta = self.delta(pre, error);
-        (0..self.dense.inputs)
+        (0..self.spec.inputs)
             .map(|unit| {
                 let sum: f64 = delta
                     .iter()
                     .enumerate()
-                    .map(|(k, d)| d * self.weights[k * self.dense.inputs + unit])
+                    .map(|(k, d)| d * self.weights[k * self.spec.inputs + unit])
                     .sum();
-                slope(self.dense.act_in, below[unit]) * sum + if self.dense.skip { error[unit] } else { 0.0 }
+                slope(self.spec.act_in, below[unit]) * sum + if self.spec.skip { error[unit] } else { 0.0 }
             })
             .collect()
     }
 }
 
-fn output_error(settings: &Settings, mu: &[f64], y: &[f32]) -> Vec<f64> {
-    let p = f64::from(settings.precision);
+fn output_error(loss: Loss, mu: &[f64], y: &[f32]) -> Vec<f64> {
+    let p = f64::from(loss.weight as f32);
     let most = mu.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = mu.iter().map(|o| (o - most).exp()).sum();
-    let one = |(o, y): (&f64, &f32)| match settings.loss {
-        Loss::HalfSquaredError => p * (f64::from(*y) - o),
-        Loss::SquaredError => 2.0 * p * (f64::from(*y) - o),
-        Loss::CrossEntropy => p * (f64::from(*y) - (o - most).exp() / sum),
+    let one = |(o, y): (&f64, &f32)| match loss.kind {
+        LossKind::HalfSquaredError => p * (f64::from(*y) - o),
+        LossKind::SquaredError => 2.0 * p * (f64::from(*y) - o),
+        LossKind::CrossEntropy => p * (f64::from(*y) - (o - most).exp() / sum),
     };
     mu.iter().zip(y).map(one).collect()
 }
@@ -93,12 +97,12 @@ struct Sample {
 
 impl Sample {
     /// v_l = μ_l + e_l upwards, with e_l of hidden layers as they are; the output's error follows.
-    fn forward(&mut self, layers: &[Layer<'_>], settings: &Settings, y: &[f32]) {
+    fn forward(&mut self, layers: &[Layer<'_>], loss: Loss, y: &[f32]) {
         for (i, layer) in layers.iter().enumerate() {
             let (pre, mut mu) = layer.predict(&self.v[i]);
             self.pre[i] = pre;
             if i + 1 == layers.len() {
-                self.error[i] = output_error(settings, &mu, y);
+                self.error[i] = output_error(loss, &mu, y);
             } else {
                 mu.iter_mut().zip(&self.error[i]).for_each(|(mu, e)| *mu += e);
             }
@@ -123,7 +127,7 @@ impl Sample {
                 let (pre, mu) = layer.predict(&self.v[i]);
                 self.pre[i] = pre;
                 if i + 1 == layers.len() {
-                    self.error[i] = output_error(&net.settings, &mu, y);
+                    self.error[i] = output_error(net.loss, &mu, y);
                     self.v[i + 1] = mu;
                 } else {
                     self.error[i] = self.v[i + 1].iter().zip(&mu).map(|(v, mu)| v - mu).collect();
@@ -147,41 +151,38 @@ impl Sample {
             for (error, b) in self.error.iter_mut().zip(&b).take(layers.len() - 1) {
                 error.iter_mut().zip(b).for_each(|(e, b)| *e += f64::from(*g) * (b - *e));
             }
-            self.forward(layers, &net.settings, y);
+            self.forward(layers, net.loss, y);
         }
     }
 }
 
 /// Where a relaxation ends.
 pub fn relaxed(net: &Net, what: Relaxation) -> Exact {
-    let table = Table::new(&net.layers, net.batch).unwrap();
+    let places = Places::new(&net.stack, net.batch).unwrap();
     let wide = |numbers: &[f32]| numbers.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
-    let layers: Vec<Layer<'_>> = net
-        .layers
-        .iter()
-        .zip(table.rows())
-        .map(|(dense, row)| {
-            let weights = &net.weights[row.weights as usize..][..dense.inputs * dense.outputs];
-            let biases = if dense.bias { &net.weights[row.bias as usize..][..dense.outputs] } else { &[] };
-            Layer { dense, weights: wide(weights), biases: wide(biases) }
-        })
-        .collect();
-    let [mut states, mut errors, mut deltas] = [(); 3].map(|()| vec![0.0; table.states()]);
-    let (inputs, outputs) = (net.layers[0].inputs, table.targets() / net.batch.max(1));
+    let layer = |l: usize| Layer {
+        spec: net.stack.layer(l),
+        weights: wide(&net.weights[net.stack.weights(l)]),
+        biases: wide(&net.weights[net.stack.biases(l)]),
+    };
+    let layers: Vec<Layer<'_>> = (1..=net.stack.depth()).map(layer).collect();
+    let [mut states, mut errors, mut deltas] = [(); 3].map(|()| vec![0.0; places.elements()]);
+    let (inputs, outputs) = (net.stack.units(0), net.stack.units(layers.len()));
     for s in 0..net.batch {
         let y = &net.targets[s * outputs..][..outputs];
-        let zeros: Vec<_> = net.layers.iter().map(|layer| vec![0.0; layer.outputs]).collect();
+        let zeros: Vec<_> = net.stack.layers().iter().map(|layer| vec![0.0; layer.outputs]).collect();
         let mut sample = Sample { v: vec![vec![]; layers.len() + 1], pre: zeros.clone(), error: zeros };
         sample.v[0] = wide(&net.input[s * inputs..][..inputs]);
-        sample.forward(&layers, &net.settings, y);
+        sample.forward(&layers, net.loss, y);
         match what {
             Relaxation::Spc { .. } => sample.spc(&layers, net, y),
             Relaxation::Epc => sample.epc(&layers, net, y),
             Relaxation::Bp => sample.error = sample.backward(&layers),
         }
         for (i, layer) in layers.iter().enumerate() {
-            let n = layer.dense.outputs;
-            let at = table.state(i + 1).start + s * n..table.state(i + 1).start + (s + 1) * n;
+            let n = layer.spec.outputs;
+            let first = places.of(i + 1).start;
+            let at = first + s * n..first + (s + 1) * n;
             states[at.clone()].copy_from_slice(&sample.v[i + 1]);
             errors[at.clone()].copy_from_slice(&sample.error[i]);
             deltas[at].copy_from_slice(&layer.delta(&sample.pre[i], &sample.error[i]));
