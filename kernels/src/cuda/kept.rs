@@ -9,6 +9,7 @@ use super::engine::{Number, Operand};
 use super::module::{failed, kernel, Kernel, Shape};
 use crate::launch::{plan, resident, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
 use crate::persistent::{PersistentParams, ResidentRow};
+use crate::primitives::PrimitiveParams;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
 use crate::stack::Loss;
@@ -22,6 +23,8 @@ unsafe impl DeviceRepr for Params {}
 unsafe impl DeviceRepr for ResidentRow {}
 // SAFETY: as above.
 unsafe impl DeviceRepr for PersistentParams {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for PrimitiveParams {}
 
 /// A plan with its memory and its kernels.
 pub(super) struct Kept {
