@@ -82,15 +82,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_counted_is_said_in_one_sentence() {
+        let billion = 1 << 30;
+        // eight matrices, or eight states between layers of no units: 2⁶³ elements
+        let (full, hollow) = (vec![billion; 9], [billion, 0].repeat(8));
         for (widths, batch, said) in [
             (vec![1, 1], usize::MAX, "the batch size is 18446744073709551615; expected at most 2147483583"),
             (vec![1, 1 << 31], 1, "the number of units of a layer is 2147483648; expected at most"),
-            (vec![1 << 30, 1 << 30, 1 << 30, 1 << 30, 1 << 30], 1 << 30, "the number of parameters is"),
             (
-                vec![1 << 30; 2].into_iter().chain([0; 1]).chain(vec![1 << 30; 8]).collect(),
-                1 << 30,
-                "the number of states is",
+                full,
+                1,
+                "the number of parameters is 9223372036854775808; expected at most 9223372036854775807",
             ),
+            (hollow, billion, "the number of states is 9223372036854775808; expected at most"),
         ] {
             let error = Places::new(&stack(&widths), batch).unwrap_err().to_string();
             assert!(error.contains(said) && !error.contains('\n'), "{error}");
