@@ -26,7 +26,8 @@
 # A step that fails or takes too long leaves the others their time. A block that waits for another in vain gives up after 3 s.
 # Exit code 0 only if every step passed.
 #
-#   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the card's place, and passes over the programs that need one
+#   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the card's place, `fused-depth` up to 16 layers, and passes over the
+#                          programs that need a card
 #   GPU_BIN=DIR            another folder than gpu-bin
 #   GPU_CHECK_SECONDS=S    seconds that samples of a point of `fused-depth` take, 5 unless told otherwise
 #
@@ -163,8 +164,10 @@ claims() { "$bin/claims" | tee "$out/claims.csv"; }
 
 # Six points: samples take that long at each, energy up to as long again, and half a minute of warming up comes on top.
 depth() {
+  local extent=()
+  [[ $device == cuda ]] || extent=(--max-depth 16)
   "$program" run benches/suites/fused-depth.toml --device "$device" --max-seconds "${GPU_CHECK_SECONDS:-5}" \
-    --results "$work/results"
+    --results "$work/results" "${extent[@]}"
 }
 
 # Whatever the suite got done is drawn and packed, even if it was stopped.
