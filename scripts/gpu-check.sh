@@ -23,7 +23,7 @@
 #   $OUT/depth.txt       full: the suite `fused-depth` on the card: table, warnings
 #   $OUT/record.tar.gz   full: its record with samples and figures; unpack at the top of the checkout
 #
-# A step that fails or takes too long leaves the others their time. A block that waits for another in vain gives up after 3 s.
+# A step that fails or takes too long leaves the others their time. A block's wait for another ends as an error after 3 s.
 # Exit code 0 only if every step passed.
 #
 #   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the card's place, `fused-depth` up to 16 layers, and passes over the

@@ -2,7 +2,7 @@
 //!
 //! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every rung. Wide: width 4096,
 //! batch 1024, T = 4, beside the rate of one cuBLAS product of the same shape in f32 measured right before. Products read every
-//! kind of operands where tensor cores multiply them: narrow on `persistent`, wide on `wide`. `refused` says why a rung does
+//! kind of operands that there are products for on tensor cores: narrow on `persistent`, wide on `wide`. `refused` says why a rung does
 //! not run. `--first` is for a first look at a card: depths 8, 32 and 128, rungs `graph` and `persistent`, 0.1 s a row,
 //! and nothing wide. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
 //! `wall_ns` from a device at rest to a device at rest. Numbers are drawn from a seed; none of them is zero.

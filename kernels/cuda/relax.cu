@@ -30,12 +30,13 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
         [&](int row, int k) { return row < batch && k < inputs ? as_operand(p.operands, below[int64_t(row) * inputs + k]) : T(0); },
         [&](int k, int column) {
 #if defined(PLANT_LAST_INPUT)
-          return column < outputs && k + 1 < inputs ? w[int64_t(column) * inputs + k] : T(0);
+          const bool inside = column < outputs && k + 1 < inputs;
 #elif defined(PLANT_READ_PAST_EDGE)
-          return k < inputs ? w[int64_t(column) * inputs + k] : T(0);
+          const bool inside = k < inputs;
 #else
-          return column < outputs && k < inputs ? as_operand(p.operands, w[int64_t(column) * inputs + k]) : T(0);
+          const bool inside = column < outputs && k < inputs;
 #endif
+          return inside ? as_operand(p.operands, w[int64_t(column) * inputs + k]) : T(0);
         },
         sum);
   }

@@ -11,7 +11,7 @@
 //   m      [ROWS, outputs]    prediction μ, then error
 //   d      [ROWS, outputs]    s·φ_out', then δ
 //
-// A row is padded to a multiple of 16, the depth of the widest tensor-core product, with zeros, and by four floats more:
+// A row is padded with zeros to a multiple of 16, which the depth of every product divides, and by four floats more:
 // then rows that follow one another begin 4 or 20 banks apart, and neither product has threads that meet in a bank where
 // they read along it with 128 bits each. A state of 784 units below layer 1 has no place: W_1 φ(x) is needed once, and W_1
 // passes through in pieces of `held_columns` columns.
@@ -157,8 +157,8 @@ struct F32 {
                                                  float* out, int stride, bool more) {
     constexpr int TALL = ROWS >= 32 ? 4 : 2, ACROSS = RESIDENT_THREADS / (ROWS / TALL), WIDE = RESIDENT_COLUMNS / ACROSS;
     static_assert(WIDE % 4 == 0, "columns of a thread come in fours");
-    // Of 32 neighbouring threads, even and odd ones have other rows of a, and pairs other columns of W: 16 different reads of
-    // 16 bytes of W, which take two turns of shared memory where 32 would take four.
+    // Even and odd lanes of a warp have other rows of a, pairs of lanes other columns of W: a warp reads 16 different pieces of
+    // 16 bytes of W at once, 256 bytes, which shared memory gives in two cycles; 32 different pieces would take four.
     constexpr int TOPS = RESIDENT_THREADS / ACROSS / 2;
     const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
     const int place = warp / TOPS * 16 + lane / 2, top = (2 * (warp % TOPS) + lane % 2) * TALL;

@@ -5,6 +5,7 @@ mod call;
 mod persistent;
 
 pub use call::Number;
+pub use persistent::Buffers;
 
 use std::ffi::{c_char, CStr, CString};
 

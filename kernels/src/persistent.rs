@@ -7,12 +7,12 @@
 
 mod launch;
 mod layout;
-mod places;
+mod states;
 mod watchdog;
 
 pub use launch::{Launch, Plan};
-pub use layout::{Addresses, Buffers, PersistentParams, ResidentRow};
-pub use places::Places;
+pub use layout::{Addresses, PersistentParams, ResidentRow};
+pub use states::StateLayout;
 pub use watchdog::{lost, patience_of, PATIENCE};
 
 use std::mem::size_of;
@@ -186,7 +186,7 @@ fn most_held(layers: &[LayerSpec], per_block: usize) -> usize {
 /// # Errors
 /// [`Misfit`], in one sentence.
 pub fn fits(stack: &Stack, batch: usize, what: Relaxation, facts: &Facts) -> Result<Shape, Misfit> {
-    Places::new(stack, batch)?;
+    StateLayout::new(stack, batch)?;
     let layers = stack.layers();
     if facts.capability < (8, 0) {
         return Err(Misfit::Capability(facts.capability));

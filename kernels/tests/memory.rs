@@ -123,8 +123,8 @@ fn call(engine: &Fused, schedule: &Schedule, [theta, x, y]: &[Tensor; 3], train:
     }
 }
 
-/// Blocks asked for by one call of a warm engine on so many threads; the fewest of five calls where there are several, since
-/// threads that are woken ask for some.
+/// Blocks asked for by one call of a warm engine. With several threads, the fewest of five calls: a thread that is woken may ask
+/// for blocks too.
 fn blocks_of_a_call(
     (engine, threads): (&Fused, usize),
     schedule: &Schedule,

@@ -5,12 +5,12 @@ use std::time::Instant;
 use candle_core::{DType, Device, Result, Tensor};
 use pcnbench_kernels::card::Stopwatch;
 
-/// Seconds that one median usually takes.
+/// Seconds for one median, unless a bench has less.
 pub const SECONDS: f64 = 0.25;
-/// Repetitions are as many as fit into its seconds, within these bounds.
+/// As many repetitions as fit into them are made, but no fewer and no more than these.
 const REPETITIONS: std::ops::RangeInclusive<usize> = 5..=200;
 
-/// How often, and the median nanoseconds of the device and of the wall clock, in about so many seconds.
+/// How often, and the median nanoseconds of the device and of the wall clock, within about `seconds`.
 pub fn median(device: &Device, seconds: f64, work: &dyn Fn() -> Result<()>) -> Result<(usize, u64, u64)> {
     let once = || -> Result<(u64, u64)> {
         let watch = Stopwatch::of(device)?;

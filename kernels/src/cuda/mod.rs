@@ -17,4 +17,4 @@ pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
 pub use pool::Pool;
 pub(crate) use setup::{keep_pool, setup};
-pub use time::{time, Events};
+pub(crate) use time::Events;

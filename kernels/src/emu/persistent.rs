@@ -3,23 +3,38 @@
 use candle_core::Result;
 
 use super::{Emulator, Shape};
-use crate::persistent::{self, Addresses, Buffers, Plan};
+use crate::persistent::{self, Addresses, Plan};
 use crate::refuse::refuse;
 use crate::stack::Loss;
+
+/// What a launch works on, in the memory of the host, laid out as [`StateLayout`](persistent::StateLayout) says.
+#[derive(Debug)]
+pub struct Buffers<'a> {
+    /// W and b of every layer, as in a [`Stack`](crate::Stack).
+    pub weights: &'a [f32],
+    /// y.
+    pub targets: &'a [f32],
+    /// v_0 to v_L.
+    pub states: &'a mut [f32],
+    /// ε.
+    pub errors: &'a mut [f32],
+    /// δ.
+    pub deltas: &'a mut [f32],
+}
 
 impl Emulator {
     /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ, with g_t of `step_sizes`.
     ///
     /// # Errors
-    /// As [`launch`](Self::launch), and buffers that are not as long as the plan's stack and places say.
+    /// As [`launch`](Self::launch), and buffers that are not as long as the plan's stack and layout of states say.
     pub fn relax(&self, plan: &Plan, on: &mut Buffers<'_>, loss: Loss, step_sizes: &[f32]) -> Result<()> {
-        let (places, depth) = (plan.places(), plan.stack().depth());
+        let (states, depth) = (plan.states(), plan.stack().depth());
         for (what, got, expected) in [
             ("weights", on.weights.len(), plan.stack().parameters()),
-            ("targets", on.targets.len(), places.of(depth).len()),
-            ("states", on.states.len(), places.elements()),
-            ("errors", on.errors.len(), places.elements()),
-            ("deltas", on.deltas.len(), places.elements()),
+            ("targets", on.targets.len(), states.range(depth).len()),
+            ("states", on.states.len(), states.elements()),
+            ("errors", on.errors.len(), states.elements()),
+            ("deltas", on.deltas.len(), states.elements()),
         ] {
             if got != expected {
                 refuse!("the buffer of {what} has {got} numbers; expected {expected}");

@@ -110,7 +110,7 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
     })?;
 
     let flops = Plan { load: vec![], finish: vec![], ..plan.clone() }.flops();
-    let states = relaxation.places().elements().next_multiple_of(32);
+    let states = relaxation.states().elements().next_multiple_of(32);
     let from = plan.arena.next_multiple_of(32);
     let flags = from + 7 * states;
     plan.arena = flags + relaxation.flags();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::watchdog::{patience, PATIENCE};
 use super::{fits, held, held_columns, most_held, tile_stride};
 use super::{
-    Addresses, Facts, Misfit, PersistentParams, Places, Relaxation, ResidentRow, Shape, ROWS, THREADS,
+    Addresses, Facts, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, StateLayout, ROWS, THREADS,
 };
 use crate::operands::Operands;
 use crate::sources::{SPC_KERNELS, SWEEP_KERNELS};
@@ -32,7 +32,7 @@ pub struct Launch {
 pub struct Plan {
     stack: Stack,
     batch: usize,
-    places: Places,
+    states: StateLayout,
     rows: Vec<ResidentRow>,
     what: Relaxation,
     operands: Operands,
@@ -73,7 +73,7 @@ impl Plan {
         if !Operands::RESIDENT.contains(&operands) {
             return Err(Misfit::Operands(operands));
         }
-        let places = Places::new(stack, batch)?;
+        let states = StateLayout::new(stack, batch)?;
         let layers = stack.layers();
         let mut rows = Vec::with_capacity(layers.len());
         let mut at = 0;
@@ -83,8 +83,8 @@ impl Plan {
             rows.push(ResidentRow {
                 weights: stack.weights(l).start as i64,
                 bias: if layer.bias { stack.biases(l).start as i64 } else { -1 },
-                below: places.of(index).start as i64,
-                own: places.of(l).start as i64,
+                below: states.range(index).start as i64,
+                own: states.range(l).start as i64,
                 inputs: layer.inputs as i32,
                 outputs: layer.outputs as i32,
                 act_in: layer.act_in as i32,
@@ -97,7 +97,7 @@ impl Plan {
             });
             at += held(layers, index);
         }
-        let (got, most) = (2 * layers.len().saturating_mul(shape.tiles), i32::MAX as usize);
+        let (got, most) = ((2 * layers.len()).saturating_mul(shape.tiles), i32::MAX as usize);
         if got > most {
             return Err(Misfit::Size {
                 what: "twice the number of layers times tiles of the batch",
@@ -107,7 +107,7 @@ impl Plan {
         }
         let (tiles_at, stride) = (most_held(layers, shape.per_block), tile_stride(layers));
         let stack = stack.clone();
-        Ok(Self { stack, batch, places, rows, what, operands, shape, patience: PATIENCE, tiles_at, stride })
+        Ok(Self { stack, batch, states, rows, what, operands, shape, patience: PATIENCE, tiles_at, stride })
     }
 
     /// What is relaxed.
@@ -116,8 +116,8 @@ impl Plan {
     }
 
     /// Where states lie.
-    pub fn places(&self) -> &Places {
-        &self.places
+    pub fn states(&self) -> &StateLayout {
+        &self.states
     }
 
     /// The table that the kernels read.
@@ -132,7 +132,7 @@ impl Plan {
 
     /// Floats through which layers tell one another.
     pub fn exchange(&self) -> usize {
-        4 * self.places.elements()
+        4 * self.states.elements()
     }
 
     /// Flags, to be zeroed before every launch.
@@ -158,7 +158,7 @@ impl Plan {
         let Ok(steps) = i32::try_from(steps) else {
             crate::refuse::refuse!("{steps} inference steps; expected at most {}", i32::MAX)
         };
-        let half = self.places.elements() as u64 * size_of::<f32>() as u64;
+        let half = self.states.elements() as u64 * size_of::<f32>() as u64;
         // a single layer has no state to move and no error but the output's
         let steps = match self.what {
             Relaxation::Bp => 1,
@@ -183,7 +183,7 @@ impl Plan {
                 down: at.exchange + 2 * half,
                 flags: at.flags,
                 lost: at.lost,
-                half: self.places.elements() as i64,
+                half: self.states.elements() as i64,
                 patience: patience(self.patience, self.stack.layers(), shape, steps),
                 batch: self.batch as i32,
                 depth: self.rows.len() as i32,

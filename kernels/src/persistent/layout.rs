@@ -3,7 +3,7 @@
 use std::mem::{offset_of, size_of};
 
 #[cfg(doc)]
-use super::{Places, Plan, Shape};
+use super::{Plan, Shape, StateLayout};
 #[cfg(doc)]
 use crate::stack::{Activation, LossKind, Stack};
 
@@ -123,11 +123,11 @@ pub struct Addresses {
     pub targets: u64,
     /// g_t, as many as there are steps.
     pub step_sizes: u64,
-    /// [`Places::elements`] floats, v_0 among them.
+    /// [`StateLayout::elements`] floats, v_0 among them.
     pub states: u64,
-    /// [`Places::elements`] floats.
+    /// [`StateLayout::elements`] floats.
     pub errors: u64,
-    /// [`Places::elements`] floats.
+    /// [`StateLayout::elements`] floats.
     pub deltas: u64,
     /// [`Plan::exchange`] floats.
     pub exchange: u64,
@@ -135,19 +135,4 @@ pub struct Addresses {
     pub flags: u64,
     /// One zero of 64 bits; what it is afterwards [`lost`](super::lost) puts into words.
     pub lost: u64,
-}
-
-/// What a launch works on, in the memory of the host, laid out as [`Places`] says.
-#[derive(Debug)]
-pub struct Buffers<'a> {
-    /// W and b of every layer, as in a [`Stack`].
-    pub weights: &'a [f32],
-    /// y.
-    pub targets: &'a [f32],
-    /// v_0 to v_L.
-    pub states: &'a mut [f32],
-    /// ε.
-    pub errors: &'a mut [f32],
-    /// δ.
-    pub deltas: &'a mut [f32],
 }

@@ -37,8 +37,11 @@ fn every_kernel_is_there_and_keeps_to_its_registers() {
         let (registers, local) = kernel(&card, name).unwrap().usage().unwrap();
         assert!(registers > 0 && local == 0, "{name}: {registers} registers, {local} bytes of local memory");
     }
-    let error = kernel(&card, "nobody").unwrap_err().to_string();
-    assert!(error.contains("no module has a kernel `nobody`; there are relax_predict_f32_64"), "{error}");
+    let error = kernel(&card, "no_such_kernel").unwrap_err().to_string();
+    assert!(
+        error.contains("no module has a kernel `no_such_kernel`; there are relax_predict_f32_64"),
+        "{error}"
+    );
 }
 
 fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {

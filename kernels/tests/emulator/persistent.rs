@@ -1,8 +1,8 @@
 //! `cuda/persistent.cu` and `cuda/sweep.cu` in the emulator: whole relaxations against the loop that their equations
 //! make in f64; the same bits in every order, and with the light cone as without it.
 
-use pcnbench_kernels::emu::{Emulator, Order};
-use pcnbench_kernels::persistent::{shape, Buffers, Facts, Places, Plan, Relaxation, Shape, PATIENCE, ROWS};
+use pcnbench_kernels::emu::{Buffers, Emulator, Order};
+use pcnbench_kernels::persistent::{shape, Facts, Plan, Relaxation, Shape, StateLayout, PATIENCE, ROWS};
 use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Operands, Stack};
 
 use crate::random::Random;
@@ -132,15 +132,15 @@ fn cases(smooth: bool) -> Vec<Case> {
 
 type Left = [Vec<f32>; 3];
 
-fn places(net: &Net) -> Places {
-    Places::new(&net.stack, net.batch).unwrap()
+fn layout(net: &Net) -> StateLayout {
+    StateLayout::new(&net.stack, net.batch).unwrap()
 }
 
 fn start(net: &Net) -> Left {
-    let places = places(net);
-    let mut states = vec![f32::NAN; places.elements()];
-    states[places.of(0)].copy_from_slice(&net.input);
-    [states, vec![UNTOUCHED; places.elements()], vec![UNTOUCHED; places.elements()]]
+    let layout = layout(net);
+    let mut states = vec![f32::NAN; layout.elements()];
+    states[layout.range(0)].copy_from_slice(&net.input);
+    [states, vec![UNTOUCHED; layout.elements()], vec![UNTOUCHED; layout.elements()]]
 }
 
 fn on<'a>(net: &'a Net, left: &'a mut Left) -> Buffers<'a> {
@@ -171,7 +171,7 @@ fn same(got: &[f32], expected: &[f32], what: &str) -> Result<(), String> {
 /// Against the loop in f64. A step of these nets adds what `Operands::bound` says of its sums, some eight roundings, and
 /// no more than doubles what is wrong before it; over all steps and layers the sum of what is added is far above what is seen.
 fn close(case: &Case, what: Relaxation, math: Operands, left: &Left) -> Result<(), String> {
-    let (net, places) = (&case.net, places(&case.net));
+    let (net, layout) = (&case.net, layout(&case.net));
     let exact = relaxed(net, what);
     let longest = net.stack.layers().iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
     let each = math.bound(longest) + 8.0 * f64::from(f32::EPSILON);
@@ -183,10 +183,10 @@ fn close(case: &Case, what: Relaxation, math: Operands, left: &Left) -> Result<(
     ] {
         let most = exact.iter().fold(1.0f64, |most, x| most.max(x.abs()));
         for l in 1..=net.stack.depth() {
-            for at in places.of(l) {
+            for at in layout.range(l) {
                 let off = (f64::from(got[at]) - exact[at]).abs();
                 if off.is_nan() || off > bound * most {
-                    let at = at - places.of(l).start;
+                    let at = at - layout.range(l).start;
                     return Err(format!(
                         "{name} of layer {l}, number {at}, is off by {off:e}; {:.1e} allowed",
                         bound * most
@@ -195,7 +195,7 @@ fn close(case: &Case, what: Relaxation, math: Operands, left: &Left) -> Result<(
             }
         }
     }
-    let first = places.of(0);
+    let first = layout.range(0);
     same(&left[0][first.clone()], &net.input, "the input")?;
     same(&left[1][first.clone()], &vec![UNTOUCHED; first.len()], "an error below layer 1")
 }
@@ -333,7 +333,20 @@ fn what_was_made_without_a_flag_is_not_a_number() {
     let emulator = Emulator { order: Order::Forward, variant: "PLANT_NEVER_TELL".to_owned() };
     emulator.relax(&plan, &mut on(&case.net, &mut left), case.net.loss, &case.net.step_sizes).unwrap_err();
     for l in 1..=4 {
-        let at = plan.places().of(l);
+        let at = plan.states().range(l);
         assert!(left[1][at.clone()].iter().chain(&left[2][at]).all(|x| x.is_nan()), "layer {l}");
     }
+}
+
+#[test]
+fn buffers_of_the_wrong_length_are_refused() {
+    let case = chain(3);
+    let plan = Plan::with_shape(&case.net.stack, case.net.batch, LIGHT, Operands::F32, case.shape).unwrap();
+    let mut left = start(&case.net);
+    left[2].pop();
+    let emulator = Emulator::new(Order::Forward);
+    let refused = emulator.relax(&plan, &mut on(&case.net, &mut left), case.net.loss, &case.net.step_sizes);
+    // five states of four units on 20 samples
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("the buffer of deltas has 399 numbers; expected 400"), "{said}");
 }

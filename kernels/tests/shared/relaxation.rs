@@ -1,7 +1,7 @@
 //! Whole relaxations in f64, straight from their equations: every sample on its own, plain loops, all layers in every
 //! step.
 
-use pcnbench_kernels::persistent::{Places, Relaxation};
+use pcnbench_kernels::persistent::{Relaxation, StateLayout};
 use pcnbench_kernels::{LayerSpec, Loss, LossKind, Stack};
 
 use crate::reference::{act, slope};
@@ -20,7 +20,7 @@ pub struct Net {
     pub targets: Vec<f32>,
 }
 
-/// What it ends at, laid out as [`Places`] says.
+/// What it ends at, laid out as [`StateLayout`] says.
 pub struct Exact {
     pub states: Vec<f64>,
     pub errors: Vec<f64>,
@@ -158,7 +158,7 @@ impl Sample {
 
 /// Where a relaxation ends.
 pub fn relaxed(net: &Net, what: Relaxation) -> Exact {
-    let places = Places::new(&net.stack, net.batch).unwrap();
+    let layout = StateLayout::new(&net.stack, net.batch).unwrap();
     let wide = |numbers: &[f32]| numbers.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
     let layer = |l: usize| Layer {
         spec: net.stack.layer(l),
@@ -166,7 +166,7 @@ pub fn relaxed(net: &Net, what: Relaxation) -> Exact {
         biases: wide(&net.weights[net.stack.biases(l)]),
     };
     let layers: Vec<Layer<'_>> = (1..=net.stack.depth()).map(layer).collect();
-    let [mut states, mut errors, mut deltas] = [(); 3].map(|()| vec![0.0; places.elements()]);
+    let [mut states, mut errors, mut deltas] = [(); 3].map(|()| vec![0.0; layout.elements()]);
     let (inputs, outputs) = (net.stack.units(0), net.stack.units(layers.len()));
     for s in 0..net.batch {
         let y = &net.targets[s * outputs..][..outputs];
@@ -181,7 +181,7 @@ pub fn relaxed(net: &Net, what: Relaxation) -> Exact {
         }
         for (i, layer) in layers.iter().enumerate() {
             let n = layer.spec.outputs;
-            let first = places.of(i + 1).start;
+            let first = layout.range(i + 1).start;
             let at = first + s * n..first + (s + 1) * n;
             states[at.clone()].copy_from_slice(&sample.v[i + 1]);
             errors[at.clone()].copy_from_slice(&sample.error[i]);

@@ -8,7 +8,7 @@ use crate::stack::Stack;
 /// Where v_0 to v_L lie, one after another without gaps, each `[batch, n_l]` row by row; ε and δ lie alike in buffers of their
 /// own.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Places {
+pub struct StateLayout {
     /// Where v_0 to v_L begin, and where v_L ends.
     starts: Vec<usize>,
 }
@@ -18,7 +18,7 @@ const MOST: usize = i32::MAX as usize - 64;
 /// The most elements of a buffer.
 const MOST_ELEMENTS: usize = i64::MAX as usize;
 
-impl Places {
+impl StateLayout {
     /// Those of a stack on a batch.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Places {
     ///
     /// # Panics
     /// If l > L.
-    pub fn of(&self, l: usize) -> Range<usize> {
+    pub fn range(&self, l: usize) -> Range<usize> {
         self.starts[l]..self.starts[l + 1]
     }
 
@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn states_follow_one_another_without_gaps() {
-        let places = Places::new(&stack(&[5, 70, 0, 3]), 65).unwrap();
+        let layout = StateLayout::new(&stack(&[5, 70, 0, 3]), 65).unwrap();
         let (a, b) = (65 * 5, 65 * 75);
-        assert_eq!([0, 1, 2, 3].map(|l| places.of(l)), [0..a, a..b, b..b, b..65 * 78]);
-        assert_eq!(places.elements(), 65 * 78);
+        assert_eq!([0, 1, 2, 3].map(|l| layout.range(l)), [0..a, a..b, b..b, b..65 * 78]);
+        assert_eq!(layout.elements(), 65 * 78);
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
             ),
             (hollow, billion, "the number of states is 9223372036854775808; expected at most"),
         ] {
-            let error = Places::new(&stack(&widths), batch).unwrap_err().to_string();
+            let error = StateLayout::new(&stack(&widths), batch).unwrap_err().to_string();
             assert!(error.contains(said) && !error.contains('\n'), "{error}");
         }
     }
