@@ -10,6 +10,9 @@ mod emu;
 #[cfg(feature = "fatbin")]
 #[path = "build/fatbin.rs"]
 mod fatbin;
+#[cfg(any(feature = "emu", feature = "fatbin"))]
+#[path = "build/parallel.rs"]
+mod parallel;
 #[cfg(feature = "fatbin")]
 #[path = "build/ptxas.rs"]
 mod ptxas;

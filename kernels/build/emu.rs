@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::parallel;
 use crate::sources::SOURCES;
 
 const RUNTIME: [&str; 4] = ["emu/fiber.cpp", "emu/launch.cpp", "emu/operations.cpp", "emu/entry.cpp"];
@@ -29,28 +30,30 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
             text => format!("the emulator in kernels/emu does not compile: {text}"),
         },
     )?;
-    for source in SOURCES {
-        let stem = source.path.replace('/', "_");
-        let variants = std::iter::once("clean").chain(source.plants.iter().map(|plant| plant.name));
-        for variant in variants {
-            let mut build = compiler_for(root, out, asan, &format!("{stem}-{variant}"))?;
-            build.file(root.join("emu/kernel.cpp"));
-            build.define(
-                "PCNBENCH_EMU_SOURCE",
-                format!("\"{}.cu\"", root.join(source.path).display()).as_str(),
-            );
-            build.define("PCNBENCH_EMU_VARIANT", format!("\"{variant}\"").as_str());
-            if variant != "clean" {
-                build.define(variant, None);
-            }
-            // Kernels are known by what runs before main; the linker would leave out what nobody calls.
-            build.link_lib_modifier("+whole-archive");
-            build.try_compile(&format!("pcnbench_emu_{stem}_{variant}")).map_err(|error| {
-                format!("{}.cu does not compile as variant `{variant}` in the emulator: {error}", source.path)
-            })?;
-        }
+    let variants = SOURCES.iter().flat_map(|source| {
+        let planted = source.plants.iter().filter(move |plant| plant.is_built(asan));
+        let planted = planted.map(move |plant| (source.path, plant.name));
+        std::iter::once((source.path, "clean")).chain(planted)
+    });
+    let jobs = variants.map(|(path, variant)| move || compile(root, out, asan, path, variant));
+    parallel::all(jobs.collect()).map(|_: Vec<()>| ())
+}
+
+/// Compiles one variant of a source.
+fn compile(root: &Path, out: &Path, asan: bool, path: &str, variant: &str) -> Result<(), String> {
+    let stem = path.replace('/', "_");
+    let mut build = compiler_for(root, out, asan, &format!("{stem}-{variant}"))?;
+    build.file(root.join("emu/kernel.cpp"));
+    build.define("PCNBENCH_EMU_SOURCE", format!("\"{}.cu\"", root.join(path).display()).as_str());
+    build.define("PCNBENCH_EMU_VARIANT", format!("\"{variant}\"").as_str());
+    if variant != "clean" {
+        build.define(variant, None);
     }
-    Ok(())
+    // Kernels are known by what runs before main; the linker would leave out what nothing calls.
+    build.link_lib_modifier("+whole-archive");
+    build.try_compile(&format!("pcnbench_emu_{stem}_{variant}")).map_err(|error| {
+        format!("{path}.cu does not compile as variant `{variant}` in the emulator: {error}")
+    })
 }
 
 fn compiler(root: &Path, out: &Path, asan: bool) -> cc::Build {

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::ptxas;
 use crate::sources::{Source, CARDS, NVCC_FLAGS, SOURCES, SPILLS};
+use crate::{parallel, ptxas};
 
 /// Leaves `modules.rs` in `out`: every module with its image, its kernels and the hash of what it was made from.
 ///
@@ -36,13 +36,21 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
     let headers = headers(&root.join("cuda"))?;
     let mut modules = String::from("&[\n");
     let mut usage = String::new();
-    for source in SOURCES.iter().filter(|source| source.card) {
-        let name = source.path.rsplit('/').next().unwrap_or(source.path);
-        let file = root.join(source.path).with_extension("cu");
-        let image = out.join(format!("{name}.fatbin"));
-        let report = compile(&nvcc, root, &file, &image, &cards)?;
+    let sources: Vec<_> = SOURCES.iter().filter(|source| source.card).collect();
+    let files: Vec<_> = sources
+        .iter()
+        .map(|source| {
+            let name = source.path.rsplit('/').next().unwrap_or(source.path);
+            (name, root.join(source.path).with_extension("cu"), out.join(format!("{name}.fatbin")))
+        })
+        .collect();
+    // the longest last in the list, so first in line
+    let jobs = files.iter().rev().map(|(_, file, image)| || compile(&nvcc, root, file, image, &cards));
+    let mut reports = parallel::all(jobs.collect())?;
+    for (source, (name, file, image)) in sources.iter().zip(&files) {
+        let report = reports.pop().unwrap_or_default();
         let size =
-            fs::metadata(&image).map_err(|error| format!("nvcc left no {}: {error}", image.display()))?.len();
+            fs::metadata(image).map_err(|error| format!("nvcc left no {}: {error}", image.display()))?.len();
         // A stand-in for nvcc writes empty files: then there is nothing to look into.
         if size > 0 {
             let found = ptxas::read(&report)?;
@@ -56,7 +64,7 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
                 );
             }
         }
-        let hash = hash(source, &file, &headers, &cards, &release.stdout)?;
+        let hash = hash(source, file, &headers, &cards, &release.stdout)?;
         let _ = writeln!(
             modules,
             "Module {{ name: {:?}, image: include_bytes!({:?}), kernels: &{:?} }},",

@@ -2,12 +2,14 @@
 //
 //   KERNEL(name, threads, Params, p) { ... }   a kernel of at most `threads` threads per block, one parameter struct
 //   KERNEL_ALONE(...)                          the same for one that has a multiprocessor to itself, and all its registers
+//   ASIDE                                      a function that is called, not written out where it is used: long and seldom needed
 //   SHARED(float[8][33], tile);                shared memory of a fixed size
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
-//   load4, store4                              four floats at once, 16-byte aligned
+//   load4, store4, load2, store2               four floats at once, 16-byte aligned; two, 8-byte aligned
 //   store_release, wait_at_least               flags between blocks
 //   wait_or_lose, lost_anyone                  the same with an end to waiting
-//   load_told                                  what another block of the same launch has written
+//   load_told, load_told4                      what another block of the same launch has written
+//   exp2_near, reciprocal_near                 2^x and 1/x within two units of the last place
 //   copy_async, copy_async_commit, copy_async_wait<N>
 #pragma once
 
@@ -23,6 +25,8 @@
   static void name(const Params& p)
 
 #define KERNEL_ALONE KERNEL
+
+#define ASIDE inline
 
 #define SHARED(type, name)                 \
   using name##_type = type;                \
@@ -40,6 +44,8 @@
 
 #define KERNEL_ALONE(name, threads, Params, p) \
   extern "C" __global__ void __launch_bounds__(threads, 1) name(const __grid_constant__ Params p)
+
+#define ASIDE static __device__ __noinline__
 
 #define SHARED(type, name)  \
   using name##_type = type; \
@@ -62,9 +68,19 @@ inline void store4(float* at, float4 v, emu::Where w = emu::here()) {
   emu::check_aligned(at, 16, w);
   at[0] = v.x, at[1] = v.y, at[2] = v.z, at[3] = v.w;
 }
+inline float2 load2(const float* at, emu::Where w = emu::here()) {
+  emu::check_aligned(at, 8, w);
+  return {at[0], at[1]};
+}
+inline void store2(float* at, float2 v, emu::Where w = emu::here()) {
+  emu::check_aligned(at, 8, w);
+  at[0] = v.x, at[1] = v.y;
+}
 #else
 __device__ __forceinline__ float4 load4(const float* at) { return *reinterpret_cast<const float4*>(at); }
 __device__ __forceinline__ void store4(float* at, float4 v) { *reinterpret_cast<float4*>(at) = v; }
+__device__ __forceinline__ float2 load2(const float* at) { return *reinterpret_cast<const float2*>(at); }
+__device__ __forceinline__ void store2(float* at, float2 v) { *reinterpret_cast<float2*>(at) = v; }
 #endif
 
 // --- flags between blocks ----------------------------------------------------------------------------------
@@ -145,8 +161,30 @@ __device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t valu
 // it never is the non-coherent kind, whatever the compiler learns of the pointer, and that L1 keeps nothing of it.
 #ifdef PCNBENCH_EMU
 inline float load_told(const float* at) { return *at; }
+inline float4 load_told4(const float* at, emu::Where w = emu::here()) { return load4(at, w); }
 #else
 __device__ __forceinline__ float load_told(const float* at) { return __ldcg(at); }
+__device__ __forceinline__ float4 load_told4(const float* at) { return __ldcg(reinterpret_cast<const float4*>(at)); }
+#endif
+
+// --- arithmetic --------------------------------------------------------------------------------------------
+//
+// One instruction each; subnormal numbers are taken for zero.
+
+#ifdef PCNBENCH_EMU
+inline float exp2_near(float x) { return exp2f(x); }
+inline float reciprocal_near(float x) { return 1.0f / x; }
+#else
+__device__ __forceinline__ float exp2_near(float x) {
+  float out;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+  return out;
+}
+__device__ __forceinline__ float reciprocal_near(float x) {
+  float out;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+  return out;
+}
 #endif
 
 // --- copies from global to shared memory that arrive later -------------------------------------------------

@@ -6,7 +6,21 @@
 // As `Activation` in src/stack.rs.
 enum Act { IDENTITY = 0, TANH = 1, RELU = 2, GELU = 3 };
 
-__device__ __forceinline__ float tanh_of(float z) { return tanhf(z); }
+// Without a branch, so that several are in flight at once; within 3.5·10⁻⁷ of itself. Below 0.6 an odd polynomial, the best of its
+// degree, 3·10⁻⁹ off before rounding; above, 1 − 2/(e^{2|z|} + 1), where nothing cancels any more.
+__device__ __forceinline__ float tanh_of(float z) {
+  const float size = fabsf(z), square = z * z;
+  float part = fmaf(square, -5.895158394e-3f, 2.079597195e-2f);
+#ifndef PLANT_TANH_TOO_SHORT
+  part = fmaf(square, part, -5.378383037e-2f);
+#endif
+  part = fmaf(square, part, 1.333192413e-1f);
+  part = fmaf(square, part, -3.333329800e-1f);
+  const float near = fmaf(z * square, part, z);
+  // the factor is 2/ln 2
+  const float far = fmaf(-2.0f, reciprocal_near(exp2_near(2.885390082f * size) + 1.0f), 1.0f);
+  return size < 0.6f ? near : copysignf(far, z);
+}
 __device__ __forceinline__ double tanh_of(double z) { return tanh(z); }
 __device__ __forceinline__ float exp_of(float z) { return expf(z); }
 __device__ __forceinline__ double exp_of(double z) { return exp(z); }
@@ -55,6 +69,22 @@ template <class T> __device__ __forceinline__ T act_slope_from(int kind, T a, T 
     case RELU: return a > T(0) ? T(1) : T(0);
     case GELU: return act_slope(GELU, z);
     default: return T(1);
+  }
+}
+
+// f(Kind<φ>{}) for φ = kind: what f does many times is compiled for every φ, and chosen once.
+template <int KIND> struct Kind {
+  static constexpr int value = KIND;
+};
+template <bool TRUTH> struct Truth {
+  static constexpr bool value = TRUTH;
+};
+template <class F> __device__ __forceinline__ void with_kind(int kind, const F& f) {
+  switch (kind) {
+    case TANH: return f(Kind<TANH>{});
+    case RELU: return f(Kind<RELU>{});
+    case GELU: return f(Kind<GELU>{});
+    default: return f(Kind<IDENTITY>{});
   }
 }
 

@@ -51,8 +51,9 @@ template <class T> struct Predicted {
   }
 
   __device__ __forceinline__ void operator()(int64_t i, int j, T sum) const {
-    const T pre = fma_of(scale, sum, bias ? bias[j] : T(0));
-    T mu = act(act_out, pre);
+    const T pre = fma_of(scale, sum, bias ? bias[j] : T(0)), a = act(act_out, pre);
+    const auto slope_out = [&] { return act_slope_from(act_out, a, pre); };
+    T mu = a;
 #ifndef PLANT_NO_SKIP_UP
     if (below) mu += below[i];
 #endif
@@ -60,22 +61,22 @@ template <class T> struct Predicted {
       m[i] = mu;
       if (softmax) {
         // goes on where there is a sum over the row to be had
-        if (d) d[i] = act_slope(act_out, pre);
+        if (d) d[i] = slope_out();
         return;
       }
       const T error = weight * (y[i] - mu);
       e[i] = error;
-      if (d) d[i] = act_slope(act_out, pre) * error;
+      if (d) d[i] = slope_out() * error;
       return;
     }
     if (mode >= ERRORS) {
       const T error = v[i] - mu;
       e[i] = error;
-      if (d) d[i] = mode == SLOPES ? act_slope(act_out, pre) : act_slope(act_out, pre) * error;
+      if (d) d[i] = mode == SLOPES ? slope_out() : slope_out() * error;
       return;
     }
     if (m && mode == FORWARD) m[i] = mu;
-    if (slope) slope[i] = act_slope(act_out, pre);
+    if (slope) slope[i] = slope_out();
     if (mode == REBUILD) mu += e[i];
     v[i] = mu;
 #ifndef PLANT_STALE_INPUT

@@ -24,6 +24,16 @@ __device__ __forceinline__ uint32_t to_tf32(float x) {
 #endif
 }
 
+// The same for a product, which reads no more bits than tf32 has: the others stay as they are. Without the conversion of the
+// instruction set, which on some cards takes seven instructions.
+__device__ __forceinline__ uint32_t near_tf32(float x) {
+#ifdef PLANT_OPERAND_IS_CUT
+  return __float_as_uint(x);
+#else
+  return x == x ? __float_as_uint(x) + 0x1000u : 0x7fffe000u;
+#endif
+}
+
 // x = big + small up to 2⁻²¹ of x, in three instructions: big is cut, which leaves less than 2⁻¹⁰ of x, and small has half a unit
 // added to it, which the multiplier, reading 10 bits of fraction, cuts again. Three products big·big + big·small + small·big
 // then leave out 2⁻¹⁹ of a product at most: 2⁻²⁰ of small·small, and 2⁻²¹ of either operand.
@@ -81,7 +91,7 @@ inline void product(void* const lanes[32], uint32_t) {
 }  // namespace mma_emu
 #endif
 
-// c += A·B, m16n8k8; operands as to_tf32 or split_tf32 give them. All 32 lanes take part.
+// c += A·B, m16n8k8; operands as to_tf32, near_tf32 or split_tf32 give them. All 32 lanes take part.
 #ifdef PCNBENCH_EMU
 inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], emu::Where w = emu::here()) {
   mma_emu::Fragments mine{a, b, c};

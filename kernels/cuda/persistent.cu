@@ -1,18 +1,28 @@
 // sPC relaxation of a stack of dense layers: all T steps of a batch in one cooperative launch, weights on chip throughout.
 //
-// A layer belongs to a block, neighbours meet at flags; products in f32 (_f32) or on tensor cores (_3xtf32, _tf32).
-//
 //   v_l = μ_l for l < L, at the start
 //   μ_l = φ_out(s φ_in(v_{l−1}) W_lᵀ + b) (+ v_{l−1} if skip),  ε_l = v_l − μ_l for l < L,  ε_L = −∂loss/∂μ_L
 //   T times, all layers at once:  v_l += g (φ_in' ⊙ (δ_{l+1} W_{l+1}) (+ ε_{l+1} if skip) − ε_l),  δ_l = s φ_out' ⊙ ε_l
 //
 // φ_in, s, W and skip in a state's step are those of layer l + 1. Afterwards v, ε and δ are those of the last states, v_L = μ_L.
 //
-// The block that holds W_l holds v_{l−1} as well, so that a step needs no more than one exchange:
+// A layer on a tile of the batch is an item and belongs to a block, which holds W_l and v_{l−1}: so a step needs no more than one
+// exchange with the layers above and below. Products are in f32 (_f32) or on tensor cores (_3xtf32, _tf32). What a block does:
 //
-//   ε_l = v_l − μ_l                          v_l from the block above, μ_l its own
-//   v_{l−1} += g (φ_in' ⊙ (δ_l W_l) + ε_l if skip − (v_{l−1} − μ_{l−1}))        μ_{l−1} from the block below; tells below
-//   μ_l = φ_out(s φ_in(v_{l−1}) W_lᵀ + b) (+ v_{l−1})                            tells above
+//   bring rows, weights and biases of its layers on chip
+//   forward   for each item:
+//     wait until the layer below has told μ_{l−1};  p = φ_in(μ_{l−1})
+//     m = μ_l,  d = s φ_out',  from p Wᵀ;  tell μ_l above
+//   step      for t = 0, 1, …, T − 1, for each item with l ≥ 2 that the first error has reached:
+//     wait until the layer above has told v_l and the layer below μ_{l−1}
+//     m = ε_l = v_l − m,  d = δ_l = d ⊙ ε_l                           (at the output ε_L, from the targets)
+//     v_{l−1} += g (φ_in' ⊙ (d W) + ε_l if skip − (v_{l−1} − μ_{l−1}));  tell v_{l−1} below;  p = φ_in(v_{l−1})
+//     m = μ_l,  d = s φ_out',  from p Wᵀ;  tell μ_l above
+//   finish    for each item:
+//     wait for the last v_l;  leave v_{l−1}, ε_l and δ_l in memory
+//
+// Of a product each thread has some results in registers (`map` says which), and does with them what follows before they are
+// written anywhere. φ_in' is read off p, so that every state and every prediction costs one tanh.
 //
 // Layer 1 has no state to move: W_1 x is computed once, and its error at the end. Layer l ≥ 2 begins at step L − l, when the
 // first error arrives; `n` counts its steps since. What it tells lies in half n mod 2 of `up` and `down`; flag up = n + 1
@@ -54,13 +64,19 @@ __device__ __forceinline__ float* half_of(const PersistentParams& p, float* told
 // If items take turns: v, m and d wait where their final values will lie.
 __device__ __forceinline__ void take(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
-  if (it.index > 0)
-    each(it.rows, it.layer.inputs, [&](int r, int c) { it.v[it.at(r, c)] = p.states[it.below(r, c)]; });
+  // whose turn it was before has been read
+  __syncthreads();
+#ifdef PLANT_STALE_OPERAND
+  each(it.rows, it.layer.inputs, [&](int r, int c) { it.v[it.at(r, c)] = p.states[it.below(r, c)]; });
+#else
+  if (it.index > 0) operand(it, p.states);
+#endif
   each(it.rows, padded(it.layer.outputs), [&](int r, int c) {
     const bool inside = c < it.layer.outputs;
     if (inside) it.m[it.at(r, c)] = p.errors[it.own(r, c)];
     it.d[it.at(r, c)] = inside ? p.deltas[it.own(r, c)] : 0.0f;
   });
+  __syncthreads();
 }
 __device__ __forceinline__ void leave(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
@@ -72,102 +88,132 @@ __device__ __forceinline__ void leave(const PersistentParams& p, const Item& it)
   });
 }
 
-// μ_l goes up as number n.
-__device__ __forceinline__ void tell_above(const PersistentParams& p, const Item& it, int n) {
-  float* up = half_of(p, p.up, n);
-#ifdef PLANT_SWAP_FLAG
-  publish(up_flag(p, it.index, it.tile), uint32_t(n) + 1);
-#endif
-  predicted(p, it, [&](int row, int column, float mu, float) { up[it.own(row, column)] = mu; });
+// From the product with W_l: μ_l, told above as number n once all columns are there.
+template <class Map>
+__device__ __forceinline__ void tell_above(const PersistentParams& p, const Item& it, int n, const Map& map,
+                                           float (&sum)[Map::PIECES][Map::RUN]) {
+  predicted(p, it, map, sum);
+  to_memory(map, it.rows, it.layer.outputs, half_of(p, p.up, n) + it.own(0, 0), sum);
+}
+__device__ __forceinline__ void told_above(const PersistentParams& p, const Item& it, int n) {
 #ifdef PLANT_NEVER_TELL
   if (it.index == 1 && n >= 2) return;
 #endif
-#ifndef PLANT_SWAP_FLAG
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 1);
-#endif
+  leave(p, it);
 }
 
 template <int ROWS, class Math>
 __device__ __forceinline__ void forward(const PersistentParams& p, const Item& it, float* memory) {
+  const auto tell = [&](const auto& map, auto& sum, Nothing) { tell_above(p, it, 0, map, sum); };
   if (it.index == 0) {
-    first_product<ROWS, Math>(p, it, memory);
+    first_product<ROWS, Math>(p, it, memory, tell);
   } else {
     await_up(p, it.index - 1, it.tile, 1, 0);
+    __syncthreads();
     operand(it, p.up);
     __syncthreads();
-    along_rows<ROWS, Math>(it, memory);
+    along_rows<ROWS, Math>(it, BringNothing{}, tell);
   }
-  tell_above(p, it, 0);
-  leave(p, it);
+  told_above(p, it, 0);
 }
 
-// m = ε_l and d = δ_l at the beginning of step t.
-__device__ __forceinline__ void errors(const PersistentParams& p, const Item& it, int t) {
+// m = ε_l and d = δ_l at the beginning of step t; n counts what the layer above has told.
+__device__ __forceinline__ void errors(const PersistentParams& p, const Item& it, int n) {
   if (it.index == p.depth - 1) {
     output_errors(p, it);
-    return;
+  } else if (n == 0) {
+    // before anything has come from above the state is the prediction
+    each(it.rows, it.layer.outputs, [&](int r, int c) {
+      it.m[it.at(r, c)] = 0.0f;
+      it.d[it.at(r, c)] *= 0.0f;
+    });
+  } else {
+    const int outputs = it.layer.outputs;
+    each_told(it.rows, outputs, half_of(p, p.down, n) + it.own(0, 0), outputs, [&](int row, int column, const float (&state)[4]) {
+      float m[4], d[4];
+      load_run(it.m + it.at(row, column), m);
+      load_run(it.d + it.at(row, column), d);
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        m[r] = state[r] - m[r];
+        d[r] = column + r < outputs ? d[r] * m[r] : 0.0f;
+      }
+      store_run(it.m + it.at(row, column), m);
+      store_run(it.d + it.at(row, column), d);
+    });
   }
-  const int n = count(p, it.index + 1, t);
-  if (n > 0) await_down(p, it.index + 1, it.tile, uint32_t(n), uint32_t(t) + 1);
-  const float* down = half_of(p, p.down, n);
-  each_brought(
-      it.rows, it.layer.outputs,
-      [&](int row, int column) { return n > 0 ? load_told(down + it.own(row, column)) : 0.0f; },
-      [&](int row, int column, float state) {
-        float& m = it.m[it.at(row, column)];
-        // before anything has come from above the state is the prediction
-        const float error = n > 0 ? state - m : 0.0f;
-        m = error;
-        it.d[it.at(row, column)] *= error;
-      });
+}
+
+// From the transposed product: v_{l−1} moves, in v and in place of the sums, and p = φ_in(v_{l−1}) with zeros beyond.
+template <class Kind, class Map>
+__device__ __forceinline__ void move(const Item& it, Kind kind, const Map& map, float (&sum)[Map::PIECES][Map::RUN],
+                                     const float (&mu)[Map::PIECES][Map::RUN], float g) {
+  const int inputs = it.layer.inputs;
+  each_part(map, [&](const Part<Map>& part) {
+    auto v = from_tile(part, inputs, it.v, it.stride), a = from_tile(part, inputs, it.p, it.stride);
+    Runs<Part<Map>> carried = {};
+    if (it.layer.skip) carried = from_tile(part, inputs, it.m, it.stride);
+    each_result(part, [&](int piece, int r) {
+      float &state = v.x[piece][r], &operand = a.x[piece][r], &result = sum[part.from + piece][r];
+      const float pull = fmaf(act_slope_from(kind.value, operand, state), result, carried.x[piece][r]);
+      state = fmaf(g, pull - (state - mu[part.from + piece][r]), state);
+      operand = part.column(piece) + r < inputs ? act(kind.value, state) : 0.0f;
+      result = state;
+    });
+    to_tile(part, inputs, it.v, it.stride, v.x);
+    to_tile(part, inputs, it.p, it.stride, a.x);
+  });
 }
 
 template <int ROWS, class Math>
-__device__ __forceinline__ void step(const PersistentParams& p, const Item& it, int t, float* memory) {
-  take(p, it);
+__device__ __forceinline__ void step(const PersistentParams& p, const Item& it, int t) {
   const float g = __ldg(p.step_sizes + t);
-  errors(p, it, t);
+  const int above = it.index < p.depth - 1 ? count(p, it.index + 1, t) : 0;
+  const int n = count(p, it.index, t), below = count(p, it.index - 1, t);
+  take(p, it);
+  if (above > 0) await_down(p, it.index + 1, it.tile, uint32_t(above), uint32_t(t) + 1);
+  await_up(p, it.index - 1, it.tile, uint32_t(below) + 1, uint32_t(t) + 1);
+  __syncthreads();
+  errors(p, it, above);
 #ifndef PLANT_DROP_SYNC
   __syncthreads();
 #endif
-  along_columns<ROWS, Math>(it, memory);
-  const int n = count(p, it.index, t), below = count(p, it.index - 1, t);
-  await_up(p, it.index - 1, it.tile, uint32_t(below) + 1, uint32_t(t) + 1);
 #ifdef PLANT_HALF_BY_STEP
-  const float* prediction = half_of(p, p.up, t);
+  const float* prediction = half_of(p, p.up, t) + it.below(0, 0);
 #else
-  const float* prediction = half_of(p, p.up, below);
+  const float* prediction = half_of(p, p.up, below) + it.below(0, 0);
 #endif
-  float* down = half_of(p, p.down, n + 1);
-  // the product has read δ, and `predicted` writes it anew: until then its place is free for predictions of the layer below
-  each_brought(
-      it.rows, it.layer.inputs, [&](int row, int column) { return load_told(prediction + it.below(row, column)); },
-      [&](int row, int column, float mu) { it.d[it.at(row, column)] = mu; });
-  each(it.rows, padded(it.layer.inputs), [&](int row, int column) {
-    float& operand = it.p[it.at(row, column)];
-    if (column >= it.layer.inputs) {
-      operand = 0.0f;
-      return;
-    }
-    float& v = it.v[it.at(row, column)];
-    float pull = act_slope(it.layer.act_in, v) * operand;
-    if (it.layer.skip) pull += it.m[it.at(row, column)];
-    v = fmaf(g, pull - (v - it.d[it.at(row, column)]), v);
-    down[it.below(row, column)] = v;
-    operand = act(it.layer.act_in, v);
-  });
+  float* down = half_of(p, p.down, n + 1) + it.below(0, 0);
+  const int inputs = it.layer.inputs;
+  along_columns<ROWS, Math>(
+      it, [&](const auto& map) { return from_memory(map, it.rows, inputs, prediction); },
+      [&](const auto& map, auto& sum, const auto& mu) {
+        with_kind(it.layer.act_in, [&](auto kind) { move(it, kind, map, sum, mu.x, g); });
+        to_memory(map, it.rows, inputs, down, sum);
+      });
   publish(down_flag(p, it.index, it.tile), uint32_t(n) + 1);
   // which has been a barrier of the block: the operand is there
-  along_rows<ROWS, Math>(it, memory);
-  tell_above(p, it, n + 1);
-  leave(p, it);
+#ifdef PLANT_SWAP_FLAG
+  publish(up_flag(p, it.index, it.tile), uint32_t(n) + 2);
+#endif
+  along_rows<ROWS, Math>(it, BringNothing{},
+                         [&](const auto& map, auto& sum, Nothing) { tell_above(p, it, n + 1, map, sum); });
+  told_above(p, it, n + 1);
 }
 
 __device__ __forceinline__ void finish(const PersistentParams& p, const Item& it) {
   take(p, it);
-  if (it.index == p.depth - 1)
+  if (it.index == p.depth - 1) {
     each(it.rows, it.layer.outputs, [&](int r, int c) { p.states[it.own(r, c)] = it.m[it.at(r, c)]; });
-  errors(p, it, p.steps);
+    errors(p, it, 0);
+  } else {
+    const int above = count(p, it.index + 1, p.steps);
+    if (above > 0) await_down(p, it.index + 1, it.tile, uint32_t(above), uint32_t(p.steps) + 1);
+    __syncthreads();
+    errors(p, it, above);
+  }
+  __syncthreads();
   if (it.index > 0)
     each(it.rows, it.layer.inputs, [&](int r, int c) { p.states[it.below(r, c)] = it.v[it.at(r, c)]; });
   each(it.rows, it.layer.outputs, [&](int r, int c) {
@@ -178,11 +224,11 @@ __device__ __forceinline__ void finish(const PersistentParams& p, const Item& it
 
 template <int ROWS, class Math> __device__ __forceinline__ void relax(const PersistentParams& p) {
   DYNAMIC_SHARED(float, memory);
-  const Share<ROWS> mine(p, memory);
+  const Share<ROWS, Math> mine(p, memory);
   mine.upwards(p, [&](const Item& it) { forward<ROWS, Math>(p, it, memory); });
   for (int t = 0; t < p.steps; ++t)
     mine.upwards(p, [&](const Item& it) {
-      if (it.index > 0 && t >= begins(p, it.index)) step<ROWS, Math>(p, it, t, memory);
+      if (it.index > 0 && t >= begins(p, it.index)) step<ROWS, Math>(p, it, t);
     });
   mine.upwards(p, [&](const Item& it) { finish(p, it); });
   spoil(p, mine);

@@ -1,5 +1,6 @@
 // The building blocks of compat.cuh and mma.cuh on their own, each in the smallest kernel that uses it: what the
 // emulator takes them to do can be held against a card.
+#include "dense.cuh"
 #include "mma.cuh"
 
 // As `PrimitiveParams` in src/primitives.rs.
@@ -19,7 +20,7 @@ KERNEL(primitive_mma_tf32, 32, PrimitiveParams, p) {
   uint32_t a[4], b[2];
   float c[4];
   for (int r = 0; r < 4; ++r) {
-    a[r] = to_tf32(p.a[(g + r % 2 * 8) * 8 + t + r / 2 * 4]);
+    a[r] = near_tf32(p.a[(g + r % 2 * 8) * 8 + t + r / 2 * 4]);
     c[r] = p.out[(g + r / 2 * 8) * 8 + 2 * t + r % 2];
   }
   for (int r = 0; r < 2; ++r) b[r] = to_tf32(p.b[(t + 4 * r) * 8 + g]);
@@ -147,4 +148,10 @@ KERNEL(primitive_atomic, 128, PrimitiveParams, p) {
     }
     p.out[0] = sum;
   }
+}
+
+// out[i] = tanh a[i] in f32. Any grid.
+KERNEL(primitive_tanh, 128, PrimitiveParams, p) {
+  const int i = int(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < p.n) p.out[i] = tanh_of(p.a[i]);
 }

@@ -1,9 +1,10 @@
 // One layer on one tile of the batch inside a persistent kernel, and how blocks tell one another.
 //
-// `each` gives an element to the same thread in every pass, so passes need no barrier between them; products and flags do.
+// `each` gives an element to the same thread in every pass, so passes need no barrier between them; what follows a product, or
+// comes before one, is in other hands and does.
 #pragma once
 
-#include "resident.cuh"
+#include "resident_product.cuh"
 
 // An item in its turn.
 struct Item {
@@ -13,6 +14,7 @@ struct Item {
   ResidentRow layer;
   int stride;
   float *v, *p, *m, *d;
+  const float *w, *bias;
 
   __device__ __forceinline__ int64_t below(int row, int column) const {
     return layer.below + (row0 + row) * layer.inputs + column;
@@ -24,7 +26,7 @@ struct Item {
 };
 
 // The items of a block.
-template <int ROWS> struct Share {
+template <int ROWS, class Math> struct Share {
   int first, end, replica;
   float* memory;
 
@@ -32,10 +34,26 @@ template <int ROWS> struct Share {
     first = int(blockIdx.x) % p.stages * p.per_block;
     end = min(first + p.per_block, p.depth);
     replica = int(blockIdx.x) / p.stages;
-    // layer 1 passes through when it is needed
-    for (int index = max(first, 1); index < end; ++index) hold(p, row_of(p, index), memory, 0);
+    const int index = first + int(threadIdx.x);
+    if (index < end) rows()[threadIdx.x] = p.layers[index];
+    __syncthreads();
+    for (int index = first; index < end; ++index) {
+      const ResidentRow& layer = rows()[index - first];
+      // W_1 passes through when it is needed
+      if (index > 0) hold<Math>(p, layer, memory, 0);
+      float* const bias = memory + layer.held + padded(layer.outputs) * held_stride(layer.held_columns);
+      for (int column = int(threadIdx.x); column < padded(layer.outputs); column += RESIDENT_THREADS)
+#ifdef PLANT_BIAS_OF_FIRST_LAYER
+        bias[column] = layer.bias >= 0 && column < layer.outputs ? p.weights[rows()->bias + column] : 0.0f;
+#else
+        bias[column] = layer.bias >= 0 && column < layer.outputs ? p.weights[layer.bias + column] : 0.0f;
+#endif
+    }
     __syncthreads();
   }
+
+  // Of the layers of the block, one after another at the beginning of its memory.
+  __device__ __forceinline__ ResidentRow* rows() const { return reinterpret_cast<ResidentRow*>(memory); }
 
   __device__ __forceinline__ Item item(const PersistentParams& p, int index, int tile) const {
     Item it;
@@ -46,7 +64,9 @@ template <int ROWS> struct Share {
 #else
     it.rows = min(ROWS, p.batch - tile * ROWS);
 #endif
-    it.layer = row_of(p, index);
+    it.layer = rows()[index - first];
+    it.w = memory + it.layer.held;
+    it.bias = it.w + padded(it.layer.outputs) * held_stride(it.layer.held_columns);
     it.stride = p.stride;
     const int slot = p.resident ? tile / p.replicas * p.per_block + index - first : 0;
     const int area = ROWS * p.stride;
@@ -81,23 +101,23 @@ __device__ __forceinline__ void publish(uint32_t* flag, uint32_t value) {
   if (threadIdx.x == 0) store_release(flag, value);
 }
 
-// Also a barrier of the block. `when` is the caller's turn, `order` the awaited flag's place among those of one turn in the
-// order in which they are set: the least of both is what all others wait for in the end (src/persistent/watchdog.rs).
+// For one thread; a barrier comes after it. `when` is the caller's turn, `order` the awaited flag's place among those of one turn
+// in the order in which they are set: the least of both is what all others wait for in the end (src/persistent/watchdog.rs).
 __device__ __forceinline__ void await(const PersistentParams& p, const uint32_t* flag, uint32_t value, uint32_t when,
                                       uint32_t order) {
 #ifdef PLANT_WAIT_FOR_STEP_BEFORE
   value -= 1;
 #endif
-  if (threadIdx.x == 0)
-    wait_or_lose(flag, value, p.lost, (unsigned long long)(when) << 32 | order, uint64_t(p.patience));
-  __syncthreads();
+  wait_or_lose(flag, value, p.lost, (unsigned long long)(when) << 32 | order, uint64_t(p.patience));
 }
-// Until layer `index` has told the one above for the `value`th time, or the one below.
+// Until layer `index` has told the one above for the `value`th time, or the one below. A thread of a warp of its own waits for
+// each, so that both are polled at once.
 __device__ __forceinline__ void await_up(const PersistentParams& p, int index, int tile, uint32_t value, uint32_t when) {
-  await(p, up_flag(p, index, tile), value, when, uint32_t(index * p.tiles + tile));
+  if (threadIdx.x == 0) await(p, up_flag(p, index, tile), value, when, uint32_t(index * p.tiles + tile));
 }
 __device__ __forceinline__ void await_down(const PersistentParams& p, int index, int tile, uint32_t value, uint32_t when) {
-  await(p, down_flag(p, index, tile), value, when, uint32_t((2 * p.depth - 1 - index) * p.tiles + tile));
+  if (threadIdx.x == 32)
+    await(p, down_flag(p, index, tile), value, when, uint32_t((2 * p.depth - 1 - index) * p.tiles + tile));
 }
 
 // Last of all: what was made of something that never came must not look like a result.
@@ -109,90 +129,145 @@ template <class Share> __device__ __forceinline__ void spoil(const PersistentPar
   });
 }
 
-// p = φ_in(v), v from memory that another block or this one has written.
-__device__ __forceinline__ void operand(const Item& it, const float* from) {
-  each_brought(
-      it.rows, it.layer.inputs, [&](int row, int column) { return load_told(from + it.below(row, column)); },
-      [&](int row, int column, float state) { it.v[it.at(row, column)] = state; });
-  each(it.rows, padded(it.layer.inputs), [&](int row, int column) {
-    const int at = it.at(row, column);
-    it.p[at] = column < it.layer.inputs ? act(it.layer.act_in, it.v[at]) : 0.0f;
+// [rows, columns] at `from`, rows `apart` floats after one another, as they are into a tile v, if there is one, and φ of them into
+// a tile p.
+ASIDE void to_operand(int kind, int rows, int columns, const float* from, int apart, float* v, float* p, int stride) {
+  with_kind(kind, [&](auto kind) {
+    each_told(rows, columns, from, apart, [&](int row, int column, const float (&x)[4]) {
+      float a[4];
+#pragma unroll
+      for (int r = 0; r < 4; ++r) a[r] = act(kind.value, x[r]);
+      if (v) store_run(v + row * stride + column, x);
+      // φ(0) = 0: beyond the columns there are zeros
+      store_run(p + row * stride + column, a);
+    });
   });
 }
 
-// m = p Wᵀ; the caller has a barrier behind it, and one comes after the product.
-template <int ROWS, class Math> __device__ __forceinline__ void along_rows(const Item& it, const float* memory) {
-  Math::template product<ROWS, false>(it.p, memory + it.layer.held, held_stride(it.layer.held_columns), it.layer.inputs,
-                                      it.layer.outputs, it.m, it.stride, false);
-  __syncthreads();
+// v from memory that another block or this one has written, p = φ_in(v).
+__device__ __forceinline__ void operand(const Item& it, const float* from) {
+  to_operand(it.layer.act_in, it.rows, it.layer.inputs, from + it.below(0, 0), it.layer.inputs, it.v, it.p, it.stride);
 }
 
-// p = d W; the caller has a barrier behind it and puts one after it.
-template <int ROWS, class Math> __device__ __forceinline__ void along_columns(const Item& it, const float* memory) {
-  Math::template product<ROWS, true>(it.d, memory + it.layer.held, held_stride(it.layer.held_columns), it.layer.outputs,
-                                     it.layer.inputs, it.p, it.stride, false);
+// φ_in(v) W_lᵀ from p, before(map) and then(map, sum, what came) as for `product`.
+template <int ROWS, class Math, class Before, class Then>
+__device__ __forceinline__ void along_rows(const Item& it, const Before& before, const Then& then) {
+  product<ROWS, false, Math>(it.p, it.stride, it.w, held_stride(it.layer.held_columns), it.layer.inputs, it.layer.outputs,
+                             before, then);
 }
 
-// m = φ_in(x) W_1ᵀ, W_1 and x in pieces.
-template <int ROWS, class Math>
-__device__ __forceinline__ void first_product(const PersistentParams& p, const Item& it, float* memory) {
+// δ_l W_l from d.
+template <int ROWS, class Math, class Before, class Then>
+__device__ __forceinline__ void along_columns(const Item& it, const Before& before, const Then& then) {
+  product<ROWS, true, Math>(it.d, it.stride, it.w, held_stride(it.layer.held_columns), it.layer.outputs, it.layer.inputs,
+                            before, then);
+}
+
+// φ_in(x) W_1ᵀ, W_1 and x in pieces; the sums of all but the last piece wait in m.
+template <int ROWS, class Math, class Then>
+__device__ __forceinline__ void first_product(const PersistentParams& p, const Item& it, float* memory, const Then& then) {
   const ResidentRow& layer = it.layer;
   // once at least, for a layer of no inputs
   for (int first = 0; first == 0 || first < layer.inputs; first += layer.held_columns) {
     const int inside = min(layer.held_columns, layer.inputs - first);
-    hold(p, layer, memory, first);
-    each(it.rows, padded(layer.held_columns), [&](int row, int column) {
-      it.p[it.at(row, column)] =
-          column < inside ? act(layer.act_in, p.states[it.below(row, first + column)]) : 0.0f;
-    });
+    const bool last = first + layer.held_columns >= layer.inputs;
+    hold<Math>(p, layer, memory, first);
+    to_operand(layer.act_in, it.rows, inside, p.states + it.below(0, first), layer.inputs, nullptr, it.p, it.stride);
     __syncthreads();
-    Math::template product<ROWS, false>(it.p, memory + layer.held, held_stride(layer.held_columns), inside,
-                                        layer.outputs, it.m, it.stride, first > 0);
+    product<ROWS, false, Math>(it.p, it.stride, it.w, held_stride(layer.held_columns), inside, layer.outputs, BringNothing{},
+                               [&](const auto& map, auto& sum, Nothing nothing) {
+                                 if (first > 0) {
+                                   const auto before = from_tile(map, layer.outputs, it.m, it.stride);
+                                   each_result(map, [&](int piece, int r) { sum[piece][r] += before.x[piece][r]; });
+                                 }
+                                 if (last)
+                                   then(map, sum, nothing);
+                                 else
+                                   to_tile(map, layer.outputs, it.m, it.stride, sum);
+                               });
     __syncthreads();
   }
 }
 
-// From the product in m: μ in m, s·φ_out' in d with zeros beyond; then(row, column, μ, what was in d).
-template <class Then>
-__device__ __forceinline__ void predicted(const PersistentParams& p, const Item& it, const Then& then) {
+// From the product: μ in m and in place of the sums, s·φ_out' in d with zeros beyond.
+template <class Map>
+__device__ __forceinline__ void predicted(const PersistentParams& p, const Item& it, const Map& map,
+                                          float (&sum)[Map::PIECES][Map::RUN]) {
   const ResidentRow& layer = it.layer;
-  each(it.rows, padded(layer.outputs), [&](int row, int column) {
-    if (column >= layer.outputs) {
-      it.d[it.at(row, column)] = 0.0f;
-      return;
-    }
-    float& m = it.m[it.at(row, column)];
-    const float pre = fmaf(layer.scale, m, layer.bias >= 0 ? __ldg(p.weights + layer.bias + column) : 0.0f);
-    float mu = act(layer.act_out, pre);
-#ifndef PLANT_DROP_SKIP
-    if (layer.skip) mu += it.index == 0 ? p.states[it.below(row, column)] : it.v[it.at(row, column)];
+  with_kind(layer.act_out, [&](auto kind) {
+    each_part(map, [&](const Part<Map>& part) {
+      const auto bias = from_tile(part, layer.outputs, it.bias, 0);
+      Runs<Part<Map>> mu, slope;
+      each_result(part, [&](int piece, int r) {
+        const float pre = fmaf(layer.scale, sum[part.from + piece][r], bias.x[piece][r]), a = act(kind.value, pre);
+        const bool inside = part.column(piece) + r < layer.outputs;
+        mu.x[piece][r] = a;
+        slope.x[piece][r] = inside ? layer.scale * act_slope_from(kind.value, a, pre) : 0.0f;
+      });
+      to_tile(part, layer.outputs, it.d, it.stride, slope.x);
+#ifdef PLANT_DROP_SKIP
+      if (layer.skip && it.index < 0) {
+#else
+      if (layer.skip) {
 #endif
-    m = mu;
-    float& d = it.d[it.at(row, column)];
-    const float before = d;
-    d = layer.scale * act_slope(layer.act_out, pre);
-    then(row, column, mu, before);
+        const auto below = it.index > 0 ? from_tile(part, layer.outputs, it.v, it.stride)
+                                        : from_memory(part, it.rows, layer.outputs, p.states + it.below(0, 0));
+        each_result(part, [&](int piece, int r) { mu.x[piece][r] += below.x[piece][r]; });
+      }
+      to_tile(part, layer.outputs, it.m, it.stride, mu.x);
+      each_result(part, [&](int piece, int r) { sum[part.from + piece][r] = mu.x[piece][r]; });
+    });
   });
 }
 
+// What the loss is of: targets [rows, outputs].
+struct Aim {
+  const float* targets;
+  int loss;
+  float precision;  // p/N
+};
+
 // m = ε_L = −∂loss/∂μ_L from μ_L in m, and d ⊙= ε_L. A row belongs to one warp, in every pass.
-__device__ __forceinline__ void output_errors(const PersistentParams& p, const Item& it) {
-  const int outputs = it.layer.outputs, lane = int(threadIdx.x) % 32;
-  for (int row = int(threadIdx.x) / 32; row < it.rows; row += RESIDENT_WARPS) {
-    float* mu = it.m + row * it.stride;
+ASIDE void output_errors(Aim aim, int rows, int outputs, float* m, float* d, int stride) {
+  const int lane = int(threadIdx.x) % 32;
+  const bool softmax = aim.loss == CROSS_ENTROPY;
+  for (int row = int(threadIdx.x) / 32; row < rows; row += RESIDENT_WARPS) {
+    float *const mu = m + row * stride, *const delta = d + row * stride;
     float most = -__int_as_float(0x7f800000), sum = 0.0f;
-    if (p.loss == CROSS_ENTROPY) {
+    // of four outputs at a time
+    const auto exponentials = [&](int i0, float (&e)[4]) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) e[j] = i0 + 32 * j < outputs ? mu[i0 + 32 * j] : most;
+#pragma unroll
+      for (int j = 0; j < 4; ++j) e[j] = expf(e[j] - most);
+    };
+    if (softmax) {
       for (int i = lane; i < outputs; i += 32) most = fmaxf(most, mu[i]);
       for (int apart = 16; apart > 0; apart /= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, apart));
-      for (int i = lane; i < outputs; i += 32) sum += expf(mu[i] - most);
+      for (int i0 = lane; i0 < outputs; i0 += 4 * 32) {
+        float e[4];
+        exponentials(i0, e);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) sum += i0 + 32 * j < outputs ? e[j] : 0.0f;
+      }
       for (int apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(~0u, sum, apart);
     }
-    const float factor = p.loss == SQUARED_ERROR ? 2.0f * p.precision : p.precision;
-    for (int i = lane; i < outputs; i += 32) {
-      const float target = __ldg(p.targets + (it.row0 + row) * outputs + i);
-      const float error = factor * (target - (p.loss == CROSS_ENTROPY ? expf(mu[i] - most) / sum : mu[i]));
-      mu[i] = error;
-      it.d[it.at(row, i)] *= error;
+    const float factor = aim.loss == SQUARED_ERROR ? 2.0f * aim.precision : aim.precision, share = 1.0f / sum;
+    for (int i0 = lane; i0 < outputs; i0 += 4 * 32) {
+      float shown[4];
+      if (softmax) exponentials(i0, shown);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const int i = i0 + 32 * j;
+        if (i >= outputs) break;
+        const float error = factor * (__ldg(aim.targets + int64_t(row) * outputs + i) - (softmax ? share * shown[j] : mu[i]));
+        mu[i] = error;
+        delta[i] *= error;
+      }
     }
   }
+}
+__device__ __forceinline__ void output_errors(const PersistentParams& p, const Item& it) {
+  const int outputs = it.layer.outputs;
+  output_errors(Aim{p.targets + it.row0 * outputs, p.loss, p.precision}, it.rows, outputs, it.m, it.d, it.stride);
 }

@@ -26,14 +26,20 @@
 // If items take turns: v is where the layer below told it, d and the output's error wait where their final values will lie.
 __device__ __forceinline__ void take(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
+  // whose turn it was before has been read
+  __syncthreads();
   const bool output = it.index == p.depth - 1;
-  if (it.index > 0)
-    each(it.rows, it.layer.inputs, [&](int r, int c) { it.v[it.at(r, c)] = p.up[it.below(r, c)]; });
+#ifdef PLANT_STALE_OPERAND
+  each(it.rows, it.layer.inputs, [&](int r, int c) { it.v[it.at(r, c)] = p.up[it.below(r, c)]; });
+#else
+  if (it.index > 0) operand(it, p.up);
+#endif
   each(it.rows, padded(it.layer.outputs), [&](int r, int c) {
     const bool inside = c < it.layer.outputs;
     if (output && inside) it.m[it.at(r, c)] = p.errors[it.own(r, c)];
     it.d[it.at(r, c)] = inside ? p.deltas[it.own(r, c)] : 0.0f;
   });
+  __syncthreads();
 }
 __device__ __forceinline__ void leave(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
@@ -47,57 +53,60 @@ __device__ __forceinline__ void leave(const PersistentParams& p, const Item& it)
 // Way t up; on the last one errors, deltas and states are left behind.
 template <int ROWS, class Math>
 __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it, int t, bool last, float* memory) {
+  const int outputs = it.layer.outputs;
+  const int64_t own = it.own(0, 0);
   const bool output = it.index == p.depth - 1;
   // the output has no error of its own to add
   const bool adds = t > 0 && !output;
-  const auto told = [&](int row, int column, float mu, float brought) {
-    const int64_t own = it.own(row, column);
-    const float error = adds ? brought : 0.0f;
-    const float v = adds ? mu + error : mu;
-    p.up[own] = v;
-    if (last || p.once) p.states[own] = v;
-    if (last && !output) {
-      p.errors[own] = error;
-      p.deltas[own] = it.d[it.at(row, column)] * error;
-    }
-  };
   if (it.index == 0 && t > 0) {
     // μ_1 is what it was, in the half that nobody else uses
     take(p, it);
-    struct Both {
-      float mu, error;
-    };
-    each_brought(
-        it.rows, it.layer.outputs,
-        [&](int row, int column) {
-          const int64_t own = it.own(row, column);
-          return Both{p.up[p.half + own], adds ? p.errors[own] : 0.0f};
-        },
-        [&](int row, int column, Both both) { told(row, column, both.mu, both.error); });
+    // other threads have made errors and slopes
+    __syncthreads();
+    each_told(it.rows, outputs, p.up + p.half + own, outputs, [&](int row, int column, const float (&mu)[4]) {
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        if (column + r >= outputs) break;
+        const int64_t at = it.own(row, column + r);
+        const float error = adds ? p.errors[at] : 0.0f;
+        p.up[at] = mu[r] + error;
+        if (!last) continue;
+        p.states[at] = mu[r] + error;
+        if (!output) p.deltas[at] = it.d[it.at(row, column + r)] * error;
+      }
+    });
   } else {
+    const auto tell = [&](const auto& map, auto& sum, Nothing) {
+      predicted(p, it, map, sum);
+      if (it.index == 0) to_memory(map, it.rows, outputs, p.up + p.half + own, sum);
+      each_part(map, [&](const auto& part) {
+        const auto error = from_memory(part, adds ? it.rows : 0, outputs, p.errors + own);
+        auto v = error, delta = error;
+        each_result(part, [&](int piece, int r) { v.x[piece][r] += sum[part.from + piece][r]; });
+        to_memory(part, it.rows, outputs, p.up + own, v.x);
+        if (last || p.once) to_memory(part, it.rows, outputs, p.states + own, v.x);
+        if (!last || output) return;
+        const auto slope = from_tile(part, outputs, it.d, it.stride);
+        each_result(part, [&](int piece, int r) { delta.x[piece][r] *= slope.x[piece][r]; });
+        to_memory(part, it.rows, outputs, p.errors + own, error.x);
+        to_memory(part, it.rows, outputs, p.deltas + own, delta.x);
+      });
+    };
     if (it.index == 0) {
-      first_product<ROWS, Math>(p, it, memory);
+      first_product<ROWS, Math>(p, it, memory, tell);
     } else {
-      // on the way up δ has been used: its place is free for what is added to the prediction, and there is time to bring it
-      if (adds)
-        each_brought(
-            it.rows, it.layer.outputs, [&](int row, int column) { return p.errors[it.own(row, column)]; },
-            [&](int row, int column, float error) { it.d[it.at(row, column)] = error; });
       await_up(p, it.index - 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t));
+      __syncthreads();
       operand(it, p.up);
       __syncthreads();
-      along_rows<ROWS, Math>(it, memory);
+      along_rows<ROWS, Math>(it, BringNothing{}, tell);
     }
-    predicted(p, it, [&](int row, int column, float mu, float brought) {
-      if (it.index == 0) p.up[p.half + it.own(row, column)] = mu;
-      told(row, column, mu, brought);
-    });
   }
   publish(up_flag(p, it.index, it.tile), uint32_t(t) + 1);
   if (output) {
     output_errors(p, it);
     if (last)
-      each(it.rows, it.layer.outputs, [&](int row, int column) {
+      each(it.rows, outputs, [&](int row, int column) {
         p.errors[it.own(row, column)] = it.m[it.at(row, column)];
         p.deltas[it.own(row, column)] = it.d[it.at(row, column)];
       });
@@ -105,12 +114,30 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
   if (!last) leave(p, it);
 }
 
+// From the transposed product, b_{l−1} in place of the sums.
+template <class Kind, class Map>
+__device__ __forceinline__ void adjoint(const Item& it, Kind kind, const Map& map, float (&sum)[Map::PIECES][Map::RUN]) {
+  const int inputs = it.layer.inputs;
+  each_part(map, [&](const Part<Map>& part) {
+    const auto v = from_tile(part, inputs, it.v, it.stride), a = from_tile(part, inputs, it.p, it.stride);
+    Runs<Part<Map>> carried = {};
+#ifndef PLANT_DROP_SKIP_BELOW
+    if (it.layer.skip) carried = from_tile(part, inputs, it.m, it.stride);
+#endif
+    each_result(part, [&](int piece, int r) {
+      float& b = sum[part.from + piece][r];
+      b = fmaf(act_slope_from(kind.value, a.x[piece][r], v.x[piece][r]), b, carried.x[piece][r]);
+    });
+  });
+}
+
 // Way t down.
 template <int ROWS, class Math>
-__device__ __forceinline__ void go_down(const PersistentParams& p, const Item& it, int t, float* memory) {
+__device__ __forceinline__ void go_down(const PersistentParams& p, const Item& it, int t) {
   take(p, it);
   if (it.index < p.depth - 1) {
     await_down(p, it.index + 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t) + 1);
+    __syncthreads();
     const float g = p.once ? 0.0f : __ldg(p.step_sizes + t);
     struct Both {
       float b, error;
@@ -140,17 +167,12 @@ __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& i
 #ifndef PLANT_DROP_SYNC
   __syncthreads();
 #endif
-  along_columns<ROWS, Math>(it, memory);
-  __syncthreads();
 #ifdef PLANT_SWAP_FLAG
   publish(down_flag(p, it.index, it.tile), uint32_t(t) + 1);
 #endif
-  each(it.rows, it.layer.inputs, [&](int row, int column) {
-    float b = act_slope(it.layer.act_in, it.v[it.at(row, column)]) * it.p[it.at(row, column)];
-#ifndef PLANT_DROP_SKIP_BELOW
-    if (it.layer.skip) b += it.m[it.at(row, column)];
-#endif
-    p.down[it.below(row, column)] = b;
+  along_columns<ROWS, Math>(it, BringNothing{}, [&](const auto& map, auto& sum, Nothing) {
+    with_kind(it.layer.act_in, [&](auto kind) { adjoint(it, kind, map, sum); });
+    to_memory(map, it.rows, it.layer.inputs, p.down + it.below(0, 0), sum);
   });
 #ifdef PLANT_NEVER_TELL
   if (it.index == 2) return;
@@ -162,11 +184,11 @@ __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& i
 
 template <int ROWS, class Math> __device__ __forceinline__ void sweep(const PersistentParams& p) {
   DYNAMIC_SHARED(float, memory);
-  const Share<ROWS> mine(p, memory);
+  const Share<ROWS, Math> mine(p, memory);
   for (int t = 0; t < p.steps || (t == p.steps && !p.once); ++t) {
     const bool last = p.once ? false : t == p.steps;
     mine.upwards(p, [&](const Item& it) { go_up<ROWS, Math>(p, it, t, last, memory); });
-    if (t < p.steps) mine.downwards(p, [&](const Item& it) { go_down<ROWS, Math>(p, it, t, memory); });
+    if (t < p.steps) mine.downwards(p, [&](const Item& it) { go_down<ROWS, Math>(p, it, t); });
   }
   spoil(p, mine);
 }

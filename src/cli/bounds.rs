@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use candle_core::DType;
+use pcnbench_kernels::persistent::{DeviceModel, H100};
 
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
 use super::results::duration;
 use super::Verdict;
+use crate::engine::fused;
 use crate::measure;
 use crate::record::{Ceiling, SummaryRow};
 use crate::run::{self, Planned};
@@ -55,9 +57,27 @@ pub struct Args {
     /// Measure this machine's ceiling, which takes a second, and give each bound as a time too
     #[arg(long)]
     seconds: bool,
+    /// Predict how long a step of sPC by the fused engine takes on a card, by a model of it
+    #[arg(long, value_enum, value_name = "CARD")]
+    device_model: Option<Card>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// Cards that there is a model of.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Card {
+    /// NVIDIA H100 SXM
+    H100,
+}
+
+impl Card {
+    fn model(self) -> &'static DeviceModel {
+        match self {
+            Self::H100 => &H100,
+        }
+    }
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
@@ -72,7 +92,15 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let suite = Suite::load(&args.suite, &overrides)?;
     let plan = run::plan(&suite, args.data.as_deref(), args.simulate)?;
     let ceilings = if args.seconds { Some(Ceilings::default()) } else { None };
-    table(&plan, args.simulate.is_some(), ceilings)?.print(args.format, out)?;
+    let card = args.device_model.map(Card::model);
+    table(&plan, args.simulate.is_some(), ceilings, card)?.print(args.format, out)?;
+    if let (Some(card), Format::Table) = (card, args.format) {
+        writeln!(
+            out,
+            "\n`predicted step` is of a model of {}, from counts of instructions, good to ±30 % at best; nothing was measured",
+            card.name
+        )?;
+    }
     if args.explain && args.format == Format::Table {
         let mut told = BTreeSet::new();
         // at the deepest network, where the differences are largest
@@ -130,7 +158,12 @@ impl Ceilings {
     }
 }
 
-fn table(plan: &[Planned], simulated: bool, mut ceilings: Option<Ceilings>) -> anyhow::Result<Grid> {
+fn table(
+    plan: &[Planned],
+    simulated: bool,
+    mut ceilings: Option<Ceilings>,
+    card: Option<&DeviceModel>,
+) -> anyhow::Result<Grid> {
     let mut columns = vec![
         ("benchmark", "point"),
         ("L", "depth"),
@@ -155,6 +188,9 @@ fn table(plan: &[Planned], simulated: bool, mut ceilings: Option<Ceilings>) -> a
     }
     if simulated {
         columns.extend([("predicted on P", "makespan_flops"), ("/ BP on P", "makespan_over_bp")]);
+    }
+    if card.is_some() {
+        columns.push(("predicted step", "predicted_step_ns"));
     }
     let mut grid = Grid::new(columns).optional(&[
         "bytes",
@@ -199,6 +235,12 @@ fn table(plan: &[Planned], simulated: bool, mut ceilings: Option<Ceilings>) -> a
         }
         if let Some(m) = p.makespan {
             cells.extend([Cell::count(m.flops), share(m.flops, m.backpropagation)]);
+        }
+        if let Some(card) = card {
+            cells.push(match fused::predicted_step(&p.spec, row.batch, card)? {
+                Some(seconds) => Cell::new(duration(1e9 * seconds), 1e9 * seconds),
+                None => Cell::empty(),
+            });
         }
         grid.push(cells);
     }

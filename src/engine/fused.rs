@@ -5,10 +5,12 @@
 
 use candle_core::{DType, Device, Tensor, WithDType};
 use pcnbench_kernels as kernels;
+use pcnbench_kernels::persistent::{spc_step, DeviceModel};
 
 use super::reference::Reference;
 use super::rounded::Rounded;
 use super::{unwatched, EngineKind, Learned};
+use crate::contender::ContenderSpec;
 use crate::net::{Activation, Dense, Loss, LossKind, MlpSpec, Params};
 use crate::optim::{self, OptimiserKind};
 use crate::rule::{Ar, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
@@ -153,6 +155,25 @@ impl Fused {
     }
 }
 
+fn stack(network: &MlpSpec) -> Result<kernels::Stack> {
+    let specs = (1..=network.depth).map(|l| spec(&network.dense(l))).collect();
+    Ok(kernels::Stack::new(specs)?)
+}
+
+/// Seconds that a model of a card, not a measurement, gives a step of sPC in one launch for all steps; `None` for other rules, other
+/// engines, f64, and networks that do not fit.
+///
+/// # Errors
+/// If neighbouring layers do not fit each other.
+pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) -> Result<Option<f64>> {
+    let resident = matches!(spec.engine, EngineKind::Fused | EngineKind::FusedTf32x3 | EngineKind::FusedTf32);
+    if !resident || !matches!(spec.rule, Rule::Spc(_)) || spec.dtype != DType::F32 {
+        return Ok(None);
+    }
+    let step = spc_step(&stack(&spec.network)?, batch, spec.engine.operands(), device);
+    Ok(step.ok().map(|(seconds, _)| seconds))
+}
+
 /// Where a rule runs on a card, in words, and why not in one launch; none on the CPU.
 ///
 /// # Errors
@@ -164,8 +185,7 @@ pub fn rung(
     (dtype, operands): (DType, kernels::Operands),
     device: &Device,
 ) -> Result<Option<(String, Option<String>)>> {
-    let specs = (1..=network.depth).map(|l| spec(&network.dense(l))).collect();
-    let stack = kernels::Stack::new(specs)?;
+    let stack = stack(network)?;
     let choice = kernels::card::rung(device, &stack, &schedule(rule, false)?, batch, (dtype, operands))?;
     Ok(choice.map(|choice| {
         let rung = choice.rung.name();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::contender::ContenderSpec;
 use crate::record::SummaryRow;
 use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
@@ -15,6 +16,8 @@ use super::{lost, point, size};
 /// A contender at a point that has not been measured.
 #[derive(Debug)]
 pub struct Planned {
+    /// The contender.
+    pub spec: ContenderSpec,
     /// Counted work; no measurements.
     pub row: SummaryRow,
     /// The closed formula for the same work.
@@ -59,7 +62,7 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
         for spec in &p.specs {
             let net = spec.net_cost(p.point.batch)?;
             let makespan = |rule: Rule, processors: usize| -> Result<u64> {
-                let spec = crate::contender::ContenderSpec { rule, ..spec.clone() };
+                let spec = ContenderSpec { rule, ..spec.clone() };
                 Ok(spec.task_graph(p.point.batch)?.schedule(processors)?.makespan)
             };
             let both = |n: usize| -> Result<Makespan> {
@@ -67,6 +70,7 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
                 Ok(Makespan { flops: makespan(spec.rule, n)?, backpropagation })
             };
             planned.push(Planned {
+                spec: spec.clone(),
                 row: p.row(spec)?,
                 formula: spec.rule.cost(&net),
                 analysis: spec.rule.analysis(&net),

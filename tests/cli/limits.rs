@@ -86,6 +86,36 @@ fn nothing_measured_beats_its_bound() {
     }
 }
 
+/// A prediction is called one, is asked for, and is of one rule and engine only.
+#[test]
+fn steps_on_a_card_are_predicted_if_asked_for() {
+    let net = ["bounds", "fused", "--depth", "64", "--width", "128", "--batch", "64", "--steps", "8"];
+    let table = |more: &[&str]| succeeds(&[&net[..], more].concat());
+    assert!(!table(&[]).contains("predicted step"));
+    let told = table(&["--device-model", "h100"]);
+    assert!(
+        told.contains("`predicted step` is of a model of h100") && told.contains("nothing was measured"),
+        "{told}"
+    );
+    let printed = table(&["--device-model", "h100", "--format", "csv"]);
+    let mut rows = csv::Reader::from_reader(printed.as_bytes());
+    let headers = rows.headers().unwrap().clone();
+    let at = |name: &str| headers.iter().position(|h| h == name).unwrap();
+    let mut predicted = 0;
+    for row in rows.records().map(Result::unwrap) {
+        let (contender, step) = (&row[at("contender")], &row[at("predicted_step_ns")]);
+        let resident = contender.starts_with("spc/fused") && !contender.contains("deviation");
+        assert_eq!(resident, !step.is_empty(), "{contender}: `{step}`");
+        if resident {
+            predicted += 1;
+            // two products of 32 samples by 128 multiply-adds a cycle at 1.98 GHz take 4.1 us
+            assert!((4_100.0..20_000.0).contains(&step.parse::<f64>().unwrap()), "{step}");
+        }
+    }
+    assert!(predicted > 0);
+    says(&refused(&["bounds", "--device-model", "b300"]), &["b300", "h100"]);
+}
+
 /// Bounds in time are asked for, because they take a measurement.
 #[test]
 fn bounds_are_times_only_if_asked_for() {

@@ -70,6 +70,16 @@ fn matrix_products(run: &mut Runner<'_>) -> Result<(), String> {
             }
         }
     }
+    // what is not a number, in the bits that a card makes, stays none
+    for (kernel, ..) in kernels {
+        let (mut a, b, mut out) = (vec![1.0; 16 * 8], vec![1.0; 8 * 8], vec![0.0; 128]);
+        a[8] = f32::from_bits(0x7fff_ffff);
+        run(Work { b: &b, ..Work::new(kernel, (1, 32), &a, &mut out) })?;
+        let expected = |at: usize| at / 8 == 1;
+        if let Some(at) = (0..128).find(|at| out[*at].is_nan() != expected(*at)) {
+            return Err(format!("{kernel} [{},{}] is {} beside a NaN in row 1", at / 8, at % 8, out[at]));
+        }
+    }
     // one product by 1, of a number whose small part has two bits more than tf32: rounded it is 2⁻²³ off, cut three times that
     let (mut a, mut b, mut out) = (vec![0.0; 16 * 8], vec![0.0; 8 * 8], vec![0.0; 128]);
     (a[0], b[0]) = (1.0 + 2f32.powi(-11) + 3.0 * 2f32.powi(-23), 1.0);
@@ -171,7 +181,28 @@ fn atomics(run: &mut Runner<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Over all magnitudes, in steps of 2⁻¹⁰ of a number where its two formulas meet.
+fn hyperbolic_tangents(run: &mut Runner<'_>) -> Result<(), String> {
+    let wide = (0..4000).map(|i| (f32::from(i as i16) / 100.0 - 30.0).exp2());
+    let near = (-300..300i16).map(|i| 0.6 + f32::from(i) * 2f32.powi(-10));
+    let mut a: Vec<f32> = wide.chain(near).flat_map(|x| [x, -x]).collect();
+    a.extend([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::NAN]);
+    let mut out = vec![f32::NAN; a.len()];
+    let blocks = a.len().div_ceil(128) as u32;
+    run(Work { n: a.len(), ..Work::new("primitive_tanh", (blocks, 128), &a, &mut out) })?;
+    for (x, got) in a.iter().zip(&out) {
+        let expected = f64::from(*x).tanh();
+        let off = (f64::from(*got) - expected).abs();
+        if off > 3.5e-7 * expected.abs() || got.is_nan() != x.is_nan() {
+            return Err(format!("tanh {x} is {got}; expected {expected} ± 3.5e-7 of it"));
+        }
+    }
+    Ok(())
+}
+
 /// Everything that is asked of the primitives.
 pub fn check(run: &mut Runner<'_>) -> Result<(), String> {
-    [matrix_products, asynchronous_copies, relay, warps, atomics].into_iter().try_for_each(|check| check(run))
+    [matrix_products, asynchronous_copies, relay, warps, atomics, hyperbolic_tangents]
+        .into_iter()
+        .try_for_each(|check| check(run))
 }

@@ -1,0 +1,176 @@
+//! How long a step of sPC is predicted to take on a card: a model, not a measurement.
+//!
+//! A step of an item is two products, what is done element by element, and waiting. The counts of instructions are those of the
+//! machine code that nvcc made (`machine-code.csv`, by `scripts/sass.sh`); the latencies are assumptions, and with them the whole
+//! is good to about ±30 %. A block has eight warps, two on each of the four schedulers, which issue an instruction a cycle:
+//!
+//!   product   max(2 · i, 8 · 2 · s) cycles for i instructions, s of them loads from shared memory, of a warp
+//!   elements  2 · (2 · a + 12) · E for E elements of a thread, with a instructions for each activation and what belongs to it
+//!   waiting   a poll, a load of R·n floats, two flags told, and barriers
+
+use super::{fits, Facts, Misfit, Relaxation, Shape, PATIENCE};
+use crate::operands::Operands;
+use crate::sources::SPC_KERNELS;
+use crate::stack::Stack;
+
+/// The committed table of machine code for cards of compute capability 9.0.
+const MACHINE_CODE: &str = include_str!("../../machine-code.csv");
+
+/// What the model assumes of a card.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeviceModel {
+    /// Its name.
+    pub name: &'static str,
+    /// What a launch may have.
+    pub facts: Facts,
+    /// Cycles per second under load.
+    pub clock: f64,
+    /// Cycles from a request to the answer of the L2 cache.
+    pub l2_latency: f64,
+    /// Bytes per cycle between the L2 cache and a multiprocessor.
+    pub l2_bytes: f64,
+    /// Cycles of a fence over the card.
+    pub fence: f64,
+    /// Cycles of a barrier of a block.
+    pub barrier: f64,
+}
+
+/// An H100 SXM, clock and sizes as its data sheet has them. No card has been held against this.
+pub const H100: DeviceModel = DeviceModel {
+    name: "h100",
+    facts: Facts {
+        multiprocessors: 132,
+        shared_per_block: 227 * 1024,
+        resident_blocks: 132,
+        capability: (9, 0),
+        patience: PATIENCE,
+    },
+    clock: 1.98e9,
+    l2_latency: 700.0,
+    l2_bytes: 64.0,
+    fence: 500.0,
+    barrier: 40.0,
+};
+
+/// A line of the table of machine code.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Code {
+    per_multiplication: f64,
+    loads_per_multiplication: f64,
+    per_activation: f64,
+}
+
+impl Code {
+    fn of(kernel: &str) -> Option<Self> {
+        let mut lines = MACHINE_CODE.lines();
+        let columns: Vec<_> = lines.next()?.split(',').collect();
+        let line: Vec<_> = lines
+            .map(|line| line.split(',').collect::<Vec<_>>())
+            .find(|line| line.first() == Some(&kernel))?;
+        let number = |name: &str| line.get(columns.iter().position(|column| *column == name)?)?.parse().ok();
+        Some(Self {
+            per_multiplication: number("per_multiplication")?,
+            loads_per_multiplication: number("loads_per_multiplication")?,
+            per_activation: number("per_activation")?,
+        })
+    }
+}
+
+/// Instructions of a warp for the `rows`×128·⌈columns/128⌉ results that a block makes of `depth` terms each.
+fn multiplications(operands: Operands, rows: usize, depth: usize, columns: usize) -> f64 {
+    let terms = rows as f64 * (columns.div_ceil(128) * 128) as f64 * depth as f64;
+    match operands {
+        Operands::F32 => terms / 256.0,
+        // of 16×8×8 terms, among eight warps
+        Operands::Tf32x3 => 3.0 * terms / 1024.0 / 8.0,
+        Operands::Tf32 | Operands::Bf16 => terms / 1024.0 / 8.0,
+    }
+}
+
+/// Seconds of a step of sPC once the error has reached all layers, on the busiest block.
+///
+/// # Errors
+/// As [`fits`]; [`Misfit::Operands`] for operands that have no kernels.
+pub fn spc_step(
+    stack: &Stack,
+    batch: usize,
+    operands: Operands,
+    device: &DeviceModel,
+) -> Result<(f64, Shape), Misfit> {
+    let shape = fits(stack, batch, Relaxation::Spc { light_cone: true }, &device.facts)?;
+    let kind = Operands::RESIDENT.iter().position(|it| *it == operands).ok_or(Misfit::Operands(operands))?;
+    let tile = [16, 32, 64].iter().position(|rows| *rows == shape.rows).unwrap_or(0);
+    let code = Code::of(SPC_KERNELS[3 * kind + tile]).ok_or(Misfit::Operands(operands))?;
+    let widest = stack.layers().iter().skip(1).max_by_key(|layer| layer.inputs * layer.outputs);
+    let Some(layer) = widest else { return Ok((0.0, shape)) };
+    let product = |depth: usize, columns: usize| {
+        let count = multiplications(operands, shape.rows, depth, columns);
+        (2.0 * count * code.per_multiplication).max(8.0 * 2.0 * count * code.loads_per_multiplication)
+    };
+    let products = product(layer.outputs, layer.inputs) + product(layer.inputs, layer.outputs);
+    let elements = (shape.rows * layer.inputs.max(layer.outputs).div_ceil(128) * 128) as f64 / 256.0;
+    let element_wise = 2.0 * (2.0 * code.per_activation + 12.0) * elements;
+    let told = (shape.rows * layer.outputs * size_of::<f32>()) as f64 / device.l2_bytes;
+    let waiting = 2.0 * device.l2_latency + told + 2.0 * device.fence + 6.0 * device.barrier;
+    let items = shape.tiles.div_ceil(shape.replicas) * shape.per_block;
+    // of items that take turns, all but the own work of one is done while another's neighbours are awaited
+    let cycles = items as f64 * (products + element_wise) + waiting;
+    Ok((cycles / device.clock, shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::{Activation, LayerSpec};
+
+    fn net(depth: usize) -> Stack {
+        let units = |l: usize| {
+            if l == 0 {
+                784
+            } else if l == depth {
+                10
+            } else {
+                128
+            }
+        };
+        let (act_in, act_out) = (Activation::Tanh, Activation::Identity);
+        let layer = |l: usize| LayerSpec {
+            inputs: units(l - 1),
+            outputs: units(l),
+            act_in,
+            act_out,
+            scale: 1.0,
+            bias: false,
+            skip: false,
+        };
+        Stack::new((1..=depth).map(layer).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_step_is_no_faster_than_its_multiplications() {
+        for (depth, rows) in [(8, 16), (32, 16), (64, 32), (128, 64)] {
+            let (seconds, shape) = spc_step(&net(depth), 64, Operands::F32, &H100).unwrap();
+            assert_eq!(shape.rows, rows);
+            // 128 lanes of a multiprocessor make one multiplication each per cycle
+            let least = 2.0 * (rows * 128 * 128) as f64 / 128.0 / H100.clock;
+            assert!(seconds > least && seconds < 4.0 * least + 4e-6, "{depth}: {seconds}, least {least}");
+        }
+    }
+
+    #[test]
+    fn every_resident_kernel_is_in_the_table() {
+        for kernel in SPC_KERNELS {
+            let code = Code::of(kernel).unwrap();
+            // a multiplication is an instruction, an activation several
+            assert!(code.per_multiplication > 1.0 && code.per_activation > 10.0, "{kernel}: {code:?}");
+        }
+        assert_eq!(Code::of("no_such_kernel"), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_predicted() {
+        let bf16 = spc_step(&net(8), 64, Operands::Bf16, &H100).unwrap_err();
+        assert_eq!(bf16, Misfit::Operands(Operands::Bf16));
+        assert!(spc_step(&net(600), 64, Operands::F32, &H100).is_err());
+    }
+}
