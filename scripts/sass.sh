@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What nvcc made of the kernels, read off the machine code for one card:
 #
-#   scripts/sass.sh [--check | --write] [CARD]
+#   scripts/sass.sh [--check | --write | CARD]
 #
-# builds the kernels with scripts/cuda-toolkit.sh's compiler, disassembles them for CARD (90) and prints a table with one line per
+# builds the kernels with scripts/cuda-toolkit.sh's compiler, disassembles them for CARD (90, whose table it is) and prints a table with one line per
 # kernel, whose columns scripts/sass.py explains. --write makes it kernels/machine-code.csv; --check ends with exit code 1 where
 # there is more of anything than that table has, and 3 where its tools cannot be downloaded. Two programs of the CUDA toolkit are downloaded once, 6 MB, into .cuda/sass; it
 # needs no card.
@@ -11,18 +11,20 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 table=kernels/machine-code.csv
-check=() write=
+check=() write='' card=90
 case ${1:-} in
---check) check=(--check "$table") && shift ;;
---write) write=$table && shift ;;
+--check) check=(--check "$table") ;;
+--write) write=$table ;;
+'' | [0-9]*) card=${1:-90} ;;
+*) echo "sass: \`$1\` is none of --check, --write and a compute capability such as 80" >&2; exit 2 ;;
 esac
-card=${1:-90}
+(($# < 2)) || { echo "sass: one argument at most; the table is of compute capability 90" >&2; exit 2; }
 
 toolkit=$(scripts/cuda-toolkit.sh)
 eval "$toolkit"
 # They read code of every compiler before them; of release 13.0 there are none to download.
 tools=(nvidia-cuda-cuobjdump==13.2.51 nvidia-cuda-nvdisasm==13.2.51)
-place=$PWD/.cuda/sass
+place=$PWD/.cuda/sass-13.2.51
 if [[ ! -d $place ]]; then
   rm -rf "$place.part"
   for tool in "${tools[@]}"; do
@@ -33,16 +35,15 @@ if [[ ! -d $place ]]; then
 fi
 for tool in "${tools[@]}"; do PATH=$place/${tool%%=*}/nvidia/cu13/bin:$PATH; done
 
-cargo build --quiet --locked --package pcnbench-kernels --features fatbin
-built=$(find "${CARGO_TARGET_DIR:-target}/debug/build" -path '*/pcnbench-kernels-*/out/usage.txt' -size +0 -printf '%T@ %h\n' |
-  sort -n | tail -n 1)
-built=${built#* }
-[[ -n $built ]] || { echo "sass: the build left no kernels" >&2; exit 1; }
-built=$(realpath "$built")
+built=$(cargo build --quiet --locked --package pcnbench-kernels --features fatbin --message-format json | python3 -c '
+import json, sys
+ran = (m for m in map(json.loads, sys.stdin) if m["reason"] == "build-script-executed")
+print(next(m["out_dir"] for m in ran if "pcnbench-kernels" in m["package_id"] or "/kernels#" in m["package_id"]))')
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for image in "$built"/*.fatbin; do
+# what an earlier build left of sources that are gone is not in the list
+grep -o '"[^"]*\.fatbin"' "$built/modules.rs" | tr -d '"' | while read -r image; do
   (cd "$work" && cuobjdump -xelf "sm_$card" "$image" >/dev/null)
 done
 cubins=("$work"/*.cubin)

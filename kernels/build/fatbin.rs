@@ -48,7 +48,7 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
     let jobs = files.iter().rev().map(|(_, file, image)| || compile(&nvcc, root, file, image, &cards));
     let mut reports = parallel::all(jobs.collect())?;
     for (source, (name, file, image)) in sources.iter().zip(&files) {
-        let report = reports.pop().unwrap_or_default();
+        let report = reports.pop().ok_or_else(|| format!("{name}.cu was not compiled"))?;
         let size =
             fs::metadata(image).map_err(|error| format!("nvcc left no {}: {error}", image.display()))?.len();
         // A stand-in for nvcc writes empty files: then there is nothing to look into.

@@ -1,4 +1,4 @@
-//! Compilers, as many at once as cargo allows.
+//! Compilers, as many at once as cargo runs jobs.
 
 use std::env;
 use std::sync::Mutex;

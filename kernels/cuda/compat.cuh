@@ -2,7 +2,7 @@
 //
 //   KERNEL(name, threads, Params, p) { ... }   a kernel of at most `threads` threads per block, one parameter struct
 //   KERNEL_ALONE(...)                          the same for one that has a multiprocessor to itself, and all its registers
-//   ASIDE                                      a function that is called, not written out where it is used: long and seldom needed
+//   ASIDE                                      a function that is called, not written out wherever it is used
 //   SHARED(float[8][33], tile);                shared memory of a fixed size
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
 //   load4, store4, load2, store2               four floats at once, 16-byte aligned; two, 8-byte aligned

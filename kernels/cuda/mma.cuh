@@ -36,7 +36,8 @@ __device__ __forceinline__ uint32_t near_tf32(float x) {
 
 // x = big + small up to 2⁻²¹ of x, in three instructions: big is cut, which leaves less than 2⁻¹⁰ of x, and small has half a unit
 // added to it, which the multiplier, reading 10 bits of fraction, cuts again. Three products big·big + big·small + small·big
-// then leave out 2⁻¹⁹ of a product at most: 2⁻²⁰ of small·small, and 2⁻²¹ of either operand.
+// then leave out 2⁻¹⁹ of a product at most: 2⁻²⁰ of small·small, and 2⁻²¹ of either operand. What is not finite stays so, an
+// infinity perhaps as no number.
 __device__ __forceinline__ void split_tf32(float x, uint32_t& big, uint32_t& small) {
   big = __float_as_uint(x) & ~0x1fffu;
   small = __float_as_uint(x - __uint_as_float(big));

@@ -1,4 +1,4 @@
-// The building blocks of compat.cuh and mma.cuh on their own, each in the smallest kernel that uses it: what the
+// The building blocks of compat.cuh, mma.cuh and dense.cuh on their own, each in the smallest kernel that uses it: what the
 // emulator takes them to do can be held against a card.
 #include "dense.cuh"
 #include "mma.cuh"

@@ -13,15 +13,15 @@
 //   m      [ROWS, outputs]    prediction μ, then error
 //   d      [ROWS, outputs]    s·φ_out', then δ
 //
-// A row is padded with zeros to a multiple of 16, which the depth of every product divides, and by four floats more:
-// then rows that follow one another begin 4 or 20 banks apart, and neither product has threads that meet in a bank where
-// they read along it with 128 bits each. A state of 784 units below layer 1 has no place: W_1 φ(x) is needed once, and W_1
-// passes through in pieces of `held_columns` columns.
+// A row of W, p and d is padded with zeros to a multiple of 16, which the depth of every product divides, and all rows have
+// four floats more: then rows that follow one another begin 4 or 20 banks apart, and neither product has threads that meet in
+// a bank where they read along it with 128 bits each. A state of 784 units below layer 1 has no place: W_1 φ(x) is needed
+// once, and W_1 passes through in pieces of `held_columns` columns.
 #pragma once
 
 #include "dense.cuh"
 
-// As `ResidentRow` in src/persistent/launch.rs. Offsets count floats.
+// As `ResidentRow` in src/persistent/layout.rs. Offsets count floats.
 struct ResidentRow {
   int64_t weights;  // W [outputs, inputs], row by row
   int64_t bias;     // b [outputs], or −1
@@ -35,12 +35,12 @@ struct ResidentRow {
   int32_t held_columns;  // columns of W that are there at once
 };
 static_assert(sizeof(ResidentRow) == 64 && offsetof(ResidentRow, inputs) == 32 && offsetof(ResidentRow, held) == 56,
-              "as in src/persistent/launch.rs");
+              "as in src/persistent/layout.rs");
 
 // As `LossKind` in src/stack.rs.
 enum Loss { HALF_SQUARED_ERROR = 0, SQUARED_ERROR = 1, CROSS_ENTROPY = 2 };
 
-// As `PersistentParams` in src/persistent/launch.rs.
+// As `PersistentParams` in src/persistent/layout.rs.
 struct PersistentParams {
   const ResidentRow* layers;  // [depth]
   const float* weights;
@@ -67,7 +67,7 @@ struct PersistentParams {
 };
 static_assert(sizeof(PersistentParams) == 160 && offsetof(PersistentParams, half) == 88 &&
                   offsetof(PersistentParams, per_block) == 120 && offsetof(PersistentParams, precision) == 156,
-              "as in src/persistent/launch.rs");
+              "as in src/persistent/layout.rs");
 
 constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RESIDENT_COLUMNS = 128;
 

@@ -34,8 +34,7 @@ template <int ROWS, class Math> struct Share {
     first = int(blockIdx.x) % p.stages * p.per_block;
     end = min(first + p.per_block, p.depth);
     replica = int(blockIdx.x) / p.stages;
-    const int index = first + int(threadIdx.x);
-    if (index < end) rows()[threadIdx.x] = p.layers[index];
+    for (int index = first + int(threadIdx.x); index < end; index += RESIDENT_THREADS) rows()[index - first] = p.layers[index];
     __syncthreads();
     for (int index = first; index < end; ++index) {
       const ResidentRow& layer = rows()[index - first];

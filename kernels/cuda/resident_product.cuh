@@ -1,6 +1,6 @@
 // Products of a persistent kernel, operands in shared memory and results in registers.
 //
-// result [ROWS, columns] += a [ROWS, depth] · W, where W(k, column) is w[column, k] or, TRANSPOSED, w[k, column]; a and w are
+// result [ROWS, columns] = a [ROWS, depth] · W, where W(k, column) is w[column, k] or, TRANSPOSED, w[k, column]; a and w are
 // zero from `depth` up to its multiple of 16. Results come in tiles of ROWS×128. Of each a thread has PIECES runs of RUN
 // neighbouring columns, and Map says which: row(piece) of the tile, column(piece) of the whole. What lies beyond `columns` is
 // multiplied with the last column, so that nothing is read beyond W, and is for the caller to leave out.

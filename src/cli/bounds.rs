@@ -97,7 +97,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     if let (Some(card), Format::Table) = (card, args.format) {
         writeln!(
             out,
-            "\n`predicted step` is of a model of {}, from counts of instructions, good to ±30 % at best; nothing was measured",
+            "\n`predicted step` is of a model of {}, from counts of instructions and assumed latencies; nothing was measured",
             card.name
         )?;
     }

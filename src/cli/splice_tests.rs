@@ -138,6 +138,9 @@ proptest! {
         let splice = |text: &str| splice(Path::new("R.md"), text, "t", content);
         if let Ok(once) = splice(&text) {
             prop_assert_eq!(&splice(&once).unwrap(), &once);
+            if once == text {
+                return Ok(()); // it was there already, and nothing has changed
+            }
             let common = text.bytes().zip(once.bytes()).take_while(|(a, b)| a == b).count();
             let tail = text.bytes().rev().zip(once.bytes().rev()).take_while(|(a, b)| a == b).count();
             // The opening marker before all that changed, the closing one after it.

@@ -170,8 +170,7 @@ pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) 
     if !resident || !matches!(spec.rule, Rule::Spc(_)) || spec.dtype != DType::F32 {
         return Ok(None);
     }
-    let step = spc_step(&stack(&spec.network)?, batch, spec.engine.operands(), device);
-    Ok(step.ok().map(|(seconds, _)| seconds))
+    Ok(spc_step(&stack(&spec.network)?, batch, spec.engine.operands(), device))
 }
 
 /// Where a rule runs on a card, in words, and why not in one launch; none on the CPU.

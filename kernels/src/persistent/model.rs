@@ -1,14 +1,17 @@
 //! How long a step of sPC is predicted to take on a card: a model, not a measurement.
 //!
-//! A step of an item is two products, what is done element by element, and waiting. The counts of instructions are those of the
-//! machine code that nvcc made (`machine-code.csv`, by `scripts/sass.sh`); the latencies are assumptions, and with them the whole
-//! is good to about ±30 %. A block has eight warps, two on each of the four schedulers, which issue an instruction a cycle:
+//! A step of an item is two products, what is done element by element, and what it tells; before it the block waits. The counts of
+//! instructions are those of the machine code that nvcc made (`machine-code.csv`, by `scripts/sass.sh`, the worst loop of a
+//! kernel); latencies are assumptions. How good the model is, no measurement has shown. A block has eight warps, two on each of
+//! the four schedulers, which issue an instruction a cycle:
 //!
-//!   product   max(2 · i, 8 · 2 · s) cycles for i instructions, s of them loads from shared memory, of a warp
+//!   product   max(2 · i, 8 · c · s) cycles for i instructions of a warp, s of them loads from shared memory of c cycles each: two in
+//!             f32, where 16 bytes are loaded per thread, one on tensor cores, where 4 are
 //!   elements  2 · (2 · a + 12) · E for E elements of a thread, with a instructions for each activation and what belongs to it
-//!   waiting   a poll, a load of R·n floats, two flags told, and barriers
+//!   telling   two fences and four barriers
+//!   waiting   a poll, a load of R·n floats and a fence, once for all items of a block: the others work meanwhile
 
-use super::{fits, Facts, Misfit, Relaxation, Shape, PATIENCE};
+use super::{fits, Facts, Relaxation, PATIENCE};
 use crate::operands::Operands;
 use crate::sources::SPC_KERNELS;
 use crate::stack::Stack;
@@ -23,9 +26,9 @@ pub struct DeviceModel {
     pub name: &'static str,
     /// What a launch may have.
     pub facts: Facts,
-    /// Cycles per second under load.
+    /// Cycles per second, at most.
     pub clock: f64,
-    /// Cycles from a request to the answer of the L2 cache.
+    /// Cycles from a request to the answer of the L2 cache, when all multiprocessors ask.
     pub l2_latency: f64,
     /// Bytes per cycle between the L2 cache and a multiprocessor.
     pub l2_bytes: f64,
@@ -35,7 +38,7 @@ pub struct DeviceModel {
     pub barrier: f64,
 }
 
-/// An H100 SXM, clock and sizes as its data sheet has them. No card has been held against this.
+/// An H100 SXM: 132 multiprocessors, 227 KiB of shared memory for a block, at most 1.98 GHz. Latencies are guesses.
 pub const H100: DeviceModel = DeviceModel {
     name: "h100",
     facts: Facts {
@@ -87,35 +90,30 @@ fn multiplications(operands: Operands, rows: usize, depth: usize, columns: usize
     }
 }
 
-/// Seconds of a step of sPC once the error has reached all layers, on the busiest block.
-///
-/// # Errors
-/// As [`fits`]; [`Misfit::Operands`] for operands that have no kernels.
-pub fn spc_step(
-    stack: &Stack,
-    batch: usize,
-    operands: Operands,
-    device: &DeviceModel,
-) -> Result<(f64, Shape), Misfit> {
-    let shape = fits(stack, batch, Relaxation::Spc { light_cone: true }, &device.facts)?;
-    let kind = Operands::RESIDENT.iter().position(|it| *it == operands).ok_or(Misfit::Operands(operands))?;
-    let tile = [16, 32, 64].iter().position(|rows| *rows == shape.rows).unwrap_or(0);
-    let code = Code::of(SPC_KERNELS[3 * kind + tile]).ok_or(Misfit::Operands(operands))?;
-    let widest = stack.layers().iter().skip(1).max_by_key(|layer| layer.inputs * layer.outputs);
-    let Some(layer) = widest else { return Ok((0.0, shape)) };
+/// Seconds of a step of sPC once the error has reached all layers, on the busiest block; `None` where there is no such step or none is
+/// modelled: one layer, operands without kernels, a stack that does not fit, or one whose items take turns on chip.
+pub fn spc_step(stack: &Stack, batch: usize, operands: Operands, device: &DeviceModel) -> Option<f64> {
+    let shape = fits(stack, batch, Relaxation::Spc { light_cone: true }, &device.facts).ok()?;
+    let kind = Operands::RESIDENT.iter().position(|it| *it == operands)?;
+    let tile = [16, 32, 64].iter().position(|rows| *rows == shape.rows)?;
+    let code = Code::of(SPC_KERNELS[3 * kind + tile])?;
+    let layer = stack.layers().iter().skip(1).max_by_key(|layer| layer.inputs * layer.outputs)?;
+    if !shape.resident {
+        return None;
+    }
+    let load = if operands == Operands::F32 { 2.0 } else { 1.0 };
     let product = |depth: usize, columns: usize| {
         let count = multiplications(operands, shape.rows, depth, columns);
-        (2.0 * count * code.per_multiplication).max(8.0 * 2.0 * count * code.loads_per_multiplication)
+        (2.0 * count * code.per_multiplication).max(8.0 * load * count * code.loads_per_multiplication)
     };
     let products = product(layer.outputs, layer.inputs) + product(layer.inputs, layer.outputs);
     let elements = (shape.rows * layer.inputs.max(layer.outputs).div_ceil(128) * 128) as f64 / 256.0;
     let element_wise = 2.0 * (2.0 * code.per_activation + 12.0) * elements;
+    let telling = 2.0 * device.fence + 4.0 * device.barrier;
     let told = (shape.rows * layer.outputs * size_of::<f32>()) as f64 / device.l2_bytes;
-    let waiting = 2.0 * device.l2_latency + told + 2.0 * device.fence + 6.0 * device.barrier;
+    let waiting = 2.0 * device.l2_latency + told + device.fence;
     let items = shape.tiles.div_ceil(shape.replicas) * shape.per_block;
-    // of items that take turns, all but the own work of one is done while another's neighbours are awaited
-    let cycles = items as f64 * (products + element_wise) + waiting;
-    Ok((cycles / device.clock, shape))
+    Some((items as f64 * (products + element_wise + telling) + waiting) / device.clock)
 }
 
 #[cfg(test)]
@@ -149,11 +147,14 @@ mod tests {
     #[test]
     fn a_step_is_no_faster_than_its_multiplications() {
         for (depth, rows) in [(8, 16), (32, 16), (64, 32), (128, 64)] {
-            let (seconds, shape) = spc_step(&net(depth), 64, Operands::F32, &H100).unwrap();
-            assert_eq!(shape.rows, rows);
-            // 128 lanes of a multiprocessor make one multiplication each per cycle
-            let least = 2.0 * (rows * 128 * 128) as f64 / 128.0 / H100.clock;
-            assert!(seconds > least && seconds < 4.0 * least + 4e-6, "{depth}: {seconds}, least {least}");
+            // 128 lanes of a multiprocessor make one multiplication each per cycle, tensor cores of tf32 a thousand
+            for (operands, lanes) in
+                [(Operands::F32, 128.0), (Operands::Tf32x3, 341.0), (Operands::Tf32, 1024.0)]
+            {
+                let seconds = spc_step(&net(depth), 64, operands, &H100).unwrap();
+                let least = 2.0 * (rows * 128 * 128) as f64 / lanes / H100.clock;
+                assert!(seconds > least && seconds < 4.0 * least + 6e-6, "{depth}: {seconds}, least {least}");
+            }
         }
     }
 
@@ -168,9 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_not_predicted() {
-        let bf16 = spc_step(&net(8), 64, Operands::Bf16, &H100).unwrap_err();
-        assert_eq!(bf16, Misfit::Operands(Operands::Bf16));
-        assert!(spc_step(&net(600), 64, Operands::F32, &H100).is_err());
+    fn what_is_not_modelled_is_not_predicted() {
+        for (depth, operands) in [(8, Operands::Bf16), (600, Operands::F32), (1, Operands::F32)] {
+            assert_eq!(spc_step(&net(depth), 64, operands, &H100), None, "{depth} {operands}");
+        }
+        // many tiles of a block take turns
+        assert_eq!(spc_step(&net(8), 8192, Operands::F32, &H100), None);
     }
 }
