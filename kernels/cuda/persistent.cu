@@ -9,7 +9,7 @@
 // A layer on a tile of the batch is an item and belongs to a block, which holds W_l and v_{l−1}: so a step needs no more than one
 // exchange with the layers above and below. Products are in f32 (_f32) or on tensor cores (_3xtf32, _tf32). What a block does:
 //
-//   bring rows, weights (but W_1, which passes through when it is needed) and biases of its layers on chip
+//   bring weights (but W_1, which passes through when it is needed) and biases of its layers on chip
 //   forward   for each item:
 //     wait until the layer below has told μ_{l−1};  p = φ_in(μ_{l−1})
 //     m = μ_l,  d = s φ_out',  from p Wᵀ;  tell μ_l above

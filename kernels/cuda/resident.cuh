@@ -5,9 +5,8 @@
 // every item has its four tiles in shared memory; otherwise all items of a block take turns with one set, and what must
 // outlast a turn waits in `states`, `errors` and `deltas`, where nobody else looks before the kernel ends.
 //
-//   row    16 floats          the layer's row of the table
 //   W      [outputs, inputs]  read by rows for W φ(v), by columns for the transposed product
-//   b      [outputs]          bias, with zeros up to a multiple of 16
+//   b      [outputs]          bias, with zeros up to a multiple of 16, in the four floats after each of the first rows of W
 //   v      [ROWS, inputs]     state below the layer
 //   p      [ROWS, inputs]     operand φ_in(v) of the product
 //   m      [ROWS, outputs]    prediction μ, then error
@@ -31,7 +30,7 @@ struct ResidentRow {
   int32_t act_in, act_out;
   int32_t skip;
   float scale;
-  int32_t held;          // where W and then b lie in shared memory
+  int32_t held;          // where W lies in shared memory
   int32_t held_columns;  // columns of W that are there at once
 };
 static_assert(sizeof(ResidentRow) == 64 && offsetof(ResidentRow, inputs) == 32 && offsetof(ResidentRow, held) == 56,
@@ -69,10 +68,28 @@ static_assert(sizeof(PersistentParams) == 160 && offsetof(PersistentParams, half
                   offsetof(PersistentParams, per_block) == 120 && offsetof(PersistentParams, precision) == 156,
               "as in src/persistent/layout.rs");
 
+// Row `index` of the table, which nothing writes while a kernel runs. Every turn of an item begins with it, and with waiting, for
+// which it is not needed: it arrives meanwhile.
+__device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int index) {
+#ifdef PCNBENCH_EMU
+  return p.layers[index];
+#else
+  ResidentRow row;
+  static_assert(sizeof row % sizeof(int4) == 0, "read in pieces of 16 bytes, at which rows of 64 bytes are aligned");
+  const int4* const from = reinterpret_cast<const int4*>(p.layers + index);
+  int4* const to = reinterpret_cast<int4*>(&row);
+#pragma unroll
+  for (unsigned i = 0; i < sizeof row / sizeof(int4); ++i) to[i] = __ldg(from + i);
+  return row;
+#endif
+}
+
 constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RESIDENT_COLUMNS = 128;
 
 __device__ __forceinline__ int padded(int n) { return (n + 15) / 16 * 16; }
 __device__ __forceinline__ int held_stride(int columns) { return padded(columns) + 4; }
+// Where b_j lies in a W of so many columns.
+__device__ __forceinline__ int held_bias(int columns, int j) { return j / 4 * held_stride(columns) + padded(columns) + j % 4; }
 
 // f(row, column) for a tile, a warp per row: neighbours in a warp are neighbours in memory.
 template <class F> __device__ __forceinline__ void each(int rows, int columns, const F& f) {
@@ -193,7 +210,7 @@ __device__ __forceinline__ void each_told(int rows, int columns, const float* fr
     go(Truth<false>{});
 }
 
-// Columns first..first+columns of W [outputs, inputs] into shared memory as Math reads them, with zeros around them.
+// Columns first..first+columns of W [outputs, inputs] into shared memory as Math reads them, with zeros up to multiples of 16.
 template <class Math> ASIDE void hold(const float* w, int outputs, int inputs, float* to, int columns, int first) {
   const int stride = held_stride(columns);
 #ifdef PLANT_RAGGED_OFF_BY_ONE
@@ -202,7 +219,7 @@ template <class Math> ASIDE void hold(const float* w, int outputs, int inputs, f
   const int inside = min(inputs - first, columns);
 #endif
   each_brought(
-      padded(outputs), stride,
+      padded(outputs), padded(columns),
       [&](int row, int column) {
         return row < outputs && column < inside ? __ldg(w + int64_t(row) * inputs + first + column) : 0.0f;
       },

@@ -14,7 +14,7 @@ struct Item {
   ResidentRow layer;
   int stride;
   float *v, *p, *m, *d;
-  const float *w, *bias;
+  const float* w;
 
   __device__ __forceinline__ int64_t below(int row, int column) const {
     return layer.below + (row0 + row) * layer.inputs + column;
@@ -34,25 +34,20 @@ template <int ROWS, class Math> struct Share {
     first = int(blockIdx.x) % p.stages * p.per_block;
     end = min(first + p.per_block, p.depth);
     replica = int(blockIdx.x) / p.stages;
-    for (int index = first + int(threadIdx.x); index < end; index += RESIDENT_THREADS) rows()[index - first] = p.layers[index];
-    __syncthreads();
     for (int index = first; index < end; ++index) {
-      const ResidentRow& layer = rows()[index - first];
+      const ResidentRow layer = row_of(p, index);
       // W_1 passes through when it is needed
       if (index > 0) hold<Math>(p, layer, memory, 0);
-      float* const bias = memory + layer.held + padded(layer.outputs) * held_stride(layer.held_columns);
-      for (int column = int(threadIdx.x); column < padded(layer.outputs); column += RESIDENT_THREADS)
 #ifdef PLANT_BIAS_OF_FIRST_LAYER
-        bias[column] = layer.bias >= 0 && column < layer.outputs ? p.weights[rows()->bias + column] : 0.0f;
+      const int64_t bias = row_of(p, first).bias;
 #else
-        bias[column] = layer.bias >= 0 && column < layer.outputs ? p.weights[layer.bias + column] : 0.0f;
+      const int64_t bias = layer.bias;
 #endif
+      for (int j = int(threadIdx.x); j < padded(layer.outputs); j += RESIDENT_THREADS)
+        memory[layer.held + held_bias(layer.held_columns, j)] = bias >= 0 && j < layer.outputs ? p.weights[bias + j] : 0.0f;
     }
     __syncthreads();
   }
-
-  // Of the layers of the block, one after another at the beginning of its memory.
-  __device__ __forceinline__ ResidentRow* rows() const { return reinterpret_cast<ResidentRow*>(memory); }
 
   __device__ __forceinline__ Item item(const PersistentParams& p, int index, int tile) const {
     Item it;
@@ -63,9 +58,8 @@ template <int ROWS, class Math> struct Share {
 #else
     it.rows = min(ROWS, p.batch - tile * ROWS);
 #endif
-    it.layer = rows()[index - first];
+    it.layer = row_of(p, index);
     it.w = memory + it.layer.held;
-    it.bias = it.w + padded(it.layer.outputs) * held_stride(it.layer.held_columns);
     it.stride = p.stride;
     const int slot = p.resident ? tile / p.replicas * p.per_block + index - first : 0;
     const int area = ROWS * p.stride;
@@ -195,7 +189,11 @@ __device__ __forceinline__ void predicted(const PersistentParams& p, const Item&
   const ResidentRow& layer = it.layer;
   with_kind(layer.act_out, [&](auto kind) {
     each_part(map, [&](const Part<Map>& part) {
-      const auto bias = from_tile(part, layer.outputs, it.bias, 0);
+      Runs<Part<Map>> bias;
+      each_result(part, [&](int piece, int r) {
+        const int j = part.column(piece) + r;
+        bias.x[piece][r] = j < padded(layer.outputs) ? it.w[held_bias(layer.held_columns, j)] : 0.0f;
+      });
       Runs<Part<Map>> mu, slope;
       each_result(part, [&](int piece, int r) {
         const float pre = fmaf(layer.scale, sum[part.from + piece][r], bias.x[piece][r]), a = act(kind.value, pre);

@@ -161,14 +161,9 @@ fn held_columns(layers: &[LayerSpec], index: usize) -> usize {
     }
 }
 
-/// Floats of W_l and b_l in shared memory.
+/// Floats of W_l, and b_l between its rows, in shared memory.
 fn held(layers: &[LayerSpec], index: usize) -> usize {
-    padded(layers[index].outputs) * (stride(held_columns(layers, index)) + 1)
-}
-
-/// Floats of the rows of a block's layers, with which its shared memory begins.
-fn held_rows(per_block: usize) -> usize {
-    per_block * (size_of::<ResidentRow>() / size_of::<f32>())
+    padded(layers[index].outputs) * stride(held_columns(layers, index))
 }
 
 /// Floats from one row of a tile to the next, the same for all.
@@ -177,10 +172,10 @@ fn tile_stride(layers: &[LayerSpec]) -> usize {
     stride(widest.max(held_columns(layers, 0)))
 }
 
-/// Floats of rows, weights and biases of the block that holds most.
+/// Floats of weights and biases of the block that holds most.
 fn most_held(layers: &[LayerSpec], per_block: usize) -> usize {
     let stage = |first: usize| (first..layers.len().min(first + per_block)).map(|i| held(layers, i)).sum();
-    held_rows(per_block) + (0..layers.len()).step_by(per_block).map(stage).max().unwrap_or(0)
+    (0..layers.len()).step_by(per_block).map(stage).max().unwrap_or(0)
 }
 
 /// The shape in which a stack and a batch fit on a card, or why there is none.
@@ -249,7 +244,7 @@ fn misfit(layers: &[LayerSpec], facts: &Facts) -> Misfit {
     let (rows, room) = (ROWS[ROWS.len() - 1], facts.shared_per_block);
     let tile = TILES * rows * tile_stride(layers);
     for (index, layer) in layers.iter().enumerate() {
-        let needed = (held_rows(1) + held(layers, index) + tile) * size_of::<f32>();
+        let needed = (held(layers, index) + tile) * size_of::<f32>();
         if needed > room {
             let (inputs, outputs) = (layer.inputs, layer.outputs);
             return Misfit::Layer { layer: index + 1, inputs, outputs, rows, needed, room };

@@ -104,7 +104,7 @@ fn steps_on_a_card_are_predicted_if_asked_for() {
     let mut predicted = 0;
     for row in rows.records().map(Result::unwrap) {
         let (contender, step) = (&row[at("contender")], &row[at("predicted_step_ns")]);
-        let resident = contender.starts_with("spc") && contender.ends_with("/fused");
+        let resident = contender.starts_with("spc") && !contender.contains("deviation");
         assert_eq!(resident, !step.is_empty(), "{contender}: `{step}`");
         if resident {
             predicted += 1;

@@ -4,7 +4,7 @@ use std::mem::size_of;
 use std::time::Duration;
 
 use super::watchdog::{patience, PATIENCE};
-use super::{fits, held, held_columns, held_rows, most_held, tile_stride};
+use super::{fits, held, held_columns, most_held, tile_stride};
 use super::{
     Addresses, Facts, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, StateLayout, ROWS, THREADS,
 };
@@ -79,7 +79,7 @@ impl Plan {
         let mut at = 0;
         for (index, layer) in layers.iter().enumerate() {
             let l = index + 1;
-            at = if index % shape.per_block == 0 { held_rows(shape.per_block) } else { at };
+            at = if index % shape.per_block == 0 { 0 } else { at };
             rows.push(ResidentRow {
                 weights: stack.weights(l).start as i64,
                 bias: if layer.bias { stack.biases(l).start as i64 } else { -1 },

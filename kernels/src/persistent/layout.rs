@@ -31,7 +31,7 @@ pub struct ResidentRow {
     pub skip: i32,
     /// s.
     pub scale: f32,
-    /// Where W and then b lie in shared memory.
+    /// Where W, and b between its rows, lie in shared memory.
     pub held: i32,
     /// Columns of it that are there at once.
     pub held_columns: i32,
