@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pcnbench::record::read;
 
-use crate::session::{arg, refused, says, succeeds, suite};
+use crate::session::{arg, refused, run, says, succeeds, suite};
 
 /// Every rule that can be timed, by both engines, on all threads and on one.
 const RULES: &str = r#"schema = 1
@@ -104,7 +104,8 @@ fn steps_on_a_card_are_predicted_if_asked_for() {
     let mut predicted = 0;
     for row in rows.records().map(Result::unwrap) {
         let (contender, step) = (&row[at("contender")], &row[at("predicted_step_ns")]);
-        let resident = contender.starts_with("spc") && !contender.contains("deviation");
+        let fused = contender.starts_with("spc") && contender.contains("/fused");
+        let resident = fused && !contender.contains("deviation") && row[at("point")].contains("dtype=f32");
         assert_eq!(resident, !step.is_empty(), "{contender}: `{step}`");
         if resident {
             predicted += 1;
@@ -113,7 +114,9 @@ fn steps_on_a_card_are_predicted_if_asked_for() {
         }
     }
     assert!(predicted > 0);
-    says(&refused(&["bounds", "--device-model", "b300"]), &["b300", "h100"]);
+    let unknown = run(&["bounds", "--device-model", "b300"]);
+    assert_eq!(unknown.code, Some(1));
+    says(&unknown.err, &["b300", "h100"]);
 }
 
 /// Bounds in time are asked for, because they take a measurement.
