@@ -16,6 +16,8 @@ use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::suite::{ContenderId, DeviceKind};
 pub use pcnbench::Result;
+#[cfg(feature = "cuda")]
+use pcnbench_kernels::card::Stopwatch;
 use pcnbench_kernels::denormals::Flush;
 use rand::SeedableRng;
 use rand_distr::Distribution;
@@ -136,17 +138,15 @@ pub fn contender(
 pub fn timed(b: &mut Bencher<'_, WallTime>, device: &Device, mut work: impl FnMut() -> Result<()>) {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => b.iter_custom(|iterations| {
-            let mut execution = || {
-                let mut outcome = Ok(());
-                let ms = pcnbench_kernels::cuda::time(card, 1, || {
-                    outcome = work();
-                    Ok(())
-                });
-                done(outcome);
-                Duration::from_secs_f64(done(ms.map_err(Into::into)) / 1e3)
+        Device::Cuda(_) => b.iter_custom(|iterations| {
+            let watch = done(Stopwatch::of(device).map_err(Into::into));
+            let mut execution = || -> Result<Duration> {
+                watch.start()?;
+                work()?;
+                watch.stop()?;
+                Ok(Duration::from_nanos(watch.elapsed_ns()?.unwrap_or_default()))
             };
-            (0..iterations).map(|_| execution()).sum()
+            (0..iterations).map(|_| done(execution())).sum()
         }),
         _ => {
             b.iter_custom(|iterations| done(clock::time(device, || (0..iterations).try_for_each(|_| work()))))
