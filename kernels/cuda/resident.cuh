@@ -88,7 +88,7 @@ constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RE
 
 __device__ __forceinline__ int padded(int n) { return (n + 15) / 16 * 16; }
 __device__ __forceinline__ int held_stride(int columns) { return padded(columns) + 4; }
-// Where b_j lies in a W of so many columns.
+// Where b_j lies from the beginning of a W that is held `columns` wide.
 __device__ __forceinline__ int held_bias(int columns, int j) { return j / 4 * held_stride(columns) + padded(columns) + j % 4; }
 
 // f(row, column) for a tile, a warp per row: neighbours in a warp are neighbours in memory.

@@ -14,7 +14,7 @@ const LINE: usize = 64;
 /// log₂ of the lines of the longest block: 64 KiB, sixteen pages, so that neither the place within a page nor the sets of a
 /// cache that a page maps to stay the same.
 const MOST_DOUBLINGS: f64 = 10.0;
-/// Blocks per shift: some 70 KiB, at least one of them near the size of each tensor of a common network.
+/// Blocks per shift, some 70 KiB together.
 const BLOCKS: usize = 8;
 
 /// Blocks of random size that are kept while a point is measured.
@@ -105,7 +105,7 @@ mod tests {
         assert!(all <= 2 && within_pages <= 2, "without blocks: {all} places, {within_pages} within pages");
         let mut layout = Layout::new();
         let [all, within_pages] = places(|| layout.shift(&Device::Cpu).unwrap());
-        // Each time 17 of 20 shifts have a block that is longer than the matrix, and so takes its place.
+        // Five of six shifts have a block that is longer than the matrix, and so takes its place.
         assert!(all >= 8 && within_pages >= 8, "{all} places, {within_pages} within pages");
         let again = Layout::new().rng.random_range(0..u64::MAX);
         assert_ne!(again, Layout::new().rng.random_range(0..u64::MAX), "two runs lie alike");
