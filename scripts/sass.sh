@@ -37,7 +37,8 @@ for tool in "${tools[@]}"; do PATH=$place/${tool%%=*}/nvidia/cu13/bin:$PATH; don
 
 built=$(cargo build --quiet --locked --package pcnbench-kernels --features fatbin --message-format json | python3 -c '
 import json, sys
-ran = (m for m in map(json.loads, sys.stdin) if m["reason"] == "build-script-executed")
+# all of them, so that cargo can write to the end
+ran = [m for m in map(json.loads, sys.stdin) if m["reason"] == "build-script-executed"]
 print(next(m["out_dir"] for m in ran if "pcnbench-kernels" in m["package_id"] or "/kernels#" in m["package_id"]))')
 
 work=$(mktemp -d)
