@@ -92,7 +92,7 @@ fn layer(hidden: bool) -> kernels::LayerSpec {
     kernels::LayerSpec { inputs: WIDTH, outputs: WIDTH, act_in, act_out, scale: 1.0, skip: false, bias: true }
 }
 
-/// On a card: one launch per operation, the rung that every other is above.
+/// On a card: one launch per operation, the slowest way, which every other is held against.
 fn card(criterion: &mut Criterion) -> Result<()> {
     let mut group = criterion.benchmark_group("ladder");
     for (name, device) in common::devices().iter().filter(|(_, device)| !device.is_cpu()) {

@@ -4,7 +4,7 @@
 #   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
 # leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, gpu-bin/ladder, their timings
-# rung by rung, gpu-bin/claims, what is claimed of them, and gpu-bin/build.txt, which says what they are and of which
+# strategy by strategy, gpu-bin/claims, what is claimed of them, and gpu-bin/build.txt, which says what they are and of which
 # commit; and all of it in gpu-bin.tar.gz. That file, half as large, is what travels. The target is a Hopper card;
 # CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what scripts/cuda-toolkit.sh needs and nothing
 # that belongs to a card.

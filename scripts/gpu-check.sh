@@ -14,9 +14,9 @@
 #   $OUT/facts.txt       card, driver, clocks, what else runs on it, libraries in use, `doctor`
 #   $OUT/kernels.txt     the kernels against their equations. first: building blocks, then 60 calls, at last deep nets in one
 #                        launch three times. full: everything, then memcheck and racecheck of some of it
-#   $OUT/ladder.csv      time per call on every rung of the fused engine and with every kind of operands, beside cuBLAS's
+#   $OUT/ladder.csv      time per call on every strategy of the fused engine and with every kind of operands, beside cuBLAS's
 #                        own rate; first: three depths, 0.1 s a row
-#   $OUT/ncu.txt         first: what the profiler says of a step on rungs `graph` and `persistent`
+#   $OUT/ncu.txt         first: what the profiler says of a step on strategies `graph` and `persistent`
 #   $OUT/verify.txt      full: conformance cases on the card, and the fused engine beside its twin at the edges of tiles, in
 #                        f64 at their own tolerance and in f32 at its stated bound
 #   $OUT/claims.csv      full: what is claimed of the fused engine on a card, measured and judged line by line
@@ -193,7 +193,7 @@ first() {
   PCNBENCH_CARD_CASES=60 step "kernels: calls" 45 "$out/kernels.txt" "${strict[@]}" \
     "kernels calls_do calls_in_one call_after operands_are"
   # what came before may have failed: these times are what a start on a card is for
-  step "every rung, short" 45 "$work/ladder.txt" "${strict[@]}" "ladder --first"
+  step "every strategy, short" 45 "$work/ladder.txt" "${strict[@]}" "ladder --first"
   if [[ -n $profiler ]]; then
     step "profile of four kernels" 60 "$out/ncu.txt" "${strict[@]}" profile
   else
@@ -207,7 +207,7 @@ first() {
 full() {
   local dtype tool
   if [[ $device == cuda ]]; then
-    step "every rung" 60 "$work/ladder.txt" "${strict[@]}" ladder
+    step "every strategy" 60 "$work/ladder.txt" "${strict[@]}" ladder
     step "kernels" 50 "$out/kernels.txt" "${strict[@]}" kernels
   fi
   for dtype in f64 f32; do

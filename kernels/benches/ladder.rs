@@ -1,9 +1,9 @@
-//! What each rung of the fused engine on a card takes per call, as CSV on standard output.
+//! What each strategy of the fused engine on a card takes per call, as CSV on standard output.
 //!
-//! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every rung. Wide: width 4096,
+//! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every strategy. Wide: width 4096,
 //! batch 1024, T = 4, beside the rate of one cuBLAS product of the same shape in f32 measured right before. Products read every
-//! kind of operands that there are products for on tensor cores: narrow on `persistent`, wide on `wide`. `refused` says why a rung does
-//! not run. `--first` is for a first look at a card: depths 8, 32 and 128, rungs `graph` and `persistent`, 0.1 s a row,
+//! kind of operands that there are products for on tensor cores: narrow on `persistent`, wide on `cublas`. `refused` says why a strategy does
+//! not run. `--first` is for a first look at a card: depths 8, 32 and 128, strategies `graph` and `persistent`, 0.1 s a row,
 //! and nothing wide. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
 //! `wall_ns` from a device at rest to a device at rest. Numbers are drawn from a seed; none of them is zero.
 
@@ -17,7 +17,7 @@ use common::{median, Numbers, SECONDS};
 use pcnbench_kernels::card;
 use pcnbench_kernels::launch::{plan, Ask, Precision, Task};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
-use pcnbench_kernels::tune::{Card, Rung};
+use pcnbench_kernels::tune::{Card, Strategy};
 use pcnbench_kernels::{Fused, Operands, Optimiser, Rule, Schedule, Stack};
 
 fn main() {
@@ -61,8 +61,8 @@ impl Extent {
         }
     }
 
-    fn takes(self, rung: Rung) -> bool {
-        self != Self::First || matches!(rung, Rung::Graph | Rung::Persistent)
+    fn takes(self, strategy: Strategy) -> bool {
+        self != Self::First || matches!(strategy, Strategy::Graph | Strategy::Persistent)
     }
 
     /// Of one row.
@@ -78,7 +78,7 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
     let said = |error: std::io::Error| candle_core::Error::Msg(format!("standard output: {error}"));
     writeln!(
         out,
-        "rung,operands,rule,width,batch,depth,steps,repetitions,device_ns,wall_ns,flops,flops_per_s,of_cublas,refused"
+        "strategy,operands,rule,width,batch,depth,steps,repetitions,device_ns,wall_ns,flops,flops_per_s,of_cublas,refused"
     )
     .map_err(said)?;
     let rules = |spc: usize, epc: usize| {
@@ -98,11 +98,12 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
             let narrow = width == 128;
             let (spc, epc) = if narrow { (*depth, 8) } else { (4, 4) };
             for (name, rule, steps) in rules(spc, epc) {
-                for (rung, operands) in kinds(narrow).filter(|(rung, _)| extent.takes(*rung)) {
+                for (strategy, operands) in kinds(narrow).filter(|(strategy, _)| extent.takes(*strategy)) {
                     let sizes = (width, batch, *depth);
-                    let kind = (rung, operands, extent.seconds());
+                    let kind = (strategy, operands, extent.seconds());
                     let row = row(device, kind, rule, steps, sizes, &theta.copy()?);
-                    let head = format!("{},{operands},{name},{width},{batch},{depth},{steps}", rung.name());
+                    let head =
+                        format!("{},{operands},{name},{width},{batch},{depth},{steps}", strategy.name());
                     match row {
                         Ok((repetitions, of_device, wall, flops)) => {
                             let per_second = flops / (of_device as f64 * 1e-9);
@@ -123,22 +124,23 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// Rungs with operands. Where the host has nothing to do, `grouped` and `graph` are the same, and neither is quick; operands
-/// other than f32 cost what f32 costs on both, and on `wide` are for products that a library is quick at.
-fn kinds(narrow: bool) -> impl Iterator<Item = (Rung, Operands)> {
-    let cores = if narrow { Rung::Persistent } else { Rung::Wide };
-    let rungs = Rung::ALL.into_iter().filter(move |rung| narrow || *rung != Rung::Grouped);
-    rungs.flat_map(move |rung| {
+/// Strategies with operands. Where the host has nothing to do, `grouped` and `graph` are the same, and neither is quick; operands
+/// other than f32 cost what f32 costs on both, and on `cublas` are for products that a library is quick at.
+fn kinds(narrow: bool) -> impl Iterator<Item = (Strategy, Operands)> {
+    let cores = if narrow { Strategy::Persistent } else { Strategy::Cublas };
+    let strategies =
+        Strategy::ALL.into_iter().filter(move |strategy| narrow || *strategy != Strategy::Grouped);
+    strategies.flat_map(move |strategy| {
         let kernels: &[Operands] = if narrow { &Operands::RESIDENT } else { &Operands::ALL };
-        let all = kernels.iter().copied().filter(move |kind| rung == cores || *kind == Operands::F32);
-        all.map(move |kind| (rung, kind))
+        let all = kernels.iter().copied().filter(move |kind| strategy == cores || *kind == Operands::F32);
+        all.map(move |kind| (strategy, kind))
     })
 }
 
 /// Median nanoseconds of device and wall of one training call.
 fn row(
     device: &Device,
-    (rung, operands, seconds): (Rung, Operands, f64),
+    (strategy, operands, seconds): (Strategy, Operands, f64),
     rule: Rule,
     steps: usize,
     (width, batch, depth): (usize, usize, usize),
@@ -173,7 +175,7 @@ fn row(
     let (x, y) =
         (numbers.tensor(&[batch, width], 1.0, device)?, numbers.tensor(&[batch, width], 1.0, device)?);
     let engine = Fused::new(stack, 1).map_err(candle_core::Error::wrap)?.with_operands(operands);
-    engine.on_rung(Some(rung));
+    engine.set_strategy(Some(strategy));
     let call = || {
         let done = engine.train(&schedule, loss, optimiser, theta, (&x, &y));
         done.map_err(candle_core::Error::wrap)

@@ -4,7 +4,7 @@
 //   grouped     one launch for all layers of a phase, ragged ends included    <- this file
 //   graph       the list recorded once and replayed                           (src/cuda/)
 //   persistent  one launch for all T steps                                    (persistent.cu, sweep.cu)
-//   wide        products by a library, these epilogues after them             <- this file, `ready`
+//   cublas      products by a library, these epilogues after them             <- this file, `ready`
 //
 // φ_in is applied where a state is written, once per element, not where it is read, once per element and tile.
 // Within a launch no block reads what another writes; src/launch/rules.rs says so for each mode.

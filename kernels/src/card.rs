@@ -65,12 +65,12 @@ pub fn open(ordinal: usize) -> Result<Device> {
     Ok(device)
 }
 
-/// The rung on which the fused engine runs a call of this dtype with these operands on a device, and why not on
-/// [`Rung::Persistent`](crate::tune::Rung::Persistent); none on the CPU.
+/// The strategy on which the fused engine runs a call of this dtype with these operands on a device, and why not on
+/// [`Strategy::Persistent`](crate::tune::Strategy::Persistent); none on the CPU.
 ///
 /// # Errors
 /// If the driver does not answer, or there are no kernels for the dtype.
-pub fn rung(
+pub fn strategy(
     device: &Device,
     stack: &Stack,
     schedule: &Schedule,
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_processor_has_neither_rung_nor_events() {
+    fn the_processor_has_neither_strategy_nor_events() {
         let watch = Stopwatch::of(&Device::Cpu).unwrap();
         watch.start().unwrap();
         watch.stop().unwrap();

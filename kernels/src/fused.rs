@@ -102,11 +102,11 @@ impl Fused {
         host
     }
 
-    /// Runs every later call on a card on this rung, in place of the one that [`tune::cuda`](crate::tune::cuda)
+    /// Runs every later call on a card on this strategy, in place of the one that [`tune::cuda`](crate::tune::cuda)
     /// chooses; `None` gives the choice back.
     #[cfg(feature = "cuda")]
-    pub fn on_rung(&self, rung: Option<crate::tune::Rung>) {
-        self.card.force(rung);
+    pub fn set_strategy(&self, strategy: Option<crate::tune::Strategy>) {
+        self.card.force(strategy);
     }
 
     /// Runs a rule on a batch; θ is left as it is.

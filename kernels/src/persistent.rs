@@ -88,7 +88,7 @@ impl Shape {
     }
 }
 
-/// Why a stack is not for a persistent launch; the next rung of the ladder takes it.
+/// Why a stack is not for a persistent launch; another strategy takes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// Something there is more of than the kernels count with.

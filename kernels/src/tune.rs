@@ -3,7 +3,7 @@
 
 mod card;
 
-pub use card::{cuda, tile_on, Card, Choice, Rung};
+pub use card::{cuda, tile_on, Card, Choice, Strategy};
 
 use crate::schedule::Rule;
 use crate::stack::Stack;

@@ -177,7 +177,7 @@ pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) 
 ///
 /// # Errors
 /// If the engine does not run the rule, or the device does not answer.
-pub fn rung(
+pub fn strategy(
     rule: &Rule,
     network: &MlpSpec,
     batch: usize,
@@ -185,12 +185,12 @@ pub fn rung(
     device: &Device,
 ) -> Result<Option<(String, Option<String>)>> {
     let stack = stack(network)?;
-    let choice = kernels::card::rung(device, &stack, &schedule(rule, false)?, batch, (dtype, operands))?;
+    let choice = kernels::card::strategy(device, &stack, &schedule(rule, false)?, batch, (dtype, operands))?;
     Ok(choice.map(|choice| {
-        let rung = choice.rung.name();
+        let strategy = choice.strategy.name();
         let words = match operands {
-            kernels::Operands::F32 => rung.to_owned(),
-            rounded => format!("{rung} with {rounded} operands"),
+            kernels::Operands::F32 => strategy.to_owned(),
+            rounded => format!("{strategy} with {rounded} operands"),
         };
         (words, choice.instead)
     }))

@@ -152,7 +152,7 @@ impl<'a> Material<'a> {
         self.devices.get(&DeviceKind::Cuda).map_or_else(Vec::new, |device| Card::of(device).warnings())
     }
 
-    /// How threads and the devices in use were set up, where that changes times, and on which rungs the fused engine runs there.
+    /// How threads and the devices in use were set up, where that changes times, and on which strategies the fused engine runs there.
     pub(super) fn switches(&self, prepared: &[Prepared<'_>]) -> Result<Vec<String>> {
         let mut switches = Vec::new();
         if affinity::pinned() {
@@ -163,30 +163,31 @@ impl<'a> Material<'a> {
         }
         let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
         switches.extend(pcnbench_kernels::card::switches(card).into_iter().map(str::to_owned));
-        let (mut rungs, mut instead) = (BTreeSet::new(), BTreeMap::<String, (String, usize)>::new());
+        let (mut strategies, mut instead) = (BTreeSet::new(), BTreeMap::<String, (String, usize)>::new());
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
             for spec in
                 p.specs.iter().filter(|s| s.engine.is_fused() && s.engine != EngineKind::FusedDeviation)
             {
                 let kind = (p.point.dtype, spec.engine.operands());
-                let Some((rung, why)) = fused::rung(&spec.rule, &spec.network, p.point.batch, kind, card)?
+                let Some((strategy, why)) =
+                    fused::strategy(&spec.rule, &spec.network, p.point.batch, kind, card)?
                 else {
                     continue;
                 };
                 if let Some(why) = why {
-                    let first = || (format!("{} at {} ({rung})", spec.id, p.point.id), 0);
+                    let first = || (format!("{} at {} ({strategy})", spec.id, p.point.id), 0);
                     instead.entry(why).or_insert_with(first).1 += 1;
                 }
-                rungs.insert(rung);
+                strategies.insert(strategy);
             }
         }
-        if !rungs.is_empty() {
-            let names = rungs.into_iter().collect::<Vec<_>>().join(", ");
-            switches.push(format!("fused rung on cuda: {names}"));
+        if !strategies.is_empty() {
+            let names = strategies.into_iter().collect::<Vec<_>>().join(", ");
+            switches.push(format!("fused strategy on cuda: {names}"));
         }
         for (why, (first, count)) in instead {
             let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            switches.push(format!("fused on cuda not on rung persistent: {first}{others}: {why}"));
+            switches.push(format!("fused on cuda not on strategy persistent: {first}{others}: {why}"));
         }
         Ok(switches)
     }

@@ -14,7 +14,7 @@ use candle_core::{Device, Error, Result, Tensor};
 use common::{median, Numbers, SECONDS};
 use pcnbench_kernels::card;
 use pcnbench_kernels::cuda::Graph;
-use pcnbench_kernels::tune::Rung;
+use pcnbench_kernels::tune::Strategy;
 use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Rule, Schedule, Stack};
 use plain::Plain;
 
@@ -133,7 +133,7 @@ impl Call {
     fn new(
         device: &Device,
         (width, batch, depth): (usize, usize, usize),
-        rung: Option<Rung>,
+        strategy: Option<Strategy>,
     ) -> Result<Self> {
         let layer = LayerSpec {
             inputs: width,
@@ -150,7 +150,7 @@ impl Call {
         let x = numbers.tensor(&[batch, width], 1.0, device)?;
         let y = numbers.tensor(&[batch, width], 1.0, device)?;
         let engine = Fused::new(stack, 1).map_err(Error::wrap)?;
-        engine.on_rung(rung);
+        engine.set_strategy(strategy);
         let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / batch as f64 };
         Ok(Self { engine, schedule: Schedule { rule: SPC, steps: vec![] }, loss, theta, x, y })
     }
@@ -298,7 +298,7 @@ fn epc(device: &Device, sizes: &Sizes) -> Result<Vec<Line>> {
 /// FLOP/s of a call in layers that do not fit on chip, over those of cuBLAS on one such product.
 fn wide(device: &Device, sizes: &Sizes) -> Result<Vec<Line>> {
     let ((width, batch), depth, steps) = (sizes.wide, 4, 4);
-    let mut call = Call::new(device, (width, batch, depth), Some(Rung::Wide))?;
+    let mut call = Call::new(device, (width, batch, depth), Some(Strategy::Cublas))?;
     let mut numbers = Numbers(9);
     let a = numbers.tensor(&[batch, width], 1.0, device)?;
     let w = numbers.tensor(&[width, width], 1.0, device)?;

@@ -14,13 +14,13 @@ use crate::operands::Operands;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
 use crate::stack::{Loss, Stack};
-use crate::tune::{self, Rung};
+use crate::tune::{self, Strategy};
 
 /// What is kept from call to call: at most one plan and its memory.
 #[derive(Default)]
 pub(crate) struct Engine {
     kept: Mutex<Option<Kept>>,
-    forced: Mutex<Option<Rung>>,
+    forced: Mutex<Option<Strategy>>,
 }
 
 /// Numbers that both Candle and the kernels have.
@@ -43,9 +43,9 @@ pub(crate) struct Asked<'a> {
 pub(crate) type Operand<'a> = (&'a CudaStorage, &'a Layout);
 
 impl Engine {
-    /// Runs every later call on this rung; with nothing, on the one that [`tune::cuda`] chooses.
-    pub(crate) fn force(&self, rung: Option<Rung>) {
-        *self.forced.lock().unwrap_or_else(PoisonError::into_inner) = rung;
+    /// Runs every later call on this strategy; with nothing, on the one that [`tune::cuda`] chooses.
+    pub(crate) fn force(&self, strategy: Option<Strategy>) {
+        *self.forced.lock().unwrap_or_else(PoisonError::into_inner) = strategy;
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -130,7 +130,7 @@ impl Engine {
                 && kept.loss == asked.loss
                 && kept.schedule == *asked.schedule
         };
-        let ask = |card, rung| Ask {
+        let ask = |card, strategy| Ask {
             stack: asked.stack,
             schedule: asked.schedule,
             loss: asked.loss,
@@ -139,13 +139,13 @@ impl Engine {
             precision,
             operands: asked.operands,
             card,
-            products: rung == Rung::Wide,
+            products: strategy == Strategy::Cublas,
         };
         match kept.take().filter(fits) {
             Some(mut same) => {
                 if same.task != asked.task {
                     // only the optimiser's numbers differ
-                    same.plan.finish = finish(&ask(same.card, same.rung), &same.plan.table);
+                    same.plan.finish = finish(&ask(same.card, same.strategy), &same.plan.table);
                     same.task = asked.task;
                 }
                 Ok(kept.insert(same))
@@ -153,10 +153,10 @@ impl Engine {
             None => {
                 let card = card_of(device)?;
                 let kind = (precision, asked.operands);
-                let chosen = || tune::cuda(asked.stack, asked.schedule, asked.batch, kind, &card).rung;
+                let chosen = || tune::cuda(asked.stack, asked.schedule, asked.batch, kind, &card).strategy;
                 let forced = *self.forced.lock().unwrap_or_else(PoisonError::into_inner);
-                let rung = forced.unwrap_or_else(chosen);
-                Ok(kept.insert(Kept::new::<T>(&ask(card, rung), rung, device)?))
+                let strategy = forced.unwrap_or_else(chosen);
+                Ok(kept.insert(Kept::new::<T>(&ask(card, strategy), strategy, device)?))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is kept from call to call on a card: a plan, its memory, its kernels and, on rung `graph`, its recording.
+//! What is kept from call to call on a card: a plan, its memory, its kernels and, on strategy `graph`, its recording.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::primitives::PrimitiveParams;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
 use crate::stack::Loss;
-use crate::tune::{Card, Rung};
+use crate::tune::{Card, Strategy};
 
 // SAFETY: laid out as C says, without padding or pointers of the host, as the assertions beside both definitions hold.
 unsafe impl DeviceRepr for Row {}
@@ -31,7 +31,7 @@ pub(super) struct Kept {
     // before the memory that it works on: dropped first
     graph: Option<(u64, CudaGraph)>,
     pub(super) plan: Plan,
-    pub(super) rung: Rung,
+    pub(super) strategy: Strategy,
     pub(super) card: Card,
     pub(super) schedule: Schedule,
     pub(super) loss: Loss,
@@ -55,12 +55,12 @@ struct OnCard {
 
 impl Kept {
     /// Plans a call, loads its kernels and takes its memory.
-    pub(super) fn new<T: Number>(ask: &Ask<'_>, rung: Rung, device: &CudaDevice) -> Result<Self> {
-        let plan = match rung {
-            Rung::Persistent => match &ask.card.cooperative {
+    pub(super) fn new<T: Number>(ask: &Ask<'_>, strategy: Strategy, device: &CudaDevice) -> Result<Self> {
+        let plan = match strategy {
+            Strategy::Persistent => match &ask.card.cooperative {
                 Some(facts) => resident(ask, facts)?,
                 None => refuse!(
-                    "rung `persistent` needs cooperative launches, which this card has not; take rung `graph`"
+                    "strategy `persistent` needs cooperative launches, which this card has not; take strategy `graph`"
                 ),
             },
             _ => plan(ask)?,
@@ -98,7 +98,7 @@ impl Kept {
                 None => None,
             },
             plan,
-            rung,
+            strategy,
             card: ask.card,
             schedule: ask.schedule.clone(),
             loss: ask.loss,
@@ -142,7 +142,7 @@ impl Kept {
         };
         let at = Addresses { rows, arena, theta, x: from(x, lx)?, y: from(y, ly)?, out };
         self.queue::<T>(&self.plan.load, &at)?;
-        if self.rung == Rung::Graph && stays {
+        if self.strategy == Strategy::Graph && stays {
             if self.graph.as_ref().is_none_or(|(of, _)| *of != theta) {
                 // the old one goes first, so that two never need memory at once
                 self.graph = None;

@@ -105,7 +105,7 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
     let kind = (ask.precision, ask.operands);
     let relaxation = relaxation(ask.stack, &ask.schedule.rule, ask.batch, kind, facts).map_err(|why| {
         candle_core::Error::Msg(format!(
-            "rung `persistent` does not take this call: {why}; take rung `graph`"
+            "strategy `persistent` does not take this call: {why}; take strategy `graph`"
         ))
     })?;
 

@@ -80,7 +80,7 @@ pub fn lost(params: &PersistentParams, kernel: &str, word: u64) -> Option<String
     };
     Some(format!(
         "kernel `{kernel}` has given up: in {step}, layer {waiting} waited {} s for what layer {layer} {told} (tile {} of \
-         {tiles}); nothing that this call has computed counts, run it again, and if it stays so on rung `graph`",
+         {tiles}); nothing that this call has computed counts, run it again, and if it stays so on strategy `graph`",
         params.patience / 1_000_000_000,
         tile + 1
     ))

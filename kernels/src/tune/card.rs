@@ -34,7 +34,7 @@ pub fn tile_on(blocks: [usize; 3], card: &Card) -> usize {
 
 /// How a call runs on a card. All of them follow the same rule; they differ in who waits for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rung {
+pub enum Strategy {
     /// One launch per phase, whatever the depth; queued by the host one after another.
     Grouped,
     /// The same launches, recorded once and replayed.
@@ -42,12 +42,12 @@ pub enum Rung {
     /// One launch for all steps, weights kept on the multiprocessors.
     Persistent,
     /// Products by a library, the epilogues of the grouped launches after them.
-    Wide,
+    Cublas,
 }
 
-impl Rung {
-    /// Every rung.
-    pub const ALL: [Self; 4] = [Self::Grouped, Self::Graph, Self::Persistent, Self::Wide];
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 4] = [Self::Grouped, Self::Graph, Self::Persistent, Self::Cublas];
 
     /// Its name in records.
     pub fn name(self) -> &'static str {
@@ -55,7 +55,7 @@ impl Rung {
             Self::Grouped => "grouped",
             Self::Graph => "graph",
             Self::Persistent => "persistent",
-            Self::Wide => "wide",
+            Self::Cublas => "cublas",
         }
     }
 }
@@ -66,16 +66,16 @@ const WIDE: usize = 1024;
 /// Launches from which on it pays to record them: a recording costs about as much as queueing them a few times.
 const RECORDED: usize = 8;
 
-/// A rung, and why it is not [`Rung::Persistent`] if it is another.
+/// A strategy, and why it is not [`Strategy::Persistent`] if it is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// The rung.
-    pub rung: Rung,
-    /// In words that go on after "not on rung `persistent`, because".
+    /// The strategy.
+    pub strategy: Strategy,
+    /// In words that go on after "not on strategy `persistent`, because".
     pub instead: Option<String>,
 }
 
-/// Launches that the host queues for inference on [`Rung::Grouped`], where no light cone spares any.
+/// Launches that the host queues for inference on [`Strategy::Grouped`], where no light cone spares any.
 fn launches(depth: usize, schedule: &Schedule) -> usize {
     let steps = schedule.steps.len();
     let per_step = match schedule.rule {
@@ -87,11 +87,11 @@ fn launches(depth: usize, schedule: &Schedule) -> usize {
     depth + steps * per_step
 }
 
-/// The rung for a call.
+/// The strategy for a call.
 ///
-/// [`Rung::Persistent`] wherever its kernels take the call and it replaces enough launches: no step waits for the host or
-/// for the whole card, and weights are read once. Else [`Rung::Wide`] where most of the work is in products worth a
-/// library's launch, [`Rung::Graph`] where there is much to queue, and [`Rung::Grouped`].
+/// [`Strategy::Persistent`] wherever its kernels take the call and it replaces enough launches: no step waits for the host or
+/// for the whole card, and weights are read once. Else [`Strategy::Cublas`] where most of the work is in products worth a
+/// library's launch, [`Strategy::Graph`] where there is much to queue, and [`Strategy::Grouped`].
 pub fn cuda(
     stack: &Stack,
     schedule: &Schedule,
@@ -106,7 +106,7 @@ pub fn cuda(
             format!("the {launches} launches that it would replace are queued as fast one by one")
         }
         Some(facts) => match relaxation(stack, &schedule.rule, batch, (precision, operands), facts) {
-            Ok(_) => return Choice { rung: Rung::Persistent, instead: None },
+            Ok(_) => return Choice { strategy: Strategy::Persistent, instead: None },
             Err(why) => why,
         },
     };
@@ -114,14 +114,14 @@ pub fn cuda(
         let layers = (1..=stack.depth()).filter(|l| !wide || stack.units(*l).min(stack.units(l - 1)) >= WIDE);
         layers.map(|l| stack.product_flops(l, batch)).sum()
     };
-    let rung = if flops(false) > 0.0 && flops(true) >= 0.5 * flops(false) {
-        Rung::Wide
+    let strategy = if flops(false) > 0.0 && flops(true) >= 0.5 * flops(false) {
+        Strategy::Cublas
     } else if launches < RECORDED {
-        Rung::Grouped
+        Strategy::Grouped
     } else {
-        Rung::Graph
+        Strategy::Graph
     };
-    Choice { rung, instead: Some(instead) }
+    Choice { strategy, instead: Some(instead) }
 }
 
 #[cfg(test)]

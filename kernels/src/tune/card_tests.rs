@@ -38,8 +38,8 @@ fn choice(widths: &[usize], rule: Rule, steps: usize, batch: usize, card: &Card)
     cuda(&stack(widths), &Schedule { rule, steps: vec![0.1; steps] }, batch, F32, card)
 }
 
-fn rung(widths: &[usize], rule: Rule, steps: usize, card: &Card) -> Rung {
-    choice(widths, rule, steps, 64, card).rung
+fn strategy(widths: &[usize], rule: Rule, steps: usize, card: &Card) -> Strategy {
+    choice(widths, rule, steps, 64, card).strategy
 }
 
 #[test]
@@ -47,13 +47,13 @@ fn one_launch_for_all_steps_wherever_it_fits() {
     // 128 layers of 128 units: a multiprocessor each on an H100. Two to a block are 132 KiB of weights and 33 of the
     // narrowest tiles, two more than an A100 has
     let deep = [128; 129];
-    assert_eq!(choice(&deep, SPC, 128, 64, &H100), Choice { rung: Rung::Persistent, instead: None });
+    assert_eq!(choice(&deep, SPC, 128, 64, &H100), Choice { strategy: Strategy::Persistent, instead: None });
     assert_eq!(
-        (rung(&deep, SPC, 128, &A100), rung(&[128; 109], SPC, 108, &A100)),
-        (Rung::Graph, Rung::Persistent)
+        (strategy(&deep, SPC, 128, &A100), strategy(&[128; 109], SPC, 108, &A100)),
+        (Strategy::Graph, Strategy::Persistent)
     );
     let small = choice(&deep, SPC, 128, 64, &SMALL);
-    assert_eq!(small.rung, Rung::Graph);
+    assert_eq!(small.strategy, Strategy::Graph);
     assert_eq!(
         small.instead.as_deref(),
         Some(
@@ -61,10 +61,10 @@ fn one_launch_for_all_steps_wherever_it_fits() {
         )
     );
     // what the small card holds it runs so
-    assert_eq!(rung(&[128; 17], SPC, 16, &SMALL), Rung::Persistent);
-    assert_eq!(rung(&[64; 65], Rule::Epc, 8, &SMALL), Rung::Persistent);
+    assert_eq!(strategy(&[128; 17], SPC, 16, &SMALL), Strategy::Persistent);
+    assert_eq!(strategy(&[64; 65], Rule::Epc, 8, &SMALL), Strategy::Persistent);
     for rule in [SPC, Rule::Epc, Rule::Bp, Rule::Zil] {
-        assert_eq!(rung(&[128; 17], rule, 16, &A100), Rung::Persistent, "{rule:?}");
+        assert_eq!(strategy(&[128; 17], rule, 16, &A100), Strategy::Persistent, "{rule:?}");
     }
 }
 
@@ -75,9 +75,9 @@ fn width_is_bounded_by_shared_memory() {
         let room = kib * 1024 / 4;
         let widest = (16..).step_by(16).take_while(|n| (n + 64) * (n + 4) <= room).last().unwrap();
         let at = |width: usize| choice(&[width; 9], SPC, 8, 16, card);
-        assert_eq!(at(widest).rung, Rung::Persistent, "{widest} units in {kib} KiB");
+        assert_eq!(at(widest).strategy, Strategy::Persistent, "{widest} units in {kib} KiB");
         let wider = at(widest + 16);
-        assert_eq!(wider.rung, Rung::Graph);
+        assert_eq!(wider.strategy, Strategy::Graph);
         assert!(wider.instead.unwrap().contains("of shared memory for W of"));
     }
 }
@@ -86,7 +86,7 @@ fn width_is_bounded_by_shared_memory() {
 fn what_the_persistent_kernels_do_not_take_goes_to_the_next_rung_with_a_reason() {
     let widths = [32; 9];
     let said = |choice: Choice| {
-        assert_eq!(choice.rung, Rung::Graph, "{choice:?}");
+        assert_eq!(choice.strategy, Strategy::Graph, "{choice:?}");
         let why = choice.instead.unwrap();
         assert!(!why.contains('\n') && !why.ends_with('.'), "{why}");
         why
@@ -113,30 +113,30 @@ fn what_the_persistent_kernels_do_not_take_goes_to_the_next_rung_with_a_reason()
     assert!(said(bf16).contains("bf16 operands have no persistent kernels"));
     for operands in Operands::RESIDENT {
         let found = cuda(&stack(&widths), &schedule, 64, (Precision::F32, operands), &H100);
-        assert_eq!(found.rung, Rung::Persistent, "{operands}");
+        assert_eq!(found.strategy, Strategy::Persistent, "{operands}");
     }
 }
 
 #[test]
 fn few_launches_are_not_worth_it() {
     let few = choice(&[128; 3], SPC, 1, 64, &H100);
-    assert_eq!(few.rung, Rung::Grouped);
+    assert_eq!(few.strategy, Strategy::Grouped);
     assert!(few.instead.unwrap().contains("the 4 launches that it would replace"));
-    assert_eq!(rung(&[128; 3], SPC, 3, &H100), Rung::Persistent);
+    assert_eq!(strategy(&[128; 3], SPC, 3, &H100), Strategy::Persistent);
     // backpropagation: one launch less than twice the layers
-    assert_eq!(rung(&[64; 5], Rule::Bp, 0, &H100), Rung::Grouped);
-    assert_eq!(rung(&[64; 6], Rule::Bp, 0, &H100), Rung::Persistent);
-    assert_eq!(rung(&[0, 0], Rule::Bp, 0, &H100), Rung::Grouped);
+    assert_eq!(strategy(&[64; 5], Rule::Bp, 0, &H100), Strategy::Grouped);
+    assert_eq!(strategy(&[64; 6], Rule::Bp, 0, &H100), Strategy::Persistent);
+    assert_eq!(strategy(&[0, 0], Rule::Bp, 0, &H100), Strategy::Grouped);
 }
 
 #[test]
 fn wide_layers_go_to_a_library_and_many_launches_are_recorded() {
-    let rung = |widths: &[usize], rule, steps| rung(widths, rule, steps, &H100);
-    assert_eq!(rung(&[784, 4096, 4096, 10], SPC, 8), Rung::Wide);
+    let strategy = |widths: &[usize], rule, steps| strategy(widths, rule, steps, &H100);
+    assert_eq!(strategy(&[784, 4096, 4096, 10], SPC, 8), Strategy::Cublas);
     // most of the work is in a layer that is narrow on one side
-    assert_eq!(rung(&[784, 4096, 10], SPC, 8), Rung::Graph);
-    assert_eq!(rung(&[1024; 2], Rule::Bp, 0), Rung::Wide);
-    assert_eq!(rung(&[512; 9], SPC, 8), Rung::Graph);
+    assert_eq!(strategy(&[784, 4096, 10], SPC, 8), Strategy::Graph);
+    assert_eq!(strategy(&[1024; 2], Rule::Bp, 0), Strategy::Cublas);
+    assert_eq!(strategy(&[512; 9], SPC, 8), Strategy::Graph);
 }
 
 /// Blocks for `layers` results of `[rows, columns]`.

@@ -1,9 +1,9 @@
-//! Whole calls on a card, on every rung, against the engine on the CPU.
+//! Whole calls on a card, on every strategy, against the engine on the CPU.
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::launch::Task;
 use pcnbench_kernels::stack::Activation;
-use pcnbench_kernels::tune::Rung;
+use pcnbench_kernels::tune::Strategy;
 use pcnbench_kernels::{Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, tasks, Case, RULES};
@@ -14,29 +14,29 @@ fn card() -> Option<Device> {
     crate::card().map(Device::Cuda)
 }
 
-const RUNGS: [Rung; 3] = [Rung::Grouped, Rung::Graph, Rung::Wide];
+const STRATEGIES: [Strategy; 3] = [Strategy::Grouped, Strategy::Graph, Strategy::Cublas];
 
 /// θ after `train`, or all that `learn` leaves, after `calls` calls.
 fn run(
     case: &Case,
     device: &Device,
     dtype: DType,
-    rung: Option<Rung>,
+    strategy: Option<Strategy>,
     calls: usize,
 ) -> candle_core::Result<Vec<f64>> {
-    with_operands(case, device, dtype, (rung, Operands::F32), calls)
+    with_operands(case, device, dtype, (strategy, Operands::F32), calls)
 }
 
 fn with_operands(
     case: &Case,
     device: &Device,
     dtype: DType,
-    (rung, operands): (Option<Rung>, Operands),
+    (strategy, operands): (Option<Strategy>, Operands),
     calls: usize,
 ) -> candle_core::Result<Vec<f64>> {
     let start = case.start();
     let engine = Fused::new(case.stack.clone(), 1).map_err(candle_core::Error::wrap)?.with_operands(operands);
-    engine.on_rung(rung);
+    engine.set_strategy(strategy);
     let tensor = |numbers: &[f64], shape: &[usize]| {
         Tensor::from_slice(numbers, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
     };
@@ -85,13 +85,13 @@ fn calls_do_on_a_card_what_they_do_on_the_cpu() {
     let Some(device) = card() else { return };
     for (index, case) in possible().iter().enumerate() {
         let expected = case.on_cpu(&case.start());
-        for rung in RUNGS {
-            let got = run(case, &device, DType::F64, Some(rung), 1)
-                .unwrap_or_else(|error| panic!("{rung:?} f64: {error} in {case:?}"));
+        for strategy in STRATEGIES {
+            let got = run(case, &device, DType::F64, Some(strategy), 1)
+                .unwrap_or_else(|error| panic!("{strategy:?} f64: {error} in {case:?}"));
             case.compare(&got, &expected, f64::EPSILON)
-                .unwrap_or_else(|wrong| panic!("{rung:?} f64: {wrong} in {case:?}"));
+                .unwrap_or_else(|wrong| panic!("{strategy:?} f64: {wrong} in {case:?}"));
         }
-        let got = run(case, &device, DType::F32, Some(RUNGS[index % 3]), 1)
+        let got = run(case, &device, DType::F32, Some(STRATEGIES[index % 3]), 1)
             .unwrap_or_else(|error| panic!("f32: {error} in {case:?}"));
         case.compare(&got, &expected, f64::from(f32::EPSILON))
             .unwrap_or_else(|wrong| panic!("f32: {wrong} in {case:?}"));
@@ -105,7 +105,7 @@ fn calls_in_one_launch_do_what_the_engine_on_the_cpu_does() {
     let (mut taken, possible) = (0, possible());
     for case in &possible {
         let expected = case.on_cpu(&case.start());
-        match run(case, &device, DType::F32, Some(Rung::Persistent), 1) {
+        match run(case, &device, DType::F32, Some(Strategy::Persistent), 1) {
             Ok(got) => {
                 case.compare(&got, &expected, f64::from(f32::EPSILON))
                     .unwrap_or_else(|wrong| panic!("{wrong} in {case:?}"));
@@ -151,16 +151,16 @@ fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
         let spc = Rule::Spc { light_cone: true, deviation: false };
         for (rule, steps) in [(spc, depth + 9), (Rule::Epc, 5), (Rule::Bp, 0)] {
             let schedule = Schedule { rule, steps: vec![0.1; steps] };
-            let on = |rung| {
-                engine.on_rung(Some(rung));
+            let on = |strategy| {
+                engine.set_strategy(Some(strategy));
                 &engine
             };
             let left = |engine: &Fused| -> Vec<f32> {
                 let learned = engine.learn(&schedule, loss, &theta, (&x, &y), false).unwrap();
                 learned.theta.to_device(&Device::Cpu).unwrap().to_vec1().unwrap()
             };
-            let by_launches = left(on(Rung::Grouped));
-            let engine = on(Rung::Persistent);
+            let by_launches = left(on(Strategy::Grouped));
+            let engine = on(Strategy::Persistent);
             let first = left(engine);
             let square =
                 |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|n| f64::from(n).powi(2)).sum::<f64>();
@@ -182,11 +182,11 @@ fn call_after_call_a_recording_gives_the_bits_of_its_launches() {
     for (i, rule) in RULES.into_iter().enumerate() {
         for task in tasks() {
             let case = case(5000 + i as u64, &[9, 33, 33, 33, 4], 17, rule, 4, task);
-            let on = |rung| run(&case, &device, DType::F32, Some(rung), 3).unwrap();
+            let on = |strategy| run(&case, &device, DType::F32, Some(strategy), 3).unwrap();
             let bits = |numbers: Vec<f64>| numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-            let grouped = bits(on(Rung::Grouped));
-            assert_eq!(bits(on(Rung::Graph)), grouped, "{case:?}");
-            assert_eq!(bits(on(Rung::Grouped)), grouped, "{case:?}");
+            let grouped = bits(on(Strategy::Grouped));
+            assert_eq!(bits(on(Strategy::Graph)), grouped, "{case:?}");
+            assert_eq!(bits(on(Strategy::Grouped)), grouped, "{case:?}");
         }
     }
 }
@@ -202,9 +202,9 @@ fn what_a_card_cannot_do_is_said_in_one_sentence() {
     assert!(half.contains("expected f32 or f64"), "{half}");
 }
 
-/// On every rung that takes the call, off by no more than each product's share: 4u of the largest number, as for twins.
+/// On every strategy that takes the call, off by no more than each product's share: 4u of the largest number, as for twins.
 #[test]
-fn operands_are_read_as_asked_for_on_every_rung() {
+fn operands_are_read_as_asked_for_on_every_strategy() {
     let Some(device) = card() else { return };
     let smooth = |case: &Case| {
         let kinked =
@@ -221,12 +221,18 @@ fn operands_are_read_as_asked_for_on_every_rung() {
             let products = 2.0 * (case.stack.depth() + case.schedule.steps.len()) as f64 + 1.0;
             for operands in Operands::ALL {
                 let bound = 4.0 * case.bound(f64::from(f32::EPSILON)) + 4.0 * operands.unit() * products;
-                let takes = |rung: &Rung| *rung != Rung::Persistent || Operands::RESIDENT.contains(&operands);
-                for rung in Rung::ALL.into_iter().filter(takes) {
-                    let got = with_operands(&case, &device, DType::F32, (Some(rung), operands), 1).unwrap();
+                let takes = |strategy: &Strategy| {
+                    *strategy != Strategy::Persistent || Operands::RESIDENT.contains(&operands)
+                };
+                for strategy in Strategy::ALL.into_iter().filter(takes) {
+                    let got =
+                        with_operands(&case, &device, DType::F32, (Some(strategy), operands), 1).unwrap();
                     for (got, expected) in got.iter().zip(&expected) {
                         let off = (got - expected).abs();
-                        assert!(off <= bound * most, "{operands} on {rung:?}: off by {off:e} in {case:?}");
+                        assert!(
+                            off <= bound * most,
+                            "{operands} on {strategy:?}: off by {off:e} in {case:?}"
+                        );
                     }
                 }
             }
@@ -258,8 +264,8 @@ fn operands_are_read_as_asked_for_in_a_net_that_fills_a_card() {
     let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|n| n * n).sum::<f64>().sqrt();
     let size = norm(&mut expected.iter().copied());
     for operands in Operands::RESIDENT {
-        let rung = (Some(Rung::Persistent), operands);
-        let got = with_operands(&case, &device, DType::F32, rung, 1).unwrap();
+        let strategy = (Some(Strategy::Persistent), operands);
+        let got = with_operands(&case, &device, DType::F32, strategy, 1).unwrap();
         assert_eq!(got.len(), expected.len());
         let apart = norm(&mut got.iter().zip(&expected).map(|(g, e)| g - e)) / size;
         let unit = operands.unit();

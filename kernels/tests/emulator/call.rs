@@ -78,7 +78,9 @@ fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) ->
             let got = run::<f32>(&emulator, case, &plan).map_err(|error| error.to_string())?;
             case.compare(&got, expected, f64::from(f32::EPSILON))
         }
-        Err(error) if !taken && error.to_string().contains("rung `persistent` does not take this call") => {
+        Err(error)
+            if !taken && error.to_string().contains("strategy `persistent` does not take this call") =>
+        {
             Ok(())
         }
         Ok(_) => Err("a call is taken that the persistent kernels are not for".into()),

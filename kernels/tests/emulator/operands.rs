@@ -1,4 +1,4 @@
-//! What products read of their operands, on every rung: backpropagation through two layers of one unit, where no sum has
+//! What products read of their operands, on every strategy: backpropagation through two layers of one unit, where no sum has
 //! more than one term, so that every number is known to the bit.
 
 use pcnbench_kernels::emu::{Emulator, Order};
@@ -59,14 +59,14 @@ fn plans(operands: Operands, stack: &Stack, schedule: &Schedule) -> Vec<(&'stati
         capability: (8, 0),
         patience: PATIENCE,
     };
-    let mut plans = vec![("grouped", plan(&ask(false)).unwrap()), ("wide", plan(&ask(true)).unwrap())];
+    let mut plans = vec![("grouped", plan(&ask(false)).unwrap()), ("cublas", plan(&ask(true)).unwrap())];
     if Operands::RESIDENT.contains(&operands) {
         plans.push(("persistent", resident(&ask(false), &facts).unwrap()));
     }
     plans
 }
 
-/// Every rung and every kind of operand, of one variant of the kernels.
+/// Every strategy and every kind of operand, of one variant of the kernels.
 pub fn battery(variant: &str) -> Result<(), String> {
     let layer = LayerSpec {
         inputs: 1,
@@ -87,19 +87,19 @@ pub fn battery(variant: &str) -> Result<(), String> {
             let numbers = [(); 4].map(|()| random.number());
             let [w1, w2, x, y] = numbers;
             let expected = expected(operands, numbers);
-            for (rung, plan) in &plans {
+            for (strategy, plan) in &plans {
                 let mut out = [f32::NAN; 3];
                 emulator
                     .call(plan, &mut [w1, w2], (&[x], &[y]), &mut out)
                     .map_err(|error| error.to_string())?;
                 // only there are operands split, which leaves out a part in 2¹⁹ of a product; numbers are below 1, directions products of
                 // two or three
-                let split = operands == Operands::Tf32x3 && *rung == "persistent";
+                let split = operands == Operands::Tf32x3 && *strategy == "persistent";
                 let near = |got: f32, expected: f32| (got - expected).abs() <= 2f32.powi(-17);
                 let same =
                     |(got, expected): (&f32, &f32)| got == expected || (split && near(*got, *expected));
                 if !out.iter().zip(&expected).all(same) {
-                    return Err(format!("{operands} operands, {rung}: {out:?}, expected {expected:?}"));
+                    return Err(format!("{operands} operands, {strategy}: {out:?}, expected {expected:?}"));
                 }
             }
         }
@@ -108,7 +108,7 @@ pub fn battery(variant: &str) -> Result<(), String> {
 }
 
 #[test]
-fn products_read_what_they_are_told_to_on_every_rung() {
+fn products_read_what_they_are_told_to_on_every_strategy() {
     battery("clean").unwrap();
 }
 

@@ -318,7 +318,7 @@ fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
         );
         let said = told(Relaxation::Bp, 0);
         assert!(said.contains("in the backward pass, layer 2 waited"), "{said}");
-        assert!(!said.contains('\n') && said.contains("rung `graph`"), "{said}");
+        assert!(!said.contains('\n') && said.contains("strategy `graph`"), "{said}");
         // nobody misses what would have been told after the last step that reads it
         run(&emulator, &chain(3), LIGHT, Operands::F32).unwrap();
     }
