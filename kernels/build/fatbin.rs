@@ -100,6 +100,9 @@ fn nvcc() -> PathBuf {
 fn compile(nvcc: &Path, root: &Path, file: &Path, image: &Path, cards: &[&str]) -> Result<String, String> {
     let mut command = Command::new(nvcc);
     command.args(NVCC_FLAGS).arg("-I").arg(root.join("cuda"));
+    if traced() {
+        command.arg("-DPCNBENCH_TRACE");
+    }
     for card in cards {
         command.arg(format!("-gencode=arch=compute_{card},code=sm_{card}"));
     }
@@ -115,6 +118,11 @@ fn compile(nvcc: &Path, root: &Path, file: &Path, image: &Path, cards: &[&str]) 
     } else {
         Err(format!("nvcc does not compile {}:\n{said}", file.display()))
     }
+}
+
+/// Whether kernels write down when phases of a step begin.
+fn traced() -> bool {
+    env::var_os("CARGO_FEATURE_TRACE").is_some()
 }
 
 fn headers(folder: &Path) -> Result<Vec<PathBuf>, String> {
@@ -145,7 +153,7 @@ fn hash(
         digest.update((text.len() as u64).to_le_bytes());
         digest.update(text);
     }
-    digest.update(format!("{} {NVCC_FLAGS:?} {cards:?}", source.path));
+    digest.update(format!("{} {NVCC_FLAGS:?} {} {cards:?}", source.path, traced()));
     digest.update(release);
     Ok(digest.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

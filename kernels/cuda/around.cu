@@ -19,7 +19,7 @@ template <class T> __device__ __forceinline__ void around(const RelaxParams& p) 
   const Spot spot = find_spot(p, CHUNKS);
   const int l = spot.layer;
   const Row& row = p.rows[l];
-  const int64_t all = int64_t(p.batch) * row.units, start = spot.local * CHUNK;
+  const int64_t all = int64_t(p.batch) * row.units, start = int64_t(spot.local) * CHUNK;
   const int64_t end = start + CHUNK < all ? start + CHUNK : all;
   T* const e = field<T>(p, l, E);
   T* const d = apart<T>(p, l, D, E);

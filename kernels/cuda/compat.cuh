@@ -133,6 +133,16 @@ __device__ __forceinline__ uint64_t clock_ns() {
 #endif
 }
 
+// Cycles of the multiprocessor since some time. In the emulator a count of calls.
+__device__ __forceinline__ unsigned long long clock_cycles() {
+#ifdef PCNBENCH_EMU
+  static thread_local unsigned long long calls = 0;
+  return ++calls;
+#else
+  return static_cast<unsigned long long>(clock64());
+#endif
+}
+
 // Whether somebody has given up waiting.
 __device__ __forceinline__ bool lost_anyone(const unsigned long long* lost) {
   return *static_cast<const volatile unsigned long long*>(lost) != 0;

@@ -1,4 +1,4 @@
-// Dense layers in f32 or f64: activations, and tiles of matrix products through shared memory.
+// Activations in f32 and f64.
 #pragma once
 
 #include "compat.cuh"
@@ -85,76 +85,5 @@ template <class F> __device__ __forceinline__ void with_kind(int kind, const F& 
     case RELU: return f(Kind<RELU>{});
     case GELU: return f(Kind<GELU>{});
     default: return f(Kind<IDENTITY>{});
-  }
-}
-
-// A tile of (16·PER)² results by 256 threads, PER² each, in steps of 64/PER along the depth of the product.
-//
-// A thread's results are rows row0 + tile_row<PER>() + i and columns column0 + tile_column() + 16·j: columns apart by
-// 16 let the threads of a half-warp read neighbouring words of shared memory and write neighbouring results.
-constexpr int TILE_THREADS = 256;
-
-template <int PER> __device__ __forceinline__ int tile_row() { return int(threadIdx.x) / 16 * PER; }
-__device__ __forceinline__ int tile_column() { return int(threadIdx.x) % 16; }
-
-// sum[i][j] += Σ_k left(row, k) · right(k, column) for the tile at (row0, column0).
-//
-// `left` and `right` are called with any index up to the next multiple of the tile, and give 0 outside. LEFT_ALONG_K
-// says that left(row, ·) is contiguous in k (a batch read by samples), otherwise in the row; RIGHT_ALONG_K the same of
-// right(·, column) (a weight matrix read by rows). All threads of the block must call it; it ends with a barrier, so
-// that it can be called again.
-template <bool LEFT_ALONG_K, bool RIGHT_ALONG_K, class T, int PER, class Left, class Right>
-__device__ __forceinline__ void tile_product(int depth, int row0, int column0, const Left& left, const Right& right,
-                                             T (&sum)[PER][PER]) {
-  constexpr int TILE = 16 * PER, STEP = 64 / PER;
-  // one word more per row: threads that write down a column hit different banks
-  using Side = T[STEP][TILE + 1];
-  SHARED(Side, lefts);
-  SHARED(Side, rights);
-  const int thread = int(threadIdx.x);
-  // Each thread brings the same few numbers of either side whatever the tile; those of the next step are on their way
-  // from memory while this one is multiplied.
-  constexpr int BRINGS = TILE * STEP / TILE_THREADS;
-  T from_left[BRINGS], from_right[BRINGS];
-  const auto bring = [&](int k0) {
-#pragma unroll
-    for (int n = 0; n < BRINGS; ++n) {
-      const int i = thread + n * TILE_THREADS;
-      from_left[n] = LEFT_ALONG_K ? left(row0 + i / STEP, k0 + i % STEP) : left(row0 + i % TILE, k0 + i / TILE);
-      from_right[n] =
-          RIGHT_ALONG_K ? right(k0 + i % STEP, column0 + i / STEP) : right(k0 + i / TILE, column0 + i % TILE);
-    }
-  };
-  if (depth > 0) bring(0);
-  for (int k0 = 0; k0 < depth; k0 += STEP) {
-#pragma unroll
-    for (int n = 0; n < BRINGS; ++n) {
-      const int i = thread + n * TILE_THREADS;
-      lefts[LEFT_ALONG_K ? i % STEP : i / TILE][LEFT_ALONG_K ? i / STEP : i % TILE] = from_left[n];
-      rights[RIGHT_ALONG_K ? i % STEP : i / TILE][RIGHT_ALONG_K ? i / STEP : i % TILE] = from_right[n];
-    }
-#ifndef PLANT_DROP_SYNC_AFTER_LOAD
-    __syncthreads();
-#endif
-#ifdef PLANT_BRING_THE_SAME
-    if (k0 + STEP < depth) bring(k0);
-#else
-    if (k0 + STEP < depth) bring(k0 + STEP);
-#endif
-#pragma unroll
-    for (int k = 0; k < STEP; ++k) {
-      T l[PER], r[PER];
-#pragma unroll
-      for (int i = 0; i < PER; ++i) l[i] = lefts[k][tile_row<PER>() + i];
-#pragma unroll
-      for (int j = 0; j < PER; ++j) r[j] = rights[k][tile_column() + 16 * j];
-#pragma unroll
-      for (int i = 0; i < PER; ++i)
-#pragma unroll
-        for (int j = 0; j < PER; ++j) sum[i][j] = fma_of(l[i], r[j], sum[i][j]);
-    }
-#ifndef PLANT_DROP_SYNC
-    __syncthreads();
-#endif
   }
 }

@@ -1,6 +1,7 @@
 // What follows a product, element by element: errors after predictions, moves after pulls.
 //
-// Both epilogues know all addresses of their layer once; i is an element of [batch, n_l], j its unit.
+// Both epilogues know all addresses of their layer once. They take N neighbours of a row at a time: i is the first of them in
+// [batch, n_l], and `at` says how they are read and written.
 #pragma once
 
 #include "relax.cuh"
@@ -43,46 +44,55 @@ template <class T> struct Predicted {
     slope = kept ? kept : act_out == IDENTITY ? nullptr : d;
   }
 
-  // Layer 1's prediction from the forward pass, which needs no product.
-  __device__ __forceinline__ void again(int64_t i) const {
-    const T error = v[i] - m[i];
-    e[i] = error;
-    if (d) d[i] = mode == SLOPES ? slope[i] : slope[i] * error;
+  // Biases of units j..j+N, zeros beyond the layer.
+  template <int N> __device__ __forceinline__ Pack<T, N> biases(int j, int left) const {
+    if (!bias) return {};
+    return Access{false, left}.load<N>(bias + j);
   }
 
-  __device__ __forceinline__ void operator()(int64_t i, int j, T sum) const {
-    const T pre = fma_of(scale, sum, bias ? bias[j] : T(0)), a = act(act_out, pre);
+  // Layer 1's prediction from the forward pass, which needs no product.
+  template <int N> __device__ __forceinline__ void again(int64_t i, Access at) const {
+    const auto error = at.load<N>(v + i) - at.load<N>(m + i);
+    at.store(e + i, error);
+    if (!d) return;
+    const auto kept = at.load<N>(slope + i);
+    at.store(d + i, mode == SLOPES ? kept : kept * error);
+  }
+
+  template <int N>
+  __device__ __forceinline__ void operator()(int64_t i, const Pack<T, N>& b, const Pack<T, N>& sum, Access at) const {
+    const auto pre = fma_of(scale, sum, b), a = act(act_out, pre);
     const auto slope_out = [&] { return act_slope_from(act_out, a, pre); };
-    T mu = a;
+    auto mu = a;
 #ifndef PLANT_NO_SKIP_UP
-    if (below) mu += below[i];
+    if (below) mu = mu + at.load<N>(below + i);
 #endif
     if (output) {
-      m[i] = mu;
+      at.store(m + i, mu);
       if (softmax) {
         // goes on where there is a sum over the row to be had
-        if (d) d[i] = slope_out();
+        if (d) at.store(d + i, slope_out());
         return;
       }
-      const T error = weight * (y[i] - mu);
-      e[i] = error;
-      if (d) d[i] = slope_out() * error;
+      const auto error = weight * (at.load<N>(y + i) - mu);
+      at.store(e + i, error);
+      if (d) at.store(d + i, slope_out() * error);
       return;
     }
     if (mode >= ERRORS) {
-      const T error = v[i] - mu;
-      e[i] = error;
-      if (d) d[i] = mode == SLOPES ? slope_out() : slope_out() * error;
+      const auto error = at.load<N>(v + i) - mu;
+      at.store(e + i, error);
+      if (d) at.store(d + i, mode == SLOPES ? slope_out() : slope_out() * error);
       return;
     }
-    if (m && mode == FORWARD) m[i] = mu;
-    if (slope) slope[i] = slope_out();
-    if (mode == REBUILD) mu += e[i];
-    v[i] = mu;
+    if (m && mode == FORWARD) at.store(m + i, mu);
+    if (slope) at.store(slope + i, slope_out());
+    if (mode == REBUILD) mu = mu + at.load<N>(e + i);
+    at.store(v + i, mu);
 #ifndef PLANT_STALE_INPUT
-    if (h) h[i] = act(act_next, mu);
+    if (h) at.store(h + i, act(act_next, mu));
 #else
-    if (h && mode == FORWARD) h[i] = act(act_next, mu);
+    if (h && mode == FORWARD) at.store(h + i, act(act_next, mu));
 #endif
   }
 };
@@ -129,29 +139,35 @@ template <class T> struct Pulled {
     if (l == 1 && (mode == DESCEND || mode == MOVE || mode == SWEEP)) d = nullptr;
   }
 
-  __device__ __forceinline__ void store(int64_t i, T state) const {
-    v[i] = state;
-    if (h) h[i] = act(act_in, state);
+  template <int N> __device__ __forceinline__ void store(int64_t i, const Pack<T, N>& state, Access at) const {
+    at.store(v + i, state);
+    if (h) at.store(h + i, act(act_in, state));
   }
 
-  __device__ __forceinline__ void operator()(int64_t i, int, T sum) const {
-    const T old = v[i];
-    T pull = scale * sum * act_slope_from(act_in, a[i], old);
+  template <int N> __device__ __forceinline__ void operator()(int64_t i, const Pack<T, N>& sum, Access at) const {
+    const auto old = at.load<N>(v + i);
+    auto pull = scale * sum * act_slope_from(act_in, at.load<N>(a + i), old);
 #ifndef PLANT_NO_SKIP_DOWN
-    if (carried) pull += carried[i];
+    if (carried) pull = pull + at.load<N>(carried + i);
 #endif
+    // ε after a step: g r where the error arrives, for what ε was is not known then
+    const auto moved_error = [&] {
+      if (arriving) return g * pull;
+      const auto before = at.load<N>(e + i);
+      return fma_of(g, pull - before, before);
+    };
     switch (mode) {
       case ADJOINT:
-        if (d) d[i] *= pull;
-        if (e) e[i] = pull;
+        if (d) at.store(d + i, at.load<N>(d + i) * pull);
+        if (e) at.store(e + i, pull);
         return;
       case DESCEND: {
-        if (d) d[i] = plain ? pull : d[i] * pull;
-        if (r) r[i] = pull;
-        const T error = arriving ? g * pull : fma_of(g, pull - e[i], e[i]);
-        e[i] = error;
+        if (d) at.store(d + i, plain ? pull : at.load<N>(d + i) * pull);
+        if (r) at.store(r + i, pull);
+        const auto error = moved_error();
+        at.store(e + i, error);
         // layer 1 has the last word of a sweep: its prediction is that of the forward pass
-        if (m) store(i, m[i] + error);
+        if (m) store(i, at.load<N>(m + i) + error, at);
         return;
       }
       case MOVE:
@@ -160,34 +176,35 @@ template <class T> struct Pulled {
 #else
         if (arriving) {
 #endif
-          const T moved = fma_of(g, pull, old), error = moved - old;
-          e[i] = error;
-          if (d) d[i] *= error;
-          store(i, moved);
+          const auto moved = fma_of(g, pull, old), error = moved - old;
+          at.store(e + i, error);
+          if (d) at.store(d + i, at.load<N>(d + i) * error);
+          store(i, moved, at);
         } else {
-          store(i, fma_of(g, pull - e[i], old));
+          store(i, fma_of(g, pull - at.load<N>(e + i), old), at);
         }
         return;
       case SWEEP: {
-        const T before = arriving ? T(0) : e[i], step = g * (pull - before);
-        e[i] = before + step;
-        if (d) d[i] *= before + step;
-        store(i, old + step);
+        const auto before = arriving ? Pack<T, N>{} : at.load<N>(e + i);
+        const auto step = g * (pull - before), error = before + step;
+        at.store(e + i, error);
+        if (d) at.store(d + i, at.load<N>(d + i) * error);
+        store(i, old + step, at);
         return;
       }
       case FIXED: {
-        const T error = arriving ? g * pull : fma_of(g, pull - e[i], e[i]);
-        e_to[i] = error;
-        if (d) d[i] = slope[i] * error;
+        const auto error = moved_error();
+        at.store(e_to + i, error);
+        if (d) at.store(d + i, at.load<N>(slope + i) * error);
         return;
       }
       case IN_PLACE: {
-        const T error = fma_of(g, pull - e[i], e[i]);
-        e[i] = error;
-        if (d) d[i] = slope[i] * error;
+        const auto before = at.load<N>(e + i), error = fma_of(g, pull - before, before);
+        at.store(e + i, error);
+        if (d) at.store(d + i, at.load<N>(slope + i) * error);
         return;
       }
-      default: r[i] = arriving ? g * pull : g * (pull - e[i]);
+      default: at.store(r + i, g * (arriving ? pull : pull - at.load<N>(e + i)));
     }
   }
 };

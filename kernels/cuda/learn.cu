@@ -29,34 +29,48 @@ template <class T> struct Mover {
     if (mode == MQ) c0 = c0 / (theta[parameters + l - 1] + c2) + c1;
   }
 
-  // What |Δ| this adds.
-  __device__ __forceinline__ T operator()(int64_t i, T d) const {
+  // Whether rows of `columns` numbers from i on, of all that is read and written, are fours.
+  __device__ __forceinline__ bool in_fours(int64_t i, int columns) const {
+#ifdef PLANT_STATE_IN_FOURS
+    const bool state = false;
+#else
+    const bool state = mode == MOMENTUM || mode == ADAM;
+#endif
+    return (!state || parameters % 4 == 0) && ::in_fours(mode == WRITE ? out + i : theta + i, columns, columns);
+  }
+
+  // Moves parameters i..i+N by their directions d, zeros beyond `at`; returns what |Δ| this adds.
+  template <int N> __device__ __forceinline__ T operator()(int64_t i, const Pack<T, N>& d, Access at) const {
     switch (mode) {
-      case WRITE: out[i] = d; break;
-      case SGD: theta[i] = fma_of(c0, d, theta[i]); break;
+      case WRITE: at.store(out + i, d); break;
+      case SGD: at.store(theta + i, fma_of(c0, d, at.load<N>(theta + i))); break;
       case MOMENTUM: {
-        const T m = fma_of(c1, theta[parameters + i], d);
-        theta[parameters + i] = m;
-        theta[i] = fma_of(c0, m, theta[i]);
+        const auto m = fma_of(c1, at.load<N>(theta + parameters + i), d);
+        at.store(theta + parameters + i, m);
+        at.store(theta + i, fma_of(c0, m, at.load<N>(theta + i)));
         break;
       }
       case ADAM: {
         T *const m = theta + parameters + i, *const s = m + parameters;
-        const T first = c1 * *m + c2 * d;
+        const auto first = c1 * at.load<N>(m) + c2 * d;
 #ifdef PLANT_SQUARE_LOST
-        const T second = c3 * *s + c4 * d;
+        const auto second = c3 * at.load<N>(s) + c4 * d;
 #else
-        const T second = c3 * *s + c4 * (d * d);
+        const auto second = c3 * at.load<N>(s) + c4 * (d * d);
 #endif
-        *m = first;
-        *s = second;
-        theta[i] += c0 * first / (sqrt_of(second * c5) + c6);
+        at.store(m, first);
+        at.store(s, second);
+        const auto step = each_of<T, N>([&](int r) { return c0 * first.x[r] / (sqrt_of(second.x[r] * c5) + c6); });
+        at.store(theta + i, at.load<N>(theta + i) + step);
         break;
       }
       default: {
-        const T delta = c3 * d;
-        theta[i] = fma_of(delta, c0, theta[i]);
-        return abs_of(delta);
+        const auto delta = c3 * d;
+        at.store(theta + i, fma_of(c0, delta, at.load<N>(theta + i)));
+        T moved = T(0);
+#pragma unroll
+        for (int r = 0; r < N; ++r) moved += abs_of(delta.x[r]);
+        return moved;
       }
     }
     return T(0);
@@ -86,38 +100,28 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
   const Row& row = p.rows[l];
   const int outputs = row.units, inputs = p.rows[l - 1].units;
   const int tiles = (inputs + TILE - 1) / TILE, across = tiles > 0 ? tiles : 1;
-  const int row0 = int(spot.local / across) * TILE, column0 = int(spot.local % across) * TILE;
+  const int row0 = spot.local / across * TILE, column0 = spot.local % across * TILE;
   const T* const delta = field<T>(p, l, LEARNED);
   const bool zero = l < p.low;
   // `offset` is where products made by somebody else lie, in the form of θ
   const T* const product = p.ready && !zero ? static_cast<const T*>(p.arena) + p.offset + row.weights : nullptr;
   T sum[PER][PER] = {};
   if (!zero && !product) {
-    const T* const below = field<T>(p, l - 1, H);
-    tile_product<false, false>(
-        batch, row0, column0,
-        [&](int j, int k) {
-          return k < batch && j < outputs ? as_operand(p.operands, delta[int64_t(k) * outputs + j]) : T(0);
-        },
-        [&](int k, int i) {
-          return k < batch && i < inputs ? as_operand(p.operands, below[int64_t(k) * inputs + i]) : T(0);
-        },
-        sum);
+    const Matrix<T> errors(delta, batch, outputs, p.operands);
+    const Matrix<T> below(field<T>(p, l - 1, H), batch, inputs, p.operands);
+    tile_product<false, false>(batch, row0, column0, errors, below, sum);
   }
   const Mover<T> move(p, l);
   const T scale = T(row.scale);
   T moved = T(0);
+  const int column = column0 + tile_column<PER>(), left = inputs - column;
+  const Access at{move.in_fours(row.weights, inputs), left}, of_product{product && in_fours(product, inputs, inputs), left};
 #pragma unroll
   for (int i = 0; i < PER; ++i) {
     const int unit = row0 + tile_row<PER>() + i;
-    if (unit >= outputs) break;
-#pragma unroll
-    for (int j = 0; j < PER; ++j) {
-      const int input = column0 + tile_column() + 16 * j;
-      if (input >= inputs) break;
-      const int64_t at = int64_t(unit) * inputs + input;
-      moved += move(row.weights + at, scale * (product ? product[at] : sum[i][j]));
-    }
+    if (unit >= outputs || left <= 0) break;
+    const int64_t first = int64_t(unit) * inputs + column;
+    moved += move(row.weights + first, scale * (product ? of_product.load<PER>(product + first) : row_of(sum, i)), at);
   }
 #ifdef PLANT_BIAS_OF_EVERY_TILE
   const bool biases = row.bias >= 0;
@@ -143,7 +147,7 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
       T bias = T(0);
 #pragma unroll
       for (int other = 0; other < PARTS; ++other) bias += sums[other][column];
-      moved += move(row.bias + unit, bias);
+      moved += move(row.bias + unit, Pack<T, 1>{{bias}}, Access{false, 1});
     }
   }
   if (p.mode == MQ) {

@@ -168,6 +168,8 @@ __device__ __forceinline__ void move(const Item& it, Kind kind, const Map& map, 
 
 template <int ROWS, class Math>
 __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, int t) {
+  const auto begin = [&](Phase phase) { trace(p, it.index, it.tile, t, phase); };
+  begin(WAIT);
   const float g = __ldg(p.step_sizes + t);
   const int above = it.index < p.depth - 1 ? count(p, it.index + 1, t) : 0;
   const int n = count(p, it.index, t), below = count(p, it.index - 1, t);
@@ -175,10 +177,12 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
   if (above > 0) await_down(p, it.index + 1, it.tile, uint32_t(above), uint32_t(t) + 1);
   await_up(p, it.index - 1, it.tile, uint32_t(below) + 1, uint32_t(t) + 1);
   __syncthreads();
+  begin(ERRORS);
   errors(p, it, above);
 #ifndef PLANT_DROP_SYNC
   __syncthreads();
 #endif
+  begin(PRODUCT_DOWN);
 #ifdef PLANT_HALF_BY_STEP
   const float* prediction = half_of(p, p.up, t) + it.below(0, 0);
 #else
@@ -189,16 +193,22 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
   along_columns<ROWS, Math>(
       it, [&](const auto& map) { return from_memory(map, it.rows, inputs, prediction); },
       [&](const auto& map, auto& sum, const auto& mu) {
+        begin(MOVE);
         with_kind(it.layer.act_in, [&](auto kind) { move(it, kind, map, sum, mu.x, g); });
         to_memory(map, it.rows, inputs, down, sum);
       });
+  begin(PUBLISH_DOWN);
   publish(down_flag(p, it.index, it.tile), uint32_t(n) + 1);
   // which has been a barrier of the block: the operand is there
 #ifdef PLANT_SWAP_FLAG
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 2);
 #endif
-  along_rows<ROWS, Math>(it, BringNothing{},
-                         [&](const auto& map, auto& sum, Nothing) { tell_above(p, it, n + 1, map, sum); });
+  begin(PRODUCT_UP);
+  along_rows<ROWS, Math>(it, BringNothing{}, [&](const auto& map, auto& sum, Nothing) {
+    begin(PREDICT);
+    tell_above(p, it, n + 1, map, sum);
+  });
+  begin(PUBLISH_UP);
   told_above(p, it, n + 1);
 }
 

@@ -17,43 +17,29 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
   const Row &own = p.rows[spot.layer], &under = p.rows[spot.layer - 1];
   const int inputs = under.units, outputs = own.units, batch = p.batch;
   const int across = (outputs + TILE - 1) / TILE;
-  const int row0 = int(spot.local / across) * TILE, column0 = int(spot.local % across) * TILE;
+  const int row0 = spot.local / across * TILE, column0 = spot.local % across * TILE;
   const Predicted<T> then(p, spot.layer);
   const T* const product = p.ready ? field<T>(p, spot.layer, PRODUCT) : nullptr;
   T sum[PER][PER] = {};
   // the same for all threads of the block
   if (!then.known && !product) {
-    const T* const below = field<T>(p, spot.layer - 1, H);
-    const T* const w = static_cast<const T*>(p.theta) + own.weights;
-    tile_product<true, true>(
-        inputs, row0, column0,
-        [&](int row, int k) { return row < batch && k < inputs ? as_operand(p.operands, below[int64_t(row) * inputs + k]) : T(0); },
-        [&](int k, int column) {
-#if defined(PLANT_LAST_INPUT)
-          const bool inside = column < outputs && k + 1 < inputs;
-#elif defined(PLANT_READ_PAST_EDGE)
-          const bool inside = k < inputs;
-#else
-          const bool inside = column < outputs && k < inputs;
-#endif
-          return inside ? as_operand(p.operands, w[int64_t(column) * inputs + k]) : T(0);
-        },
-        sum);
+    const Matrix<T> below(field<T>(p, spot.layer - 1, H), batch, inputs, p.operands);
+    const Matrix<T> weights(static_cast<const T*>(p.theta) + own.weights, outputs, inputs, p.operands);
+    tile_product<true, true>(inputs, row0, column0, below, weights, sum);
   }
+  const int column = column0 + tile_column<PER>(), left = outputs - column;
+  // arrays of the arena begin at multiples of 32 numbers
+  const Access at{in_fours(static_cast<const T*>(p.arena), outputs, outputs), left};
+  const auto bias = then.template biases<PER>(column, left);
 #pragma unroll
   for (int i = 0; i < PER; ++i) {
     const int row = row0 + tile_row<PER>() + i;
-    if (row >= batch) break;
-#pragma unroll
-    for (int j = 0; j < PER; ++j) {
-      const int column = column0 + tile_column() + 16 * j;
-      if (column >= outputs) break;
-      const int64_t at = int64_t(row) * outputs + column;
-      if (then.known) {
-        then.again(at);
-      } else {
-        then(at, column, product ? product[at] : sum[i][j]);
-      }
+    if (row >= batch || left <= 0) break;
+    const int64_t first = int64_t(row) * outputs + column;
+    if (then.known) {
+      then.template again<PER>(first, at);
+    } else {
+      then(first, bias, product ? at.load<PER>(product + first) : row_of(sum, i), at);
     }
   }
 }
@@ -65,34 +51,23 @@ template <class T, int PER> __device__ __forceinline__ void pull(const RelaxPara
   const Row &own = p.rows[spot.layer], &above = p.rows[spot.layer + 1];
   const int width = own.units, depth = above.units, batch = p.batch;
   const int across = (width + TILE - 1) / TILE;
-  const int row0 = int(spot.local / across) * TILE, column0 = int(spot.local % across) * TILE;
+  const int row0 = spot.local / across * TILE, column0 = spot.local % across * TILE;
   const Pulled<T> then(p, spot.layer);
   const T* const product = p.ready ? field<T>(p, spot.layer, PRODUCT) : nullptr;
   T sum[PER][PER] = {};
   if (!product) {
-    const T* const delta = field<T>(p, spot.layer + 1, p.from ? D2 : D);
-    const T* const w = static_cast<const T*>(p.theta) + above.weights;
-    tile_product<true, false>(
-        depth, row0, column0,
-        [&](int row, int k) {
-          return row < batch && k < depth ? as_operand(p.operands, delta[int64_t(row) * depth + k]) : T(0);
-        },
-        [&](int k, int column) {
-          return k < depth && column < width ? as_operand(p.operands, w[int64_t(k) * width + column]) : T(0);
-        },
-        sum);
+    const Matrix<T> delta(field<T>(p, spot.layer + 1, p.from ? D2 : D), batch, depth, p.operands);
+    const Matrix<T> weights(static_cast<const T*>(p.theta) + above.weights, depth, width, p.operands);
+    tile_product<true, false>(depth, row0, column0, delta, weights, sum);
   }
+  const int column = column0 + tile_column<PER>(), left = width - column;
+  const Access at{in_fours(static_cast<const T*>(p.arena), width, width), left};
 #pragma unroll
   for (int i = 0; i < PER; ++i) {
     const int row = row0 + tile_row<PER>() + i;
-    if (row >= batch) break;
-#pragma unroll
-    for (int j = 0; j < PER; ++j) {
-      const int column = column0 + tile_column() + 16 * j;
-      if (column >= width) break;
-      const int64_t at = int64_t(row) * width + column;
-      then(at, column, product ? product[at] : sum[i][j]);
-    }
+    if (row >= batch || left <= 0) break;
+    const int64_t first = int64_t(row) * width + column;
+    then(first, product ? at.load<PER>(product + first) : row_of(sum, i), at);
   }
 }
 

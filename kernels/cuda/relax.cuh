@@ -4,8 +4,7 @@
 // layer are [batch, n_l], sample after sample. src/launch/ lays it out and says which launches make up which rule.
 #pragma once
 
-#include "dense.cuh"
-#include "mma.cuh"
+#include "tile.cuh"
 
 // Arrays that a layer may have, as `Field` in src/launch/table.rs. An offset of −1: it has none. Two fields of a layer
 // may be the same array.
@@ -66,13 +65,15 @@ struct RelaxParams {
   int32_t ready;     // 1 if PRODUCT holds the product
   int32_t from;      // 0: errors are read from E and D and written to E2 and D2; 1: the other way round
   int32_t operands;  // what products read of their operands
+  // Most blocks of this launch: those of `alike_layers` layers from `alike_first` on, `alike_blocks` each, after `alike_before` others.
+  int32_t alike_first, alike_layers, alike_blocks, alike_before;
   int32_t unused;
   double step;       // g
   double weight;     // of the output error
   double c[7];       // of the optimiser
 };
-static_assert(sizeof(RelaxParams) == 192 && offsetof(RelaxParams, batch) == 72 && offsetof(RelaxParams, step) == 120 &&
-                  offsetof(RelaxParams, c) == 136,
+static_assert(sizeof(RelaxParams) == 208 && offsetof(RelaxParams, batch) == 72 && offsetof(RelaxParams, step) == 136 &&
+                  offsetof(RelaxParams, c) == 152,
               "as in src/launch/params.rs");
 
 // As `LossKind` in src/stack.rs; squared errors differ in their weight alone.
@@ -80,24 +81,21 @@ constexpr int LOSS_CROSS_ENTROPY = 2;
 
 // The layer of this block, and which tile or chunk of it.
 struct Spot {
-  int layer;
-  int64_t local;
+  int layer, local;
 };
 
+// The host says which layers in a row have most blocks, as many each: theirs are found without a look into memory. Of the
+// others there are few, at either end.
 __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
-  const int64_t index = p.rows[p.first].before[which] + int64_t(blockIdx.x);
-  int low = p.first, high = p.first + p.count - 1;
-  // Where layers are of one size they have as many tiles each, and this is the one; two looks in place of a search.
-  if (low < high) {
-    // in f32, which is near enough for a guess and needs no division of 64 bits
-    const float all = float(p.rows[high + 1].before[which] - p.rows[low].before[which]);
-    const int guess = min(low + int(float(blockIdx.x) * (float(p.count) / all)), high);
-#ifdef PLANT_TRUST_THE_GUESS
-    low = high = guess;
-#else
-    if (p.rows[guess].before[which] <= index && index < p.rows[guess + 1].before[which]) low = high = guess;
+  const int block = int(blockIdx.x), beyond = block - p.alike_before, end = p.alike_first + p.alike_layers;
+#ifdef PLANT_ALL_ALIKE
+  if (p.alike_layers > 0 && beyond >= 0)
+    return {min(p.alike_first + beyond / p.alike_blocks, p.first + p.count - 1), beyond % p.alike_blocks};
 #endif
-  }
+  if (beyond >= 0 && beyond < p.alike_layers * p.alike_blocks)
+    return {p.alike_first + beyond / p.alike_blocks, beyond % p.alike_blocks};
+  const int64_t index = p.rows[p.first].before[which] + block;
+  int low = beyond < 0 ? p.first : end, high = (beyond < 0 ? p.alike_first : p.first + p.count) - 1;
   // the last layer whose tiles begin at or before this one: those without any begin where the next one does
   while (low < high) {
     const int middle = (low + high + 1) / 2;
@@ -111,21 +109,7 @@ __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
       high = middle - 1;
     }
   }
-  return {low, index - p.rows[low].before[which]};
-}
-
-// An operand as a product reads it, as `rounded` in src/operands.rs: on these units products of rounded operands cost what
-// others do, so this is for what they are, not for speed.
-enum Operands { OPERANDS_TF32 = 2, OPERANDS_BF16 = 3 };
-__device__ __forceinline__ double as_operand(int, double x) { return x; }
-__device__ __forceinline__ float as_operand(int operands, float x) {
-#ifdef PLANT_NOT_ROUNDED
-  if (operands == OPERANDS_TF32) return x;
-#else
-  if (operands == OPERANDS_TF32) return __uint_as_float(to_tf32(x));
-#endif
-  if (operands == OPERANDS_BF16) return to_bf16(x);
-  return x;
+  return {low, int(index - p.rows[low].before[which])};
 }
 
 // Which counts belong to a tile of PER² results per thread.

@@ -18,7 +18,7 @@
 // once, and W_1 passes through in pieces of `held_columns` columns.
 #pragma once
 
-#include "dense.cuh"
+#include "pack.cuh"
 
 // As `ResidentRow` in src/persistent/layout.rs. Offsets count floats.
 struct ResidentRow {
@@ -84,39 +84,31 @@ __device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int ind
 #endif
 }
 
+// Phases of an sPC step, as `PHASES` in src/persistent/trace.rs.
+enum Phase { WAIT, ERRORS, PRODUCT_DOWN, MOVE, PUBLISH_DOWN, PRODUCT_UP, PREDICT, PUBLISH_UP, PHASES };
+
+// A traced build writes down when a phase of step t begins, of the layer in the middle on the first tile: behind the word at
+// `lost`, for the last TRACED_STEPS steps. Others do nothing.
+constexpr int TRACED_STEPS = 32;
+__device__ __forceinline__ void trace(const PersistentParams& p, int index, int tile, int t, Phase phase) {
+#if defined(PCNBENCH_TRACE) || defined(PCNBENCH_EMU)
+  const int step = t - max(p.steps - TRACED_STEPS, 0);
+  if (threadIdx.x == 0 && index == p.depth / 2 && tile == 0 && step >= 0) p.lost[1 + step * PHASES + phase] = clock_cycles();
+#endif
+}
+
 constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RESIDENT_COLUMNS = 128;
 
 __device__ __forceinline__ int padded(int n) { return (n + 15) / 16 * 16; }
 __device__ __forceinline__ int held_stride(int columns) { return padded(columns) + 4; }
-// Where b_j lies from the beginning of a W that is held `columns` wide.
-__device__ __forceinline__ int held_bias(int columns, int j) { return j / 4 * held_stride(columns) + padded(columns) + j % 4; }
+// Where b_j lies from the beginning of a W that is held `columns` wide, j ≥ 0: four in the gap behind each row, that of W's row i
+// from i·held_stride + padded on.
+__device__ __forceinline__ int held_bias(int columns, int j) { return ((j >> 2) + 1) * padded(columns) + j; }
 
 // f(row, column) for a tile, a warp per row: neighbours in a warp are neighbours in memory.
 template <class F> __device__ __forceinline__ void each(int rows, int columns, const F& f) {
   for (int row = int(threadIdx.x) / 32; row < rows; row += RESIDENT_WARPS)
     for (int column = int(threadIdx.x) % 32; column < columns; column += 32) f(row, column);
-}
-
-// RUN neighbours in shared memory, the first at a multiple of RUN.
-template <int RUN> __device__ __forceinline__ void load_run(const float* at, float (&x)[RUN]) {
-  if constexpr (RUN == 4) {
-    const float4 all = load4(at);
-    x[0] = all.x, x[1] = all.y, x[2] = all.z, x[3] = all.w;
-  } else if constexpr (RUN == 2) {
-    const float2 both = load2(at);
-    x[0] = both.x, x[1] = both.y;
-  } else {
-    x[0] = *at;
-  }
-}
-template <int RUN> __device__ __forceinline__ void store_run(float* at, const float (&x)[RUN]) {
-  if constexpr (RUN == 4) {
-    store4(at, {x[0], x[1], x[2], x[3]});
-  } else if constexpr (RUN == 2) {
-    store2(at, {x[0], x[1]});
-  } else {
-    *at = x[0];
-  }
 }
 
 // f(row, column, bring(row, column)) for the same elements by the same threads as `each`. What is brought comes from global
@@ -148,15 +140,6 @@ __device__ __forceinline__ void each_brought(int rows, int columns, const Bring&
 #endif
         }
     }
-}
-
-// Whether rows of `columns` that begin `apart` floats after one another, the first at row0, are fours of 16 bytes to read or write.
-__device__ __forceinline__ bool in_fours(const float* row0, int columns, int apart) {
-#ifdef PLANT_ASSUME_FOURS
-  return columns > 0 && apart > 0 && row0;
-#else
-  return columns % 4 == 0 && apart % 4 == 0 && reinterpret_cast<uintptr_t>(row0) % 16 == 0;
-#endif
 }
 
 // Up to `left` of RUN neighbours that another block has written, with zeros beyond; TOGETHER if there are four or none.

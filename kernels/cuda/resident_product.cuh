@@ -118,7 +118,7 @@ struct BringNothing {
   template <class Map> __device__ __forceinline__ Nothing operator()(const Map&) const { return {}; }
 };
 
-// In f32 by fused multiply-adds. Sums run over k in order, as in dense.cuh.
+// In f32 by fused multiply-adds. Sums run over k in order, as in tile.cuh.
 struct F32 {
   // A weight as it is kept on chip.
   static __device__ __forceinline__ float held(float weight) { return weight; }

@@ -89,6 +89,16 @@ impl Fused {
         Ok(())
     }
 
+    /// When the phases of the last steps of the last call began, if it was one of sPC on strategy `persistent`: see
+    /// [`persistent::trace`](crate::persistent::trace).
+    ///
+    /// # Errors
+    /// If the device fails.
+    #[cfg(feature = "trace")]
+    pub fn phase_clocks(&self) -> Result<Vec<u64>> {
+        Ok(self.card.phase_clocks()?)
+    }
+
     /// Its stack.
     pub fn stack(&self) -> &Stack {
         &self.stack

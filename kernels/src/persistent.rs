@@ -9,6 +9,7 @@ mod launch;
 mod layout;
 mod model;
 mod states;
+pub mod trace;
 mod watchdog;
 
 pub use launch::{Launch, Plan};

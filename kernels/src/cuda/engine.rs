@@ -63,6 +63,13 @@ impl Engine {
         kept.as_mut().map_or(Ok(()), Kept::settled)
     }
 
+    /// What the last call's kernel has written down of its phases.
+    #[cfg(feature = "trace")]
+    pub(crate) fn phase_clocks(&self) -> Result<Vec<u64>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().map_or(Ok(vec![]), Kept::phase_clocks)
+    }
+
     /// What `learn` leaves, in one buffer.
     pub(crate) fn learn<T: Number>(
         &self,

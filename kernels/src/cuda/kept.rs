@@ -8,7 +8,7 @@ use candle_core::{CudaDevice, Layout, Result};
 use super::engine::{Number, Operand};
 use super::module::{failed, kernel, Kernel, Shape};
 use crate::launch::{plan, resident, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
-use crate::persistent::{PersistentParams, ResidentRow};
+use crate::persistent::{trace, PersistentParams, ResidentRow};
 use crate::primitives::PrimitiveParams;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
@@ -49,7 +49,7 @@ pub(super) struct Kept {
 struct OnCard {
     rows: CudaSlice<ResidentRow>,
     step_sizes: CudaSlice<f32>,
-    // 0, until a block has waited in vain
+    // 0, until a block has waited in vain; behind it what a traced kernel writes
     lost: CudaSlice<u64>,
 }
 
@@ -93,7 +93,7 @@ impl Kept {
                 Some(with) => Some(OnCard {
                     rows: device.clone_htod(&with.rows)?,
                     step_sizes: device.clone_htod(&with.step_sizes)?,
-                    lost: device.clone_htod(&[0u64])?,
+                    lost: device.clone_htod(&vec![0u64; 1 + trace::WORDS])?,
                 }),
                 None => None,
             },
@@ -113,14 +113,21 @@ impl Kept {
     /// Waits for what has been queued; an error if a block of a persistent launch has waited in vain since the last time.
     pub(super) fn settled(&mut self) -> Result<()> {
         let Some(on) = &mut self.resident else { return Ok(()) };
-        let word = self.device.clone_dtoh(&on.lost)?.first().copied().unwrap_or(0);
+        let word = self.device.clone_dtoh(&on.lost.slice(..1))?.first().copied().unwrap_or(0);
         let relax = self.plan.infer.iter().find_map(|launch| match launch {
             Launch::Relax(relax) => relax.lost(word),
             _ => None,
         });
         let Some(said) = relax else { return Ok(()) };
-        self.device.memcpy_htod(&[0u64], &mut on.lost)?;
+        self.device.memcpy_htod(&[0u64], &mut on.lost.slice_mut(..1))?;
         refuse!("{said}")
+    }
+
+    /// What a traced persistent kernel has written down; nothing on another strategy.
+    #[cfg(feature = "trace")]
+    pub(super) fn phase_clocks(&self) -> Result<Vec<u64>> {
+        let Some(on) = &self.resident else { return Ok(vec![]) };
+        self.device.clone_dtoh(&on.lost.slice(1..))
     }
 
     /// Queues the call. `stays`: θ will be where it is in the next call.

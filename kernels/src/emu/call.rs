@@ -109,12 +109,12 @@ impl Emulator {
                         ..Shape::new(relax.blocks, relax.threads)
                     };
                     let (rows, steps) = (resident.rows.as_ptr(), resident.step_sizes.as_ptr());
-                    let mut lost = 0u64;
-                    let word = std::ptr::from_mut(&mut lost) as u64;
+                    let mut lost = vec![0u64; 1 + crate::persistent::trace::WORDS];
+                    let word = lost.as_mut_ptr() as u64;
                     let params = relax.at(&at, rows as u64, steps as u64, word);
-                    // SAFETY: as above; table, step sizes and that number live as long.
+                    // SAFETY: as above; table, step sizes and those numbers live as long.
                     unsafe { self.of(relax.name).launch(relax.name, &shape, &params)? };
-                    lost_by(relax.lost(lost))?;
+                    lost_by(relax.lost(lost[0]))?;
                 }
                 // SAFETY: as above.
                 Launch::Product(product) => unsafe { multiply::<T>(product, &at) },

@@ -23,11 +23,18 @@ pub struct Buffers<'a> {
 }
 
 impl Emulator {
-    /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ, with g_t of `step_sizes`.
+    /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ, with g_t of `step_sizes`. Returns what the kernel has written down of
+    /// its phases ([`persistent::trace`]).
     ///
     /// # Errors
     /// As [`launch`](Self::launch), and buffers that are not as long as the plan's stack and layout of states say.
-    pub fn relax(&self, plan: &Plan, on: &mut Buffers<'_>, loss: Loss, step_sizes: &[f32]) -> Result<()> {
+    pub fn relax(
+        &self,
+        plan: &Plan,
+        on: &mut Buffers<'_>,
+        loss: Loss,
+        step_sizes: &[f32],
+    ) -> Result<Vec<u64>> {
         let (states, depth) = (plan.states(), plan.stack().depth());
         for (what, got, expected) in [
             ("weights", on.weights.len(), plan.stack().parameters()),
@@ -40,7 +47,7 @@ impl Emulator {
                 refuse!("the buffer of {what} has {got} numbers; expected {expected}");
             }
         }
-        let mut lost = 0u64;
+        let mut lost = vec![0u64; 1 + persistent::trace::WORDS];
         // what is read before anybody has told it must not look like a number
         let (mut exchange, mut flags) = (vec![f32::NAN; plan.exchange()], vec![0u32; plan.flags()]);
         let at = Addresses {
@@ -53,7 +60,7 @@ impl Emulator {
             deltas: on.deltas.as_mut_ptr() as u64,
             exchange: exchange.as_mut_ptr() as u64,
             flags: flags.as_mut_ptr() as u64,
-            lost: std::ptr::from_mut(&mut lost) as u64,
+            lost: lost.as_mut_ptr() as u64,
         };
         let launch = plan.launch(&at, step_sizes.len(), loss)?;
         let shape = Shape {
@@ -62,10 +69,12 @@ impl Emulator {
             ..Shape::new(launch.blocks, launch.threads)
         };
         // SAFETY: the addresses are those of the plan's rows, of buffers whose lengths have been checked against it, of
-        // two that are as long as the plan says, and of one number; all are borrowed or owned until this returns. `launch` runs a kernel that
+        // three that are as long as the plan and the kernels say; all are borrowed or owned until this returns. `launch` runs a kernel that
         // the plan was made for, in its shape, with as many step sizes as it has steps.
         unsafe { self.launch(launch.kernel, &shape, &launch.params)? };
-        lost_by(persistent::lost(&launch.params, launch.kernel, lost))
+        let clocks = lost.split_off(1);
+        lost_by(persistent::lost(&launch.params, launch.kernel, lost[0]))?;
+        Ok(clocks)
     }
 }
 

@@ -73,8 +73,30 @@ impl List<'_> {
         let (first, last) = (params.first as usize, (params.first + params.count) as usize - 1);
         let (tile, blocks) = self.tile(which, first, last);
         let name = NAMES[family as usize][usize::from(self.precision == Precision::F64)][tile];
-        self.push(name, blocks, THREADS, params);
+        self.push(name, blocks, THREADS, self.alike(which + tile, params));
         tile
+    }
+
+    /// The same with the layers in a row that have most blocks, as many each: blocks find these without a look into the table.
+    fn alike(&self, which: usize, params: Params) -> Params {
+        let (first, last) = (params.first as usize, (params.first + params.count) as usize - 1);
+        let blocks = |l: usize| self.table.count(which, l, l);
+        let mut best = params;
+        let mut from = first;
+        for l in first..=last {
+            if blocks(l) != blocks(from) {
+                from = l;
+            }
+            let layers = l + 1 - from;
+            if layers * blocks(l) > (best.alike_layers * best.alike_blocks) as usize {
+                best.alike_first = from as i32;
+                best.alike_layers = layers as i32;
+                best.alike_blocks = blocks(l) as i32;
+                let before = |l: usize| self.table.rows[l].before[which];
+                best.alike_before = (before(from) - before(first)) as i32;
+            }
+        }
+        best
     }
 
     /// Predictions of layers `first..=last`.
@@ -136,7 +158,8 @@ impl List<'_> {
         let Params { first: at, count, .. } = self.range(first, last);
         let blocks = self.table.count(CHUNKS, first, last);
         let name = self.of("around_f32", "around_f64");
-        self.push(name, blocks, THREADS, Params { first: at, count, mode: mode as i32, ..with });
+        let params = Params { first: at, count, mode: mode as i32, ..with };
+        self.push(name, blocks, THREADS, self.alike(CHUNKS, params));
     }
 
     /// Directions of layers `first..=L`, exactly zero below `low`, and what is done with them; `c` is the optimiser's.
@@ -232,3 +255,7 @@ fn follows(product: &mut Product, next: &Product) -> bool {
     product.count += 1;
     true
 }
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

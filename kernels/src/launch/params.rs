@@ -47,6 +47,14 @@ pub struct Params {
     pub from: i32,
     /// [`Operands`](crate::Operands), by their place.
     pub operands: i32,
+    /// The first of the layers in a row that have most blocks of this launch, as many each.
+    pub alike_first: i32,
+    /// How many such layers there are.
+    pub alike_layers: i32,
+    /// Blocks of each.
+    pub alike_blocks: i32,
+    /// Blocks of layers before them.
+    pub alike_before: i32,
     /// 0.
     pub unused: i32,
     /// g.
@@ -58,10 +66,10 @@ pub struct Params {
 }
 
 const _: () = assert!(
-    size_of::<Params>() == 192
+    size_of::<Params>() == 208
         && offset_of!(Params, batch) == 72
-        && offset_of!(Params, step) == 120
-        && offset_of!(Params, c) == 136,
+        && offset_of!(Params, step) == 136
+        && offset_of!(Params, c) == 152,
     "as in cuda/relax.cuh"
 );
 

@@ -68,7 +68,8 @@ pub struct PersistentParams {
     pub down: u64,
     /// Of the flags, 0 at the start.
     pub flags: u64,
-    /// Of the word in which a block that has waited in vain says so, 64 bits, 0 at the start.
+    /// Of the word in which a block that has waited in vain says so, 64 bits, 0 at the start; [`trace::WORDS`](super::trace::WORDS)
+    /// more behind it where kernels are traced.
     pub lost: u64,
     /// Floats of a half.
     pub half: i64,
@@ -133,6 +134,7 @@ pub struct Addresses {
     pub exchange: u64,
     /// [`Plan::flags`] zeros of 32 bits.
     pub flags: u64,
-    /// One zero of 64 bits; what it is afterwards [`lost`](super::lost) puts into words.
+    /// A zero of 64 bits, what it is afterwards [`lost`](super::lost) puts into words, and behind it where kernels are traced
+    /// [`trace::WORDS`](super::trace::WORDS) more.
     pub lost: u64,
 }

@@ -18,3 +18,4 @@ mod random;
 mod reference;
 #[path = "../shared/relaxation.rs"]
 mod relaxation;
+mod trace;

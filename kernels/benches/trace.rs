@@ -1,0 +1,102 @@
+//! Where the time of an sPC step goes on strategy `persistent`: cycles of every phase of a step, as CSV on standard output.
+//!
+//! Width 128, batch 64, T = L + 32, depths 8, 32, 64 and 128, with every kind of operands that there are resident kernels for. One block, that of
+//! the layer in the middle on the first tile of the batch, writes down when each phase of its last 32 steps begins, by the clock
+//! of its multiprocessor; thread 0 does, so what other warps do in the meantime is not seen. The median and the range of
+//! 31 steps are given, and of whole steps. A traced kernel is another program than a timed one: what it takes altogether is
+//! `ladder`'s to say.
+
+use std::io::Write;
+
+use candle_core::{Device, Error, Result, Tensor};
+use pcnbench_kernels::persistent::trace::{durations, PHASES};
+use pcnbench_kernels::tune::Strategy;
+use pcnbench_kernels::{
+    card, Activation, Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Rule, Schedule, Stack,
+};
+
+const WIDTH: usize = 128;
+const BATCH: usize = 64;
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--test");
+    let device = match card::open(0) {
+        Ok(device) => device,
+        Err(error) => {
+            eprintln!("error: device `cuda` is not available: {error}");
+            std::process::exit(if quick { 0 } else { 1 });
+        }
+    };
+    let depths: &[usize] = if quick { &[8] } else { &[8, 32, 64, 128] };
+    if let Err(error) = trace(&device, depths, &mut std::io::stdout().lock()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn trace(device: &Device, depths: &[usize], out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "operands,depth,phase,cycles,low,high,refused").map_err(Error::wrap)?;
+    for depth in depths {
+        for operands in Operands::RESIDENT {
+            match row(device, *depth, operands) {
+                Ok(steps) => {
+                    let whole: Vec<u64> = steps.iter().map(|step| step.iter().sum()).collect();
+                    for (index, phase) in PHASES.iter().enumerate() {
+                        let of_phase = steps.iter().map(|step| step[index]).collect();
+                        line(out, (operands, *depth, phase), of_phase)?;
+                    }
+                    line(out, (operands, *depth, "step"), whole)?;
+                }
+                Err(error) => {
+                    let said = error.to_string().replace('"', "'");
+                    writeln!(out, "{operands},{depth},,,,,\"{said}\"").map_err(Error::wrap)?;
+                }
+            }
+            out.flush().map_err(Error::wrap)?;
+        }
+    }
+    Ok(())
+}
+
+fn line(
+    out: &mut dyn Write,
+    (operands, depth, phase): (Operands, usize, &str),
+    mut cycles: Vec<u64>,
+) -> Result<()> {
+    cycles.sort_unstable();
+    let (low, high) = (cycles.first().copied().unwrap_or(0), cycles.last().copied().unwrap_or(0));
+    let middle = cycles.get(cycles.len() / 2).copied().unwrap_or(0);
+    writeln!(out, "{operands},{depth},{phase},{middle},{low},{high},").map_err(Error::wrap)
+}
+
+/// Cycles of the phases of each traced step of the second of two calls.
+fn row(device: &Device, depth: usize, operands: Operands) -> Result<Vec<[u64; PHASES.len()]>> {
+    let act_in = Activation::Tanh;
+    let layer = LayerSpec {
+        inputs: WIDTH,
+        outputs: WIDTH,
+        act_in,
+        act_out: Activation::Identity,
+        scale: 1.0,
+        skip: false,
+        bias: true,
+    };
+    let stack = Stack::new(vec![layer; depth]).map_err(Error::wrap)?;
+    let parameters = stack.parameters();
+    let schedule =
+        Schedule { rule: Rule::Spc { light_cone: true, deviation: false }, steps: vec![0.1; depth + 32] };
+    let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / BATCH as f64 };
+    let engine = Fused::new(stack, 1).map_err(Error::wrap)?.with_operands(operands);
+    engine.set_strategy(Some(Strategy::Persistent));
+    let theta = (Tensor::rand(-1f32, 1.0, parameters, device)? * (1.0 / (WIDTH as f64).sqrt()))?;
+    let (x, y) = (
+        Tensor::rand(-1f32, 1.0, (BATCH, WIDTH), device)?,
+        Tensor::rand(-1f32, 1.0, (BATCH, WIDTH), device)?,
+    );
+    for _ in 0..2 {
+        let done = engine.train(&schedule, loss, Optimiser::Sgd { rate: 1e-9 }, &theta, (&x, &y));
+        done.map_err(Error::wrap)?;
+    }
+    engine.settled().map_err(Error::wrap)?;
+    Ok(durations(&engine.phase_clocks().map_err(Error::wrap)?))
+}

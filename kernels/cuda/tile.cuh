@@ -1,0 +1,144 @@
+// Tiles of matrix products through shared memory, on the multipliers of f32 or f64.
+#pragma once
+
+#include "mma.cuh"
+#include "pack.cuh"
+
+// As `rounded` in src/operands.rs: what products read of an operand. On these units products of rounded operands cost what
+// others do, so this is for what they are, not for speed.
+enum Operands { OPERANDS_TF32 = 2, OPERANDS_BF16 = 3 };
+__device__ __forceinline__ double as_operand(int, double x) { return x; }
+__device__ __forceinline__ float as_operand(int operands, float x) {
+#ifdef PLANT_NOT_ROUNDED
+  if (operands == OPERANDS_TF32) return x;
+#else
+  if (operands == OPERANDS_TF32) return __uint_as_float(to_tf32(x));
+#endif
+  if (operands == OPERANDS_BF16) return to_bf16(x);
+  return x;
+}
+
+// An operand of a product: [rows, columns] at `of`, row after row, with zeros outside, each number read as `operands` says.
+template <class T> struct Matrix {
+  const T* of;
+  int rows, columns, operands;
+  bool fours;
+
+  __device__ __forceinline__ Matrix(const T* of, int rows, int columns, int operands)
+      : of(of), rows(rows), columns(columns), operands(operands), fours(in_fours(of, columns, columns)) {}
+
+  // Columns column..column+4 of a row.
+  __device__ __forceinline__ Pack<T, 4> four(int row, int column) const {
+#ifdef PLANT_READ_PAST_EDGE
+    const bool inside = column < columns;
+#else
+    const bool inside = row < rows && column < columns;
+#endif
+#ifdef PLANT_LAST_COLUMN
+    const int left = inside ? columns - 1 - column : 0;
+#else
+    const int left = inside ? columns - column : 0;
+#endif
+    if (left <= 0) return {};
+    const auto read = Access{fours, left}.template load<4>(of + int64_t(row) * columns + column);
+    return each_of<T, 4>([&](int r) { return as_operand(operands, read.x[r]); });
+  }
+};
+
+// A tile of (16·PER)² results by 256 threads in steps of 64/PER along the depth of the product.
+//
+// A thread has a square of PER rows from row0 + tile_row<PER>() and PER columns from column0 + tile_column<PER>(). The squares of
+// a warp lie 4 by 8: what it reads of one step along the depth are 4 and 8 packs, both without conflicts between banks, and
+// what it writes of a row are whole sectors of 32 bytes.
+constexpr int TILE_THREADS = 256;
+
+template <int PER> __device__ __forceinline__ int tile_row() {
+  return (int(threadIdx.x) / 64 * 4 + int(threadIdx.x) % 32 / 8) * PER;
+}
+template <int PER> __device__ __forceinline__ int tile_column() {
+  return (int(threadIdx.x) / 32 % 2 * 8 + int(threadIdx.x) % 8) * PER;
+}
+
+// One side of a tile as products read it: number `line` of step k at [k][line]. Each thread brings four numbers of each step.
+//
+// ALONG: rows of the matrix are lines, so that four neighbours are of four steps; a warp brings 8 lines by 16 steps. Else columns are
+// lines, and four neighbours are of four lines.
+template <class T, int PER, bool ALONG> struct Side {
+  static constexpr int TILE = 16 * PER, STEP = 64 / PER;
+  // rows begin 4 banks apart, at multiples of 16 bytes
+  using Memory = T[STEP][TILE + 4];
+  int line, k;
+
+  __device__ __forceinline__ Side() {
+    const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
+    constexpr int LINES = TILE / (ALONG ? 8 : 4);
+    line = ALONG ? warp % LINES * 8 + lane % 8 : thread % LINES * 4;
+    k = ALONG ? warp / LINES * 16 + lane / 8 * 4 : thread / LINES;
+  }
+  __device__ __forceinline__ Pack<T, 4> bring(const Matrix<T>& from, int line0, int k0) const {
+    return ALONG ? from.four(line0 + line, k0 + k) : from.four(k0 + k, line0 + line);
+  }
+  __device__ __forceinline__ void leave(Memory& memory, const Pack<T, 4>& four) const {
+    if constexpr (ALONG) {
+#pragma unroll
+      for (int r = 0; r < 4; ++r) memory[k + r][line] = four.x[r];
+    } else {
+      store_run(&memory[k][line], four.x);
+    }
+  }
+};
+
+// sum[i][j] += Σ_k left(row, k) · right(k, column) for the tile at (row0, column0), in the order of k.
+//
+// LEFT_ALONG says that the left matrix is [rows of the result, depth] (a batch), else [depth, rows]; RIGHT_ALONG that the right one is
+// [columns, depth] (weights that predict), else [depth, columns]. All threads of the block must call it; it ends with a
+// barrier, so that it can be called again.
+template <bool LEFT_ALONG, bool RIGHT_ALONG, class T, int PER>
+__device__ __forceinline__ void tile_product(int depth, int row0, int column0, const Matrix<T>& left, const Matrix<T>& right,
+                                             T (&sum)[PER][PER]) {
+  using Left = Side<T, PER, LEFT_ALONG>;
+  using Right = Side<T, PER, RIGHT_ALONG>;
+  using LeftMemory = typename Left::Memory;
+  using RightMemory = typename Right::Memory;
+  SHARED(LeftMemory, lefts);
+  SHARED(RightMemory, rights);
+  const Left of_left;
+  const Right of_right;
+  Pack<T, 4> from_left = {}, from_right = {};
+  // those of the next step are on their way from memory while this one is multiplied
+  const auto bring = [&](int k0) {
+    from_left = of_left.bring(left, row0, k0);
+    from_right = of_right.bring(right, column0, k0);
+  };
+  if (depth > 0) bring(0);
+  for (int k0 = 0; k0 < depth; k0 += Left::STEP) {
+    of_left.leave(lefts, from_left);
+    of_right.leave(rights, from_right);
+#ifndef PLANT_DROP_SYNC_AFTER_LOAD
+    __syncthreads();
+#endif
+#ifdef PLANT_BRING_THE_SAME
+    if (k0 + Left::STEP < depth) bring(k0);
+#else
+    if (k0 + Left::STEP < depth) bring(k0 + Left::STEP);
+#endif
+#pragma unroll
+    for (int k = 0; k < Left::STEP; ++k) {
+      T l[PER], r[PER];
+      load_run(&lefts[k][tile_row<PER>()], l);
+      load_run(&rights[k][tile_column<PER>()], r);
+#pragma unroll
+      for (int i = 0; i < PER; ++i)
+#pragma unroll
+        for (int j = 0; j < PER; ++j) sum[i][j] = fma_of(l[i], r[j], sum[i][j]);
+    }
+#ifndef PLANT_DROP_SYNC
+    __syncthreads();
+#endif
+  }
+}
+
+// Row i of a thread's results.
+template <class T, int PER> __device__ __forceinline__ Pack<T, PER> row_of(const T (&sum)[PER][PER], int i) {
+  return each_of<T, PER>([&](int j) { return sum[i][j]; });
+}
