@@ -36,14 +36,14 @@ impl Series {
         self.with(other, |a, b| a / b)
     }
 
-    /// Every number times `factor`.
-    pub fn times(&self, factor: f64) -> Self {
-        Self(self.0.iter().map(|a| a * factor).collect())
+    /// f of every number.
+    pub fn each(&self, f: impl Fn(f64) -> f64) -> Self {
+        Self(self.0.iter().map(|a| f(*a)).collect())
     }
 
     /// What one more costs, where these are the times of `many` and `few` are the times of fewer, `difference` fewer.
     pub fn marginal(&self, few: &Self, difference: usize) -> Self {
-        self.minus(few).times(1.0 / difference as f64)
+        self.minus(few).each(|cost| cost / difference as f64)
     }
 
     /// Its quartiles, by straight lines between neighbours in order; not a number where there are none.

@@ -178,7 +178,7 @@ fn the_clock_is_read_every_now_and_then() {
 }
 
 #[test]
-fn one_that_fails_leaves_the_others_all_their_rounds() {
+fn one_that_fails_leaves_the_others_their_time() {
     let world = world(0.0);
     let mut sampler = Sampler::new(Fake(world.clone()), Limits::default());
     let mut of = |lives: [usize; 3]| {
@@ -192,7 +192,7 @@ fn one_that_fails_leaves_the_others_all_their_rounds() {
         let [first, failed, last] = &done[..] else { panic!() };
         assert_eq!(failed.as_ref().unwrap_err().to_string(), "contender 1 is out of order");
         let rounds = [first, last].map(|samples| samples.as_ref().unwrap().device.rounds().len());
-        assert!(rounds[0] == rounds[1] && rounds[0] >= 20, "{rounds:?}");
+        assert!(rounds[0] == rounds[1] && rounds[0] >= 15, "{rounds:?}");
     }
     assert!(of([0, 0, 0]).iter().all(Result::is_err));
     assert!(sampler.measure(0.2, &mut []).is_empty());
@@ -227,5 +227,5 @@ fn quartiles() {
     assert!(none.low.is_nan() && none.median.is_nan() && none.high.is_nan());
     let (a, b) = (Series::new(vec![6.0, 8.0]), Series::new(vec![2.0, 1.0]));
     assert_eq!((a.minus(&b), a.over(&b)), (Series::new(vec![4.0, 7.0]), Series::new(vec![3.0, 8.0])));
-    assert_eq!(a.marginal(&b, 2).times(3.0).rounds(), [6.0, 10.5]);
+    assert_eq!(a.marginal(&b, 2).each(|n| 3.0 * n).rounds(), [6.0, 10.5]);
 }
