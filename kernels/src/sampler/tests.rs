@@ -186,8 +186,8 @@ fn one_that_fails_leaves_the_others_their_time() {
         let mut all: Vec<_> = ids.map(|(id, lives)| contender(&world, id, 1e6, lives)).collect();
         sampler.measure(0.2, &mut all)
     };
-    // at the first call, and some time among the samples
-    for lives in [0, 100] {
+    // at the first call, and in rounds of different orders
+    for lives in [0, 40, 50, 60, 70, 80, 90, 100] {
         let done = of([usize::MAX, lives, usize::MAX]);
         let [first, failed, last] = &done[..] else { panic!() };
         assert_eq!(failed.as_ref().unwrap_err().to_string(), "contender 1 is out of order");
