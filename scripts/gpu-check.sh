@@ -15,11 +15,12 @@
 #   $OUT/kernels.txt     the kernels against their equations. first: building blocks, then 60 calls, at last deep nets in one
 #                        launch three times. full: everything, then memcheck and racecheck of some of it
 #   $OUT/ladder.csv      time per call on every strategy of the fused engine and with every kind of operands, beside cuBLAS's
-#                        own rate; first: three depths, 0.1 s a row
+#                        own rate, measured in turns: quartiles, calls per sample, the clock (columns in kernels/benches/ladder.rs);
+#                        first: three depths, 0.1 s a row
 #   $OUT/ncu.txt         first: what the profiler says of a step on strategies `graph` and `persistent`
 #   $OUT/verify.txt      full: conformance cases on the card, and the fused engine beside its twin at the edges of tiles, in
 #                        f64 at their own tolerance and in f32 at its stated bound
-#   $OUT/claims.csv      full: what is claimed of the fused engine on a card, measured and judged line by line
+#   $OUT/claims.csv      full: what is claimed of the fused engine on a card, measured in turns and judged line by line
 #   $OUT/depth.txt       full: the suite `fused-depth` on the card: table, warnings
 #   $OUT/record.tar.gz   full: its record with samples and figures; unpack at the top of the checkout
 #

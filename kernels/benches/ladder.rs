@@ -1,24 +1,32 @@
 //! What each strategy of the fused engine on a card takes per call, as CSV on standard output.
 //!
 //! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every strategy. Wide: width 4096,
-//! batch 1024, T = 4, beside the rate of one cuBLAS product of the same shape in f32 measured right before. Products read every
-//! kind of operands that there are products for on tensor cores: narrow on `persistent`, wide on `cublas`. `refused` says why a strategy does
-//! not run. `--first` is for a first look at a card: depths 8, 32 and 128, strategies `graph` and `persistent`, 0.1 s a row,
-//! and nothing wide. Times are medians of repetitions after warming up: `device_ns` between two events of the stream,
-//! `wall_ns` from a device at rest to a device at rest. Numbers are drawn from a seed; none of them is zero.
+//! batch 1024, T = 4. Products read every kind of operands that there are products for on tensor cores: narrow on
+//! `persistent`, wide on `cublas`. `refused` says why a strategy does not run. `--first` is for a first look at a card: depths
+//! 8, 32 and 128, strategies `graph` and `persistent`, 0.1 s a row, and nothing wide. Numbers are drawn from a seed; none of
+//! them is zero.
+//!
+//! All rows of one width, depth and rule are measured in turns (`sampler`), one cuBLAS product of the same shape in f32
+//! among them. A sample is one pair of events around `calls` calls: at least ten and a millisecond, fewer only where ten
+//! would not leave time for five samples. Of the `samples` there are median and quartiles, in nanoseconds of one call:
+//! `device_ns` between the events, `wall_ns` from a device at rest to a device at rest over the calls of a sample. `sm_mhz`
+//! is the median of what the multiprocessors clocked at right after samples of the row; empty without NVML. `of_cublas` is
+//! the share of that product's rate in the same rounds. `epilogue_bytes` is what the launches beside the products of
+//! `cublas` read and write, counted (`Plan::epilogue_bytes`).
 
 #[path = "common/mod.rs"]
 mod common;
 
 use std::io::Write;
 
-use candle_core::{Device, Result, Tensor};
-use common::{median, Numbers, SECONDS};
+use candle_core::{Device, Result};
+use common::{measure, median_mhz, said, Call, Net, Numbers, OnCard, OPTIMISER};
 use pcnbench_kernels::card;
-use pcnbench_kernels::launch::{plan, Ask, Precision, Task};
-use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
+use pcnbench_kernels::launch::{plan, Ask, Plan, Precision, Task};
+use pcnbench_kernels::sampler::{Sampler, Samples, Work};
+use pcnbench_kernels::stack::{Loss, LossKind};
 use pcnbench_kernels::tune::{Card, Strategy};
-use pcnbench_kernels::{Fused, Operands, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{Operands, Rule, Schedule};
 
 fn main() {
     // cargo's own test of benches
@@ -69,55 +77,43 @@ impl Extent {
     fn seconds(self) -> f64 {
         match self {
             Self::First => 0.1,
-            Self::Quick | Self::Whole => SECONDS,
+            Self::Quick | Self::Whole => 0.2,
         }
     }
 }
 
+const HEADER: &str = "strategy,operands,rule,width,batch,depth,steps,samples,calls,device_ns,device_ns_q1,device_ns_q3,\
+                      wall_ns,wall_ns_q1,wall_ns_q3,sm_mhz,flops,flops_per_s,of_cublas,epilogue_bytes,refused";
+
 fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
-    let said = |error: std::io::Error| candle_core::Error::Msg(format!("standard output: {error}"));
-    writeln!(
-        out,
-        "strategy,operands,rule,width,batch,depth,steps,repetitions,device_ns,wall_ns,flops,flops_per_s,of_cublas,refused"
-    )
-    .map_err(said)?;
-    let rules = |spc: usize, epc: usize| {
-        [
-            ("spc", Rule::Spc { light_cone: true, deviation: false }, spc),
-            ("epc", Rule::Epc, epc),
-            ("bp", Rule::Bp, 0),
-        ]
-    };
+    let failed = |error: std::io::Error| candle_core::Error::Msg(format!("standard output: {error}"));
+    writeln!(out, "{HEADER}").map_err(failed)?;
+    let mut sampler = common::sampler(device)?;
     let (wide, batch) = if extent == Extent::Quick { (256, 64) } else { (4096, 1024) };
     let sizes = [(128, 64, extent.depths()), (wide, batch, &[8][..])];
     for (width, batch, depths) in sizes.into_iter().take(if extent == Extent::First { 1 } else { 2 }) {
-        let rate = cublas(device, extent.seconds(), width, batch)?;
         for depth in depths {
             // drawn and brought once: at the widest it is half a gigabyte
-            let theta = Numbers(7).tensor(&[depth * width * width], 1.0 / (width as f64).sqrt(), device)?;
+            let net = Net::draw(device, (width, batch, *depth), false)?;
             let narrow = width == 128;
             let (spc, epc) = if narrow { (*depth, 8) } else { (4, 4) };
-            for (name, rule, steps) in rules(spc, epc) {
-                for (strategy, operands) in kinds(narrow).filter(|(strategy, _)| extent.takes(*strategy)) {
-                    let sizes = (width, batch, *depth);
-                    let kind = (strategy, operands, extent.seconds());
-                    let row = row(device, kind, rule, steps, sizes, &theta.copy()?);
-                    let head =
-                        format!("{},{operands},{name},{width},{batch},{depth},{steps}", strategy.name());
-                    match row {
-                        Ok((repetitions, of_device, wall, flops)) => {
-                            let per_second = flops / (of_device as f64 * 1e-9);
-                            let share = per_second / rate;
-                            writeln!(
-                                out,
-                                "{head},{repetitions},{of_device},{wall},{flops:e},{per_second:.4e},{share:.4},"
-                            )
-                        }
-                        Err(error) => writeln!(out, "{head},0,,,,,,\"{}\"", error.to_string().replace('"', "'")),
-                    }
-                    .and_then(|()| out.flush())
-                    .map_err(said)?;
+            for (name, rule, steps) in [
+                ("spc", Rule::Spc { light_cone: true, deviation: false }, spc),
+                ("epc", Rule::Epc, epc),
+                ("bp", Rule::Bp, 0),
+            ] {
+                let kinds: Vec<_> = kinds(narrow).filter(|kind| extent.takes(kind.0)).collect();
+                let schedule = Schedule { rule, steps: vec![0.1; steps] };
+                let of = Group { net: &net, kinds: &kinds, schedule: &schedule, seconds: extent.seconds() };
+                for ((strategy, operands), row) in kinds.iter().zip(rows(&mut sampler, device, &of)?) {
+                    writeln!(
+                        out,
+                        "{},{operands},{name},{width},{batch},{depth},{steps},{row}",
+                        strategy.name()
+                    )
+                    .map_err(failed)?;
                 }
+                out.flush().map_err(failed)?;
             }
         }
     }
@@ -137,64 +133,63 @@ fn kinds(narrow: bool) -> impl Iterator<Item = (Strategy, Operands)> {
     })
 }
 
-/// Median nanoseconds of device and wall of one training call.
-fn row(
-    device: &Device,
-    (strategy, operands, seconds): (Strategy, Operands, f64),
-    rule: Rule,
-    steps: usize,
-    (width, batch, depth): (usize, usize, usize),
-    theta: &Tensor,
-) -> Result<(usize, u64, u64, f64)> {
-    let layer = LayerSpec {
-        inputs: width,
-        outputs: width,
-        act_in: Activation::Tanh,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
-        bias: false,
-    };
-    let stack = Stack::new(vec![layer; depth]).map_err(candle_core::Error::wrap)?;
-    let schedule = Schedule { rule, steps: vec![0.1; steps] };
-    let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / batch as f64 };
-    let optimiser = Optimiser::Sgd { rate: 1e-6 };
-    let ask = Ask {
-        stack: &stack,
-        schedule: &schedule,
-        loss,
-        batch,
-        task: Task::Train(optimiser),
-        precision: Precision::F32,
-        operands,
-        card: Card { processors: 1, cooperative: None },
-        products: false,
-    };
-    let flops = plan(&ask)?.flops();
-    let mut numbers = Numbers(8);
-    let (x, y) =
-        (numbers.tensor(&[batch, width], 1.0, device)?, numbers.tensor(&[batch, width], 1.0, device)?);
-    let engine = Fused::new(stack, 1).map_err(candle_core::Error::wrap)?.with_operands(operands);
-    engine.set_strategy(Some(strategy));
-    let call = || {
-        let done = engine.train(&schedule, loss, optimiser, theta, (&x, &y));
-        done.map_err(candle_core::Error::wrap)
-    };
-    let (repetitions, of_device, wall) = median(device, seconds, &call)?;
-    let sum = theta.abs()?.sum_all()?.to_scalar::<f32>()?;
-    if !sum.is_finite() {
-        return Err(candle_core::Error::Msg("the parameters have become NaN or infinite".into()));
-    }
-    Ok((repetitions, of_device, wall, flops))
+/// What is measured in turns.
+struct Group<'a> {
+    net: &'a Net,
+    kinds: &'a [(Strategy, Operands)],
+    schedule: &'a Schedule,
+    seconds: f64,
 }
 
-/// FLOP/s of one product `[batch, width]` by `[width, width]` of Candle, which is cuBLAS's.
-fn cublas(device: &Device, seconds: f64, width: usize, batch: usize) -> Result<f64> {
+/// The columns after the steps, one line for each strategy with operands.
+fn rows(sampler: &mut Sampler<OnCard>, device: &Device, of: &Group<'_>) -> Result<Vec<String>> {
+    let call = |kind: &(Strategy, Operands)| Call::new(of.net, (Some(kind.0), kind.1), of.schedule.clone());
+    let calls: Vec<Result<Call>> = of.kinds.iter().map(call).collect();
+    // Candle's product is cuBLAS's
+    let (batch, width) = of.net.x.dims2()?;
     let mut numbers = Numbers(9);
     let a = numbers.tensor(&[batch, width], 1.0, device)?;
     let b = numbers.tensor(&[width, width], 1.0, device)?;
-    const CALLS: usize = 20;
-    let (_, of_device, _) =
-        median(device, seconds, &|| (0..CALLS).try_for_each(|_| a.matmul(&b).map(|_| ())))?;
-    Ok(2.0 * (batch * width * width * CALLS) as f64 / (of_device as f64 * 1e-9))
+    let product: Box<Work<'_>> = Box::new(|| a.matmul(&b).map(drop));
+    let flops = 2.0 * (batch * width * width) as f64;
+    let mut results = measure(sampler, of.seconds, &calls, vec![product]);
+    let cublas = results.pop().and_then(Result::ok);
+    let rows = of.kinds.iter().zip(results).map(|(kind, result)| {
+        let row = result.and_then(|samples| {
+            let planned = planned(of, *kind, batch)?;
+            let share = cublas.as_ref().map(|cublas| {
+                let ratio = cublas.device.over(&samples.device).spread().median;
+                planned.flops() / flops * ratio
+            });
+            Ok(row(&samples, &planned, share))
+        });
+        row.unwrap_or_else(|error| format!("0,,,,,,,,,,,,,\"{}\"", said(&error)))
+    });
+    Ok(rows.collect())
+}
+
+fn row(samples: &Samples, plan: &Plan, share: Option<f64>) -> String {
+    let (device, wall) = (samples.device.spread(), samples.wall.spread());
+    let flops = plan.flops();
+    let share = share.map_or(String::new(), |share| format!("{share:.4}"));
+    let counts = format!("{},{}", samples.device.rounds().len(), samples.calls);
+    let times = [device.median, device.low, device.high, wall.median, wall.low, wall.high];
+    let times = times.map(|ns| format!("{ns:.0}")).join(",");
+    let (mhz, per_second) = (median_mhz(&samples.mhz), flops / (device.median * 1e-9));
+    format!("{counts},{times},{mhz},{flops:e},{per_second:.4e},{share},{},", plan.epilogue_bytes())
+}
+
+/// What is queued, for counting.
+fn planned(of: &Group<'_>, (strategy, operands): (Strategy, Operands), batch: usize) -> Result<Plan> {
+    plan(&Ask {
+        stack: of.net.stack(),
+        schedule: of.schedule,
+        loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / batch as f64 },
+        batch,
+        task: Task::Train(OPTIMISER),
+        precision: Precision::F32,
+        operands,
+        card: Card { processors: 1, cooperative: None },
+        products: strategy == Strategy::Cublas,
+    })
 }

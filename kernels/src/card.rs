@@ -220,6 +220,14 @@ fn new_enough(offered: (u32, u32), built: (u32, u32)) -> Result<()> {
     )
 }
 
+/// A card's number as NVML spells it: `GPU-` and 16 bytes in groups of 4, 2, 2, 2 and 6.
+#[cfg(any(feature = "cuda", test))]
+pub(crate) fn spelled(bytes: [u8; 16]) -> String {
+    let hex = |part: &[u8]| part.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let groups = [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]];
+    format!("GPU-{}", groups.map(hex).join("-"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +239,13 @@ mod tests {
         watch.stop().unwrap();
         assert_eq!(watch.elapsed_ns().unwrap(), None);
         assert!(setup(&Device::Cpu).unwrap().is_empty() && switches(&Device::Cpu).is_empty());
+    }
+
+    #[test]
+    fn numbers_of_cards() {
+        let mut bytes = [0; 16];
+        (0..16u8).for_each(|i| bytes[usize::from(i)] = 16 * i + 1);
+        assert_eq!(spelled(bytes), "GPU-01112131-4151-6171-8191-a1b1c1d1e1f1");
     }
 
     #[test]

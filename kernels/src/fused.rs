@@ -119,6 +119,14 @@ impl Fused {
         self.card.force(strategy);
     }
 
+    /// Queues inference so many more times in every later call on a card. It begins with the loaded batch each time, so that
+    /// the same comes out, and the times of calls with two such numbers differ by inference alone. A call of a rule that
+    /// moves the parameters in inference is refused then.
+    #[cfg(feature = "cuda")]
+    pub fn infer_again(&self, times: usize) {
+        self.card.infer_again(times);
+    }
+
     /// Runs a rule on a batch; θ is left as it is.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub mod peak;
 pub mod persistent;
 pub mod primitives;
 mod refuse;
+pub mod sampler;
 pub mod schedule;
 #[path = "../sources.rs"]
 pub mod sources;

@@ -19,9 +19,7 @@ impl Card {
             #[cfg(feature = "cuda")]
             Device::Cuda(card) => {
                 // by its own number: the order of cards differs between the two libraries
-                let uuid =
-                    card.cuda_stream().context().uuid().ok().map(|uuid| name(uuid.bytes.map(|b| b as u8)));
-                Self { asked: nvml_wrapper::Nvml::init().ok().zip(uuid) }
+                Self { asked: nvml_wrapper::Nvml::init().ok().zip(pcnbench_kernels::cuda::uuid(card)) }
             }
             _ => Self::default(),
         }
@@ -87,14 +85,6 @@ impl Card {
     }
 }
 
-/// A card's number as NVML spells it: `GPU-` and 16 bytes in groups of 4, 2, 2, 2 and 6.
-#[cfg(any(feature = "cuda", test))]
-fn name(bytes: [u8; 16]) -> String {
-    let hex = |part: &[u8]| part.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let groups = [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]];
-    format!("GPU-{}", groups.map(hex).join("-"))
-}
-
 /// What one of the [facts](Card::facts) means for times, if anything.
 fn doubt(what: &str, found: &str) -> Option<String> {
     match what {
@@ -112,13 +102,6 @@ fn doubt(what: &str, found: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_cards() {
-        let mut bytes = [0; 16];
-        (0..16u8).for_each(|i| bytes[usize::from(i)] = 16 * i + 1);
-        assert_eq!(name(bytes), "GPU-01112131-4151-6171-8191-a1b1c1d1e1f1");
-    }
 
     #[test]
     fn what_disturbs_times_is_said() {

@@ -1,40 +1,162 @@
-//! What the benches on a card share: medians, and numbers from a seed.
+//! What the benches on a card share: its stopwatch and clock for the sampler, calls of the engine, and numbers from a seed.
+
+// each bench uses a part of it
+#![allow(dead_code)]
 
 use std::time::Instant;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Error, Result, Tensor};
 use pcnbench_kernels::card::Stopwatch;
+use pcnbench_kernels::cuda::Sensor;
+use pcnbench_kernels::sampler::{Clock, Limits, Sampler, Samples, Took, Work};
+use pcnbench_kernels::tune::Strategy;
+use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Schedule, Stack};
 
-/// Seconds for one median, unless a bench has less.
-pub const SECONDS: f64 = 0.25;
-/// As many repetitions as fit into them are made, but no fewer and no more than these.
-const REPETITIONS: std::ops::RangeInclusive<usize> = 5..=200;
+/// Events of a card's own stream, the wall clock, and the clock of its multiprocessors.
+pub struct OnCard {
+    device: Device,
+    watch: Stopwatch,
+    sensor: Option<Sensor>,
+    start: Instant,
+}
 
-/// How often, and the median nanoseconds of the device and of the wall clock, within about `seconds`.
-pub fn median(device: &Device, seconds: f64, work: &dyn Fn() -> Result<()>) -> Result<(usize, u64, u64)> {
-    let once = || -> Result<(u64, u64)> {
-        let watch = Stopwatch::of(device)?;
-        device.synchronize()?;
-        let start = Instant::now();
-        watch.start()?;
-        work()?;
-        watch.stop()?;
-        device.synchronize()?;
-        let wall = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Ok((watch.elapsed_ns()?.unwrap_or(wall), wall))
+/// A sampler of contenders on `device`.
+pub fn sampler(device: &Device) -> Result<Sampler<OnCard>> {
+    let sensor = match device {
+        Device::Cuda(card) => Sensor::of(card),
+        _ => None,
     };
-    // the first loads modules and allocates, the next ones bring the clock up
-    for _ in 0..3 {
-        once()?;
+    let clock =
+        OnCard { device: device.clone(), watch: Stopwatch::of(device)?, sensor, start: Instant::now() };
+    Ok(Sampler::new(clock, Limits::default()))
+}
+
+impl Clock for OnCard {
+    fn time(&mut self, calls: usize, work: &mut Work<'_>) -> Result<Took> {
+        self.device.synchronize()?;
+        let start = Instant::now();
+        self.watch.start()?;
+        for _ in 0..calls {
+            work()?;
+        }
+        self.watch.stop()?;
+        self.device.synchronize()?;
+        let wall_ns = start.elapsed().as_nanos() as f64;
+        Ok(Took { device_ns: self.watch.elapsed_ns()?.map_or(wall_ns, |ns| ns as f64), wall_ns })
     }
-    let (_, wall) = once()?;
-    let fitting = (seconds / (wall as f64 * 1e-9).max(1e-9)) as usize;
-    let repetitions = fitting.clamp(*REPETITIONS.start(), *REPETITIONS.end());
-    let mut times = (0..repetitions).map(|_| once()).collect::<Result<Vec<_>>>()?;
-    times.sort_unstable();
-    let of_device = times[repetitions / 2].0;
-    times.sort_unstable_by_key(|(_, wall)| *wall);
-    Ok((repetitions, of_device, times[repetitions / 2].1))
+
+    fn mhz(&mut self) -> Option<f64> {
+        self.sensor.as_ref()?.mhz().map(f64::from)
+    }
+
+    fn now(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+}
+
+/// A network of equal layers with tanh before every product, and a batch; drawn once, for several calls.
+pub struct Net {
+    stack: Stack,
+    theta: Tensor,
+    pub x: Tensor,
+    pub y: Tensor,
+}
+
+impl Net {
+    pub fn draw(device: &Device, (width, batch, depth): (usize, usize, usize), bias: bool) -> Result<Self> {
+        let layer = LayerSpec {
+            inputs: width,
+            outputs: width,
+            act_in: Activation::Tanh,
+            act_out: Activation::Identity,
+            scale: 1.0,
+            skip: false,
+            bias,
+        };
+        let stack = Stack::new(vec![layer; depth]).map_err(Error::wrap)?;
+        let mut numbers = Numbers(7);
+        let theta = numbers.tensor(&[stack.parameters()], 1.0 / (width as f64).sqrt(), device)?;
+        let x = numbers.tensor(&[batch, width], 1.0, device)?;
+        let y = numbers.tensor(&[batch, width], 1.0, device)?;
+        Ok(Self { stack, theta, x, y })
+    }
+
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+}
+
+/// A training call on parameters and an engine of its own, as an engine keeps memory and recording of one call only.
+pub struct Call {
+    pub engine: Fused,
+    pub schedule: Schedule,
+    pub loss: Loss,
+    pub theta: Tensor,
+    pub x: Tensor,
+    pub y: Tensor,
+}
+
+/// So small that no number of calls takes the parameters anywhere.
+pub const OPTIMISER: Optimiser = Optimiser::Sgd { rate: 1e-9 };
+
+impl Call {
+    pub fn new(net: &Net, kind: (Option<Strategy>, Operands), schedule: Schedule) -> Result<Self> {
+        let (strategy, operands) = kind;
+        let engine = Fused::new(net.stack.clone(), 1).map_err(Error::wrap)?.with_operands(operands);
+        engine.set_strategy(strategy);
+        let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / net.x.dim(0)? as f64 };
+        let (theta, x, y) = (net.theta.copy()?, net.x.clone(), net.y.clone());
+        Ok(Self { engine, schedule, loss, theta, x, y })
+    }
+
+    fn train(&self) -> Result<()> {
+        let done = self.engine.train(&self.schedule, self.loss, OPTIMISER, &self.theta, (&self.x, &self.y));
+        done.map_err(Error::wrap)
+    }
+
+    /// Whether what was timed has come to an end and to numbers.
+    fn check(&self) -> Result<()> {
+        self.engine.settled().map_err(Error::wrap)?;
+        if !self.theta.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite() {
+            return Err(Error::Msg("the parameters have become NaN or infinite".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Times calls and whatever else there is, all of them in turns, for about `seconds` each; in this order.
+pub fn measure(
+    sampler: &mut Sampler<OnCard>,
+    seconds: f64,
+    calls: &[Result<Call>],
+    others: Vec<Box<Work<'_>>>,
+) -> Vec<Result<Samples>> {
+    let train = |call: &Result<Call>| match call {
+        Ok(call) => call.train(),
+        Err(error) => Err(Error::Msg(said(error))),
+    };
+    let mut all: Vec<Box<Work<'_>>> =
+        calls.iter().map(|call| Box::new(move || train(call)) as Box<Work<'_>>).collect();
+    all.extend(others);
+    let mut results = sampler.measure(seconds, &mut all);
+    for (result, call) in results.iter_mut().zip(calls) {
+        if let (Ok(_), Ok(Err(error))) = (&result, call.as_ref().map(Call::check)) {
+            *result = Err(error);
+        }
+    }
+    results
+}
+
+/// An error in one line that fits between quotation marks.
+pub fn said(error: &Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().replace('"', "'")
+}
+
+/// The median of readings of the clock, or nothing.
+pub fn median_mhz(readings: &[f64]) -> String {
+    let mut readings = readings.to_vec();
+    readings.sort_by(f64::total_cmp);
+    readings.get(readings.len() / 2).map_or(String::new(), |mhz| format!("{mhz}"))
 }
 
 /// Numbers between −1 and 1 from a seed (splitmix64).

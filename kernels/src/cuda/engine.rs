@@ -1,5 +1,6 @@
 //! Whole calls on a card: a plan with addresses put in. Nothing waits for the card; parameters and states never leave it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut, DeviceRepr};
@@ -21,6 +22,8 @@ use crate::tune::{self, Strategy};
 pub(crate) struct Engine {
     kept: Mutex<Option<Kept>>,
     forced: Mutex<Option<Strategy>>,
+    /// How often inference is queued beyond the once that a call takes.
+    further: AtomicUsize,
 }
 
 /// Numbers that both Candle and the kernels have.
@@ -47,6 +50,11 @@ impl Engine {
     pub(crate) fn force(&self, strategy: Option<Strategy>) {
         *self.forced.lock().unwrap_or_else(PoisonError::into_inner) = strategy;
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Queues inference so many more times in every later call.
+    pub(crate) fn infer_again(&self, times: usize) {
+        self.further.store(times, Ordering::Relaxed);
     }
 
     /// Bytes on the card between calls.
@@ -97,7 +105,7 @@ impl Engine {
             let (out, _out) = out.device_ptr_mut(&stream);
             let theta = if moves { out } else { theta + (start * size_of::<T>()) as u64 };
             // a copy of θ lies somewhere else each time
-            kept.run::<T>(theta, x, y, out, !moves)?;
+            kept.run::<T>(theta, x, y, out, (!moves, self.further.load(Ordering::Relaxed)))?;
         }
         Ok((CudaStorage::wrap_cuda_slice(out, device), elements))
     }
@@ -116,7 +124,8 @@ impl Engine {
         let (start, _) = offsets(lt)?;
         let stream = device.cuda_stream();
         let (theta, _theta) = theta.as_cuda_slice_mut::<T>()?.device_ptr_mut(&stream);
-        kept.run::<T>(theta + (start * size_of::<T>()) as u64, x, y, 0, true)
+        let theta = theta + (start * size_of::<T>()) as u64;
+        kept.run::<T>(theta, x, y, 0, (true, self.further.load(Ordering::Relaxed)))
     }
 
     /// The plan and the memory of a call: what was kept, if it fits.

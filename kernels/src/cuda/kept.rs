@@ -130,15 +130,20 @@ impl Kept {
         self.device.clone_dtoh(&on.lost.slice(1..))
     }
 
-    /// Queues the call. `stays`: θ will be where it is in the next call.
+    /// Queues the call, inference `further` times more than it takes. `stays`: θ will be where it is in the next call.
     pub(super) fn run<T: Number>(
         &mut self,
         theta: u64,
         (x, lx): Operand<'_>,
         (y, ly): Operand<'_>,
         out: u64,
-        stays: bool,
+        (stays, further): (bool, usize),
     ) -> Result<()> {
+        if further > 0 && self.plan.moves {
+            refuse!(
+                "inference of this rule moves the parameters, so that it cannot be queued again; take another rule"
+            );
+        }
         let stream = self.device.cuda_stream();
         let (rows, _rows) = self.rows.device_ptr(&stream);
         let (arena, _arena) = self.arena.device_ptr(&stream);
@@ -156,10 +161,14 @@ impl Kept {
                 self.graph = self.capture::<T>(&at)?.map(|graph| (theta, graph));
             }
             if let Some((_, graph)) = &self.graph {
-                graph.launch().map_err(failed("recorded launches cannot be replayed"))?;
+                for _ in 0..=further {
+                    graph.launch().map_err(failed("recorded launches cannot be replayed"))?;
+                }
             }
         } else {
-            self.queue::<T>(&self.plan.infer, &at)?;
+            for _ in 0..=further {
+                self.queue::<T>(&self.plan.infer, &at)?;
+            }
         }
         self.queue::<T>(&self.plan.finish, &at)
     }

@@ -8,6 +8,7 @@ mod kept;
 mod library;
 mod module;
 mod pool;
+mod sensor;
 mod setup;
 mod time;
 
@@ -16,5 +17,6 @@ pub(crate) use facts::card_of;
 pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
 pub use pool::Pool;
+pub use sensor::{uuid, Sensor};
 pub(crate) use setup::{keep_pool, setup};
 pub(crate) use time::Events;

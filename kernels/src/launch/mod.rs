@@ -1,6 +1,7 @@
 //! A whole call as a list of launches: a pure function of stack, schedule and batch, so that the emulator and a card run
 //! the same one. Whoever runs it only turns offsets into addresses.
 
+mod epilogues;
 mod list;
 mod params;
 mod persistent;

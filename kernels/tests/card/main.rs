@@ -1,6 +1,7 @@
 //! The kernels of `cuda/` on a card, against the same equations as in the emulator. Without a card, all that is tested is
 //! that this is said.
 
+mod again;
 mod call;
 #[path = "../shared/call_cases.rs"]
 mod call_cases;

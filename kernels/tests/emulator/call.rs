@@ -7,7 +7,7 @@ use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::Card;
 use pcnbench_kernels::{Operands, Rule, Schedule, Stack};
 
-use crate::call_cases::{cases, Case, RULES};
+use crate::call_cases::{case, cases, Case, RULES};
 
 pub fn planned(case: &Case, precision: Precision, processors: usize, products: bool) -> Plan {
     plan(&Ask {
@@ -245,6 +245,38 @@ fn deviations_are_refused_in_one_sentence() {
     };
     let error = plan(&ask).expect_err("deviations").to_string();
     assert!(error.contains("stores states, not deviations") && !error.contains('\n'), "{error}");
+}
+
+/// What a bench on a card queues several times to tell what inference costs: it begins with the loaded batch each time.
+/// Under a rule that moves the parameters in inference it ends elsewhere, which is why such calls are refused there.
+#[test]
+fn inference_queued_again_leaves_the_same_bits() {
+    let emulator = Emulator { order: Order::ALL[0], variant: "clean".to_owned() };
+    for (index, rule) in RULES.into_iter().enumerate() {
+        let task = Task::Learn { traces: true };
+        let case = case(8000 + index as u64, &[9, 17, 17, 17, 4], 5, rule, 3, task);
+        let mut plans =
+            vec![planned(&case, Precision::F32, 4, false), planned(&case, Precision::F32, 4, true)];
+        let ask = Ask {
+            stack: &case.stack,
+            schedule: &case.schedule,
+            loss: case.loss,
+            batch: case.batch,
+            task,
+            precision: Precision::F32,
+            operands: Operands::F32,
+            card: Card { processors: 4, cooperative: None },
+            products: false,
+        };
+        plans.extend(resident(&ask, &SMALL));
+        for plan in plans {
+            let left = |plan: &Plan| run::<f32>(&emulator, &case, plan).unwrap();
+            let bits = |numbers: Vec<f64>| numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            let infer = [&plan.infer[..], &plan.infer, &plan.infer].concat();
+            let same = bits(left(&Plan { infer, ..plan.clone() })) == bits(left(&plan));
+            assert_eq!(same, !plan.moves, "{rule:?}");
+        }
+    }
 }
 
 /// Offsets of a plan stay within its arena, and no kernel has more blocks or threads than it says.
