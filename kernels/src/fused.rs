@@ -82,6 +82,11 @@ impl Fused {
         Self { strategies, ..self }
     }
 
+    /// The table that its launch strategies are chosen by, if it has one.
+    pub fn strategies(&self) -> Option<&StrategyTable> {
+        self.strategies.as_deref()
+    }
+
     /// What its products read.
     pub fn operands(&self) -> Operands {
         self.operands
