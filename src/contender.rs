@@ -295,7 +295,7 @@ impl Packed {
     fn new(spec: &ContenderSpec, params: &Params) -> Result<Self> {
         let network = &spec.network;
         let layers = (1..=network.depth).map(|l| network.dense(l)).collect();
-        let engine = Fused::new(layers, spec.engine, spec.threads)?;
+        let engine = Fused::new(layers, spec.engine, spec.threads)?.with_strategies(spec.strategies.clone());
         let optimiser = fused::optimiser(spec.optimiser, spec.learning_rate, 1);
         let state = optimiser.state_elements(engine.parameters(), network.depth);
         let theta = engine.pack(params, state)?;

@@ -24,6 +24,8 @@ pub mod compare;
 pub mod measure;
 pub mod plot;
 pub mod record;
+pub mod tune;
+
 pub mod run;
 
 pub mod cli;

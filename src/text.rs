@@ -20,6 +20,13 @@ pub fn read_text(action: &'static str, path: &Path, limit: u64) -> Result<String
     })
 }
 
+/// What the TOML reader says of `text`, the content of `path`: file, line and message.
+pub fn toml_refused(path: &Path, text: &str, e: &toml::de::Error) -> Error {
+    let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
+    let line = 1 + before.matches('\n').count();
+    Error::content(path, format!("line {line}: {}", one_line(e.message())))
+}
+
 /// `text` as one line: messages of other libraries may have several.
 pub fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")

@@ -83,6 +83,7 @@ pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
         // so small that no number of updates takes the parameters anywhere
         learning_rate: 1e-9,
         dtype: DType::F32,
+        strategies: None,
     })
 }
 

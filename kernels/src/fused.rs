@@ -5,7 +5,7 @@
 
 mod call;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Tensor};
 
@@ -14,6 +14,7 @@ use crate::cpu::{Pool, Workspace};
 use crate::operands::Operands;
 use crate::schedule::{Optimiser, Schedule};
 use crate::stack::{Loss, Stack};
+use crate::tune::StrategyTable;
 use crate::{Error, Result};
 use call::Call;
 
@@ -22,6 +23,7 @@ pub struct Fused {
     stack: Stack,
     pool: Pool,
     operands: Operands,
+    strategies: Option<Arc<StrategyTable>>,
     f32: Mutex<Workspace<f32>>,
     f64: Mutex<Workspace<f64>>,
     #[cfg(feature = "cuda")]
@@ -57,6 +59,7 @@ impl Fused {
             stack,
             pool,
             operands: Operands::F32,
+            strategies: None,
             f32,
             f64,
             #[cfg(feature = "cuda")]
@@ -69,6 +72,19 @@ impl Fused {
     #[must_use]
     pub fn with_operands(self, operands: Operands) -> Self {
         Self { operands, ..self }
+    }
+
+    /// The same on the launch strategies that a table of measured times gives, where it has an entry for a call; the model
+    /// ([`tune::cuda`](crate::tune::cuda)) chooses elsewhere. The table must be one of the device that the calls run on; on the CPU
+    /// it changes nothing.
+    #[must_use]
+    pub fn with_strategies(self, strategies: Option<Arc<StrategyTable>>) -> Self {
+        Self { strategies, ..self }
+    }
+
+    /// The table that its launch strategies are chosen by, if it has one.
+    pub fn strategies(&self) -> Option<&StrategyTable> {
+        self.strategies.as_deref()
     }
 
     /// What its products read.
@@ -112,11 +128,12 @@ impl Fused {
         host
     }
 
-    /// Runs every later call on a card on this strategy, in place of the one that [`tune::cuda`](crate::tune::cuda)
-    /// chooses; `None` gives the choice back.
-    #[cfg(feature = "cuda")]
+    /// Runs every later call on a card on this strategy, in place of the one that [`tune::choose`](crate::tune::choose)
+    /// gives; `None` gives the choice back. On the CPU it changes nothing.
     pub fn set_strategy(&self, strategy: Option<crate::tune::Strategy>) {
+        #[cfg(feature = "cuda")]
         self.card.force(strategy);
+        let _ = strategy;
     }
 
     /// Queues inference so many more times in every later call on a card. It begins with the loaded batch each time, so that

@@ -106,6 +106,26 @@ impl Optimiser {
 }
 
 impl Rule {
+    /// The names that [`name`](Self::name) gives.
+    pub const NAMES: [&'static str; 9] =
+        ["bp", "zil", "spc", "epc", "fpa", "ar", "ar-topdown", "seqil", "ipc"];
+
+    /// Its name in tables of launch strategies. Variants that run on the same launches (with or without a light cone, another
+    /// step size or mixing) share one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Bp => "bp",
+            Self::Zil => "zil",
+            Self::Spc { .. } => "spc",
+            Self::Epc => "epc",
+            Self::Fpa { .. } => "fpa",
+            Self::Ar { top_down: false } => "ar",
+            Self::Ar { top_down: true } => "ar-topdown",
+            Self::SeqIl { .. } => "seqil",
+            Self::Ipc { .. } => "ipc",
+        }
+    }
+
     /// Whether every sample's inference is on its own, from the first product to the last, so that parts of the batch
     /// need never meet before the parameter gradients. Only a rule that moves the parameters in between is not.
     pub fn samples_are_independent(&self) -> bool {

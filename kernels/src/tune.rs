@@ -2,8 +2,10 @@
 //! equal arithmetic.
 
 mod card;
+mod table;
 
 pub use card::{cuda, tile_on, Card, Choice, Strategy};
+pub use table::{choose, Entry, Failed, Sizes, StrategyTable, Timed};
 
 use crate::schedule::Rule;
 use crate::stack::Stack;

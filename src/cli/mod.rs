@@ -29,6 +29,7 @@ mod resume;
 mod run;
 mod splice;
 mod threads;
+mod tune;
 mod verify;
 
 use std::io::{self, IsTerminal, Write};
@@ -93,6 +94,8 @@ enum Command {
     Rank(rank::Args),
     /// Measure a small suite and hold it against the committed baseline
     Gate(gate::Args),
+    /// Time the launch strategies of the fused engine on a GPU, by which `run` then chooses
+    Tune(tune::Args),
     /// Say whether runs of one program agree within their intervals
     Agreement(agreement::Args),
     /// Write a record for Bencher, github-action-benchmark or critcmp
@@ -168,6 +171,7 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Rank(args) => rank::main(&args, out),
         Command::Agreement(args) => agreement::main(&args, out),
         Command::Gate(args) => gate::main(&args, out),
+        Command::Tune(args) => tune::main(&args, out),
         Command::Export(args) => export::main(&args, out),
         Command::Doctor(args) => doctor::main(&args, threads, out),
         Command::Completions(args) => completions::main(&args, &mut Cli::command(), out),

@@ -1,6 +1,9 @@
 //! What defines a contender, and what follows from that alone.
 
+use std::sync::Arc;
+
 use candle_core::DType;
+use pcnbench_kernels::tune::StrategyTable;
 
 use crate::engine::counting::{Counting, Totals};
 use crate::engine::reach::Reach;
@@ -34,6 +37,8 @@ pub struct ContenderSpec {
     pub learning_rate: f64,
     /// f32 or f64.
     pub dtype: DType,
+    /// Measured times that the fused engine chooses its launch strategy on a card by; without them a model chooses.
+    pub strategies: Option<Arc<StrategyTable>>,
 }
 
 impl ContenderSpec {

@@ -3,6 +3,8 @@
 //! It runs the schedules of the rules, not their code: what ties the two together are the conformance cases, the twins
 //! and the property tests that compare them on random networks.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor, WithDType};
 use pcnbench_kernels as kernels;
 use pcnbench_kernels::persistent::{spc_step, DeviceModel};
@@ -36,6 +38,12 @@ impl Fused {
             kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
         let engine = engine.with_operands(kind.operands());
         Ok(Self { engine, layers, deviation: kind == EngineKind::FusedDeviation })
+    }
+
+    /// The same on the launch strategies of a table; see [`kernels::Fused::with_strategies`].
+    #[must_use]
+    pub fn with_strategies(self, strategies: Option<Arc<kernels::tune::StrategyTable>>) -> Self {
+        Self { engine: self.engine.with_strategies(strategies), ..self }
     }
 
     /// Elements of the flat parameter tensor.
@@ -173,26 +181,26 @@ pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) 
     Ok(spc_step(&stack(&spec.network)?, batch, spec.engine.operands(), device))
 }
 
-/// Where a rule runs on a card, in words, and why not in one launch; none on the CPU.
+/// On which launch strategy a contender runs on a card, in words and with what it was chosen by; none on the CPU.
 ///
 /// # Errors
 /// If the engine does not run the rule, or the device does not answer.
 pub fn strategy(
-    rule: &Rule,
-    network: &MlpSpec,
+    spec: &ContenderSpec,
     batch: usize,
-    (dtype, operands): (DType, kernels::Operands),
     device: &Device,
-) -> Result<Option<(String, Option<String>)>> {
-    let stack = stack(network)?;
-    let choice = kernels::card::strategy(device, &stack, &schedule(rule, false)?, batch, (dtype, operands))?;
+) -> Result<Option<(String, kernels::tune::Choice)>> {
+    let (stack, schedule) = (stack(&spec.network)?, schedule(&spec.rule, false)?);
+    let operands = spec.engine.operands();
+    let (kind, table) = ((spec.dtype, operands), spec.strategies.as_deref());
+    let choice = kernels::card::strategy(device, &stack, &schedule, batch, kind, table)?;
     Ok(choice.map(|choice| {
         let strategy = choice.strategy.name();
         let words = match operands {
             kernels::Operands::F32 => strategy.to_owned(),
             rounded => format!("{strategy} with {rounded} operands"),
         };
-        (words, choice.instead)
+        (words, choice)
     }))
 }
 

@@ -33,5 +33,6 @@ pub use schema::{
     AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, ShardRun, SignalRow, SummaryRow,
     OLDEST_SCHEMA, SCHEMA,
 };
+pub(crate) use seal::sha256;
 pub use shard::Shard;
 pub use store::{PointResult, Store};

@@ -26,7 +26,7 @@ pub(super) const SINCE: u32 = 4;
 pub(super) type Contents<'a> = Vec<(&'static str, &'a [u8])>;
 
 /// SHA-256 in lower-case hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 

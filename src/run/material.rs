@@ -1,9 +1,12 @@
 //! What a run is made of besides its definition: data sets and devices, each loaded once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
+use pcnbench_kernels::card::capability;
+use pcnbench_kernels::tune::StrategyTable;
 
 use crate::data::{self, Batches, Dataset, Source};
 use crate::engine::{fused, EngineKind};
@@ -13,10 +16,12 @@ use crate::measure::card::Card;
 use crate::measure::memory_limit::Memory;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
+use crate::tune::file::{self, Found};
 use crate::{Error, Result};
 
 use super::lost::{self, Probe};
 use super::point::Prepared;
+use super::strategies::{self, Ran};
 
 /// Opens a device.
 ///
@@ -46,12 +51,49 @@ pub(super) struct Material<'a> {
     devices: HashMap<DeviceKind, Device>,
     probe: Probe<'a>,
     memory: Memory,
+    /// Folder of all records, where launch strategies are looked for.
+    results: Option<&'a Path>,
+    /// The launch strategies of the card, once they were looked for.
+    strategies: Option<Option<Found>>,
 }
 
 impl<'a> Material<'a> {
     pub(super) fn new(suite: &'a Suite, folder: Option<&'a Path>, probe: Probe<'a>) -> Result<Self> {
         let memory = Memory::of_this_process();
-        Ok(Self { suite, folder, sets: HashMap::new(), devices: HashMap::new(), probe, memory })
+        Ok(Self {
+            suite,
+            folder,
+            sets: HashMap::new(),
+            devices: HashMap::new(),
+            probe,
+            memory,
+            results: None,
+            strategies: None,
+        })
+    }
+
+    /// The same with the launch strategies that are under the folder of all records.
+    pub(super) fn with_results(self, results: &'a Path) -> Self {
+        Self { results: Some(results), ..self }
+    }
+
+    /// The times that launch strategies on a device are chosen by, if there are any; looked for at first use.
+    ///
+    /// # Errors
+    /// If the file of the device in use cannot be read, or is of another device.
+    pub(super) fn strategies(&mut self, kind: DeviceKind) -> Result<Option<Arc<StrategyTable>>> {
+        if kind != DeviceKind::Cuda {
+            return Ok(None);
+        }
+        if self.strategies.is_none() {
+            let device = self.device(kind)?;
+            let found = match (self.results, Gpu::of(&device)?, capability(&device)?) {
+                (Some(results), Some(gpu), Some(capability)) => file::find(results, &gpu.name, capability)?,
+                _ => None,
+            };
+            self.strategies = Some(found);
+        }
+        Ok(self.strategies.iter().flatten().next().map(|found| found.strategies.table.clone()))
     }
 
     /// The collection that `--data` names instead of a folder: `mnist` or `fashion-mnist`, unless a folder of
@@ -163,32 +205,17 @@ impl<'a> Material<'a> {
         }
         let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
         switches.extend(pcnbench_kernels::card::switches(card).into_iter().map(str::to_owned));
-        let (mut strategies, mut instead) = (BTreeSet::new(), BTreeMap::<String, (String, usize)>::new());
+        let mut ran = Vec::new();
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
             for spec in
                 p.specs.iter().filter(|s| s.engine.is_fused() && s.engine != EngineKind::FusedDeviation)
             {
-                let kind = (p.point.dtype, spec.engine.operands());
-                let Some((strategy, why)) =
-                    fused::strategy(&spec.rule, &spec.network, p.point.batch, kind, card)?
-                else {
-                    continue;
-                };
-                if let Some(why) = why {
-                    let first = || (format!("{} at {} ({strategy})", spec.id, p.point.id), 0);
-                    instead.entry(why).or_insert_with(first).1 += 1;
+                if let Some((words, choice)) = fused::strategy(spec, p.point.batch, card)? {
+                    ran.push(Ran { who: format!("{} at {}", spec.id, p.point.id), words, choice });
                 }
-                strategies.insert(strategy);
             }
         }
-        if !strategies.is_empty() {
-            let names = strategies.into_iter().collect::<Vec<_>>().join(", ");
-            switches.push(format!("fused strategy on cuda: {names}"));
-        }
-        for (why, (first, count)) in instead {
-            let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            switches.push(format!("fused on cuda not on strategy persistent: {first}{others}: {why}"));
-        }
+        switches.extend(strategies::lines(self.strategies.as_ref().and_then(Option::as_ref), &ran));
         Ok(switches)
     }
 

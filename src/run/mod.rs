@@ -12,6 +12,7 @@ mod plan;
 mod point;
 mod signal;
 mod size;
+mod strategies;
 mod together;
 mod training;
 mod watch;
@@ -101,7 +102,7 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
         }
         warnings.push("debug build: the timings mean nothing".into());
     }
-    let mut material = Material::new(job.suite, job.data, probe)?;
+    let mut material = Material::new(job.suite, job.data, probe)?.with_results(job.results);
     let prepared = point::prepare(job.suite, &mut material)?;
     warnings.extend(material.card_warnings());
 

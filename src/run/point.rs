@@ -43,6 +43,8 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                 });
             }
             let (inputs, outputs) = (data.inputs, data.outputs);
+            let fused = benchmark.contenders.iter().any(|entrant| entrant.id.engine.is_fused());
+            let strategies = if fused { material.strategies(point.device)? } else { None };
             let specs = benchmark
                 .contenders
                 .iter()
@@ -69,6 +71,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                         optimiser: benchmark.optimiser,
                         learning_rate: entrant.learning_rate.unwrap_or(benchmark.learning_rate),
                         dtype: point.dtype,
+                        strategies: strategies.clone().filter(|_| entrant.id.engine.is_fused()),
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;

@@ -24,6 +24,7 @@ mod starved;
 mod stopped;
 mod streams;
 mod threads;
+mod tuning;
 mod usage;
 
 #[path = "../support/idx.rs"]

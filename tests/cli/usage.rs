@@ -2,7 +2,7 @@
 
 use crate::session::{done, pcnbench, run, says, succeeds};
 
-const SUBCOMMANDS: [&str; 15] = [
+const SUBCOMMANDS: [&str; 16] = [
     "run",
     "verify",
     "list",
@@ -14,6 +14,7 @@ const SUBCOMMANDS: [&str; 15] = [
     "rank",
     "agreement",
     "gate",
+    "tune",
     "export",
     "doctor",
     "completions",

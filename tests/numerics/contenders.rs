@@ -33,6 +33,7 @@ fn spec(rule: &str, optimiser: OptimiserKind) -> ContenderSpec {
         optimiser,
         learning_rate: RATE,
         dtype: DType::F64,
+        strategies: None,
     }
 }
 

@@ -103,6 +103,7 @@ fn a_contender_counts_its_own_schedule() {
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.1,
         dtype: candle_core::DType::F32,
+        strategies: None,
     };
     let network = Network::mlp(&problem.spec).unwrap();
     let net = NetCost::new(network.costs(problem.batch), &problem.loss);

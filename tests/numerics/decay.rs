@@ -38,6 +38,7 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.1,
         dtype,
+        strategies: None,
     };
     let blobs = data::load(&Source::Blobs { train: 20, test: 10 }, None, 7).unwrap();
     let batch = Batches::new(&blobs.train, 1, seed).unwrap().endless().next().unwrap();

@@ -197,6 +197,7 @@ fn contenders_pass_their_twins() {
                         optimiser: pcnbench::optim::OptimiserKind::Sgd,
                         learning_rate: 0.1,
                         dtype,
+                        strategies: None,
                     });
                 }
             }
@@ -241,6 +242,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
         optimiser: pcnbench::optim::OptimiserKind::Sgd,
         learning_rate: 0.1,
         dtype: DType::F32,
+        strategies: None,
     };
     let numbers = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
     let x = Tensor::from_vec(numbers(60), (5, 12), &Device::Cpu).unwrap();

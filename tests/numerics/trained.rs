@@ -30,6 +30,7 @@ fn spec(rule: &str, parameterisation: &str, depth: usize, steps: Steps) -> Conte
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.01,
         dtype: DType::F64,
+        strategies: None,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::operands::Operands;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
 use crate::stack::{Loss, Stack};
-use crate::tune::{self, Strategy};
+use crate::tune::{self, Strategy, StrategyTable};
 
 /// What is kept from call to call: at most one plan and its memory.
 #[derive(Default)]
@@ -40,13 +40,15 @@ pub(crate) struct Asked<'a> {
     pub(crate) batch: usize,
     pub(crate) task: Task,
     pub(crate) operands: Operands,
+    /// Measured times to choose a strategy by, if there are any.
+    pub(crate) strategies: Option<&'a StrategyTable>,
 }
 
 /// An operand: its storage and where it begins there.
 pub(crate) type Operand<'a> = (&'a CudaStorage, &'a Layout);
 
 impl Engine {
-    /// Runs every later call on this strategy; with nothing, on the one that [`tune::cuda`] chooses.
+    /// Runs every later call on this strategy; with nothing, on the one that [`tune::choose`] gives.
     pub(crate) fn force(&self, strategy: Option<Strategy>) {
         *self.forced.lock().unwrap_or_else(PoisonError::into_inner) = strategy;
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -169,7 +171,8 @@ impl Engine {
             None => {
                 let card = card_of(device)?;
                 let kind = (precision, asked.operands);
-                let chosen = || tune::cuda(asked.stack, asked.schedule, asked.batch, kind, &card).strategy;
+                let Asked { stack, schedule, batch, strategies, .. } = *asked;
+                let chosen = || tune::choose(strategies, stack, schedule, batch, kind, &card).strategy;
                 let forced = *self.forced.lock().unwrap_or_else(PoisonError::into_inner);
                 let strategy = forced.unwrap_or_else(chosen);
                 Ok(kept.insert(Kept::new::<T>(&ask(card, strategy), strategy, device)?))

@@ -18,27 +18,35 @@ fn patience() -> Result<Duration> {
         .map_err(candle_core::Error::Msg)
 }
 
+/// Compute capability, major and minor.
+pub(crate) fn capability_of(device: &CudaDevice) -> Result<(u32, u32)> {
+    Ok((
+        ask(device, Ask::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, "the compute capability")?,
+        ask(device, Ask::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, "the compute capability")?,
+    ))
+}
+
+fn ask(device: &CudaDevice, what: Ask, name: &str) -> Result<u32> {
+    let stream = device.cuda_stream();
+    let value =
+        stream.context().attribute(what).map_err(failed(format_args!("{name} cannot be found out")))?;
+    Ok(u32::try_from(value).unwrap_or(0))
+}
+
 /// Asks the driver. One block to a multiprocessor is what any card holds of the persistent kernels.
 pub(crate) fn card_of(device: &CudaDevice) -> Result<Card> {
-    let stream = device.cuda_stream();
-    let of = |what, name: &str| {
-        let value =
-            stream.context().attribute(what).map_err(failed(format_args!("{name} cannot be found out")))?;
-        Ok::<u32, candle_core::Error>(u32::try_from(value).unwrap_or(0))
-    };
+    let of = |what, name| ask(device, what, name);
     let processors =
         of(Ask::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, "the number of multiprocessors")? as usize;
     if of(Ask::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, "whether there are cooperative launches")? == 0 {
         return Ok(Card { processors, cooperative: None });
     }
-    let major = of(Ask::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, "the compute capability")?;
-    let minor = of(Ask::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, "the compute capability")?;
     let shared = of(Ask::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, "the size of shared memory")?;
     let facts = Facts {
         multiprocessors: processors,
         shared_per_block: shared as usize,
         resident_blocks: processors,
-        capability: (major, minor),
+        capability: capability_of(device)?,
         patience: patience()?,
     };
     Ok(Card { processors, cooperative: Some(facts) })

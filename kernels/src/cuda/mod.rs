@@ -13,7 +13,7 @@ mod setup;
 mod time;
 
 pub(crate) use engine::{Asked, Engine};
-pub(crate) use facts::card_of;
+pub(crate) use facts::{capability_of, card_of};
 pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
 pub use pool::Pool;

@@ -70,7 +70,8 @@ impl Call<'_> {
         let Self { schedule, loss, batch, traces, .. } = *self;
         let task = self.optimiser.map_or(crate::launch::Task::Learn { traces }, crate::launch::Task::Train);
         let (stack, operands) = (&self.engine.stack, self.engine.operands);
-        crate::cuda::Asked { stack, schedule, loss, batch, task, operands }
+        let strategies = self.engine.strategies();
+        crate::cuda::Asked { stack, schedule, loss, batch, task, operands, strategies }
     }
 
     fn task<'t, T>(&'t self, x: &'t [T], y: &'t [T]) -> Task<'t, T> {

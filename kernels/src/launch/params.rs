@@ -108,6 +108,17 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::F32, Self::F64];
+
+    /// The name of its dtype.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+
     /// Of a dtype, if there are kernels for it.
     pub fn of(dtype: candle_core::DType) -> Option<Self> {
         match dtype {

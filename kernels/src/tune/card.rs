@@ -1,5 +1,7 @@
-//! Choices for a card. Pure functions of sizes; the weights in them are reasoned, not measured.
+//! Choices for a card by a model: pure functions of sizes, whose weights are reasoned, not measured. [`super::choose`] asks a
+//! table of measured times first.
 
+use super::table::Entry;
 use crate::launch::{relaxation, Precision, TILES};
 use crate::operands::Operands;
 use crate::persistent::Facts;
@@ -46,7 +48,7 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Every strategy.
+    /// Every strategy, in the order in which equal times are decided.
     pub const ALL: [Self; 4] = [Self::Grouped, Self::Graph, Self::Persistent, Self::Cublas];
 
     /// Its name in records.
@@ -58,6 +60,32 @@ impl Strategy {
             Self::Cublas => "cublas",
         }
     }
+
+    /// The strategy of this name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strategy| strategy.name() == name)
+    }
+
+    /// Whether it takes a call.
+    ///
+    /// # Errors
+    /// Why not, in words that go on after "because".
+    pub fn takes(
+        self,
+        stack: &Stack,
+        schedule: &Schedule,
+        batch: usize,
+        kind: (Precision, Operands),
+        card: &Card,
+    ) -> Result<(), String> {
+        match (self, &card.cooperative) {
+            (Self::Grouped | Self::Graph | Self::Cublas, _) => Ok(()),
+            (Self::Persistent, None) => Err("this card has no cooperative launches".to_owned()),
+            (Self::Persistent, Some(facts)) => {
+                relaxation(stack, &schedule.rule, batch, kind, facts).map(|_| ())
+            }
+        }
+    }
 }
 
 /// Units from which on a library's product is worth a launch of its own: 2·B·1024² FLOPs are more than tiles of 64
@@ -67,12 +95,14 @@ const WIDE: usize = 1024;
 const RECORDED: usize = 8;
 
 /// A strategy, and why it is not [`Strategy::Persistent`] if it is another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// The strategy.
     pub strategy: Strategy,
     /// In words that go on after "not on strategy `persistent`, because".
     pub instead: Option<String>,
+    /// The times that it was chosen by; none if a model chose.
+    pub entry: Option<Entry>,
 }
 
 /// Launches that the host queues for inference on [`Strategy::Grouped`], where no light cone spares any.
@@ -87,28 +117,30 @@ fn launches(depth: usize, schedule: &Schedule) -> usize {
     depth + steps * per_step
 }
 
-/// The strategy for a call.
+/// The strategy for a call by the model, where nothing was measured.
 ///
 /// [`Strategy::Persistent`] wherever its kernels take the call and it replaces enough launches: no step waits for the host or
 /// for the whole card, and weights are read once. Else [`Strategy::Cublas`] where most of the work is in products worth a
 /// library's launch, [`Strategy::Graph`] where there is much to queue, and [`Strategy::Grouped`].
+///
+/// [`spc_step`](crate::persistent::spc_step) predicts that a step on `persistent` takes no longer than one of `graph`, whose steps
+/// are guessed at 9 µs in 8 layers of width 128 and at 18 µs in 128, or longer by less than its own error (a test holds both to
+/// that over these depths).
 pub fn cuda(
     stack: &Stack,
     schedule: &Schedule,
     batch: usize,
-    (precision, operands): (Precision, Operands),
+    kind: (Precision, Operands),
     card: &Card,
 ) -> Choice {
     let launches = launches(stack.depth(), schedule);
-    let instead = match &card.cooperative {
-        None => "this card has no cooperative launches".to_owned(),
-        Some(_) if launches < RECORDED => {
-            format!("the {launches} launches that it would replace are queued as fast one by one")
-        }
-        Some(facts) => match relaxation(stack, &schedule.rule, batch, (precision, operands), facts) {
-            Ok(_) => return Choice { strategy: Strategy::Persistent, instead: None },
+    let instead = if card.cooperative.is_some() && launches < RECORDED {
+        format!("the {launches} launches that it would replace are queued as fast one by one")
+    } else {
+        match Strategy::Persistent.takes(stack, schedule, batch, kind, card) {
+            Ok(()) => return Choice { strategy: Strategy::Persistent, instead: None, entry: None },
             Err(why) => why,
-        },
+        }
     };
     let flops = |wide: bool| -> f64 {
         let layers = (1..=stack.depth()).filter(|l| !wide || stack.units(*l).min(stack.units(l - 1)) >= WIDE);
@@ -121,7 +153,7 @@ pub fn cuda(
     } else {
         Strategy::Graph
     };
-    Choice { strategy, instead: Some(instead) }
+    Choice { strategy, instead: Some(instead), entry: None }
 }
 
 #[cfg(test)]

@@ -47,7 +47,10 @@ fn one_launch_for_all_steps_wherever_it_fits() {
     // 128 layers of 128 units: a multiprocessor each on an H100. Two to a block are 132 KiB of weights and 33 of the
     // narrowest tiles, two more than an A100 has
     let deep = [128; 129];
-    assert_eq!(choice(&deep, SPC, 128, 64, &H100), Choice { strategy: Strategy::Persistent, instead: None });
+    assert_eq!(
+        choice(&deep, SPC, 128, 64, &H100),
+        Choice { strategy: Strategy::Persistent, instead: None, entry: None }
+    );
     assert_eq!(
         (strategy(&deep, SPC, 128, &A100), strategy(&[128; 109], SPC, 108, &A100)),
         (Strategy::Graph, Strategy::Persistent)

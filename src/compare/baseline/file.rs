@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Baseline, OLDEST_SCHEMA, SCHEMA};
-use crate::text::{one_line, read_text};
+use crate::text::{one_line, read_text, toml_refused};
 use crate::{Error, Result};
 
 /// A baseline holds a few hundred bytes per contender and point.
@@ -22,11 +22,7 @@ impl Baseline {
             return Err(Error::content(path, problem));
         }
         let text = read_text("read the baseline", path, LIMIT)?;
-        let refused = |e: toml::de::Error| {
-            let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
-            let line = 1 + before.matches('\n').count();
-            Error::content(path, format!("line {line}: {}", one_line(e.message())))
-        };
+        let refused = |e: toml::de::Error| toml_refused(path, &text, &e);
         let value: toml::Table = toml::from_str(&text).map_err(refused)?;
         match value.get("schema").and_then(toml::Value::as_integer) {
             Some(found) if (i64::from(OLDEST_SCHEMA)..=i64::from(SCHEMA)).contains(&found) => {}

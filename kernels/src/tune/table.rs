@@ -1,0 +1,179 @@
+//! Launch strategies by measurement: a table of what each strategy took for calls of some sizes on one device, and which
+//! strategy follows from it for a call. Pure data and pure functions; `pcnbench tune` measures, and its file holds the table.
+
+use super::card::{cuda, Card, Choice, Strategy};
+use crate::launch::Precision;
+use crate::operands::Operands;
+use crate::schedule::Schedule;
+use crate::stack::Stack;
+
+/// What the time of a call depends on, besides its rule and its types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sizes {
+    /// Units of the widest hidden layer; of the output if no layer is hidden.
+    pub width: usize,
+    /// B.
+    pub batch: usize,
+    /// L.
+    pub depth: usize,
+    /// T, 0 for rules without inference steps.
+    pub steps: usize,
+}
+
+impl Sizes {
+    /// Those of a call.
+    pub fn of(stack: &Stack, schedule: &Schedule, batch: usize) -> Self {
+        let depth = stack.depth();
+        let width = (1..depth).map(|l| stack.units(l)).max().unwrap_or_else(|| stack.units(depth));
+        Self { width, batch, depth, steps: schedule.steps.len() }
+    }
+
+    fn all(&self) -> [usize; 4] {
+        [self.width, self.batch, self.depth, self.steps]
+    }
+
+    /// The squared distance of two in logarithms to base 2; nothing if one of the four differs by more than a factor of
+    /// [`FACTOR`], or is zero on one side only.
+    fn distance(&self, other: &Self) -> Option<f64> {
+        let mut sum = 0.0;
+        for (a, b) in self.all().into_iter().zip(other.all()) {
+            let (low, high) = (a.min(b), a.max(b));
+            if high > low.saturating_mul(FACTOR) {
+                return None;
+            }
+            if low > 0 {
+                sum += (high as f64 / low as f64).log2().powi(2);
+            }
+        }
+        Some(sum)
+    }
+}
+
+impl std::fmt::Display for Sizes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { width, batch, depth, steps } = self;
+        write!(f, "width {width}, batch {batch}, depth {depth}, steps {steps}")
+    }
+}
+
+/// The factor by which each size of an entry may differ from that of a call which it decides. Strategies change places where tiles
+/// or multiprocessors run out, so that times of 4 layers say nothing about 32.
+pub const FACTOR: usize = 2;
+
+/// What a strategy took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timed {
+    /// Which.
+    pub strategy: Strategy,
+    /// Median nanoseconds of a call.
+    pub median_ns: f64,
+    /// First quartile.
+    pub q1_ns: f64,
+    /// Third quartile.
+    pub q3_ns: f64,
+    /// How many samples these are of.
+    pub samples: usize,
+    /// How many calls one after another made a sample; times are means over them.
+    pub calls: usize,
+}
+
+/// A strategy that takes the call but gave no time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Which.
+    pub strategy: Strategy,
+    /// Why.
+    pub why: String,
+}
+
+/// What every strategy took for one call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The rule, one of [`Rule::NAMES`](crate::Rule::NAMES).
+    pub rule: &'static str,
+    /// In which type.
+    pub precision: Precision,
+    /// What products read.
+    pub operands: Operands,
+    /// Its sizes.
+    pub sizes: Sizes,
+    /// Every strategy that was timed.
+    pub timed: Vec<Timed>,
+    /// Every strategy that failed, which is never chosen.
+    pub failed: Vec<Failed>,
+}
+
+impl Entry {
+    /// The strategies with their times, fastest first; equal times in the order of [`Strategy::ALL`].
+    pub fn ranked(&self) -> Vec<Timed> {
+        let mut timed = self.timed.clone();
+        let place = |strategy| Strategy::ALL.iter().position(|it| *it == strategy);
+        timed.sort_by(|a, b| {
+            a.median_ns.total_cmp(&b.median_ns).then_with(|| place(a.strategy).cmp(&place(b.strategy)))
+        });
+        timed
+    }
+
+    /// The strategy with the least median.
+    pub fn fastest(&self) -> Option<Strategy> {
+        self.ranked().first().map(|timed| timed.strategy)
+    }
+}
+
+/// What was measured on one device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StrategyTable {
+    /// The device, as its driver names it.
+    pub device: String,
+    /// Its compute capability, major and minor.
+    pub capability: (u32, u32),
+    /// One per call that was timed.
+    pub entries: Vec<Entry>,
+}
+
+impl StrategyTable {
+    /// The entry that decides a call: of its rule, precision and operands, none of its sizes more than a factor of [`FACTOR`] off,
+    /// and of these the one nearest in the logarithms of all four; of equally near ones that with the smaller sizes, width first.
+    pub fn nearest(&self, rule: &str, kind: (Precision, Operands), sizes: &Sizes) -> Option<&Entry> {
+        let near = |entry: &Entry| entry.sizes.distance(sizes);
+        self.entries
+            .iter()
+            .filter(|entry| entry.rule == rule && (entry.precision, entry.operands) == kind)
+            .filter_map(|entry| near(entry).map(|distance| (distance, entry)))
+            .min_by(|(a, left), (b, right)| a.total_cmp(b).then_with(|| left.sizes.cmp(&right.sizes)))
+            .map(|(_, entry)| entry)
+    }
+}
+
+/// The strategy for a call: the fastest of the [nearest](StrategyTable::nearest) entry's that takes it, else what the model
+/// says ([`cuda`]).
+pub fn choose(
+    table: Option<&StrategyTable>,
+    stack: &Stack,
+    schedule: &Schedule,
+    batch: usize,
+    kind: (Precision, Operands),
+    card: &Card,
+) -> Choice {
+    let takes = |strategy: Strategy| strategy.takes(stack, schedule, batch, kind, card);
+    let sizes = Sizes::of(stack, schedule, batch);
+    let entry = table.and_then(|table| table.nearest(schedule.rule.name(), kind, &sizes));
+    let ranked = entry.map(Entry::ranked).unwrap_or_default();
+    let Some(fastest) = ranked.iter().find(|timed| takes(timed.strategy).is_ok()) else {
+        return cuda(stack, schedule, batch, kind, card);
+    };
+    let strategy = fastest.strategy;
+    let instead = (strategy != Strategy::Persistent).then(|| {
+        let timed = ranked.iter().find(|timed| timed.strategy == Strategy::Persistent);
+        match (takes(Strategy::Persistent), timed) {
+            (Err(why), _) => why,
+            (Ok(()), Some(_)) => "another one was measured to be faster".to_owned(),
+            (Ok(()), None) => "it was not timed at the sizes nearest to this call".to_owned(),
+        }
+    });
+    Choice { strategy, instead, entry: entry.cloned() }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
