@@ -1,11 +1,10 @@
 //! Opening a card so that what Candle does behind the scenes does not end up in the timings.
 
-use candle_core::{DType, Device, Error, Result};
+mod strategy;
 
-use crate::operands::Operands;
-use crate::schedule::Schedule;
-use crate::stack::Stack;
-use crate::tune::{Choice, Strategy, StrategyTable};
+use candle_core::{Device, Error, Result};
+
+pub use strategy::{strategies, strategy};
 
 /// What [`open`] has set on a device, for the header of a record: it changes times, not results. Nothing on the CPU.
 pub fn switches(device: &Device) -> Vec<&'static str> {
@@ -65,59 +64,6 @@ pub fn open(ordinal: usize) -> Result<Device> {
     Ok(device)
 }
 
-/// The strategy on which the fused engine runs a call of this dtype with these operands on a device by a table (see
-/// [`choose`](crate::tune::choose)), and why not on [`Strategy::Persistent`]; none on the CPU.
-///
-/// # Errors
-/// If the driver does not answer, or there are no kernels for the dtype.
-pub fn strategy(
-    device: &Device,
-    stack: &Stack,
-    schedule: &Schedule,
-    batch: usize,
-    kind: (DType, Operands),
-    table: Option<&StrategyTable>,
-) -> Result<Option<Choice>> {
-    match device {
-        #[cfg(feature = "cuda")]
-        Device::Cuda(card) => {
-            let card = crate::cuda::card_of(card)?;
-            let kind = (precision(kind.0)?, kind.1);
-            Ok(Some(crate::tune::choose(table, stack, schedule, batch, kind, &card)))
-        }
-        _ => {
-            let _ = (stack, schedule, batch, kind, table);
-            Ok(None)
-        }
-    }
-}
-
-/// The strategies that take a call on a device; none on the CPU.
-///
-/// # Errors
-/// As [`strategy`].
-pub fn strategies(
-    device: &Device,
-    stack: &Stack,
-    schedule: &Schedule,
-    batch: usize,
-    kind: (DType, Operands),
-) -> Result<Vec<Strategy>> {
-    match device {
-        #[cfg(feature = "cuda")]
-        Device::Cuda(card) => {
-            let card = crate::cuda::card_of(card)?;
-            let kind = (precision(kind.0)?, kind.1);
-            let takes = |it: &Strategy| it.takes(stack, schedule, batch, kind, &card).is_ok();
-            Ok(Strategy::ALL.into_iter().filter(takes).collect())
-        }
-        _ => {
-            let _ = (stack, schedule, batch, kind);
-            Ok(vec![])
-        }
-    }
-}
-
 /// Compute capability of a device, major and minor; none of the CPU.
 ///
 /// # Errors
@@ -127,14 +73,6 @@ pub fn capability(device: &Device) -> Result<Option<(u32, u32)>> {
         #[cfg(feature = "cuda")]
         Device::Cuda(card) => crate::cuda::capability_of(card).map(Some),
         _ => Ok(None),
-    }
-}
-
-#[cfg(feature = "cuda")]
-fn precision(dtype: DType) -> Result<crate::launch::Precision> {
-    match crate::launch::Precision::of(dtype) {
-        Some(precision) => Ok(precision),
-        None => crate::refuse::refuse!("there are no kernels for {dtype:?}; expected f32 or f64"),
     }
 }
 

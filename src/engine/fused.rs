@@ -181,7 +181,7 @@ pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) 
     Ok(spc_step(&stack(&spec.network)?, batch, spec.engine.operands(), device))
 }
 
-/// On which launch strategy a contender runs on a card, in words and with what it was chosen by; none on the CPU.
+/// On which launch strategy a contender runs on a card, and by what it was chosen; none on the CPU.
 ///
 /// # Errors
 /// If the engine does not run the rule, or the device does not answer.
@@ -189,19 +189,10 @@ pub fn strategy(
     spec: &ContenderSpec,
     batch: usize,
     device: &Device,
-) -> Result<Option<(String, kernels::tune::Choice)>> {
+) -> Result<Option<kernels::tune::Choice>> {
     let (stack, schedule) = (stack(&spec.network)?, schedule(&spec.rule, false)?);
-    let operands = spec.engine.operands();
-    let (kind, table) = ((spec.dtype, operands), spec.strategies.as_deref());
-    let choice = kernels::card::strategy(device, &stack, &schedule, batch, kind, table)?;
-    Ok(choice.map(|choice| {
-        let strategy = choice.strategy.name();
-        let words = match operands {
-            kernels::Operands::F32 => strategy.to_owned(),
-            rounded => format!("{strategy} with {rounded} operands"),
-        };
-        (words, choice)
-    }))
+    let (kind, table) = ((spec.dtype, spec.engine.operands()), spec.strategies.as_deref());
+    Ok(kernels::card::strategy(device, &stack, &schedule, batch, kind, table)?)
 }
 
 fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {

@@ -210,8 +210,9 @@ impl<'a> Material<'a> {
             for spec in
                 p.specs.iter().filter(|s| s.engine.is_fused() && s.engine != EngineKind::FusedDeviation)
             {
-                if let Some((words, choice)) = fused::strategy(spec, p.point.batch, card)? {
-                    ran.push(Ran { who: format!("{} at {}", spec.id, p.point.id), words, choice });
+                if let Some(choice) = fused::strategy(spec, p.point.batch, card)? {
+                    let who = format!("{} at {}", spec.id, p.point.id);
+                    ran.push(Ran { who, operands: spec.engine.operands(), choice });
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pcnbench_kernels::tune::{Choice, Entry};
+use pcnbench_kernels::Operands;
 
 use crate::tune::describe;
 use crate::tune::file::Found;
@@ -12,10 +13,19 @@ use crate::tune::file::Found;
 pub(super) struct Ran {
     /// Contender and point.
     pub(super) who: String,
-    /// Its strategy, with what its products read.
-    pub(super) words: String,
-    /// By what it was chosen.
+    /// What its products read.
+    pub(super) operands: Operands,
+    /// Its strategy, and by what it was chosen.
     pub(super) choice: Choice,
+}
+
+impl Ran {
+    fn words(&self) -> String {
+        match self.operands {
+            Operands::F32 => self.choice.strategy.name().to_owned(),
+            rounded => format!("{} with {rounded} operands", self.choice.strategy.name()),
+        }
+    }
 }
 
 /// One and how many others.
@@ -32,12 +42,12 @@ pub(super) fn lines(found: Option<&Found>, ran: &[Ran]) -> Vec<String> {
         return vec![];
     }
     let mut lines = vec![source(found)];
-    let strategies: BTreeSet<_> = ran.iter().map(|ran| ran.words.as_str()).collect();
+    let strategies: BTreeSet<_> = ran.iter().map(Ran::words).collect();
     lines.push(format!("fused strategy on cuda: {}", strategies.into_iter().collect::<Vec<_>>().join(", ")));
     let mut instead = BTreeMap::<&str, (String, usize)>::new();
     for ran in ran {
         if let Some(why) = &ran.choice.instead {
-            let first = || (format!("{} ({})", ran.who, ran.words), 0);
+            let first = || (format!("{} ({})", ran.who, ran.words()), 0);
             instead.entry(why).or_insert_with(first).1 += 1;
         }
     }
@@ -94,12 +104,10 @@ fn times(entry: &Entry) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use pcnbench_kernels::launch::Precision;
-    use pcnbench_kernels::tune::{Failed, Sizes, Strategy, StrategyTable, Timed};
-    use pcnbench_kernels::Operands;
-
     use super::*;
     use crate::tune::file::Strategies;
+    use pcnbench_kernels::launch::Precision;
+    use pcnbench_kernels::tune::{Failed, Sizes, Strategy, StrategyTable, Timed};
 
     fn entry(rule: &'static str, depth: usize) -> Entry {
         let timed = |strategy, median_ns| Timed {
@@ -123,7 +131,7 @@ mod tests {
     fn ran(who: &str, strategy: Strategy, entry: Option<Entry>) -> Ran {
         let instead = (strategy != Strategy::Persistent).then(|| "it was not timed".to_owned());
         let choice = Choice { strategy, instead, entry };
-        Ran { who: who.into(), words: strategy.name().into(), choice }
+        Ran { who: who.into(), operands: Operands::F32, choice }
     }
 
     fn found() -> Found {
@@ -153,6 +161,14 @@ mod tests {
             ]
         );
         assert!(lines(None, &[]).is_empty() && lines(Some(&found()), &[]).is_empty());
+    }
+
+    #[test]
+    fn operands_stand_beside_strategies() {
+        let mut all = [ran("a", Strategy::Persistent, None), ran("b", Strategy::Persistent, None)];
+        all[1].operands = Operands::Tf32;
+        let said = lines(None, &all);
+        assert_eq!(said[1], "fused strategy on cuda: persistent, persistent with tf32 operands");
     }
 
     #[test]

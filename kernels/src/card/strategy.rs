@@ -1,0 +1,69 @@
+//! Launch strategies on the device at hand.
+
+use candle_core::{DType, Device, Result};
+
+use crate::operands::Operands;
+use crate::schedule::Schedule;
+use crate::stack::Stack;
+use crate::tune::{Choice, Strategy, StrategyTable};
+
+/// The strategy on which the fused engine runs a call of this dtype with these operands on a device by a table (see
+/// [`choose`](crate::tune::choose)), and why not on [`Strategy::Persistent`]; none on the CPU.
+///
+/// # Errors
+/// If the driver does not answer, or there are no kernels for the dtype.
+pub fn strategy(
+    device: &Device,
+    stack: &Stack,
+    schedule: &Schedule,
+    batch: usize,
+    kind: (DType, Operands),
+    table: Option<&StrategyTable>,
+) -> Result<Option<Choice>> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => {
+            let card = crate::cuda::card_of(card)?;
+            let kind = (precision(kind.0)?, kind.1);
+            Ok(Some(crate::tune::choose(table, stack, schedule, batch, kind, &card)))
+        }
+        _ => {
+            let _ = (stack, schedule, batch, kind, table);
+            Ok(None)
+        }
+    }
+}
+
+/// The strategies that take a call on a device; none on the CPU.
+///
+/// # Errors
+/// As [`strategy`].
+pub fn strategies(
+    device: &Device,
+    stack: &Stack,
+    schedule: &Schedule,
+    batch: usize,
+    kind: (DType, Operands),
+) -> Result<Vec<Strategy>> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => {
+            let card = crate::cuda::card_of(card)?;
+            let kind = (precision(kind.0)?, kind.1);
+            let takes = |it: &Strategy| it.takes(stack, schedule, batch, kind, &card).is_ok();
+            Ok(Strategy::ALL.into_iter().filter(takes).collect())
+        }
+        _ => {
+            let _ = (stack, schedule, batch, kind);
+            Ok(vec![])
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn precision(dtype: DType) -> Result<crate::launch::Precision> {
+    match crate::launch::Precision::of(dtype) {
+        Some(precision) => Ok(precision),
+        None => crate::refuse::refuse!("there are no kernels for {dtype:?}; expected f32 or f64"),
+    }
+}
