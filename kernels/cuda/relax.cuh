@@ -89,8 +89,9 @@ struct Spot {
 __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
   const int block = int(blockIdx.x), beyond = block - p.alike_before, end = p.alike_first + p.alike_layers;
 #ifdef PLANT_ALL_ALIKE
-  if (p.alike_layers > 0 && beyond >= 0)
-    return {min(p.alike_first + beyond / p.alike_blocks, p.first + p.count - 1), beyond % p.alike_blocks};
+  const int next = min(p.alike_layers > 0 ? p.alike_first + beyond / p.alike_blocks : 0, p.first + p.count - 1);
+  // one without units would only divide by zero
+  if (beyond >= 0 && p.alike_layers > 0 && p.rows[next].units > 0) return {next, beyond % p.alike_blocks};
 #endif
   if (beyond >= 0 && beyond < p.alike_layers * p.alike_blocks)
     return {p.alike_first + beyond / p.alike_blocks, beyond % p.alike_blocks};
