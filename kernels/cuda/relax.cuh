@@ -110,7 +110,11 @@ __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
       high = middle - 1;
     }
   }
+#ifdef PLANT_LAYER_TOO_HIGH
+  return {low, max(int(index - p.rows[low].before[which]), 0)};
+#else
   return {low, int(index - p.rows[low].before[which])};
+#endif
 }
 
 // Which counts belong to a tile of PER² results per thread.
