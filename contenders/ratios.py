@@ -5,8 +5,9 @@
 
 Updates are held against the fastest launch strategy of the same rule, depth and steps in what kernels/benches/ladder.rs
 prints: rows without tf32 against the engine's f32 or 3xtf32, which is as exact, rows with it against its tf32. A step of sPC is
-held against `ns per step at depth L` of kernels/benches/claims, the quicker of f32 and 3xtf32. Only rows of width 128 and batch 64 count. `low` and `high`
-are the ratios at the contender's quartiles; `fastest` marks the row that a claim of "N times as fast" has to be about.
+held against `ns per step at depth L` of kernels/benches/claims, the quicker of f32 and 3xtf32. Only rows of width 128 and batch
+64 count. `low` and `high` are the ratios at the contender's quartiles; `fastest` marks the row that a claim of "N times as
+fast" has to be about.
 """
 
 import argparse
