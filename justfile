@@ -62,6 +62,9 @@ hub: (check "hub")
 # The CUDA kernels on the CPU, with bugs planted and under AddressSanitizer
 emulator: (check "emulator")
 
+# The PyTorch and JAX programs against their reference; where neither is installed, the reference against equations
+contenders: (check "contenders")
+
 # Compile the CUDA kernels, and nothing else, with the pinned compiler
 cuda-kernels: (check "cuda-kernels")
 

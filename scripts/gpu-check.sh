@@ -7,8 +7,8 @@
 #   OUT=gpu-out scripts/gpu-check.sh full         # at most 360 s
 #
 # The machine with the card needs bash, coreutils, tar and gzip, a driver and the libraries of CUDA 13; no cargo, no
-# compiler, no network. It reads the card's settings and changes none. Every log grows while its step runs, so that a machine
-# that is lost has left all that it did.
+# compiler, no network. Where it has python3 with PyTorch or JAX, these are measured too. It reads the card's settings and changes
+# none. Every log grows while its step runs, so that a machine that is lost has left all that it did.
 #
 #   $OUT/summary.txt     one line per step, then how many passed and failed; a note if gpu-bin is of another commit
 #   $OUT/facts.txt       card, driver, clocks, what else runs on it, libraries in use, `doctor`
@@ -17,6 +17,9 @@
 #   $OUT/ladder.csv      time per call on every strategy of the fused engine and with every kind of operands, beside cuBLAS's
 #                        own rate, measured in turns: quartiles, calls per sample, the clock (columns in kernels/benches/ladder.rs);
 #                        first: three depths, 0.1 s a row
+#   $OUT/contenders.csv  the same rules in PyTorch and JAX (contenders/README.md), where these are installed. first: depths 8, 32
+#                        and 128, recorded as one CUDA graph or by jit. full: a step of sPC again, beside the claims, and compiled
+#   $OUT/ratios.csv      how many times as long as the fused engine they take; the fastest of them in the summary too
 #   $OUT/ncu.txt         first: what the profiler says of a step on strategies `graph` and `persistent`
 #   $OUT/verify.txt      full: conformance cases on the card, and the fused engine beside its twin at the edges of tiles, in
 #                        f64 at their own tolerance and in f32 at its stated bound
@@ -27,14 +30,14 @@
 # A step that fails or takes too long leaves the others their time. A block's wait for another ends as an error after 3 s.
 # Exit code 0 only if every step passed.
 #
-#   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the card's place, `fused-depth` up to 16 layers, and passes over the
-#                          programs that need a card
+#   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the card's place, `fused-depth` up to 16 layers, PyTorch and JAX
+#                          with two rows each, and passes over the programs that need a card
 #   GPU_BIN=DIR            another folder than gpu-bin
 #   GPU_CHECK_SECONDS=S    seconds that samples of a point of `fused-depth` take, 5 unless told otherwise
 #
-# Not run on a card yet: this script as a whole, every kernel of the fused engine (they have run in the emulator and been
-# compiled), recording and replaying, products by cuBLAS under them, the events that time samples, claims and ladder, and
-# the lines of `doctor` about a card.
+# Not run on a card yet: this script as a whole, the programs under contenders/, every kernel of the fused engine (they have run
+# in the emulator and been compiled), recording and replaying, products by cuBLAS under them, the events that time samples,
+# claims and ladder, and the lines of `doctor` about a card.
 set -uo pipefail
 
 case ${1:-} in
@@ -171,6 +174,21 @@ depth() {
     --results "$work/results" "${extent[@]}"
 }
 
+# contender LIBRARY OPTION...: rows are added to one table as they come, under one head.
+contender() {
+  local head=cat
+  [[ ! -s $out/contenders.csv ]] || head='sed -u 1d'
+  python3 "contenders/$1_spc.py" --device "$device" "${@:2}" | $head | tee -a "$out/contenders.csv"
+}
+
+# Like with like: a row that has no like in the ladder or among the claims has no ratio.
+ratios() {
+  local beside=()
+  [[ ! -s $out/ladder.csv ]] || beside+=(--ladder "$out/ladder.csv")
+  [[ ! -s $out/claims.csv ]] || beside+=(--claims "$out/claims.csv")
+  python3 contenders/ratios.py "${beside[@]}" "$out/contenders.csv" | tee "$out/ratios.csv"
+}
+
 # Whatever the suite got done is drawn and packed, even if it was stopped.
 pack() {
   local record
@@ -182,11 +200,37 @@ pack() {
 }
 
 # The steps run under `timeout`, which starts programs, not functions.
-export -f doctor kernels verify sanitize profile ladder claims depth pack
+export -f doctor kernels verify sanitize profile ladder claims contender ratios depth pack
 tools=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin
 sanitizer=$(PATH=$tools command -v compute-sanitizer) profiler=$(PATH=$tools command -v ncu)
 export program bin device out work sanitizer profiler
 strict=(bash -euo pipefail -c)
+
+# contenders SECONDS OPTION...: both programs, each with that limit, then their times over the fused engine's. An option that begins
+# with `torch` or `jax` is for that program only.
+contenders() {
+  local library option options limit=$1
+  for library in torch jax; do
+    if ! python3 -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$library') is None)" 2>/dev/null; then
+      note "skip  the rules in $library: it is not installed"
+      continue
+    fi
+    options=''
+    for option in "${@:2}"; do
+      case $option in
+        "$library "*) options+=" ${option#* }" ;;
+        --*) options+=" $option" ;;
+      esac
+    done
+    step "the rules in $library" "$limit" "$work/$library.txt" "${strict[@]}" "contender $library$options"
+    sed -n 's/^\(# \|error: \)/      &/p' "$work/$library.txt" | tee -a "$out/summary.txt"
+  done
+  [[ $device == cuda && -s $out/contenders.csv ]] || return 0
+  step "their times over the fused engine" 5 "$work/ratios.txt" "${strict[@]}" ratios
+  # what, rule, depth, tf32, the fastest of them, ratio
+  awk -F, '$12 == "yes" { printf "      %s of %s, depth %s, tf32 %s: %s takes %s times as long\n", $1, $2, $3, $4, $7, $9 }' \
+    "$out/ratios.csv" | tee -a "$out/summary.txt"
+}
 
 first() {
   step "kernels: building blocks" 20 "$out/kernels.txt" "${strict[@]}" \
@@ -195,6 +239,8 @@ first() {
     "kernels calls_do calls_in_one call_after operands_are"
   # what came before may have failed: these times are what a start on a card is for
   step "every strategy, short" 45 "$work/ladder.txt" "${strict[@]}" "ladder --first"
+  # they end by themselves after 17 s
+  contenders 22 --first
   if [[ -n $profiler ]]; then
     step "profile of four kernels" 60 "$out/ncu.txt" "${strict[@]}" profile
   else
@@ -222,6 +268,13 @@ full() {
   step "suite fused-depth" 95 "$out/depth.txt" "${strict[@]}" depth
   step "its record, read again" 10 "$work/pack.txt" "${strict[@]}" pack
   [[ $device == cuda ]] || return 0
+  # beside the claims of this very run; only of what the steps before did not use
+  if ((total - SECONDS > 60)); then
+    contenders 25 '--rules spc' '--depths 8 32 128' 'torch --variants stacked-captured stacked-compiled --budget 20' \
+      'jax --variants stacked-unrolled --budget 17'
+  else
+    note "skip  the rules in PyTorch and JAX beside the claims: no time left"
+  fi
   for tool in memcheck racecheck; do
     if [[ -z $sanitizer ]]; then
       note "skip  $tool of the kernels: compute-sanitizer is not installed"
@@ -234,7 +287,7 @@ full() {
   done
 }
 
-rm -f "$out"/{facts,kernels,verify,depth,ncu}.txt "$out"/{claims,ladder}.csv "$out/record.tar.gz"
+rm -f "$out"/{facts,kernels,verify,depth,ncu}.txt "$out"/{claims,ladder,contenders,ratios}.csv "$out/record.tar.gz"
 # Programs of another commit measure something else than the suites and cases beside them say.
 built=$(sed -n 's/^commit //p' "$bin/build.txt" 2>/dev/null)
 here=$(git rev-parse HEAD 2>/dev/null)
@@ -249,6 +302,7 @@ if step "what the machine has" 60 "$out/facts.txt" "${strict[@]}" doctor; then
   elif [[ $device == cuda ]]; then
     first
   else
+    contenders 60 '--first' '--rules bp' '--depths 4' '--seconds 0.01' '--budget 50'
     note "skip  what needs a card, which is the rest of \`first\`"
   fi
 fi
