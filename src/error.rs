@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), limit(source))]
     Io {
         /// What was attempted, as a verb phrase: `read`, `create the folder`.
         action: &'static str,
@@ -121,6 +121,16 @@ impl Error {
     pub fn unknown<'a>(what: &'static str, got: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
         Self::Unknown { what, got: got.to_owned(), known }
+    }
+}
+
+/// What to look at where a file may not be as large as it must be; the system's own words name no limit.
+fn limit(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            "; raise the limit on the size of files (`ulimit -f`), or write to another disk"
+        }
+        _ => "",
     }
 }
 

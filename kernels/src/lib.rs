@@ -26,6 +26,7 @@ pub mod primitives;
 mod refuse;
 pub mod sampler;
 pub mod schedule;
+pub mod signals;
 #[path = "../sources.rs"]
 pub mod sources;
 pub mod stack;

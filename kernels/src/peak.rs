@@ -2,7 +2,7 @@
 //! engine's own products reach without the rest of a layer.
 
 use std::hint::black_box;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use candle_core::DType;
@@ -59,16 +59,15 @@ where
         let steps = long_enough(*run);
         let begin = Instant::now();
         loop {
-            let seen = Mutex::new((0.0, None));
-            pool.run(threads, 1, |worker| {
-                worker.meet();
-                let rate = 2.0 * rate(*run, steps);
+            let seen = Mutex::new(None);
+            let rate = together(&pool, threads, |_| {
+                let rate = rate(*run, steps);
                 let clock = clock();
-                let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                seen.0 += rate;
-                seen.1 = higher(seen.1, clock);
+                let mut seen = locked(&seen);
+                *seen = higher(*seen, clock);
+                rate
             })?;
-            let (rate, clock) = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let clock = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
             if rate > peak.flops_per_second {
                 (peak.flops_per_second, peak.vectors) = (rate, name);
             }
@@ -100,25 +99,45 @@ pub fn products(dtype: DType, batch: usize, width: usize, threads: usize, budget
 fn best_product<T: Real>(batch: usize, width: usize, threads: usize, budget: Duration) -> Result<f64> {
     let pool = Pool::new(threads)?;
     let layers: Vec<_> = (0..threads).map(|_| Mutex::new(Layer::<T>::new(batch, width))).collect();
-    let own = |i: usize| layers[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let own = |i: usize| locked(&layers[i]);
     let once = own(0).rate(false, 1);
     let calls =
         (BURST.as_secs_f64() * once / (2.0 * (batch * width * width) as f64)).clamp(1.0, 1e6) as usize;
+    best_burst(&pool, threads, budget, |index, backward| own(index).rate(backward, calls))
+}
+
+/// The best burst of either kind, over `budget`, where a thread sees `rate(index, backward)`.
+fn best_burst(
+    pool: &Pool,
+    threads: usize,
+    budget: Duration,
+    rate: impl Fn(usize, bool) -> f64 + Sync,
+) -> Result<f64> {
     let (mut best, begin) = (0.0, Instant::now());
     loop {
         for backward in [false, true] {
-            let sum = Mutex::new(0.0);
-            pool.run(threads, 1, |worker| {
-                worker.meet();
-                let rate = own(worker.index).rate(backward, calls);
-                *sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += rate;
-            })?;
-            best = f64::max(best, sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+            best = f64::max(best, together(pool, threads, |index| rate(index, backward))?);
         }
         if begin.elapsed() >= budget {
             return Ok(best);
         }
     }
+}
+
+/// The rate of all threads of one burst, which they begin together: the sum of their own.
+fn together(pool: &Pool, threads: usize, rate: impl Fn(usize) -> f64 + Sync) -> Result<f64> {
+    let sum = Mutex::new(0.0);
+    pool.run(threads, 1, |worker| {
+        worker.meet();
+        let rate = rate(worker.index);
+        *locked(&sum) += rate;
+    })?;
+    Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What it guards is whole, even if another thread panicked with it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Steps of a chain that take a burst.
@@ -134,11 +153,11 @@ fn long_enough<T: Real>(run: OnVectors<T>) -> usize {
     }
 }
 
-/// One burst on this thread; its multiply-adds per second.
+/// One burst on this thread; its FLOPs per second, two of each multiply-add.
 fn rate<T: Real>(run: OnVectors<T>, steps: usize) -> f64 {
     let begin = Instant::now();
     let done = once(run, steps);
-    done.multiply_adds as f64 / seconds(begin)
+    2.0 * done.multiply_adds as f64 / seconds(begin)
 }
 
 fn once<T: Real>(run: OnVectors<T>, steps: usize) -> Done {
@@ -176,6 +195,8 @@ fn seconds(begin: Instant) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// A core makes a whole number of vectors of multiply-adds per cycle, from one to four, and f32 has twice as many lanes
@@ -211,6 +232,54 @@ mod tests {
             assert!((0.2..1.02).contains(&(rate / peak)), "{rate} of {peak}");
         }
         assert!(products(DType::U8, 1, 1, 1, time).is_err());
+    }
+
+    /// Two FLOPs for each of a chain's multiply-adds, whose number has a test of its own, in the time that passed: a clock that
+    /// is read before and after shows as much or, if something interrupts the thread in between, more.
+    #[test]
+    fn a_multiply_add_is_two_flops() {
+        for (name, run) in vectors::<f32>() {
+            let steps = 8 * long_enough(run);
+            let flops = 2.0 * once(run, steps).multiply_adds as f64;
+            let counted = (0..20).map(|_| {
+                let begin = Instant::now();
+                rate(run, steps) * begin.elapsed().as_secs_f64() / flops
+            });
+            let least = counted.fold(f64::INFINITY, f64::min);
+            assert!((1.0 - 1e-9..1.1).contains(&least), "{name}: {least}");
+        }
+    }
+
+    /// Rates by hand: thread i of three sees 4ⁱ, 10 times as much backwards.
+    #[test]
+    fn a_burst_is_the_sum_of_its_threads_and_the_best_one_counts() {
+        let pool = Pool::new(3).unwrap();
+        let of = |index: usize| 4.0_f64.powi(index as i32);
+        assert_eq!(together(&pool, 3, of).unwrap(), 21.0);
+        assert_eq!(together(&pool, 2, of).unwrap(), 5.0);
+        let best = |budget: Duration, rate: &(dyn Fn(usize, bool) -> f64 + Sync)| {
+            best_burst(&pool, 3, budget, rate).unwrap()
+        };
+        assert_eq!(
+            best(Duration::ZERO, &|index, backward| if backward { 10.0 } else { 1.0 } * of(index)),
+            210.0
+        );
+        assert_eq!(
+            best(Duration::ZERO, &|index, backward| if backward { 0.1 } else { 1.0 } * of(index)),
+            21.0
+        );
+        // the third burst of all is the best
+        let bursts = [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)];
+        let third = best(Duration::from_millis(100), &|index, _| {
+            let burst = bursts[index].fetch_add(1, Ordering::Relaxed);
+            if burst == 2 {
+                3.0
+            } else {
+                1.0
+            }
+        });
+        assert!(bursts[0].load(Ordering::Relaxed) > 4, "{bursts:?}");
+        assert_eq!(third, 9.0);
     }
 
     #[test]

@@ -110,6 +110,7 @@ enum Command {
 
 /// Parses the arguments, dispatches, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
+    pcnbench_kernels::signals::let_large_writes_fail();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

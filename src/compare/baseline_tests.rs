@@ -23,6 +23,8 @@ fn a_baseline_compares_as_the_record_it_came_from() {
     let options = Options { absolute: true, ..Options::default() };
     let (a, b) = (compare(&of_file, &new, &options), compare(&of_record, &new, &options));
     assert_eq!((a.rows, a.work), (b.rows, b.work));
+    let quiet = |s: &Side| s.entries.iter().map(|e| (e.quiet_ns, e.quiet_ratio)).collect::<Vec<_>>();
+    assert_eq!(quiet(&of_file), quiet(&of_record));
     let only: Vec<_> =
         fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(only, [FILE], "nothing half-written stays");

@@ -389,6 +389,7 @@ fn between_engines_a_change_that_the_machine_may_have_made_is_doubted() {
         let mut s = side("a", &[(contender, ratio), ("spc/reference", 3.0)], 0.3);
         for e in s.entries.iter_mut() {
             e.time = e.time.map(|t| known(t.ratio * baseline, 0.3));
+            e.quiet_ns = e.quiet_ns.map(|t| t * baseline);
         }
         s
     };
@@ -412,4 +413,9 @@ fn between_engines_a_change_that_the_machine_may_have_made_is_doubted() {
         assert_eq!(said(1.0 / 1.13, 1.3, fused).0, Verdict::Improved);
     }
     assert_eq!(said(1.13, 1.3, "ar/reference").0, Verdict::Regressed, "one engine");
+    // a time is not judged by its baseline's
+    let absolute = Options { absolute: true, ..Options::default() };
+    let c = compare(&with(0.12, 1.0, "bp/fused"), &with(0.12 * 0.95, 1.3, "bp/fused"), &absolute);
+    let mut times = c.rows.iter().filter(|row| row.measure == Measure::Time && row.contender == "bp/fused");
+    assert!(times.all(|row| (row.verdict, row.reason.as_str()) == (Verdict::Regressed, "")), "{:?}", c.rows);
 }

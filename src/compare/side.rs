@@ -234,3 +234,46 @@ fn entry(
         err: row.err.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    /// In 9 rounds of 36 both are quiet and sPC takes 3 times as long; in the others, which are slower on one side or on both, it
+    /// takes 7 or 28 times or a quarter. Rounds of which one side is missing do not count, and those after them are not paired
+    /// with the next one instead.
+    #[test]
+    fn quiet_ratios_are_of_a_contender_to_its_baseline_in_one_round() {
+        let mut times = Times::new();
+        let mut put = |contender: &'static str, round: u32, wall: f64| {
+            times.entry(("p", contender)).or_default().insert((round % 2, round), wall);
+        };
+        put("bp/reference", 0, 1.0);
+        put("bp/reference", 1, 1.0);
+        for round in 4..40 {
+            let (own, other) = match round % 4 {
+                0 => (30.0, 10.0),
+                1 => (700.0, 100.0),
+                2 => (140.0, 5.0),
+                _ => (25.0, 100.0),
+            };
+            // a speed of its own for each round, so that pairs across rounds have other ratios
+            let speed = 1.0 + 0.01 * f64::from(round - 4);
+            put("spc/reference", round, own * speed);
+            put("bp/reference", round, other * speed);
+        }
+        put("spc/reference", 100, 1.0);
+        let of = |contender: &str, err: &str| {
+            let mut e = Entry { err: err.into(), ..fixture::entry("p", contender, 3.0, 0.3) };
+            set_times(&mut e, &times);
+            (e.quiet_ratio, e.quiet_ns)
+        };
+        let (ratio, quiet) = of("spc/reference", "");
+        assert!((ratio.unwrap() - 3.0).abs() < 1e-12, "{ratio:?}");
+        // of 37 samples a tenth is between the fourth and the fifth of 1, 25·1.03, 25·1.07, 25·1.11 and 25·1.15
+        assert!((25.0 * 1.11..25.0 * 1.15).contains(&quiet.unwrap()), "{quiet:?}");
+        assert_eq!(of("bp/reference", "").0, None, "a baseline has no ratio");
+        assert_eq!(of("spc/reference", "diverged"), (None, None));
+    }
+}

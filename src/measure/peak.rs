@@ -52,7 +52,7 @@ pub fn fma_ceiling(dtype: DType, threads: usize, budget: Duration) -> Result<Cei
 /// If `dtype` is neither f32 nor f64, or the device fails.
 pub fn gemm_rate(dtype: DType, device: &Device, threads: usize) -> Result<Ceiling> {
     let large: &[usize] = if device.is_cpu() { &[] } else { &LARGE };
-    gemm_over(SIZES.iter().chain(large).copied(), BUDGET, dtype, device, threads)
+    gemm_over(SIZES.iter().chain(large).copied(), dtype, device, threads, &mut on_threads(device))
 }
 
 /// Best rate in FLOP/s that we know to make of the products of a layer of `width` units on as many, on a batch of `batch`, each
@@ -67,7 +67,8 @@ pub fn product_rate(
     threads: usize,
     (batch, width): (usize, usize),
 ) -> Result<Ceiling> {
-    product_over(PRODUCT, dtype, device, threads, (batch, width))
+    let fused = pcnbench_kernels::peak::products;
+    product_over(dtype, device, threads, (batch, width), &mut on_threads(device), fused)
 }
 
 /// Best rate of a copy in bytes/s, read plus written, f32, into memory that is already allocated: on the
@@ -76,7 +77,7 @@ pub fn product_rate(
 /// # Errors
 /// If the device fails.
 pub fn copy_rate(device: &Device) -> Result<Ceiling> {
-    copy_over(block_bytes(), BUDGET, device)
+    copy_over(block_bytes(), device, |work| shortest(BUDGET, device, work))
 }
 
 /// Best rate at which all worker threads together read main memory, in bytes/s.
@@ -84,7 +85,7 @@ pub fn copy_rate(device: &Device) -> Result<Ceiling> {
 /// # Errors
 /// If a thread ends early.
 pub fn read_rate() -> Result<Ceiling> {
-    read_over(block_bytes(), BUDGET)
+    read_over(block_bytes(), |work| shortest(BUDGET, &Device::Cpu, work))
 }
 
 /// Bytes of a block that is copied or read.
@@ -102,11 +103,22 @@ fn workers() -> usize {
     super::threads().min(rayon::current_num_threads())
 }
 
-fn read_over(bytes: usize, budget: Duration) -> Result<Ceiling> {
+/// What is timed.
+type Work<'a> = &'a mut dyn FnMut() -> Result<()>;
+
+/// Seconds of a piece of work on so many threads, within a time.
+type Seconds<'a> = &'a mut dyn FnMut(usize, Duration, Work<'_>) -> Result<f64>;
+
+/// Those of its shortest call, with Candle's products on so many threads of the run.
+fn on_threads(device: &Device) -> impl FnMut(usize, Duration, Work<'_>) -> Result<f64> + '_ {
+    |threads, budget, work| limited(Some(threads), || shortest(budget, device, work))
+}
+
+fn read_over(bytes: usize, seconds: impl FnOnce(Work<'_>) -> Result<f64>) -> Result<Ceiling> {
     let words = vec![1u64; (bytes / size_of::<u64>()).max(1)];
     let parts: Vec<&[u64]> = words.chunks(words.len().div_ceil(workers())).collect();
     let sum = |words: &[u64]| words.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
-    let seconds = shortest(budget, &Device::Cpu, || {
+    let seconds = seconds(&mut || {
         // on the workers that are there: to make threads takes time, and may be refused
         rayon::broadcast(|worker| parts.get(worker.index()).map(|own| black_box(sum(own))));
         Ok(())
@@ -118,54 +130,56 @@ fn read_over(bytes: usize, budget: Duration) -> Result<Ceiling> {
 
 fn gemm_over(
     sizes: impl IntoIterator<Item = usize>,
-    budget: Duration,
     dtype: DType,
     device: &Device,
     threads: usize,
+    seconds: Seconds<'_>,
 ) -> Result<Ceiling> {
-    let rate = |n: usize, budget: Duration| -> Result<(f64, usize)> {
+    let mut rate = |n: usize, budget: Duration| -> Result<(f64, usize)> {
         let (a, b) = (normal((n, n), dtype, device)?, normal((n, n), dtype, device)?);
-        let product = || {
+        let mut product = || {
             a.matmul(&b)?;
             Ok(())
         };
-        let seconds = limited(Some(threads), || shortest(budget, device, product))?;
-        Ok((2.0 * (n as f64).powi(3) / seconds, n))
+        Ok((2.0 * (n as f64).powi(3) / seconds(threads, budget, &mut product)?, n))
     };
     let descending = |rates: &mut Vec<(f64, usize)>| rates.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut looks = sizes.into_iter().map(|n| rate(n, budget.mul_f64(LOOK))).collect::<Result<Vec<_>>>()?;
+    let mut looks = sizes.into_iter().map(|n| rate(n, BUDGET.mul_f64(LOOK))).collect::<Result<Vec<_>>>()?;
     descending(&mut looks);
-    let best = looks.iter().take(BEST).map(|&(_, n)| rate(n, budget / BEST as u32));
+    let best = looks.iter().take(BEST).map(|&(_, n)| rate(n, BUDGET / BEST as u32));
     let mut rates = best.chain(looks.iter().copied().map(Ok)).collect::<Result<Vec<_>>>()?;
     descending(&mut rates);
     let (per_second, n) = rates[0];
     Ok(Ceiling { threads, ..ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second) })
 }
 
+/// By Candle in the time that `seconds` reads, and by the fused engine at the rate `fused` of dtype, batch, width, threads and
+/// the time there is.
 fn product_over(
-    budget: Duration,
     dtype: DType,
     device: &Device,
     threads: usize,
     (batch, width): (usize, usize),
+    seconds: Seconds<'_>,
+    fused: impl FnOnce(DType, usize, usize, usize, Duration) -> pcnbench_kernels::Result<f64>,
 ) -> Result<Ceiling> {
     let [x, d] = [(), ()].map(|()| normal((batch, width), dtype, device));
     let (x, d, w) = (x?, d?, normal((width, width), dtype, device)?);
-    let mut seconds = f64::INFINITY;
+    let mut shortest = f64::INFINITY;
     for (a, b) in [(&x, &w.t()?), (&d, &w), (&d.t()?, &x)] {
-        let product = || {
+        let mut product = || {
             a.matmul(b)?;
             Ok(())
         };
-        seconds = seconds.min(limited(Some(threads), || shortest(budget, device, product))?);
+        shortest = shortest.min(seconds(threads, PRODUCT, &mut product)?);
     }
-    let mut best = (2.0 * batch as f64 * (width as f64).powi(2) / seconds, "candle");
+    let mut best = (2.0 * batch as f64 * (width as f64).powi(2) / shortest, "candle");
     // Each thread has a layer of its own. Layers too large for all of them to have one need no product but Candle's.
     let bytes =
         [threads, 2, width, width + batch, dtype.size_in_bytes()].into_iter().fold(1, usize::saturating_mul);
     if device.is_cpu() && bytes <= block_bytes() {
         let _held = affinity::hold();
-        let own = pcnbench_kernels::peak::products(dtype, batch, width, threads, budget)?;
+        let own = fused(dtype, batch, width, threads, PRODUCT)?;
         if own > best.0 {
             best = (own, "fused");
         }
@@ -174,7 +188,11 @@ fn product_over(
     Ok(Ceiling { threads, by: Some(best.1.to_owned()), ..found })
 }
 
-fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling> {
+fn copy_over(
+    bytes: usize,
+    device: &Device,
+    seconds: impl FnOnce(Work<'_>) -> Result<f64>,
+) -> Result<Ceiling> {
     let dtype = DType::F32;
     // One engine copies on a GPU; one thread of a CPU does not fill its memory channels.
     let parts = if device.is_cpu() { workers() } else { 1 };
@@ -186,7 +204,7 @@ fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling>
     let pairs = (0..parts)
         .map(|_| Ok((source()?, source()?)))
         .collect::<candle_core::Result<Vec<(Tensor, Tensor)>>>()?;
-    let seconds = shortest(budget, device, || match &pairs[..] {
+    let seconds = seconds(&mut || match &pairs[..] {
         [(from, to)] => Ok(to.slice_set(from, 0, 0)?),
         // on the workers that are there: to make threads takes time, and may be refused
         pairs => rayon::broadcast(|worker| match pairs.get(worker.index()) {
@@ -203,16 +221,20 @@ fn copy_over(bytes: usize, budget: Duration, device: &Device) -> Result<Ceiling>
 
 /// Seconds of the shortest call of `work`, among as many as fit into `budget`, but at least one after a
 /// first one that is not counted.
-fn shortest(budget: Duration, device: &Device, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
-    let first = clock::time(device, &mut work)?;
+fn shortest(budget: Duration, device: &Device, work: Work<'_>) -> Result<f64> {
+    least(budget, |calls| clock::time(device, || (0..calls).try_for_each(|_| work())))
+}
+
+/// Seconds of one call by the shortest `time` of as many at once as can be read off the clock.
+fn least(budget: Duration, mut time: impl FnMut(u32) -> Result<Duration>) -> Result<f64> {
+    let first = time(1)?;
     // Several at a time where one would drown in the cost of synchronising.
     let calls = (READING.as_nanos() / first.as_nanos().max(1)).clamp(1, 100) as u32;
     let begin = Instant::now();
     let mut best = f64::INFINITY;
     loop {
-        let taken = clock::time(device, || (0..calls).try_for_each(|_| work()))?;
         // A clock that saw no time pass has seen less than its own step.
-        best = best.min(taken.as_secs_f64().max(1e-9) / f64::from(calls));
+        best = best.min(time(calls)?.as_secs_f64().max(1e-9) / f64::from(calls));
         if begin.elapsed() >= budget {
             return Ok(best);
         }
@@ -246,57 +268,5 @@ fn ceiling(quantity: &str, dtype: DType, device: &Device, at: String, per_second
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHORT: Duration = Duration::from_millis(5);
-
-    /// Bounds that only a wrong unit or a wrong count can miss: a CPU makes between 10⁷ and 10¹⁴.
-    #[test]
-    fn rates_of_this_machine() {
-        for dtype in [DType::F32, DType::F64] {
-            let gemm = gemm_over([128, 192], SHORT, dtype, &Device::Cpu, 1).unwrap();
-            assert!((1e7..1e14).contains(&gemm.per_second), "{gemm:?}");
-            assert!(["128x128x128", "192x192x192"].contains(&&gemm.at[..]));
-            assert_eq!((gemm.quantity.as_str(), gemm.dtype.as_str()), ("gemm", dtype.as_str()));
-        }
-        let copy = copy_over(8 << 20, SHORT, &Device::Cpu).unwrap();
-        assert!((1e7..1e14).contains(&copy.per_second), "{copy:?}");
-        assert_eq!((copy.device.as_str(), copy.threads), ("cpu", crate::measure::threads()));
-    }
-
-    #[test]
-    fn products_of_a_layer_say_whose_they_are() {
-        let product = product_over(SHORT, DType::F32, &Device::Cpu, 1, (8, 24)).unwrap();
-        assert!((1e6..1e13).contains(&product.per_second), "{product:?}");
-        assert_eq!(
-            (product.quantity.as_str(), product.at.as_str(), product.threads),
-            ("product", "8x24x24", 1)
-        );
-        assert!(["candle", "fused"].contains(&&product.by.unwrap()[..]));
-    }
-
-    #[test]
-    fn a_ceiling_says_how_many_threads_made_it() {
-        let one = gemm_over([256], SHORT, DType::F32, &Device::Cpu, 1).unwrap();
-        assert_eq!((one.threads, one.at.as_str(), one.quantity.as_str()), (1, "256x256x256", "gemm"));
-        assert!((1e7..1e14).contains(&one.per_second), "{one:?}");
-    }
-
-    #[test]
-    fn other_dtypes_are_refused() {
-        let refused = gemm_over([8], SHORT, DType::F16, &Device::Cpu, 1).unwrap_err().to_string();
-        assert_eq!(refused, "unknown dtype of a ceiling `f16`; expected one of: f32, f64");
-    }
-
-    #[test]
-    fn the_shortest_call_is_per_call() {
-        let nap = Duration::from_micros(200);
-        let seconds = shortest(SHORT, &Device::Cpu, || {
-            std::thread::sleep(nap);
-            Ok(())
-        });
-        // Well below two naps, which several calls taken as one would exceed.
-        assert!((200e-6..10e-3).contains(&seconds.unwrap()));
-    }
-}
+#[path = "peak_tests.rs"]
+mod tests;

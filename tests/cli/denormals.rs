@@ -6,25 +6,49 @@ use pcnbench::record::read;
 
 use crate::session::{arg, run, suite};
 
-/// 1e-20 times 1e-20: a denormal number in f32, and zero where those are flushed.
-const CASE: &str = r#"{
-  "schema": 1, "id": "denormal", "about": "One product of two small numbers.", "source": "closed form",
-  "layers": [{"kind": "dense", "act_in": "identity", "act_out": "identity", "scale": 1.0, "skip": false, "bias": false}],
-  "loss": {"kind": "half_squared_error", "reduction": "sum", "output_precision": 1.0},
-  "rule": {"name": "bp"},
-  "tensors": {"x": [[1e-20]], "y": [[0.0]], "w.1": [[1e-20]]},
-  "expect": {"output": [[1e-40]]},
-  "tolerance": {"relative": 1e-4, "absolute": 0.0}
-}"#;
+/// A case: linear units, each on the one before, and the output that they must have for the input `x`, to one part in 10⁹.
+fn chain(x: f64, weights: &[f64], output: f64) -> String {
+    let layer = r#"{"kind": "dense", "act_in": "identity", "act_out": "identity", "scale": 1.0, "skip": false, "bias": false}"#;
+    let layers = vec![layer; weights.len()].join(", ");
+    let tensors: Vec<String> =
+        weights.iter().enumerate().map(|(i, w)| format!("\"w.{}\": [[{w:e}]]", i + 1)).collect();
+    format!(
+        r#"{{
+  "schema": 1, "id": "denormal", "about": "Products of small numbers.", "source": "closed form",
+  "layers": [{layers}],
+  "loss": {{"kind": "half_squared_error", "reduction": "sum", "output_precision": 1.0}},
+  "rule": {{"name": "bp"}},
+  "tensors": {{"x": [[{x:e}]], "y": [[0.0]], {}}},
+  "expect": {{"output": [[{output:e}]]}},
+  "tolerance": {{"relative": 1e-9, "absolute": 0.0}}
+}}"#,
+        tensors.join(", ")
+    )
+}
 
-#[test]
-fn conformance_cases_keep_denormals() {
+/// What `verify` prints about a case.
+fn verified(case: &str, dtype: &str, engine: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("denormal.json");
-    std::fs::write(&file, CASE).unwrap();
-    for engine in ["reference", "fused"] {
-        let done = run(&["verify", "--cases", &arg(&file), "--dtype", "f32", "--engine", engine]);
-        assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{engine}: {}", done.out);
+    std::fs::write(&file, case).unwrap();
+    let done = run(&["verify", "--cases", &arg(&file), "--dtype", dtype, "--engine", engine]);
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{engine}: {}", done.out);
+    done.out
+}
+
+/// In f32 1e-20 · 1e-20 is a denormal number, and zero where those are flushed. What a case in f32 is allowed is far more
+/// than that, so the error is read: half the distance of denormal numbers, 0.7e-45, and not 1e-40.
+///
+/// In f64 what is denormal, 1e-155 · 1e-155, is multiplied by 1e200, because a comparison with denormals flushed takes 1e-310 for
+/// zero too.
+#[test]
+fn conformance_cases_keep_denormals() {
+    for engine in ["reference", "autograd", "fused"] {
+        let told = verified(&chain(1e-20, &[1e-20], 1e-40), "f32", engine);
+        let error = told.strip_prefix("pass  denormal: largest error ").and_then(|rest| rest.split_once(' '));
+        let error: f64 = error.unwrap_or_else(|| panic!("{engine}: {told}")).0.parse().unwrap();
+        assert!(error < 1e-45, "{engine}: {told}");
+        verified(&chain(1e-155, &[1e-155, 1e200], 1e-110), "f64", engine);
     }
 }
 

@@ -9,6 +9,8 @@ mod comparing;
 mod damaged;
 mod denormals;
 mod diverging;
+#[cfg(unix)]
+mod file_size;
 mod gating;
 mod killed;
 mod limits;

@@ -123,4 +123,36 @@ mod tests {
             }
         }
     }
+
+    /// FLOPs by hand, in the time that passed: a clock that is read before and after shows as much or, if something interrupts
+    /// the thread in between, more.
+    #[test]
+    fn a_rate_is_flops_over_time() {
+        let (batch, width, calls) = (70, 33, 200);
+        let mut layer = Layer::<f32>::new(batch, width);
+        for backward in [false, true] {
+            let flops = (2 * 70 * 33 * 33 * 200) as f64;
+            let counted = (0..20).map(|_| {
+                let begin = Instant::now();
+                layer.rate(backward, calls) * begin.elapsed().as_secs_f64() / flops
+            });
+            let least = counted.fold(f64::INFINITY, f64::min);
+            assert!((1.0 - 1e-9..1.1).contains(&least), "{backward}: {least}");
+        }
+    }
+
+    /// A call or a tile that is counted and not made would multiply the rate: by 64 of so many calls, by 16 of so many tiles.
+    #[test]
+    fn all_calls_and_tiles_are_made() {
+        let best = |batch: usize, calls: usize, backward: bool| {
+            let mut layer = Layer::<f32>::new(batch, 64);
+            (0..20).map(|_| layer.rate(backward, calls)).fold(0.0, f64::max)
+        };
+        for backward in [false, true] {
+            let one = best(PANEL, 1, backward);
+            for many in [best(PANEL, 64, backward), best(16 * PANEL, 1, backward)] {
+                assert!(many < 6.0 * one, "{backward}: {many} of {one}");
+            }
+        }
+    }
 }
