@@ -1,11 +1,13 @@
 //! Contenders: a rule, a parameterisation, an engine and an optimiser, ready to update weights.
 
+mod packed;
 mod spec;
 
 use candle_core::{DType, Device, Tensor};
+use pcnbench_kernels::tune::StrategyTable;
 
 use crate::engine::autograd::Autograd;
-use crate::engine::fused::{self, Fused};
+use crate::engine::fused;
 use crate::engine::reference::Reference;
 use crate::engine::{threads, unwatched, EngineKind, Learned, Watch};
 use crate::net::{Network, Params};
@@ -13,6 +15,7 @@ use crate::optim::{Directions, Optimiser, OptimiserKind};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
+use packed::Packed;
 pub use spec::ContenderSpec;
 
 /// A contender with parameters and optimiser state.
@@ -30,15 +33,6 @@ pub struct Contender {
     feedback: Option<Feedback>,
     autograd: Option<Autograd>,
     packed: Option<Packed>,
-}
-
-/// What the fused engine works on in place of `params`, which are views of it.
-#[derive(Debug)]
-struct Packed {
-    engine: Fused,
-    /// Parameters, then the optimiser's state.
-    theta: Tensor,
-    updates: u64,
 }
 
 /// Backward weights with their own optimiser state.
@@ -111,6 +105,11 @@ impl Contender {
     /// What defines it.
     pub fn spec(&self) -> &ContenderSpec {
         &self.spec
+    }
+
+    /// The table that its engine chooses launch strategies by, if it has one.
+    pub fn strategies(&self) -> Option<&StrategyTable> {
+        self.packed.as_ref().and_then(|packed| packed.engine.strategies())
     }
 
     /// Its network.
@@ -288,21 +287,5 @@ impl Contender {
         let predicted = self.network.forward(&self.params, x)?.argmax(1)?.to_vec1::<u32>()?;
         let correct = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
         Ok(correct as f64 / labels.len().max(1) as f64)
-    }
-}
-
-impl Packed {
-    fn new(spec: &ContenderSpec, params: &Params) -> Result<Self> {
-        let network = &spec.network;
-        let layers = (1..=network.depth).map(|l| network.dense(l)).collect();
-        let engine = Fused::new(layers, spec.engine, spec.threads)?.with_strategies(spec.strategies.clone());
-        let optimiser = fused::optimiser(spec.optimiser, spec.learning_rate, 1);
-        let state = optimiser.state_elements(engine.parameters(), network.depth);
-        let theta = engine.pack(params, state)?;
-        if spec.optimiser == OptimiserKind::Mq {
-            let start = Tensor::full(spec.learning_rate, state, theta.device())?.to_dtype(theta.dtype())?;
-            theta.slice_set(&start, 0, engine.parameters())?;
-        }
-        Ok(Self { engine, theta, updates: 0 })
     }
 }

@@ -5,7 +5,7 @@ mod card;
 mod table;
 
 pub use card::{cuda, tile_on, Card, Choice, Strategy};
-pub use table::{choose, Entry, Failed, Sizes, StrategyTable, Timed};
+pub use table::{choose, Entry, Failed, Sizes, StrategyTable, Timed, FACTOR};
 
 use crate::schedule::Rule;
 use crate::stack::Stack;

@@ -46,6 +46,11 @@ impl Fused {
         Self { engine: self.engine.with_strategies(strategies), ..self }
     }
 
+    /// The table that its launch strategies are chosen by, if it has one.
+    pub fn strategies(&self) -> Option<&kernels::tune::StrategyTable> {
+        self.engine.strategies()
+    }
+
     /// Elements of the flat parameter tensor.
     pub fn parameters(&self) -> usize {
         self.engine.stack().parameters()

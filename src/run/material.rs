@@ -241,3 +241,7 @@ impl<'a> Material<'a> {
         lines
     }
 }
+
+#[cfg(test)]
+#[path = "material_tests.rs"]
+mod tests;

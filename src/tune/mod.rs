@@ -1,5 +1,5 @@
 //! Launch strategies of the fused engine, measured on a GPU (`pcnbench tune`): which calls are timed ([`grid`]), how
-//! ([`measure`]), and the file that keeps the times ([`file`]). [`pcnbench_kernels::tune::choose`] decides by them.
+//! ([`measure`]), and the file that keeps the times ([`mod@file`]). [`pcnbench_kernels::tune::choose`] decides by them.
 
 mod device;
 pub mod file;
