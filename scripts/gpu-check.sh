@@ -17,6 +17,7 @@
 #   $OUT/ladder.csv      time per call on every strategy of the fused engine and with every kind of operands, beside cuBLAS's
 #                        own rate, measured in turns: quartiles, calls per sample, the clock (columns in kernels/benches/ladder.rs);
 #                        first: three depths, 0.1 s a row
+#   $OUT/trace.csv       first: cycles of each phase of a step on strategy `persistent` (columns in kernels/benches/trace.rs)
 #   $OUT/contenders.csv  the same rules in PyTorch and JAX (contenders/README.md), where these are installed. first: depths 8, 32
 #                        and 128, recorded as one CUDA graph or by jit. full: a step of sPC again, beside the claims, and compiled
 #   $OUT/ratios.csv      how many times as long as the fused engine they take; the fastest of them in the summary too
@@ -64,7 +65,7 @@ trap 'rm -rf "$work"' EXIT
 if [[ $bin == gpu-bin && -e gpu-bin.tar.gz ]]; then
   tar -xzf gpu-bin.tar.gz || { echo "gpu-check: gpu-bin.tar.gz cannot be unpacked" >&2; exit 1; }
 fi
-programs=(pcnbench card ladder claims)
+programs=(pcnbench card ladder claims trace)
 [[ $device == cuda ]] || programs=(pcnbench)
 for built in "${programs[@]}"; do
   [[ -x $bin/$built ]] || { echo "gpu-check: $bin/$built is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
@@ -165,6 +166,7 @@ verify() {
 
 ladder() { "$bin/ladder" "$@" | tee "$out/ladder.csv"; }
 claims() { "$bin/claims" | tee "$out/claims.csv"; }
+trace() { "$bin/trace" | tee "$out/trace.csv"; }
 
 # Six points: samples take that long at each, energy up to as long again, and half a minute of warming up comes on top.
 depth() {
@@ -200,7 +202,7 @@ pack() {
 }
 
 # The steps run under `timeout`, which starts programs, not functions.
-export -f doctor kernels verify sanitize profile ladder claims contender ratios depth pack
+export -f doctor kernels verify sanitize profile ladder claims trace contender ratios depth pack
 tools=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin
 sanitizer=$(PATH=$tools command -v compute-sanitizer) profiler=$(PATH=$tools command -v ncu)
 export program bin device out work sanitizer profiler
@@ -239,10 +241,11 @@ first() {
     "kernels calls_do calls_in_one call_after operands_are"
   # what came before may have failed: these times are what a start on a card is for
   step "every strategy, short" 45 "$work/ladder.txt" "${strict[@]}" "ladder --first"
+  step "phases of a step" 10 "$work/trace.txt" "${strict[@]}" trace
   # they end by themselves after 17 s
   contenders 22 --first
   if [[ -n $profiler ]]; then
-    step "profile of four kernels" 60 "$out/ncu.txt" "${strict[@]}" profile
+    step "profile of four kernels" 45 "$out/ncu.txt" "${strict[@]}" profile
   else
     note "skip  profile of four kernels: ncu is not installed"
   fi
@@ -287,7 +290,7 @@ full() {
   done
 }
 
-rm -f "$out"/{facts,kernels,verify,depth,ncu}.txt "$out"/{claims,ladder,contenders,ratios}.csv "$out/record.tar.gz"
+rm -f "$out"/{facts,kernels,verify,depth,ncu}.txt "$out"/{claims,ladder,trace,contenders,ratios}.csv "$out/record.tar.gz"
 # Programs of another commit measure something else than the suites and cases beside them say.
 built=$(sed -n 's/^commit //p' "$bin/build.txt" 2>/dev/null)
 here=$(git rev-parse HEAD 2>/dev/null)

@@ -111,6 +111,8 @@ __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
     }
   }
 #ifdef PLANT_LAYER_TOO_HIGH
+  // one without units would only divide by zero
+  while (low > p.first && p.rows[low].units == 0) --low;
   return {low, max(int(index - p.rows[low].before[which]), 0)};
 #else
   return {low, int(index - p.rows[low].before[which])};

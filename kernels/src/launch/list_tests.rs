@@ -1,13 +1,13 @@
 //! Oracle: blocks counted by hand.
 
+use crate::launch::params::{Around, Moves};
 use crate::launch::{plan, Ask, Launch, Precision, Task};
 use crate::stack::{Activation, LayerSpec, Loss, LossKind};
 use crate::tune::Card;
 use crate::{Operands, Rule, Schedule, Stack};
 
-/// The layers of most blocks, of each launch whose kernel's name begins with `kernel`: the first, how many, and blocks of each and
-/// before them.
-fn alike(widths: &[usize], kernel: &str) -> Vec<[i32; 4]> {
+/// The layers of most blocks, of each launch of a kernel and mode: the first, how many, and blocks of each and before them.
+fn alike(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4]> {
     let layer = |pair: &[usize]| LayerSpec {
         inputs: pair[0],
         outputs: pair[1],
@@ -18,7 +18,7 @@ fn alike(widths: &[usize], kernel: &str) -> Vec<[i32; 4]> {
         bias: false,
     };
     let stack = Stack::new(widths.windows(2).map(layer).collect()).unwrap();
-    let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
+    let schedule = Schedule { rule, steps: vec![0.1] };
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,
@@ -33,7 +33,7 @@ fn alike(widths: &[usize], kernel: &str) -> Vec<[i32; 4]> {
     };
     let plan = plan(&ask).unwrap();
     let found = plan.launches().filter_map(|launch| match launch {
-        Launch::Kernel(it) if it.name.starts_with(kernel) => Some(it.params),
+        Launch::Kernel(it) if it.name.starts_with(kernel) && it.params.mode == mode => Some(it.params),
         _ => None,
     });
     found.map(|p| [p.alike_first, p.alike_layers, p.alike_blocks, p.alike_before]).collect()
@@ -41,13 +41,16 @@ fn alike(widths: &[usize], kernel: &str) -> Vec<[i32; 4]> {
 
 #[test]
 fn most_blocks_find_their_layer_without_a_look() {
+    let learnt = |widths: &[usize]| alike(widths, Rule::Bp, "learn", Moves::Write as i32);
     // tiles of 64 by 64: W_1 is 2 by 13 of them, W_2 and W_3 are 2 by 2 and W_4 is 1 by 2
-    assert_eq!(alike(&[784, 128, 128, 128, 10], "learn"), [[1, 1, 26, 0]]);
-    assert_eq!(alike(&[64, 128, 128, 128, 128, 128, 10], "learn"), [[2, 4, 4, 2]]);
-    // a chunk is of 1024 numbers: 64 samples of 16 units are one
-    assert_eq!(alike(&[16; 4], "around")[0], [0, 4, 1, 0]);
-    assert_eq!(alike(&[48, 16, 16, 32, 32, 32], "around")[0], [3, 3, 2, 5]);
+    assert_eq!(learnt(&[784, 128, 128, 128, 10]), [[1, 1, 26, 0]]);
+    assert_eq!(learnt(&[64, 128, 128, 128, 128, 128, 10]), [[2, 4, 4, 2]]);
+    // hidden layers alone; a chunk is of 1024 numbers: 64 samples of 16 units are one
+    let started =
+        |widths: &[usize]| alike(widths, Rule::Ar { top_down: false }, "around", Around::Start as i32);
+    assert_eq!(started(&[9, 16, 16, 16, 9]), [[1, 3, 1, 0]]);
+    assert_eq!(started(&[9, 16, 16, 32, 32, 32, 9]), [[3, 3, 2, 2]]);
+    assert_eq!(started(&[9, 32, 16, 16, 48, 9]), [[4, 1, 3, 4]]);
     // equally many blocks: the first
-    assert_eq!(alike(&[32, 16, 16, 48], "around")[0], [3, 1, 3, 4]);
-    assert_eq!(alike(&[32, 16, 16, 32], "around")[0], [0, 1, 2, 0]);
+    assert_eq!(started(&[9, 32, 16, 16, 9]), [[1, 1, 2, 0]]);
 }
