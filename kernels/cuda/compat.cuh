@@ -1,7 +1,8 @@
 // What every kernel file begins with: the same words on a card and in the emulator.
 //
 //   KERNEL(name, threads, Params, p) { ... }   a kernel of at most `threads` threads per block, one parameter struct
-//   KERNEL_ALONE(...)                          the same for one that has a multiprocessor to itself, and all its registers
+//   KERNEL_ALONE(...)                          the same for one that may have all registers of a multiprocessor: because it has it
+//                                              to itself, or because it would not do with fewer
 //   ASIDE                                      a function that is called, not written out wherever it is used
 //   SHARED(float[8][33], tile);                shared memory of a fixed size
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives

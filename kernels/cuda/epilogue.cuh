@@ -44,12 +44,6 @@ template <class T> struct Predicted {
     slope = kept ? kept : act_out == IDENTITY ? nullptr : d;
   }
 
-  // Biases of units j..j+N, zeros beyond the layer.
-  template <int N> __device__ __forceinline__ Pack<T, N> biases(int j, int left) const {
-    if (!bias) return {};
-    return Access{false, left}.load<N>(bias + j);
-  }
-
   // Layer 1's prediction from the forward pass, which needs no product.
   template <int N> __device__ __forceinline__ void again(int64_t i, Access at) const {
     const auto error = at.load<N>(v + i) - at.load<N>(m + i);
@@ -59,8 +53,11 @@ template <class T> struct Predicted {
     at.store(d + i, mode == SLOPES ? kept : kept * error);
   }
 
-  template <int N>
-  __device__ __forceinline__ void operator()(int64_t i, const Pack<T, N>& b, const Pack<T, N>& sum, Access at) const {
+  // Of units j..j+N.
+  template <int N> __device__ __forceinline__ void operator()(int64_t i, int j, const Pack<T, N>& sum, Access at) const {
+    Pack<T, N> b = {};
+    // θ need not begin at a multiple of 16 bytes there
+    if (bias) b = Access{false, at.left}.load<N>(bias + j);
     const auto pre = fma_of(scale, sum, b), a = act(act_out, pre);
     const auto slope_out = [&] { return act_slope_from(act_out, a, pre); };
     auto mu = a;

@@ -114,15 +114,11 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
   const Mover<T> move(p, l);
   const T scale = T(row.scale);
   T moved = T(0);
-  const int column = column0 + tile_column<PER>(), left = inputs - column;
-  const Access at{move.in_fours(row.weights, inputs), left}, of_product{product && in_fours(product, inputs, inputs), left};
-#pragma unroll
-  for (int i = 0; i < PER; ++i) {
-    const int unit = row0 + tile_row<PER>() + i;
-    if (unit >= outputs || left <= 0) break;
-    const int64_t first = int64_t(unit) * inputs + column;
-    moved += move(row.weights + first, scale * (product ? of_product.load<PER>(product + first) : row_of(sum, i)), at);
-  }
+  const bool fours = move.in_fours(row.weights, inputs), product_fours = product && in_fours(product, inputs, inputs);
+  each_run(sum, row0, column0, outputs, inputs, [&](int64_t i, int, int left, auto x) {
+    if (product) x = Access{product_fours, left}.load<decltype(x)::SIZE>(product + i);
+    moved += move(row.weights + i, scale * x, Access{fours, left});
+  });
 #ifdef PLANT_BIAS_OF_EVERY_TILE
   const bool biases = row.bias >= 0;
 #else
@@ -156,15 +152,16 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
   }
 }
 
-#define LEARN(T, name, tile, per) \
+#define LEARN(KERNEL, T, name, tile, per) \
   KERNEL(learn_##name##_##tile, TILE_THREADS, RelaxParams, p) { learn<T, per>(p); }
 
-LEARN(float, f32, 64, 4)
-LEARN(float, f32, 32, 2)
-LEARN(float, f32, 16, 1)
-LEARN(double, f64, 64, 4)
-LEARN(double, f64, 32, 2)
-LEARN(double, f64, 16, 1)
+// the compiler would rather have many blocks of 64 registers at once, and leave some of them in memory
+LEARN(KERNEL_ALONE, float, f32, 64, 4)
+LEARN(KERNEL, float, f32, 32, 2)
+LEARN(KERNEL, float, f32, 16, 1)
+LEARN(KERNEL_ALONE, double, f64, 64, 4)
+LEARN(KERNEL_ALONE, double, f64, 32, 2)
+LEARN(KERNEL_ALONE, double, f64, 16, 1)
 
 // v_l ← c4 v_l + (1 − c4) mean|Δ|: one block per layer over the sums of its tiles, of which `from` says the size.
 template <class T> __device__ __forceinline__ void mq(const RelaxParams& p) {

@@ -6,6 +6,7 @@
 // N neighbours of a row, in registers. Arithmetic on them is element by element: written out N times, so that several are in
 // flight at once, with an activation chosen once for all.
 template <class T, int N> struct Pack {
+  static constexpr int SIZE = N;
   T x[N];
 };
 template <class T, int N, class F> __device__ __forceinline__ Pack<T, N> each_of(const F& f) {

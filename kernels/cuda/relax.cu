@@ -27,21 +27,14 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
     const Matrix<T> weights(static_cast<const T*>(p.theta) + own.weights, outputs, inputs, p.operands);
     tile_product<true, true>(inputs, row0, column0, below, weights, sum);
   }
-  const int column = column0 + tile_column<PER>(), left = outputs - column;
   // arrays of the arena begin at multiples of 32 numbers
-  const Access at{in_fours(static_cast<const T*>(p.arena), outputs, outputs), left};
-  const auto bias = then.template biases<PER>(column, left);
-#pragma unroll
-  for (int i = 0; i < PER; ++i) {
-    const int row = row0 + tile_row<PER>() + i;
-    if (row >= batch || left <= 0) break;
-    const int64_t first = int64_t(row) * outputs + column;
-    if (then.known) {
-      then.template again<PER>(first, at);
-    } else {
-      then(first, bias, product ? at.load<PER>(product + first) : row_of(sum, i), at);
-    }
-  }
+  const bool fours = in_fours(static_cast<const T*>(p.arena), outputs, outputs);
+  each_run(sum, row0, column0, batch, outputs, [&](int64_t i, int column, int left, auto x) {
+    const Access at{fours, left};
+    if (then.known) return then.template again<decltype(x)::SIZE>(i, at);
+    if (product) x = at.load<decltype(x)::SIZE>(product + i);
+    then(i, column, x, at);
+  });
 }
 
 // Errors of layers first+1..first+count+1 pulled back to the states below them, and what becomes of those.
@@ -60,24 +53,21 @@ template <class T, int PER> __device__ __forceinline__ void pull(const RelaxPara
     const Matrix<T> weights(static_cast<const T*>(p.theta) + above.weights, depth, width, p.operands);
     tile_product<true, false>(depth, row0, column0, delta, weights, sum);
   }
-  const int column = column0 + tile_column<PER>(), left = width - column;
-  const Access at{in_fours(static_cast<const T*>(p.arena), width, width), left};
-#pragma unroll
-  for (int i = 0; i < PER; ++i) {
-    const int row = row0 + tile_row<PER>() + i;
-    if (row >= batch || left <= 0) break;
-    const int64_t first = int64_t(row) * width + column;
-    then(first, product ? at.load<PER>(product + first) : row_of(sum, i), at);
-  }
+  const bool fours = in_fours(static_cast<const T*>(p.arena), width, width);
+  each_run(sum, row0, column0, batch, width, [&](int64_t i, int, int left, auto x) {
+    const Access at{fours, left};
+    if (product) x = at.load<decltype(x)::SIZE>(product + i);
+    then(i, x, at);
+  });
 }
 
-#define RELAX(T, name, tile, per)                                                          \
+#define RELAX(KERNEL, T, name, tile, per)                                                     \
   KERNEL(relax_predict_##name##_##tile, TILE_THREADS, RelaxParams, p) { predict<T, per>(p); } \
   KERNEL(relax_pull_##name##_##tile, TILE_THREADS, RelaxParams, p) { pull<T, per>(p); }
 
-RELAX(float, f32, 64, 4)
-RELAX(float, f32, 32, 2)
-RELAX(float, f32, 16, 1)
-RELAX(double, f64, 64, 4)
-RELAX(double, f64, 32, 2)
-RELAX(double, f64, 16, 1)
+RELAX(KERNEL, float, f32, 64, 4)
+RELAX(KERNEL, float, f32, 32, 2)
+RELAX(KERNEL, float, f32, 16, 1)
+RELAX(KERNEL_ALONE, double, f64, 64, 4)
+RELAX(KERNEL_ALONE, double, f64, 32, 2)
+RELAX(KERNEL_ALONE, double, f64, 16, 1)

@@ -138,7 +138,21 @@ __device__ __forceinline__ void tile_product(int depth, int row0, int column0, c
   }
 }
 
-// Row i of a thread's results.
-template <class T, int PER> __device__ __forceinline__ Pack<T, PER> row_of(const T (&sum)[PER][PER], int i) {
-  return each_of<T, PER>([&](int j) { return sum[i][j]; });
+// f(i, column, left, x) for the runs x of a thread's results: neighbours in a row of [rows, columns], the first at element i and in
+// this column, of which there are `left` from there on.
+template <class T, int PER, class F>
+__device__ __forceinline__ void each_run(const T (&sum)[PER][PER], int row0, int column0, int rows, int columns, const F& f) {
+  // what follows a product would take more registers than there are for four numbers of f64 at a time
+  constexpr int RUN = sizeof(T) == 8 && PER == 4 ? 2 : PER;
+#pragma unroll
+  for (int i = 0; i < PER; ++i) {
+    const int row = row0 + tile_row<PER>() + i;
+    if (row >= rows) break;
+#pragma unroll
+    for (int j = 0; j < PER; j += RUN) {
+      const int column = column0 + tile_column<PER>() + j;
+      if (column >= columns) break;
+      f(int64_t(row) * columns + column, column, columns - column, each_of<T, RUN>([&](int r) { return sum[i][j + r]; }));
+    }
+  }
 }
