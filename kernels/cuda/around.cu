@@ -10,9 +10,9 @@ enum AroundMode {
   TAKE_OTHER = 3,  // E = E2, D = D2
   ADVANCE = 4,     // v += R; where the error arrives it becomes what v moved by
   START = 8,       // E = −V, D = φ_out' ⊙ E: where activation relaxation begins
-  GIVE = 5,        // states (plus errors if `from`), errors or outputs to `out`, the array named by `ready`
-  BRING = 6,       // x to a persistent kernel, states at `offset`; the `low` flags at `sums` become 0
-  HAND_OVER = 7,   // V, H, E, D and M from its states at `offset`, errors and deltas `sums` and twice as far behind
+  GIVE = 5,        // states, errors or outputs, the field `given`, to `out`
+  BRING = 6,       // x to the states of a persistent kernel; its flags become 0
+  HAND_OVER = 7,   // V, H, E, D and M from its states, errors and deltas
 };
 
 template <class T> __device__ __forceinline__ void around(const RelaxParams& p) {
@@ -24,30 +24,30 @@ template <class T> __device__ __forceinline__ void around(const RelaxParams& p) 
   T* const e = field<T>(p, l, E);
   T* const d = apart<T>(p, l, D, E);
   if (p.mode == BRING) {
-    uint32_t* const flags = reinterpret_cast<uint32_t*>(static_cast<T*>(p.arena) + p.sums);
+    uint32_t* const flags = reinterpret_cast<uint32_t*>(static_cast<T*>(p.arena) + p.flags_at);
     const int64_t blocks = int64_t(gridDim.x) * blockDim.x;
-    for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < p.low; i += blocks) flags[i] = 0;
+    for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < p.flags; i += blocks) flags[i] = 0;
   }
   for (int64_t i = start + threadIdx.x; i < end; i += blockDim.x) {
     switch (p.mode) {
       case BRING:
-        if (l == 0) static_cast<T*>(p.arena)[p.offset + i] = field<T>(p, 0, V)[i];
+        if (l == 0) static_cast<T*>(p.arena)[p.states_at + i] = field<T>(p, 0, V)[i];
         break;
       case HAND_OVER: {
         const T* const from =
-            static_cast<const T*>(p.arena) + p.offset + p.batch * (p.rows[0].units + row.units_before) + i;
+            static_cast<const T*>(p.arena) + p.states_at + p.batch * (p.rows[0].units + row.units_before) + i;
         if (l == p.depth) {
           field<T>(p, l, M)[i] = *from;
         } else {
           field<T>(p, l, V)[i] = *from;
           if (T* const h = apart<T>(p, l, H, V)) h[i] = act(p.rows[l + 1].act_in, *from);
         }
-        if (e) e[i] = from[p.sums];
+        if (e) e[i] = from[p.apart];
         // there δ has the layer's factor in it, here it has not
 #ifdef PLANT_FACTOR_TWICE
-        if (d) d[i] = from[2 * p.sums];
+        if (d) d[i] = from[2 * p.apart];
 #else
-        if (d) d[i] = from[2 * p.sums] / T(row.scale);
+        if (d) d[i] = from[2 * p.apart] / T(row.scale);
 #endif
         break;
       }
@@ -92,11 +92,11 @@ template <class T> __device__ __forceinline__ void around(const RelaxParams& p) 
       }
       default: {
         // below the light cone an error is exactly zero and has not been written
-        const Field which = Field(p.ready);
+        const Field which = Field(p.given);
         T value = which == E && l < p.low ? T(0) : field<T>(p, l, which)[i];
-        if (p.from && l >= p.low) value += e[i];
+        if (p.and_errors && l >= p.low) value += e[i];
         const int64_t before = p.batch * (row.units_before - p.rows[p.first].units_before);
-        static_cast<T*>(p.out)[p.offset + before + i] = value;
+        static_cast<T*>(p.out)[p.out_at + before + i] = value;
       }
     }
   }

@@ -144,12 +144,12 @@ __device__ __forceinline__ unsigned long long clock_cycles() {
 #endif
 }
 
-// Whether somebody has given up waiting.
+// Whether a block has given up waiting.
 __device__ __forceinline__ bool lost_anyone(const unsigned long long* lost) {
   return *static_cast<const volatile unsigned long long*>(lost) != 0;
 }
 
-// As wait_at_least, but for `patience` nanoseconds, or until somebody else has given up. Then *lost, 0 before, becomes
+// As wait_at_least, but for `patience` nanoseconds, or until another block has given up. Then *lost, 0 before, becomes
 // the complement of the least `mark` of all that have waited in vain, and the caller goes on without. Clock and *lost
 // are looked at every so many polls: who waits in vain loses microseconds, who need not wait nothing.
 __device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t value, unsigned long long* lost,

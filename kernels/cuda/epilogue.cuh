@@ -115,7 +115,7 @@ template <class T> struct Pulled {
 
   __device__ __forceinline__ Pulled(const RelaxParams& p, int l) {
     const Row &row = p.rows[l], &above = p.rows[l + 1];
-    const bool swap = p.from != 0;
+    const bool swap = p.swap != 0;
     mode = p.mode;
     v = field<T>(p, l, V);
     a = field<T>(p, l, H);

@@ -103,8 +103,7 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
   const int row0 = spot.local / across * TILE, column0 = spot.local % across * TILE;
   const T* const delta = field<T>(p, l, LEARNED);
   const bool zero = l < p.low;
-  // `offset` is where products made by somebody else lie, in the form of θ
-  const T* const product = p.ready && !zero ? static_cast<const T*>(p.arena) + p.offset + row.weights : nullptr;
+  const T* const product = p.products && !zero ? static_cast<const T*>(p.arena) + p.products_at + row.weights : nullptr;
   T sum[PER][PER] = {};
   if (!zero && !product) {
     const Matrix<T> errors(delta, batch, outputs, p.operands);
@@ -148,7 +147,7 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
   }
   if (p.mode == MQ) {
     const T all = block_sum(moved);
-    if (threadIdx.x == 0) static_cast<T*>(p.arena)[p.sums + blockIdx.x] = all;
+    if (threadIdx.x == 0) static_cast<T*>(p.arena)[p.sums_at + blockIdx.x] = all;
   }
 }
 
@@ -163,12 +162,12 @@ LEARN(KERNEL_ALONE, double, f64, 64, 4)
 LEARN(KERNEL_ALONE, double, f64, 32, 2)
 LEARN(KERNEL_ALONE, double, f64, 16, 1)
 
-// v_l ← c4 v_l + (1 − c4) mean|Δ|: one block per layer over the sums of its tiles, of which `from` says the size.
+// v_l ← c4 v_l + (1 − c4) mean|Δ|: one block per layer over the sums of its tiles, whose size `tile` says.
 template <class T> __device__ __forceinline__ void mq(const RelaxParams& p) {
-  const int l = p.first + int(blockIdx.x), which = PARAMETERS_64 + p.from;
+  const int l = p.first + int(blockIdx.x), which = PARAMETERS_64 + p.tile;
   const Row& row = p.rows[l];
   const int64_t first = row.before[which], end = p.rows[l + 1].before[which];
-  const T* const sums = static_cast<const T*>(p.arena) + p.sums;
+  const T* const sums = static_cast<const T*>(p.arena) + p.sums_at;
   T mine = T(0);
   for (int64_t i = first + threadIdx.x; i < end; i += TILE_THREADS) mine += sums[i];
   const T all = block_sum(mine);

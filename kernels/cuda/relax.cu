@@ -4,7 +4,7 @@
 //   grouped     one launch for all layers of a phase, ragged ends included    <- this file
 //   graph       the list recorded once and replayed                           (src/cuda/)
 //   persistent  one launch for all T steps                                    (persistent.cu, sweep.cu)
-//   cublas      products by a library, these epilogues after them             <- this file, `ready`
+//   cublas      products by a library, these epilogues after them             <- this file, `products`
 //
 // φ_in is applied where a state is written, once per element, not where it is read, once per element and tile.
 // Within a launch no block reads what another writes; src/launch/rules.rs says so for each mode.
@@ -19,7 +19,7 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
   const int across = (outputs + TILE - 1) / TILE;
   const int row0 = spot.local / across * TILE, column0 = spot.local % across * TILE;
   const Predicted<T> then(p, spot.layer);
-  const T* const product = p.ready ? field<T>(p, spot.layer, PRODUCT) : nullptr;
+  const T* const product = p.products ? field<T>(p, spot.layer, PRODUCT) : nullptr;
   T sum[PER][PER] = {};
   // the same for all threads of the block
   if (!then.known && !product) {
@@ -46,10 +46,10 @@ template <class T, int PER> __device__ __forceinline__ void pull(const RelaxPara
   const int across = (width + TILE - 1) / TILE;
   const int row0 = spot.local / across * TILE, column0 = spot.local % across * TILE;
   const Pulled<T> then(p, spot.layer);
-  const T* const product = p.ready ? field<T>(p, spot.layer, PRODUCT) : nullptr;
+  const T* const product = p.products ? field<T>(p, spot.layer, PRODUCT) : nullptr;
   T sum[PER][PER] = {};
   if (!product) {
-    const Matrix<T> delta(field<T>(p, spot.layer + 1, p.from ? D2 : D), batch, depth, p.operands);
+    const Matrix<T> delta(field<T>(p, spot.layer + 1, p.swap ? D2 : D), batch, depth, p.operands);
     const Matrix<T> weights(static_cast<const T*>(p.theta) + above.weights, depth, width, p.operands);
     tile_product<true, false>(depth, row0, column0, delta, weights, sum);
   }

@@ -20,7 +20,7 @@ enum Field {
   Y,        // targets, at layer L
   CARRIED,  // what a skip of layer l carries down
   LEARNED,  // δ_l that parameters learn from
-  PRODUCT,  // a product made by somebody else
+  PRODUCT,  // a product that a library made
   FIELDS
 };
 
@@ -54,17 +54,25 @@ struct RelaxParams {
   const void* y;  // [batch, n_L]
   void* out;      // what `learn` leaves
   int64_t parameters;
-  int64_t offset;  // in the arena or in `out`, as the mode says
-  int64_t sums;    // in the arena, one per tile of parameters
+  int64_t out_at;       // in `out`, where what is given goes
+  int64_t products_at;  // in the arena, a library's products for parameters, in the form of θ
+  int64_t states_at;    // in the arena, the states of a persistent kernel
+  int64_t apart;        // from these to its errors, and from its errors to its deltas
+  int64_t flags_at;     // in the arena, its flags
+  int64_t sums_at;      // in the arena, sums of |Δ|, one per tile of parameters
   int32_t batch, depth;
   int32_t first, count;  // layers first..first+count take part
   int32_t mode;
   int32_t loss;
   int32_t low;       // directions of the layers below are exactly zero
   int32_t arriving;  // the layer whose error was 0 until now, or 0
-  int32_t ready;     // 1 if PRODUCT holds the product
-  int32_t from;      // 0: errors are read from E and D and written to E2 and D2; 1: the other way round
+  int32_t products;  // 1 if a library has made the products
+  int32_t swap;      // 0: errors are read from E and D and written to E2 and D2; 1: the other way round
   int32_t operands;  // what products read of their operands
+  int32_t given;     // the field that is given
+  int32_t and_errors;  // 1 if errors are added to it
+  int32_t flags;     // how many flags there are
+  int32_t tile;      // which size of tiles `mq` sums over: 0, 1 or 2
   // Most blocks of this launch: those of `alike_layers` layers from `alike_first` on, `alike_blocks` each, after `alike_before` others.
   int32_t alike_first, alike_layers, alike_blocks, alike_before;
   int32_t unused;
@@ -72,8 +80,8 @@ struct RelaxParams {
   double weight;     // of the output error
   double c[7];       // of the optimiser
 };
-static_assert(sizeof(RelaxParams) == 208 && offsetof(RelaxParams, batch) == 72 && offsetof(RelaxParams, step) == 136 &&
-                  offsetof(RelaxParams, c) == 152,
+static_assert(sizeof(RelaxParams) == 256 && offsetof(RelaxParams, batch) == 104 && offsetof(RelaxParams, step) == 184 &&
+                  offsetof(RelaxParams, c) == 200,
               "as in src/launch/params.rs");
 
 // As `LossKind` in src/stack.rs; squared errors differ in their weight alone.

@@ -51,7 +51,7 @@ struct PersistentParams {
   float* up;        // two halves, each laid out like the states: what a layer tells the one above
   float* down;      // two halves, each laid out like the states: what a layer tells the one below
   uint32_t* flags;  // up [depth, tiles], down [depth, tiles]; 0 at the start
-  unsigned long long* lost;  // 0, until somebody has waited in vain
+  unsigned long long* lost;  // 0, until a block has waited in vain
   int64_t half;     // floats in a half
   int64_t patience; // nanoseconds for which a block waits
   int32_t batch, depth, steps, tiles;

@@ -28,20 +28,20 @@ impl Plan {
         let units = |l: usize| table.rows[l].units as usize;
         let state = |l: usize| table.batch * units(l);
         let elements: usize = match kernel.name {
-            name if name.starts_with("relax_predict") && p.ready != 0 => layers
+            name if name.starts_with("relax_predict") && p.products != 0 => layers
                 .map(|l| {
                     let (arrays, bias) = predicted(table, l, p.mode, p.loss == 2);
                     arrays * state(l) + if bias { units(l) } else { 0 }
                 })
                 .sum(),
-            name if name.starts_with("relax_pull") && p.ready != 0 => layers
-                .map(|l| pulled(table, l, p.mode, p.arriving as usize == l, p.from != 0) * state(l))
+            name if name.starts_with("relax_pull") && p.products != 0 => layers
+                .map(|l| pulled(table, l, p.mode, p.arriving as usize == l, p.swap != 0) * state(l))
                 .sum(),
             // what the library has left of cross entropy's layer: o, y, ε and δ
             name if name.starts_with("softmax") => {
                 layers.map(|l| (3 + 2 * usize::from(apart(table, l, Field::D, Field::E))) * state(l)).sum()
             }
-            name if name.starts_with("learn") && p.ready != 0 => layers
+            name if name.starts_with("learn") && p.products != 0 => layers
                 .map(|l| {
                     let (weights, bias) = (units(l) * units(l - 1), table.rows[l].bias >= 0);
                     // directions below are zero, and nothing is read for them

@@ -110,7 +110,8 @@ impl List<'_> {
             let from = if known && matches!(mode, Predict::Errors | Predict::Slopes) { 2 } else { first };
             self.products(Form::Up, from, last, false);
         }
-        let params = Params { mode: mode as i32, ready: i32::from(self.wide()), ..self.range(first, last) };
+        let params =
+            Params { mode: mode as i32, products: i32::from(self.wide()), ..self.range(first, last) };
         self.tiled(Family::Predict, 0, params);
         if last == depth && self.softmax {
             let rows = if self.table.rows[depth].units > 0 { self.table.batch } else { 0 };
@@ -143,8 +144,8 @@ impl List<'_> {
             mode: mode as i32,
             step: g,
             arriving: arriving as i32,
-            from: i32::from(swap),
-            ready: i32::from(self.wide()),
+            swap: i32::from(swap),
+            products: i32::from(self.wide()),
             ..self.range(first, last)
         };
         self.tiled(Family::Pull, 0, params);
@@ -173,15 +174,15 @@ impl List<'_> {
             mode: mode as i32,
             low: low as i32,
             c,
-            ready: i32::from(self.wide()),
-            offset: self.products.unwrap_or(0) as i64,
-            sums: sums as i64,
+            products: i32::from(self.wide()),
+            products_at: self.products.unwrap_or(0) as i64,
+            sums_at: sums as i64,
             ..self.range(first, depth)
         };
         let tile = self.tiled(Family::Learn, PARAMETERS, params);
         if mode == Moves::Mq {
             let name = self.of("mq_f32", "mq_f64");
-            let params = Params { from: tile as i32, ..params };
+            let params = Params { tile: tile as i32, ..params };
             self.push(name, depth, THREADS, params);
         }
     }

@@ -97,7 +97,7 @@ impl Plan {
             Launch::Kernel(kernel) => {
                 let p = &kernel.params;
                 let (first, last) = (p.first as usize, (p.first + p.count) as usize - 1);
-                if p.ready != 0 {
+                if p.products != 0 {
                     return 0.0;
                 }
                 match kernel.name {
@@ -231,8 +231,8 @@ fn give(list: &mut List<'_>, ask: &Ask<'_>, low: usize, traces: bool) {
     let (depth, batch) = (ask.stack.depth(), ask.batch);
     let mut at = ask.stack.parameters();
     let mut put = |first: usize, last: usize, field: Field, plus: bool| {
-        let (ready, from) = (field as i32, i32::from(plus));
-        let with = Params { offset: at as i64, low: low as i32, ready, from, ..list.base };
+        let (given, and_errors) = (field as i32, i32::from(plus));
+        let with = Params { out_at: at as i64, low: low as i32, given, and_errors, ..list.base };
         list.around(first, last, Around::Give, with);
         at += (first..=last).map(|l| ask.stack.units(l)).sum::<usize>() * batch;
     };

@@ -21,10 +21,18 @@ pub struct Params {
     pub out: u64,
     /// P.
     pub parameters: i64,
-    /// In the arena or in `out`, as the mode says.
-    pub offset: i64,
-    /// In the arena, one per tile of parameters.
-    pub sums: i64,
+    /// In `out`, where `around` gives to.
+    pub out_at: i64,
+    /// In the arena, where a library leaves products for parameters, in the form of θ.
+    pub products_at: i64,
+    /// In the arena, the states of a persistent kernel.
+    pub states_at: i64,
+    /// From these to its errors, and from its errors to its deltas.
+    pub apart: i64,
+    /// In the arena, its flags.
+    pub flags_at: i64,
+    /// In the arena, sums of |Δ|, one per tile of parameters.
+    pub sums_at: i64,
     /// B.
     pub batch: i32,
     /// L.
@@ -41,12 +49,20 @@ pub struct Params {
     pub low: i32,
     /// The layer whose error was zero until now, or 0.
     pub arriving: i32,
-    /// 1 if a library has made the products; the array that `around` gives.
-    pub ready: i32,
-    /// Which half of a pair of errors is read; which tile `mq` sums over; whether `around` adds the error.
-    pub from: i32,
+    /// 1 if a library has made the products.
+    pub products: i32,
+    /// Which half of a pair of errors is read.
+    pub swap: i32,
     /// [`Operands`](crate::Operands), by their place.
     pub operands: i32,
+    /// The [`Field`](super::table::Field) that `around` gives.
+    pub given: i32,
+    /// 1 if it adds the error.
+    pub and_errors: i32,
+    /// How many flags a persistent kernel has.
+    pub flags: i32,
+    /// Which of [`TILES`](super::TILES) `mq` sums over.
+    pub tile: i32,
     /// The first of the layers in a row that have most blocks of this launch, as many each.
     pub alike_first: i32,
     /// How many such layers there are.
@@ -66,10 +82,10 @@ pub struct Params {
 }
 
 const _: () = assert!(
-    size_of::<Params>() == 208
-        && offset_of!(Params, batch) == 72
-        && offset_of!(Params, step) == 136
-        && offset_of!(Params, c) == 152,
+    size_of::<Params>() == 256
+        && offset_of!(Params, batch) == 104
+        && offset_of!(Params, step) == 184
+        && offset_of!(Params, c) == 200,
     "as in cuda/relax.cuh"
 );
 

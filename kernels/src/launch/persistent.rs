@@ -136,7 +136,8 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
     plan.infer = {
         let mut list = list(ask, &plan.table);
         let depth = ask.stack.depth();
-        let begin = Params { offset: from as i64, sums: flags as i64, low: count as i32, ..list.base };
+        let begin =
+            Params { states_at: from as i64, flags_at: flags as i64, flags: count as i32, ..list.base };
         list.around(0, depth, Around::Bring, begin);
         list.launches.push(Launch::Relax(Relax {
             name: launch.kernel,
@@ -146,8 +147,7 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
             flops,
             params: launch.params,
         }));
-        // how far errors and deltas lie behind the states
-        let end = Params { offset: from as i64, sums: states as i64, ..list.base };
+        let end = Params { states_at: from as i64, apart: states as i64, ..list.base };
         list.around(1, depth, Around::HandOver, end);
         list.launches
     };
