@@ -1,8 +1,8 @@
 //! Where the time of an sPC step goes on strategy `persistent`: cycles of every phase of a step, as CSV on standard output.
 //!
-//! Width 128, batch 64, T = L + 32, depths 8, 32, 64 and 128, with every kind of operands that there are resident kernels for. One block, that of
-//! the layer in the middle on the first tile of the batch, writes down when each phase of its last 32 steps begins, by the clock
-//! of its multiprocessor; thread 0 does, so what other warps do in the meantime is not seen. The median and the range of
+//! Width 128, batch 64, T = L + 32, depths 8, 32, 64 and 128, with every kind of operands that there are resident kernels for.
+//! One block, that of the layer in the middle on the first tile of the batch, writes down when each phase of its last 32 steps
+//! begins, by the clock of its multiprocessor; thread 0 does, so what other warps do in the meantime is not seen. The median and the range of
 //! 31 steps are given, and of whole steps. A traced kernel is another program than a timed one: what it takes altogether is
 //! `ladder`'s to say.
 
@@ -98,5 +98,9 @@ fn row(device: &Device, depth: usize, operands: Operands) -> Result<Vec<[u64; PH
         done.map_err(Error::wrap)?;
     }
     engine.settled().map_err(Error::wrap)?;
-    Ok(durations(&engine.phase_clocks().map_err(Error::wrap)?))
+    let steps = durations(&engine.phase_clocks().map_err(Error::wrap)?);
+    if steps.is_empty() {
+        return Err(Error::Msg("the kernel has written no clock down".into()));
+    }
+    Ok(steps)
 }

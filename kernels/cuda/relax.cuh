@@ -73,7 +73,8 @@ struct RelaxParams {
   int32_t and_errors;  // 1 if errors are added to it
   int32_t flags;     // how many flags there are
   int32_t tile;      // which size of tiles `mq` sums over: 0, 1 or 2
-  // Most blocks of this launch: those of `alike_layers` layers from `alike_first` on, `alike_blocks` each, after `alike_before` others.
+  // Most blocks of this launch: those of `alike_layers` layers from `alike_first` on, `alike_blocks` each, after `alike_before`
+  // others.
   int32_t alike_first, alike_layers, alike_blocks, alike_before;
   int32_t unused;
   double step;       // g
@@ -93,7 +94,7 @@ struct Spot {
 };
 
 // The host says which layers in a row have most blocks, as many each: theirs are found without a look into memory. Of the
-// others there are few, at either end.
+// others there are few, usually, at either end.
 __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
   const int block = int(blockIdx.x), beyond = block - p.alike_before, end = p.alike_first + p.alike_layers;
 #ifdef PLANT_ALL_ALIKE

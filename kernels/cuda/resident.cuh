@@ -88,7 +88,7 @@ __device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int ind
 enum Phase { WAIT, ERRORS, PRODUCT_DOWN, MOVE, PUBLISH_DOWN, PRODUCT_UP, PREDICT, PUBLISH_UP, PHASES };
 
 // A traced build writes down when a phase of step t begins, of the layer in the middle on the first tile: behind the word at
-// `lost`, for the last TRACED_STEPS steps. Others do nothing.
+// `lost`, for the last TRACED_STEPS steps; of a product of several tiles of columns, that of the last. Others do nothing.
 constexpr int TRACED_STEPS = 32;
 __device__ __forceinline__ void trace(const PersistentParams& p, int index, int tile, int t, Phase phase) {
 #if defined(PCNBENCH_TRACE) || defined(PCNBENCH_EMU)

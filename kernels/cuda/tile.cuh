@@ -61,19 +61,20 @@ template <int PER> __device__ __forceinline__ int tile_column() {
 
 // One side of a tile as products read it: number `line` of step k at [k][line]. Each thread brings four numbers of each step.
 //
-// ALONG: rows of the matrix are lines, so that four neighbours are of four steps; a warp brings 8 lines by 16 steps. Else columns are
-// lines, and four neighbours are of four lines.
+// ALONG: rows of the matrix are lines, so that four neighbours are of four steps; a warp brings 16 lines by 8 steps, whole
+// sectors of 32 bytes, and leaves them without conflicts between banks, as four rows are 16 banks apart. Else columns are lines,
+// and four neighbours are of four lines.
 template <class T, int PER, bool ALONG> struct Side {
   static constexpr int TILE = 16 * PER, STEP = 64 / PER;
-  // rows begin 4 banks apart, at multiples of 16 bytes
+  // rows begin at multiples of 16 bytes
   using Memory = T[STEP][TILE + 4];
   int line, k;
 
   __device__ __forceinline__ Side() {
     const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
-    constexpr int LINES = TILE / (ALONG ? 8 : 4);
-    line = ALONG ? warp % LINES * 8 + lane % 8 : thread % LINES * 4;
-    k = ALONG ? warp / LINES * 16 + lane / 8 * 4 : thread / LINES;
+    constexpr int LINES = TILE / (ALONG ? 16 : 4);
+    line = ALONG ? warp % LINES * 16 + lane % 16 : thread % LINES * 4;
+    k = ALONG ? warp / LINES * 8 + lane / 16 * 4 : thread / LINES;
   }
   __device__ __forceinline__ Pack<T, 4> bring(const Matrix<T>& from, int line0, int k0) const {
     return ALONG ? from.four(line0 + line, k0 + k) : from.four(k0 + k, line0 + line);
@@ -90,8 +91,8 @@ template <class T, int PER, bool ALONG> struct Side {
 
 // sum[i][j] += Σ_k left(row, k) · right(k, column) for the tile at (row0, column0), in the order of k.
 //
-// LEFT_ALONG says that the left matrix is [rows of the result, depth] (a batch), else [depth, rows]; RIGHT_ALONG that the right one is
-// [columns, depth] (weights that predict), else [depth, columns]. All threads of the block must call it; it ends with a
+// LEFT_ALONG says that the left matrix is [rows of the result, depth] (a batch), else [depth, rows]; RIGHT_ALONG that the
+// right one is [columns, depth] (weights that predict), else [depth, columns]. All threads of the block must call it; it ends with a
 // barrier, so that it can be called again.
 template <bool LEFT_ALONG, bool RIGHT_ALONG, class T, int PER>
 __device__ __forceinline__ void tile_product(int depth, int row0, int column0, const Matrix<T>& left, const Matrix<T>& right,

@@ -71,6 +71,8 @@ impl Fused {
     /// a CPU would only imitate what tensor cores do.
     #[must_use]
     pub fn with_operands(self, operands: Operands) -> Self {
+        #[cfg(feature = "cuda")]
+        self.card.forget();
         Self { operands, ..self }
     }
 
@@ -79,6 +81,8 @@ impl Fused {
     /// it changes nothing.
     #[must_use]
     pub fn with_strategies(self, strategies: Option<Arc<StrategyTable>>) -> Self {
+        #[cfg(feature = "cuda")]
+        self.card.forget();
         Self { strategies, ..self }
     }
 

@@ -51,12 +51,17 @@ impl Engine {
     /// Runs every later call on this strategy; with nothing, on the one that [`tune::choose`] gives.
     pub(crate) fn force(&self, strategy: Option<Strategy>) {
         *self.forced.lock().unwrap_or_else(PoisonError::into_inner) = strategy;
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.forget();
     }
 
     /// Queues inference so many more times in every later call.
     pub(crate) fn infer_again(&self, times: usize) {
         self.further.store(times, Ordering::Relaxed);
+    }
+
+    /// Plans the next call anew.
+    pub(crate) fn forget(&self) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Bytes on the card between calls.

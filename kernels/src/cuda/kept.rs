@@ -209,7 +209,7 @@ impl Kept {
                     let stream = self.device.cuda_stream();
                     let (rows, _rows) = on.rows.device_ptr(&stream);
                     let (steps, _steps) = on.step_sizes.device_ptr(&stream);
-                    // written by the kernel alone, read by `settled` on the same stream
+                    // written by the kernel alone, read by `settled` and `phase_clocks` on the same stream
                     let (lost, _lost) = on.lost.device_ptr(&stream);
                     let shape = Shape { shared: relax.shared, ..Shape::new(relax.blocks, relax.threads) };
                     // SAFETY: as above; the table and the step sizes are those of the plan.

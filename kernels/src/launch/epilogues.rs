@@ -118,8 +118,10 @@ fn pulled(table: &Table, l: usize, mode: i32, arriving: bool, swap: bool) -> Arr
         state + if arriving { 1 + 2 * d } else { 1 }
     } else if is(Pull::Sweep) {
         state + e + 1 + 2 * d
-    } else if is(Pull::Fixed) || is(Pull::InPlace) {
+    } else if is(Pull::Fixed) {
         e + 1 + 2 * d
+    } else if is(Pull::InPlace) {
+        1 + 1 + 2 * d
     } else {
         e + 1
     };

@@ -54,7 +54,7 @@ impl List<'_> {
         }
     }
 
-    fn wide(&self) -> bool {
+    fn by_library(&self) -> bool {
         self.products.is_some()
     }
 
@@ -65,7 +65,7 @@ impl List<'_> {
     /// The tile for layers `first..=last`, and how many there are; `which` as in `Row::before`.
     fn tile(&self, which: usize, first: usize, last: usize) -> (usize, usize) {
         let counts = [0, 1, 2].map(|i| self.table.count(which + i, first, last));
-        let tile = if self.wide() { 0 } else { tune::tile_on(counts, &self.card) };
+        let tile = if self.by_library() { 0 } else { tune::tile_on(counts, &self.card) };
         (tile, counts[tile])
     }
 
@@ -105,13 +105,13 @@ impl List<'_> {
             return;
         }
         let depth = self.table.depth();
-        if self.wide() {
+        if self.by_library() {
             let known = first == 1 && depth > 1 && self.table.at(1, Field::M).is_some();
             let from = if known && matches!(mode, Predict::Errors | Predict::Slopes) { 2 } else { first };
             self.products(Form::Up, from, last, false);
         }
         let params =
-            Params { mode: mode as i32, products: i32::from(self.wide()), ..self.range(first, last) };
+            Params { mode: mode as i32, products: i32::from(self.by_library()), ..self.range(first, last) };
         self.tiled(Family::Predict, 0, params);
         if last == depth && self.softmax {
             let rows = if self.table.rows[depth].units > 0 { self.table.batch } else { 0 };
@@ -137,7 +137,7 @@ impl List<'_> {
         if first > last {
             return;
         }
-        if self.wide() {
+        if self.by_library() {
             self.products(Form::Down, first, last, swap);
         }
         let params = Params {
@@ -145,7 +145,7 @@ impl List<'_> {
             step: g,
             arriving: arriving as i32,
             swap: i32::from(swap),
-            products: i32::from(self.wide()),
+            products: i32::from(self.by_library()),
             ..self.range(first, last)
         };
         self.tiled(Family::Pull, 0, params);
@@ -167,14 +167,14 @@ impl List<'_> {
     /// `sums` is where MQ leaves one sum per tile.
     pub(super) fn learn(&mut self, first: usize, low: usize, mode: Moves, c: [f64; 7], sums: usize) {
         let depth = self.table.depth();
-        if self.wide() {
+        if self.by_library() {
             self.products(Form::Outer, low.max(first), depth, false);
         }
         let params = Params {
             mode: mode as i32,
             low: low as i32,
             c,
-            products: i32::from(self.wide()),
+            products: i32::from(self.by_library()),
             products_at: self.products.unwrap_or(0) as i64,
             sums_at: sums as i64,
             ..self.range(first, depth)

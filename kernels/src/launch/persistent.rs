@@ -37,8 +37,8 @@ pub struct Relax {
 }
 
 impl Relax {
-    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`], `lost` is that of one zero of 64
-    /// bits.
+    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`], `lost` is that of a zero of 64
+    /// bits, with [`trace::WORDS`](persistent::trace::WORDS) more behind it where kernels are traced.
     pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64, lost: u64) -> PersistentParams {
         let p = self.params;
         PersistentParams {

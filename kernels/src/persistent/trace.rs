@@ -2,7 +2,8 @@
 //!
 //! Feature `trace` compiles `cuda/persistent.cu` with `PCNBENCH_TRACE`, and the emulator always does. The words lie behind the word
 //! of [`PersistentParams::lost`](super::PersistentParams): for each of the last [`STEPS`] steps the clock at the beginning of each
-//! of [`PHASES`], of layer L/2 (counted from 0) on the first tile of the batch. A step that the layer does not make leaves zeros.
+//! of [`PHASES`], of layer L/2 (counted from 0) on the first tile of the batch. A step that the layer does not make leaves zeros. Where a
+//! block has several items, what it does for the others counts as the last phase.
 
 /// Phases of a step, as `Phase` in `cuda/resident.cuh`, by what is done in them.
 pub const PHASES: [&str; 8] =

@@ -165,10 +165,15 @@ pub fn choose(
     let strategy = fastest.strategy;
     let instead = (strategy != Strategy::Persistent).then(|| {
         let timed = ranked.iter().find(|timed| timed.strategy == Strategy::Persistent);
+        let failed =
+            entry.and_then(|entry| entry.failed.iter().find(|it| it.strategy == Strategy::Persistent));
         match (takes(Strategy::Persistent), timed) {
             (Err(why), _) => why,
             (Ok(()), Some(_)) => "another one was measured to be faster".to_owned(),
-            (Ok(()), None) => "it was not timed at the sizes nearest to this call".to_owned(),
+            (Ok(()), None) => match failed {
+                Some(failed) => format!("it failed when it was timed: {}", failed.why),
+                None => "it was not timed at the sizes nearest to this call".to_owned(),
+            },
         }
     });
     Choice { strategy, instead, entry: entry.cloned() }
