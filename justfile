@@ -87,6 +87,6 @@ cuda-toolkit:
 gpu-build *arguments:
     scripts/gpu-build.sh {{arguments}}
 
-# On a machine with a GPU: kernels, conformance, claims, ladder, the suite `fused-depth`, sanitizers; needs gpu-bin.tar.gz
+# On a machine with a GPU: kernels, conformance, claims, ladder, the suite `fused-depth`, sanitizers; needs gpu-bin.tar.xz
 gpu-check:
     scripts/gpu-check.sh

@@ -6,7 +6,7 @@
 # leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, gpu-bin/ladder, their timings
 # strategy by strategy, gpu-bin/claims, what is claimed of them, gpu-bin/trace, which says where the time of a step goes, and
 # gpu-bin/build.txt, which says what they are and of which
-# commit; and all of it in gpu-bin.tar.gz. That file, half as large, is what travels. The target is a Hopper card;
+# commit; and all of it in gpu-bin.tar.xz. That file, a fifth as large, is what travels. The target is a Hopper card;
 # CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what scripts/cuda-toolkit.sh needs and nothing
 # that belongs to a card.
 #
@@ -72,11 +72,12 @@ needs $(objdump -T gpu-bin/pcnbench | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail
 sha256 $(sha256sum gpu-bin/pcnbench | cut -d' ' -f1)
 commit $(git rev-parse HEAD 2>/dev/null || echo unknown)
 END
-tar -czf gpu-bin.tar.gz.part gpu-bin
-bytes=$(stat -c %s gpu-bin.tar.gz.part)
+# with a window over all programs, which have most of their kernels in common
+tar -c gpu-bin | xz --lzma2=preset=6,dict=128MiB >gpu-bin.tar.xz.part
+bytes=$(stat -c %s gpu-bin.tar.xz.part)
 if ((bytes > 36 << 20)); then
-  echo "gpu-build: gpu-bin.tar.gz would have $bytes bytes; expected at most 36 MiB, since more may not travel" >&2
+  echo "gpu-build: gpu-bin.tar.xz would have $bytes bytes; expected at most 36 MiB, since more may not travel" >&2
   exit 1
 fi
-mv gpu-bin.tar.gz.part gpu-bin.tar.gz
-echo "gpu-build: gpu-bin.tar.gz, $(stat -c %s gpu-bin.tar.gz) bytes; gpu-bin/pcnbench, $(stat -c %s gpu-bin/pcnbench) bytes, for compute capability $CUDA_COMPUTE_CAP"
+mv gpu-bin.tar.xz.part gpu-bin.tar.xz
+echo "gpu-build: gpu-bin.tar.xz, $(stat -c %s gpu-bin.tar.xz) bytes; gpu-bin/pcnbench, $(stat -c %s gpu-bin/pcnbench) bytes, for compute capability $CUDA_COMPUTE_CAP"

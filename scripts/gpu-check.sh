@@ -2,11 +2,11 @@
 # What is to be found out on a machine with an NVIDIA GPU, in two calls, so that what the first one finds can be mended before
 # the second:
 #
-#   scripts/gpu-build.sh                          # anywhere: makes gpu-bin/ and gpu-bin.tar.gz, which is what travels
+#   scripts/gpu-build.sh                          # anywhere: makes gpu-bin/ and gpu-bin.tar.xz, which is what travels
 #   OUT=gpu-out scripts/gpu-check.sh first        # on the machine with the card, from the same checkout: at most 240 s
 #   OUT=gpu-out scripts/gpu-check.sh full         # at most 360 s
 #
-# The machine with the card needs bash, coreutils, tar and gzip, a driver and the libraries of CUDA 13; no cargo, no
+# The machine with the card needs bash, coreutils, tar, gzip, xz or python3, a driver and the libraries of CUDA 13; no cargo, no
 # compiler, no network. Where it has python3 with PyTorch or JAX, these are measured too. It reads the card's settings and changes
 # none. Every log grows while its step runs, so that a machine that is lost has left all that it did.
 #
@@ -62,8 +62,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The packed ones are the last that were built.
-if [[ $bin == gpu-bin && -e gpu-bin.tar.gz ]]; then
-  tar -xzf gpu-bin.tar.gz || { echo "gpu-check: gpu-bin.tar.gz cannot be unpacked" >&2; exit 1; }
+if [[ $bin == gpu-bin && -e gpu-bin.tar.xz ]]; then
+  # Python where there is no xz
+  tar -xJf gpu-bin.tar.xz 2>/dev/null || python3 -m tarfile -e gpu-bin.tar.xz ||
+    { echo "gpu-check: gpu-bin.tar.xz cannot be unpacked: neither xz nor python3 with lzma is installed, or it is damaged" >&2; exit 1; }
 fi
 programs=(pcnbench card ladder claims trace)
 [[ $device == cuda ]] || programs=(pcnbench)
