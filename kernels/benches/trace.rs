@@ -6,14 +6,16 @@
 //! 31 steps are given, and of whole steps. A traced kernel is another program than a timed one: what it takes altogether is
 //! `ladder`'s to say.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::io::Write;
 
-use candle_core::{Device, Error, Result, Tensor};
-use pcnbench_kernels::persistent::trace::{durations, PHASES};
+use candle_core::{Device, Error, Result};
+use common::{said, Call, Net};
+use pcnbench_kernels::persistent::trace::{durations, PHASES, STEPS};
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{
-    card, Activation, Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Rule, Schedule, Stack,
-};
+use pcnbench_kernels::{card, Operands, Rule, Schedule};
 
 const WIDTH: usize = 128;
 const BATCH: usize = 64;
@@ -48,8 +50,7 @@ fn trace(device: &Device, depths: &[usize], out: &mut dyn Write) -> Result<()> {
                     line(out, (operands, *depth, "step"), whole)?;
                 }
                 Err(error) => {
-                    let said = error.to_string().replace('"', "'");
-                    writeln!(out, "{operands},{depth},,,,,\"{said}\"").map_err(Error::wrap)?;
+                    writeln!(out, "{operands},{depth},,,,,\"{}\"", said(&error)).map_err(Error::wrap)?;
                 }
             }
             out.flush().map_err(Error::wrap)?;
@@ -71,34 +72,15 @@ fn line(
 
 /// Cycles of the phases of each traced step of the second of two calls.
 fn row(device: &Device, depth: usize, operands: Operands) -> Result<Vec<[u64; PHASES.len()]>> {
-    let act_in = Activation::Tanh;
-    let layer = LayerSpec {
-        inputs: WIDTH,
-        outputs: WIDTH,
-        act_in,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
-        bias: true,
-    };
-    let stack = Stack::new(vec![layer; depth]).map_err(Error::wrap)?;
-    let parameters = stack.parameters();
-    let schedule =
-        Schedule { rule: Rule::Spc { light_cone: true, deviation: false }, steps: vec![0.1; depth + 32] };
-    let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / BATCH as f64 };
-    let engine = Fused::new(stack, 1).map_err(Error::wrap)?.with_operands(operands);
-    engine.set_strategy(Some(Strategy::Persistent));
-    let theta = (Tensor::rand(-1f32, 1.0, parameters, device)? * (1.0 / (WIDTH as f64).sqrt()))?;
-    let (x, y) = (
-        Tensor::rand(-1f32, 1.0, (BATCH, WIDTH), device)?,
-        Tensor::rand(-1f32, 1.0, (BATCH, WIDTH), device)?,
-    );
+    let rule = Rule::Spc { light_cone: true, deviation: false };
+    let schedule = Schedule { rule, steps: vec![0.1; depth + STEPS] };
+    let net = Net::draw(device, (WIDTH, BATCH, depth), true)?;
+    let call = Call::new(&net, (Some(Strategy::Persistent), operands), schedule)?;
     for _ in 0..2 {
-        let done = engine.train(&schedule, loss, Optimiser::Sgd { rate: 1e-9 }, &theta, (&x, &y));
-        done.map_err(Error::wrap)?;
+        call.train()?;
     }
-    engine.settled().map_err(Error::wrap)?;
-    let steps = durations(&engine.phase_clocks().map_err(Error::wrap)?);
+    call.check()?;
+    let steps = durations(&call.engine.phase_clocks().map_err(Error::wrap)?);
     if steps.is_empty() {
         return Err(Error::Msg("the kernel has written no clock down".into()));
     }

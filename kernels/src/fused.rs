@@ -140,8 +140,8 @@ impl Fused {
         let _ = strategy;
     }
 
-    /// Queues inference so many more times in every later call on a card. It begins with the loaded batch each time, so that
-    /// the same comes out, and the times of calls with two such numbers differ by inference alone. A call of a rule that
+    /// Queues inference `times` more times in every later call on a card. It begins with the loaded batch each time, so that
+    /// the same comes out, and the durations of calls with different `times` differ by inference alone. A call of a rule that
     /// moves the parameters in inference is refused then.
     #[cfg(feature = "cuda")]
     pub fn infer_again(&self, times: usize) {

@@ -50,7 +50,7 @@ pub struct Limits {
     pub spin_again: f64,
     /// Nanoseconds on the device that a sample takes at least.
     pub sample_ns: f64,
-    /// Calls that a sample has at least, unless so many would not leave time for `samples`.
+    /// Calls that a sample has at least, unless these would leave no time for the fewest `samples`.
     pub calls: usize,
     /// Samples of a contender, at least and at most.
     pub samples: (usize, usize),
@@ -73,7 +73,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Nanoseconds of one sample where as few as allowed take so many seconds together.
+    /// Nanoseconds of one sample where the fewest samples allowed take `seconds` together.
     fn share(&self, seconds: f64) -> f64 {
         seconds * 1e9 / self.samples.0.max(1) as f64
     }

@@ -106,10 +106,10 @@ fn workers() -> usize {
 /// What is timed.
 type Work<'a> = &'a mut dyn FnMut() -> Result<()>;
 
-/// Seconds of a piece of work on so many threads, within a time.
+/// Seconds of a piece of work on a number of threads, measured within a budget of time.
 type Seconds<'a> = &'a mut dyn FnMut(usize, Duration, Work<'_>) -> Result<f64>;
 
-/// Those of its shortest call, with Candle's products on so many threads of the run.
+/// The seconds of its shortest call, with Candle's products on that number of threads.
 fn on_threads(device: &Device) -> impl FnMut(usize, Duration, Work<'_>) -> Result<f64> + '_ {
     |threads, budget, work| limited(Some(threads), || shortest(budget, device, work))
 }

@@ -109,13 +109,13 @@ impl Call {
         Ok(Self { engine, schedule, loss, theta, x, y })
     }
 
-    fn train(&self) -> Result<()> {
+    pub fn train(&self) -> Result<()> {
         let done = self.engine.train(&self.schedule, self.loss, OPTIMISER, &self.theta, (&self.x, &self.y));
         done.map_err(Error::wrap)
     }
 
     /// Whether what was timed has come to an end and to numbers.
-    fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         self.engine.settled().map_err(Error::wrap)?;
         if !self.theta.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite() {
             return Err(Error::Msg("the parameters have become NaN or infinite".into()));

@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// A call or a tile that is counted and not made would multiply the rate: by 64 of so many calls, by 16 of so many tiles.
+    /// A call or a tile that is counted and not made would multiply the rate: one of 64 calls by 64, one of 16 tiles by 16.
     #[test]
     fn all_calls_and_tiles_are_made() {
         let best = |batch: usize, calls: usize, backward: bool| {

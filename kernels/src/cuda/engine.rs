@@ -54,7 +54,7 @@ impl Engine {
         self.forget();
     }
 
-    /// Queues inference so many more times in every later call.
+    /// Queues inference `times` more times in every later call.
     pub(crate) fn infer_again(&self, times: usize) {
         self.further.store(times, Ordering::Relaxed);
     }

@@ -1,8 +1,7 @@
 //! Launches put together: which kernel, how many blocks, and the products that come before it where a library makes them.
 
-use super::params::{
-    Around, Base, Form, Kernel, Launch, Moves, Operand, Params, Precision, Predict, Product, Pull,
-};
+use super::params::{Around, Kernel, Launch, Moves, Params, Precision, Predict, Pull};
+use super::product::{Base, Form, Operand, Product};
 use super::table::{Field, Table, CHUNKS, PARAMETERS};
 use crate::operands::Operands;
 use crate::tune;

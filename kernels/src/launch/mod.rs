@@ -5,11 +5,13 @@ mod epilogues;
 mod list;
 mod params;
 mod persistent;
+mod product;
 mod rules;
 mod table;
 
-pub use params::{Addresses, Base, Form, Kernel, Launch, Operand, Params, Precision, Product};
+pub use params::{Addresses, Kernel, Launch, Params, Precision};
 pub use persistent::{relaxation, resident, Relax, Resident};
+pub use product::{Base, Form, Operand, Product};
 pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
 
 use crate::operands::Operands;

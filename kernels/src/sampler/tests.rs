@@ -62,7 +62,7 @@ fn world(drift: f64) -> Rc<RefCell<World>> {
     Rc::new(RefCell::new(World { drift, ..World::default() }))
 }
 
-/// Contender `id`, whose calls take so many nanoseconds at speed 1; after `lives` calls it fails.
+/// Contender `id`, whose calls take `ns` nanoseconds at speed 1; after `lives` calls it fails.
 fn contender(world: &Rc<RefCell<World>>, id: usize, ns: f64, lives: usize) -> Box<Work<'static>> {
     let (world, mut calls) = (world.clone(), 0);
     Box::new(move || {
