@@ -3,8 +3,9 @@
 //! A card at rest clocks down, and under load its clock follows temperature and power. So a [`Sampler`] first lets the
 //! contenders work until the clock is up, and then takes one sample of each per round, in an order drawn anew for every
 //! round: what drifts hits all of them alike, and two contenders are compared round by round ([`Series`]). A sample is one
-//! pair of events around ten calls and more, so that neither the resolution of events (half a microsecond) nor the way to an
-//! idle card counts for much. Everything here is arithmetic over a [`Clock`], so that it is tested without a card.
+//! pair of events around ten calls and more where these fit into the time, so that neither the resolution of events (half a
+//! microsecond) nor the way to an idle card counts for much. Everything here is arithmetic over a [`Clock`], so that it is
+//! tested without a card.
 
 mod series;
 
