@@ -66,7 +66,7 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
             let spec = common::spec(&format!("{name}/fused"), depth)?;
             let start = Contender::new(&spec, 1, cpu)?;
             let parts: Vec<Tensor> =
-                start.params().iter().flatten().map(Tensor::flatten_all).collect::<Result<_, _>>()?;
+                start.params().iter().map(Tensor::flatten_all).collect::<Result<_, _>>()?;
             let theta = Tensor::cat(&parts, 0)?;
             group.throughput(Throughput::Elements(spec.counted(BATCH)?.work.gemm_flops));
             for threads in counts() {

@@ -9,7 +9,7 @@ use candle_core::{DType, Tensor};
 use common::{Criterion, Result, Throughput, BATCH, WIDTH};
 use pcnbench::engine::fused::Fused;
 use pcnbench::engine::EngineKind;
-use pcnbench::net::{Loss, Network};
+use pcnbench::net::Loss;
 use pcnbench::rule::{Rule, Steps};
 
 fn candle(criterion: &mut Criterion) -> Result<()> {
@@ -52,15 +52,15 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
     let device = &candle_core::Device::Cpu;
     let mut network = common::spec("spc/fused", 2)?.network;
     (network.inputs, network.width, network.outputs) = (4, 4, 4);
-    let engine = Fused::new((1..=2).map(|l| network.dense(l)).collect(), EngineKind::Fused, None)?;
+    let engine = Fused::new(network.layers(), EngineKind::Fused, None)?;
     let theta = engine.pack(&network.start(1, DType::F32, device)?, 0)?;
     let (x, y) = common::batch(1, 4, device)?;
     let mut group = criterion.benchmark_group("overhead");
     for rule in ["bp", "spc", "epc"] {
         let rule = Rule::from_name(rule, Steps::constant(1, 0.1))?;
         // what the rule is in Candle operations, on the same network
-        let params = engine.unpack(&theta)?;
-        let layers = Network::mlp(&network)?;
+        let (params, data) = (engine.unpack(&theta)?, [x.clone(), y.clone()]);
+        let graph = network.graph(Loss::HALF_SQUARED_ERROR)?;
         group.bench_function(format!("cpu/fused-call/{}", rule.name()), |b| {
             common::timed(b, device, || {
                 black_box(engine.learn(&rule, &Loss::HALF_SQUARED_ERROR, &theta, (&x, &y), false)?);
@@ -69,11 +69,9 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
         });
         group.bench_function(format!("cpu/reference-call/{}", rule.name()), |b| {
             let reference = pcnbench::engine::reference::Reference {
-                network: &layers,
+                graph: &graph,
                 params: &params,
-                x: &x,
-                y: &y,
-                loss: Loss::HALF_SQUARED_ERROR,
+                data: &data,
                 feedback: None,
             };
             common::timed(b, device, || {

@@ -9,8 +9,8 @@ use pcnbench_kernels::tune::StrategyTable;
 use crate::engine::autograd::Autograd;
 use crate::engine::fused;
 use crate::engine::reference::Reference;
-use crate::engine::{threads, unwatched, EngineKind, Learned, Watch};
-use crate::net::{Network, Params};
+use crate::engine::{threads, unwatched, EngineKind, Learned, Shown, Watch};
+use crate::net::{Graph, ParamId, Params};
 use crate::optim::{Directions, Optimiser, OptimiserKind};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ pub use spec::ContenderSpec;
 pub struct Contender {
     spec: ContenderSpec,
     rule: Rule,
-    network: Network,
+    graph: Graph,
     params: Params,
     optimiser: Box<dyn Optimiser>,
     feedback: Option<Feedback>,
@@ -38,8 +38,21 @@ pub struct Contender {
 /// Backward weights with their own optimiser state.
 #[derive(Debug)]
 struct Feedback {
-    weights: Params,
+    /// In the table of parameters, `None` where a parameter carries nothing down.
+    weights: Vec<Option<Tensor>>,
     optimiser: Box<dyn Optimiser>,
+}
+
+impl Feedback {
+    /// Moves the backward weights along the directions of the forward ones.
+    fn step(&mut self, directions: &Directions, batch: usize) -> Result<()> {
+        let ids: Vec<ParamId> = (0..self.weights.len()).filter(|&p| self.weights[p].is_some()).collect();
+        let mut own: Params = self.weights.iter().flatten().cloned().collect();
+        let along: Directions = ids.iter().map(|&p| directions[p].clone()).collect();
+        self.optimiser.step(&mut own, &along, batch)?;
+        ids.into_iter().zip(own).for_each(|(p, moved)| self.weights[p] = Some(moved));
+        Ok(())
+    }
 }
 
 impl Contender {
@@ -81,20 +94,23 @@ impl Contender {
             EngineKind::Autograd => Some(Autograd::new(&params)?),
             _ => None,
         };
-        let packed = spec.engine.is_fused().then(|| Packed::new(spec, &params)).transpose()?;
+        let graph = spec.graph()?;
+        let packed = spec.engine.is_fused().then(|| Packed::new(spec, &graph, &params)).transpose()?;
         if let Some(packed) = &packed {
             params = packed.engine.unpack(&packed.theta)?;
         }
-        let optimiser = || spec.optimiser.build(spec.learning_rate);
-        let feedback = spec.rule.learns_feedback().then(|| Feedback {
-            weights: params.iter().map(|own| own.iter().take(1).cloned().collect()).collect(),
-            optimiser: optimiser(),
+        let optimiser = |groups| spec.optimiser.build(spec.learning_rate, groups);
+        let matrix = |p: &Tensor| (p.rank() > 1).then(|| p.clone());
+        let feedback = spec.rule.learns_feedback().then(|| {
+            let weights: Vec<Option<Tensor>> = params.iter().map(matrix).collect();
+            let alone = (0..weights.iter().flatten().count()).map(|k| vec![k]).collect();
+            Feedback { weights, optimiser: optimiser(alone) }
         });
         Ok(Self {
             rule: spec.rule.with_weight_step(spec.learning_rate),
-            network: Network::mlp(&spec.network)?,
+            optimiser: optimiser(graph.topology().groups()),
+            graph,
             params,
-            optimiser: optimiser(),
             feedback,
             autograd,
             packed,
@@ -113,8 +129,8 @@ impl Contender {
     }
 
     /// Its network.
-    pub fn network(&self) -> &Network {
-        &self.network
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// Its current parameters.
@@ -127,9 +143,9 @@ impl Contender {
         self.rule
     }
 
-    /// Its backward weights, `w.l` per layer, where the rule learns them.
-    pub fn feedback(&self) -> Option<&Params> {
-        self.feedback.as_ref().map(|f| &f.weights)
+    /// Its backward weights in the table of parameters, where the rule learns them.
+    pub fn feedback(&self) -> Option<&[Option<Tensor>]> {
+        self.feedback.as_ref().map(|f| &f.weights[..])
     }
 
     /// −∂F/∂θ (−∂loss/∂θ under backpropagation) on a batch, without moving anything.
@@ -138,7 +154,7 @@ impl Contender {
     /// directions, each taken at its own point.
     pub fn directions(&self, x: &Tensor, y: &Tensor) -> Result<Directions> {
         if let Some(autograd) = &self.autograd {
-            let (directions, _) = autograd.directions(&self.network, &self.spec.loss, x, y)?;
+            let (directions, _) = autograd.directions(&self.graph, &[x.clone(), y.clone()])?;
             return Ok(directions.into_iter().map(Some).collect());
         }
         let learned = self.learned(self.rule, x, y, false)?;
@@ -146,10 +162,8 @@ impl Contender {
             return Ok(learned.directions);
         }
         let per_step = 1.0 / self.spec.learning_rate;
-        let moved = |(new, old): (Option<Vec<Tensor>>, &Vec<Tensor>)| {
-            let Some(new) = new else { return Ok(None) };
-            let each = new.iter().zip(old).map(|(n, o)| Ok((n - o)?.affine(per_step, 0.0)?));
-            each.collect::<Result<Vec<_>>>().map(Some)
+        let moved = |(new, old): (Option<Tensor>, &Tensor)| {
+            new.map(|new| Ok((new - old)?.affine(per_step, 0.0)?)).transpose()
         };
         learned.params.into_iter().zip(&self.params).map(moved).collect()
     }
@@ -167,7 +181,7 @@ impl Contender {
             return packed.engine.train(&self.rule, &self.spec.loss, optimiser, &packed.theta, (x, y));
         }
         if self.rule.moves_parameters() {
-            let moved = self.rule.learn(&self.bind(x, y), &mut unwatched)?.params;
+            let moved = self.learned(self.rule, x, y, false)?.params;
             for (own, new) in self.params.iter_mut().zip(moved) {
                 if let Some(new) = new {
                     *own = new;
@@ -179,7 +193,7 @@ impl Contender {
         let batch = x.dim(0)?;
         self.optimiser.step(&mut self.params, &directions, batch)?;
         if let Some(feedback) = &mut self.feedback {
-            feedback.optimiser.step(&mut feedback.weights, &directions, batch)?;
+            feedback.step(&directions, batch)?;
         }
         if let Some(autograd) = &self.autograd {
             autograd.set(&self.params)?;
@@ -189,20 +203,18 @@ impl Contender {
 
     /// What a rule leaves behind on a batch at the present parameters; states and errors only if `traces` on an
     /// engine that can do without.
-    fn learned<'a>(
-        &'a self,
+    fn learned(
+        &self,
         rule: Rule,
-        x: &'a Tensor,
-        y: &'a Tensor,
+        x: &Tensor,
+        y: &Tensor,
         traces: bool,
-    ) -> Result<Learned<Reference<'a>>> {
+    ) -> Result<Learned<Tensor, Tensor, Tensor>> {
         match &self.packed {
-            None => rule.learn(&self.bind(x, y), &mut unwatched),
+            None => rule.learn(&self.bind(&[x.clone(), y.clone()]), &mut unwatched),
             Some(packed) => {
                 let theta = packed.theta.narrow(0, 0, packed.engine.parameters())?;
-                let left = packed.engine.learn(&rule, &self.spec.loss, &theta, (x, y), traces)?;
-                let Learned { states, output, errors, directions, params } = left;
-                Ok(Learned { states, output, errors, directions, params })
+                packed.engine.learn(&rule, &self.spec.loss, &theta, (x, y), traces)
             }
         }
     }
@@ -212,7 +224,7 @@ impl Contender {
     /// # Errors
     /// If a tensor does not fit. Under autograd, which keeps nothing between loss and parameters, what backpropagation
     /// leaves on the reference engine.
-    pub fn evaluate<'a>(&'a self, x: &'a Tensor, y: &'a Tensor) -> Result<Learned<Reference<'a>>> {
+    pub fn evaluate(&self, x: &Tensor, y: &Tensor) -> Result<Learned<Tensor, Tensor, Tensor>> {
         self.learned(self.rule.evaluated(), x, y, true)
     }
 
@@ -223,39 +235,32 @@ impl Contender {
     ///
     /// # Errors
     /// As for [`evaluate`](Self::evaluate), and what `watch` refuses.
-    pub fn watch<'a>(&'a self, x: &'a Tensor, y: &'a Tensor, watch: &mut Watch<'_, Tensor>) -> Result<()> {
+    pub fn watch(&self, x: &Tensor, y: &Tensor, watch: &mut Watch<'_, Tensor>) -> Result<()> {
         let rule = self.rule.evaluated();
         if self.packed.is_none() {
-            rule.learn(&self.bind(x, y), watch)?;
+            rule.learn(&self.bind(&[x.clone(), y.clone()]), watch)?;
             return Ok(());
         }
         let Some(steps) = rule.steps() else {
             let left = self.learned(rule, x, y, true)?;
-            return watch(0, &left.errors, &left.output);
+            return watch(Shown { step: 0, errors: &left.errors, outputs: &left.outputs });
         };
-        for count in 0..=steps.count {
-            let left = self.learned(rule.with_steps(Steps { count, ..steps }), x, y, true)?;
-            watch(count, &left.errors, &left.output)?;
+        for step in 0..=steps.count {
+            let left = self.learned(rule.with_steps(Steps { count: step, ..steps }), x, y, true)?;
+            watch(Shown { step, errors: &left.errors, outputs: &left.outputs })?;
         }
         Ok(())
     }
 
     /// The reference engine on this contender's network and a batch.
-    pub fn bind<'a>(&'a self, x: &'a Tensor, y: &'a Tensor) -> Reference<'a> {
-        Reference {
-            network: &self.network,
-            params: &self.params,
-            x,
-            y,
-            loss: self.spec.loss,
-            feedback: self.feedback(),
-        }
+    pub fn bind<'a>(&'a self, data: &'a [Tensor]) -> Reference<'a> {
+        Reference { graph: &self.graph, params: &self.params, data, feedback: self.feedback() }
     }
 
     /// Sum of all parameters in f64, layer after layer: the checksum of a sample.
     pub fn checksum(&self) -> Result<f64> {
         let mut sum = 0.0;
-        for t in self.params.iter().flatten() {
+        for t in self.params.iter() {
             sum += t.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
         }
         Ok(sum)
@@ -284,7 +289,9 @@ impl Contender {
 
     /// Share of rows of `x` whose largest output has the index in `labels`.
     pub fn accuracy(&self, x: &Tensor, labels: &[u32]) -> Result<f64> {
-        let predicted = self.network.forward(&self.params, x)?.argmax(1)?.to_vec1::<u32>()?;
+        let values = self.graph.forward(&self.params, std::slice::from_ref(x))?;
+        let output = &values[self.graph.losses()[0].vertex];
+        let predicted = output.argmax(1)?.to_vec1::<u32>()?;
         let correct = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
         Ok(correct as f64 / labels.len().max(1) as f64)
     }

@@ -16,7 +16,7 @@ use crate::Error;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Case files, or folders of them (the format is described in tests/cases/FORMAT.md)
-    #[arg(long, value_name = "PATH", num_args = 1.., default_value = "tests/cases")]
+    #[arg(long, value_name = "PATH", num_args = 1.., default_values = ["tests/cases", "tests/cases/graphs"])]
     cases: Vec<PathBuf>,
     /// Only cases of this rule
     #[arg(long)]

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::ContenderSpec;
 use crate::engine::fused::{self, Fused};
-use crate::net::Params;
+use crate::net::Graph;
 use crate::optim::OptimiserKind;
 use crate::Result;
 
@@ -18,12 +18,12 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    pub(super) fn new(spec: &ContenderSpec, params: &Params) -> Result<Self> {
-        let network = &spec.network;
-        let layers = (1..=network.depth).map(|l| network.dense(l)).collect();
+    pub(super) fn new(spec: &ContenderSpec, graph: &Graph, params: &[Tensor]) -> Result<Self> {
+        let layers = graph.as_stack()?;
+        let depth = layers.len();
         let engine = Fused::new(layers, spec.engine, spec.threads)?.with_strategies(spec.strategies.clone());
         let optimiser = fused::optimiser(spec.optimiser, spec.learning_rate, 1);
-        let state = optimiser.state_elements(engine.parameters(), network.depth);
+        let state = optimiser.state_elements(engine.parameters(), depth);
         let theta = engine.pack(params, state)?;
         if spec.optimiser == OptimiserKind::Mq {
             let start = Tensor::full(spec.learning_rate, state, theta.device())?.to_dtype(theta.dtype())?;

@@ -9,11 +9,11 @@ use crate::engine::counting::{Counting, Totals};
 use crate::engine::reach::Reach;
 use crate::engine::recording::Recording;
 use crate::engine::{unwatched, EngineKind};
-use crate::net::{Loss, MlpSpec, Network};
+use crate::net::{Graph, Loss, MlpSpec};
 use crate::optim::OptimiserKind;
 use crate::rule::Rule;
 use crate::theory::cost::NetCost;
-use crate::theory::makespan::Graph;
+use crate::theory::makespan;
 use crate::Result;
 
 /// Everything that defines a contender at a point, besides data.
@@ -42,22 +42,27 @@ pub struct ContenderSpec {
 }
 
 impl ContenderSpec {
+    /// The network, as its rule needs it.
+    pub fn graph(&self) -> Result<Graph> {
+        Ok(self.rule.prepare(&self.network.graph(self.loss)?)?.0)
+    }
+
     /// The formulas' view of its network on a batch.
     pub fn net_cost(&self, batch: usize) -> Result<NetCost> {
-        Ok(NetCost::new(Network::mlp(&self.network)?.costs(batch), &self.loss))
+        Ok(NetCost::new(self.network.costs(batch), &self.loss))
     }
 
     /// The task graph of its schedule: one task per matrix product.
-    pub fn task_graph(&self, batch: usize) -> Result<Graph> {
-        let engine = Recording::new(Network::mlp(&self.network)?.costs(batch));
+    pub fn task_graph(&self, batch: usize) -> Result<makespan::Graph> {
+        let graph = self.graph()?;
+        let engine = Recording::new(graph.topology().clone(), graph.costs(batch));
         self.rule.learn(&engine, &mut unwatched)?;
         Ok(engine.into_graph())
     }
 
     /// Work of one weight update's directions, counted by executing the schedule on the counting engine.
     pub fn counted(&self, batch: usize) -> Result<Totals> {
-        let network = Network::mlp(&self.network)?;
-        let engine = Counting::new(network.costs(batch), (batch * self.network.inputs) as u64, &self.loss);
+        let engine = Counting::new(&self.graph()?, batch);
         self.rule.learn(&engine, &mut unwatched)?;
         Ok(engine.totals())
     }
@@ -65,7 +70,8 @@ impl ContenderSpec {
     /// Layers whose parameters one weight update can move, found by executing the schedule on the engine that follows
     /// zeros. Fewer than all if errors reach only the upper layers within T steps.
     pub fn trained_layers(&self) -> Result<usize> {
-        let engine = Reach::new(self.network.depth);
+        let graph = self.graph()?;
+        let engine = Reach::new(graph.topology(), graph.data().len());
         let learned = self.rule.with_weight_step(self.learning_rate).learn(&engine, &mut unwatched)?;
         Ok(engine.trained(&learned))
     }

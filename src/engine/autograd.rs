@@ -5,63 +5,52 @@
 
 use candle_core::{Tensor, Var};
 
-use crate::net::{Loss, Network, Params};
-use crate::Result;
+use crate::net::{Graph, Params};
+use crate::{Error, Result};
 
 /// Loss gradients by reverse-mode differentiation of the whole graph.
 #[derive(Debug)]
 pub struct Autograd {
-    vars: Vec<Vec<Var>>,
+    vars: Vec<Var>,
 }
 
 impl Autograd {
     /// Takes `params` as variables (the same bits, new storage).
-    pub fn new(params: &Params) -> Result<Self> {
-        let vars = params
-            .iter()
-            .map(|layer| layer.iter().map(|t| Ok(Var::from_tensor(t)?)).collect::<Result<Vec<_>>>())
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Self { vars })
+    pub fn new(params: &[Tensor]) -> Result<Self> {
+        Ok(Self { vars: params.iter().map(Var::from_tensor).collect::<Result<_, _>>()? })
     }
 
     /// The variables as plain parameters of a network.
     pub fn params(&self) -> Params {
-        self.vars.iter().map(|layer| layer.iter().map(|v| v.as_tensor().clone()).collect()).collect()
+        self.vars.iter().map(|v| v.as_tensor().clone()).collect()
     }
 
     /// Replaces the variables' values.
-    pub fn set(&self, params: &Params) -> Result<()> {
-        for (vars, tensors) in self.vars.iter().zip(params) {
-            for (var, t) in vars.iter().zip(tensors) {
-                var.set(t)?;
-            }
+    pub fn set(&self, params: &[Tensor]) -> Result<()> {
+        for (var, t) in self.vars.iter().zip(params) {
+            var.set(t)?;
         }
         Ok(())
     }
 
-    /// −∂loss/∂θ of every layer, and the output.
+    /// −∂(sum of losses)/∂θ of every parameter, and per loss the value that it judges.
     ///
     /// The sign is the direction of learning, as everywhere else; it costs one pass over the parameters
     /// less than negating afterwards, because the loss itself is negated.
-    pub fn directions(
-        &self,
-        network: &Network,
-        loss: &Loss,
-        x: &Tensor,
-        y: &Tensor,
-    ) -> Result<(Vec<Vec<Tensor>>, Tensor)> {
-        let output = network.forward(&self.params(), x)?;
-        let mut grads = loss.tensor(&output, y)?.neg()?.backward()?;
-        let directions = self
-            .vars
-            .iter()
-            .map(|layer| {
-                layer
-                    .iter()
-                    .map(|v| grads.remove(v).map_or_else(|| Ok(v.zeros_like()?), Ok))
-                    .collect::<Result<Vec<_>>>()
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok((directions, output.detach()))
+    pub fn directions(&self, graph: &Graph, data: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+        let values = graph.forward(&self.params(), data)?;
+        let mut total: Option<Tensor> = None;
+        for term in graph.losses() {
+            let loss = term.loss.tensor(&values[term.vertex], &data[term.target])?;
+            total = Some(match total {
+                Some(total) => (total + loss)?,
+                None => loss,
+            });
+        }
+        let total = total.ok_or_else(|| Error::Invalid("the network has no loss".into()))?;
+        let mut grads = total.neg()?.backward()?;
+        let direction = |v: &Var| grads.remove(v).map_or_else(|| Ok(v.zeros_like()?), Ok);
+        let directions = self.vars.iter().map(direction).collect::<Result<Vec<_>>>()?;
+        Ok((directions, graph.losses().iter().map(|term| values[term.vertex].detach()).collect()))
     }
 }

@@ -8,8 +8,8 @@
 
 use std::cell::Cell;
 
-use super::{Engine, MaybeZero};
-use crate::net::{LayerCost, Loss, VerbCost};
+use super::{Engine, Shown};
+use crate::net::{DataId, Graph, LayerCost, Loss, OperationCost, ParamId, Topology, VerbCost, VertexId};
 use crate::Result;
 
 /// Totals of one execution.
@@ -23,7 +23,7 @@ pub struct Totals {
 
 /// A tensor that exists in name only.
 #[derive(Debug, Clone, Copy)]
-pub struct Ghost {
+pub struct SymbolicTensor {
     elements: u64,
     ready: u64,
 }
@@ -31,21 +31,47 @@ pub struct Ghost {
 /// A network's costs, executed by counting.
 #[derive(Debug)]
 pub struct Counting {
-    layers: Vec<LayerCost>,
-    params: Vec<Ghost>,
-    inputs: u64,
-    output_error_ops: u64,
+    topology: Topology,
+    vertices: Vec<OperationCost>,
+    params: Vec<SymbolicTensor>,
+    data: Vec<SymbolicTensor>,
+    /// Per loss the element-wise operations of its derivative, per element.
+    loss_ops: Vec<u64>,
     totals: Cell<Totals>,
     /// No product may begin before this time.
     floor: Cell<u64>,
 }
 
 impl Counting {
-    /// An engine over layers with these costs; `inputs` is B·D.
-    pub fn new(layers: Vec<LayerCost>, inputs: u64, loss: &Loss) -> Self {
-        let params = layers.iter().map(|l| Ghost { elements: l.parameters, ready: 0 }).collect();
-        let output_error_ops = loss.output_error_ops();
-        Self { layers, params, inputs, output_error_ops, totals: Cell::default(), floor: Cell::default() }
+    /// An engine over a network on a batch.
+    pub fn new(graph: &Graph, batch: usize) -> Self {
+        let elements = |batch: usize, shape: &[usize]| SymbolicTensor {
+            elements: (batch * shape.iter().product::<usize>()) as u64,
+            ready: 0,
+        };
+        Self {
+            topology: graph.topology().clone(),
+            vertices: graph.costs(batch),
+            params: graph.params().iter().map(|named| elements(1, &named.shape)).collect(),
+            data: graph.data().iter().map(|named| elements(batch, &named.shape)).collect(),
+            loss_ops: graph.losses().iter().map(|term| term.loss.output_error_ops()).collect(),
+            totals: Cell::default(),
+            floor: Cell::default(),
+        }
+    }
+
+    /// An engine over a chain of layers with these costs; `inputs` is B·D.
+    pub fn chain(layers: &[LayerCost], inputs: u64, loss: &Loss) -> Self {
+        let tensor = |elements| SymbolicTensor { elements, ready: 0 };
+        Self {
+            topology: Topology::chain(&vec![1; layers.len()]),
+            vertices: layers.iter().map(LayerCost::operation).collect(),
+            params: layers.iter().map(|layer| tensor(layer.parameters)).collect(),
+            data: vec![tensor(inputs)],
+            loss_ops: vec![loss.output_error_ops()],
+            totals: Cell::default(),
+            floor: Cell::default(),
+        }
     }
 
     /// Every later product waits for everything counted so far.
@@ -54,8 +80,8 @@ impl Counting {
     }
 
     /// A watcher that puts a barrier after every inference step.
-    pub fn stepwise(&self) -> impl FnMut(usize, &[MaybeZero<Ghost>], &Ghost) -> Result<()> + '_ {
-        |_, _, _| {
+    pub fn stepwise(&self) -> impl FnMut(Shown<'_, SymbolicTensor>) -> Result<()> + '_ {
+        |_| {
             self.barrier();
             Ok(())
         }
@@ -73,81 +99,124 @@ impl Counting {
         self.totals.set(totals);
     }
 
-    fn elementwise(&self, ops: u64, parts: &[&Ghost]) -> Ghost {
+    fn elementwise(&self, ops: u64, parts: &[&SymbolicTensor]) -> SymbolicTensor {
         let elements = parts[0].elements;
         let ready = parts.iter().map(|p| p.ready).max().unwrap_or(0);
         let moved = elements * (parts.len() as u64 + 1);
         self.spend(VerbCost { elementwise: ops * elements, moved, ..VerbCost::default() }, ready);
-        Ghost { elements, ready }
+        SymbolicTensor { elements, ready }
     }
 
-    fn verb(&self, work: VerbCost, after: u64, elements: u64) -> Ghost {
+    fn verb(&self, work: VerbCost, after: u64, elements: u64) -> SymbolicTensor {
         let ready = after.max(self.floor.get()) + work.gemms;
         self.spend(work, ready);
-        Ghost { elements, ready }
+        SymbolicTensor { elements, ready }
     }
 }
 
+/// When the last of several tensors exists.
+fn ready(tensors: &[&SymbolicTensor]) -> u64 {
+    tensors.iter().map(|t| t.ready).max().unwrap_or(0)
+}
+
 impl Engine for Counting {
-    type Value = Ghost;
-    type Local = Ghost;
-    type Params = Ghost;
-    type Direction = Ghost;
+    type Value = SymbolicTensor;
+    type Linearization = Vec<SymbolicTensor>;
+    type Param = SymbolicTensor;
+    type Direction = SymbolicTensor;
 
-    fn depth(&self) -> usize {
-        self.layers.len()
+    fn topology(&self) -> &Topology {
+        &self.topology
     }
 
-    fn input(&self) -> Ghost {
-        Ghost { elements: self.inputs, ready: 0 }
+    fn data(&self, d: DataId) -> &SymbolicTensor {
+        &self.data[d]
     }
 
-    fn params(&self, l: usize) -> &Ghost {
-        &self.params[l - 1]
+    fn param(&self, p: ParamId) -> &SymbolicTensor {
+        &self.params[p]
     }
 
-    fn forward_with(&self, l: usize, params: &Ghost, below: &Ghost) -> Result<(Ghost, Ghost)> {
-        let layer = &self.layers[l - 1];
-        let mu = self.verb(layer.forward, below.ready.max(params.ready), layer.outputs);
-        Ok((mu, Ghost { elements: below.elements, ready: mu.ready }))
+    /// The linearisation is the inputs, ready when the prediction is.
+    fn forward(
+        &self,
+        i: VertexId,
+        params: &[&SymbolicTensor],
+        inputs: &[&SymbolicTensor],
+    ) -> Result<(SymbolicTensor, Vec<SymbolicTensor>)> {
+        let vertex = &self.vertices[i];
+        let value = self.verb(vertex.forward, ready(params).max(ready(inputs)), vertex.outputs);
+        let at = inputs.iter().map(|t| SymbolicTensor { elements: t.elements, ready: value.ready }).collect();
+        Ok((value, at))
     }
 
-    fn vjp_with(&self, l: usize, params: &Ghost, at: &Ghost, e: &Ghost) -> Result<Ghost> {
-        let after = at.ready.max(e.ready).max(params.ready);
-        Ok(self.verb(self.layers[l - 1].vjp, after, at.elements))
+    fn vjp(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&SymbolicTensor],
+        at: &Vec<SymbolicTensor>,
+        c: &SymbolicTensor,
+    ) -> Result<SymbolicTensor> {
+        let after = at[slot].ready.max(c.ready).max(ready(params));
+        Ok(self.verb(self.vertices[i].vjp[slot], after, at[slot].elements))
     }
 
-    fn vjp_linear_with(&self, l: usize, params: &Ghost, at: &Ghost, e: &Ghost) -> Result<Ghost> {
-        let after = at.ready.max(e.ready).max(params.ready);
-        Ok(self.verb(self.layers[l - 1].vjp_linear, after, at.elements))
+    fn vjp_linear(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&SymbolicTensor],
+        at: &Vec<SymbolicTensor>,
+        c: &SymbolicTensor,
+    ) -> Result<SymbolicTensor> {
+        let after = at[slot].ready.max(c.ready).max(ready(params));
+        let work = self.vertices[i].vjp_linear.get(slot).copied().unwrap_or_default();
+        Ok(self.verb(work, after, at[slot].elements))
     }
 
-    fn moved(&self, _: usize, params: &Ghost, _: f64, direction: &Ghost) -> Result<Ghost> {
-        Ok(self.elementwise(2, &[params, direction]))
+    fn param_grad(
+        &self,
+        i: VertexId,
+        at: &Vec<SymbolicTensor>,
+        c: &SymbolicTensor,
+    ) -> Result<Vec<SymbolicTensor>> {
+        let after = at.iter().map(|t| t.ready).max().unwrap_or(0).max(c.ready);
+        let done = self.verb(self.vertices[i].param_grad, after, 0);
+        let own = self.topology.node(i).params.iter();
+        Ok(own.map(|&p| SymbolicTensor { ready: done.ready, ..self.params[p] }).collect())
     }
 
-    fn param_grad(&self, l: usize, at: &Ghost, e: &Ghost) -> Result<Ghost> {
-        let layer = &self.layers[l - 1];
-        Ok(self.verb(layer.param_grad, at.ready.max(e.ready), layer.parameters))
-    }
-
-    fn output_error(&self, o: &Ghost) -> Result<Ghost> {
-        Ok(self.elementwise(self.output_error_ops, &[o]))
-    }
-
-    fn add(&self, a: &Ghost, b: &Ghost) -> Result<Ghost> {
+    fn add_directions(&self, a: &SymbolicTensor, b: &SymbolicTensor) -> Result<SymbolicTensor> {
         Ok(self.elementwise(1, &[a, b]))
     }
 
-    fn sub(&self, a: &Ghost, b: &Ghost) -> Result<Ghost> {
+    fn apply_update(
+        &self,
+        param: &SymbolicTensor,
+        _: f64,
+        direction: &SymbolicTensor,
+    ) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(2, &[param, direction]))
+    }
+
+    fn loss_error(&self, k: usize, value: &SymbolicTensor) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(self.loss_ops[k], &[value]))
+    }
+
+    fn add(&self, a: &SymbolicTensor, b: &SymbolicTensor) -> Result<SymbolicTensor> {
         Ok(self.elementwise(1, &[a, b]))
     }
 
-    fn scale(&self, _: f64, a: &Ghost) -> Result<Ghost> {
+    fn sub(&self, a: &SymbolicTensor, b: &SymbolicTensor) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(1, &[a, b]))
+    }
+
+    fn scale(&self, _: f64, a: &SymbolicTensor) -> Result<SymbolicTensor> {
         Ok(self.elementwise(1, &[a]))
     }
 
-    fn add_scaled(&self, a: &Ghost, _: f64, b: &Ghost) -> Result<Ghost> {
+    fn add_scaled(&self, a: &SymbolicTensor, _: f64, b: &SymbolicTensor) -> Result<SymbolicTensor> {
         Ok(self.elementwise(2, &[a, b]))
     }
 }

@@ -9,10 +9,10 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use pcnbench_kernels as kernels;
 use pcnbench_kernels::persistent::{spc_step, DeviceModel};
 
-use super::reference::Reference;
 use super::rounded::Rounded;
 use super::{unwatched, EngineKind, Learned};
 use crate::contender::ContenderSpec;
+use crate::net::architecture::mlp::chain;
 use crate::net::{Activation, Dense, Loss, LossKind, MlpSpec, Params};
 use crate::optim::{self, OptimiserKind};
 use crate::rule::{Ar, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
@@ -27,13 +27,13 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// For a network of these layers, as `kind` has it (states as deviations, operands rounded), on so many threads of the
-    /// CPU, or as many as [`kernels::tune::threads`] says.
+    /// An engine for a chain of `layers` on `threads` CPU threads (default: [`kernels::tune::threads`]); `kind` says how states are
+    /// stored and operands rounded.
     ///
     /// # Errors
-    /// If neighbouring layers do not fit each other, or the threads cannot be started.
+    /// If neighbouring layers do not fit each other, an activation is not built into the kernels, or the threads cannot be started.
     pub fn new(layers: Vec<Dense>, kind: EngineKind, threads: Option<usize>) -> Result<Self> {
-        let specs = layers.iter().map(spec).collect();
+        let specs = layers.iter().map(spec).collect::<Result<_>>()?;
         let engine =
             kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
         let engine = engine.with_operands(kind.operands());
@@ -57,8 +57,8 @@ impl Fused {
     }
 
     /// Parameters as one flat tensor, with `state` zeros behind them; on the CPU it starts on a cache line.
-    pub fn pack(&self, params: &Params, state: usize) -> Result<Tensor> {
-        let mut parts = params.iter().flatten().map(Tensor::flatten_all).collect::<Result<Vec<_>, _>>()?;
+    pub fn pack(&self, params: &[Tensor], state: usize) -> Result<Tensor> {
+        let mut parts = params.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>, _>>()?;
         if state > 0 {
             let first = parts.first().ok_or_else(|| Error::Invalid("a network without parameters".into()))?;
             parts.push(Tensor::zeros(state, first.dtype(), first.device())?);
@@ -74,17 +74,15 @@ impl Fused {
     /// The parameters in a flat tensor, layer by layer; views that share its memory.
     pub fn unpack(&self, theta: &Tensor) -> Result<Params> {
         let stack = self.engine.stack();
-        (1..=stack.depth())
-            .map(|l| {
-                let (w, b) = (stack.weights(l), stack.biases(l));
-                let shape = (stack.units(l), stack.units(l - 1));
-                let mut own = vec![theta.narrow(0, w.start, w.len())?.reshape(shape)?];
-                if self.layers[l - 1].bias {
-                    own.push(theta.narrow(0, b.start, b.len())?);
-                }
-                Ok(own)
-            })
-            .collect()
+        let mut params = Params::new();
+        for l in 1..=stack.depth() {
+            let (w, b) = (stack.weights(l), stack.biases(l));
+            params.push(theta.narrow(0, w.start, w.len())?.reshape((stack.units(l), stack.units(l - 1)))?);
+            if self.layers[l - 1].bias {
+                params.push(theta.narrow(0, b.start, b.len())?);
+            }
+        }
+        Ok(params)
     }
 
     /// Waits for calls on a card whose blocks wait for one another.
@@ -102,12 +100,12 @@ impl Fused {
         loss: &Loss,
         theta: &Tensor,
         (x, y): (&Tensor, &Tensor),
-    ) -> Result<Learned<Reference<'static>>> {
+    ) -> Result<Learned<Tensor, Tensor, Tensor>> {
         let params = self.unpack(theta)?;
         let (layers, operands) = (&self.layers[..], self.engine.operands());
-        let engine = Rounded { layers, params: &params, x, y, loss: *loss, operands };
-        let Learned { states, output, errors, directions, params } = rule.learn(&engine, &mut unwatched)?;
-        Ok(Learned { states, output, errors, directions, params })
+        let graph = chain(self.layers.clone(), &x.dims()[1..], *loss)?;
+        let data = [x.clone(), y.clone()];
+        rule.learn(&Rounded { graph: &graph, layers, params: &params, data: &data, operands }, &mut unwatched)
     }
 
     /// What a rule leaves behind on a batch; states and errors only if `traces`, else none.
@@ -123,7 +121,7 @@ impl Fused {
         theta: &Tensor,
         batch: (&Tensor, &Tensor),
         traces: bool,
-    ) -> Result<Learned<Reference<'static>>> {
+    ) -> Result<Learned<Tensor, Tensor, Tensor>> {
         let schedule = self.schedule(rule)?;
         let (x, y) = (rows(batch.0)?, rows(batch.1)?);
         if theta.device().is_cpu() && self.engine.operands() != kernels::Operands::F32 {
@@ -132,18 +130,13 @@ impl Fused {
         let loss = output_energy(loss, &y)?;
         let learned = self.engine.learn(&schedule, loss, theta, (&x, &y), traces)?;
         self.settled()?;
-        let (states, errors) = learned.traces.unwrap_or_default();
+        let (mut states, errors) = learned.traces.unwrap_or_default();
+        states.push(learned.output.clone());
         let errors = errors.into_iter().map(Some).collect();
-        let params = self.unpack(&learned.theta)?.into_iter().map(Some);
-        let mut left = Learned::from_directions(states, learned.output, errors, Vec::new());
-        if rule.moves_parameters() {
-            left.directions = params.clone().map(|_| None).collect();
-            left.params = params.collect();
-        } else {
-            left.params = params.clone().map(|_| None).collect();
-            left.directions = params.collect();
-        }
-        Ok(left)
+        let theta: Vec<Option<Tensor>> = self.unpack(&learned.theta)?.into_iter().map(Some).collect();
+        let none = vec![None; theta.len()];
+        let (directions, params) = if rule.moves_parameters() { (none, theta) } else { (theta, none) };
+        Ok(Learned { states, outputs: vec![learned.output], errors, directions, params })
     }
 
     /// One weight update of `theta` (with the optimiser's state behind it) in place.
@@ -169,7 +162,7 @@ impl Fused {
 }
 
 fn stack(network: &MlpSpec) -> Result<kernels::Stack> {
-    let specs = (1..=network.depth).map(|l| spec(&network.dense(l))).collect();
+    let specs = network.layers().iter().map(spec).collect::<Result<_>>()?;
     Ok(kernels::Stack::new(specs)?)
 }
 
@@ -261,22 +254,27 @@ fn output_energy(loss: &Loss, y: &Tensor) -> Result<kernels::Loss> {
     Ok(kernels::Loss { kind, weight: loss.weight(y)? })
 }
 
-fn spec(layer: &Dense) -> kernels::LayerSpec {
-    let act = |a| match a {
-        Activation::Identity => kernels::Activation::Identity,
-        Activation::Tanh => kernels::Activation::Tanh,
-        Activation::Relu => kernels::Activation::Relu,
-        Activation::Gelu => kernels::Activation::Gelu,
+fn spec(layer: &Dense) -> Result<kernels::LayerSpec> {
+    let act = |a| {
+        match a {
+        Activation::Identity => Ok(kernels::Activation::Identity),
+        Activation::Tanh => Ok(kernels::Activation::Tanh),
+        Activation::Relu => Ok(kernels::Activation::Relu),
+        Activation::Gelu => Ok(kernels::Activation::Gelu),
+        other => Err(Error::Invalid(format!(
+            "activation {other} is not built into the kernels; use identity, tanh, relu or gelu, or engine reference"
+        ))),
+    }
     };
-    kernels::LayerSpec {
+    Ok(kernels::LayerSpec {
         inputs: layer.inputs,
         outputs: layer.outputs,
-        act_in: act(layer.act_in),
-        act_out: act(layer.act_out),
+        act_in: act(layer.act_in)?,
+        act_out: act(layer.act_out)?,
         scale: layer.scale,
         skip: layer.skip,
         bias: layer.bias,
-    }
+    })
 }
 
 /// A copy of a flat tensor on the CPU that starts on a cache line. An allocator promises 16 bytes, and parameters that lie

@@ -7,6 +7,36 @@
 //! [`fused`] is not an engine of this kind: it runs the schedules of rules, a whole one per call. Neither is
 //! [`autograd`], which is backpropagation as Candle itself offers it.
 
+/// The element-wise operations of engines whose values are Candle tensors.
+macro_rules! tensor_arithmetic {
+    () => {
+        fn add_directions(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+            Ok((a + b)?)
+        }
+
+        fn apply_update(&self, param: &Tensor, s: f64, direction: &Tensor) -> Result<Tensor> {
+            Ok((param + direction.affine(s, 0.0)?)?)
+        }
+
+        fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+            Ok((a + b)?)
+        }
+
+        fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+            Ok((a - b)?)
+        }
+
+        fn scale(&self, s: f64, a: &Tensor) -> Result<Tensor> {
+            Ok(a.affine(s, 0.0)?)
+        }
+
+        fn add_scaled(&self, a: &Tensor, s: f64, b: &Tensor) -> Result<Tensor> {
+            Ok((a + b.affine(s, 0.0)?)?)
+        }
+    };
+}
+use tensor_arithmetic;
+
 pub mod autograd;
 pub mod counting;
 pub mod fused;
@@ -22,6 +52,7 @@ use std::str::FromStr;
 use candle_core::DType;
 use pcnbench_kernels::Operands;
 
+use crate::net::{DataId, ParamId, Topology, VertexId};
 use crate::{Error, Result};
 
 /// An engine by name.
@@ -140,64 +171,66 @@ impl fmt::Display for EngineKind {
 
 /// The verbs of a network bound to one batch, as a rule sees them.
 ///
-/// Layers are numbered l = 1..L as in the literature. Values have shape `[B, n_l]`. An engine never changes:
-/// a rule that moves parameters while it infers holds the moved ones itself and hands them to the verbs that
-/// end in `_with`.
+/// Vertices are numbered in topological order from 0. Values have the sample as their first axis. An engine never changes: a
+/// rule that moves parameters while it infers holds the moved ones itself and hands them to the verbs.
 pub trait Engine {
-    /// A state, prediction or error of one layer.
+    /// A state, prediction or error of one vertex.
     type Value: Clone;
-    /// A layer linearised at the state below it.
-    type Local: Clone;
-    /// θ of one layer.
-    type Params: Clone;
-    /// −∂F/∂θ of one layer: the direction in which learning moves its parameters.
-    type Direction;
+    /// A vertex linearised at what it reads.
+    type Linearization: Clone;
+    /// A parameter.
+    type Param: Clone;
+    /// −∂F/∂θ of one parameter: the direction in which learning moves it.
+    type Direction: Clone;
 
-    /// L.
-    fn depth(&self) -> usize;
-    /// v_0 = x.
-    fn input(&self) -> Self::Value;
-    /// θ_l as the engine was given it.
-    fn params(&self, l: usize) -> &Self::Params;
-    /// Backward weights of layer l, in the form of θ_l; θ_l itself where none are kept apart.
-    fn feedback(&self, l: usize) -> &Self::Params {
-        self.params(l)
+    /// The network's wiring.
+    fn topology(&self) -> &Topology;
+    /// A data tensor.
+    fn data(&self, d: DataId) -> &Self::Value;
+    /// A parameter as the engine was given it.
+    fn param(&self, p: ParamId) -> &Self::Param;
+    /// What carries errors down in place of a parameter, in its form; the parameter itself where nothing is kept apart.
+    fn feedback(&self, p: ParamId) -> &Self::Param {
+        self.param(p)
     }
-    /// μ_l = f_l(below; θ) and the linearisation there.
-    fn forward_with(
+    /// f_i(inputs; params) and the linearisation there.
+    fn forward(
         &self,
-        l: usize,
-        params: &Self::Params,
-        below: &Self::Value,
-    ) -> Result<(Self::Value, Self::Local)>;
-    /// J_lᵀ e at the linearisation, its product taken with the weights in `params`.
-    fn vjp_with(
+        i: VertexId,
+        params: &[&Self::Param],
+        inputs: &[&Self::Value],
+    ) -> Result<(Self::Value, Self::Linearization)>;
+    /// Jᵀ c by the input in `slot` at the linearisation, its product taken with the weights in `params`.
+    fn vjp(
         &self,
-        l: usize,
-        params: &Self::Params,
-        at: &Self::Local,
-        e: &Self::Value,
+        i: VertexId,
+        slot: usize,
+        params: &[&Self::Param],
+        at: &Self::Linearization,
+        c: &Self::Value,
     ) -> Result<Self::Value>;
-    /// As [`vjp_with`](Self::vjp_with), every φ' replaced by 1.
-    fn vjp_linear_with(
+    /// As [`vjp`](Self::vjp), every φ' replaced by 1.
+    fn vjp_linear(
         &self,
-        l: usize,
-        params: &Self::Params,
-        at: &Self::Local,
-        e: &Self::Value,
+        i: VertexId,
+        slot: usize,
+        params: &[&Self::Param],
+        at: &Self::Linearization,
+        c: &Self::Value,
     ) -> Result<Self::Value>;
-    /// θ + s·d for layer l.
-    fn moved(
+    /// (∂f_i/∂θ)ᵀ c summed over the batch, by parameter slot; with c = π_i ε_i this is −∂F/∂θ through vertex i.
+    fn param_grad(
         &self,
-        l: usize,
-        params: &Self::Params,
-        s: f64,
-        direction: &Self::Direction,
-    ) -> Result<Self::Params>;
-    /// (∂μ_l/∂θ_l)ᵀ e summed over the batch; with e = ε_l this is −∂F/∂θ_l.
-    fn param_grad(&self, l: usize, at: &Self::Local, e: &Self::Value) -> Result<Self::Direction>;
-    /// ε_L = −∂loss/∂o.
-    fn output_error(&self, o: &Self::Value) -> Result<Self::Value>;
+        i: VertexId,
+        at: &Self::Linearization,
+        c: &Self::Value,
+    ) -> Result<Vec<Self::Direction>>;
+    /// The sum of two directions of one parameter.
+    fn add_directions(&self, a: &Self::Direction, b: &Self::Direction) -> Result<Self::Direction>;
+    /// θ + s·d.
+    fn apply_update(&self, param: &Self::Param, s: f64, direction: &Self::Direction) -> Result<Self::Param>;
+    /// −∂loss_k/∂(value of its vertex).
+    fn loss_error(&self, k: usize, value: &Self::Value) -> Result<Self::Value>;
     /// a + b.
     fn add(&self, a: &Self::Value, b: &Self::Value) -> Result<Self::Value>;
     /// a − b.
@@ -206,90 +239,47 @@ pub trait Engine {
     fn scale(&self, s: f64, a: &Self::Value) -> Result<Self::Value>;
     /// a + s·b.
     fn add_scaled(&self, a: &Self::Value, s: f64, b: &Self::Value) -> Result<Self::Value>;
-
-    /// μ_l = f_l(below; θ_l) and the linearisation there.
-    fn forward(&self, l: usize, below: &Self::Value) -> Result<(Self::Value, Self::Local)> {
-        self.forward_with(l, self.params(l), below)
-    }
-    /// J_lᵀ e at the linearisation.
-    fn vjp(&self, l: usize, at: &Self::Local, e: &Self::Value) -> Result<Self::Value> {
-        self.vjp_with(l, self.params(l), at, e)
-    }
 }
 
-/// An error of one layer; `None` where it is known to be exactly zero without computing it.
+/// An error of one vertex; `None` where it is known to be exactly zero without computing it.
 pub type MaybeZero<V> = Option<V>;
 
-/// Called by a rule after each inference step with the number of steps done, ε_1..ε_L and the output.
-pub type Watch<'a, V> = dyn FnMut(usize, &[MaybeZero<V>], &V) -> Result<()> + 'a;
+/// What a rule shows after an inference step.
+#[derive(Debug)]
+pub struct Shown<'a, V> {
+    /// Inference steps done.
+    pub step: usize,
+    /// Per vertex: ε_i of a latent one (the negative adjoint under rules that relax adjoints); the negative derivative of the losses
+    /// that sit on a deterministic one.
+    pub errors: &'a [MaybeZero<V>],
+    /// Per loss the value that it judges.
+    pub outputs: &'a [V],
+}
+
+/// Called by a rule at the start (0 steps done) and after each inference step.
+pub type Watch<'a, V> = dyn FnMut(Shown<'_, V>) -> Result<()> + 'a;
 
 /// A [`Watch`] that looks at nothing.
-pub fn unwatched<V>(_: usize, _: &[MaybeZero<V>], _: &V) -> Result<()> {
+pub fn unwatched<V>(_: Shown<'_, V>) -> Result<()> {
     Ok(())
 }
 
-/// What a rule leaves behind: everything evaluated at the same point, after the last step.
-pub struct Learned<E: Engine + ?Sized> {
-    /// v_1..v_{L−1}.
-    pub states: Vec<E::Value>,
-    /// o = f_L(v_{L−1}).
-    pub output: E::Value,
-    /// ε_1..ε_L (for backpropagation and activation relaxation the negative adjoints).
-    pub errors: Vec<MaybeZero<E::Value>>,
-    /// −∂F/∂θ_1..L; `None` where the layer's error is exactly zero.
-    pub directions: Vec<Option<E::Direction>>,
-    /// θ_1..L where the rule moved them itself, once per inference step; `None` where they are as they were.
+/// The result of a rule: everything evaluated at the same point, after the last step. `V`, `P` and `D` are values, parameters and
+/// directions of the engine that executed it.
+#[derive(Debug, Clone)]
+pub struct Learned<V, P, D> {
+    /// Per vertex its state, or its value if it is deterministic.
+    pub states: Vec<V>,
+    /// Per loss the value that it judges.
+    pub outputs: Vec<V>,
+    /// Per vertex as in [`Shown::errors`]; for backpropagation the negative adjoint of every vertex that learns.
+    pub errors: Vec<MaybeZero<V>>,
+    /// −∂F/∂θ per parameter; `None` where it is exactly zero, or the parameter is frozen.
+    pub directions: Vec<Option<D>>,
+    /// Parameters where the rule moved them itself, once per inference step; `None` where they are as they were.
     /// A rule that moves parameters leaves no directions.
-    pub params: Vec<Option<E::Params>>,
+    pub params: Vec<Option<P>>,
 }
 
-impl<E: Engine + ?Sized> Learned<E> {
-    /// What a rule leaves behind that does not move parameters itself.
-    pub fn from_directions(
-        states: Vec<E::Value>,
-        output: E::Value,
-        errors: Vec<MaybeZero<E::Value>>,
-        directions: Vec<Option<E::Direction>>,
-    ) -> Self {
-        let params = vec![None; directions.len()];
-        Self { states, output, errors, directions, params }
-    }
-}
-
-/// The forward pass: states v_0..v_{L−1}, linearisations 1..L and the output.
-pub struct Forward<E: Engine + ?Sized> {
-    /// v_0..v_{L−1}; `states[l]` is v_l.
-    pub states: Vec<E::Value>,
-    /// `locals[l − 1]` is layer l linearised at v_{l−1}.
-    pub locals: Vec<E::Local>,
-    /// o.
-    pub output: E::Value,
-}
-
-/// Runs the forward pass: L products, one after another.
-pub fn forward_pass<E: Engine + ?Sized>(engine: &E) -> Result<Forward<E>> {
-    let depth = engine.depth();
-    let mut states = vec![engine.input()];
-    let mut locals = Vec::with_capacity(depth);
-    for l in 1..=depth {
-        let (mu, local) = engine.forward(l, &states[l - 1])?;
-        states.push(mu);
-        locals.push(local);
-    }
-    let output = states.pop().unwrap_or_else(|| engine.input());
-    Ok(Forward { states, locals, output })
-}
-
-/// −∂F/∂θ_l of every layer from its error; layers with an error of exactly zero cost nothing.
-pub fn directions<E: Engine + ?Sized>(
-    engine: &E,
-    locals: &[E::Local],
-    errors: &[MaybeZero<E::Value>],
-) -> Result<Vec<Option<E::Direction>>> {
-    locals
-        .iter()
-        .zip(errors)
-        .enumerate()
-        .map(|(i, (local, error))| error.as_ref().map(|e| engine.param_grad(i + 1, local, e)).transpose())
-        .collect()
-}
+/// What a rule leaves on an engine.
+pub type LearnedOn<E> = Learned<<E as Engine>::Value, <E as Engine>::Param, <E as Engine>::Direction>;

@@ -7,44 +7,53 @@
 use std::cell::{Cell, RefCell};
 
 use super::{Engine, Learned};
+use crate::net::{DataId, ParamId, Topology, VertexId};
 use crate::Result;
 
 /// A tensor that exists in name only: `None` if it is zero, else the number of the computation it comes from. Tensors of
 /// equal numbers are equal.
 pub type Name = Option<usize>;
 
-/// A network of some depth, executed by following zeros.
+/// A network, executed by following zeros.
 #[derive(Debug)]
 pub struct Reach {
-    /// θ_1..θ_L.
+    topology: Topology,
     params: Vec<Name>,
+    /// The names of data tensors come after those of parameters.
+    data: Vec<Name>,
     names: Cell<usize>,
     last: RefCell<Vec<Option<Prediction>>>,
 }
 
-/// What a layer last predicted, and from what.
-#[derive(Debug, Clone, Copy)]
+/// What a vertex last predicted, and from what.
+#[derive(Debug, Clone)]
 struct Prediction {
-    params: Name,
-    below: Name,
-    mu: Name,
+    params: Vec<Name>,
+    inputs: Vec<Name>,
+    value: Name,
 }
 
 impl Reach {
-    /// An engine over `depth` layers.
-    pub fn new(depth: usize) -> Self {
-        let params = (0..depth).map(Some).collect();
-        // The input comes after them.
-        Self { params, names: Cell::new(depth + 1), last: RefCell::new(vec![None; depth]) }
+    /// An engine over a network with so many data tensors.
+    pub fn new(topology: &Topology, data: usize) -> Self {
+        let params = topology.params();
+        Self {
+            params: (0..params).map(Some).collect(),
+            data: (params..params + data).map(Some).collect(),
+            names: Cell::new(params + data),
+            last: RefCell::new(vec![None; topology.len()]),
+            topology: topology.clone(),
+        }
     }
 
-    /// Layers that learn from the state in which a rule ends: those with a direction other than zero, or with parameters that the
-    /// rule has moved itself.
-    pub fn trained(&self, learned: &Learned<Self>) -> usize {
-        let directions = learned.directions.iter().map(|d| d.flatten().is_some());
-        let moved =
-            learned.params.iter().zip(&self.params).map(|(new, old)| new.is_some_and(|new| new != *old));
-        directions.zip(moved).filter(|(direction, moved)| *direction || *moved).count()
+    /// Groups of parameters (layers, of a chain) of which some learns from the state in which a rule ends: those with a direction
+    /// other than zero, or that the rule has moved itself.
+    pub fn trained(&self, learned: &Learned<Name, Name, Name>) -> usize {
+        let learns = |p: &ParamId| {
+            let moved = learned.params[*p].is_some_and(|new| new != self.params[*p]);
+            moved || learned.directions[*p].flatten().is_some()
+        };
+        self.topology.groups().iter().filter(|group| group.iter().any(learns)).count()
     }
 
     fn fresh(&self) -> Name {
@@ -61,51 +70,60 @@ impl Reach {
 
 impl Engine for Reach {
     type Value = Name;
-    type Local = Name;
-    type Params = Name;
+    type Linearization = ();
+    type Param = Name;
     type Direction = Name;
 
-    fn depth(&self) -> usize {
-        self.params.len()
+    fn topology(&self) -> &Topology {
+        &self.topology
     }
 
-    fn input(&self) -> Name {
-        Some(self.params.len())
+    fn data(&self, d: DataId) -> &Name {
+        &self.data[d]
     }
 
-    fn params(&self, l: usize) -> &Name {
-        &self.params[l - 1]
+    fn param(&self, p: ParamId) -> &Name {
+        &self.params[p]
     }
 
-    fn forward_with(&self, l: usize, params: &Name, below: &Name) -> Result<(Name, Name)> {
-        let last = &mut self.last.borrow_mut()[l - 1];
-        let again = last.filter(|last| (last.params, last.below) == (*params, *below));
-        let mu = again.map_or_else(|| self.fresh(), |last| last.mu);
-        *last = Some(Prediction { params: *params, below: *below, mu });
-        Ok((mu, *below))
+    fn forward(&self, i: VertexId, params: &[&Name], inputs: &[&Name]) -> Result<(Name, ())> {
+        let (params, inputs): (Vec<Name>, Vec<Name>) =
+            (params.iter().map(|n| **n).collect(), inputs.iter().map(|n| **n).collect());
+        let last = &mut self.last.borrow_mut()[i];
+        let again = last.as_ref().filter(|last| last.params == params && last.inputs == inputs);
+        let value = again.map_or_else(|| self.fresh(), |last| last.value);
+        *last = Some(Prediction { params, inputs, value });
+        Ok((value, ()))
     }
 
-    fn vjp_with(&self, _: usize, _: &Name, _: &Name, e: &Name) -> Result<Name> {
-        Ok(self.image(*e))
+    fn vjp(&self, _: VertexId, _: usize, _: &[&Name], (): &(), c: &Name) -> Result<Name> {
+        Ok(self.image(*c))
     }
 
-    fn vjp_linear_with(&self, _: usize, _: &Name, _: &Name, e: &Name) -> Result<Name> {
-        Ok(self.image(*e))
+    fn vjp_linear(&self, _: VertexId, _: usize, _: &[&Name], (): &(), c: &Name) -> Result<Name> {
+        Ok(self.image(*c))
     }
 
-    fn moved(&self, _: usize, params: &Name, s: f64, direction: &Name) -> Result<Name> {
-        self.add_scaled(params, s, direction)
+    fn param_grad(&self, i: VertexId, (): &(), c: &Name) -> Result<Vec<Name>> {
+        Ok(self.topology.node(i).params.iter().map(|_| self.image(*c)).collect())
     }
 
-    fn param_grad(&self, _: usize, _: &Name, e: &Name) -> Result<Name> {
-        Ok(self.image(*e))
+    fn add_directions(&self, a: &Name, b: &Name) -> Result<Name> {
+        self.add(a, b)
     }
 
-    fn output_error(&self, _: &Name) -> Result<Name> {
+    fn apply_update(&self, param: &Name, s: f64, direction: &Name) -> Result<Name> {
+        self.add_scaled(param, s, direction)
+    }
+
+    fn loss_error(&self, _: usize, _: &Name) -> Result<Name> {
         Ok(self.fresh())
     }
 
     fn add(&self, a: &Name, b: &Name) -> Result<Name> {
+        if a.is_none() {
+            return Ok(*b);
+        }
         self.add_scaled(a, 1.0, b)
     }
 

@@ -5,27 +5,33 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::{Engine, MaybeZero};
-use crate::net::{LayerCost, VerbCost};
+use super::{Engine, Shown};
+use crate::net::{DataId, LayerCost, OperationCost, ParamId, Topology, VerbCost, VertexId};
 use crate::theory::makespan::{Graph, Task, Verb};
 use crate::Result;
 
 /// A tensor that exists in name only: the task it comes from, if any.
-pub type Token = Option<usize>;
+pub type TaskId = Option<usize>;
 
 /// A network's costs, executed by writing down who waits for whom.
 #[derive(Debug)]
 pub struct Recording {
-    layers: Vec<LayerCost>,
+    topology: Topology,
+    vertices: Vec<OperationCost>,
     graph: RefCell<Graph>,
     /// The last barrier, and the number of tasks up to it.
-    barrier: Cell<(Token, usize)>,
+    barrier: Cell<(TaskId, usize)>,
 }
 
 impl Recording {
-    /// An engine over layers with these costs.
-    pub fn new(layers: Vec<LayerCost>) -> Self {
-        Self { layers, graph: RefCell::default(), barrier: Cell::default() }
+    /// An engine over vertices with these costs.
+    pub fn new(topology: Topology, vertices: Vec<OperationCost>) -> Self {
+        Self { topology, vertices, graph: RefCell::default(), barrier: Cell::default() }
+    }
+
+    /// An engine over a chain of layers with these costs.
+    pub fn chain(layers: &[LayerCost]) -> Self {
+        Self::new(Topology::chain(&vec![1; layers.len()]), layers.iter().map(LayerCost::operation).collect())
     }
 
     /// The tasks recorded.
@@ -44,11 +50,15 @@ impl Recording {
     }
 
     /// A watcher that puts a barrier after every inference step.
-    pub fn stepwise(&self) -> impl FnMut(usize, &[MaybeZero<Token>], &Token) -> Result<()> + '_ {
-        |_, _, _| self.barrier()
+    pub fn stepwise(&self) -> impl FnMut(Shown<'_, TaskId>) -> Result<()> + '_ {
+        |_| self.barrier()
     }
 
-    fn task(&self, verb: Verb, layer: usize, cost: VerbCost, parents: &[Token]) -> Result<Token> {
+    fn task(&self, verb: Verb, i: VertexId, cost: VerbCost, parents: &[TaskId]) -> Result<TaskId> {
+        if cost.gemm_flops == 0 {
+            return self.join(&parents.iter().collect::<Vec<_>>());
+        }
+        let layer = i + 1;
         let mut after: Vec<usize> = parents.iter().copied().chain([self.barrier.get().0]).flatten().collect();
         after.sort_unstable();
         after.dedup();
@@ -56,7 +66,7 @@ impl Recording {
         self.graph.borrow_mut().push(task).map(Some)
     }
 
-    fn join(&self, parents: &[&Token]) -> Result<Token> {
+    fn join(&self, parents: &[&TaskId]) -> Result<TaskId> {
         let mut after: Vec<usize> = parents.iter().copied().copied().flatten().collect();
         after.sort_unstable();
         after.dedup();
@@ -72,62 +82,80 @@ impl Recording {
     }
 }
 
+/// What a verb waits for.
+fn all(params: &[&TaskId], others: &[&TaskId]) -> Vec<TaskId> {
+    params.iter().chain(others).map(|t| **t).collect()
+}
+
 impl Engine for Recording {
-    type Value = Token;
-    type Local = Token;
-    type Params = Token;
-    type Direction = Token;
+    type Value = TaskId;
+    type Linearization = TaskId;
+    type Param = TaskId;
+    type Direction = TaskId;
 
-    fn depth(&self) -> usize {
-        self.layers.len()
+    fn topology(&self) -> &Topology {
+        &self.topology
     }
 
-    fn input(&self) -> Token {
-        None
-    }
-
-    fn params(&self, _: usize) -> &Token {
+    fn data(&self, _: DataId) -> &TaskId {
         &None
     }
 
-    fn forward_with(&self, l: usize, params: &Token, below: &Token) -> Result<(Token, Token)> {
-        let mu = self.task(Verb::Forward, l, self.layers[l - 1].forward, &[*params, *below])?;
-        Ok((mu, mu))
+    fn param(&self, _: ParamId) -> &TaskId {
+        &None
     }
 
-    fn vjp_with(&self, l: usize, params: &Token, at: &Token, e: &Token) -> Result<Token> {
-        self.task(Verb::Vjp, l, self.layers[l - 1].vjp, &[*params, *at, *e])
+    fn forward(&self, i: VertexId, params: &[&TaskId], inputs: &[&TaskId]) -> Result<(TaskId, TaskId)> {
+        let value = self.task(Verb::Forward, i, self.vertices[i].forward, &all(params, inputs))?;
+        Ok((value, value))
     }
 
-    fn vjp_linear_with(&self, l: usize, params: &Token, at: &Token, e: &Token) -> Result<Token> {
-        self.task(Verb::Vjp, l, self.layers[l - 1].vjp_linear, &[*params, *at, *e])
+    fn vjp(&self, i: VertexId, slot: usize, params: &[&TaskId], at: &TaskId, c: &TaskId) -> Result<TaskId> {
+        self.task(Verb::Vjp, i, self.vertices[i].vjp[slot], &all(params, &[at, c]))
     }
 
-    fn moved(&self, _: usize, params: &Token, _: f64, direction: &Token) -> Result<Token> {
-        self.join(&[params, direction])
+    fn vjp_linear(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&TaskId],
+        at: &TaskId,
+        c: &TaskId,
+    ) -> Result<TaskId> {
+        let cost = self.vertices[i].vjp_linear.get(slot).copied().unwrap_or_default();
+        self.task(Verb::Vjp, i, cost, &all(params, &[at, c]))
     }
 
-    fn param_grad(&self, l: usize, at: &Token, e: &Token) -> Result<Token> {
-        self.task(Verb::ParamGrad, l, self.layers[l - 1].param_grad, &[*at, *e])
+    fn param_grad(&self, i: VertexId, at: &TaskId, c: &TaskId) -> Result<Vec<TaskId>> {
+        let task = self.task(Verb::ParamGrad, i, self.vertices[i].param_grad, &[*at, *c])?;
+        Ok(vec![task; self.topology.node(i).params.len()])
     }
 
-    fn output_error(&self, o: &Token) -> Result<Token> {
-        Ok(*o)
-    }
-
-    fn add(&self, a: &Token, b: &Token) -> Result<Token> {
+    fn add_directions(&self, a: &TaskId, b: &TaskId) -> Result<TaskId> {
         self.join(&[a, b])
     }
 
-    fn sub(&self, a: &Token, b: &Token) -> Result<Token> {
+    fn apply_update(&self, param: &TaskId, _: f64, direction: &TaskId) -> Result<TaskId> {
+        self.join(&[param, direction])
+    }
+
+    fn loss_error(&self, _: usize, value: &TaskId) -> Result<TaskId> {
+        Ok(*value)
+    }
+
+    fn add(&self, a: &TaskId, b: &TaskId) -> Result<TaskId> {
         self.join(&[a, b])
     }
 
-    fn scale(&self, _: f64, a: &Token) -> Result<Token> {
+    fn sub(&self, a: &TaskId, b: &TaskId) -> Result<TaskId> {
+        self.join(&[a, b])
+    }
+
+    fn scale(&self, _: f64, a: &TaskId) -> Result<TaskId> {
         Ok(*a)
     }
 
-    fn add_scaled(&self, a: &Token, _: f64, b: &Token) -> Result<Token> {
+    fn add_scaled(&self, a: &TaskId, _: f64, b: &TaskId) -> Result<TaskId> {
         self.join(&[a, b])
     }
 }

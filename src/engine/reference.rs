@@ -3,104 +3,106 @@
 use candle_core::Tensor;
 
 use super::{Engine, Learned};
-use crate::net::{Local, Loss, Network, Params};
+use crate::net::{DataId, Graph, Linearization, ParamId, Topology, VertexId};
 use crate::Result;
 
-/// A network bound to parameters, one batch and a loss.
+/// A network bound to parameters and one batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Reference<'a> {
     /// Structure.
-    pub network: &'a Network,
+    pub graph: &'a Graph,
     /// θ.
-    pub params: &'a Params,
-    /// x, `[B, D]`.
-    pub x: &'a Tensor,
-    /// y, `[B, n_L]`.
-    pub y: &'a Tensor,
-    /// The output energy.
-    pub loss: Loss,
-    /// Learned backward weights, `w.l` per layer; `None` for the transposed forward weights.
-    pub feedback: Option<&'a Params>,
+    pub params: &'a [Tensor],
+    /// Inputs and targets.
+    pub data: &'a [Tensor],
+    /// Learned backward weights where there are any; `None` for the transposed forward weights.
+    pub feedback: Option<&'a [Option<Tensor>]>,
 }
 
 impl Engine for Reference<'_> {
     type Value = Tensor;
-    type Local = Local;
-    type Params = Vec<Tensor>;
-    type Direction = Vec<Tensor>;
+    type Linearization = Linearization;
+    type Param = Tensor;
+    type Direction = Tensor;
 
-    fn depth(&self) -> usize {
-        self.network.depth()
+    fn topology(&self) -> &Topology {
+        self.graph.topology()
     }
 
-    fn input(&self) -> Tensor {
-        self.x.clone()
+    fn data(&self, d: DataId) -> &Tensor {
+        &self.data[d]
     }
 
-    fn params(&self, l: usize) -> &Vec<Tensor> {
-        &self.params[l - 1]
+    fn param(&self, p: ParamId) -> &Tensor {
+        &self.params[p]
     }
 
-    fn feedback(&self, l: usize) -> &Vec<Tensor> {
-        &self.feedback.unwrap_or(self.params)[l - 1]
+    fn feedback(&self, p: ParamId) -> &Tensor {
+        self.feedback.and_then(|own| own[p].as_ref()).unwrap_or(&self.params[p])
     }
 
-    fn forward_with(&self, l: usize, params: &Vec<Tensor>, below: &Tensor) -> Result<(Tensor, Local)> {
-        self.network.layer(l).forward(params, below)
+    fn forward(
+        &self,
+        i: VertexId,
+        params: &[&Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Linearization)> {
+        self.graph.operation(i).forward(params, inputs)
     }
 
-    fn vjp_with(&self, l: usize, params: &Vec<Tensor>, at: &Local, e: &Tensor) -> Result<Tensor> {
-        self.network.layer(l).vjp(params, at, e)
+    fn vjp(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&Tensor],
+        at: &Linearization,
+        c: &Tensor,
+    ) -> Result<Tensor> {
+        self.graph.operation(i).vjp(params, at, slot, c)
     }
 
-    fn vjp_linear_with(&self, l: usize, params: &Vec<Tensor>, at: &Local, e: &Tensor) -> Result<Tensor> {
-        self.network.layer(l).vjp_linear(params, at, e)
+    fn vjp_linear(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&Tensor],
+        at: &Linearization,
+        c: &Tensor,
+    ) -> Result<Tensor> {
+        self.graph.operation(i).vjp_linear(params, at, slot, c)
     }
 
-    fn moved(&self, _: usize, params: &Vec<Tensor>, s: f64, direction: &Vec<Tensor>) -> Result<Vec<Tensor>> {
-        params.iter().zip(direction).map(|(p, d)| Ok((p + d.affine(s, 0.0)?)?)).collect()
+    fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
+        self.graph.operation(i).param_grad(at, c)
     }
 
-    fn param_grad(&self, l: usize, at: &Local, e: &Tensor) -> Result<Vec<Tensor>> {
-        self.network.layer(l).param_grad(at, e)
+    fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
+        let term = &self.graph.losses()[k];
+        term.loss.output_error(value, &self.data[term.target])
     }
 
-    fn output_error(&self, o: &Tensor) -> Result<Tensor> {
-        self.loss.output_error(o, self.y)
-    }
-
-    fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        Ok((a + b)?)
-    }
-
-    fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        Ok((a - b)?)
-    }
-
-    fn scale(&self, s: f64, a: &Tensor) -> Result<Tensor> {
-        Ok(a.affine(s, 0.0)?)
-    }
-
-    fn add_scaled(&self, a: &Tensor, s: f64, b: &Tensor) -> Result<Tensor> {
-        Ok((a + b.affine(s, 0.0)?)?)
-    }
+    super::tensor_arithmetic!();
 }
 
 impl Reference<'_> {
-    /// Energies per layer: ½‖ε_l‖² summed over the batch for l < L, then the loss.
-    pub fn energies(&self, errors: &[Option<Tensor>], output: &Tensor) -> Result<Vec<f64>> {
-        let hidden = errors.len() - 1;
-        let mut energies = errors[..hidden]
-            .iter()
-            .map(|e| e.as_ref().map_or(Ok(0.0), |e| Ok(0.5 * square_sum(e)?)))
-            .collect::<Result<Vec<_>>>()?;
-        energies.push(self.loss.value(output, self.y)?);
+    /// Energies: ½π_i‖ε_i‖² summed over the batch for every latent vertex in order, then the losses. Of a chain that is one per
+    /// layer.
+    pub fn energies(&self, errors: &[Option<Tensor>], outputs: &[Tensor]) -> Result<Vec<f64>> {
+        let topology = self.topology();
+        let mut energies = Vec::new();
+        for i in topology.latent() {
+            let square = errors[i].as_ref().map_or(Ok(0.0), square_sum)?;
+            energies.push(0.5 * topology.precision(i).unwrap_or(1.0) * square);
+        }
+        for (term, output) in self.graph.losses().iter().zip(outputs) {
+            energies.push(term.loss.value(output, &self.data[term.target])?);
+        }
         Ok(energies)
     }
 
-    /// Energies per layer of what a rule left behind.
-    pub fn energy(&self, learned: &Learned<Self>) -> Result<Vec<f64>> {
-        self.energies(&learned.errors, &learned.output)
+    /// Energies of the end of inference.
+    pub fn energy(&self, learned: &Learned<Tensor, Tensor, Tensor>) -> Result<Vec<f64>> {
+        self.energies(&learned.errors, &learned.outputs)
     }
 }
 

@@ -7,22 +7,20 @@ use candle_core::{DType, Tensor};
 use pcnbench_kernels::Operands;
 
 use super::Engine;
-use crate::net::{Dense, Local, Loss, Params};
+use crate::net::{DataId, Dense, Graph, Linearization, ParamId, Topology, VertexId};
 use crate::{Error, Result};
 
-/// A stack of dense layers bound to parameters, one batch and a loss, in f32 on the CPU.
+/// A chain of dense layers bound to parameters and one batch, in f32 on the CPU.
 #[derive(Debug, Clone, Copy)]
 pub struct Rounded<'a> {
     /// Structure.
+    pub graph: &'a Graph,
+    /// Its layers.
     pub layers: &'a [Dense],
     /// θ.
-    pub params: &'a Params,
-    /// x, `[B, D]`.
-    pub x: &'a Tensor,
-    /// y, `[B, n_L]`.
-    pub y: &'a Tensor,
-    /// The output energy.
-    pub loss: Loss,
+    pub params: &'a [Tensor],
+    /// x and y.
+    pub data: &'a [Tensor],
     /// What products read.
     pub operands: Operands,
 }
@@ -51,85 +49,88 @@ impl Rounded<'_> {
         Ok((crossed + a_big.matmul(&b_big)?)?)
     }
 
-    fn scaled(&self, l: usize, t: Tensor) -> Result<Tensor> {
-        Ok(t.affine(self.layers[l - 1].scale, 0.0)?)
+    fn scaled(&self, i: VertexId, t: Tensor) -> Result<Tensor> {
+        Ok(t.affine(self.layers[i].scale, 0.0)?)
     }
 }
 
 impl Engine for Rounded<'_> {
     type Value = Tensor;
-    type Local = Local;
-    type Params = Vec<Tensor>;
-    type Direction = Vec<Tensor>;
+    type Linearization = Linearization;
+    type Param = Tensor;
+    type Direction = Tensor;
 
-    fn depth(&self) -> usize {
-        self.layers.len()
+    fn topology(&self) -> &Topology {
+        self.graph.topology()
     }
 
-    fn input(&self) -> Tensor {
-        self.x.clone()
+    fn data(&self, d: DataId) -> &Tensor {
+        &self.data[d]
     }
 
-    fn params(&self, l: usize) -> &Vec<Tensor> {
-        &self.params[l - 1]
+    fn param(&self, p: ParamId) -> &Tensor {
+        &self.params[p]
     }
 
-    fn forward_with(&self, l: usize, params: &Vec<Tensor>, below: &Tensor) -> Result<(Tensor, Local)> {
-        let layer = &self.layers[l - 1];
+    fn forward(
+        &self,
+        i: VertexId,
+        params: &[&Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Linearization)> {
+        let (layer, below) = (&self.layers[i], inputs[0]);
         let input = layer.act_in.apply(below)?;
-        let mut pre = self.scaled(l, self.product(&input, &params[0].t()?)?)?;
+        let mut pre = self.scaled(i, self.product(&input, &params[0].t()?)?)?;
         if layer.bias {
-            pre = pre.broadcast_add(&params[1])?;
+            pre = pre.broadcast_add(params[1])?;
         }
         let post = layer.act_out.apply(&pre)?;
         let mu = if layer.skip { (&post + below)? } else { post.clone() };
-        Ok((mu, Local { below: below.clone(), input, pre, post }))
+        let at = Linearization::keeping(inputs, &mu, vec![input, pre, post]);
+        Ok((mu, at))
     }
 
-    fn vjp_with(&self, l: usize, params: &Vec<Tensor>, at: &Local, e: &Tensor) -> Result<Tensor> {
-        let layer = &self.layers[l - 1];
-        let delta = self.scaled(l, layer.act_out.pull_back(&at.pre, &at.post, e)?)?;
-        let through = self.product(&delta, &params[0])?;
-        let out = layer.act_in.pull_back(&at.below, &at.input, &through)?;
-        Ok(if layer.skip { (out + e)? } else { out })
+    fn vjp(
+        &self,
+        i: VertexId,
+        _: usize,
+        params: &[&Tensor],
+        at: &Linearization,
+        c: &Tensor,
+    ) -> Result<Tensor> {
+        let (layer, [input, pre, post]) = (&self.layers[i], Dense::kept(at)?);
+        let delta = self.scaled(i, layer.act_out.pull_back(pre, post, c)?)?;
+        let through = self.product(&delta, params[0])?;
+        let out = layer.act_in.pull_back(&at.inputs[0], input, &through)?;
+        Ok(if layer.skip { (out + c)? } else { out })
     }
 
-    fn vjp_linear_with(&self, l: usize, params: &Vec<Tensor>, _: &Local, e: &Tensor) -> Result<Tensor> {
-        let out = self.product(&self.scaled(l, e.clone())?, &params[0])?;
-        Ok(if self.layers[l - 1].skip { (out + e)? } else { out })
+    fn vjp_linear(
+        &self,
+        i: VertexId,
+        _: usize,
+        params: &[&Tensor],
+        _: &Linearization,
+        c: &Tensor,
+    ) -> Result<Tensor> {
+        let out = self.product(&self.scaled(i, c.clone())?, params[0])?;
+        Ok(if self.layers[i].skip { (out + c)? } else { out })
     }
 
-    fn moved(&self, _: usize, params: &Vec<Tensor>, s: f64, direction: &Vec<Tensor>) -> Result<Vec<Tensor>> {
-        params.iter().zip(direction).map(|(p, d)| Ok((p + d.affine(s, 0.0)?)?)).collect()
-    }
-
-    fn param_grad(&self, l: usize, at: &Local, e: &Tensor) -> Result<Vec<Tensor>> {
-        let layer = &self.layers[l - 1];
-        let delta = layer.act_out.pull_back(&at.pre, &at.post, e)?;
-        let mut grads = vec![self.product(&self.scaled(l, delta.clone())?.t()?, &at.input)?];
+    fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
+        let (layer, [input, pre, post]) = (&self.layers[i], Dense::kept(at)?);
+        let delta = layer.act_out.pull_back(pre, post, c)?;
+        let mut grads = vec![self.product(&self.scaled(i, delta.clone())?.t()?, input)?];
         if layer.bias {
             grads.push(delta.sum(0)?);
         }
         Ok(grads)
     }
 
-    fn output_error(&self, o: &Tensor) -> Result<Tensor> {
-        self.loss.output_error(o, self.y)
+    fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
+        let term = &self.graph.losses()[k];
+        term.loss.output_error(value, &self.data[term.target])
     }
 
-    fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        Ok((a + b)?)
-    }
-
-    fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        Ok((a - b)?)
-    }
-
-    fn scale(&self, s: f64, a: &Tensor) -> Result<Tensor> {
-        Ok(a.affine(s, 0.0)?)
-    }
-
-    fn add_scaled(&self, a: &Tensor, s: f64, b: &Tensor) -> Result<Tensor> {
-        Ok((a + b.affine(s, 0.0)?)?)
-    }
+    super::tensor_arithmetic!();
 }

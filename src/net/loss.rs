@@ -25,7 +25,7 @@ pub enum Reduction {
     Sum,
     /// N = B.
     BatchMean,
-    /// N = B·n_L.
+    /// N = the number of entries of o, B·n_L of a chain.
     ElementMean,
 }
 
@@ -99,14 +99,13 @@ impl Loss {
     pub const HALF_SQUARED_ERROR: Self =
         Self { kind: LossKind::HalfSquaredError, reduction: Reduction::Sum, precision: 1.0 };
 
-    /// p/N for outputs of shape `[B, n_L]`.
+    /// p/N for outputs of shape `[B, …]`.
     pub fn weight(&self, o: &Tensor) -> Result<f64> {
-        let (batch, outputs) = o.dims2()?;
         Ok(self.precision
             / match self.reduction {
                 Reduction::Sum => 1.0,
-                Reduction::BatchMean => batch as f64,
-                Reduction::ElementMean => (batch * outputs) as f64,
+                Reduction::BatchMean => o.dim(0)? as f64,
+                Reduction::ElementMean => o.elem_count() as f64,
             })
     }
 
@@ -125,7 +124,7 @@ impl Loss {
         Ok(self.tensor(o, y)?.to_dtype(DType::F64)?.to_scalar::<f64>()?)
     }
 
-    /// ε_L = −∂loss/∂o, shape `[B, n_L]`: (p/N)(y − o), twice that, or (p/N)(y − softmax o).
+    /// ε_L = −∂loss/∂o, shape of o: (p/N)(y − o), twice that, or (p/N)(y − softmax o).
     ///
     /// The cross-entropy form uses that every row of y sums to 1.
     pub fn output_error(&self, o: &Tensor, y: &Tensor) -> Result<Tensor> {

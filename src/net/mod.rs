@@ -1,16 +1,31 @@
-//! What is trained: layers, networks, parameterisations, losses.
+//! What is trained: networks as graphs of operations, their losses, scalings and starts.
 
-pub mod activation;
-pub mod dense;
-pub mod layer;
+pub mod architecture;
+pub mod graph;
+pub mod layers;
+pub mod levels;
 pub mod loss;
-pub mod network;
+pub mod operation;
 pub mod parameterisation;
 pub mod rng;
+pub mod topology;
 
-pub use activation::Activation;
-pub use dense::Dense;
-pub use layer::{Layer, LayerCost, Local, VerbCost};
+pub use architecture::mlp::{MlpSpec, Placement};
+pub use graph::{Graph, GraphBuilder, LossTerm, Named, Params};
+pub use layers::{Activation, Dense};
 pub use loss::{Loss, LossKind, Reduction};
-pub use network::{host_tensor, MlpSpec, Network, Params, Placement};
+pub use operation::{LayerCost, Linearization, Operation, OperationCost, VerbCost};
 pub use parameterisation::{Parameterisation, Scheme};
+pub use topology::{DataId, ParamId, Source, Topology, VertexId};
+
+use candle_core::{DType, Device, Tensor};
+
+/// Host numbers as a tensor: rounded to `dtype` on the host, then copied, so devices get the same bits.
+pub fn host_tensor(
+    values: Vec<f64>,
+    shape: &[usize],
+    dtype: DType,
+    device: &Device,
+) -> crate::Result<Tensor> {
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
+}

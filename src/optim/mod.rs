@@ -21,11 +21,11 @@ use std::str::FromStr;
 
 use candle_core::Tensor;
 
-use crate::net::Params;
+use crate::net::{ParamId, Params};
 use crate::{Error, Result};
 
-/// Directions of descent, one entry per layer, tensors as in [`Params`].
-pub type Directions = Vec<Option<Vec<Tensor>>>;
+/// Directions of descent, one entry per parameter as in [`Params`]; `None` is exactly zero.
+pub type Directions = Vec<Option<Tensor>>;
 
 /// An optimiser with its state.
 pub trait Optimiser: fmt::Debug + Send {
@@ -61,13 +61,14 @@ impl OptimiserKind {
         }
     }
 
-    /// A fresh optimiser with learning rate α.
-    pub fn build(self, rate: f64) -> Box<dyn Optimiser> {
+    /// A fresh optimiser with learning rate α; `groups` are parameters that belong together
+    /// ([`Topology::groups`](crate::net::Topology::groups)).
+    pub fn build(self, rate: f64, groups: Vec<Vec<ParamId>>) -> Box<dyn Optimiser> {
         match self {
             Self::Sgd => Box::new(Sgd { rate }),
             Self::Momentum => Box::new(Momentum::new(rate, momentum::MU)),
             Self::Adam => Box::new(Adam::new(rate)),
-            Self::Mq => Box::new(Mq::new(rate, mq::MAX_DECAY_DENSE)),
+            Self::Mq => Box::new(Mq::new(rate, mq::MAX_DECAY_DENSE, groups)),
         }
     }
 }
@@ -94,13 +95,9 @@ fn for_each(
     directions: &Directions,
     mut update: impl FnMut(usize, &Tensor, Option<&Tensor>) -> Result<Option<Tensor>>,
 ) -> Result<()> {
-    let mut index = 0;
-    for (layer, direction) in params.iter_mut().zip(directions) {
-        for (k, p) in layer.iter_mut().enumerate() {
-            if let Some(new) = update(index, p, direction.as_ref().map(|d| &d[k]))? {
-                *p = new;
-            }
-            index += 1;
+    for (index, (p, direction)) in params.iter_mut().zip(directions).enumerate() {
+        if let Some(new) = update(index, p, direction.as_ref())? {
+            *p = new;
         }
     }
     Ok(())

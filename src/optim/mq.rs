@@ -3,10 +3,10 @@
 use candle_core::Tensor;
 
 use super::{Directions, Optimiser};
-use crate::net::Params;
+use crate::net::{ParamId, Params};
 use crate::{Error, Result};
 
-/// One adaptive rate per layer from the mean size of its updates (Alonso, Krichmar & Neftci,
+/// One adaptive rate per layer (per group of parameters that belong together) from the mean size of its updates (Alonso, Krichmar & Neftci,
 /// arXiv 2305.13562, and their program).
 ///
 /// With ΔW_l, Δb_l the batch means of the directions, at batch n = 1, 2, …:
@@ -23,6 +23,7 @@ pub struct Mq {
     rate: f64,
     max_decay: f64,
     batches: u64,
+    groups: Vec<Vec<ParamId>>,
     scale: Vec<Option<Tensor>>,
 }
 
@@ -33,9 +34,10 @@ pub(crate) const MIN_RATE: f64 = 1e-3;
 pub const MAX_DECAY_DENSE: f64 = 0.9999;
 
 impl Mq {
-    /// Learning rate α and ρ_max (0.9999 in published fully connected networks, 0.999 in convolutional ones).
-    pub fn new(rate: f64, max_decay: f64) -> Self {
-        Self { rate, max_decay, batches: 0, scale: Vec::new() }
+    /// Learning rate α and ρ_max (0.9999 in published fully connected networks, 0.999 in convolutional ones), and the parameters
+    /// of each layer.
+    pub fn new(rate: f64, max_decay: f64, groups: Vec<Vec<ParamId>>) -> Self {
+        Self { rate, max_decay, batches: 0, scale: vec![None; groups.len()], groups }
     }
 }
 
@@ -47,27 +49,28 @@ impl Optimiser for Mq {
         self.batches = self.batches.saturating_add(1);
         let n = self.batches as f64;
         let decay = (n / (n + 1.0)).min(self.max_decay);
-        self.scale.resize(params.len().max(self.scale.len()), None);
-        for ((own, direction), scale) in params.iter_mut().zip(directions).zip(&mut self.scale) {
-            let Some(first) = own.first() else { continue };
+        for (group, scale) in self.groups.iter().zip(&mut self.scale) {
+            let Some(first) = group.first().map(|&p| &params[p]) else { continue };
             let v = match scale.take() {
                 Some(v) => v,
                 None => Tensor::full(self.rate, (), first.device())?.to_dtype(first.dtype())?,
             };
             let mut decayed = v.affine(decay, 0.0)?;
-            if let Some(direction) = direction {
+            let moving: Vec<(ParamId, &Tensor)> =
+                group.iter().filter_map(|&p| Some((p, directions[p].as_ref()?))).collect();
+            if !moving.is_empty() {
                 let factor = v.affine(1.0, R)?.recip()?.affine(self.rate, MIN_RATE)?;
-                let means = direction
+                let means = moving
                     .iter()
-                    .map(|d| Ok(d.affine(1.0 / batch as f64, 0.0)?))
+                    .map(|(p, d)| Ok((*p, d.affine(1.0 / batch as f64, 0.0)?)))
                     .collect::<Result<Vec<_>>>()?;
-                let (mut absolute, mut elements) = (factor.zeros_like()?, 0);
-                for mean in &means {
+                let elements: usize = group.iter().map(|&p| params[p].elem_count()).sum();
+                let mut absolute = factor.zeros_like()?;
+                for (_, mean) in &means {
                     absolute = (absolute + mean.abs()?.sum_all()?)?;
-                    elements += mean.elem_count();
                 }
-                for (p, mean) in own.iter_mut().zip(&means) {
-                    *p = (&*p + mean.broadcast_mul(&factor)?)?;
+                for (p, mean) in &means {
+                    params[*p] = (&params[*p] + mean.broadcast_mul(&factor)?)?;
                 }
                 decayed = (decayed + absolute.affine((1.0 - decay) / elements.max(1) as f64, 0.0)?)?;
             }

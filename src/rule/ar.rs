@@ -1,7 +1,10 @@
 //! Activation relaxation (AR).
 
+use super::relaxation::shown;
+use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
 use super::{LearningRule, Steps};
-use crate::engine::{directions, forward_pass, Engine, Learned, MaybeZero, Watch};
+use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
+use crate::net::VertexId;
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -59,16 +62,23 @@ pub enum Feedback {
 }
 
 impl Ar {
-    /// J_{l+1}ᵀ ε_{l+1} under this variant's weights and derivatives.
-    fn carried<E: Engine>(&self, engine: &E, l: usize, at: &E::Local, above: &E::Value) -> Result<E::Value> {
-        let weights = match self.feedback {
-            Feedback::Transposed => engine.params(l + 1),
-            Feedback::Learned => engine.feedback(l + 1),
+    /// Jᵀ c under this variant's weights and derivatives.
+    fn carried<E: Engine>(
+        &self,
+        engine: &E,
+        at: &[E::Linearization],
+        (child, slot): (VertexId, usize),
+        c: &E::Value,
+    ) -> Result<E::Value> {
+        let own = engine.topology().node(child).params.iter();
+        let weights: Vec<&E::Param> = match self.feedback {
+            Feedback::Transposed => own.map(|&p| engine.param(p)).collect(),
+            Feedback::Learned => own.map(|&p| engine.feedback(p)).collect(),
         };
         if self.derivatives {
-            engine.vjp_with(l + 1, weights, at, above)
+            engine.vjp(child, slot, &weights, &at[child], c)
         } else {
-            engine.vjp_linear_with(l + 1, weights, at, above)
+            engine.vjp_linear(child, slot, &weights, &at[child], c)
         }
     }
 }
@@ -76,35 +86,53 @@ impl Ar {
 impl LearningRule for Ar {
     const NAME: &'static str = "ar";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        let depth = engine.depth();
-        let forward = forward_pass(engine)?;
-        let mut eps = forward.states[1..]
-            .iter()
-            .map(|vh| engine.scale(-1.0, vh))
-            .chain([engine.output_error(&forward.output)])
-            .collect::<Result<Vec<_>>>()?;
-        let mut errors: Vec<MaybeZero<E::Value>> = eps.iter().cloned().map(Some).collect();
-        watch(0, &errors, &forward.output)?;
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+        let topology = engine.topology();
+        let Forward { values, at } = forward_pass(engine)?;
+        let losses = loss_errors(engine, &values)?;
+        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let outputs = outputs(engine, &values);
+        let carry = |child, slot, c: &E::Value| self.carried(engine, &at, (child, slot), c);
+        let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+        for i in topology.latent() {
+            errors[i] = Some(engine.scale(-1.0, &values[i])?);
+        }
+        watch(Shown { step: 0, errors: &shown(&down, &errors)?, outputs: &outputs })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
-            // upwards every a_{l+1} read is still the old one, downwards it is the new one
-            let order: Vec<usize> = match self.sweep {
-                Sweep::Simultaneous => (1..depth).collect(),
-                Sweep::TopDown => (1..depth).rev().collect(),
-            };
-            for l in order {
-                let carried = self.carried(engine, l, &forward.locals[l], &eps[l])?;
-                eps[l - 1] = engine.add_scaled(&eps[l - 1], g, &engine.sub(&carried, &eps[l - 1])?)?;
+            // what a vertex hands on: the old ε_i in simultaneous sweeps, the new one in place
+            let mut c = vec![None; topology.len()];
+            let mut moved = errors.clone();
+            for i in (0..topology.len()).rev() {
+                if !topology.is_latent(i) {
+                    if topology.follows_state(i) {
+                        c[i] = down.pulled_by(i, &c, carry)?;
+                    }
+                    continue;
+                }
+                c[i] = errors[i].clone();
+                if let (Some(own), Some(pulled)) = (&errors[i], down.pulled_by(i, &c, carry)?) {
+                    moved[i] = Some(engine.add_scaled(own, g, &engine.sub(&pulled, own)?)?);
+                }
+                if self.sweep == Sweep::TopDown {
+                    c[i] = moved[i].clone();
+                }
             }
-            errors = eps.iter().cloned().map(Some).collect();
-            watch(t + 1, &errors, &forward.output)?;
+            errors = moved;
+            watch(Shown { step: t + 1, errors: &shown(&down, &errors)?, outputs: &outputs })?;
         }
 
-        let directions = directions(engine, &forward.locals, &errors)?;
-        let states = forward.states[1..].to_vec();
-        Ok(Learned::from_directions(states, forward.output, errors, directions))
+        // weight gradients keep φ' and W_i
+        let mut c = errors.clone();
+        for i in (0..topology.len()).rev() {
+            if !topology.is_latent(i) && topology.reaches_params(i) {
+                c[i] = down.pulled(i, &c)?;
+            }
+        }
+        let (directions, errors) = (down.directions(&c)?, shown(&down, &errors)?);
+        let params = vec![None; directions.len()];
+        Ok(Learned { states: values, outputs, errors, directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

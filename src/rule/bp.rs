@@ -1,35 +1,43 @@
 //! Backpropagation, hand-written from the three verbs.
 
+use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
 use super::LearningRule;
-use crate::engine::{directions, forward_pass, Engine, Learned, Watch};
+use crate::engine::{Engine, Learned, LearnedOn, Shown, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
 /// Backpropagation (Rumelhart, Hinton, Williams 1986).
 ///
-/// With vh the forward pass, a_L = ∂loss/∂o and a_l = J_{l+1}(vh_l)ᵀ a_{l+1}; gradients (∂μ_l/∂θ_l)ᵀ a_l.
-/// The schedule carries ε_l = −a_l, predictive coding's sign, so that every rule leaves directions of
-/// descent behind. 3L − 1 products: L forward, L − 1 back, L parameter gradients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bp;
+/// With every vertex at the forward pass, a_i = Σ over children of J_childᵀ a_child + ∂losses/∂(value of i); gradients
+/// (∂f_i/∂θ)ᵀ a_i, summed over the vertices that use θ. The schedule carries ε_i = −a_i, predictive coding's sign, so that every
+/// rule ends in directions of descent. On a chain 3L − 1 products: L forward, L − 1 back, L parameter gradients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bp {
+    /// Compute the adjoint of every vertex. Off, vertices on which no parameter has an influence are left out: no direction needs
+    /// their adjoint.
+    pub all: bool,
+}
 
 impl LearningRule for Bp {
     const NAME: &'static str = "bp";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        let depth = engine.depth();
-        let forward = forward_pass(engine)?;
-        let mut errors = vec![None; depth];
-        let mut eps = engine.output_error(&forward.output)?;
-        for l in (1..depth).rev() {
-            let below = engine.vjp(l + 1, &forward.locals[l], &eps)?;
-            errors[l] = Some(std::mem::replace(&mut eps, below));
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+        let topology = engine.topology();
+        let Forward { values, at } = forward_pass(engine)?;
+        let losses = loss_errors(engine, &values)?;
+        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let mut errors = vec![None; topology.len()];
+        for i in (0..topology.len()).rev() {
+            if topology.learns(i) || self.all {
+                errors[i] = down.pulled(i, &errors)?;
+            }
         }
-        errors[0] = Some(eps);
-        watch(0, &errors, &forward.output)?;
-        let directions = directions(engine, &forward.locals, &errors)?;
-        Ok(Learned::from_directions(forward.states[1..].to_vec(), forward.output, errors, directions))
+        let outputs = outputs(engine, &values);
+        watch(Shown { step: 0, errors: &errors, outputs: &outputs })?;
+        let directions = down.directions(&errors)?;
+        let params = vec![None; directions.len()];
+        Ok(Learned { states: values, outputs, errors, directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

@@ -1,7 +1,9 @@
 //! Error-based predictive coding (ePC).
 
+use super::relaxation::shown;
+use super::walk::{descent, forward_pass, loss_errors, outputs, predict, Downward, Forward};
 use super::{LearningRule, Steps};
-use crate::engine::{directions, forward_pass, Engine, Forward, Learned, MaybeZero, Watch};
+use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -26,52 +28,62 @@ pub struct Epc {
 impl LearningRule for Epc {
     const NAME: &'static str = "epc";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        let depth = engine.depth();
-        let Forward { mut states, mut locals, mut output } = forward_pass(engine)?;
-        let first_prediction = states.get(1).cloned();
-        let mut errors: Vec<MaybeZero<E::Value>> = vec![None; depth];
-        let mut output_error = engine.output_error(&output)?;
-        errors[depth - 1] = Some(output_error.clone());
-        watch(0, &errors, &output)?;
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+        let topology = engine.topology();
+        let Forward { values: mut states, mut at } = forward_pass(engine)?;
+        let mut predictions = states.clone();
+        let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+        let mut losses = loss_errors(engine, &states)?;
+        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        watch(Shown { step: 0, errors: &shown(&down, &errors)?, outputs: &outputs(engine, &states) })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
-            // backward sweep: b_l, and the step of every error
-            let mut b = output_error.clone();
-            for l in (1..depth).rev() {
-                b = engine.vjp(l + 1, &locals[l], &b)?;
-                errors[l - 1] = Some(match &errors[l - 1] {
-                    Some(e) => engine.add_scaled(e, g, &engine.sub(&b, e)?)?,
-                    None => engine.scale(g, &b)?,
-                });
+            // backward sweep: b_i, and the step of every error
+            let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+            let mut b = vec![None; topology.len()];
+            for i in (0..topology.len()).rev() {
+                if !(topology.is_latent(i) || topology.follows_state(i)) {
+                    continue;
+                }
+                b[i] = down.pulled(i, &b)?;
+                if let (Some(precision), Some(pulled)) = (topology.precision(i), &b[i]) {
+                    errors[i] = Some(match &errors[i] {
+                        None => engine.scale(g, pulled)?,
+                        Some(e) => match descent(engine, Some(pulled.clone()), precision, &errors[i])? {
+                            Some(descent) => engine.add_scaled(e, g, &descent)?,
+                            None => e.clone(),
+                        },
+                    });
+                }
             }
-            // forward sweep: rebuild the states under the new errors
-            for l in 1..depth {
-                let mu = match (l, &first_prediction) {
-                    (1, Some(mu)) => mu.clone(),
-                    _ => {
-                        let (mu, local) = engine.forward(l, &states[l - 1])?;
-                        locals[l - 1] = local;
-                        mu
-                    }
+            // forward sweep: rebuild the states under the new errors; what no state precedes never changes
+            for i in 0..topology.len() {
+                if topology.follows_state(i) {
+                    let (prediction, linearization) = predict(engine, &[], i, &states)?;
+                    at[i] = linearization;
+                    predictions[i] = prediction;
+                }
+                states[i] = match &errors[i] {
+                    Some(e) => engine.add(&predictions[i], e)?,
+                    None => predictions[i].clone(),
                 };
-                states[l] = match &errors[l - 1] {
-                    Some(e) => engine.add(&mu, e)?,
-                    None => mu,
-                };
             }
-            if depth > 1 {
-                let (o, local) = engine.forward(depth, &states[depth - 1])?;
-                (output, locals[depth - 1]) = (o, local);
-                output_error = engine.output_error(&output)?;
-                errors[depth - 1] = Some(output_error.clone());
+            for (k, &i) in topology.losses().iter().enumerate() {
+                if topology.is_latent(i) || topology.follows_state(i) {
+                    losses[k] = engine.loss_error(k, &states[i])?;
+                }
             }
-            watch(t + 1, &errors, &output)?;
+            let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+            let outputs = outputs(engine, &states);
+            watch(Shown { step: t + 1, errors: &shown(&down, &errors)?, outputs: &outputs })?;
         }
 
-        let directions = directions(engine, &locals, &errors)?;
-        Ok(Learned::from_directions(states.split_off(1), output, errors, directions))
+        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
+        let (errors, params) = (shown(&down, &errors)?, vec![None; directions.len()]);
+        let outputs = outputs(engine, &states);
+        Ok(Learned { states, outputs, errors, directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

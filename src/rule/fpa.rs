@@ -1,7 +1,9 @@
 //! Predictive coding under the fixed-prediction assumption (FPA).
 
+use super::relaxation::shown;
+use super::walk::{descent, forward_pass, loss_errors, outputs, Downward, Forward};
 use super::{LearningRule, Steps};
-use crate::engine::{directions, forward_pass, Engine, Learned, MaybeZero, Watch};
+use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -30,36 +32,38 @@ pub struct Fpa {
 impl LearningRule for Fpa {
     const NAME: &'static str = "fpa";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        let depth = engine.depth();
-        let forward = forward_pass(engine)?;
-        let mut states = forward.states.clone();
-        let mut errors: Vec<MaybeZero<E::Value>> = vec![None; depth];
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+        let topology = engine.topology();
+        let Forward { values: forward, at } = forward_pass(engine)?;
+        let losses = loss_errors(engine, &forward)?;
+        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let outputs = outputs(engine, &forward);
+        let mut states = forward.clone();
+        let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
         if !self.light_cone {
-            for l in 1..depth {
-                errors[l - 1] = Some(engine.sub(&states[l], &forward.states[l])?);
+            for i in topology.latent() {
+                errors[i] = Some(engine.sub(&states[i], &forward[i])?);
             }
         }
-        errors[depth - 1] = Some(engine.output_error(&forward.output)?);
-        watch(0, &errors, &forward.output)?;
+        watch(Shown { step: 0, errors: &shown(&down, &errors)?, outputs: &outputs })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
-            // upwards, so that ε_{l+1} is still the old one when layer l reads it
-            for l in 1..depth {
-                let Some(above) = &errors[l] else { continue };
-                let mut descent = engine.vjp(l + 1, &forward.locals[l], above)?;
-                if let Some(own) = &errors[l - 1] {
-                    descent = engine.sub(&descent, own)?;
-                }
-                states[l] = engine.add_scaled(&states[l], g, &descent)?;
-                errors[l - 1] = Some(engine.sub(&states[l], &forward.states[l])?);
+            let c = down.cotangents(&errors, |i| topology.follows_state(i))?;
+            for i in topology.latent() {
+                let precision = topology.precision(i).unwrap_or(1.0);
+                let Some(descent) = descent(engine, down.pulled(i, &c)?, precision, &errors[i])? else {
+                    continue;
+                };
+                states[i] = engine.add_scaled(&states[i], g, &descent)?;
+                errors[i] = Some(engine.sub(&states[i], &forward[i])?);
             }
-            watch(t + 1, &errors, &forward.output)?;
+            watch(Shown { step: t + 1, errors: &shown(&down, &errors)?, outputs: &outputs })?;
         }
 
-        let directions = directions(engine, &forward.locals, &errors)?;
-        Ok(Learned::from_directions(states.split_off(1), forward.output, errors, directions))
+        let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
+        let (errors, params) = (shown(&down, &errors)?, vec![None; directions.len()]);
+        Ok(Learned { states, outputs, errors, directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

@@ -1,8 +1,9 @@
 //! Incremental predictive coding (iPC).
 
-use super::chain::Chain;
+use super::relaxation::Relaxation;
+use super::walk::outputs;
 use super::{LearningRule, Steps};
-use crate::engine::{Engine, Learned, Watch};
+use crate::engine::{Engine, Learned, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -34,35 +35,33 @@ pub struct Ipc {
 impl LearningRule for Ipc {
     const NAME: &'static str = "ipc";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        let depth = engine.depth();
-        let mut chain = Chain::start(engine, self.light_cone)?;
-        watch(0, &chain.errors, &chain.output)?;
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+        let topology = engine.topology();
+        let mut net = Relaxation::start(engine, self.light_cone, None)?;
+        net.show(0, watch)?;
         for t in 0..self.steps.count {
-            let new_params = (1..=depth)
-                .map(|l| match &chain.errors[l - 1] {
-                    None => Ok(None),
-                    Some(eps) => {
-                        let direction = engine.param_grad(l, &chain.locals[l - 1], eps)?;
-                        let old = chain.params[l - 1].as_ref().unwrap_or(engine.params(l));
-                        engine.moved(l, old, self.weight_step, &direction).map(Some)
-                    }
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let lowest = chain.move_states(engine, self.steps.size(t))?;
-            chain.params = new_params;
+            let down = net.downward();
+            let c =
+                down.cotangents(&net.errors, |i| topology.follows_state(i) || topology.reaches_params(i))?;
+            let directions = down.directions(&c)?;
+            let moved = directions.iter().enumerate().map(|(p, direction)| match direction {
+                None => Ok(net.params[p].clone()),
+                Some(direction) => {
+                    let old = net.params[p].as_ref().unwrap_or(engine.param(p));
+                    engine.apply_update(old, self.weight_step, direction).map(Some)
+                }
+            });
+            let params = moved.collect::<Result<Vec<_>>>()?;
+            net.move_by(self.steps.size(t), &c)?;
+            net.set_params(params);
             if t + 1 < self.steps.count || self.evaluate {
-                chain.refresh(engine, lowest)?;
-                watch(t + 1, &chain.errors, &chain.output)?;
+                net.refresh()?;
+                net.show(t + 1, watch)?;
             }
         }
-        Ok(Learned {
-            states: chain.states.split_off(1),
-            output: chain.output,
-            errors: chain.errors,
-            directions: (0..depth).map(|_| None).collect(),
-            params: chain.params,
-        })
+        let (errors, outputs) = (net.shown()?, outputs(engine, &net.values));
+        let directions = vec![None; net.params.len()];
+        Ok(Learned { states: net.values, outputs, errors, directions, params: net.params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

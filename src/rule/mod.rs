@@ -19,13 +19,14 @@
 
 mod ar;
 mod bp;
-mod chain;
 mod epc;
 mod fpa;
 mod ipc;
 mod registry;
+mod relaxation;
 mod seqil;
 mod spc;
+mod walk;
 mod zil;
 
 pub use ar::{Ar, Feedback, Sweep};
@@ -38,7 +39,7 @@ pub use seqil::SeqIl;
 pub use spc::Spc;
 pub use zil::{Nodes, Zil};
 
-use crate::engine::{Engine, Learned, Watch};
+use crate::engine::{Engine, LearnedOn, Watch};
 use crate::theory::analysis::Analysis;
 use crate::theory::cost::{NetCost, RuleCost};
 use crate::Result;
@@ -50,7 +51,7 @@ pub trait LearningRule {
 
     /// Executes the rule on a network bound to a batch. `watch` is called at the start (0 steps done) and
     /// after each inference step.
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>>;
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>>;
 
     /// The closed formula for the work of [`learn`](Self::learn); equal to what the counting engine counts.
     fn cost(&self, net: &NetCost) -> RuleCost;

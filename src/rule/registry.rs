@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, LearningRule, Nodes, SeqIl, Spc, Steps, Sweep, Zil};
-use crate::engine::{Engine, Learned, Watch};
+use crate::engine::{Engine, LearnedOn, Watch};
+use crate::net::{Graph, VertexId};
 use crate::theory::analysis::Analysis;
 use crate::theory::cost::{NetCost, RuleCost};
 use crate::{Error, Result};
@@ -98,7 +99,7 @@ impl Rule {
             derivatives: !has("linear"),
         };
         Ok(match name.split('-').next().unwrap_or_default() {
-            Bp::NAME => Self::Bp(Bp),
+            Bp::NAME => Self::Bp(Bp::default()),
             Spc::NAME => Self::Spc(Spc { steps, light_cone }),
             Epc::NAME => Self::Epc(Epc { steps }),
             Fpa::NAME => Self::Fpa(Fpa { steps, light_cone }),
@@ -206,13 +207,31 @@ impl Rule {
         self
     }
 
-    /// The same rule, evaluating errors and output after the last step for whoever reports them; every rule
-    /// but iPC does so anyway, because its directions are taken there.
+    /// The same rule, evaluating errors and outputs after the last step for a report. Every rule but iPC does so anyway, because
+    /// its directions are taken there; backpropagation then has the adjoint of every vertex.
     pub fn evaluated(mut self) -> Self {
-        if let Self::Ipc(r) = &mut self {
-            r.evaluate = true;
+        match &mut self {
+            Self::Ipc(r) => r.evaluate = true,
+            Self::Bp(r) => r.all = true,
+            _ => {}
         }
         self
+    }
+
+    /// The graph that the rule runs on, and where each vertex has gone: for Z-IL the levelled graph.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the rule is not defined on the graph: Z-IL needs precision 1 everywhere.
+    pub fn prepare(&self, graph: &Graph) -> Result<(Graph, Vec<VertexId>)> {
+        let Self::Zil(_) = self else { return Ok((graph.clone(), (0..graph.len()).collect())) };
+        let topology = graph.topology();
+        if let Some(i) = topology.latent().find(|&i| topology.precision(i) != Some(1.0)) {
+            return Err(Error::Invalid(format!(
+                "vertex `{}` has another precision than 1, under which Z-IL is not defined",
+                graph.name(i)
+            )));
+        }
+        graph.levelled()
     }
 
     /// The closed formula for the work of one weight update (of T of them under iPC).
@@ -226,7 +245,7 @@ impl Rule {
     }
 
     /// Executes the rule; see [`LearningRule::learn`].
-    pub fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
+    pub fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         each!(self, r => r.learn(engine, watch))
     }
 }

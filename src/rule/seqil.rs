@@ -1,8 +1,8 @@
 //! Sequential inference learning (SeqIL).
 
-use super::chain::Chain;
+use super::relaxation::Relaxation;
 use super::{LearningRule, Steps};
-use crate::engine::{directions, Engine, Learned, Watch};
+use crate::engine::{Engine, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -28,45 +28,30 @@ pub struct SeqIl {
     pub mixing: Option<f64>,
 }
 
-impl SeqIl {
-    /// ε_L scaled by β/(1 + β).
-    fn mix<E: Engine>(&self, engine: &E, chain: &mut Chain<E>) -> Result<()> {
-        if let (Some(beta), Some(Some(eps))) = (self.mixing, chain.errors.last_mut()) {
-            *eps = engine.scale(beta / (1.0 + beta), eps)?;
-        }
-        Ok(())
-    }
-}
-
 impl LearningRule for SeqIl {
     const NAME: &'static str = "seqil";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        let depth = engine.depth();
-        let mut chain = Chain::start(engine, true)?;
-        self.mix(engine, &mut chain)?;
-        watch(0, &chain.errors, &chain.output)?;
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+        let topology = engine.topology();
+        let mut net = Relaxation::start(engine, true, self.mixing.map(|beta| beta / (1.0 + beta)))?;
+        let latent: Vec<_> =
+            topology.latent().map(|i| (i, topology.cone(i), topology.needed_by(i))).collect();
+        net.show(0, watch)?;
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
-            for l in (1..depth).rev() {
-                if let Some(descent) = chain.descent(engine, l)? {
-                    chain.states[l] = engine.add_scaled(&chain.states[l], g, &descent)?;
-                    if l > 1 {
-                        // what layer l − 1 reads: the new v_l against the prediction from the old v_{l−1}
-                        let error = engine.sub(&chain.states[l], &chain.predictions[l - 1])?;
-                        chain.errors[l - 1] = Some(error);
-                    }
+            for (i, cone, needed) in latent.iter().rev() {
+                let i = *i;
+                net.refresh_some(|v| needed[v])?;
+                let c = net.downward().cotangents(&net.errors, |v| cone[v])?;
+                if let Some(descent) = net.descent(i, topology.precision(i).unwrap_or(1.0), &c)? {
+                    let state = engine.add_scaled(&net.values[i], g, &descent)?;
+                    net.set(i, state);
                 }
             }
-            if depth > 1 {
-                chain.refresh(engine, 1)?;
-                self.mix(engine, &mut chain)?;
-            }
-            watch(t + 1, &chain.errors, &chain.output)?;
+            net.refresh()?;
+            net.show(t + 1, watch)?;
         }
-        let directions = directions(engine, &chain.locals, &chain.errors)?;
-        let states = chain.states.split_off(1);
-        Ok(Learned::from_directions(states, chain.output, chain.errors, directions))
+        net.learned()
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

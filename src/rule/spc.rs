@@ -1,8 +1,8 @@
 //! State-based predictive coding (sPC).
 
-use super::chain::Chain;
+use super::relaxation::Relaxation;
 use super::{LearningRule, Steps};
-use crate::engine::{directions, Engine, Learned, Watch};
+use crate::engine::{Engine, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -27,17 +27,15 @@ pub struct Spc {
 impl LearningRule for Spc {
     const NAME: &'static str = "spc";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-        let mut chain = Chain::start(engine, self.light_cone)?;
-        watch(0, &chain.errors, &chain.output)?;
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+        let mut net = Relaxation::start(engine, self.light_cone, None)?;
+        net.show(0, watch)?;
         for t in 0..self.steps.count {
-            let lowest = chain.move_states(engine, self.steps.size(t))?;
-            chain.refresh(engine, lowest)?;
-            watch(t + 1, &chain.errors, &chain.output)?;
+            net.move_states(self.steps.size(t))?;
+            net.refresh()?;
+            net.show(t + 1, watch)?;
         }
-        let directions = directions(engine, &chain.locals, &chain.errors)?;
-        let states = chain.states.split_off(1);
-        Ok(Learned::from_directions(states, chain.output, chain.errors, directions))
+        net.learned()
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

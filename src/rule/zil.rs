@@ -1,11 +1,14 @@
 //! Zero-divergence inference learning (Z-IL).
 
-use super::chain::Chain;
+use super::relaxation::{shown, Relaxation};
+use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
 use super::LearningRule;
-use crate::engine::{forward_pass, Engine, Learned, MaybeZero, Watch};
+use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
+use crate::net::levels::levels;
+use crate::net::VertexId;
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
-use crate::Result;
+use crate::{Error, Result};
 
 /// sPC with step 1, each layer read at the one moment when its error is that of backpropagation
 /// (Song et al. 2020; Salvatori et al., arXiv 2103.03725 and 2103.04689).
@@ -38,7 +41,7 @@ const STEP: f64 = 1.0;
 impl LearningRule for Zil {
     const NAME: &'static str = "zil";
 
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
+    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         match self.nodes {
             Nodes::Frontier => frontier(engine, watch),
             Nodes::All { light_cone } => all(engine, light_cone, watch),
@@ -60,49 +63,75 @@ impl LearningRule for Zil {
     }
 }
 
-/// v_l ← vh_l + J_{l+1}(vh_l)ᵀ ε_{l+1}, then ε_l = v_l − vh_l, from the output down.
-fn frontier<E: Engine>(engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-    let depth = engine.depth();
-    let forward = forward_pass(engine)?;
-    let mut states = forward.states[1..].to_vec();
-    let mut errors: Vec<MaybeZero<E::Value>> = vec![None; depth];
-    let mut directions: Vec<Option<E::Direction>> = (0..depth).map(|_| None).collect();
-    let mut eps = engine.output_error(&forward.output)?;
-    for l in (1..=depth).rev() {
-        errors[l - 1] = Some(eps.clone());
-        watch(depth - l, &errors, &forward.output)?;
-        directions[l - 1] = Some(engine.param_grad(l, &forward.locals[l - 1], &eps)?);
-        if l > 1 {
-            let descent = engine.vjp(l, &forward.locals[l - 1], &eps)?;
-            states[l - 2] = engine.add_scaled(&forward.states[l - 1], STEP, &descent)?;
-            eps = engine.sub(&states[l - 2], &forward.states[l - 1])?;
+/// v_i ← vh_i + Σ Jᵀ c, then ε_i = v_i − vh_i, level after level from the losses.
+fn frontier<E: Engine>(engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+    let topology = engine.topology();
+    let levels = levels_of(engine)?;
+    let Forward { values: forward, at } = forward_pass(engine)?;
+    let losses = loss_errors(engine, &forward)?;
+    let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+    let outputs = outputs(engine, &forward);
+    let mut states = forward.clone();
+    let mut c: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+    let mut directions = vec![None; topology.params()];
+    for (t, level) in levels.iter().enumerate() {
+        for &i in level {
+            if !topology.is_latent(i) {
+                if topology.reaches_params(i) || topology.follows_state(i) {
+                    c[i] = down.pulled(i, &c)?;
+                }
+            } else if let Some(descent) = down.pulled(i, &c)? {
+                states[i] = engine.add_scaled(&forward[i], STEP, &descent)?;
+                c[i] = Some(engine.sub(&states[i], &forward[i])?);
+            }
+        }
+        watch(Shown { step: t, errors: &shown(&down, &c)?, outputs: &outputs })?;
+        for &i in level {
+            down.collect(i, c[i].as_ref(), &mut directions)?;
         }
     }
-    Ok(Learned::from_directions(states, forward.output, errors, directions))
+    let (errors, params) = (shown(&down, &c)?, vec![None; directions.len()]);
+    Ok(Learned { states, outputs, errors, directions, params })
 }
 
-/// L − 1 steps of sPC, reading one layer before each and one after the last.
-fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>) -> Result<Learned<E>> {
-    let depth = engine.depth();
-    let mut chain = Chain::start(engine, light_cone)?;
-    let output = chain.output.clone();
-    let mut states = chain.states[1..].to_vec();
-    let mut errors: Vec<MaybeZero<E::Value>> = vec![None; depth];
-    let mut directions: Vec<Option<E::Direction>> = (0..depth).map(|_| None).collect();
-    for t in 0..depth {
-        watch(t, &chain.errors, &chain.output)?;
-        let l = depth - t;
-        if let Some(eps) = &chain.errors[l - 1] {
-            directions[l - 1] = Some(engine.param_grad(l, &chain.locals[l - 1], eps)?);
-            errors[l - 1] = Some(eps.clone());
+/// Steps of sPC, reading one level before each and one after the last.
+fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
+    let topology = engine.topology();
+    let levels = levels_of(engine)?;
+    let mut net = Relaxation::start(engine, light_cone, None)?;
+    // a vertex is read before anything that it reads has moved, so every Jacobian is the forward pass's
+    let (at, losses) = (net.at.clone(), net.losses.clone());
+    let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+    let (mut states, outputs) = (net.values.clone(), outputs(engine, &net.values));
+    let mut errors: Vec<MaybeZero<E::Value>> = net.shown()?;
+    let mut directions = vec![None; topology.params()];
+    // cotangents as read, each at its moment
+    let mut c: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+    for (t, level) in levels.iter().enumerate() {
+        net.show(t, watch)?;
+        for &i in level {
+            if topology.is_latent(i) {
+                (states[i], errors[i], c[i]) =
+                    (net.values[i].clone(), net.errors[i].clone(), net.errors[i].clone());
+            } else if topology.reaches_params(i) {
+                c[i] = down.pulled(i, &c)?;
+            }
+            down.collect(i, c[i].as_ref(), &mut directions)?;
         }
-        if l < depth {
-            states[l - 1] = chain.states[l].clone();
-        }
-        if l > 1 {
-            let lowest = chain.move_states(engine, STEP)?;
-            chain.refresh(engine, lowest)?;
+        if t + 1 < levels.len() {
+            net.move_states(STEP)?;
+            net.refresh()?;
         }
     }
-    Ok(Learned::from_directions(states, output, errors, directions))
+    let params = vec![None; directions.len()];
+    Ok(Learned { states, outputs, errors, directions, params })
+}
+
+fn levels_of<E: Engine>(engine: &E) -> Result<Vec<Vec<VertexId>>> {
+    levels(engine.topology()).map_err(|i| {
+        Error::Invalid(format!(
+            "paths from vertex {i} (counted from 0) to losses cross different numbers of latent vertices; Z-IL needs the levelled \
+             graph, which Graph::levelled makes"
+        ))
+    })
 }

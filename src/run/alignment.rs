@@ -4,6 +4,7 @@ use candle_core::{DType, Tensor};
 
 use crate::contender::{Contender, ContenderSpec};
 use crate::engine::EngineKind;
+use crate::net::ParamId;
 use crate::optim::{Directions, OptimiserKind};
 use crate::record::{AlignmentRow, PointResult};
 use crate::rule::{Bp, Rule};
@@ -38,7 +39,9 @@ pub(super) fn compare(
             let contender = Contender::new(spec, seed, &device)?;
             let bp = Contender::with_params(&backpropagation(spec), contender.params().clone())?;
             let energies = energies(&contender, &x, &y)?;
-            rows(&p.point.id, spec, &contender.directions(&x, &y)?, &bp.directions(&x, &y)?, &energies)
+            let groups = contender.graph().topology().groups();
+            let (own, bp) = (contender.directions(&x, &y)?, bp.directions(&x, &y)?);
+            rows(&p.point.id, spec, &groups, (&own, &bp), &energies)
         });
         match outcome {
             Ok(rows) => result.alignments.extend(rows),
@@ -50,7 +53,7 @@ pub(super) fn compare(
 }
 
 fn backpropagation(spec: &ContenderSpec) -> ContenderSpec {
-    let rule = Rule::Bp(Bp);
+    let rule = Rule::Bp(Bp::default());
     ContenderSpec { rule, engine: EngineKind::Reference, optimiser: OptimiserKind::Sgd, ..spec.clone() }
 }
 
@@ -59,17 +62,15 @@ fn energies(contender: &Contender, x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
     if !contender.rule().has_energy() {
         return Ok(Vec::new());
     }
-    let engine = contender.bind(x, y);
-    let learned = contender.evaluate(x, y)?;
-    engine.energy(&learned)
+    contender.bind(&[x.clone(), y.clone()]).energy(&contender.evaluate(x, y)?)
 }
 
 /// One row per layer and one (layer 0) for all layers together.
 fn rows(
     point: &str,
     spec: &ContenderSpec,
-    own: &Directions,
-    bp: &Directions,
+    groups: &[Vec<ParamId>],
+    (own, bp): (&Directions, &Directions),
     energies: &[f64],
 ) -> Result<Vec<AlignmentRow>> {
     let row = |layer: usize, s: Sums, energy: Option<f64>| AlignmentRow {
@@ -82,9 +83,12 @@ fn rows(
         energy,
     };
     let (mut all, mut rows) = (Sums::default(), Vec::new());
-    for (i, (own, bp)) in own.iter().zip(bp).enumerate() {
-        let sums = Sums::of(own.as_deref(), bp.as_deref())?;
-        all = Sums { own: all.own + sums.own, bp: all.bp + sums.bp, dot: all.dot + sums.dot };
+    for (i, group) in groups.iter().enumerate() {
+        let mut sums = Sums::default();
+        for &p in group {
+            sums = sums.plus(Sums::of(own[p].as_ref(), bp[p].as_ref())?);
+        }
+        all = all.plus(sums);
         rows.push(row(i + 1, sums, energies.get(i).copied()));
     }
     if ![all.own, all.bp, all.dot].iter().all(|v| v.is_finite()) {
@@ -109,17 +113,20 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(own: Option<&[Tensor]>, bp: Option<&[Tensor]>) -> Result<Self> {
+    fn of(own: Option<&Tensor>, bp: Option<&Tensor>) -> Result<Self> {
         let sum = |a: &Tensor, b: &Tensor| -> Result<f64> {
             Ok((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?)
         };
-        let square =
-            |side: Option<&[Tensor]>| side.unwrap_or(&[]).iter().map(|t| sum(t, t)).sum::<Result<f64>>();
+        let square = |side: Option<&Tensor>| side.map_or(Ok(0.0), |t| sum(t, t));
         let dot = match (own, bp) {
-            (Some(own), Some(bp)) => own.iter().zip(bp).map(|(a, b)| sum(a, b)).sum::<Result<f64>>()?,
+            (Some(own), Some(bp)) => sum(own, bp)?,
             _ => 0.0,
         };
         Ok(Self { own: square(own)?, bp: square(bp)?, dot })
+    }
+
+    fn plus(self, o: Self) -> Self {
+        Self { own: self.own + o.own, bp: self.bp + o.bp, dot: self.dot + o.dot }
     }
 
     /// 0 where either side is exactly zero: nothing points nowhere.

@@ -66,7 +66,7 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
                 Ok(spec.task_graph(p.point.batch)?.schedule(processors)?.makespan)
             };
             let both = |n: usize| -> Result<Makespan> {
-                let backpropagation = makespan(Rule::Bp(Bp), n)?;
+                let backpropagation = makespan(Rule::Bp(Bp::default()), n)?;
                 Ok(Makespan { flops: makespan(spec.rule, n)?, backpropagation })
             };
             planned.push(Planned {
@@ -74,7 +74,7 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
                 row: p.row(spec)?,
                 formula: spec.rule.cost(&net),
                 analysis: spec.rule.analysis(&net),
-                backpropagation: Rule::Bp(Bp).cost(&net),
+                backpropagation: Rule::Bp(Bp::default()).cost(&net),
                 threads: spec.threads.unwrap_or_else(crate::measure::threads),
                 makespan: processors.map(both).transpose()?,
             });

@@ -1,6 +1,7 @@
 //! Signal decay: the energy of every layer after every inference step, untimed.
 
 use crate::contender::Contender;
+use crate::engine::Shown;
 use crate::record::{PointResult, SignalRow};
 use crate::verify::twin;
 use crate::{Error, Result};
@@ -29,9 +30,10 @@ pub(super) fn trace(
         let outcome = twin::check(spec, seed, &device).and_then(|share| {
             row.verify = Some(share);
             let contender = Contender::new(spec, seed, &device)?;
-            let engine = contender.bind(&x, &y);
-            contender.watch(&x, &y, &mut |step, errors, output| {
-                for (i, energy) in engine.energies(errors, output)?.into_iter().enumerate() {
+            let data = [x.clone(), y.clone()];
+            let engine = contender.bind(&data);
+            contender.watch(&x, &y, &mut |Shown { step, errors, outputs }| {
+                for (i, energy) in engine.energies(errors, outputs)?.into_iter().enumerate() {
                     if !energy.is_finite() {
                         return Err(Error::Diverged {
                             rule: spec.rule.name().into(),

@@ -1,4 +1,8 @@
-//! Conformance cases: reading a file of the format in `tests/cases/FORMAT.md` (schema 1), strictly.
+//! Conformance cases: reading a file of the formats in `tests/cases/` (a chain of layers, schema 1; a graph, schema 2),
+//! strictly.
+
+mod chain;
+mod graph;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,11 +13,12 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::schedule;
-use crate::net::{Activation, Dense, Loss};
+use crate::net::{Graph, Loss};
 use crate::rule::{Rule, Steps};
 use crate::suite::limits;
 use crate::text::read_text;
 use crate::{Error, Result};
+use graph::WireGraph;
 
 /// A case: a network, data, a rule and the numbers the rule must produce.
 #[derive(Debug, Clone)]
@@ -26,16 +31,14 @@ pub struct Case {
     pub schedule: Option<Rule>,
     /// T, g and decay; zero steps where the rule has none.
     pub steps: Steps,
-    /// The layers, first to last.
-    pub layers: Vec<Dense>,
-    /// The output energy.
-    pub loss: Loss,
-    /// x, `[B, …]`.
-    pub x: Host,
-    /// y, `[B, n_L]`.
-    pub y: Host,
-    /// `w.l`, then `b.l`, per layer.
-    pub params: Vec<Vec<Host>>,
+    /// The network.
+    pub graph: Graph,
+    /// Whether it was written as a chain of layers (schema 1), whose vertices are named `1`, `2`, …
+    pub chain: bool,
+    /// Inputs and targets, as the network numbers them.
+    pub data: Vec<Host>,
+    /// Parameters, as the network numbers them.
+    pub params: Vec<Host>,
     /// Expected outputs by name.
     pub expect: BTreeMap<String, Host>,
     /// r of the pass condition max|C − E| ≤ r·max|E| + a.
@@ -49,28 +52,30 @@ pub struct Case {
 pub enum Reading {
     /// Ready to run.
     Case(Box<Case>),
-    /// Needs a layer kind or rule that is not built yet.
+    /// Needs a layer kind or operation that is not built yet.
     Unsupported {
         /// Unique name.
         id: String,
         /// Rule name as written.
         rule: String,
-        /// What is missing, e.g. `layer kind conv2d`.
+        /// What is missing, e.g. `operation conv2d`.
         missing: String,
     },
 }
 
+/// A case file of either schema; one of `layers` with `loss` (schema 1) and `graph` (schema 2) is there.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wire {
+pub(super) struct Wire {
     schema: u32,
     id: String,
     #[serde(rename = "about")]
     _about: String,
     #[serde(rename = "source")]
     _source: String,
-    layers: Vec<Value>,
-    loss: WireLoss,
+    layers: Option<Vec<Value>>,
+    loss: Option<WireLoss>,
+    graph: Option<WireGraph>,
     rule: Value,
     tensors: BTreeMap<String, Value>,
     expect: BTreeMap<String, Value>,
@@ -79,10 +84,21 @@ struct Wire {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireLoss {
-    kind: String,
-    reduction: String,
-    output_precision: f64,
+pub(super) struct WireLoss {
+    pub(super) kind: String,
+    pub(super) reduction: String,
+    pub(super) output_precision: f64,
+}
+
+impl WireLoss {
+    pub(super) fn loss(&self, place: &str) -> Result<Loss, String> {
+        within(&format!("{place}.output_precision"), self.output_precision, limits::RATE)?;
+        Ok(Loss {
+            kind: self.kind.parse().map_err(|e: Error| format!("{place}.kind: {e}"))?,
+            reduction: self.reduction.parse().map_err(|e: Error| format!("{place}.reduction: {e}"))?,
+            precision: self.output_precision,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,16 +108,11 @@ struct WireTolerance {
     absolute: f64,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireDense {
-    #[serde(rename = "kind")]
-    _kind: String,
-    act_in: String,
-    act_out: String,
-    scale: f64,
-    skip: bool,
-    bias: bool,
+/// What the two schemas make of a case: the network with its tensors, or the operation that is not built.
+pub(super) struct Network {
+    pub(super) graph: Graph,
+    pub(super) data: Vec<Host>,
+    pub(super) params: Vec<Host>,
 }
 
 /// Bytes of a case file.
@@ -121,25 +132,28 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
 pub const EQUILIBRIUM: &str = "linear_equilibrium";
 
 /// Reads one case file.
+///
+/// # Errors
+/// [`Error::Content`] in one sentence that names the file and what is wrong with it.
 pub fn read(path: &Path) -> Result<Reading> {
     let text = read_text("read", path, LARGEST_FILE)?;
     let wire: Wire = serde_json::from_str(&text)
-        .map_err(|e| Error::content(path, format!("not a conformance case of schema 1: {e}")))?;
+        .map_err(|e| Error::content(path, format!("not a conformance case of schema 1 or 2: {e}")))?;
     check_numbers(&wire).map_err(|problem| Error::content(path, problem))?;
     reading(wire).map_err(|problem| Error::content(path, problem))
 }
 
+pub(super) fn within(place: &str, value: f64, limits: RangeInclusive<f64>) -> Result<(), String> {
+    if limits.contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{place} is {value:e}; expected {:e} to {:e}", limits.start(), limits.end()))
+}
+
 /// Refuses switches under which anything would pass, or nothing would ever end.
 fn check_numbers(wire: &Wire) -> Result<(), String> {
-    let within = |place: &str, value: f64, limits: RangeInclusive<f64>| {
-        if limits.contains(&value) {
-            return Ok(());
-        }
-        Err(format!("{place} is {value:e}; expected {:e} to {:e}", limits.start(), limits.end()))
-    };
     within("tolerance.relative", wire.tolerance.relative, 0.0..=1.0)?;
     within("tolerance.absolute", wire.tolerance.absolute, 0.0..=1.0)?;
-    within("loss.output_precision", wire.loss.output_precision, limits::RATE)?;
     let number = |key: &str| wire.rule.get(key).and_then(Value::as_f64);
     if let Some(steps) = number("steps") {
         within("rule.steps", steps, 0.0..=*limits::STEPS.end() as f64)?;
@@ -153,36 +167,15 @@ fn check_numbers(wire: &Wire) -> Result<(), String> {
     Ok(())
 }
 
-fn reading(wire: Wire) -> Result<Reading, String> {
-    if wire.schema != 1 {
-        return Err(format!("case schema {} is not supported; expected 1", wire.schema));
-    }
-    let name_of = |v: &Value, key: &str| {
-        v.get(key).and_then(Value::as_str).map(str::to_owned).ok_or(format!("missing text key `{key}`"))
-    };
-    let rule = name_of(&wire.rule, "name").map_err(|e| format!("rule: {e}"))?;
-    let kinds = wire
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(i, l)| name_of(l, "kind").map_err(|e| format!("layer {}: {e}", i + 1)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let missing = (!is_rule(&rule))
-        .then(|| format!("rule {rule}"))
-        .or_else(|| kinds.iter().find(|k| *k != "dense").map(|k| format!("layer kind {k}")));
-    if let Some(missing) = missing {
-        return Ok(Reading::Unsupported { id: wire.id, rule, missing });
-    }
-    case(wire, rule).map(|case| Reading::Case(Box::new(case)))
+pub(super) fn name_of(v: &Value, key: &str) -> Result<String, String> {
+    v.get(key).and_then(Value::as_str).map(str::to_owned).ok_or(format!("missing text key `{key}`"))
 }
 
-fn case(wire: Wire, rule: String) -> Result<Case, String> {
-    let (schedule, steps) = schedule::read(wire.rule, wire.layers.len())?;
-    let loss = Loss {
-        kind: wire.loss.kind.parse().map_err(|e: Error| format!("loss.kind: {e}"))?,
-        reduction: wire.loss.reduction.parse().map_err(|e: Error| format!("loss.reduction: {e}"))?,
-        precision: wire.loss.output_precision,
-    };
+fn reading(wire: Wire) -> Result<Reading, String> {
+    let rule = name_of(&wire.rule, "name").map_err(|e| format!("rule: {e}"))?;
+    if !is_rule(&rule) {
+        return Err(Error::unknown("rule", &rule, schedule::NAMES).to_string());
+    }
     let hosts = |named: BTreeMap<String, Value>, place: &str| {
         named
             .into_iter()
@@ -192,76 +185,40 @@ fn case(wire: Wire, rule: String) -> Result<Case, String> {
             })
             .collect::<Result<BTreeMap<_, _>, _>>()
     };
-    let mut tensors = hosts(wire.tensors, "tensors")?;
+    let tensors = hosts(wire.tensors, "tensors")?;
     let expect = hosts(wire.expect, "expect")?;
-    let mut take = |name: &str| tensors.remove(name).ok_or(format!("tensors: `{name}` is missing"));
-    let (x, y) = (take("x")?, take("y")?);
-    let batch = match x.shape.as_slice() {
-        [batch, _, ..] => *batch,
-        other => return Err(format!("tensors: `x` has shape {other:?}; expected [B, n]")),
+    let chain = wire.schema == 1;
+    let length = wire.layers.as_ref().map_or_else(|| wire.graph.as_ref().map_or(0, WireGraph::len), Vec::len);
+    let (schedule, steps) = schedule::read(wire.rule, length)?;
+    let built = match (wire.schema, wire.layers, wire.loss, wire.graph) {
+        (1, Some(layers), Some(loss), None) => chain::network(layers, &loss, tensors)?,
+        (2, None, None, Some(graph)) => graph::network(graph, tensors)?,
+        (1, ..) => return Err("schema 1 needs `layers` and `loss`, and no `graph`".into()),
+        (2, ..) => return Err("schema 2 needs `graph`, and neither `layers` nor `loss`".into()),
+        (other, ..) => return Err(format!("case schema {other} is not supported; expected 1 or 2")),
     };
-    let mut width = x.shape[1..].iter().product::<usize>();
-    let (mut layers, mut params) = (Vec::new(), Vec::new());
-    for (i, layer) in wire.layers.into_iter().enumerate() {
-        let l = i + 1;
-        let w: WireDense = parse(layer, &format!("layer {l}"))?;
-        let act = |s: &str| s.parse::<Activation>().map_err(|e| format!("layer {l}: {e}"));
-        let (act_in, act_out) = (act(&w.act_in)?, act(&w.act_out)?);
-        let weight = take(&format!("w.{l}"))?;
-        let outputs = match weight.shape.as_slice() {
-            [outputs, inputs] if *inputs == width => *outputs,
-            got => return Err(format!("tensors: `w.{l}` has shape {got:?}; expected [outputs, {width}]")),
-        };
-        if w.skip && outputs != width {
-            return Err(format!(
-                "layer {l}: a skip needs equal sizes, got {width} inputs and {outputs} outputs"
-            ));
-        }
-        let mut own = vec![weight];
-        if w.bias {
-            let bias = take(&format!("b.{l}"))?;
-            if bias.shape != [outputs] {
-                return Err(format!("tensors: `b.{l}` has shape {:?}; expected [{outputs}]", bias.shape));
-            }
-            own.push(bias);
-        }
-        layers.push(Dense {
-            inputs: width,
-            outputs,
-            act_in,
-            act_out,
-            scale: w.scale,
-            skip: w.skip,
-            bias: w.bias,
-        });
-        params.push(own);
-        width = outputs;
+    let Network { graph, data, params } = match built {
+        Ok(network) => network,
+        Err(missing) => return Ok(Reading::Unsupported { id: wire.id, rule, missing }),
+    };
+    if schedule.is_none() && !chain {
+        return Err(format!("rule: {rule} is a closed form for chains; expected a rule"));
     }
-    if layers.is_empty() {
-        return Err("layers: the list is empty; expected at least one layer".into());
-    }
-    if y.shape != [batch, width] {
-        return Err(format!("tensors: `y` has shape {:?}; expected [{batch}, {width}]", y.shape));
-    }
-    if let Some(name) = tensors.keys().next() {
-        return Err(format!("tensors: `{name}` belongs to no layer"));
-    }
-    Ok(Case {
+    Ok(Reading::Case(Box::new(Case {
         id: wire.id,
         rule,
         schedule,
         steps,
-        layers,
-        loss,
-        x,
-        y,
+        graph,
+        chain,
+        data,
         params,
         expect,
         relative: wire.tolerance.relative,
         absolute: wire.tolerance.absolute,
-    })
+    })))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(value: Value, place: &str) -> Result<T, String> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(value: Value, place: &str) -> Result<T, String> {
     serde_json::from_value(value).map_err(|e| format!("{place}: {e}"))
 }

@@ -11,6 +11,7 @@ use super::execute::{self, Produced};
 use super::host::Host;
 use super::{compare, Options, Outcome, Report, Worst};
 use crate::engine::EngineKind;
+use crate::net::architecture::mlp::chain;
 use crate::net::rng::{stream, Purpose};
 use crate::net::{Activation, Dense, Loss, LossKind};
 use crate::rule::{Rule, Steps};
@@ -140,7 +141,7 @@ fn twin(name: &str, rule: Rule, units: &[usize], batch: usize) -> Result<Case> {
     };
     let params = layers
         .iter()
-        .map(|layer| {
+        .flat_map(|layer| {
             let most = (layer.inputs as f64).sqrt().recip();
             let mut own = vec![numbers(&[layer.outputs, layer.inputs], most)];
             own.extend(layer.bias.then(|| numbers(&[layer.outputs], 0.5)));
@@ -166,10 +167,9 @@ fn twin(name: &str, rule: Rule, units: &[usize], batch: usize) -> Result<Case> {
         rule: rule.family().to_owned(),
         schedule: Some(rule),
         steps,
-        layers,
-        loss,
-        x,
-        y,
+        graph: chain(layers, &[units[0]], loss)?,
+        chain: true,
+        data: vec![x, y],
         params,
         expect: Produced::new(),
         relative: RELATIVE,

@@ -5,39 +5,43 @@ use nalgebra::{DMatrix, DVector};
 use super::case::Case;
 use super::execute::Produced;
 use super::host::Host;
-use crate::net::{Activation, LossKind, Reduction};
+use crate::net::architecture::mlp::{X, Y};
+use crate::net::{Activation, Dense, LossKind, Reduction};
 use crate::theory::linear::{LinearLayer, LinearNet};
 use crate::{Error, Result};
 
 /// The exact minimum of F over the states of a deep linear network.
 pub fn execute(case: &Case) -> Result<Produced> {
-    let linear =
-        |l: &crate::net::Dense| l.act_in == Activation::Identity && l.act_out == Activation::Identity;
-    if !case.layers.iter().all(linear) || case.loss.kind == LossKind::CrossEntropy {
+    let layers = case.graph.as_stack()?;
+    let loss = case.graph.losses()[0].loss;
+    let linear = |l: &Dense| l.act_in == Activation::Identity && l.act_out == Activation::Identity;
+    if !layers.iter().all(linear) || loss.kind == LossKind::CrossEntropy {
         return Err(Error::Invalid(
             "linear_equilibrium needs identity activations and a squared-error loss".into(),
         ));
     }
-    let layers = case
-        .layers
-        .iter()
-        .zip(&case.params)
-        .map(|(layer, params)| LinearLayer {
-            weight: matrix(&params[0]),
-            bias: params.get(1).map(|b| DVector::from_column_slice(&b.data)),
+    let (x, y) = (&case.data[X], &case.data[Y]);
+    let mut params = case.params.iter();
+    let mut linear_layers = Vec::new();
+    for layer in &layers {
+        let (weight, bias) = (params.next(), if layer.bias { params.next() } else { None });
+        let weight = weight.ok_or_else(|| Error::Invalid("a layer without weights".into()))?;
+        linear_layers.push(LinearLayer {
+            weight: matrix(weight),
+            bias: bias.map(|b| DVector::from_column_slice(&b.data)),
             scale: layer.scale,
             skip: layer.skip,
-        })
-        .collect();
-    let rows = case.x.shape[0];
-    let n = match case.loss.reduction {
+        });
+    }
+    let rows = x.shape[0];
+    let n = match loss.reduction {
         Reduction::Sum => 1,
         Reduction::BatchMean => rows,
-        Reduction::ElementMean => case.y.data.len(),
+        Reduction::ElementMean => y.data.len(),
     } as f64;
-    let twice = if case.loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 };
-    let net = LinearNet::new(layers, twice * case.loss.precision / n)?;
-    let found = net.equilibrium(&matrix(&case.x), &matrix(&case.y))?;
+    let twice = if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 };
+    let net = LinearNet::new(linear_layers, twice * loss.precision / n)?;
+    let found = net.equilibrium(&matrix(x), &matrix(y))?;
 
     let mut out = Produced::new();
     out.insert("output".into(), host(&found.output));

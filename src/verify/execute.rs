@@ -10,7 +10,7 @@ use crate::engine::autograd::Autograd;
 use crate::engine::fused::Fused;
 use crate::engine::reference::Reference;
 use crate::engine::{unwatched, EngineKind, Learned};
-use crate::net::{Layer, Network, Params};
+use crate::net::VertexId;
 use crate::rule::Rule;
 use crate::{Error, Result};
 
@@ -18,101 +18,103 @@ use crate::{Error, Result};
 pub type Produced = BTreeMap<String, Host>;
 
 /// Runs `case` on an engine; everything the format names for its rule is in the result.
+///
+/// # Errors
+/// If the engine does not take the network or the rule, or a tensor does not fit.
 pub fn execute(case: &Case, engine: EngineKind, dtype: DType, device: &Device) -> Result<Produced> {
-    let layers = case.layers.iter().map(|l| Box::new(l.clone()) as Box<dyn Layer>).collect();
-    let network = Network::new(layers)?;
-    let params = case
-        .params
-        .iter()
-        .map(|own| own.iter().map(|h| h.tensor(dtype, device)).collect::<Result<Vec<_>>>())
-        .collect::<Result<Params>>()?;
-    let (x, y) = (case.x.tensor(dtype, device)?, case.y.tensor(dtype, device)?);
-    match engine {
-        EngineKind::Reference => reference(case, &network, &params, &x, &y, None),
-        EngineKind::Autograd => autograd(case, &network, &params, &x, &y),
-        kind => {
-            kind.check(dtype, false)?;
-            let fused = Fused::new(case.layers.clone(), kind, None)?;
-            reference(case, &network, &params, &x, &y, Some(&fused))
-        }
+    let tensors = |hosts: &[Host]| hosts.iter().map(|h| h.tensor(dtype, device)).collect::<Result<Vec<_>>>();
+    let (params, data) = (tensors(&case.params)?, tensors(&case.data)?);
+    if engine == EngineKind::Autograd {
+        return autograd(case, &params, &data);
     }
-}
-
-fn reference(
-    case: &Case,
-    network: &Network,
-    params: &Params,
-    x: &Tensor,
-    y: &Tensor,
-    fused: Option<&Fused>,
-) -> Result<Produced> {
-    let engine = Reference { network, params, x, y, loss: case.loss, feedback: None };
     let rule = case
         .schedule
-        .ok_or_else(|| Error::Invalid(format!("{} is a closed form, not a rule to execute", case.rule)))?;
-    let learned = match fused {
-        None => rule.learn(&engine, &mut unwatched)?,
-        Some(fused) => {
-            let left = fused.learn(&rule, &case.loss, &fused.pack(params, 0)?, (x, y), true)?;
-            let Learned { states, output, errors, directions, params } = left;
-            Learned { states, output, errors, directions, params }
-        }
-    };
-    let batch = x.dim(0)?;
-    let mut out = Produced::new();
-    let relaxes_adjoints = matches!(rule, Rule::Bp(_) | Rule::Ar(_));
-    let reads_on_the_way = matches!(rule, Rule::Zil(_));
-    if !reads_on_the_way {
-        for (l, state) in learned.states.iter().enumerate() {
-            out.insert(format!("state.{}", l + 1), Host::from_tensor(state)?);
-        }
+        .ok_or_else(|| Error::Invalid(format!("{} is a closed form, not a rule to execute", case.rule)))?
+        .evaluated();
+    let (graph, to) = rule.prepare(&case.graph)?;
+    let reference = Reference { graph: &graph, params: &params, data: &data, feedback: None };
+    if engine == EngineKind::Reference {
+        return name(case, &rule, &reference, &to, &rule.learn(&reference, &mut unwatched)?);
     }
-    for (i, error) in learned.errors.iter().enumerate() {
-        let error = match error {
+    engine.check(dtype, false)?;
+    let fused = Fused::new(graph.as_stack()?, engine, None)?;
+    let (loss, theta) = (graph.losses()[0].loss, fused.pack(&params, 0)?);
+    let learned = fused.learn(&rule, &loss, &theta, (&data[0], &data[1]), true)?;
+    name(case, &rule, &reference, &to, &learned)
+}
+
+/// What a rule produced, by the names of the case's vertices and parameters.
+fn name(
+    case: &Case,
+    rule: &Rule,
+    engine: &Reference<'_>,
+    to: &[VertexId],
+    learned: &Learned<Tensor, Tensor, Tensor>,
+) -> Result<Produced> {
+    let mut out = Produced::new();
+    let topology = case.graph.topology();
+    let relaxes_adjoints = matches!(rule, Rule::Bp(_) | Rule::Ar(_));
+    for (i, &at) in to.iter().enumerate() {
+        let vertex = case.graph.name(i);
+        if topology.is_latent(i) && !matches!(rule, Rule::Zil(_)) {
+            out.insert(format!("state.{vertex}"), Host::from_tensor(&learned.states[at])?);
+        }
+        let error = match &learned.errors[at] {
             Some(e) => Host::from_tensor(e)?,
-            None => Host::zeros(&[batch, network.layer(i + 1).outputs()]),
+            None if topology.is_latent(i) => Host::zeros(learned.states[at].dims()),
+            None => continue,
         };
         if relaxes_adjoints {
-            out.insert(format!("adjoint.{}", i + 1), error.negated());
+            out.insert(format!("adjoint.{vertex}"), error.negated());
         } else {
-            out.insert(format!("error.{}", i + 1), error);
+            out.insert(format!("error.{vertex}"), error);
         }
     }
-    for (i, old) in params.iter().enumerate() {
-        let shapes = network.layer(i + 1).param_shapes();
-        for (k, name) in ["w", "b"].into_iter().enumerate().take(shapes.len()) {
-            if rule.moves_parameters() {
-                let new = learned.params[i].as_ref().unwrap_or(old);
-                out.insert(format!("new.{name}.{}", i + 1), Host::from_tensor(&new[k])?);
-            } else {
-                let direction = match &learned.directions[i] {
-                    Some(d) => Host::from_tensor(&d[k])?,
-                    None => Host::zeros(&shapes[k]),
-                };
-                out.insert(format!("grad.{name}.{}", i + 1), direction.negated());
-            }
+    for (p, named) in case.graph.params().iter().enumerate() {
+        if rule.moves_parameters() {
+            let new = learned.params[p].as_ref().unwrap_or(&engine.params[p]);
+            out.insert(format!("new.{}", named.name), Host::from_tensor(new)?);
+        } else {
+            let direction = match &learned.directions[p] {
+                Some(d) => Host::from_tensor(d)?,
+                None => Host::zeros(&named.shape),
+            };
+            out.insert(format!("grad.{}", named.name), direction.negated());
         }
-    }
-    if relaxes_adjoints {
-        out.insert("loss".into(), Host::scalar(case.loss.value(&learned.output, y)?));
     }
     if rule.has_energy() {
-        out.insert("energy".into(), Host::vector(engine.energy(&learned)?));
+        out.insert("energy".into(), Host::vector(engine.energy(learned)?));
     }
-    out.insert("output".into(), Host::from_tensor(&learned.output)?);
+    finish(case, out, &learned.outputs, engine.data, relaxes_adjoints)
+}
+
+/// Adds outputs and, where the format has it, the loss.
+fn finish(
+    case: &Case,
+    mut out: Produced,
+    outputs: &[Tensor],
+    data: &[Tensor],
+    loss: bool,
+) -> Result<Produced> {
+    let mut total = 0.0;
+    for (term, output) in case.graph.losses().iter().zip(outputs) {
+        total += term.loss.value(output, &data[term.target])?;
+        let key =
+            if case.chain { "output".into() } else { format!("output.{}", case.graph.name(term.vertex)) };
+        out.insert(key, Host::from_tensor(output)?);
+    }
+    if loss {
+        out.insert("loss".into(), Host::scalar(total));
+    }
     Ok(out)
 }
 
-/// Candle's own reverse mode: the output, the loss and the parameter gradients, nothing in between.
-fn autograd(case: &Case, network: &Network, params: &Params, x: &Tensor, y: &Tensor) -> Result<Produced> {
-    let (directions, output) = Autograd::new(params)?.directions(network, &case.loss, x, y)?;
+/// Candle's own reverse mode: outputs, the loss and the parameter gradients, nothing in between.
+fn autograd(case: &Case, params: &[Tensor], data: &[Tensor]) -> Result<Produced> {
+    let (directions, outputs) = Autograd::new(params)?.directions(&case.graph, data)?;
     let mut out = Produced::new();
-    for (i, own) in directions.iter().enumerate() {
-        for (name, d) in ["w", "b"].into_iter().zip(own) {
-            out.insert(format!("grad.{name}.{}", i + 1), Host::from_tensor(d)?.negated());
-        }
+    for (named, d) in case.graph.params().iter().zip(&directions) {
+        out.insert(format!("grad.{}", named.name), Host::from_tensor(d)?.negated());
     }
-    out.insert("loss".into(), Host::scalar(case.loss.value(&output, y)?));
-    out.insert("output".into(), Host::from_tensor(&output)?);
-    Ok(out)
+    finish(case, out, &outputs, data, true)
 }

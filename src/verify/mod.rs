@@ -127,6 +127,11 @@ fn judge(case: &Case, options: &Options) -> Outcome {
     if !options.engine.runs(&case.rule) {
         return Outcome::Skipped(format!("engine {} does not run rule {}", options.engine.name(), case.rule));
     }
+    if options.engine.is_fused() {
+        if let Err(why) = case.graph.as_stack() {
+            return Outcome::Skipped(why.to_string());
+        }
+    }
     match execute::execute(case, options.engine, options.dtype, &options.device) {
         Ok(produced) => compare(case, &produced, options),
         Err(e) => Outcome::Failed(e.to_string()),
@@ -182,15 +187,16 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
 /// carries over zero is not in it: no case has one so near.
 pub fn f32_allowance(case: &Case, entry: &str, expected: &Host, operands: Operands) -> f64 {
     let unit = f64::from(f32::EPSILON) / 2.0;
-    let longest = case.layers.iter().map(|l| l.inputs.max(l.outputs)).max().unwrap_or(1) as f64;
-    let chain = (case.layers.len() + 2 * case.steps.count) as f64;
+    let sizes = case.graph.params().iter().flat_map(|named| named.shape.iter().copied());
+    let longest = sizes.max().unwrap_or(1) as f64;
+    let chain = (case.graph.len() + 2 * case.steps.count) as f64;
     let values = case.expect.iter().filter(|(k, _)| !k.starts_with("grad")).map(|(_, v)| v);
-    let magnitude = values
-        .chain([&case.x, &case.y])
-        .chain(case.params.iter().flatten())
-        .fold(1.0, |m: f64, h| m.max(h.largest()));
-    let batch =
-        if entry.starts_with("grad") || entry == "energy" || entry == "loss" { case.x.shape[0] } else { 1 };
+    let magnitude = values.chain(&case.data).chain(&case.params).fold(1.0, |m: f64, h| m.max(h.largest()));
+    let batch = if entry.starts_with("grad") || entry == "energy" || entry == "loss" {
+        case.data.first().map_or(1, |x| x.shape[0])
+    } else {
+        1
+    };
     let each = match operands {
         Operands::F32 => unit * (longest + 2.0),
         rounded => unit * (longest + 2.0) + rounded.bound(longest as usize),

@@ -81,7 +81,7 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
     };
     let rule = match wire {
         RuleWire::LinearEquilibrium {} => return Ok((None, Steps::constant(0, 0.0))),
-        RuleWire::Bp {} => Rule::Bp(Bp),
+        RuleWire::Bp {} => Rule::Bp(Bp::default()),
         RuleWire::Spc { steps, step_size, step_size_decay } => {
             Rule::Spc(Spc { steps: steps_of(steps, step_size, step_size_decay), light_cone })
         }

@@ -7,11 +7,11 @@ use pcnbench_kernels::Operands;
 use rand::Rng;
 use rand_distr::StandardNormal;
 
-use super::oracle::{self, Backward, Problem};
+use super::oracle::{self, Problem};
 use crate::contender::{Contender, ContenderSpec};
 use crate::engine::EngineKind;
 use crate::net::rng::{stream, Purpose};
-use crate::net::{host_tensor, Dense, LossKind, Params};
+use crate::net::{host_tensor, LossKind};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
@@ -75,21 +75,13 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let got = contender.directions(&on_device(&x)?, &on_device(&y)?)?;
 
     let widen = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
-    let widen_all = |params: &Params| -> Result<Params> {
-        params.iter().map(|own| own.iter().map(widen).collect()).collect()
-    };
-    let params = widen_all(contender.params())?;
-    let feedback = contender.feedback().map(widen_all).transpose()?;
-    let (x, y) = (widen(&x.to_dtype(small.dtype)?)?, widen(&y.to_dtype(small.dtype)?)?);
-    let layers: Vec<Dense> = (1..=small.network.depth).map(|l| small.network.dense(l)).collect();
-    let problem = Problem {
-        network: contender.network(),
-        params: &params,
-        x: &x,
-        y: &y,
-        loss: small.loss,
-        backward: Some(Backward { layers: &layers, weights: feedback.as_ref() }),
-    };
+    let params = contender.params().iter().map(widen).collect::<Result<Vec<_>>>()?;
+    let widen_some = |t: &Option<Tensor>| t.as_ref().map(widen).transpose();
+    let feedback = contender.feedback().map(|table| table.iter().map(widen_some).collect::<Result<Vec<_>>>());
+    let feedback = feedback.transpose()?;
+    let data = [widen(&x.to_dtype(small.dtype)?)?, widen(&y.to_dtype(small.dtype)?)?];
+    let graph = contender.graph();
+    let problem = Problem { graph, params: &params, data: &data, feedback: feedback.as_deref() };
     let expected = oracle::directions(&problem, &contender.rule())?;
 
     let (epsilon, most) = match small.dtype {
@@ -108,38 +100,35 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let through = through + if small.rule.moves_parameters() { steps_through(&small) as f64 } else { 0.0 };
     let rounded = 2.0 * 2.0 * small.engine.operands().unit() * through;
     let mut worst = 0.0f64;
-    for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
-        for (k, expected) in expected.iter().enumerate() {
-            let largest = largest_of(expected)?;
-            if !largest.is_finite() || largest > most {
-                let steps = small.rule.steps();
-                return Err(Error::Diverged {
-                    rule: small.rule.name().to_owned(),
-                    quantity: "a direction on a small twin of this point".into(),
-                    steps: steps.map_or(0, |s| s.count),
-                    step_size: steps.map_or(0.0, |s| s.size),
-                });
-            }
-            let distance = match got {
-                Some(own) => largest_of(&(widen(&own[k])? - expected)?)?,
-                None => largest,
-            };
-            let arithmetic = (longest + 2.0) * chain * 8.0 * (largest + 1.0);
-            let moved = moves * largest_of(&params[i][k])?;
-            let share = distance / (unit * (arithmetic + moved) + rounded * (largest + 1.0));
-            if share.is_nan() || share > 1.0 {
-                return Err(Error::Invalid(format!(
-                    "{} {WRONG}: the direction of {}.{} is off by {distance:.2e} \
-                     of {largest:.2e}, {share:.1} times what {}{} allows",
-                    small.id,
-                    ["w", "b"][k.min(1)],
-                    i + 1,
-                    small.dtype.as_str(),
-                    if rounded > 0.0 { " with operands rounded" } else { "" }
-                )));
-            }
-            worst = worst.max(share);
+    for (p, (got, expected)) in got.iter().zip(&expected).enumerate() {
+        let largest = largest_of(expected)?;
+        if !largest.is_finite() || largest > most {
+            let steps = small.rule.steps();
+            return Err(Error::Diverged {
+                rule: small.rule.name().to_owned(),
+                quantity: "a direction on a small twin of this point".into(),
+                steps: steps.map_or(0, |s| s.count),
+                step_size: steps.map_or(0.0, |s| s.size),
+            });
         }
+        let distance = match got {
+            Some(own) => largest_of(&(widen(own)? - expected)?)?,
+            None => largest,
+        };
+        let arithmetic = (longest + 2.0) * chain * 8.0 * (largest + 1.0);
+        let moved = moves * largest_of(&params[p])?;
+        let share = distance / (unit * (arithmetic + moved) + rounded * (largest + 1.0));
+        if share.is_nan() || share > 1.0 {
+            return Err(Error::Invalid(format!(
+                "{} {WRONG}: the direction of {} is off by {distance:.2e} of {largest:.2e}, {share:.1} times what {}{} \
+                 allows",
+                small.id,
+                graph.params()[p].name,
+                small.dtype.as_str(),
+                if rounded > 0.0 { " with operands rounded" } else { "" }
+            )));
+        }
+        worst = worst.max(share);
     }
     Ok(worst)
 }

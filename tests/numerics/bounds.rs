@@ -4,7 +4,7 @@
 use super::{random_problem, Random};
 use pcnbench::engine::recording::Recording;
 use pcnbench::engine::unwatched;
-use pcnbench::net::{LayerCost, Loss, Network, VerbCost};
+use pcnbench::net::{LayerCost, Loss, VerbCost};
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::theory::analysis::Source;
 use pcnbench::theory::cost::NetCost;
@@ -27,7 +27,7 @@ fn random_layers() -> impl Strategy<Value = Vec<LayerCost>> {
 }
 
 fn graph(layers: &[LayerCost], rule: &Rule, stepwise: bool) -> Graph {
-    let engine = Recording::new(layers.to_vec());
+    let engine = Recording::chain(layers);
     if stepwise {
         rule.learn(&engine, &mut engine.stepwise()).unwrap();
     } else {
@@ -125,7 +125,7 @@ proptest! {
     #[test]
     fn makespans_lie_between_work_and_depth(problem in random_problem(), t in 0usize..6, processors in 1usize..9) {
         let Random { spec, batch, loss, .. } = &problem;
-        let layers = Network::mlp(spec).unwrap().costs(*batch);
+        let layers = spec.costs(*batch);
         let net = NetCost::new(layers.clone(), loss);
         let unit: Vec<LayerCost> = layers.iter().map(|l| {
             let one = VerbCost { gemm_flops: 1, ..l.forward };

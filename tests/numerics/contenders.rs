@@ -45,8 +45,8 @@ fn contender(spec: &ContenderSpec) -> Contender {
     Contender::new(spec, 3, &Device::Cpu).unwrap()
 }
 
-fn differences(new: &[Vec<Tensor>], old: &[Vec<Tensor>]) -> Vec<Tensor> {
-    new.iter().zip(old).flat_map(|(n, o)| n.iter().zip(o).map(|(n, o)| (n - o).unwrap())).collect()
+fn differences(new: &[Tensor], old: &[Tensor]) -> Vec<Tensor> {
+    new.iter().zip(old).map(|(n, o)| (n - o).unwrap()).collect()
 }
 
 /// An iPC contender's update is iPC's own: T weight steps of the learning rate, no optimiser after it; and its
@@ -58,18 +58,16 @@ fn ipc_updates_by_itself() {
     let mut ipc = contender(&spec);
     let learned = ipc.rule().learn(&setting.engine(), &mut unwatched).unwrap();
     let old = ipc.params().clone();
-    let directions = ipc.directions(&setting.x, &setting.y).unwrap();
-    ipc.update(&setting.x, &setting.y).unwrap();
+    let directions = ipc.directions(&setting.data[0], &setting.data[1]).unwrap();
+    ipc.update(&setting.data[0], &setting.data[1]).unwrap();
     let mut moved = 0;
     for ((new, old), (expected, d)) in
         ipc.params().iter().zip(&old).zip(learned.params.iter().zip(&directions))
     {
         let (expected, d) = (expected.as_ref().unwrap(), d.as_ref().unwrap());
-        for k in 0..new.len() {
-            close(&new[k], &expected[k], 0.0, "parameters");
-            close(&d[k].affine(RATE, 0.0).unwrap(), &(&new[k] - &old[k]).unwrap(), 1e-12, "directions");
-            moved += usize::from(largest(&d[k]) > 0.0);
-        }
+        close(new, expected, 0.0, "parameters");
+        close(&d.affine(RATE, 0.0).unwrap(), &(new - old).unwrap(), 1e-12, "directions");
+        moved += usize::from(largest(d) > 0.0);
     }
     assert_eq!(moved, 8, "every tensor moves");
 }
@@ -92,20 +90,22 @@ fn backward_weights_learn_by_the_same_rule() {
     let spec = spec("ar-topdown-feedback", OptimiserKind::Sgd);
     let setting = setting(&spec);
     let mut ar = contender(&spec);
-    let (old_w, old_psi) = (ar.params().clone(), ar.feedback().unwrap().clone());
-    for (w, psi) in old_w.iter().zip(&old_psi) {
-        assert_eq!((psi.len(), psi[0].dims()), (1, w[0].dims()));
-        assert!(largest(&(&w[0] - &psi[0]).unwrap()) > 0.1);
+    let (old_w, old_psi) = (ar.params().clone(), ar.feedback().unwrap().to_vec());
+    let of = |table: &[Option<Tensor>]| table.iter().flatten().cloned().collect::<Vec<_>>();
+    for (w, psi) in old_w.iter().step_by(2).zip(of(&old_psi)) {
+        assert!(largest(&(w - psi).unwrap()) > 0.1);
     }
-    let with = ar.directions(&setting.x, &setting.y).unwrap();
-    let transposed = Reference { feedback: None, ..ar.bind(&setting.x, &setting.y) };
+    // a bias carries nothing down
+    assert!(old_psi.iter().skip(1).step_by(2).all(Option::is_none) && of(&old_psi).len() == 4);
+    let with = ar.directions(&setting.data[0], &setting.data[1]).unwrap();
+    let transposed = Reference { feedback: None, ..ar.bind(&setting.data) };
     let without = ar.rule().learn(&transposed, &mut unwatched).unwrap().directions;
-    let first = |d: &[Option<Vec<Tensor>>]| d[0].as_ref().unwrap()[0].clone();
+    let first = |d: &[Option<Tensor>]| d[0].clone().unwrap();
     assert!(largest(&(first(&with) - first(&without)).unwrap()) > 1e-3, "backward weights are not used");
 
-    ar.update(&setting.x, &setting.y).unwrap();
+    ar.update(&setting.data[0], &setting.data[1]).unwrap();
     let moved_w: Vec<Tensor> = differences(ar.params(), &old_w).into_iter().step_by(2).collect();
-    let moved_psi = differences(ar.feedback().unwrap(), &old_psi);
+    let moved_psi = differences(&of(ar.feedback().unwrap()), &of(&old_psi));
     for (w, psi) in moved_w.iter().zip(&moved_psi) {
         assert!(largest(w) > 0.0);
         close(psi, w, 1e-12, "what backward weights learn");
@@ -120,10 +120,9 @@ fn given_parameters_give_the_backward_weights() {
     let of = |spec: &ContenderSpec| {
         let contender = Contender::with_params(spec, setting.params.clone()).unwrap();
         contender
-            .directions(&setting.x, &setting.y)
+            .directions(&setting.data[0], &setting.data[1])
             .unwrap()
             .into_iter()
-            .flatten()
             .flatten()
             .collect::<Vec<_>>()
     };

@@ -4,7 +4,6 @@ use super::{random_problem, Random};
 use pcnbench::contender::ContenderSpec;
 use pcnbench::engine::counting::{Counting, Totals};
 use pcnbench::engine::{unwatched, EngineKind};
-use pcnbench::net::Network;
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::theory::cost::{self, NetCost, RuleCost};
@@ -13,9 +12,8 @@ use proptest::strategy::ValueTree;
 
 /// Work and critical path as they are, and the critical path with a barrier after every step.
 fn counted(problem: &Random, rule: &Rule) -> RuleCost {
-    let network = Network::mlp(&problem.spec).unwrap();
-    let inputs = (problem.batch * problem.spec.inputs) as u64;
-    let engine = || Counting::new(network.costs(problem.batch), inputs, &problem.loss);
+    let graph = rule.prepare(&problem.spec.graph(problem.loss).unwrap()).unwrap().0;
+    let engine = || Counting::new(&graph, problem.batch);
     let (free, stepwise) = (engine(), engine());
     rule.learn(&free, &mut unwatched).unwrap();
     rule.learn(&stepwise, &mut stepwise.stepwise()).unwrap();
@@ -31,8 +29,7 @@ proptest! {
     /// elements moved and both critical paths.
     #[test]
     fn formula_equals_count(problem in random_problem(), t in 0usize..9) {
-        let network = Network::mlp(&problem.spec).unwrap();
-        let net = NetCost::new(network.costs(problem.batch), &problem.loss);
+        let net = NetCost::new(problem.spec.costs(problem.batch), &problem.loss);
         for name in Rule::NAMES {
             let rule = Rule::from_name(name, Steps::constant(t, 0.1)).unwrap();
             for rule in [rule, rule.evaluated()] {
@@ -44,8 +41,7 @@ proptest! {
     /// The table of the literature, and 2·B·n_in·n_out FLOPs per product.
     #[test]
     fn gemms_are_those_of_the_table(problem in random_problem(), t in 1u64..9) {
-        let network = Network::mlp(&problem.spec).unwrap();
-        let net = NetCost::new(network.costs(problem.batch), &problem.loss);
+        let net = NetCost::new(problem.spec.costs(problem.batch), &problem.loss);
         let l = problem.spec.depth as u64;
         let gemms = |cost: RuleCost| cost.work.gemms;
         prop_assert_eq!(gemms(cost::bp(&net)), 3 * l - 1);
@@ -105,7 +101,6 @@ fn a_contender_counts_its_own_schedule() {
         dtype: candle_core::DType::F32,
         strategies: None,
     };
-    let network = Network::mlp(&problem.spec).unwrap();
-    let net = NetCost::new(network.costs(problem.batch), &problem.loss);
+    let net = NetCost::new(problem.spec.costs(problem.batch), &problem.loss);
     assert_eq!(spec.counted(problem.batch).unwrap().work, cost::spc(&net, 3, true).work);
 }

@@ -8,7 +8,7 @@
 use candle_core::{DType, Device};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::data::{self, Batches, Source};
-use pcnbench::engine::EngineKind;
+use pcnbench::engine::{EngineKind, Shown};
 use pcnbench::net::{Activation, Loss, MlpSpec, Placement};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
@@ -44,11 +44,12 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
     let batch = Batches::new(&blobs.train, 1, seed).unwrap().endless().next().unwrap();
     let (x, y) = batch.to_tensors(dtype, &Device::Cpu).unwrap();
     let contender = Contender::new(&spec, seed, &Device::Cpu).unwrap();
-    let engine = contender.bind(&x, &y);
+    let data = [x.clone(), y.clone()];
+    let engine = contender.bind(&data);
     let mut energies = vec![];
     spec.rule
-        .learn(&engine, &mut |_, errors, output| {
-            energies.push(engine.energies(errors, output)?);
+        .learn(&engine, &mut |Shown { errors, outputs, .. }| {
+            energies.push(engine.energies(errors, outputs)?);
             Ok(())
         })
         .unwrap();

@@ -3,8 +3,7 @@
 use super::rules::{every_rule, flat, Setting};
 use super::{close, largest, random_problem, Random};
 use candle_core::Tensor;
-use pcnbench::engine::reference::Reference;
-use pcnbench::engine::{forward_pass, unwatched, Engine as _, Learned};
+use pcnbench::engine::{unwatched, Engine as _, Learned, Shown};
 use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement};
 use pcnbench::rule::{Ar, Bp, Epc, Feedback, LearningRule, Rule, SeqIl, Steps, Sweep};
 use pcnbench::theory::decay::SignalDecay;
@@ -15,8 +14,10 @@ fn rule(name: &str, count: usize, size: f64) -> Rule {
 }
 
 /// Errors of two rules, to a tolerance that grows with the states they are differences of.
-fn same_errors(a: &Learned<Reference<'_>>, b: &Learned<Reference<'_>>, what: &str) {
-    let scale = b.states.iter().chain([&b.output]).map(largest).fold(1.0, f64::max);
+type Left = Learned<Tensor, Tensor, Tensor>;
+
+fn same_errors(a: &Left, b: &Left, what: &str) {
+    let scale = b.states.iter().map(largest).fold(1.0, f64::max);
     for (l, (a, b)) in a.errors.iter().zip(&b.errors).enumerate() {
         let (a, b) = (a.as_ref().unwrap(), b.as_ref().unwrap());
         let off = largest(&(a - b).unwrap());
@@ -78,22 +79,30 @@ proptest! {
         let setting = Setting::new(&problem);
         let engine = setting.engine();
         let law = SignalDecay::new(size).unwrap();
-        let forward = forward_pass(&engine).unwrap();
+        let topology = setting.graph.topology();
+        let mut values: Vec<Tensor> = Vec::new();
+        let mut at = Vec::new();
+        for i in 0..topology.len() {
+            let own = setting.graph.own(i, &setting.params);
+            let inputs = setting.graph.inputs(i, &setting.data, &values);
+            let (value, linearization) = engine.forward(i, &own, &inputs).unwrap();
+            at.push(linearization);
+            values.push(value);
+        }
         let ar = setting.learn(&rule("ar", t, size));
         let depth = problem.spec.depth;
         // what each layer starts from: minus the activations, and ε_L
-        let starts: Vec<Tensor> = forward.states[1..]
-            .iter()
-            .map(|vh| vh.neg().unwrap())
-            .chain([engine.output_error(&forward.output).unwrap()])
-            .collect();
+        let (output, hidden) = values.split_last().unwrap();
+        let starts: Vec<Tensor> =
+            hidden.iter().map(|vh| vh.neg().unwrap()).chain([engine.loss_error(0, output).unwrap()]).collect();
         for l in 1..=depth {
             let mut want = starts[l - 1].zeros_like().unwrap();
             let mut scale = 1.0f64;
             for above in l..=depth {
                 let mut carried = starts[above - 1].clone();
                 for m in (l + 1..=above).rev() {
-                    carried = engine.vjp(m, &forward.locals[m - 1], &carried).unwrap();
+                    let own = setting.graph.own(m - 1, &setting.params);
+                    carried = engine.vjp(m - 1, 0, &own, &at[m - 1], &carried).unwrap();
                 }
                 let k = (above - l) as u64;
                 let weight =
@@ -143,8 +152,9 @@ proptest! {
     fn mixing_is_output_precision(problem in random_problem(), t in 0usize..5) {
         let steps = Steps::constant(t, 0.1);
         let mixed = Setting::new(&problem);
-        let mut precise = Setting::new(&problem);
-        precise.loss.precision *= 4.0 / 5.0;
+        let mut problem = problem;
+        problem.loss.precision *= 4.0 / 5.0;
+        let precise = Setting::new(&problem);
         let a = mixed.learn(&Rule::SeqIl(SeqIl { steps, mixing: Some(4.0) }));
         let b = precise.learn(&Rule::SeqIl(SeqIl { steps, mixing: None }));
         for (a, b) in flat(&a, &mixed.params).iter().zip(&flat(&b, &precise.params)) {
@@ -156,9 +166,11 @@ proptest! {
     /// parameter is exactly zero. (AR's adjoints start at the activations, so it is not among these.)
     #[test]
     fn no_error_means_no_change(problem in random_problem(), t in 0usize..5) {
+        let mut problem = problem;
+        problem.loss = Loss::HALF_SQUARED_ERROR;
         let mut setting = Setting::new(&problem);
-        setting.loss = Loss::HALF_SQUARED_ERROR;
-        setting.y = setting.network.forward(&setting.params, &setting.x).unwrap();
+        let mut values = setting.graph.forward(&setting.params, &setting.data).unwrap();
+        setting.data[1] = values.pop().unwrap();
         for rule in every_rule(Steps::constant(t, 0.2)).filter(|r| !matches!(r, Rule::Ar(_))) {
             let learned = setting.learn(&rule);
             for error in learned.errors.iter().flatten() {
@@ -217,7 +229,7 @@ fn deep(depth: usize, activation: Activation) -> Setting {
 fn one_epc_step_is_scaled_backpropagation() {
     let setting = deep(6, Activation::Tanh);
     let engine = setting.engine();
-    let bp = Bp.learn(&engine, &mut unwatched).unwrap();
+    let bp = Bp::default().learn(&engine, &mut unwatched).unwrap();
     let epc = Epc { steps: Steps::constant(1, 0.03) }.learn(&engine, &mut unwatched).unwrap();
     for l in 0..5 {
         let scaled = bp.errors[l].as_ref().unwrap().affine(0.03, 0.0).unwrap();
@@ -231,11 +243,11 @@ fn one_epc_step_is_scaled_backpropagation() {
 fn errors_arrive_one_layer_per_step() {
     let setting = deep(7, Activation::Tanh);
     let engine = setting.engine();
-    let adjoints = Bp.learn(&engine, &mut unwatched).unwrap().errors;
+    let adjoints = Bp::default().learn(&engine, &mut unwatched).unwrap().errors;
     let (depth, lambda) = (7usize, 0.3);
     for name in ["spc", "fpa", "ipc"] {
         let mut seen = 0;
-        let mut watch = |t: usize, errors: &[Option<Tensor>], _: &Tensor| {
+        let mut watch = |Shown { step: t, errors, .. }: Shown<'_, Tensor>| {
             for l in 1..depth {
                 let distance = depth - l;
                 if t < distance {
@@ -270,8 +282,8 @@ fn energy_falls_under_a_small_step() {
         for rule in ["spc", "epc", "seqil"] {
             let rule = Rule::from_name(rule, Steps::constant(30, 0.02)).unwrap();
             let mut last = f64::INFINITY;
-            let mut watch = |_: usize, errors: &[Option<Tensor>], o: &Tensor| {
-                let total: f64 = engine.energies(errors, o)?.iter().sum();
+            let mut watch = |Shown { errors, outputs, .. }: Shown<'_, Tensor>| {
+                let total: f64 = engine.energies(errors, outputs)?.iter().sum();
                 assert!(total < last, "{rule} {activation}: {total} after {last}");
                 last = total;
                 Ok(())

@@ -2,7 +2,8 @@
 
 use super::{close, normal};
 use candle_core::Tensor;
-use pcnbench::net::{Activation, Dense, Layer, Loss, LossKind, Reduction};
+use pcnbench::net::layers::{Act, Add, Concat, Linear, Mul, Scale, Slice, Sub};
+use pcnbench::net::{Activation, Dense, Loss, LossKind, Operation, Reduction};
 
 /// φ' by central differences; catches a wrong derivative that autograd would share.
 #[test]
@@ -86,12 +87,120 @@ fn dense_reads_images_as_rows() {
         skip: false,
         bias: false,
     };
-    let w = vec![normal(&[5, 12], 1)];
+    let weights = normal(&[5, 12], 1);
+    let w = [&weights];
     let image = normal(&[2, 3, 2, 2], 2);
     let rows = image.reshape((2, 12)).unwrap();
-    let (a, at) = layer.forward(&w, &image).unwrap();
-    let (b, _) = layer.forward(&w, &rows).unwrap();
+    let (a, at) = layer.forward(&w, &[&image]).unwrap();
+    let (b, _) = layer.forward(&w, &[&rows]).unwrap();
     close(&a, &b, 0.0, "forward");
-    assert_eq!(layer.vjp(&w, &at, &a).unwrap().dims(), image.dims());
-    assert!(layer.forward(&w, &normal(&[2, 11], 1)).is_err());
+    assert_eq!(layer.vjp(&w, &at, 0, &a).unwrap().dims(), image.dims());
+    assert!(layer.forward(&w, &[&normal(&[2, 11], 1)]).is_err());
+}
+
+/// Every operation: Jᵀ against central differences of the value, J against Jᵀ, parameter gradients against central differences, and
+/// the shape against what `forward` gives.
+#[test]
+fn operations_differentiate() {
+    let act = |f| Box::new(Act(f)) as Box<dyn Operation>;
+    let smooth = [
+        Activation::Identity,
+        Activation::Tanh,
+        Activation::Gelu,
+        Activation::Sigmoid,
+        Activation::Sin,
+        Activation::Tan,
+        Activation::Square,
+    ];
+    // operation, shapes of inputs and of parameters
+    type Shapes = Vec<Vec<usize>>;
+    let mut cases: Vec<(Box<dyn Operation>, Shapes, Shapes)> =
+        smooth.into_iter().map(|f| (act(f), vec![vec![2, 3]], vec![])).collect();
+    let three = |n: usize| vec![vec![2, 3]; n];
+    cases.push((Box::new(Linear { bias: true }), three(1), vec![vec![4, 3], vec![4]]));
+    cases.push((Box::new(Linear { bias: false }), vec![vec![3]], vec![vec![4, 3]]));
+    cases.push((Box::new(Add), three(3), vec![]));
+    cases.push((Box::new(Sub), three(2), vec![]));
+    cases.push((Box::new(Mul), three(3), vec![]));
+    cases.push((Box::new(Scale { constant: -1.5 }), three(1), vec![]));
+    cases.push((Box::new(Concat { axis: 1 }), vec![vec![1, 3], vec![2, 3]], vec![]));
+    cases.push((Box::new(Concat { axis: 2 }), vec![vec![2, 3], vec![2, 1]], vec![]));
+    cases.push((Box::new(Slice { axis: 2, from: 1, to: 3 }), three(1), vec![]));
+    let dense = Dense {
+        inputs: 6,
+        outputs: 6,
+        act_in: Activation::Tanh,
+        act_out: Activation::Gelu,
+        scale: 0.7,
+        skip: true,
+        bias: true,
+    };
+    cases.push((Box::new(dense), vec![vec![6]], vec![vec![6, 6], vec![6]]));
+    for (k, (operation, inputs, params)) in cases.iter().enumerate() {
+        differentiates(operation.as_ref(), inputs, params, 10 * k as u64);
+    }
+    // positive arguments only
+    let root = Act(Activation::Sqrt);
+    let z = normal(&[2, 3], 9).sqr().unwrap().affine(1.0, 0.5).unwrap();
+    check(&root, &[z], &[], 99);
+}
+
+fn differentiates(operation: &dyn Operation, inputs: &[Vec<usize>], params: &[Vec<usize>], seed: u64) {
+    let with_batch = |shape: &Vec<usize>| [&[2], &shape[..]].concat();
+    let draw = |shape: &[usize], k: u64| normal(shape, seed + k).affine(0.4, 0.0).unwrap();
+    let values: Vec<Tensor> = inputs.iter().zip(0..).map(|(s, k)| draw(&with_batch(s), k)).collect();
+    let own: Vec<Tensor> = params.iter().zip(5..).map(|(s, k)| draw(s, k)).collect();
+    check(operation, &values, &own, seed);
+    let (a, b): (Vec<&[usize]>, Vec<&[usize]>) =
+        (inputs.iter().map(Vec::as_slice).collect(), params.iter().map(Vec::as_slice).collect());
+    let shape = operation.shape(&a, &b).unwrap();
+    let value =
+        operation.forward(&own.iter().collect::<Vec<_>>(), &values.iter().collect::<Vec<_>>()).unwrap().0;
+    assert_eq!(value.dims(), with_batch(&shape), "{}", operation.kind());
+    let cost = operation.cost(2, &a, &b);
+    assert_eq!(cost.outputs as usize, value.elem_count(), "{}", operation.kind());
+    assert_eq!(cost.vjp.len(), inputs.len(), "{}", operation.kind());
+}
+
+fn check(operation: &dyn Operation, inputs: &[Tensor], params: &[Tensor], seed: u64) {
+    let dot = |a: &Tensor, b: &Tensor| (a * b).unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap();
+    let value = |inputs: &[Tensor], params: &[Tensor]| {
+        operation.forward(&params.iter().collect::<Vec<_>>(), &inputs.iter().collect::<Vec<_>>()).unwrap()
+    };
+    let own: Vec<&Tensor> = params.iter().collect();
+    let (f, at) = value(inputs, params);
+    let c = normal(f.dims(), seed + 70);
+    let h = 1e-6;
+    // the derivative of <c, f> along d, of one tensor among many
+    let along = |tensors: &[Tensor], k: usize, d: &Tensor, at: &dyn Fn(&[Tensor]) -> Tensor| {
+        let moved = |s: f64| {
+            let mut all = tensors.to_vec();
+            all[k] = (&all[k] + d.affine(s, 0.0).unwrap()).unwrap();
+            dot(&c, &at(&all))
+        };
+        (moved(h) - moved(-h)) / (2.0 * h)
+    };
+    for (slot, input) in inputs.iter().enumerate() {
+        let d = normal(input.dims(), seed + 80 + slot as u64);
+        let pulled = operation.vjp(&own, &at, slot, &c).unwrap();
+        let (got, want) = (dot(&pulled, &d), along(inputs, slot, &d, &|all| value(all, params).0));
+        assert!(
+            (got - want).abs() < 1e-7 * (1.0 + want.abs()),
+            "{} slot {slot}: {got} for {want}",
+            operation.kind()
+        );
+        let pushed = dot(&c, &operation.jvp(&own, &at, slot, &d).unwrap());
+        assert!((pushed - got).abs() < 1e-12 * (1.0 + got.abs()), "{} slot {slot}: jvp", operation.kind());
+    }
+    let grads = operation.param_grad(&at, &c).unwrap();
+    assert_eq!(grads.len(), params.len(), "{}", operation.kind());
+    for (k, (grad, param)) in grads.iter().zip(params).enumerate() {
+        let d = normal(param.dims(), seed + 90 + k as u64);
+        let (got, want) = (dot(grad, &d), along(params, k, &d, &|all| value(inputs, all).0));
+        assert!(
+            (got - want).abs() < 1e-7 * (1.0 + want.abs()),
+            "{} parameter {k}: {got} for {want}",
+            operation.kind()
+        );
+    }
 }

@@ -4,6 +4,7 @@ mod bounds;
 mod contenders;
 mod costs;
 mod decay;
+mod graphs;
 mod initialisation;
 mod laws;
 mod layers;

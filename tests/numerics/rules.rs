@@ -4,80 +4,56 @@ use super::{close, largest, normal, random_problem, targets, Random};
 use candle_core::{DType, Device, Tensor};
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::threads::limited;
-use pcnbench::engine::{unwatched, Learned};
-use pcnbench::net::{Activation, Dense, Loss, MlpSpec, Network, Parameterisation, Params, Placement};
+use pcnbench::engine::{unwatched, Learned, Shown};
+use pcnbench::net::{Activation, Graph, Loss, MlpSpec, Parameterisation, Params, Placement};
 use pcnbench::rule::{Decay, Rule, Steps};
-use pcnbench::verify::oracle::{self, Backward, Problem};
+use pcnbench::verify::oracle::{self, Problem};
 use proptest::prelude::*;
 use rayon::prelude::*;
 
 /// A random problem made concrete, in f64, with backward weights for the rules that learn them.
 pub(crate) struct Setting {
-    pub(crate) network: Network,
-    pub(crate) layers: Vec<Dense>,
+    pub(crate) graph: Graph,
     pub(crate) params: Params,
-    pub(crate) feedback: Params,
-    pub(crate) x: Tensor,
-    pub(crate) y: Tensor,
-    pub(crate) loss: Loss,
+    pub(crate) feedback: Vec<Option<Tensor>>,
+    pub(crate) data: [Tensor; 2],
 }
 
 impl Setting {
     pub(crate) fn new(problem: &Random) -> Self {
         let spec = &problem.spec;
         Self {
-            network: Network::mlp(spec).unwrap(),
-            layers: (1..=spec.depth).map(|l| spec.dense(l)).collect(),
+            graph: spec.graph(problem.loss).unwrap(),
             params: spec.start(problem.seed, DType::F64, &Device::Cpu).unwrap(),
             feedback: spec.start_feedback(problem.seed, DType::F64, &Device::Cpu).unwrap(),
-            x: normal(&[problem.batch, spec.inputs], problem.seed ^ 1),
-            y: targets(problem),
-            loss: problem.loss,
+            data: [normal(&[problem.batch, spec.inputs], problem.seed ^ 1), targets(problem)],
         }
     }
 
     pub(crate) fn engine(&self) -> Reference<'_> {
-        Reference {
-            network: &self.network,
-            params: &self.params,
-            x: &self.x,
-            y: &self.y,
-            loss: self.loss,
-            feedback: Some(&self.feedback),
-        }
+        let Self { graph, params, feedback, data } = self;
+        Reference { graph, params, data, feedback: Some(feedback) }
     }
 
     fn problem(&self) -> Problem<'_> {
-        Problem {
-            network: &self.network,
-            params: &self.params,
-            x: &self.x,
-            y: &self.y,
-            loss: self.loss,
-            backward: Some(Backward { layers: &self.layers, weights: Some(&self.feedback) }),
-        }
+        let Self { graph, params, feedback, data } = self;
+        Problem { graph, params, data, feedback: Some(feedback) }
     }
 
-    pub(crate) fn learn(&self, rule: &Rule) -> Learned<Reference<'_>> {
+    pub(crate) fn learn(&self, rule: &Rule) -> Learned<Tensor, Tensor, Tensor> {
         let engine = Reference { feedback: None, ..self.engine() };
         rule.learn(&engine, &mut unwatched).unwrap()
     }
 }
 
 /// All directions as tensors; a rule that moved parameters by steps of `WEIGHT_STEP` by how far it moved them.
-pub(crate) fn flat(learned: &Learned<Reference<'_>>, params: &Params) -> Vec<Tensor> {
-    let zeros = |i: usize| params[i].iter().map(|t| t.zeros_like().unwrap()).collect::<Vec<_>>();
-    let moved = |i: usize, new: &[Tensor]| -> Vec<Tensor> {
-        new.iter()
-            .zip(&params[i])
-            .map(|(n, o)| (n - o).unwrap().affine(1.0 / WEIGHT_STEP, 0.0).unwrap())
-            .collect()
-    };
+pub(crate) fn flat(learned: &Learned<Tensor, Tensor, Tensor>, params: &[Tensor]) -> Vec<Tensor> {
+    let moved = |i: usize, new: &Tensor| (new - &params[i]).unwrap().affine(1.0 / WEIGHT_STEP, 0.0).unwrap();
     (0..params.len())
-        .flat_map(|i| match (&learned.directions[i], &learned.params[i]) {
+        .map(|i| match (&learned.directions[i], &learned.params[i]) {
             (Some(d), _) => d.clone(),
             (None, Some(new)) => moved(i, new),
-            (None, None) => zeros(i),
+            (None, None) => params[i].zeros_like().unwrap(),
         })
         .collect()
 }
@@ -104,7 +80,7 @@ proptest! {
         let steps = Steps { count: t, size: 0.15, decay };
         for rule in every_rule(steps) {
             let learned = rule.learn(&setting.engine(), &mut unwatched).unwrap();
-            let expected: Vec<_> = oracle::directions(&setting.problem(), &rule).unwrap().into_iter().flatten().collect();
+            let expected = oracle::directions(&setting.problem(), &rule).unwrap();
             for (got, want) in flat(&learned, &setting.params).iter().zip(&expected) {
                 close(got, want, 1e-9, rule.name());
             }
@@ -125,7 +101,7 @@ proptest! {
             for (a, b) in with.states.iter().zip(&without.states) {
                 prop_assert_eq!(largest(&(a - b).unwrap()), 0.0);
             }
-            prop_assert_eq!(largest(&(&with.output - &without.output).unwrap()), 0.0);
+            prop_assert_eq!(largest(&(&with.outputs[0] - &without.outputs[0]).unwrap()), 0.0);
             for (a, b) in with.errors.iter().zip(&without.errors) {
                 let b = b.as_ref().unwrap();
                 prop_assert_eq!(largest(&a.as_ref().map_or(b.clone(), |a| (a - b).unwrap())), 0.0);
@@ -143,7 +119,7 @@ proptest! {
         let depth = problem.spec.depth;
         for rule in every_rule(Steps::constant(t, 0.1)) {
             let mut seen = vec![];
-            let mut watch = |step: usize, errors: &[Option<Tensor>], _: &Tensor| {
+            let mut watch = |Shown { step, errors, .. }: Shown<'_, Tensor>| {
                 assert_eq!(errors.len(), depth);
                 seen.push(step);
                 Ok(())
@@ -251,7 +227,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
     let direction = |engine| {
         let contender = Contender::new(&spec(engine), 3, &Device::Cpu).unwrap();
         let all = contender.directions(&x, &y).unwrap();
-        all[3].as_ref().unwrap()[0].clone()
+        all[6].clone().unwrap()
     };
     let exact = direction(EngineKind::Reference);
     let largest =

@@ -1,123 +1,138 @@
 //! Oracles of the rules that relax errors at the forward pass: FPA and AR.
+//!
+//! Both are said by two maps. For fixed numbers c_j, one array per latent vertex, let
+//!
+//! G(c) = Σ losses + Σ over latent j of ⟨c_j, f_j⟩, B_i(c) = ∂G/∂v_i, H_θ(c) = ∂G/∂θ,
+//!
+//! taken at the forward pass with c held constant and deterministic vertices substituted away.
 
 use candle_core::{Tensor, Var};
 
-use super::{descents, plain, variables, Backward, Problem};
-use crate::net::{Activation, Dense, Params};
+use super::{descents, gradient, plain, sum, tracked, variables, Point, Problem, States};
+use crate::net::{Activation, Dense, VertexId};
 use crate::rule::{Ar, Feedback, Steps, Sweep};
 use crate::{Error, Result};
 
 impl Problem<'_> {
-    /// v_l ← v_l − g_t (ε_l − J_{l+1}(vh_l)ᵀ ε_{l+1}), ε_l = v_l − vh_l, ε_L fixed.
-    pub(super) fn fixed_prediction(&self, steps: Steps) -> Result<Vec<Vec<Tensor>>> {
+    /// G(c).
+    fn paired(&self, point: &Point, c: &States) -> Result<Tensor> {
+        let pairs = self.graph.topology().latent().filter_map(|i| {
+            let pair = (point.predictions[i].clone() * c[i].as_ref()?).and_then(|p| p.sum_all());
+            Some(pair.map_err(Error::from))
+        });
+        sum(pairs.chain([self.losses(&point.values, 1.0)]))
+    }
+
+    /// B_i(c) of every latent vertex at the states `forward`.
+    fn pulled(&self, forward: &States, c: &States) -> Result<States> {
+        let (vars, free) = tracked(forward, |_| true)?;
+        let grads = self.paired(&self.at_states(self.params, &free)?, c)?.backward()?;
+        vars.iter().map(|var| var.as_ref().map(|var| gradient(&grads, var)).transpose()).collect()
+    }
+
+    /// −H(c) at the states `forward`.
+    fn directions_at(&self, forward: &States, c: &States) -> Result<Vec<Tensor>> {
+        let vars = variables(self.params)?;
+        let grads = self.paired(&self.at_states(&plain(&vars), forward)?, c)?.backward()?;
+        descents(&vars, &grads)
+    }
+
+    /// v_i ← v_i − g_t (π_i ε_i + B_i(−π ε)), ε_i = v_i − vh_i; directions −H(−π ε).
+    pub(super) fn fixed_prediction(&self, steps: Steps) -> Result<Vec<Tensor>> {
+        let topology = self.graph.topology();
         let forward = self.forward_states()?;
         let mut states = forward.clone();
-        let last = self.output_error(&forward)?;
+        let negated = |states: &States| -> Result<States> {
+            let each = states.iter().zip(&forward).enumerate().map(|(i, (v, vh))| match (v, vh) {
+                (Some(v), Some(vh)) => {
+                    Ok(Some((v - vh)?.affine(-topology.precision(i).unwrap_or(1.0), 0.0)?))
+                }
+                _ => Ok(None),
+            });
+            each.collect()
+        };
         for t in 0..steps.count {
-            let errors = differences(&states, &forward, &last)?;
-            for i in 0..states.len() {
-                let carried = self.carried(i + 2, &forward[i], &errors[i + 1])?;
-                let descent = (&errors[i] - carried)?;
-                states[i] = (&states[i] - descent.affine(steps.size(t), 0.0)?)?;
+            let c = negated(&states)?;
+            let pulled = self.pulled(&forward, &c)?;
+            for i in topology.latent() {
+                if let (Some(v), Some(c), Some(b)) = (&states[i], &c[i], &pulled[i]) {
+                    states[i] = Some((v - (b - c)?.affine(steps.size(t), 0.0)?)?);
+                }
             }
         }
-        self.directions_at(&forward, &differences(&states, &forward, &last)?)
+        self.directions_at(&forward, &negated(&states)?)
     }
 
-    /// a_l ← a_l − g_t (a_l − J_{l+1}ᵀ a_{l+1}) from a_l = vh_l, a_L fixed.
-    pub(super) fn activation_relaxation(&self, rule: &Ar) -> Result<Vec<Vec<Tensor>>> {
+    /// a_i ← a_i − g_t (a_i − B_i(a)) from a_i = vh_i; directions −H(a).
+    pub(super) fn activation_relaxation(&self, rule: &Ar) -> Result<Vec<Tensor>> {
         let forward = self.forward_states()?;
         let mut a = forward.clone();
-        a.push(self.output_error(&forward)?.neg()?);
-        let hidden = forward.len();
         for t in 0..rule.steps.count {
             let old = a.clone();
-            for i in (0..hidden).rev() {
-                let above = if rule.sweep == Sweep::TopDown { &a[i + 1] } else { &old[i + 1] };
-                let carried = match self.backward {
-                    Some(backward) => self.carried_by(backward, rule, i + 2, &forward[i], above)?,
-                    None if rule.derivatives && rule.feedback == Feedback::Transposed => {
-                        self.carried(i + 2, &forward[i], above)?
-                    }
-                    None => {
-                        return Err(Error::Invalid("this variant needs the layers that carry errors".into()))
-                    }
+            for i in self.graph.topology().latent().rev() {
+                let read = if rule.sweep == Sweep::TopDown { &a } else { &old };
+                let pulled = if rule.derivatives && rule.feedback == Feedback::Transposed {
+                    self.pulled(&forward, read)?.swap_remove(i)
+                } else {
+                    Some(self.carried_down(rule, i, &forward, read)?)
                 };
-                a[i] = (&a[i] - (&a[i] - carried)?.affine(rule.steps.size(t), 0.0)?)?;
+                if let (Some(own), Some(b)) = (&a[i], pulled) {
+                    a[i] = Some((own - (own - b)?.affine(rule.steps.size(t), 0.0)?)?);
+                }
             }
         }
-        let errors = a.iter().map(|a| Ok(a.neg()?)).collect::<Result<Vec<_>>>()?;
-        self.directions_at(&forward, &errors)
+        self.directions_at(&forward, &a)
     }
 
-    /// ε_L = −∂loss/∂o at the forward pass.
-    fn output_error(&self, forward: &[Tensor]) -> Result<Tensor> {
-        let top = forward.last().unwrap_or(self.x);
-        let o = Var::from_tensor(&self.layer(self.network.depth(), self.params, top)?)?;
-        let grads = self.loss.tensor(o.as_tensor(), self.y)?.backward()?;
-        Ok(gradient(&grads, &o)?.neg()?)
-    }
-
-    /// J_l(v)ᵀ e as the gradient of Σ f_l(v) ⊙ e.
-    fn carried(&self, l: usize, v: &Tensor, e: &Tensor) -> Result<Tensor> {
-        let v = Var::from_tensor(v)?;
-        let paired = (self.layer(l, self.params, v.as_tensor())? * e)?.sum_all()?;
-        gradient(&paired.backward()?, &v)
-    }
-
-    /// J_l(v)ᵀ e with backward weights in place of W_l, and with φ' or without, put together from the
-    /// derivatives of φ_out and of the product, each differentiated alone.
-    fn carried_by(&self, by: Backward<'_>, rule: &Ar, l: usize, v: &Tensor, e: &Tensor) -> Result<Tensor> {
-        let layer: &Dense = &by.layers[l - 1];
-        let own = &self.params[l - 1];
-        let psi = match (rule.feedback, by.weights) {
-            (Feedback::Learned, Some(weights)) => &weights[l - 1][0],
-            _ => &own[0],
-        };
-        let product = |phi: Activation, v: &Tensor, w: &Tensor| -> Result<Tensor> {
-            Ok(phi.apply(v)?.matmul(&w.t()?)?.affine(layer.scale, 0.0)?)
-        };
-        let delta = if rule.derivatives {
-            let mut pre = product(layer.act_in, v, &own[0])?;
-            if let Some(b) = own.get(1) {
-                pre = pre.broadcast_add(b)?;
+    /// What reaches vertex i of a chain of dense layers under backward weights or without φ'.
+    fn carried_down(&self, rule: &Ar, i: VertexId, forward: &States, a: &States) -> Result<Tensor> {
+        let layers = self.graph.as_stack()?;
+        let v = forward[i].as_ref().ok_or_else(|| Error::Invalid("a chain without states".into()))?;
+        let above = match &a[i + 1] {
+            Some(above) => above.clone(),
+            None => {
+                let top = self.at_states(self.params, forward)?.values.swap_remove(i + 1);
+                let o = Var::from_tensor(&top)?;
+                let term = &self.graph.losses()[0];
+                gradient(&term.loss.tensor(o.as_tensor(), &self.data[term.target])?.backward()?, &o)?
             }
-            let pre = Var::from_tensor(&pre)?;
-            let paired = (layer.act_out.apply(pre.as_tensor())? * e)?.sum_all()?;
-            gradient(&paired.backward()?, &pre)?
-        } else {
-            e.clone()
         };
-        let phi_in = if rule.derivatives { layer.act_in } else { Activation::Identity };
-        let v = Var::from_tensor(v)?;
-        let paired = (product(phi_in, v.as_tensor(), psi)? * delta)?.sum_all()?;
-        let through = gradient(&paired.backward()?, &v)?;
-        Ok(if layer.skip { (through + e)? } else { through })
-    }
-
-    /// (∂μ_l/∂θ_l at vh_{l−1})ᵀ ε_l of every layer, as the gradient of Σ f_l ⊙ ε_l.
-    fn directions_at(&self, forward: &[Tensor], errors: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
-        let vars = variables(self.params)?;
-        let params: Params = plain(&vars);
-        let below = [self.x].into_iter().chain(forward);
-        let mut paired = Tensor::zeros((), self.x.dtype(), self.x.device())?;
-        for (l, (v, e)) in (1..).zip(below.zip(errors)) {
-            // negative, because `descents` changes the sign
-            paired = (paired - (self.layer(l, &params, v)? * e)?.sum_all()?)?;
-        }
-        descents(&vars, &paired.backward()?)
+        let own = self.graph.own(i + 1, self.params);
+        let psi = match (rule.feedback, self.feedback) {
+            (Feedback::Learned, Some(table)) => table[self.graph.topology().node(i + 1).params[0]].as_ref(),
+            _ => None,
+        };
+        carried_by(&layers[i + 1], &own, psi.unwrap_or(own[0]), rule.derivatives, v, &above)
     }
 }
 
-/// ε_l = v_l − vh_l, and the fixed ε_L.
-fn differences(states: &[Tensor], forward: &[Tensor], last: &Tensor) -> Result<Vec<Tensor>> {
-    let hidden = states.iter().zip(forward).map(|(v, vh)| Ok((v - vh)?));
-    hidden.chain([Ok(last.clone())]).collect()
-}
-
-fn gradient(grads: &candle_core::backprop::GradStore, of: &Var) -> Result<Tensor> {
-    Ok(match grads.get(of) {
-        Some(g) => g.clone(),
-        None => of.zeros_like()?,
-    })
+/// Jᵀ e of a dense layer with `psi` in place of W, and with φ' or without, put together from the derivatives of φ_out and of
+/// the product, each differentiated alone.
+fn carried_by(
+    layer: &Dense,
+    own: &[&Tensor],
+    psi: &Tensor,
+    derivatives: bool,
+    v: &Tensor,
+    e: &Tensor,
+) -> Result<Tensor> {
+    let product = |phi: Activation, v: &Tensor, w: &Tensor| -> Result<Tensor> {
+        Ok(phi.apply(v)?.matmul(&w.t()?)?.affine(layer.scale, 0.0)?)
+    };
+    let delta = if derivatives {
+        let mut pre = product(layer.act_in, v, own[0])?;
+        if let Some(b) = own.get(1) {
+            pre = pre.broadcast_add(b)?;
+        }
+        let pre = Var::from_tensor(&pre)?;
+        let paired = (layer.act_out.apply(pre.as_tensor())? * e)?.sum_all()?;
+        gradient(&paired.backward()?, &pre)?
+    } else {
+        e.clone()
+    };
+    let phi_in = if derivatives { layer.act_in } else { Activation::Identity };
+    let v = Var::from_tensor(v)?;
+    let paired = (product(phi_in, v.as_tensor(), psi)? * delta)?.sum_all()?;
+    let through = gradient(&paired.backward()?, &v)?;
+    Ok(if layer.skip { (through + e)? } else { through })
 }

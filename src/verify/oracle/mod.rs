@@ -1,13 +1,14 @@
-//! The oracle: every rule as its paper's energy, differentiated by Candle's autograd in f64.
+//! The oracle: every rule as its paper's energy, differentiated by Candle's autograd in f64, on any graph.
 //!
-//! It shares the layers' forward function with the contenders and nothing else: no vjp, no param_grad, no
+//! It shares the operations' forward function with the contenders and nothing else: no vjp, no param_grad, no
 //! schedule. A wrong sign, a missing factor or a stale error in a rule shows up here.
 
 mod adjoints;
 
+use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
-use crate::net::{Dense, Loss, Network, Params};
+use crate::net::{Graph, Params, VertexId};
 use crate::rule::{Ipc, Rule, SeqIl, Steps};
 use crate::{Error, Result};
 
@@ -15,30 +16,29 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub struct Problem<'a> {
     /// Structure.
-    pub network: &'a Network,
+    pub graph: &'a Graph,
     /// θ.
-    pub params: &'a Params,
-    /// x, `[B, D]`.
-    pub x: &'a Tensor,
-    /// y, `[B, n_L]`.
-    pub y: &'a Tensor,
-    /// The output energy.
-    pub loss: Loss,
-    /// What carries errors down, for rules that do so by other means than the transposed Jacobian.
-    pub backward: Option<Backward<'a>>,
+    pub params: &'a [Tensor],
+    /// Inputs and targets.
+    pub data: &'a [Tensor],
+    /// Backward weights where a rule keeps its own.
+    pub feedback: Option<&'a [Option<Tensor>]>,
 }
 
-/// The network's layers as plain numbers, and backward weights if there are any.
-#[derive(Debug, Clone, Copy)]
-pub struct Backward<'a> {
-    /// Layers 1..L.
-    pub layers: &'a [Dense],
-    /// Backward weights, one tensor per layer; `None` for the transposed forward ones.
-    pub weights: Option<&'a Params>,
+/// States of latent vertices, by vertex; `None` for deterministic ones.
+type States = Vec<Option<Tensor>>;
+
+/// Values and predictions of all vertices at given states.
+struct Point {
+    values: Vec<Tensor>,
+    predictions: Vec<Tensor>,
 }
 
-/// −∂F/∂θ of every layer under `rule`; under iPC the sum of its T directions, each at its own point.
-pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Vec<Tensor>>> {
+/// −∂F/∂θ of every parameter under `rule`; under iPC the sum of its T directions, each at its own point.
+///
+/// # Errors
+/// If a tensor does not fit, or a variant is not defined on the network.
+pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Tensor>> {
     match rule {
         // Z-IL is backpropagation: that is its claim, so that is its oracle
         Rule::Bp(_) | Rule::Zil(_) => problem.loss_directions(),
@@ -52,172 +52,197 @@ pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Vec<Tensor>>
 }
 
 impl Problem<'_> {
-    fn layer(&self, l: usize, params: &Params, v: &Tensor) -> Result<Tensor> {
-        Ok(self.network.layer(l).forward(&params[l - 1], v)?.0)
-    }
-
-    /// F over given hidden states v_1..v_{L−1}.
-    fn energy(&self, params: &Params, states: &[Tensor]) -> Result<Tensor> {
-        let mut below = self.x.clone();
-        let mut total: Option<Tensor> = None;
-        for (i, v) in states.iter().enumerate() {
-            let mu = self.layer(i + 1, params, &below)?;
-            let term = (v - mu)?.sqr()?.sum_all()?.affine(0.5, 0.0)?;
-            total = Some(match total {
-                Some(t) => (t + term)?,
-                None => term,
-            });
-            below = v.clone();
+    /// Evaluates the graph with the value of latent vertex i from `value`, given its prediction.
+    fn evaluate(
+        &self,
+        params: &[Tensor],
+        mut value: impl FnMut(VertexId, &Tensor) -> Result<Tensor>,
+    ) -> Result<Point> {
+        let (mut values, mut predictions) = (Vec::new(), Vec::new());
+        for i in 0..self.graph.len() {
+            let inputs = self.graph.inputs(i, self.data, &values);
+            let (prediction, _) = self.graph.operation(i).forward(&self.graph.own(i, params), &inputs)?;
+            let latent = self.graph.topology().is_latent(i);
+            values.push(if latent { value(i, &prediction)? } else { prediction.clone() });
+            predictions.push(prediction);
         }
-        let loss = self.loss.tensor(&self.layer(self.network.depth(), params, &below)?, self.y)?;
-        Ok(match total {
-            Some(t) => (t + loss)?,
-            None => loss,
-        })
+        Ok(Point { values, predictions })
     }
 
-    /// −∂F/∂θ with the hidden states held fixed.
-    fn local_directions(&self, states: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
-        self.local_directions_at(self.params, states)
+    fn at_states(&self, params: &[Tensor], states: &States) -> Result<Point> {
+        self.evaluate(params, |i, prediction| Ok(states[i].as_ref().unwrap_or(prediction).clone()))
     }
 
-    fn local_directions_at(&self, params: &Params, states: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
+    /// States of the forward pass.
+    fn forward_states(&self) -> Result<States> {
+        let point = self.evaluate(self.params, |_, prediction| Ok(prediction.clone()))?;
+        let topology = self.graph.topology();
+        let state = |(i, v): (usize, Tensor)| topology.is_latent(i).then_some(v);
+        Ok(point.values.into_iter().enumerate().map(state).collect())
+    }
+
+    /// Σ losses, with precisions of all losses times `factor`.
+    fn losses(&self, values: &[Tensor], factor: f64) -> Result<Tensor> {
+        sum(self.graph.losses().iter().map(|term| {
+            let mut loss = term.loss;
+            loss.precision *= factor;
+            loss.tensor(&values[term.vertex], &self.data[term.target])
+        }))
+    }
+
+    /// F over given states.
+    fn energy(&self, params: &[Tensor], states: &States, factor: f64) -> Result<Tensor> {
+        let Point { values, predictions } = self.at_states(params, states)?;
+        let topology = self.graph.topology();
+        let hidden = topology.latent().map(|i| {
+            let half = 0.5 * topology.precision(i).unwrap_or(1.0);
+            Ok((&values[i] - &predictions[i])?.sqr()?.sum_all()?.affine(half, 0.0)?)
+        });
+        sum(hidden.chain([self.losses(&values, factor)]))
+    }
+
+    /// −∂F/∂θ with the states held fixed.
+    fn local_directions(&self, params: &[Tensor], states: &States, factor: f64) -> Result<Vec<Tensor>> {
         let vars = variables(params)?;
-        let grads = self.energy(&plain(&vars), states)?.backward()?;
+        let grads = self.energy(&plain(&vars), states, factor)?.backward()?;
         descents(&vars, &grads)
     }
 
-    fn loss_directions(&self) -> Result<Vec<Vec<Tensor>>> {
-        Ok(crate::engine::autograd::Autograd::new(self.params)?
-            .directions(self.network, &self.loss, self.x, self.y)?
-            .0)
+    fn loss_directions(&self) -> Result<Vec<Tensor>> {
+        Ok(crate::engine::autograd::Autograd::new(self.params)?.directions(self.graph, self.data)?.0)
     }
 
-    fn forward_states(&self) -> Result<Vec<Tensor>> {
-        let mut states = Vec::new();
-        let mut v = self.x.clone();
-        for l in 1..self.network.depth() {
-            v = self.layer(l, self.params, &v)?;
-            states.push(v.clone());
-        }
-        Ok(states)
+    /// v_i − g ∂F/∂v_i for the states that are `free`.
+    fn descended(
+        &self,
+        params: &[Tensor],
+        states: &States,
+        factor: f64,
+        g: f64,
+        free: impl Fn(VertexId) -> bool,
+    ) -> Result<States> {
+        let (vars, tracked) = tracked(states, free)?;
+        let grads = self.energy(params, &tracked, factor)?.backward()?;
+        let moved = states.iter().zip(&vars).map(|(state, var)| match var {
+            Some(var) => Ok(Some((var.as_detached_tensor() - gradient(&grads, var)?.affine(g, 0.0)?)?)),
+            None => Ok(state.clone()),
+        });
+        moved.collect()
     }
 
-    fn state_descent(&self, steps: Steps) -> Result<Vec<Vec<Tensor>>> {
+    fn state_descent(&self, steps: Steps) -> Result<Vec<Tensor>> {
         let mut states = self.forward_states()?;
         for t in 0..steps.count {
-            let vars = states.iter().map(|v| Ok(Var::from_tensor(v)?)).collect::<Result<Vec<_>>>()?;
-            let free: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
-            let grads = self.energy(self.params, &free)?.backward()?;
-            states = descend(&vars, &grads, steps.size(t))?;
+            states = self.descended(self.params, &states, 1.0, steps.size(t), |_| true)?;
         }
-        self.local_directions(&states)
+        self.local_directions(self.params, &states, 1.0)
     }
 
-    /// One state at a time from the output down, each on the energy of the states as they stand.
-    fn sequential_descent(&self, rule: &SeqIl) -> Result<Vec<Vec<Tensor>>> {
-        let mut problem = *self;
-        if let Some(beta) = rule.mixing {
-            problem.loss.precision *= beta / (1.0 + beta);
-        }
-        let mut states = problem.forward_states()?;
+    /// One state at a time in reverse order, each on the energy of the states as they stand.
+    fn sequential_descent(&self, rule: &SeqIl) -> Result<Vec<Tensor>> {
+        let factor = rule.mixing.map_or(1.0, |beta| beta / (1.0 + beta));
+        let mut states = self.forward_states()?;
         for t in 0..rule.steps.count {
-            for i in (0..states.len()).rev() {
-                let var = Var::from_tensor(&states[i])?;
-                let mut free = states.clone();
-                free[i] = var.as_tensor().clone();
-                let grads = problem.energy(problem.params, &free)?.backward()?;
-                states[i] = descend(&[var], &grads, rule.steps.size(t))?.remove(0);
+            for i in self.graph.topology().latent().rev() {
+                states = self.descended(self.params, &states, factor, rule.steps.size(t), |v| v == i)?;
             }
         }
-        problem.local_directions(&states)
+        self.local_directions(self.params, &states, factor)
     }
 
     /// States and parameters at once, on the same energy.
-    fn incremental_descent(&self, rule: &Ipc) -> Result<Vec<Vec<Tensor>>> {
+    fn incremental_descent(&self, rule: &Ipc) -> Result<Vec<Tensor>> {
         let mut states = self.forward_states()?;
-        let mut params = self.params.clone();
-        let mut sum: Vec<Vec<Tensor>> = self
-            .params
-            .iter()
-            .map(|own| own.iter().map(|p| Ok(p.zeros_like()?)).collect::<Result<_>>())
-            .collect::<Result<_>>()?;
+        let mut params: Params = self.params.to_vec();
+        let mut total = self.params.iter().map(|p| Ok(p.zeros_like()?)).collect::<Result<Vec<Tensor>>>()?;
         for t in 0..rule.steps.count {
-            let directions = self.local_directions_at(&params, &states)?;
-            let vars = states.iter().map(|v| Ok(Var::from_tensor(v)?)).collect::<Result<Vec<_>>>()?;
-            let free: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
-            let grads = self.energy(&params, &free)?.backward()?;
-            states = descend(&vars, &grads, rule.steps.size(t))?;
-            for ((own, total), d) in params.iter_mut().zip(&mut sum).zip(&directions) {
-                for ((p, s), d) in own.iter_mut().zip(total).zip(d) {
-                    *p = (&*p + d.affine(rule.weight_step, 0.0)?)?;
-                    *s = (&*s + d)?;
-                }
+            let directions = self.local_directions(&params, &states, 1.0)?;
+            states = self.descended(&params, &states, 1.0, rule.steps.size(t), |_| true)?;
+            for ((p, sum), d) in params.iter_mut().zip(&mut total).zip(&directions) {
+                *p = (&*p + d.affine(rule.weight_step, 0.0)?)?;
+                *sum = (&*sum + d)?;
             }
         }
-        Ok(sum)
+        Ok(total)
     }
 
-    fn error_descent(&self, steps: Steps) -> Result<Vec<Vec<Tensor>>> {
-        let mut errors =
-            self.forward_states()?.iter().map(|v| Ok(v.zeros_like()?)).collect::<Result<Vec<_>>>()?;
+    fn error_descent(&self, steps: Steps) -> Result<Vec<Tensor>> {
+        let topology = self.graph.topology();
+        let zeros = |v: &Option<Tensor>| Ok(v.as_ref().map(Tensor::zeros_like).transpose()?);
+        let mut errors: States = self.forward_states()?.iter().map(zeros).collect::<Result<_>>()?;
         for t in 0..steps.count {
-            let vars = errors.iter().map(|e| Ok(Var::from_tensor(e)?)).collect::<Result<Vec<_>>>()?;
-            let free: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
-            // F as a function of the errors: sum of half squares plus the loss of the rebuilt network
-            let output = self.layer(self.network.depth(), self.params, &self.rebuilt(&free)?.1)?;
-            let mut energy = self.loss.tensor(&output, self.y)?;
-            for e in &free {
-                energy = (energy + e.sqr()?.sum_all()?.affine(0.5, 0.0)?)?;
-            }
-            errors = descend(&vars, &energy.backward()?, steps.size(t))?;
+            let (vars, free) = tracked(&errors, |_| true)?;
+            // F as a function of the errors: half squares plus the losses of the rebuilt network
+            let values = self.rebuilt(&free)?.values;
+            let hidden = topology.latent().filter_map(|i| {
+                let half = 0.5 * topology.precision(i)?;
+                let square = free[i].as_ref()?.sqr().and_then(|s| s.sum_all()?.affine(half, 0.0));
+                Some(square.map_err(Error::from))
+            });
+            let grads = sum(hidden.chain([self.losses(&values, 1.0)]))?.backward()?;
+            let moved = vars.iter().map(|var| match var {
+                Some(var) => {
+                    let step = gradient(&grads, var)?.affine(steps.size(t), 0.0)?;
+                    Ok(Some((var.as_detached_tensor() - step)?))
+                }
+                None => Ok(None),
+            });
+            errors = moved.collect::<Result<_>>()?;
         }
-        self.local_directions(&self.rebuilt(&errors)?.0)
+        let values = self.rebuilt(&errors)?.values.into_iter().enumerate();
+        let states = values.map(|(i, v)| topology.is_latent(i).then_some(v)).collect();
+        self.local_directions(self.params, &states, 1.0)
     }
 
-    /// States v_l = f_l(v_{l−1}) + e_l, and the topmost of them (x if there is none).
-    fn rebuilt(&self, errors: &[Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
-        let mut states = Vec::new();
-        let mut v = self.x.clone();
-        for (i, e) in errors.iter().enumerate() {
-            v = (self.layer(i + 1, self.params, &v)? + e)?;
-            states.push(v.clone());
-        }
-        Ok((states, v))
+    /// The network with states v_i = f_i + e_i.
+    fn rebuilt(&self, errors: &States) -> Result<Point> {
+        self.evaluate(self.params, |i, prediction| match &errors[i] {
+            Some(e) => Ok((prediction + e)?),
+            None => Ok(prediction.clone()),
+        })
     }
 }
 
-/// v − g·∂F/∂v for every variable, as plain tensors.
-fn descend(vars: &[Var], grads: &candle_core::backprop::GradStore, g: f64) -> Result<Vec<Tensor>> {
-    vars.iter()
-        .map(|v| {
-            let grad =
-                grads.get(v).ok_or_else(|| Error::Invalid("the energy does not depend on a state".into()))?;
-            Ok((v.as_detached_tensor() - grad.affine(g, 0.0)?)?)
-        })
-        .collect()
+/// The sum of tensors of one shape; an error if there is none.
+fn sum(mut terms: impl Iterator<Item = Result<Tensor>>) -> Result<Tensor> {
+    let first = terms.next().ok_or_else(|| Error::Invalid("an energy without terms".into()))??;
+    terms.try_fold(first, |total, term| Ok((total + term?)?))
+}
+
+/// States that are `free` as variables, and all states with those in their places.
+fn tracked(states: &States, free: impl Fn(VertexId) -> bool) -> Result<(Vec<Option<Var>>, States)> {
+    let var = |(i, v): (usize, &Option<Tensor>)| match v.as_ref().filter(|_| free(i)) {
+        Some(v) => Ok(Some(Var::from_tensor(v)?)),
+        None => Ok(None),
+    };
+    let vars = states.iter().enumerate().map(var).collect::<Result<Vec<_>>>()?;
+    let place = |(state, var): (&Option<Tensor>, &Option<Var>)| match var {
+        Some(var) => Some(var.as_tensor().clone()),
+        None => state.clone(),
+    };
+    let places = states.iter().zip(&vars).map(place).collect();
+    Ok((vars, places))
+}
+
+/// The gradient by a variable; zero where what was differentiated does not depend on it.
+fn gradient(grads: &GradStore, of: &Var) -> Result<Tensor> {
+    Ok(match grads.get(of) {
+        Some(g) => g.clone(),
+        None => of.zeros_like()?,
+    })
 }
 
 /// Parameters as variables (the same bits, new storage).
-fn variables(params: &Params) -> Result<Vec<Vec<Var>>> {
-    params.iter().map(|own| own.iter().map(|t| Ok(Var::from_tensor(t)?)).collect()).collect()
+fn variables(params: &[Tensor]) -> Result<Vec<Var>> {
+    params.iter().map(|t| Ok(Var::from_tensor(t)?)).collect()
 }
 
-/// Variables as the tensors a layer takes.
-fn plain(vars: &[Vec<Var>]) -> Params {
-    vars.iter().map(|own| own.iter().map(|v| v.as_tensor().clone()).collect()).collect()
+/// Variables as the tensors an operation takes.
+fn plain(vars: &[Var]) -> Params {
+    vars.iter().map(|v| v.as_tensor().clone()).collect()
 }
 
-/// −gradient of every variable; zero where what was differentiated does not depend on it.
-fn descents(vars: &[Vec<Var>], grads: &candle_core::backprop::GradStore) -> Result<Vec<Vec<Tensor>>> {
-    vars.iter()
-        .map(|own| {
-            own.iter()
-                .map(|v| match grads.get(v) {
-                    Some(g) => Ok(g.neg()?),
-                    None => Ok(v.zeros_like()?),
-                })
-                .collect()
-        })
-        .collect()
+/// −gradient of every variable.
+fn descents(vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor>> {
+    vars.iter().map(|v| Ok(gradient(grads, v)?.neg()?)).collect()
 }

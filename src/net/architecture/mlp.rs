@@ -1,0 +1,150 @@
+//! Multilayer perceptrons: chains of dense layers.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::net::layers::{Activation, Dense};
+use crate::net::parameterisation::{Parameterisation, Position};
+use crate::net::topology::Source;
+use crate::net::{host_tensor, Graph, GraphBuilder, LayerCost, Loss, Params};
+use crate::{Error, Result};
+
+/// On which side of the weights a hidden layer's activation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// μ_l = a W φ(v) + …: states are pre-activations (φ_1 is the identity).
+    Input,
+    /// μ_l = φ(a W v) + …: states are activations; the readout stays linear.
+    Output,
+}
+
+/// A multilayer perceptron in words: everything needed to build one from a seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MlpSpec {
+    /// D, units of the input.
+    pub inputs: usize,
+    /// N, units of each hidden layer.
+    pub width: usize,
+    /// n_L, units of the output.
+    pub outputs: usize,
+    /// L, weight layers.
+    pub depth: usize,
+    /// φ of the hidden layers.
+    pub activation: Activation,
+    /// Where φ stands.
+    pub placement: Placement,
+    /// Scalings and start.
+    pub parameterisation: Parameterisation,
+    /// Factor on the start of the standard parameterisations.
+    pub gain: f64,
+    /// Whether layers have biases.
+    pub bias: bool,
+}
+
+/// Data tensor 0 of a chain: its input.
+pub const X: usize = 0;
+/// Data tensor 1 of a chain: the target of its loss.
+pub const Y: usize = 1;
+
+/// A chain of dense layers 1..L: vertex l − 1 is layer l, latent with precision 1 but the last, which carries the loss. Parameters
+/// are `w.1`, `b.1`, `w.2`, … (biases where there are any); data tensors are `x`, of shape `x` per sample, and `y`.
+///
+/// # Errors
+/// [`Error::Invalid`] for no layers, or layers that do not fit each other.
+pub fn chain(layers: Vec<Dense>, x: &[usize], loss: Loss) -> Result<Graph> {
+    let (depth, mut graph) = (layers.len(), GraphBuilder::new());
+    let Some(outputs) = layers.last().map(|last| last.outputs) else {
+        return Err(Error::Invalid("a network needs at least one layer (depth 1 or more)".into()));
+    };
+    let (mut below, y) = (Source::Data(graph.data("x", x)), graph.data("y", &[outputs]));
+    let mut vertex = 0;
+    for (layer, l) in layers.into_iter().zip(1..) {
+        let shapes = layer.param_shapes();
+        let named = shapes.iter().zip(["w", "b"]);
+        let params: Vec<_> = named.map(|(shape, kind)| graph.param(&format!("{kind}.{l}"), shape)).collect();
+        let precision = (l < depth).then_some(1.0);
+        vertex = graph.add(&l.to_string(), Arc::new(layer), &[below], &params, precision)?;
+        below = Source::Vertex(vertex);
+    }
+    graph.loss(vertex, y, loss)?;
+    graph.build()
+}
+
+impl MlpSpec {
+    /// The network under a loss.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a size of 0.
+    pub fn graph(&self, loss: Loss) -> Result<Graph> {
+        if self.depth == 0 || self.inputs == 0 || self.outputs == 0 || self.width == 0 {
+            return Err(Error::Invalid(format!(
+                "a perceptron needs depth, inputs, width and outputs of at least 1, got {}, {}, {}, {}",
+                self.depth, self.inputs, self.width, self.outputs
+            )));
+        }
+        chain(self.layers(), &[self.inputs], loss)
+    }
+
+    /// Layers 1..L.
+    pub fn layers(&self) -> Vec<Dense> {
+        (1..=self.depth).map(|l| self.dense(l)).collect()
+    }
+
+    /// Work of each layer's verbs on a batch.
+    pub fn costs(&self, batch: usize) -> Vec<LayerCost> {
+        self.layers().iter().map(|layer| layer.layer_cost(batch)).collect()
+    }
+
+    fn position(&self, l: usize) -> Position {
+        Position {
+            layer: l,
+            depth: self.depth,
+            inputs: if l == 1 { self.inputs } else { self.width },
+            outputs: if l == self.depth { self.outputs } else { self.width },
+        }
+    }
+
+    /// Layer l, from 1.
+    pub fn dense(&self, l: usize) -> Dense {
+        let at = self.position(l);
+        let hidden = |yes: bool| if yes { self.activation } else { Activation::Identity };
+        Dense {
+            inputs: at.inputs,
+            outputs: at.outputs,
+            act_in: hidden(self.placement == Placement::Input && l > 1),
+            act_out: hidden(self.placement == Placement::Output && l < self.depth),
+            scale: self.parameterisation.scale(at),
+            skip: self.parameterisation.skip(at),
+            bias: self.bias,
+        }
+    }
+
+    /// Parameters at the start, drawn on the host under `seed`, rounded to `dtype`, on `device`.
+    pub fn start(&self, seed: u64, dtype: DType, device: &Device) -> Result<Params> {
+        let mut params = Params::new();
+        for l in 1..=self.depth {
+            let at = self.position(l);
+            let w = self.parameterisation.start(at, self.gain, seed);
+            params.push(host_tensor(w, &[at.outputs, at.inputs], dtype, device)?);
+            if self.bias {
+                let b = self.parameterisation.start_bias(at, seed);
+                params.push(host_tensor(b, &[at.outputs], dtype, device)?);
+            }
+        }
+        Ok(params)
+    }
+
+    /// Backward weights at the start, for rules that learn their own: in the form of W_l at its place in the table of
+    /// parameters, `None` at the place of a bias.
+    pub fn start_feedback(&self, seed: u64, dtype: DType, device: &Device) -> Result<Vec<Option<Tensor>>> {
+        let mut table = Vec::new();
+        for l in 1..=self.depth {
+            let at = self.position(l);
+            let w = self.parameterisation.start_feedback(at, self.gain, seed);
+            table.push(Some(host_tensor(w, &[at.outputs, at.inputs], dtype, device)?));
+            table.extend(self.bias.then_some(None));
+        }
+        Ok(table)
+    }
+}

@@ -1,0 +1,3 @@
+//! Architectures: functions from a few numbers to a graph.
+
+pub mod mlp;

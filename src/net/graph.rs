@@ -1,0 +1,377 @@
+//! A network: a directed acyclic graph of operations with parameters, data and losses.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::layers::Dense;
+use super::levels;
+use super::loss::Loss;
+use super::operation::{Linearization, Operation, OperationCost};
+use super::topology::{DataId, Node, ParamId, Source, Topology, VertexId};
+use crate::{Error, Result};
+
+/// Parameters of a network by [`ParamId`].
+pub type Params = Vec<Tensor>;
+
+/// A parameter or data tensor of a network: its name and its shape, that of data without the sample axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Unique name.
+    pub name: String,
+    /// Sizes.
+    pub shape: Vec<usize>,
+}
+
+/// A loss on a vertex.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossTerm {
+    /// The vertex whose value it judges.
+    pub vertex: VertexId,
+    /// The data tensor that holds the target, of the value's shape.
+    pub target: DataId,
+    /// Kind, reduction and precision.
+    pub loss: Loss,
+}
+
+/// A network.
+///
+/// Vertex i has the value v_i, a state of its own if it is latent and f_i(inputs; θ) if it is deterministic. The energy over states
+/// and parameters is
+///
+/// F = Σ over latent i of ½π_i‖v_i − f_i‖² + Σ losses,
+///
+/// sums over the batch and all axes. Parameters lie in a table and are referred to, so that any number of vertices may use one.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    topology: Topology,
+    operations: Vec<Arc<dyn Operation>>,
+    names: Vec<String>,
+    shapes: Vec<Vec<usize>>,
+    params: Vec<Named>,
+    data: Vec<Named>,
+    losses: Vec<LossTerm>,
+}
+
+/// A network in the making: vertices are added in topological order, so that no cycle can be written down.
+#[derive(Debug, Default)]
+pub struct GraphBuilder {
+    nodes: Vec<Node>,
+    operations: Vec<Arc<dyn Operation>>,
+    names: Vec<String>,
+    shapes: Vec<Vec<usize>>,
+    params: Vec<Named>,
+    frozen: Vec<bool>,
+    data: Vec<Named>,
+    losses: Vec<LossTerm>,
+}
+
+impl GraphBuilder {
+    /// No vertices yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A data tensor (an input or a target) of this shape per sample.
+    pub fn data(&mut self, name: &str, shape: &[usize]) -> DataId {
+        self.data.push(Named { name: name.to_owned(), shape: shape.to_vec() });
+        self.data.len() - 1
+    }
+
+    /// A parameter.
+    pub fn param(&mut self, name: &str, shape: &[usize]) -> ParamId {
+        self.params.push(Named { name: name.to_owned(), shape: shape.to_vec() });
+        self.frozen.push(false);
+        self.params.len() - 1
+    }
+
+    /// Keeps a parameter as it is: no direction is computed for it.
+    pub fn freeze(&mut self, param: ParamId) {
+        self.frozen[param] = true;
+    }
+
+    /// A deterministic vertex.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the vertex's name if inputs or parameters do not fit the operation.
+    pub fn vertex(
+        &mut self,
+        name: &str,
+        operation: impl Operation + 'static,
+        inputs: &[Source],
+        params: &[ParamId],
+    ) -> Result<VertexId> {
+        self.add(name, Arc::new(operation), inputs, params, None)
+    }
+
+    /// A latent vertex of precision π.
+    ///
+    /// # Errors
+    /// As for [`vertex`](Self::vertex), and if π is not a positive number.
+    pub fn latent(
+        &mut self,
+        name: &str,
+        operation: impl Operation + 'static,
+        inputs: &[Source],
+        params: &[ParamId],
+        precision: f64,
+    ) -> Result<VertexId> {
+        self.add(name, Arc::new(operation), inputs, params, Some(precision))
+    }
+
+    /// A vertex with a given operation.
+    ///
+    /// # Errors
+    /// As for [`vertex`](Self::vertex) and [`latent`](Self::latent).
+    pub fn add(
+        &mut self,
+        name: &str,
+        operation: Arc<dyn Operation>,
+        inputs: &[Source],
+        params: &[ParamId],
+        precision: Option<f64>,
+    ) -> Result<VertexId> {
+        let refuse = |problem: String| Err(Error::Invalid(format!("vertex `{name}` {problem}")));
+        if self.names.iter().chain(self.params.iter().chain(&self.data).map(|n| &n.name)).any(|n| n == name) {
+            return refuse("has the name of another vertex or tensor; names must be unique".into());
+        }
+        if let Some(precision) = precision.filter(|p| !(p.is_finite() && *p > 0.0)) {
+            return refuse(format!("has precision {precision}; expected a positive number"));
+        }
+        let read = inputs.iter().map(|source| match *source {
+            Source::Data(d) => &self.data[d].shape[..],
+            Source::Vertex(v) => &self.shapes[v][..],
+        });
+        let read: Vec<&[usize]> = read.collect();
+        let own: Vec<&[usize]> = params.iter().map(|&p| &self.params[p].shape[..]).collect();
+        let shape = match operation.shape(&read, &own) {
+            Ok(shape) => shape,
+            Err(problem) => return refuse(format!("({}) {problem}", operation.kind())),
+        };
+        self.nodes.push(Node { inputs: inputs.to_vec(), params: params.to_vec(), precision });
+        self.operations.push(operation);
+        self.names.push(name.to_owned());
+        self.shapes.push(shape);
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// A loss on the value of a vertex.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the target has another shape than the value.
+    pub fn loss(&mut self, vertex: VertexId, target: DataId, loss: Loss) -> Result<()> {
+        let (value, wanted) = (&self.shapes[vertex], &self.data[target]);
+        if *value != wanted.shape {
+            return Err(Error::Invalid(format!(
+                "vertex `{}` has {value:?} values per sample but the target `{}` of its loss has {:?}; expected one shape",
+                self.names[vertex], wanted.name, wanted.shape
+            )));
+        }
+        self.losses.push(LossTerm { vertex, target, loss });
+        Ok(())
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no loss, a vertex leads to none, or a parameter or data tensor is used by no vertex.
+    pub fn build(self) -> Result<Graph> {
+        if self.losses.is_empty() {
+            return Err(Error::Invalid("the network has no loss; expected one or more".into()));
+        }
+        let used = |p: ParamId| self.nodes.iter().any(|node| node.params.contains(&p));
+        if let Some(p) = (0..self.params.len()).find(|&p| !used(p)) {
+            let name = &self.params[p].name;
+            return Err(Error::Invalid(format!("parameter `{name}` is used by no vertex; remove it")));
+        }
+        let read = |d: DataId| {
+            self.nodes.iter().any(|node| node.inputs.contains(&Source::Data(d)))
+                || self.losses.iter().any(|loss| loss.target == d)
+        };
+        if let Some(d) = (0..self.data.len()).find(|&d| !read(d)) {
+            let name = &self.data[d].name;
+            return Err(Error::Invalid(format!(
+                "data tensor `{name}` is read by no vertex and no loss; remove it"
+            )));
+        }
+        let vertices = self.losses.iter().map(|loss| loss.vertex).collect();
+        let topology = Topology::new(self.nodes, vertices, self.frozen).map_err(|(i, problem)| {
+            Error::Invalid(format!(
+                "vertex `{}` {problem}; every vertex must lead to a loss and read earlier vertices",
+                self.names[i]
+            ))
+        })?;
+        let Self { operations, names, shapes, params, data, losses, .. } = self;
+        Ok(Graph { topology, operations, names, shapes, params, data, losses })
+    }
+}
+
+impl Graph {
+    /// Its wiring.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Number of vertices; for a chain the number of layers.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no vertex.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The operation of a vertex.
+    pub fn operation(&self, i: VertexId) -> &dyn Operation {
+        self.operations[i].as_ref()
+    }
+
+    /// The name of a vertex.
+    pub fn name(&self, i: VertexId) -> &str {
+        &self.names[i]
+    }
+
+    /// The shape of a vertex's value, without the sample axis.
+    pub fn shape(&self, i: VertexId) -> &[usize] {
+        &self.shapes[i]
+    }
+
+    /// Names and shapes of the parameters.
+    pub fn params(&self) -> &[Named] {
+        &self.params
+    }
+
+    /// Names and shapes of the data tensors, without the sample axis.
+    pub fn data(&self) -> &[Named] {
+        &self.data
+    }
+
+    /// Its losses.
+    pub fn losses(&self) -> &[LossTerm] {
+        &self.losses
+    }
+
+    /// The parameters of a vertex.
+    pub fn own<'a>(&self, i: VertexId, params: &'a [Tensor]) -> Vec<&'a Tensor> {
+        self.topology.node(i).params.iter().map(|&p| &params[p]).collect()
+    }
+
+    /// What a vertex reads, given the values of earlier vertices.
+    pub fn inputs<'a>(&self, i: VertexId, data: &'a [Tensor], values: &'a [Tensor]) -> Vec<&'a Tensor> {
+        let read = |source: &Source| match *source {
+            Source::Data(d) => &data[d],
+            Source::Vertex(v) => &values[v],
+        };
+        self.topology.node(i).inputs.iter().map(read).collect()
+    }
+
+    /// Values of all vertices in the forward pass; data tensors that only losses read may be left out.
+    ///
+    /// # Errors
+    /// If a tensor does not fit.
+    pub fn forward(&self, params: &[Tensor], data: &[Tensor]) -> Result<Vec<Tensor>> {
+        let mut values = Vec::with_capacity(self.len());
+        for i in 0..self.len() {
+            let inputs = self.inputs(i, data, &values);
+            let (value, _): (Tensor, Linearization) =
+                self.operations[i].forward(&self.own(i, params), &inputs)?;
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    /// Work of each vertex's verbs on a batch.
+    pub fn costs(&self, batch: usize) -> Vec<OperationCost> {
+        let cost = |i: VertexId| {
+            let node = self.topology.node(i);
+            let read = |source: &Source| match *source {
+                Source::Data(d) => &self.data[d].shape[..],
+                Source::Vertex(v) => &self.shapes[v][..],
+            };
+            let inputs: Vec<&[usize]> = node.inputs.iter().map(read).collect();
+            let params: Vec<&[usize]> = node.params.iter().map(|&p| &self.params[p].shape[..]).collect();
+            self.operations[i].cost(batch, &inputs, &params)
+        };
+        (0..self.len()).map(cost).collect()
+    }
+
+    /// The layers of a chain of dense layers as the fused engine takes it: each vertex reads the one before, parameters stand in the
+    /// order of the layers, all vertices but the last are latent with precision 1, and the last carries the only loss.
+    ///
+    /// # Errors
+    /// Why it is no such chain, naming the vertex.
+    pub fn as_stack(&self) -> Result<Vec<Dense>> {
+        let refuse = |i: VertexId, why: &str| {
+            Error::Invalid(format!(
+                "vertex `{}` {why}; fused engines take chains of dense layers, use engine reference",
+                self.names[i]
+            ))
+        };
+        let (mut layers, mut next, last) = (Vec::new(), 0, self.len() - 1);
+        for (i, operation) in self.operations.iter().enumerate() {
+            let node = self.topology.node(i);
+            let below = i.checked_sub(1).map_or(Source::Data(0), Source::Vertex);
+            let Some(dense) = operation.as_dense() else {
+                return Err(refuse(i, &format!("is a {} operation", operation.kind())));
+            };
+            if node.inputs != [below] {
+                return Err(refuse(i, "does not read the vertex before it alone"));
+            }
+            if node.precision != (i < last).then_some(1.0) {
+                return Err(refuse(i, "has another precision than 1, or a state where a chain has none"));
+            }
+            let own = next..next + dense.param_shapes().len();
+            if !own.clone().eq(node.params.iter().copied())
+                || node.params.iter().any(|&p| self.topology.is_frozen(p))
+            {
+                return Err(refuse(i, "shares a parameter or keeps one frozen"));
+            }
+            next = own.end;
+            layers.push(dense.clone());
+        }
+        match self.losses.as_slice() {
+            [LossTerm { vertex, .. }] if *vertex == last => Ok(layers),
+            _ => Err(refuse(last, "does not carry the only loss")),
+        }
+    }
+
+    /// The graph in which all paths from a state to a loss cross equally many states: latent identities of precision 1 are
+    /// inserted behind vertices whose value some child or loss sees too early. Z-IL runs on it (Salvatori et al.,
+    /// arXiv 2103.04689). Also returned is where each vertex has gone.
+    ///
+    /// # Errors
+    /// None that a valid graph leads to.
+    pub fn levelled(&self) -> Result<(Self, Vec<VertexId>)> {
+        let gaps = levels::gaps(&self.topology);
+        let mut to = Vec::with_capacity(self.len());
+        let mut next = 0;
+        for follow in &gaps.follow {
+            to.push(next);
+            next += 1 + follow;
+        }
+        let frozen = (0..self.params.len()).map(|p| self.topology.is_frozen(p)).collect();
+        let (params, data) = (self.params.clone(), self.data.clone());
+        let mut built = GraphBuilder { params, data, frozen, ..GraphBuilder::default() };
+        for (i, (operation, name)) in self.operations.iter().zip(&self.names).enumerate() {
+            let mut node = self.topology.node(i).clone();
+            for (slot, source) in node.inputs.iter_mut().enumerate() {
+                if let Source::Vertex(parent) = *source {
+                    let children = self.topology.children(parent);
+                    let use_ = children.iter().position(|&child| child == (i, slot)).unwrap_or_default();
+                    *source = levels::behind(Source::Vertex(to[parent]), gaps.before_child[parent][use_]);
+                }
+            }
+            built.add(name, operation.clone(), &node.inputs, &node.params, node.precision)?;
+            for k in 1..=gaps.follow[i] {
+                let identity = super::layers::Act(super::layers::Activation::Identity);
+                let before = Source::Vertex(to[i] + k - 1);
+                built.latent(&format!("{name}, identity {k}"), identity, &[before], &[], 1.0)?;
+            }
+        }
+        for &LossTerm { vertex, target, loss } in &self.losses {
+            built.loss(to[vertex] + gaps.before_loss[vertex], target, loss)?;
+        }
+        Ok((built.build()?, to))
+    }
+}

@@ -1,0 +1,187 @@
+//! States with their predictions and errors: what the rules that relax states share.
+
+use super::walk::{descent, forward_pass, loss_errors, outputs, predict, Downward, Forward};
+use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
+use crate::net::VertexId;
+use crate::Result;
+
+/// States, predictions, errors and loss errors, all at the same point.
+///
+/// ε_i = v_i − f_i for latent i. Errors known to be exactly zero are `None`, and nothing is spent on them: from the forward pass an
+/// error travels by one latent vertex per simultaneous step, so a vertex has none before as many steps as its distance to the
+/// nearest loss (the light cone; Zahid, Guo & Fountas, arXiv 2304.02658).
+///
+/// What has changed is followed vertex by vertex: moving a state makes the predictions stale that read it, and
+/// [`refresh`](Self::refresh) evaluates those and no others.
+pub(super) struct Relaxation<'a, E: Engine> {
+    engine: &'a E,
+    /// States of latent vertices, values of deterministic ones.
+    pub(super) values: Vec<E::Value>,
+    /// f_i.
+    predictions: Vec<E::Value>,
+    /// Every vertex linearised at what it reads.
+    pub(super) at: Vec<E::Linearization>,
+    /// ε_i of latent vertices.
+    pub(super) errors: Vec<MaybeZero<E::Value>>,
+    /// −∂loss/∂(value) of every loss, times `loss_scale`.
+    pub(super) losses: Vec<E::Value>,
+    /// Parameters where they were moved.
+    pub(super) params: Vec<Option<E::Param>>,
+    loss_scale: Option<f64>,
+    stale: Vec<Stale>,
+}
+
+/// What of a vertex is not that of the present states and parameters.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stale {
+    prediction: bool,
+    error: bool,
+    losses: bool,
+}
+
+impl<'a, E: Engine> Relaxation<'a, E> {
+    /// The forward pass, where the error of every state is zero; computed as numbers without the light cone. Errors of the losses
+    /// are multiplied by `loss_scale` if there is one.
+    pub(super) fn start(engine: &'a E, light_cone: bool, loss_scale: Option<f64>) -> Result<Self> {
+        let topology = engine.topology();
+        let Forward { values, at } = forward_pass(engine)?;
+        let predictions = values.clone();
+        let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+        if !light_cone {
+            for i in topology.latent() {
+                errors[i] = Some(engine.sub(&values[i], &predictions[i])?);
+            }
+        }
+        let mut losses = loss_errors(engine, &values)?;
+        if let Some(scale) = loss_scale {
+            losses = losses.iter().map(|e| engine.scale(scale, e)).collect::<Result<_>>()?;
+        }
+        let (params, stale) = (vec![None; topology.params()], vec![Stale::default(); topology.len()]);
+        Ok(Self { engine, values, predictions, at, errors, losses, params, loss_scale, stale })
+    }
+
+    /// What carries cotangents down from here.
+    pub(super) fn downward(&self) -> Downward<'_, E> {
+        Downward { engine: self.engine, at: &self.at, losses: &self.losses, moved: &self.params }
+    }
+
+    /// −∂F/∂v_i, given the cotangents; `None` where it is zero.
+    pub(super) fn descent(
+        &self,
+        i: VertexId,
+        precision: f64,
+        c: &[MaybeZero<E::Value>],
+    ) -> Result<MaybeZero<E::Value>> {
+        descent(self.engine, self.downward().pulled(i, c)?, precision, &self.errors[i])
+    }
+
+    /// Moves every state by g along its descent, all from the same old states. Predictions and errors are those of the old point
+    /// until [`refresh`](Self::refresh).
+    pub(super) fn move_states(&mut self, g: f64) -> Result<()> {
+        let c = self.downward().cotangents(&self.errors, |i| self.engine.topology().follows_state(i))?;
+        self.move_by(g, &c)
+    }
+
+    /// As [`move_states`](Self::move_states), given the cotangents.
+    pub(super) fn move_by(&mut self, g: f64, c: &[MaybeZero<E::Value>]) -> Result<()> {
+        let topology = self.engine.topology();
+        let mut moved = Vec::new();
+        for i in topology.latent() {
+            let precision = topology.precision(i).unwrap_or(1.0);
+            if let Some(descent) = self.descent(i, precision, c)? {
+                moved.push((i, self.engine.add_scaled(&self.values[i], g, &descent)?));
+            }
+        }
+        moved.into_iter().for_each(|(i, state)| self.set(i, state));
+        Ok(())
+    }
+
+    /// Gives a latent vertex a new state.
+    pub(super) fn set(&mut self, i: VertexId, state: E::Value) {
+        self.stale[i].error = true;
+        self.change(i, state);
+    }
+
+    /// Replaces the parameters that a rule has moved.
+    pub(super) fn set_params(&mut self, params: Vec<Option<E::Param>>) {
+        let topology = self.engine.topology();
+        self.params = params;
+        for i in 0..topology.len() {
+            self.stale[i].prediction |= topology.node(i).params.iter().any(|&p| self.params[p].is_some());
+        }
+    }
+
+    fn change(&mut self, i: VertexId, value: E::Value) {
+        self.values[i] = value;
+        self.stale[i].losses = true;
+        for &(child, _) in self.engine.topology().children(i) {
+            self.stale[child].prediction = true;
+        }
+    }
+
+    /// Predictions and errors at the present states and parameters.
+    pub(super) fn refresh(&mut self) -> Result<()> {
+        self.refresh_some(|_| true)
+    }
+
+    /// As [`refresh`](Self::refresh), of some vertices only: what these read must be among them.
+    pub(super) fn refresh_some(&mut self, wanted: impl Fn(VertexId) -> bool) -> Result<()> {
+        let topology = self.engine.topology();
+        for i in (0..topology.len()).filter(|&i| wanted(i)) {
+            if std::mem::take(&mut self.stale[i].prediction) {
+                let (prediction, at) = predict(self.engine, &self.params, i, &self.values)?;
+                self.at[i] = at;
+                if topology.is_latent(i) {
+                    self.predictions[i] = prediction;
+                    self.stale[i].error = true;
+                } else {
+                    self.change(i, prediction);
+                }
+            }
+            if std::mem::take(&mut self.stale[i].error) {
+                self.errors[i] = Some(self.engine.sub(&self.values[i], &self.predictions[i])?);
+            }
+            if std::mem::take(&mut self.stale[i].losses) {
+                for &k in topology.losses_at(i) {
+                    let error = self.engine.loss_error(k, &self.values[i])?;
+                    self.losses[k] = match self.loss_scale {
+                        Some(scale) => self.engine.scale(scale, &error)?,
+                        None => error,
+                    };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Errors as they are shown.
+    pub(super) fn shown(&self) -> Result<Vec<MaybeZero<E::Value>>> {
+        shown(&self.downward(), &self.errors)
+    }
+
+    /// Shows the present point.
+    pub(super) fn show(&self, step: usize, watch: &mut Watch<'_, E::Value>) -> Result<()> {
+        let outputs = outputs(self.engine, &self.values);
+        watch(Shown { step, errors: &self.shown()?, outputs: &outputs })
+    }
+
+    /// The end of inference: directions from the present point.
+    pub(super) fn learned(self) -> Result<LearnedOn<E>> {
+        let down = self.downward();
+        let c = down.cotangents(&self.errors, |i| self.engine.topology().reaches_params(i))?;
+        let (directions, errors) = (down.directions(&c)?, self.shown()?);
+        let params = vec![None; directions.len()];
+        let outputs = outputs(self.engine, &self.values);
+        Ok(Learned { states: self.values, outputs, errors, directions, params })
+    }
+}
+
+/// Errors as they are shown: of latent vertices as given, of deterministic ones what their losses give.
+pub(super) fn shown<E: Engine>(
+    down: &Downward<'_, E>,
+    errors: &[MaybeZero<E::Value>],
+) -> Result<Vec<MaybeZero<E::Value>>> {
+    let topology = down.engine.topology();
+    let each = |i: VertexId| if topology.is_latent(i) { Ok(errors[i].clone()) } else { down.on(i) };
+    (0..topology.len()).map(each).collect()
+}

@@ -1,0 +1,187 @@
+//! The two walks over a graph that every rule is made of: values upwards, cotangents down.
+
+use crate::engine::{Engine, MaybeZero};
+use crate::net::{Source, VertexId};
+use crate::Result;
+
+/// The parameters of a vertex: those that a rule has moved, else the engine's.
+pub(super) fn params<'a, E: Engine>(
+    engine: &'a E,
+    moved: &'a [Option<E::Param>],
+    i: VertexId,
+) -> Vec<&'a E::Param> {
+    let own = engine.topology().node(i).params.iter();
+    own.map(|&p| moved.get(p).and_then(Option::as_ref).unwrap_or(engine.param(p))).collect()
+}
+
+/// f_i at the given values of earlier vertices.
+pub(super) fn predict<E: Engine>(
+    engine: &E,
+    moved: &[Option<E::Param>],
+    i: VertexId,
+    values: &[E::Value],
+) -> Result<(E::Value, E::Linearization)> {
+    let read = |source: &Source| match *source {
+        Source::Data(d) => engine.data(d),
+        Source::Vertex(v) => &values[v],
+    };
+    let inputs: Vec<&E::Value> = engine.topology().node(i).inputs.iter().map(read).collect();
+    engine.forward(i, &params(engine, moved, i), &inputs)
+}
+
+/// The forward pass.
+pub(super) struct Forward<E: Engine> {
+    /// Values of all vertices.
+    pub(super) values: Vec<E::Value>,
+    /// Their linearisations.
+    pub(super) at: Vec<E::Linearization>,
+}
+
+/// Evaluates every vertex in topological order, states at their predictions.
+pub(super) fn forward_pass<E: Engine>(engine: &E) -> Result<Forward<E>> {
+    let count = engine.topology().len();
+    let (mut values, mut at) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for i in 0..count {
+        let (value, linearization) = predict(engine, &[], i, &values)?;
+        values.push(value);
+        at.push(linearization);
+    }
+    Ok(Forward { values, at })
+}
+
+/// Per loss the value that it judges.
+pub(super) fn outputs<E: Engine>(engine: &E, values: &[E::Value]) -> Vec<E::Value> {
+    engine.topology().losses().iter().map(|&i| values[i].clone()).collect()
+}
+
+/// −∂loss/∂(value) of every loss.
+pub(super) fn loss_errors<E: Engine>(engine: &E, values: &[E::Value]) -> Result<Vec<E::Value>> {
+    let on = engine.topology().losses().iter().enumerate();
+    on.map(|(k, &i)| engine.loss_error(k, &values[i])).collect()
+}
+
+/// What carries cotangents down: linearisations, errors of the losses, and parameters that a rule has moved.
+pub(super) struct Downward<'a, E: Engine> {
+    pub(super) engine: &'a E,
+    pub(super) at: &'a [E::Linearization],
+    pub(super) losses: &'a [E::Value],
+    pub(super) moved: &'a [Option<E::Param>],
+}
+
+impl<E: Engine> Downward<'_, E> {
+    /// What reaches the value of vertex i: Σ over children of J_childᵀ c_child, plus −∂losses/∂(value of i).
+    pub(super) fn pulled(&self, i: VertexId, c: &[MaybeZero<E::Value>]) -> Result<MaybeZero<E::Value>> {
+        let own = |child: VertexId| params(self.engine, self.moved, child);
+        self.pulled_by(i, c, |child, slot, c| self.engine.vjp(child, slot, &own(child), &self.at[child], c))
+    }
+
+    /// As [`pulled`](Self::pulled), J_childᵀ c as `carry` has it.
+    pub(super) fn pulled_by(
+        &self,
+        i: VertexId,
+        c: &[MaybeZero<E::Value>],
+        carry: impl Fn(VertexId, usize, &E::Value) -> Result<E::Value>,
+    ) -> Result<MaybeZero<E::Value>> {
+        let topology = self.engine.topology();
+        let mut sum = self.on(i)?;
+        for &(child, slot) in topology.children(i) {
+            if let Some(c) = &c[child] {
+                let term = carry(child, slot, c)?;
+                sum = Some(match sum {
+                    Some(sum) => self.engine.add(&sum, &term)?,
+                    None => term,
+                });
+            }
+        }
+        Ok(sum)
+    }
+
+    /// −∂losses/∂(value of i), of the losses that sit on vertex i.
+    pub(super) fn on(&self, i: VertexId) -> Result<MaybeZero<E::Value>> {
+        let mut sum: MaybeZero<E::Value> = None;
+        for &k in self.engine.topology().losses_at(i) {
+            sum = Some(match sum {
+                Some(sum) => self.engine.add(&sum, &self.losses[k])?,
+                None => self.losses[k].clone(),
+            });
+        }
+        Ok(sum)
+    }
+
+    /// The cotangent c_i of every vertex: π_i ε_i of a latent one, what reaches it of a deterministic one that is `wanted`.
+    pub(super) fn cotangents(
+        &self,
+        errors: &[MaybeZero<E::Value>],
+        wanted: impl Fn(VertexId) -> bool,
+    ) -> Result<Vec<MaybeZero<E::Value>>> {
+        let topology = self.engine.topology();
+        let mut c = vec![None; topology.len()];
+        for i in (0..topology.len()).rev() {
+            c[i] = match topology.precision(i) {
+                Some(precision) => weighted(self.engine, precision, &errors[i])?,
+                None if wanted(i) => self.pulled(i, &c)?,
+                None => None,
+            };
+        }
+        Ok(c)
+    }
+
+    /// −∂F/∂θ of every parameter from the cotangents; a cotangent of exactly zero costs nothing.
+    pub(super) fn directions(&self, c: &[MaybeZero<E::Value>]) -> Result<Vec<Option<E::Direction>>> {
+        let topology = self.engine.topology();
+        let mut directions = vec![None; topology.params()];
+        for (i, c) in c.iter().enumerate() {
+            self.collect(i, c.as_ref(), &mut directions)?;
+        }
+        Ok(directions)
+    }
+
+    /// Adds what a vertex gives to the directions of its parameters.
+    pub(super) fn collect(
+        &self,
+        i: VertexId,
+        c: Option<&E::Value>,
+        directions: &mut [Option<E::Direction>],
+    ) -> Result<()> {
+        let topology = self.engine.topology();
+        let Some(c) = c.filter(|_| topology.has_params(i)) else { return Ok(()) };
+        let own = topology.node(i).params.iter();
+        for (&p, direction) in own.zip(self.engine.param_grad(i, &self.at[i], c)?) {
+            if !topology.is_frozen(p) {
+                directions[p] = Some(match &directions[p] {
+                    Some(sum) => self.engine.add_directions(sum, &direction)?,
+                    None => direction,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// π ε.
+pub(super) fn weighted<E: Engine>(
+    engine: &E,
+    precision: f64,
+    error: &MaybeZero<E::Value>,
+) -> Result<MaybeZero<E::Value>> {
+    match error {
+        Some(e) if precision != 1.0 => engine.scale(precision, e).map(Some),
+        other => Ok(other.clone()),
+    }
+}
+
+/// pulled − π ε: −∂F/∂v of a latent vertex; `None` where both are zero.
+pub(super) fn descent<E: Engine>(
+    engine: &E,
+    pulled: MaybeZero<E::Value>,
+    precision: f64,
+    error: &MaybeZero<E::Value>,
+) -> Result<MaybeZero<E::Value>> {
+    match (pulled, error) {
+        (Some(pulled), Some(e)) if precision == 1.0 => engine.sub(&pulled, e).map(Some),
+        (Some(pulled), Some(e)) => engine.add_scaled(&pulled, -precision, e).map(Some),
+        (Some(pulled), None) => Ok(Some(pulled)),
+        (None, Some(e)) => engine.scale(-precision, e).map(Some),
+        (None, None) => Ok(None),
+    }
+}

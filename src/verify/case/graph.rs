@@ -1,0 +1,222 @@
+//! A case of schema 2: a graph of operations.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{name_of, parse, within, Network, WireLoss};
+use crate::net::layers::{Act, Activation, Add, Concat, Linear, Mul, Scale, Slice, Sub};
+use crate::net::{DataId, GraphBuilder, Operation, ParamId, Source, VertexId};
+use crate::suite::limits;
+use crate::verify::host::Host;
+use crate::Error;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireGraph {
+    vertices: Vec<WireVertex>,
+    losses: Vec<WireTerm>,
+}
+
+impl WireGraph {
+    /// Number of vertices.
+    pub(super) fn len(&self) -> usize {
+        self.vertices.len()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireVertex {
+    name: String,
+    op: Value,
+    inputs: Vec<String>,
+    params: Vec<String>,
+    latent: bool,
+    precision: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireTerm {
+    vertex: String,
+    target: String,
+    kind: String,
+    reduction: String,
+    output_precision: f64,
+}
+
+/// An operation by kind, with its attributes; unknown kinds and keys are refused.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum WireOperation {
+    Linear { bias: bool },
+    Act { function: String },
+    Add {},
+    Mul {},
+    Sub {},
+    Scale { constant: f64 },
+    Concat { axis: usize },
+    Slice { axis: usize, from: usize, to: usize },
+}
+
+/// Operations of [`WireOperation`].
+const BUILT: [&str; 8] = ["linear", "act", "add", "sub", "mul", "scale", "concat", "slice"];
+
+/// Operations that the format knows and this build does not have.
+const MISSING: [&str; 10] = [
+    "conv2d",
+    "sum",
+    "flatten",
+    "reshape",
+    "transpose",
+    "matmul",
+    "softmax",
+    "layer_norm",
+    "maxpool",
+    "avgpool",
+];
+
+impl WireOperation {
+    fn build(self) -> Result<Arc<dyn Operation>, String> {
+        Ok(match self {
+            Self::Linear { bias } => Arc::new(Linear { bias }),
+            Self::Act { function } => {
+                Arc::new(Act(Activation::function(&function).map_err(|e| e.to_string())?))
+            }
+            Self::Add {} => Arc::new(Add),
+            Self::Mul {} => Arc::new(Mul),
+            Self::Sub {} => Arc::new(Sub),
+            Self::Scale { constant } => Arc::new(Scale { constant }),
+            Self::Concat { axis } => Arc::new(Concat { axis }),
+            Self::Slice { axis, from, to } => Arc::new(Slice { axis, from, to }),
+        })
+    }
+}
+
+/// The network and its tensors, or the operation that is not built.
+pub(super) fn network(
+    wire: WireGraph,
+    mut tensors: BTreeMap<String, Host>,
+) -> Result<Result<Network, String>, String> {
+    let mut missing = None;
+    for vertex in &wire.vertices {
+        let kind = name_of(&vertex.op, "kind").map_err(|e| format!("vertex `{}`: op: {e}", vertex.name))?;
+        if MISSING.contains(&kind.as_str()) {
+            missing = missing.or(Some(kind));
+        } else if !BUILT.contains(&kind.as_str()) {
+            let known = Error::unknown("operation", &kind, BUILT.into_iter().chain(MISSING));
+            return Err(format!("vertex `{}`: op: {known}", vertex.name));
+        }
+    }
+    if let Some(kind) = missing {
+        return Ok(Err(format!("operation {kind}")));
+    }
+    check_order(&wire)?;
+    let uses: BTreeSet<&String> = wire.vertices.iter().flat_map(|v| &v.params).collect();
+    let mut builder = GraphBuilder::new();
+    let (mut data, mut params) = (Vec::new(), Vec::new());
+    let (mut data_ids, mut param_ids) =
+        (BTreeMap::<String, DataId>::new(), BTreeMap::<String, ParamId>::new());
+    let mut batch: Option<(String, usize)> = None;
+    // in the order of their names: the order in the file means nothing
+    while let Some((name, host)) = tensors.pop_first() {
+        if uses.contains(&name) {
+            param_ids.insert(name.clone(), builder.param(&name, &host.shape));
+            params.push(host);
+            continue;
+        }
+        let [samples, shape @ ..] = host.shape.as_slice() else {
+            return Err(format!("tensors: `{name}` is a number; expected the samples as its first axis"));
+        };
+        match &batch {
+            Some((other, count)) if count != samples => {
+                return Err(format!(
+                    "tensors: `{name}` has {samples} samples but `{other}` has {count}; expected as many"
+                ));
+            }
+            _ => batch = Some((name.clone(), *samples)),
+        }
+        data_ids.insert(name.clone(), builder.data(&name, shape));
+        data.push(host);
+    }
+    let mut vertices = BTreeMap::<String, VertexId>::new();
+    for vertex in wire.vertices {
+        let name = vertex.name;
+        let place = format!("vertex `{name}`");
+        let source = |input: &String| match (vertices.get(input), data_ids.get(input)) {
+            (Some(&v), _) => Ok(Source::Vertex(v)),
+            (None, Some(&d)) => Ok(Source::Data(d)),
+            _ if param_ids.contains_key(input) => Err(format!(
+                "{place} reads parameter `{input}` as an input; expected a vertex or a data tensor"
+            )),
+            _ => Err(format!("{place} reads `{input}`, which is neither an earlier vertex nor a tensor")),
+        };
+        let inputs = vertex.inputs.iter().map(source).collect::<Result<Vec<_>, _>>()?;
+        let param = |param: &String| {
+            param_ids
+                .get(param)
+                .copied()
+                .ok_or(format!("{place} uses parameter `{param}`, which `tensors` does not hold"))
+        };
+        let own = vertex.params.iter().map(param).collect::<Result<Vec<_>, _>>()?;
+        let precision = match (vertex.latent, vertex.precision) {
+            (true, Some(precision)) => {
+                within(&format!("{place}: precision"), precision, limits::RATE)?;
+                Some(precision)
+            }
+            (false, None) => None,
+            (true, None) => return Err(format!("{place} is latent but has no precision")),
+            (false, Some(_)) => return Err(format!("{place} has a precision but is not latent")),
+        };
+        let operation = parse::<WireOperation>(vertex.op, &format!("{place}: op"))?;
+        let operation = operation.build().map_err(|e| format!("{place}: op: {e}"))?;
+        let id = builder.add(&name, operation, &inputs, &own, precision).map_err(|e| e.to_string())?;
+        vertices.insert(name, id);
+    }
+    for (k, term) in wire.losses.into_iter().enumerate() {
+        let place = format!("losses[{k}]");
+        let vertex =
+            vertices.get(&term.vertex).ok_or(format!("{place}: there is no vertex `{}`", term.vertex))?;
+        let target = data_ids
+            .get(&term.target)
+            .ok_or(format!("{place}: there is no data tensor `{}`", term.target))?;
+        let (kind, reduction) = (term.kind, term.reduction);
+        let loss = WireLoss { kind, reduction, output_precision: term.output_precision }.loss(&place)?;
+        builder.loss(*vertex, *target, loss).map_err(|e| e.to_string())?;
+    }
+    let graph = builder.build().map_err(|e| e.to_string())?;
+    Ok(Ok(Network { graph, data, params }))
+}
+
+/// Refuses a name that stands for two vertices, and vertices that read themselves, directly or over others, or a later one.
+fn check_order(wire: &WireGraph) -> Result<(), String> {
+    let mut at = BTreeMap::new();
+    for (i, vertex) in wire.vertices.iter().enumerate() {
+        if at.insert(vertex.name.as_str(), i).is_some() {
+            return Err(format!("vertex `{}` stands there twice; names must be unique", vertex.name));
+        }
+    }
+    let parents = |i: usize| wire.vertices[i].inputs.iter().filter_map(|name| at.get(name.as_str()).copied());
+    for (i, vertex) in wire.vertices.iter().enumerate() {
+        let Some(later) = parents(i).find(|&p| p >= i) else { continue };
+        // does the later one depend on this one?
+        let (mut open, mut seen) = (vec![later], BTreeSet::from([later]));
+        while let Some(v) = open.pop() {
+            if v == i {
+                return Err(format!(
+                    "vertex `{}` depends on itself: vertices form a cycle; remove one edge",
+                    vertex.name
+                ));
+            }
+            open.extend(parents(v).filter(|p| seen.insert(*p)));
+        }
+        return Err(format!(
+            "vertex `{}` reads `{}`, which stands after it; list vertices in topological order",
+            vertex.name, wire.vertices[later].name
+        ));
+    }
+    Ok(())
+}
