@@ -7,7 +7,11 @@ use pcnbench::engine::EngineKind;
 use pcnbench::verify::{find, run, Options, Outcome};
 
 fn judge(engine: EngineKind, dtype: DType) -> (usize, Vec<String>, Vec<String>) {
-    let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    judge_in("tests/cases", engine, dtype)
+}
+
+fn judge_in(folder: &str, engine: EngineKind, dtype: DType) -> (usize, Vec<String>, Vec<String>) {
+    let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
     let options = Options { rule: None, engine, dtype, device: Device::Cpu };
     let (mut passed, mut failed, mut skipped) = (0, vec![], vec![]);
     for file in find(&[cases]).unwrap() {
@@ -82,4 +86,25 @@ fn rounded_operands_stay_within_their_bound() {
         assert!(failed.iter().all(|why| why.contains("computes in f32 on operands of")), "{failed:#?}");
         assert!(passed <= 6, "closed forms alone have no operands: {passed}");
     }
+}
+
+/// Every graph whose operations are built, on the reference engine in both precisions and on autograd; fused engines take none
+/// that is no stack, and say why.
+#[test]
+fn graphs_agree_with_other_programs() {
+    let unbuilt = |skipped: &[String]| skipped.iter().all(|why| why.contains(": operation "));
+    for dtype in [DType::F64, DType::F32] {
+        let (passed, failed, skipped) = judge_in("tests/cases/graphs", EngineKind::Reference, dtype);
+        assert_eq!(failed, Vec::<String>::new());
+        assert!(unbuilt(&skipped), "{skipped:#?}");
+        assert!(passed >= 20, "{passed}");
+    }
+    let (passed, failed, _) = judge_in("tests/cases/graphs", EngineKind::Autograd, DType::F64);
+    assert_eq!((passed, failed), (3, Vec::new()));
+    let (passed, failed, skipped) = judge_in("tests/cases/graphs", EngineKind::Fused, DType::F64);
+    assert_eq!((passed, failed), (0, Vec::new()));
+    assert!(
+        skipped.iter().any(|why| why.contains("fused engines take chains of dense layers")),
+        "{skipped:#?}"
+    );
 }

@@ -3,6 +3,7 @@
 
 mod bad_cases;
 mod bad_data;
+mod bad_graphs;
 mod bad_places;
 mod bad_suites;
 mod comparing;
