@@ -15,7 +15,7 @@ use crate::Error;
 /// Options of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Case files, or folders of them (the format is described in tests/cases/FORMAT.md)
+    /// Case files, or folders of them (formats: tests/cases/CASES.md and GRAPHS.md)
     #[arg(long, value_name = "PATH", num_args = 1.., default_values = ["tests/cases", "tests/cases/graphs"])]
     cases: Vec<PathBuf>,
     /// Only cases of this rule

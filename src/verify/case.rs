@@ -1,4 +1,4 @@
-//! Conformance cases: reading a file of the formats in `tests/cases/` (a chain of layers, schema 1; a graph, schema 2),
+//! Conformance cases: reading a file of the formats in `tests/cases/CASES.md` (a chain of layers, schema 1) and `GRAPHS.md` (a graph, schema 2),
 //! strictly.
 
 mod chain;

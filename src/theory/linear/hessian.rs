@@ -13,8 +13,8 @@
 //! Plain descent with step γ on a quadratic is stable iff 0 < γ < 2/λ_max, hence
 //! sPC iff γ < 2/λ_max(H) and ePC iff γ < 2/(c·λ_max(S)).
 //!
-//! Sources: Innocenti et al. 2025, arXiv 2505.13124 (conditioning of the inference Hessian); SCIENCE §6;
-//! the error form is derived here and proved by tests.
+//! Sources: the Hessian over states and its conditioning are those of Innocenti, Achour & Buckley 2025, arXiv 2505.13124;
+//! S is the rescaling matrix of arXiv 2408.11979; the Hessian over errors is derived here and proved by tests.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -245,7 +245,7 @@ fn ascending(matrix: DMatrix<f64>, what: &str) -> Result<Vec<f64>> {
 }
 
 /// Spectrum of ∂²F/∂v² for H = `hidden` layers of equal `width` with orthogonal M_2..M_H and an orthonormal
-/// readout (M_L M_Lᵀ = I, `outputs` ≤ `width`), at loss curvature 1; ascending, H·width values (SCIENCE §6).
+/// readout (M_L M_Lᵀ = I, `outputs` ≤ `width`), at loss curvature 1; ascending, H·width values.
 ///
 /// An orthogonal change of basis leaves one tridiagonal matrix per unit, diagonal 2 and neighbours −1.
 /// Directions the readout sees end in 2 (fixed end): 2 − 2cos(kπ/(H+1)), k = 1..H, multiplicity `outputs`.

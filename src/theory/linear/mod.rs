@@ -2,7 +2,7 @@
 //!
 //! A linear net keeps what makes predictive coding hard (depth, ill-conditioned inference) and loses what
 //! makes it intractable: the energy is a quadratic of the states, so its minimum, its curvature and every
-//! iterate of plain descent have a formula. Signs and normalisation are those of `FORMAT.md`:
+//! iterate of plain descent have a formula. Signs and normalisation are those of `tests/cases/CASES.md`:
 //!
 //! ```text
 //! M_l   = scale_l W_l (+ I if skip)      μ_l = M_l v_{l-1} + b_l      v_0 = x      l = 1..L
@@ -43,7 +43,8 @@ pub struct LinearLayer {
     pub weight: DMatrix<f64>,
     /// b, `[outputs]`, where the layer has one.
     pub bias: Option<DVector<f64>>,
-    /// Factor of the parameterisation, a_l of SCIENCE §2 (1 for the standard one).
+    /// Factor a_l of the parameterisation f_l(v) = a_l W_l v + s_l v (Innocenti, Achour & Buckley, arXiv 2505.13124; 1 for
+    /// the standard one).
     pub scale: f64,
     /// Whether the input is added to the output; needs a square weight.
     pub skip: bool,

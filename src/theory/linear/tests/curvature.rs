@@ -77,7 +77,7 @@ fn curvature_identities() {
 }
 
 /// Spectrum of orthogonal chains, 2 − 2cos(kπ/(H+1)) and 2 − 2cos((2k−1)π/(2H+1)), against the dense solver;
-/// κ of SCIENCE §6 (114, 1.7e3, 2.7e4 at H = 8, 32, 128) and its limit 16H²/π². Without it a wrong end
+/// their quotients κ (114, 1.7e3, 2.7e4 at H = 8, 32, 128) and the limit 16H²/π². Without it a wrong end
 /// condition (fixed for free) changes κ fourfold.
 #[test]
 fn orthogonal_chains() {
@@ -89,10 +89,10 @@ fn orthogonal_chains() {
             assert!((a - b).abs() < 1e-13, "H = {hidden}: {a} against {b}");
         }
     }
-    for (hidden, published) in [(8usize, 114.0), (32, 1.7e3), (128, 2.7e4)] {
+    for (hidden, expected) in [(8usize, 114.0), (32, 1.7e3), (128, 2.7e4)] {
         let spectrum = orthogonal_spectrum(hidden, 128, 10).unwrap();
         let kappa = spectrum[spectrum.len() - 1] / spectrum[0];
-        assert!((kappa / published - 1.0).abs() < 0.03, "H = {hidden}: {kappa}");
+        assert!((kappa / expected - 1.0).abs() < 0.03, "H = {hidden}: {kappa}");
         let limit = 16.0 * (hidden * hidden) as f64 / std::f64::consts::PI.powi(2);
         assert!((kappa / limit - 1.0).abs() < 1.2 / hidden as f64, "H = {hidden}: {kappa} against {limit}");
     }
@@ -115,14 +115,14 @@ fn extremes_by_iteration() {
     assert!((found.largest / closed[closed.len() - 1] - 1.0).abs() < 1e-10);
 }
 
-/// κ ≈ 541 at H = 8 and 8.5e3 at H = 32, λ_max between 4.2 and 5.4, for μPC residual nets of N = 128 (SCIENCE
-/// §6); one draw each, so 15 %. Without it the depth scaling 1/√(N·L) could be 1/√N, which also stays finite.
+/// κ ≈ 541 at H = 8 and 8.5e3 at H = 32, λ_max between 4.2 and 5.4, for residual networks of N = 128 under the scalings of
+/// μPC (Innocenti, Achour & Buckley, arXiv 2505.13124); one draw each, so 15 %. Without it the depth scaling 1/√(N·L) could be 1/√N, which also stays finite.
 #[test]
 fn mupc_condition_number() {
-    for (hidden, published) in [(8, 541.0), (32, 8.5e3)] {
+    for (hidden, expected) in [(8, 541.0), (32, 8.5e3)] {
         let found = mupc(hidden, 128, 10, 14).state_extremes().unwrap();
         let kappa = found.condition_number();
-        assert!((kappa / published - 1.0).abs() < 0.15, "H = {hidden}: κ = {kappa}, {found:?}");
+        assert!((kappa / expected - 1.0).abs() < 0.15, "H = {hidden}: κ = {kappa}, {found:?}");
         assert!((4.2..5.4).contains(&found.largest), "H = {hidden}: {found:?}");
     }
 }
