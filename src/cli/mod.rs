@@ -14,6 +14,7 @@ mod doctor;
 mod export;
 mod gate;
 mod grid;
+mod headline;
 mod label;
 mod list;
 mod man;

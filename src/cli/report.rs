@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::grid::Format;
-use super::{markdown, results, splice, Verdict};
+use super::{headline, results, splice, Verdict};
 use crate::record::{self, Record};
 use crate::text::read_text;
 use crate::Error;
@@ -20,7 +20,8 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Put the Markdown table between the `pcnbench:begin results` and `pcnbench:end results` markers of FILE
+    /// Put the headline, ratios to backpropagation at three depths, between the `pcnbench:begin results` and
+    /// `pcnbench:end results` markers of a Markdown file
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
     /// With --splice: change nothing, fail if the file is out of date
@@ -42,7 +43,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         return Ok(Verdict::Clean);
     };
     let text = read_text("read", file, LARGEST)?;
-    let spliced = splice::splice(file, &text, "results", &content(&record)?)?;
+    let spliced = splice::splice(file, &text, "results", &headline::of(&record)?)?;
     if spliced == text {
         return Ok(Verdict::Clean);
     }
@@ -53,22 +54,6 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     }
     record::save(file, spliced.as_bytes())?;
     Ok(Verdict::Clean)
-}
-
-/// The results of a record in Markdown: how they were made, and the table.
-fn content(record: &Record) -> crate::Result<String> {
-    let run = &record.run;
-    let command = run.argv.iter().skip(1).fold("pcnbench".to_owned(), |line, word| line + " " + word);
-    Ok(format!(
-        "{} on {} ({} threads, revision {}{}):\n\n{}{}",
-        markdown::code(&command),
-        markdown::text(&record.machine.cpu),
-        run.threads,
-        markdown::text(&run.rev),
-        if run.dirty { " with local changes" } else { "" },
-        results::table(record, false)?.markdown(),
-        footnotes(record),
-    ))
 }
 
 /// The meaning of the signs in the table, each in a paragraph of its own; empty without a sign.

@@ -149,11 +149,13 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
 
 /// A ratio with its interval, if it has one, and its mark.
 fn interval(ratio: Option<&RatioRow>, mark: Option<Mark>) -> Cell {
-    ratio.map_or_else(Cell::empty, |r| {
-        let ends = r.interval().map_or(String::new(), |(low, high)| format!(" [{low:.2}, {high:.2}]"));
-        let signs = mark.unwrap_or_default().signs();
-        Cell::new(format!("{:.2}{ends}{signs}", r.ratio), r.ratio)
-    })
+    ratio.map_or_else(Cell::empty, |r| Cell::new(with_interval(r, mark.unwrap_or_default()), r.ratio))
+}
+
+/// A ratio with its interval, if it has one, and the signs of its mark.
+pub(super) fn with_interval(ratio: &RatioRow, mark: Mark) -> String {
+    let ends = ratio.interval().map_or(String::new(), |(low, high)| format!(" [{low:.2}, {high:.2}]"));
+    format!("{:.2}{ends}{}", ratio.ratio, mark.signs())
 }
 
 /// What the signs in the table mean, a line each.
@@ -176,7 +178,7 @@ pub fn failures(record: &Record) -> Vec<String> {
 }
 
 /// One word in place of a time; the sentence stands below the table.
-fn note(err: &str) -> &'static str {
+pub(super) fn note(err: &str) -> &'static str {
     match err {
         "" => "",
         _ if err.contains(twin::WRONG) => "wrong",

@@ -2,5 +2,5 @@
 //! is committed must follow from its own samples.
 
 mod committed;
-mod readme;
+mod documents;
 mod record;

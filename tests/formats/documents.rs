@@ -1,4 +1,4 @@
-//! Numbers in README.md that no command puts there.
+//! Numbers in documents that no command writes there.
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +9,13 @@ const HEADER: &str =
     "| L | sPC / BP, `fused` | sPC / BP, `reference` | GEMMs, sPC / BP | `fused` over GEMMs | of reference: \
                       BP, sPC, ePC | sPC on 1, 2, 4 threads |";
 
-/// The table of the suite `fused`, as its record gives it: what stands in README.md must be this.
+/// The table of the suite `fused` in METHODOLOGY.md must be the one that its record gives.
 #[test]
 fn the_table_of_larger_networks_is_that_of_its_record() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("README.md")).unwrap();
+    let text = fs::read_to_string(root.join("METHODOLOGY.md")).unwrap();
     let (before, table) = text.split_once(HEADER).unwrap();
-    let link = before.rsplit("([record](").next().and_then(|rest| rest.split(')').next()).unwrap();
+    let link = before.rsplit("[record](").next().and_then(|rest| rest.split(')').next()).unwrap();
     let record = read(&root.join(link)).unwrap();
     assert_eq!(record.run.suite, "fused");
     let found: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
