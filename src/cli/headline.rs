@@ -89,7 +89,7 @@ impl<'a> Headline<'a> {
             run.threads,
             markdown::text(&run.rev),
             if run.dirty { " with local changes" } else { "" },
-            markdown::code(&row.benchmark),
+            markdown::text(&row.benchmark),
             row.width,
             row.batch,
             markdown::text(&row.dtype),

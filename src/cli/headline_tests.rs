@@ -46,7 +46,7 @@ fn ratios_stand_below_counts() {
     }
     assert_eq!(table.len(), 6, "{text}");
     assert!(text.starts_with(
-        "`pcnbench` on Test (2 threads, revision abc1234), benchmark `update`, width 4, batch 2, f32:\n\n"
+        "`pcnbench` on Test (2 threads, revision abc1234), benchmark update, width 4, batch 2, f32:\n\n"
     ));
 }
 

@@ -72,7 +72,7 @@ fn a_splice_keeps_link_and_mode() {
     succeeds(&splice);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && mode(&readme) == 0o640);
     let text = fs::read_to_string(&readme).unwrap();
-    says(&text, &["| contender |", "\r\n"]);
+    says(&text, &["| rule |", "\r\n"]);
     assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
     succeeds(&[&splice[..], &["--check"]].concat());
 }

@@ -106,7 +106,7 @@ fn splice_is_idempotent_and_check_notices() {
     assert_eq!(fs::read_to_string(&readme).unwrap(), text);
     succeeds(&["report", &record, "--splice", &file]);
     let once = fs::read_to_string(&readme).unwrap();
-    says(&once, &["# Title", "| contender |", "epc/reference", "more\n"]);
+    says(&once, &["# Title", "| rule |", "ePC (`epc`)", "engine `reference`", "more\n"]);
     assert!(!once.contains("old"));
     succeeds(&["report", &record, "--splice", &file]);
     assert_eq!(fs::read_to_string(&readme).unwrap(), once);
