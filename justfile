@@ -40,7 +40,7 @@ bounds suite="quick":
 gate *arguments:
     cargo run --release -- gate {{arguments}}
 
-# Whether the gate finds a planted slowdown of 5 % on this machine, and nothing else (half an hour and more)
+# Whether the gate finds an artificial slowdown of 5 % on this machine, and nothing else (half an hour and more)
 gate-trials *arguments:
     scripts/gate-trials.sh {{arguments}}
 
@@ -52,14 +52,14 @@ agreement base new:
 doctor:
     cargo run --release -- doctor
 
-# Put the results of a record into README.md
+# Put the headline of a record into README.md
 readme record:
     cargo run --release -- report {{record}} --splice README.md
 
 # Compile the feature that downloads data sets (hundreds of dependencies; minutes)
 hub: (check "hub")
 
-# The CUDA kernels on the CPU, with bugs planted and under AddressSanitizer
+# The CUDA kernels on the CPU, with every mutant and under AddressSanitizer
 emulator: (check "emulator")
 
 # The PyTorch and JAX programs against their reference; where neither is installed, the reference against equations
