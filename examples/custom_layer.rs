@@ -74,7 +74,7 @@ impl Operation for Swish {
     }
 }
 
-fn main() -> pcnbench::Result<()> {
+pub fn main() -> pcnbench::Result<()> {
     let mut g = GraphBuilder::new();
     let (x, y) = (Source::Data(g.data("x", &[4])), g.data("y", &[2]));
     let (w, u) = (g.param("w", &[8, 4]), g.param("u", &[2, 8]));

@@ -63,7 +63,7 @@ fn damped<E: Engine>(engine: &E, kappa: f64) -> pcnbench::Result<Vec<Option<E::D
     Ok(directions)
 }
 
-fn main() -> pcnbench::Result<()> {
+pub fn main() -> pcnbench::Result<()> {
     let spec = MlpSpec {
         inputs: 6,
         width: 8,

@@ -4,8 +4,8 @@
 //!
 //! out(v) = tan(√(θ v)) + sin(v²)
 //!
-//! with one latent vertex per operation. Fixed-prediction inference with step 1 gives exactly the gradient of
-//! backpropagation; with a smaller step it gives the same in the limit. Run it with `cargo run --example scalar_graph`.
+//! with one latent vertex per operation. Fixed-prediction inference with step 1 and Z-IL give the gradient of
+//! backpropagation; with a smaller step fixed prediction gives it in the limit, and sPC does not. Run it with `cargo run --example scalar_graph`.
 
 use candle_core::{Device, Tensor};
 use pcnbench::engine::reference::Reference;
@@ -14,7 +14,7 @@ use pcnbench::net::layers::{Act, Add, Linear};
 use pcnbench::net::{Activation, GraphBuilder, Loss, Source};
 use pcnbench::rule::{Rule, Steps};
 
-fn main() -> pcnbench::Result<()> {
+pub fn main() -> pcnbench::Result<()> {
     let mut g = GraphBuilder::new();
     let v = Source::Data(g.data("v", &[1]));
     let target = g.data("target", &[1]);
@@ -33,6 +33,7 @@ fn main() -> pcnbench::Result<()> {
     let (params, data) = ([number(2.0)?], [number(0.7)?, number(1.0)?]);
     let engine = Reference { graph: &graph, params: &params, data: &data, feedback: None };
     println!("direction of theta under");
+    let mut backpropagation = f64::NAN;
     for (name, steps) in [
         ("bp", Steps::constant(0, 0.0)),
         ("fpa", Steps::constant(5, 1.0)),
@@ -48,6 +49,13 @@ fn main() -> pcnbench::Result<()> {
             Some(d) => d.flatten_all()?.to_vec1::<f64>()?[0],
             None => 0.0,
         };
+        match (name, steps.size) {
+            ("bp", _) => backpropagation = direction,
+            ("zil", _) | ("fpa", 1.0) => {
+                assert!((direction - backpropagation).abs() < 1e-12, "{name} is backpropagation")
+            }
+            _ => {}
+        }
         println!("{name:>4}, T = {:>2}, step {:.1}: {direction:.12}", steps.count, steps.size);
     }
     Ok(())
