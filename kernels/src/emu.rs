@@ -78,7 +78,7 @@ const _: () = assert!(
     "as in emu/entry.cpp"
 );
 
-extern "C" {
+unsafe extern "C" {
     fn pcnbench_emu_launch(
         variant: *const c_char,
         kernel: *const c_char,

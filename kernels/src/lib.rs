@@ -30,6 +30,7 @@ pub mod signals;
 #[path = "../sources.rs"]
 pub mod sources;
 pub mod stack;
+pub mod threads;
 pub mod tune;
 
 pub use error::{Error, Result};

@@ -169,7 +169,7 @@ impl Grid {
     /// Headings and text may be wrapped between words, numbers never.
     fn table(&self, shown: &[usize], width: Option<u16>) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(shown.iter().map(|i| self.columns[*i].0));
+        table.load_style(presets::NOTHING).set_header(shown.iter().map(|i| self.columns[*i].0));
         for row in &self.rows {
             table.add_row(shown.iter().map(|i| row.get(*i).map_or("", |cell| cell.text.as_str())));
         }

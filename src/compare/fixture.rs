@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::exact::Build;

@@ -117,7 +117,7 @@ impl<'a> Batches<'a> {
     }
 
     /// Epoch 0, 1, 2, … one after another without end, for runs counted in steps.
-    pub fn endless(&self) -> impl Iterator<Item = Batch> + 'a {
+    pub fn endless(&self) -> impl Iterator<Item = Batch> + use<'a> {
         let batches = self.clone();
         (0..).flat_map(move |epoch| batches.epoch(epoch))
     }

@@ -4,7 +4,7 @@
 //! between releases: a recording that names its seed must stay repeatable. For the same reason the
 //! logarithm and the cosine come from `libm` and not from the system.
 
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// What a stream is for. Streams of one seed with different purposes are independent, so that a longer

@@ -1,10 +1,9 @@
 //! Candle's products on fewer threads than the run has.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-/// What Candle reads at every product.
-const VARIABLE: &str = "RAYON_NUM_THREADS";
+use pcnbench_kernels::threads::{set, VARIABLE};
 
 /// Runs `work` with Candle's products on at most `threads` threads; as it is where that is `None`.
 ///
@@ -12,7 +11,7 @@ const VARIABLE: &str = "RAYON_NUM_THREADS";
 pub fn limited<R>(threads: Option<usize>, work: impl FnOnce() -> R) -> R {
     let _restore = threads.map(|n| {
         let before = env::var_os(VARIABLE);
-        env::set_var(VARIABLE, n.to_string());
+        set(Some(OsStr::new(&n.to_string())));
         Restore(before)
     });
     work()
@@ -23,10 +22,7 @@ struct Restore(Option<OsString>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        match self.0.take() {
-            Some(before) => env::set_var(VARIABLE, before),
-            None => env::remove_var(VARIABLE),
-        }
+        set(self.0.as_deref());
     }
 }
 

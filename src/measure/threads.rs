@@ -4,12 +4,15 @@
 //! three follow that variable, so it is what is set.
 
 use std::env;
+use std::ffi::OsStr;
+
+use pcnbench_kernels::threads;
 
 use super::{affinity, machine};
 use crate::{Error, Result};
 
 /// The variable that Candle, rayon and the fused engine follow.
-pub const VARIABLE: &str = "RAYON_NUM_THREADS";
+pub const VARIABLE: &str = threads::VARIABLE;
 
 /// A number of worker threads and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +94,7 @@ pub fn settle(asked: Option<usize>) -> Result<Choice> {
     let choice = choose(asked, variable.as_deref(), cores, logical)?;
     let granted = affinity::start(choice.threads);
     let choice = choice.granted(granted)?;
-    env::set_var(VARIABLE, choice.threads.to_string());
+    threads::set(Some(OsStr::new(&choice.threads.to_string())));
     Ok(choice)
 }
 

@@ -18,7 +18,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use nalgebra::DMatrix;
-use rand::Rng;
+use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use super::rng::{stream, Purpose};

@@ -111,8 +111,8 @@ impl Pixels {
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         // Flat colours compress better, and faster, unfiltered.
-        encoder.set_compression(png::Compression::Default);
-        encoder.set_filter(png::FilterType::NoFilter);
+        encoder.set_compression(png::Compression::Balanced);
+        encoder.set_filter(png::Filter::NoFilter);
         // Twice 96 dots per inch, so that a document places the picture at its nominal size.
         let per_metre = 2 * 3780;
         let unit = png::Unit::Meter;

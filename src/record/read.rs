@@ -149,7 +149,7 @@ pub fn latest_unfinished_on(root: &Path, cpu: &str, fits: impl Fn(&Run) -> bool)
 }
 
 /// Unfinished records in a folder.
-fn unfinished(folder: &Path) -> impl Iterator<Item = (Run, PathBuf)> {
+fn unfinished(folder: &Path) -> impl Iterator<Item = (Run, PathBuf)> + use<> {
     let dirs = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     // Hidden folders are records under construction.
     let visible =

@@ -237,7 +237,7 @@ impl<'a> Measuring<'a> {
 
 /// The round order depends on the run's seed and the point, not on which points ran before.
 fn order_seed(seed: u64, point: &str) -> [u8; 32] {
-    use rand::RngCore;
+    use rand::Rng;
     let mut hash = Sha256::new();
     hash.update(point.as_bytes());
     hash.update(stream(seed, Purpose::RoundOrder).next_u64().to_le_bytes());

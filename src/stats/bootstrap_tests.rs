@@ -1,6 +1,6 @@
 //! Oracles: hand-computed blocks, all orders of a short series, and simulated coverage.
 
-use rand::{seq::SliceRandom, Rng, SeedableRng};
+use rand::{seq::SliceRandom, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, StandardNormal, StudentT};
 

@@ -1,6 +1,6 @@
 //! How time grows with size: `t = a + b·L^p` and slopes in log-log.
 
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::order::{median, quantile};

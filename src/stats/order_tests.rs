@@ -1,6 +1,6 @@
 //! Oracles: R's `quantile` by hand, printed tables of the sign-test interval, and direct counting.
 
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;

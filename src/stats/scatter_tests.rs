@@ -1,6 +1,6 @@
 //! Slow-downs behind controls that scatter: whatever these show, a change of half as much again is never the same.
 
-use rand::Rng;
+use rand::RngExt;
 
 use super::super::super::{Rounds, FEWEST_FOR_INTERVAL};
 use super::*;

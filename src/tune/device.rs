@@ -7,7 +7,7 @@ use pcnbench_kernels::card::{self, Stopwatch};
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::Strategy;
 use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Schedule, Stack};
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::grid::{Call, RATE};

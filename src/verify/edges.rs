@@ -4,7 +4,7 @@
 //! and numbers of this program's own. What they share with the kernels is the equations, not a line of code.
 
 use candle_core::{DType, Device};
-use rand::Rng;
+use rand::RngExt;
 
 use super::case::Case;
 use super::execute::{self, Produced};

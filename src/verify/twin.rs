@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::Operands;
-use rand::Rng;
+use rand::RngExt;
 use rand_distr::StandardNormal;
 
 use super::oracle::{self, Problem};

@@ -17,7 +17,7 @@ use pcnbench::net::{
     host_tensor, Activation, Loss, LossKind, MlpSpec, Parameterisation, Placement, Reduction,
 };
 use proptest::prelude::*;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
 /// A random perceptron, batch size and loss.

@@ -131,7 +131,7 @@ fn classes_can_be_told_apart() {
     let distance = |image: &[u8], mean: &[f64]| -> f64 {
         image.iter().zip(mean).map(|(&p, m)| (f64::from(p) - m).powi(2)).sum()
     };
-    let right = test.pixels.chunks(784).zip(&test.labels).filter(|(image, &label)| {
+    let right = test.pixels.chunks(784).zip(&test.labels).filter(|&(image, &label)| {
         let nearest =
             (0..10).min_by(|&a, &b| distance(image, &means[a]).total_cmp(&distance(image, &means[b])));
         nearest == Some(usize::from(label))
