@@ -12,8 +12,8 @@ pub const VARIABLE: &str = "RAYON_NUM_THREADS";
 
 /// Sets [`VARIABLE`] for this process and those that it starts from now on; `None` removes it.
 ///
-/// Do not call it while another thread may read or write the environment other than through [`std::env`], as C code does with
-/// `getenv`. Nothing that this project runs on threads of its own calls such code, and calls into the libraries of a card
+/// Do not call it while another thread may read or write the environment other than through [`mod@std::env`], as C code does
+/// with `getenv`. Nothing that this project runs on threads of its own calls such code, and calls into the libraries of a card
 /// are made by the thread that calls this. On Windows there is no such condition.
 pub fn set(value: Option<&OsStr>) {
     // SAFETY: the standard library holds a lock while it reads or writes the environment, and everything that this project

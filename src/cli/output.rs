@@ -51,11 +51,11 @@ mod tests {
     impl Write for Room {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let fitting = bytes.len().min(self.0);
-            if fitting == 0 {
-                if let Some(kind) = self.1.take() {
-                    self.0 = usize::MAX;
-                    return Err(kind.into());
-                }
+            if fitting == 0
+                && let Some(kind) = self.1.take()
+            {
+                self.0 = usize::MAX;
+                return Err(kind.into());
             }
             self.0 -= fitting;
             self.2.extend(&bytes[..fitting]);

@@ -84,10 +84,10 @@ impl Baseline {
                 let keys = "of the keys `ratio`, `low`, `high`, `pairs`, `quiet_ratio` some are missing";
                 return refuse(&format!("{keys}; give all or none"));
             }
-            if let (Some(low), Some(ratio), Some(high)) = (e.low, e.ratio, e.high) {
-                if !ordered(low, ratio, high) {
-                    return refuse("keys `low`, `ratio`, `high` are not positive and in order");
-                }
+            if let (Some(low), Some(ratio), Some(high)) = (e.low, e.ratio, e.high)
+                && !ordered(low, ratio, high)
+            {
+                return refuse("keys `low`, `ratio`, `high` are not positive and in order");
             }
             let positive = |x: f64| x.is_finite() && x > 0.0;
             if !positive(e.quiet_ns) || !e.quiet_ratio.is_none_or(positive) {
