@@ -74,6 +74,7 @@ impl Operation for Swish {
     }
 }
 
+/// The example.
 pub fn main() -> pcnbench::Result<()> {
     let mut g = GraphBuilder::new();
     let (x, y) = (Source::Data(g.data("x", &[4])), g.data("y", &[2]));

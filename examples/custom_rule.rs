@@ -63,6 +63,7 @@ fn damped<E: Engine>(engine: &E, kappa: f64) -> pcnbench::Result<Vec<Option<E::D
     Ok(directions)
 }
 
+/// The example.
 pub fn main() -> pcnbench::Result<()> {
     let spec = MlpSpec {
         inputs: 6,

@@ -14,6 +14,7 @@ use pcnbench::net::layers::{Act, Add, Linear};
 use pcnbench::net::{Activation, GraphBuilder, Loss, Source};
 use pcnbench::rule::{Rule, Steps};
 
+/// The example.
 pub fn main() -> pcnbench::Result<()> {
     let mut g = GraphBuilder::new();
     let v = Source::Data(g.data("v", &[1]));

@@ -127,10 +127,10 @@ fn judge(case: &Case, options: &Options) -> Outcome {
     if !options.engine.runs(&case.rule) {
         return Outcome::Skipped(format!("engine {} does not run rule {}", options.engine.name(), case.rule));
     }
-    if options.engine.is_fused() {
-        if let Err(why) = case.graph.as_stack() {
-            return Outcome::Skipped(why.to_string());
-        }
+    if options.engine.is_fused()
+        && let Err(why) = case.graph.as_stack()
+    {
+        return Outcome::Skipped(why.to_string());
     }
     match execute::execute(case, options.engine, options.dtype, &options.device) {
         Ok(produced) => compare(case, &produced, options),

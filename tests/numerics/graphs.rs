@@ -13,7 +13,7 @@ use pcnbench::net::{levels, Activation, Graph, GraphBuilder, Loss, LossKind, Par
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
 use proptest::prelude::*;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const WIDTH: usize = 3;
