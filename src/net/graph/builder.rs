@@ -1,0 +1,167 @@
+//! Networks in the making.
+
+use std::sync::Arc;
+
+use super::{Graph, LossTerm, Named};
+use crate::net::loss::Loss;
+use crate::net::operation::Operation;
+use crate::net::topology::{DataId, Node, ParamId, Source, Topology, VertexId};
+use crate::{Error, Result};
+
+/// A network in the making: vertices are added in topological order, so that no cycle can be written down.
+#[derive(Debug, Default)]
+pub struct GraphBuilder {
+    nodes: Vec<Node>,
+    operations: Vec<Arc<dyn Operation>>,
+    names: Vec<String>,
+    shapes: Vec<Vec<usize>>,
+    params: Vec<Named>,
+    frozen: Vec<bool>,
+    data: Vec<Named>,
+    losses: Vec<LossTerm>,
+}
+
+impl GraphBuilder {
+    /// No vertices yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No vertices yet, over given tables of parameters and data tensors.
+    pub(super) fn over(params: Vec<Named>, data: Vec<Named>, frozen: Vec<bool>) -> Self {
+        Self { params, data, frozen, ..Self::default() }
+    }
+
+    /// A data tensor (an input or a target) of this shape per sample.
+    pub fn data(&mut self, name: &str, shape: &[usize]) -> DataId {
+        self.data.push(Named { name: name.to_owned(), shape: shape.to_vec() });
+        self.data.len() - 1
+    }
+
+    /// A parameter.
+    pub fn param(&mut self, name: &str, shape: &[usize]) -> ParamId {
+        self.params.push(Named { name: name.to_owned(), shape: shape.to_vec() });
+        self.frozen.push(false);
+        self.params.len() - 1
+    }
+
+    /// Keeps a parameter as it is: no direction is computed for it.
+    pub fn freeze(&mut self, param: ParamId) {
+        self.frozen[param] = true;
+    }
+
+    /// A deterministic vertex.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the vertex's name if inputs or parameters do not fit the operation.
+    pub fn vertex(
+        &mut self,
+        name: &str,
+        operation: impl Operation + 'static,
+        inputs: &[Source],
+        params: &[ParamId],
+    ) -> Result<VertexId> {
+        self.add(name, Arc::new(operation), inputs, params, None)
+    }
+
+    /// A latent vertex of precision π.
+    ///
+    /// # Errors
+    /// As for [`vertex`](Self::vertex), and if π is not a positive number.
+    pub fn latent(
+        &mut self,
+        name: &str,
+        operation: impl Operation + 'static,
+        inputs: &[Source],
+        params: &[ParamId],
+        precision: f64,
+    ) -> Result<VertexId> {
+        self.add(name, Arc::new(operation), inputs, params, Some(precision))
+    }
+
+    /// A vertex with a given operation.
+    ///
+    /// # Errors
+    /// As for [`vertex`](Self::vertex) and [`latent`](Self::latent).
+    pub fn add(
+        &mut self,
+        name: &str,
+        operation: Arc<dyn Operation>,
+        inputs: &[Source],
+        params: &[ParamId],
+        precision: Option<f64>,
+    ) -> Result<VertexId> {
+        let refuse = |problem: String| Err(Error::Invalid(format!("vertex `{name}` {problem}")));
+        if self.names.iter().chain(self.params.iter().chain(&self.data).map(|n| &n.name)).any(|n| n == name) {
+            return refuse("has the name of another vertex or tensor; names must be unique".into());
+        }
+        if let Some(precision) = precision.filter(|p| !(p.is_finite() && *p > 0.0)) {
+            return refuse(format!("has precision {precision}; expected a positive number"));
+        }
+        let read = inputs.iter().map(|source| match *source {
+            Source::Data(d) => &self.data[d].shape[..],
+            Source::Vertex(v) => &self.shapes[v][..],
+        });
+        let read: Vec<&[usize]> = read.collect();
+        let own: Vec<&[usize]> = params.iter().map(|&p| &self.params[p].shape[..]).collect();
+        let shape = match operation.shape(&read, &own) {
+            Ok(shape) => shape,
+            Err(problem) => return refuse(format!("({}) {problem}", operation.kind())),
+        };
+        self.nodes.push(Node { inputs: inputs.to_vec(), params: params.to_vec(), precision });
+        self.operations.push(operation);
+        self.names.push(name.to_owned());
+        self.shapes.push(shape);
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// A loss on the value of a vertex.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the target has another shape than the value.
+    pub fn loss(&mut self, vertex: VertexId, target: DataId, loss: Loss) -> Result<()> {
+        let (value, wanted) = (&self.shapes[vertex], &self.data[target]);
+        if *value != wanted.shape {
+            return Err(Error::Invalid(format!(
+                "vertex `{}` has {value:?} values per sample but the target `{}` of its loss has {:?}; expected one shape",
+                self.names[vertex], wanted.name, wanted.shape
+            )));
+        }
+        self.losses.push(LossTerm { vertex, target, loss });
+        Ok(())
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no loss, a vertex leads to none, or a parameter or data tensor is used by no vertex.
+    pub fn build(self) -> Result<Graph> {
+        if self.losses.is_empty() {
+            return Err(Error::Invalid("the network has no loss; expected one or more".into()));
+        }
+        let used = |p: ParamId| self.nodes.iter().any(|node| node.params.contains(&p));
+        if let Some(p) = (0..self.params.len()).find(|&p| !used(p)) {
+            let name = &self.params[p].name;
+            return Err(Error::Invalid(format!("parameter `{name}` is used by no vertex; remove it")));
+        }
+        let read = |d: DataId| {
+            self.nodes.iter().any(|node| node.inputs.contains(&Source::Data(d)))
+                || self.losses.iter().any(|loss| loss.target == d)
+        };
+        if let Some(d) = (0..self.data.len()).find(|&d| !read(d)) {
+            let name = &self.data[d].name;
+            return Err(Error::Invalid(format!(
+                "data tensor `{name}` is read by no vertex and no loss; remove it"
+            )));
+        }
+        let vertices = self.losses.iter().map(|loss| loss.vertex).collect();
+        let topology = Topology::new(self.nodes, vertices, self.frozen).map_err(|(i, problem)| {
+            Error::Invalid(format!(
+                "vertex `{}` {problem}; every vertex must lead to a loss and read earlier vertices",
+                self.names[i]
+            ))
+        })?;
+        let Self { operations, names, shapes, params, data, losses, .. } = self;
+        Ok(Graph { topology, operations, names, shapes, params, data, losses })
+    }
+}
