@@ -1,18 +1,23 @@
 //! Notes which code is being built, for the header of every record: commit, local changes, lockfile,
 //! compiler, Candle. Whatever cannot be found out is `unknown`: a tarball builds as well as a checkout.
+//!
+//! Lists the suites that come with the program: every TOML file under `benches/suites`.
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use sha2::{Digest, Sha256};
 
 /// What the program is compiled from; changes elsewhere (prose, recordings) do not make a build dirty.
-const SOURCES: [&str; 7] =
-    ["src", "kernels", "assets", "benches/suites", "build.rs", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 7] = ["src", "kernels", "assets", SUITES, "build.rs", "Cargo.toml", "Cargo.lock"];
 
-fn main() {
+/// Folder of the suites that come with the program.
+const SUITES: &str = "benches/suites";
+
+fn main() -> ExitCode {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     for source in SOURCES {
         watch(&root.join(source));
@@ -28,6 +33,33 @@ fn main() {
     set("PCNBENCH_LOCK_SHA256", lockfile.as_ref().map(digest));
     set("PCNBENCH_CANDLE", lockfile.as_deref().and_then(|lock| locked_version(lock, "candle-core")));
     set("PCNBENCH_RUSTC", rustc);
+
+    let table = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("suites.rs");
+    match suites(&root.join(SUITES)).and_then(|suites| fs::write(table, suites)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            println!("cargo::error=the suites under {SUITES} cannot be listed: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The expression that `src/suite/built_in.rs` includes: name and text of each suite, sorted by name.
+fn suites(folder: &Path) -> io::Result<String> {
+    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    let files = paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let name = |path: PathBuf| {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
+        stem.ok_or_else(|| io::Error::other(format!("the name of {} is not UTF-8", path.display())))
+    };
+    let mut names = files.map(name).collect::<io::Result<Vec<String>>>()?;
+    names.sort();
+    // A path relative to the package, so that equal sources make equal programs wherever they lie.
+    let row = |name: &String| {
+        let path = format!("/{SUITES}/{name}.toml");
+        format!("    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n")
+    };
+    Ok(format!("&[\n{}]\n", names.iter().map(row).collect::<String>()))
 }
 
 #[derive(Default)]

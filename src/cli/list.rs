@@ -31,7 +31,7 @@ fn suites() -> anyhow::Result<Grid> {
     for (name, _) in BUILT_IN {
         let suite = Suite::load(name, &Overrides::default())?;
         let points: usize = suite.benchmarks.iter().map(|b| b.points.len()).sum();
-        grid.push(vec![name.into(), points.into(), suite.about.into()]);
+        grid.push(vec![(*name).into(), points.into(), suite.about.into()]);
     }
     Ok(grid)
 }

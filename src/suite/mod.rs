@@ -3,6 +3,7 @@
 //! A suite is a TOML file of benchmarks; a benchmark is a group of points; a point is one value of every
 //! axis. Everything is validated before anything is measured or written.
 
+mod built_in;
 mod checks;
 pub mod contender;
 mod expand;
@@ -17,6 +18,7 @@ use std::path::Path;
 use candle_core::DType;
 use sha2::{Digest, Sha256};
 
+pub use built_in::BUILT_IN;
 pub use contender::ContenderId;
 pub use wire::TimingWire as Timing;
 
@@ -24,18 +26,6 @@ use crate::net::{Activation, Loss, Parameterisation, Placement};
 use crate::optim::OptimiserKind;
 use crate::text::{one_line, read_text};
 use crate::{Error, Result};
-
-/// Suites that come with the program: name and definition.
-pub const BUILT_IN: [(&str, &str); 8] = [
-    ("quick", include_str!("../../benches/suites/quick.toml")),
-    ("depth", include_str!("../../benches/suites/depth.toml")),
-    ("decay", include_str!("../../benches/suites/decay.toml")),
-    ("rules", include_str!("../../benches/suites/rules.toml")),
-    ("alignment", include_str!("../../benches/suites/alignment.toml")),
-    ("fused", include_str!("../../benches/suites/fused.toml")),
-    ("gate", include_str!("../../benches/suites/gate.toml")),
-    ("agreement", include_str!("../../benches/suites/agreement.toml")),
-];
 
 /// A validated suite.
 #[derive(Debug, Clone)]

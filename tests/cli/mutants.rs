@@ -69,7 +69,7 @@ proptest! {
 
     #[test]
     fn no_definition_makes_the_suite_reader_panic(
-        which in select(BUILT_IN.map(|(_, text)| text).to_vec()),
+        which in select(BUILT_IN.iter().map(|(_, text)| *text).collect::<Vec<_>>()),
         cuts in prop::collection::vec((any::<Index>(), 0usize..40, select(SPLINTERS.to_vec())), 0..3),
         values in prop::collection::vec((any::<Index>(), select(SPLINTERS.to_vec())), 0..3),
     ) {
