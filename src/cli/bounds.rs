@@ -16,7 +16,7 @@ use crate::engine::fused;
 use crate::measure;
 use crate::record::{Ceiling, SummaryRow};
 use crate::run::{self, Planned};
-use crate::suite::{Overrides, Suite};
+use crate::suite::{axis, Overrides, Suite};
 
 /// For measuring one ceiling.
 const BUDGET: Duration = Duration::from_millis(300);
@@ -81,14 +81,11 @@ impl Card {
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let overrides = Overrides {
-        max_depth: args.max_depth,
-        depth: args.depth,
-        width: args.width,
-        batch: args.batch,
-        steps: args.steps,
-        ..Overrides::default()
-    };
+    let overrides = Overrides { max_depth: args.max_depth, ..Overrides::default() }
+        .with(&axis::DEPTH, args.depth)
+        .with(&axis::WIDTH, args.width)
+        .with(&axis::BATCH, args.batch)
+        .with(&axis::STEPS, args.steps);
     let suite = Suite::load(&args.suite, &overrides)?;
     let plan = run::plan(&suite, args.data.as_deref(), args.simulate)?;
     let ceilings = if args.seconds { Some(Ceilings::default()) } else { None };

@@ -18,7 +18,7 @@ use crate::compare::{compare, Options, Side};
 use crate::measure::{self, quiet, Gpu};
 use crate::record::{self, Machine};
 use crate::run::open_device;
-use crate::suite::{DeviceKind, Overrides, Suite};
+use crate::suite::{axis, DeviceKind, Overrides, Suite};
 use crate::{Error, Result};
 
 use report::Report;
@@ -97,7 +97,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         return Err(Error::Invalid(problem).into());
     }
     args.wait_quiet.map(quiet::limit).transpose()?;
-    let overrides = Overrides { device: args.device.clone(), ..Overrides::default() };
+    let overrides = Overrides::default().with(&axis::DEVICE, args.device.clone());
     let suite = Suite::load(&args.suite, &overrides)?;
     let place = Place::of(args, &suite)?;
     // What cannot be compared with or written to is said before minutes of measuring.

@@ -12,7 +12,7 @@ use super::{results, Verdict};
 use crate::measure::{machine, quiet};
 use crate::record::{self, Record, Shard, SummaryRow};
 use crate::run::{self, Job, Target};
-use crate::suite::{Overrides, Suite};
+use crate::suite::{axis, Overrides, Suite};
 use crate::Error;
 
 /// Options of `run`.
@@ -95,14 +95,10 @@ impl Args {
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let overrides = Overrides {
-        device: args.device.clone(),
-        dtype: args.dtype.clone(),
-        seed: args.seed,
-        max_seconds: args.max_seconds,
-        max_depth: args.max_depth,
-        ..Overrides::default()
-    };
+    let (seed, max_seconds, max_depth) = (args.seed, args.max_seconds, args.max_depth);
+    let overrides = Overrides { seed, max_seconds, max_depth, ..Overrides::default() }
+        .with(&axis::DEVICE, args.device.clone())
+        .with(&axis::DTYPE, args.dtype.clone());
     let mut shard: Option<Shard> = args.shard.as_deref().map(str::parse).transpose()?;
     let mut data = args.data.clone();
     let (suite, target) = match args.choice(shard)? {

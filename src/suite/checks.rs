@@ -1,8 +1,8 @@
 //! What no suite may ask for, found before anything is expanded, loaded or measured.
 
 use super::place::Place;
-use super::wire::{AxesWire, BenchmarkWire};
-use super::{limits, DeviceKind, Entrant, Model, Point};
+use super::wire::BenchmarkWire;
+use super::{limits, ContenderConfig, DeviceKind, Model, Point};
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
 use crate::Result;
@@ -11,7 +11,7 @@ use crate::Result;
 pub(super) fn size(benchmarks: &[BenchmarkWire], root: &Place) -> Result<()> {
     let (mut points, mut rows) = (0usize, 0usize);
     for b in benchmarks {
-        let own = self::points(&b.axes);
+        let own = b.axes.points();
         points = points.saturating_add(own);
         rows = rows.saturating_add(own.saturating_mul(b.contenders.len()));
     }
@@ -29,23 +29,15 @@ pub(super) fn size(benchmarks: &[BenchmarkWire], root: &Place) -> Result<()> {
     }
 }
 
-/// Points that axes span.
-pub(super) fn points(axes: &AxesWire) -> usize {
-    let words = [&axes.activation, &axes.device, &axes.dtype, &axes.parameterisation].map(Vec::len);
-    let sizes = [&axes.batch, &axes.depth, &axes.width].map(Vec::len);
-    let lengths = words.into_iter().chain(sizes).chain([axes.step_size.len(), axes.steps.len()]);
-    lengths.fold(1, usize::saturating_mul)
-}
-
 /// Refuses a contender that could not run at any time: there is nothing to measure that would tell more.
 pub(super) fn can_run(
-    entrant: &Entrant,
+    config: &ContenderConfig,
     model: Model,
     optimiser: OptimiserKind,
     points: &[Point],
     here: &Place,
 ) -> Result<()> {
-    let id = &entrant.id;
+    let id = &config.id;
     if Rule::from_name(&id.rule, Steps::constant(1, 1.0))?.moves_parameters()
         && optimiser != OptimiserKind::Sgd
     {

@@ -121,7 +121,7 @@ impl fmt::Display for ContenderId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::{Entrant, Model, Overrides, Suite, BUILT_IN};
+    use crate::suite::{ContenderConfig, Model, Overrides, Suite, BUILT_IN};
 
     fn baselines(ids: &[&str], default: &str) -> Vec<String> {
         let ids: Vec<ContenderId> = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -172,16 +172,16 @@ mod tests {
         for (name, _) in BUILT_IN {
             let suite = Suite::load(name, &Overrides::default()).unwrap();
             let timed = || suite.benchmarks.iter().filter(|b| b.model == Model::WeightUpdate);
-            let fused = |e: &Entrant| {
+            let fused = |e: &ContenderConfig| {
                 let id = ContenderId { engine: EngineKind::Fused, threads: None, ..e.id.clone() };
-                Entrant { id, ..e.clone() }
+                ContenderConfig { id, ..e.clone() }
             };
             let by = |engine: EngineKind| {
                 let all = timed().flat_map(|b| &b.contenders);
                 all.filter(move |e| e.id.engine == engine && EngineKind::Fused.runs(&e.id.rule))
             };
-            let found: Vec<Entrant> = by(EngineKind::Fused).map(fused).collect();
-            let wanted: Vec<Entrant> = by(EngineKind::Reference).map(fused).collect();
+            let found: Vec<ContenderConfig> = by(EngineKind::Fused).map(fused).collect();
+            let wanted: Vec<ContenderConfig> = by(EngineKind::Reference).map(fused).collect();
             for own in &wanted {
                 assert!(found.contains(own), "{name} has no {own:?}");
                 pairs += 1;

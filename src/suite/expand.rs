@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 
-use candle_core::DType;
-
+use super::axis::{self, Axes, Axis, Value, Values, AXES};
 use super::place::Place;
 use super::wire::{AxesWire, BenchmarkWire, ContenderWire, StepsWire, SuiteWire};
 use super::{
-    checks, limits, Benchmark, ContenderId, DataKind, DeviceKind, Entrant, Model, Overrides, Point,
-    StepCount, Suite,
+    checks, limits, Benchmark, ContenderConfig, ContenderId, DataKind, Model, Overrides, Point, StepCount,
+    Suite,
 };
-use crate::net::{Activation, Loss, Parameterisation, Placement};
+use crate::net::{Loss, Placement};
 use crate::optim::OptimiserKind;
 use crate::{Error, Result};
 
@@ -22,27 +21,13 @@ pub(super) fn apply(wire: &mut SuiteWire, overrides: &Overrides) {
         wire.seed = seed;
     }
     for b in &mut wire.benchmark {
-        if let Some(device) = &overrides.device {
-            b.axes.device = vec![device.clone()];
-        }
-        if let Some(dtype) = &overrides.dtype {
-            b.axes.dtype = vec![dtype.clone()];
-        }
         if let Some(seconds) = overrides.max_seconds {
             b.timing.max_seconds = seconds;
         }
-        let sizes = [
-            (overrides.depth, &mut b.axes.depth),
-            (overrides.width, &mut b.axes.width),
-            (overrides.batch, &mut b.axes.batch),
-        ];
-        for (size, axis) in sizes {
-            if let Some(size) = size {
-                *axis = vec![size];
-            }
+        for (axis, value) in &overrides.axes {
+            b.axes.set(axis, vec![value.clone()]);
         }
-        if let Some(steps) = overrides.steps {
-            b.axes.steps = vec![StepsWire::Fixed(steps)];
+        if overrides.axes.iter().any(|(axis, _)| **axis == axis::STEPS) {
             for contender in &mut b.contenders {
                 if let ContenderWire::Table(own) = contender {
                     own.steps = None;
@@ -53,9 +38,11 @@ pub(super) fn apply(wire: &mut SuiteWire, overrides: &Overrides) {
     if let Some(depth) = overrides.max_depth {
         // a benchmark of which nothing is left goes; an axis that was empty before stays an error
         wire.benchmark.retain_mut(|b| {
-            let written = !b.axes.depth.is_empty();
-            b.axes.depth.retain(|d| *d <= depth);
-            !(written && b.axes.depth.is_empty())
+            let written = b.axes.of(&axis::DEPTH);
+            let kept: Vec<Value> = written.iter().filter(|d| **d <= Value::Size(depth)).cloned().collect();
+            let gone = kept.is_empty() && !written.is_empty();
+            b.axes.set(&axis::DEPTH, kept);
+            !gone
         });
     }
 }
@@ -110,7 +97,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         ("teacher", DataKind::Teacher),
     ];
     let data = here.word("data", &b.data, &kinds)?;
-    let contenders = b.contenders.iter().map(|c| entrant(c, here)).collect::<Result<Vec<_>>>()?;
+    let contenders = b.contenders.iter().map(|c| config(c, here)).collect::<Result<Vec<_>>>()?;
     if contenders.is_empty() {
         return Err(here.key("contenders", "the list is empty; expected at least one rule/engine"));
     }
@@ -141,9 +128,9 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     here.within("min_rounds", t.min_rounds, 1..=t.max_rounds)?;
     here.within("instances", t.instances, limits::INSTANCES)?;
     let points = points(&b.name, &b.axes, here)?;
-    for (entrant, point) in contenders.iter().flat_map(|c| points.iter().map(move |p| (c, p))) {
+    for (config, point) in contenders.iter().flat_map(|c| points.iter().map(move |p| (c, p))) {
         let steps =
-            here.within("steps", entrant.steps.unwrap_or(point.steps).at(point.depth), limits::STEPS)?;
+            here.within("steps", config.steps.unwrap_or(point.steps).at(point.depth), limits::STEPS)?;
         if model == Model::SignalDecay && point.depth * (steps + 1) > limits::TRACED {
             return Err(here.key(
                 "steps",
@@ -177,7 +164,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     })
 }
 
-fn entrant(wire: &ContenderWire, here: &Place) -> Result<Entrant> {
+fn config(wire: &ContenderWire, here: &Place) -> Result<ContenderConfig> {
     let (id, steps, step_size, learning_rate) = match wire {
         ContenderWire::Id(id) => (id, None, None, None),
         ContenderWire::Table(t) => (&t.id, t.steps.as_ref(), t.step_size, t.learning_rate),
@@ -188,97 +175,52 @@ fn entrant(wire: &ContenderWire, here: &Place) -> Result<Entrant> {
     if let Some(rate) = learning_rate {
         here.within("learning_rate", rate, limits::RATE)?;
     }
-    let steps = steps.map(|s| step_count(s, here)).transpose()?;
-    Ok(Entrant { id: here.parse("contenders", id)?, steps, step_size, learning_rate })
-}
-
-fn step_count(wire: &StepsWire, here: &Place) -> Result<StepCount> {
-    let text = match wire {
-        StepsWire::Fixed(t) => return Ok(StepCount::Fixed(*t)),
-        StepsWire::Depths(text) => text,
-    };
-    let (before, after) = text.split_once('L').unwrap_or(("x", ""));
-    let number = |s: &str| if s.is_empty() { Some(1) } else { s.parse::<usize>().ok() };
-    let divisor = match after.strip_prefix('/') {
-        Some(d) if !d.is_empty() => number(d),
-        None if after.is_empty() => Some(1),
-        _ => None,
-    };
-    match (number(before), divisor) {
-        (Some(multiple), Some(divisor)) if divisor > 0 => Ok(StepCount::Depths { multiple, divisor }),
-        _ => Err(here.key("steps", format!("`{text}` is neither a number nor of the form L, 2L or L/2"))),
-    }
+    let steps = steps.map(|s| match s {
+        StepsWire::Fixed(steps) => Ok(StepCount::Fixed(*steps)),
+        StepsWire::Depths(text) => here.parse("steps", text),
+    });
+    let steps = steps.transpose()?;
+    Ok(ContenderConfig { id: here.parse("contenders", id)?, steps, step_size, learning_rate })
 }
 
 /// The product of all axes, the last axis varying fastest.
 fn points(name: &str, axes: &AxesWire, here: &Place) -> Result<Vec<Point>> {
-    let activations: Vec<Activation> = here.axis("activation", &axes.activation)?;
-    let devices: Vec<DeviceKind> = here.axis("device", &axes.device)?;
-    let parameterisations: Vec<Parameterisation> = here.axis("parameterisation", &axes.parameterisation)?;
-    let dtype = |s: &String| here.word("dtype", s, &[("f32", DType::F32), ("f64", DType::F64)]);
-    let dtypes = here.filled("dtype", &axes.dtype)?.iter().map(dtype).collect::<Result<Vec<_>>>()?;
-    let sizes = [
-        ("batch", &axes.batch, limits::BATCH),
-        ("depth", &axes.depth, limits::DEPTH),
-        ("width", &axes.width, limits::WIDTH),
-    ];
-    for (key, sizes, limits) in &sizes {
-        for size in here.filled(key, sizes)? {
-            here.within(key, *size, limits.clone())?;
-        }
+    for axis in AXES {
+        here.filled(axis.name, axes.of(axis))?.iter().try_for_each(|value| listed(axis, value, here))?;
     }
-    let steps =
-        here.filled("steps", &axes.steps)?.iter().map(|s| step_count(s, here)).collect::<Result<Vec<_>>>()?;
-    for g in here.filled("step_size", &axes.step_size)? {
-        here.within("step_size", *g, limits::STEP_SIZE)?;
-    }
-    if checks::points(axes) > limits::POINTS {
+    let count = axes.points();
+    if count > limits::POINTS {
         return Err(here
             .key("axes", format!("their product has more than {} points; shorten an axis", limits::POINTS)));
     }
-    let first = Point {
-        id: String::new(),
-        activation: activations[0],
-        batch: 0,
-        depth: 0,
-        device: devices[0],
-        dtype: dtypes[0],
-        parameterisation: parameterisations[0],
-        step_size: 0.0,
-        steps: steps[0],
-        width: 0,
-    };
-    let mut points = vec![first];
-    cross(&mut points, &devices, |p, v| p.device = v);
-    cross(&mut points, &dtypes, |p, v| p.dtype = v);
-    cross(&mut points, &activations, |p, v| p.activation = v);
-    cross(&mut points, &parameterisations, |p, v| p.parameterisation = v);
-    cross(&mut points, &axes.width, |p, v| p.width = v);
-    cross(&mut points, &axes.batch, |p, v| p.batch = v);
-    cross(&mut points, &axes.step_size, |p, v| p.step_size = v);
-    cross(&mut points, &steps, |p, v| p.steps = v);
-    cross(&mut points, &axes.depth, |p, v| p.depth = v);
-    for p in &mut points {
-        p.id = format!(
-            "{name}@activation={},batch={},depth={},device={},dtype={},parameterisation={},step_size={},steps={},width={}",
-            p.activation, p.batch, p.depth, p.device.name(), p.dtype.as_str(), p.parameterisation, p.step_size, p.steps, p.width,
-        );
-    }
     let mut seen = HashSet::new();
-    if let Some(twice) = points.iter().find(|p| !seen.insert(&p.id)) {
-        return Err(here.key("axes", format!("an axis lists a value twice (point {})", twice.id)));
+    let mut points = Vec::with_capacity(count);
+    for place in 0..count {
+        let axes = Axes::new(|axis| at(axes, axis, place)).map_err(|e| here.key("axes", e.to_string()))?;
+        let id = axes.id(name);
+        if !seen.insert(id.clone()) {
+            return Err(here.key("axes", format!("an axis lists a value twice (point {id})")));
+        }
+        points.push(Point { id, axes });
     }
     Ok(points)
 }
 
-/// Every point with every value of one more axis.
-fn cross<T: Copy>(points: &mut Vec<Point>, values: &[T], set: impl Fn(&mut Point, T)) {
-    *points = points
-        .iter()
-        .flat_map(|p| values.iter().map(move |v| (p.clone(), *v)))
-        .map(|(mut p, v)| {
-            set(&mut p, v);
-            p
-        })
-        .collect();
+/// Refuses what is no value of its axis or beyond its limits; numbers of steps are judged at the depth that they are for.
+fn listed(axis: &Axis, value: &Value, here: &Place) -> Result<()> {
+    axis.canonical(value).map_err(|e| here.key(axis.name, e.to_string()))?;
+    match (&axis.values, value) {
+        (Values::Sizes(limits), Value::Size(size)) => here.within(axis.name, *size, limits.clone()).map(drop),
+        (Values::Numbers(limits), Value::Number(n)) => here.within(axis.name, *n, limits.clone()).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// The value of an axis at the `place`-th point: the digits of `place` in the number system that has as many digits at each
+/// axis as the axis has values.
+fn at<'a>(axes: &'a AxesWire, axis: &Axis, place: usize) -> &'a Value {
+    let faster = AXES.iter().rev().take_while(|other| **other != axis);
+    let stride: usize = faster.map(|other| axes.of(other).len()).product();
+    let values = axes.of(axis);
+    &values[place / stride % values.len()]
 }

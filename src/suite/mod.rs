@@ -3,6 +3,7 @@
 //! A suite is a TOML file of benchmarks; a benchmark is a group of points; a point is one value of every
 //! axis. Everything is validated before anything is measured or written.
 
+pub mod axis;
 mod built_in;
 mod checks;
 pub mod contender;
@@ -10,19 +11,21 @@ mod expand;
 pub mod limits;
 mod narrow;
 mod place;
+mod steps;
 pub mod wire;
 
-use std::fmt;
+use std::ops::Deref;
 use std::path::Path;
 
-use candle_core::DType;
 use sha2::{Digest, Sha256};
 
+pub use axis::{Axes, Axis, Value, AXES};
 pub use built_in::BUILT_IN;
 pub use contender::ContenderId;
+pub use steps::StepCount;
 pub use wire::TimingWire as Timing;
 
-use crate::net::{Activation, Loss, Parameterisation, Placement};
+use crate::net::{Loss, Placement};
 use crate::optim::OptimiserKind;
 use crate::text::{one_line, read_text};
 use crate::{Error, Result};
@@ -80,7 +83,7 @@ pub struct Benchmark {
     /// Data.
     pub data: DataKind,
     /// Who competes.
-    pub contenders: Vec<Entrant>,
+    pub contenders: Vec<ContenderConfig>,
     /// Who ratios are stated against.
     pub baseline: ContenderId,
     /// Points, in order.
@@ -107,7 +110,7 @@ pub struct Benchmark {
 
 /// A contender in a benchmark, with its own settings.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entrant {
+pub struct ContenderConfig {
     /// Who.
     pub id: ContenderId,
     /// Steps instead of the axis.
@@ -118,65 +121,20 @@ pub struct Entrant {
     pub learning_rate: Option<f64>,
 }
 
-/// T, fixed or in units of the depth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StepCount {
-    /// T.
-    Fixed(usize),
-    /// T = L·multiple/divisor, rounded down.
-    Depths {
-        /// Factor.
-        multiple: usize,
-        /// Divisor, at least 1.
-        divisor: usize,
-    },
-}
-
-impl StepCount {
-    /// T on a network of `depth` layers.
-    pub fn at(self, depth: usize) -> usize {
-        match self {
-            Self::Fixed(t) => t,
-            Self::Depths { multiple, divisor } => depth.saturating_mul(multiple) / divisor,
-        }
-    }
-}
-
-impl fmt::Display for StepCount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fixed(t) => write!(f, "{t}"),
-            Self::Depths { multiple: 1, divisor: 1 } => write!(f, "L"),
-            Self::Depths { multiple, divisor: 1 } => write!(f, "{multiple}L"),
-            Self::Depths { multiple: 1, divisor } => write!(f, "L/{divisor}"),
-            Self::Depths { multiple, divisor } => write!(f, "{multiple}L/{divisor}"),
-        }
-    }
-}
-
-/// One value of every axis.
+/// A point of a benchmark: one value of every axis, which it is read like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// `benchmark@axis=value,…`, axes sorted by name: a tracking key, stable between versions.
     pub id: String,
-    /// φ.
-    pub activation: Activation,
-    /// B.
-    pub batch: usize,
-    /// L.
-    pub depth: usize,
-    /// `cpu` or `cuda`.
-    pub device: DeviceKind,
-    /// f32 or f64.
-    pub dtype: DType,
-    /// Scalings and start.
-    pub parameterisation: Parameterisation,
-    /// g.
-    pub step_size: f64,
-    /// T.
-    pub steps: StepCount,
-    /// N.
-    pub width: usize,
+    /// Its values.
+    pub axes: Axes,
+}
+
+impl Deref for Point {
+    type Target = Axes;
+    fn deref(&self) -> &Axes {
+        &self.axes
+    }
 }
 
 /// Kind of device.
@@ -189,6 +147,9 @@ pub enum DeviceKind {
 }
 
 impl DeviceKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::Cuda];
+
     /// `cpu` or `cuda`.
     pub fn name(self) -> &'static str {
         match self {
@@ -204,7 +165,7 @@ impl std::str::FromStr for DeviceKind {
         match s {
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda),
-            _ => Err(Error::unknown("device", s, ["cpu", "cuda"])),
+            _ => Err(Error::unknown("device", s, Self::ALL.map(Self::name))),
         }
     }
 }
@@ -223,24 +184,22 @@ impl Model {
 /// Changes a command line makes to a suite before it is expanded.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// Replaces every device axis.
-    pub device: Option<String>,
-    /// Replaces every dtype axis.
-    pub dtype: Option<String>,
+    /// Axes that have one value at every point. Contenders' own steps give way to a value of [`axis::STEPS`].
+    pub axes: Vec<(&'static Axis, Value)>,
     /// Replaces the seed.
     pub seed: Option<u64>,
     /// Replaces every `max_seconds`.
     pub max_seconds: Option<f64>,
     /// Keeps only depths up to this.
     pub max_depth: Option<usize>,
-    /// Replaces every depth axis.
-    pub depth: Option<usize>,
-    /// Replaces every width axis.
-    pub width: Option<usize>,
-    /// Replaces every batch axis.
-    pub batch: Option<usize>,
-    /// Replaces every steps axis, and contenders' own steps.
-    pub steps: Option<usize>,
+}
+
+impl Overrides {
+    /// With `value` in place of all that benchmarks list for `axis`, if there is one.
+    pub fn with(mut self, axis: &'static Axis, value: Option<impl Into<Value>>) -> Self {
+        self.axes.extend(value.map(|value| (axis, value.into())));
+        self
+    }
 }
 
 impl Suite {

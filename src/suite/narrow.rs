@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::wire::{AxesWire, StepsWire, SuiteWire};
-use super::{expand, limits, Point, StepCount, Suite};
+use super::wire::SuiteWire;
+use super::{expand, limits, Suite, AXES};
 use crate::{Error, Result};
 
 impl Suite {
@@ -22,7 +22,9 @@ impl Suite {
         self.changed(|wire| {
             wire.benchmark.retain(|b| b.name == benchmark.name);
             for b in &mut wire.benchmark {
-                b.axes = axes(point);
+                for axis in AXES {
+                    b.axes.set(axis, vec![axis.of(point)]);
+                }
             }
         })
     }
@@ -49,25 +51,6 @@ impl Suite {
         })?;
         change(&mut wire);
         expand::suite(wire, &self.name)
-    }
-}
-
-/// Axes of which each has the point's value alone.
-fn axes(point: &Point) -> AxesWire {
-    let steps = match point.steps {
-        StepCount::Fixed(t) => StepsWire::Fixed(t),
-        multiple @ StepCount::Depths { .. } => StepsWire::Depths(multiple.to_string()),
-    };
-    AxesWire {
-        activation: vec![point.activation.to_string()],
-        batch: vec![point.batch],
-        depth: vec![point.depth],
-        device: vec![point.device.name().to_owned()],
-        dtype: vec![point.dtype.as_str().to_owned()],
-        parameterisation: vec![point.parameterisation.to_string()],
-        step_size: vec![point.step_size],
-        steps: vec![steps],
-        width: vec![point.width],
     }
 }
 

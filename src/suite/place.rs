@@ -35,14 +35,6 @@ impl Place {
         Ok(values)
     }
 
-    pub(super) fn axis<T: FromStr<Err = E>, E: Display>(
-        &self,
-        key: &str,
-        values: &[String],
-    ) -> Result<Vec<T>> {
-        self.filled(key, values)?.iter().map(|v| self.parse(key, v)).collect()
-    }
-
     /// A number within its limits (see [`limits`](super::limits)).
     pub(super) fn within<T: PartialOrd + Display>(
         &self,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::axis::AxesWire;
+
 /// A suite file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,46 +94,6 @@ pub enum StepsWire {
     Fixed(usize),
     /// T as a multiple of L.
     Depths(String),
-}
-
-/// The axes. Every one is a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AxesWire {
-    /// φ of hidden layers.
-    pub activation: Vec<String>,
-    /// B.
-    pub batch: Vec<usize>,
-    /// L.
-    pub depth: Vec<usize>,
-    /// `cpu` or `cuda`.
-    pub device: Vec<String>,
-    /// `f32` or `f64`.
-    pub dtype: Vec<String>,
-    /// Scalings and start.
-    pub parameterisation: Vec<String>,
-    /// State or error step size, per sample.
-    pub step_size: Vec<f64>,
-    /// T.
-    pub steps: Vec<StepsWire>,
-    /// N.
-    pub width: Vec<usize>,
-}
-
-impl Default for AxesWire {
-    fn default() -> Self {
-        Self {
-            activation: vec!["tanh".into()],
-            batch: vec![64],
-            depth: vec![4],
-            device: vec!["cpu".into()],
-            dtype: vec!["f32".into()],
-            parameterisation: vec!["sp".into()],
-            step_size: vec![0.1],
-            steps: vec![StepsWire::Depths("L".into())],
-            width: vec![64],
-        }
-    }
 }
 
 /// What all points of a benchmark share.

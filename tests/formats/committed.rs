@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pcnbench::compare::baseline::{Baseline, FILE};
 use pcnbench::record::{read, summarise, SummaryRow};
-use pcnbench::suite::{Overrides, Suite};
+use pcnbench::suite::{axis, Overrides, Suite};
 
 fn folders(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
@@ -48,7 +48,7 @@ fn committed_baselines_fit_the_gate() {
         let baseline = Baseline::read(&machine.join(FILE)).unwrap();
         let card = !baseline.machine_class.starts_with("cpu-");
         let device = card.then(|| "cuda".to_owned());
-        let suite = Suite::load("gate", &Overrides { device, ..Overrides::default() }).unwrap();
+        let suite = Suite::load("gate", &Overrides::default().with(&axis::DEVICE, device)).unwrap();
         let wanted: BTreeSet<(String, String)> = suite
             .benchmarks
             .iter()
@@ -174,4 +174,23 @@ fn the_fused_engine_is_nearly_as_fast_as_a_vendors_products() {
         }
         assert_eq!(count, 2 * 3 * 3, "{}: two numbers of threads, three rules, three depths", file.display());
     }
+}
+
+/// Records are compared and continued by hashes of definitions: this version must write the axes of one as they were written.
+#[test]
+fn definitions_of_committed_records_keep_their_axes() {
+    let axes = |definition: &str| -> Vec<toml::Value> {
+        let table: toml::Table = toml::from_str(definition).unwrap();
+        table["benchmark"].as_array().unwrap().iter().map(|b| b["axes"].clone()).collect()
+    };
+    let mut count = 0;
+    for dir in
+        machines().iter().flat_map(|machine| folders(machine)).filter(|dir| dir.join("run.json").exists())
+    {
+        let then = read(&dir).unwrap().run.definition;
+        let now = Suite::parse(&then, "definition", &Overrides::default()).unwrap().definition;
+        assert_eq!(axes(&then), axes(&now), "{}", dir.display());
+        count += axes(&now).len();
+    }
+    assert!(count > 6, "{count}");
 }
