@@ -5,9 +5,9 @@
 
 pub mod agreement;
 pub mod baseline;
+mod compatibility;
 pub mod exact;
 pub mod export;
-mod facts;
 pub mod gate;
 mod join;
 pub mod rank;

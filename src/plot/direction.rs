@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::agreement::agree;
 use super::group::parameterisations;
+use super::split::Key;
 use super::stem;
 use super::style::{self, Look, Rgb};
 use crate::record::{AlignmentRow, Record, SummaryRow};
@@ -165,12 +166,6 @@ pub fn dash(size: f64, sizes: &[f64]) -> &'static [f64] {
     DASHES[place % DASHES.len()]
 }
 
-type Key<'a> = (&'a str, usize, usize, &'a str, &'a str, &'a str);
-
-fn key(row: &SummaryRow) -> Key<'_> {
-    (&row.benchmark, row.width, row.batch, &row.dtype, &row.device, &row.activation)
-}
-
 /// The fields of a record in the order of its benchmarks. Contenders whose summary row reports an error, and rows without
 /// a summary row, are left out.
 pub fn fields(record: &Record) -> Vec<Field<'_>> {
@@ -195,46 +190,30 @@ pub fn fields(record: &Record) -> Vec<Field<'_>> {
             if !benchmarks.contains(&&*row.benchmark) {
                 benchmarks.push(&row.benchmark);
             }
-            split.entry(key(row)).or_default().push(point);
+            split.entry(Key::of(row)).or_default().push(point);
         }
     }
-    let place = |key: &Key<'_>| benchmarks.iter().position(|b| *b == key.0);
-    let keys: Vec<Key<'_>> = split.keys().copied().collect();
+    let place = |key: &Key<'_>| benchmarks.iter().position(|b| *b == key.benchmark);
+    let keys: Vec<&Key<'_>> = split.keys().collect();
     let mut fields: Vec<(Option<usize>, Field<'_>)> =
-        split.into_iter().map(|(own, points)| (place(&own), field(record, own, &keys, points))).collect();
+        split.iter().map(|(own, points)| (place(own), field(record, own, &keys, points))).collect();
     fields.sort_by_key(|(place, _)| *place);
     stem::unique(fields.iter_mut().map(|(_, f)| &mut f.stem));
     fields.into_iter().map(|(_, field)| field).collect()
 }
 
-fn field<'a>(record: &Record, own: Key<'a>, keys: &[Key<'_>], points: Vec<Point<'a>>) -> Field<'a> {
-    let (benchmark, width, batch, dtype, device, activation) = own;
-    let differs = |other: &dyn Fn(&Key<'_>) -> bool| keys.iter().any(|k| k.0 == benchmark && other(k));
-    let parts = [
-        (true, benchmark.to_owned()),
-        (differs(&|k| k.1 != width), format!("width-{width}")),
-        (differs(&|k| k.2 != batch), format!("batch-{batch}")),
-        (differs(&|k| k.3 != dtype), dtype.to_owned()),
-        (differs(&|k| k.4 != device), device.to_owned()),
-        (differs(&|k| k.5 != activation), activation.to_owned()),
-    ];
-    let parts: Vec<String> = parts.into_iter().filter(|(own, _)| *own).map(|(_, p)| stem::slug(&p)).collect();
-
+fn field<'a>(record: &Record, own: &Key<'a>, keys: &[&Key<'a>], points: &[Point<'a>]) -> Field<'a> {
+    let device = points.first().map_or("", |point| &*point.row.device);
     let mut facts = stem::machine_facts(record, device);
-    facts.extend([
-        dtype.to_owned(),
-        format!("batch {batch}"),
-        format!("width {width}"),
-        activation.to_owned(),
-    ]);
+    facts.extend(own.facts());
     let kinds = points.iter().map(|p| (&*p.row.contender, &*p.row.parameterisation));
     facts.push(parameterisations(kinds));
-    facts.extend(stem::run_facts(record, benchmark));
+    facts.extend(stem::run_facts(record, own.benchmark));
 
     let mut contenders: BTreeMap<_, Vec<Point<'_>>> = BTreeMap::new();
     for point in points {
         let (contender, kind) = (&*point.row.contender, &*point.row.parameterisation);
-        contenders.entry((style::order(contender), contender, kind)).or_default().push(point);
+        contenders.entry((style::order(contender), contender, kind)).or_default().push(point.clone());
     }
     let several = |contender: &str| contenders.keys().filter(|k| k.1 == contender).count() > 1;
     let mut runners: Vec<(Runner<'_>, &str, Vec<&str>)> = Vec::new();
@@ -268,7 +247,7 @@ fn field<'a>(record: &Record, own: Key<'a>, keys: &[Key<'_>], points: Vec<Point<
     if runners.iter().any(|(_, _, engines)| engines.len() > 1) {
         facts.push("engines that agree share a line".to_owned());
     }
-    Field { stem: parts.join("."), facts, runners: runners.into_iter().map(printed).collect() }
+    Field { stem: own.parts(keys).join("."), facts, runners: runners.into_iter().map(printed).collect() }
 }
 
 #[cfg(test)]

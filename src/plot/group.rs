@@ -1,9 +1,9 @@
 //! Which rows of a record make one figure.
 //!
-//! A figure shows one benchmark at fixed axes. Model, width, batch, dtype, device and activation always
-//! split figures: times at different values do not belong on one line. Number of inference steps, step size
-//! and parameterisation split figures only if one contender was measured at several of their values; a
-//! contender with a single value (BP has no steps at all) then appears in each of those figures.
+//! A figure shows one benchmark at fixed axes. Some axes always split figures, such as the width: times at
+//! different values do not belong on one line. Others, such as the number of inference steps, split figures
+//! only if one contender was measured at several of their values; a contender with a single value (BP has no
+//! steps at all) then appears in each of those figures. The table of axes says which do what.
 //!
 //! More contenders than can be told apart are one figure per engine.
 //!
@@ -13,8 +13,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::number;
+use super::split::{self, Key};
 use super::style::{self, Look};
 use crate::record::{Record, SummaryRow};
+use crate::suite::{axis, Axis};
 
 /// One contender at fixed axes, ordered by depth.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,32 +80,27 @@ pub fn timed(row: &SummaryRow) -> bool {
     row.err.is_empty() && row.median_ns > 0 && row.depth > 0 && !row.contender.ends_with("~aa")
 }
 
-type Hard<'a> = (&'a str, &'a str, usize, usize, &'a str, &'a str, &'a str);
-
-/// Values of steps policy, step size and parameterisation.
-type Soft = [String; 3];
+/// Values of the axes that set figures apart where they vary, in the order of [`split::apart_where_varied`].
+type Varied = Vec<String>;
 
 /// The groups of the drawable rows of a record, in the order of its benchmarks.
 pub fn groups(record: &Record) -> Vec<Group<'_>> {
-    let mut split: BTreeMap<Hard<'_>, Vec<&SummaryRow>> = BTreeMap::new();
+    let mut split: BTreeMap<Key<'_>, Vec<&SummaryRow>> = BTreeMap::new();
     let mut benchmarks: Vec<&str> = Vec::new();
     for row in record.summary.iter().filter(|row| timed(row)) {
-        let (width, batch) = (row.width, row.batch);
-        let key = (&*row.benchmark, &*row.model, width, batch, &*row.dtype, &*row.device, &*row.activation);
-        split.entry(key).or_default().push(row);
+        split.entry(Key::of(row)).or_default().push(row);
         if !benchmarks.contains(&&*row.benchmark) {
             benchmarks.push(&row.benchmark);
         }
     }
+    let keys: Vec<&Key<'_>> = split.keys().collect();
     let mut groups = Vec::new();
     for benchmark in benchmarks {
-        let mine: Vec<_> = split.iter().filter(|(key, _)| key.0 == benchmark).collect();
-        let keys: Vec<&Hard<'_>> = mine.iter().map(|(key, _)| *key).collect();
-        for (key, rows) in mine {
-            for (soft, lanes) in variants(rows) {
+        for (key, rows) in split.iter().filter(|(key, _)| key.benchmark == benchmark) {
+            for (varied, lanes) in variants(rows) {
                 for (engine, lanes) in by_engine(lanes) {
-                    let own: Vec<String> = soft.iter().cloned().chain(engine).collect();
-                    groups.push(group(record, key, &keys, &own, lanes));
+                    let own: Vec<String> = varied.iter().cloned().chain(engine).collect();
+                    groups.push(group(record, (key, &keys), rows[0], &own, lanes));
                 }
             }
         }
@@ -112,46 +109,32 @@ pub fn groups(record: &Record) -> Vec<Group<'_>> {
     groups
 }
 
+/// The figure of these lanes; `first` is any of its rows, and `varied` what tells it from the other figures of its key.
 fn group<'a>(
     record: &Record,
-    key: &Hard<'a>,
-    keys: &[&Hard<'a>],
-    soft: &[String],
+    (key, keys): (&Key<'a>, &[&Key<'a>]),
+    first: &'a SummaryRow,
+    varied: &[String],
     lanes: Vec<Lane<'a>>,
 ) -> Group<'a> {
-    let (benchmark, model, width, batch, dtype, device, activation) = *key;
-    let mut parts = vec![super::stem::slug(benchmark)];
-    let mut tell = |differs: bool, part: String| {
-        if differs {
-            parts.push(super::stem::slug(&part));
-        }
-    };
-    tell(keys.iter().any(|k| k.1 != model), model.to_owned());
-    tell(keys.iter().any(|k| k.2 != width), format!("width-{width}"));
-    tell(keys.iter().any(|k| k.3 != batch), format!("batch-{batch}"));
-    tell(keys.iter().any(|k| k.4 != dtype), dtype.to_owned());
-    tell(keys.iter().any(|k| k.5 != device), device.to_owned());
-    tell(keys.iter().any(|k| k.6 != activation), activation.to_owned());
-    soft.iter().for_each(|value| tell(true, value.clone()));
+    let mut parts = key.parts(keys);
+    parts.extend(varied.iter().map(|value| super::stem::slug(value)));
 
     let list = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join(" / ");
     let rows = || lanes.iter().flat_map(|lane| lane.rows.iter());
     let policies = list(lanes.iter().map(|l| l.policy.clone()).filter(|p| !p.is_empty()).collect());
     let sizes = list(rows().filter(|r| r.steps > 0).map(|r| number::short(r.step_size, 4)).collect());
+    let (dtype, device) = (&*first.dtype, &*first.device);
     let mut facts = super::stem::machine_facts(record, device);
-    facts.extend([
-        dtype.to_owned(),
-        format!("batch {batch}"),
-        format!("width {width}"),
-        activation.to_owned(),
-    ]);
+    facts.extend(key.facts());
     facts.push(policies);
     if !sizes.is_empty() {
         facts.push(format!("step size {sizes}"));
     }
     facts.push(parameterisations(rows().map(|r| (&*r.contender, &*r.parameterisation))));
-    facts.extend(super::stem::run_facts(record, benchmark));
-    Group { benchmark, model, dtype, device, stem: parts.join("."), facts, lanes }
+    facts.extend(super::stem::run_facts(record, key.benchmark));
+    let stem = parts.join(".");
+    Group { benchmark: key.benchmark, model: key.model, dtype, device, stem, facts, lanes }
 }
 
 /// Parameterisations in a caption, given each contender with its own: the commonest alone, then who has another,
@@ -212,26 +195,25 @@ fn by_engine(lanes: Vec<Lane<'_>>) -> Vec<(Option<String>, Vec<Lane<'_>>)> {
     parts
 }
 
-/// Splits rows at equal hard axes into figures; with each figure the soft values that set it apart.
+/// Splits rows of one key into figures; with each figure the values that set it apart.
 fn variants<'a>(rows: &[&'a SummaryRow]) -> Vec<(Vec<String>, Vec<Lane<'a>>)> {
-    let mut contenders: BTreeMap<&str, Vec<(Soft, &'a SummaryRow)>> = BTreeMap::new();
+    let axes = split::apart_where_varied();
+    let mut contenders: BTreeMap<&str, Vec<(Varied, &'a SummaryRow)>> = BTreeMap::new();
     for row in rows {
         contenders.entry(&row.contender).or_default();
     }
     for (contender, entries) in &mut contenders {
         let own: Vec<&SummaryRow> = rows.iter().copied().filter(|r| r.contender == *contender).collect();
         for row in &own {
-            for policy in policies(row, &own) {
-                let size = if row.steps == 0 { String::new() } else { format!("step {}", row.step_size) };
-                entries.push(([policy, size, row.parameterisation.clone()], row));
-            }
+            let values: Vec<Varied> = axes.iter().map(|axis| split::variants(axis, row, &own)).collect();
+            entries.extend(split::product(&values).into_iter().map(|values| (values, *row)));
         }
     }
-    let values = |entries: &[(Soft, &SummaryRow)], axis: usize| -> BTreeSet<String> {
-        entries.iter().map(|(soft, _)| soft[axis].clone()).collect()
+    let values = |entries: &[(Varied, &SummaryRow)], axis: usize| -> BTreeSet<String> {
+        entries.iter().map(|(varied, _)| varied[axis].clone()).collect()
     };
     // On each axis the values of contenders that vary along it, or one value that matches everything.
-    let choices: Vec<Vec<Option<String>>> = (0..3)
+    let choices: Vec<Vec<Option<String>>> = (0..axes.len())
         .map(|axis| {
             let varying = contenders.values().map(|e| values(e, axis)).filter(|v| v.len() > 1);
             let all: BTreeSet<String> = varying.flatten().collect();
@@ -243,67 +225,34 @@ fn variants<'a>(rows: &[&'a SummaryRow]) -> Vec<(Vec<String>, Vec<Lane<'a>>)> {
         })
         .collect();
     let mut figures = Vec::new();
-    for policy in &choices[0] {
-        for size in &choices[1] {
-            for kind in &choices[2] {
-                let chosen = [policy, size, kind];
-                let mut own_point = chosen.iter().all(|c| c.is_none());
-                let mut lanes = Vec::new();
-                for (contender, entries) in &contenders {
-                    let free: Vec<bool> = (0..3).map(|axis| values(entries, axis).len() < 2).collect();
-                    let fits = |soft: &Soft| {
-                        (0..3).all(|a| free[a] || chosen[a].as_ref().is_none_or(|value| *value == soft[a]))
-                    };
-                    let found: Vec<_> = entries.iter().filter(|(soft, _)| fits(soft)).collect();
-                    own_point |= !found.is_empty() && free.contains(&false);
-                    lanes.extend(lane(contender, &found));
-                }
-                if own_point && !lanes.is_empty() {
-                    lanes.sort_by(|a, b| style::order(a.contender).cmp(&style::order(b.contender)));
-                    figures.push((chosen.into_iter().flatten().cloned().collect(), lanes));
-                }
-            }
+    for chosen in split::product(&choices) {
+        let mut own_point = chosen.iter().all(|c| c.is_none());
+        let mut lanes = Vec::new();
+        for (contender, entries) in &contenders {
+            let free: Vec<bool> = (0..axes.len()).map(|axis| values(entries, axis).len() < 2).collect();
+            let fits = |varied: &Varied| {
+                let agrees = |a: usize| chosen[a].as_ref().is_none_or(|value| *value == varied[a]);
+                (0..axes.len()).all(|a| free[a] || agrees(a))
+            };
+            let found: Vec<_> = entries.iter().filter(|(varied, _)| fits(varied)).collect();
+            own_point |= !found.is_empty() && free.contains(&false);
+            lanes.extend(lane(contender, &axes, &found));
+        }
+        if own_point && !lanes.is_empty() {
+            lanes.sort_by(|a, b| style::order(a.contender).cmp(&style::order(b.contender)));
+            figures.push((chosen.into_iter().flatten().collect(), lanes));
         }
     }
     figures
 }
 
-fn lane<'a>(contender: &'a str, found: &[&(Soft, &'a SummaryRow)]) -> Option<Lane<'a>> {
+fn lane<'a>(contender: &'a str, axes: &[&Axis], found: &[&(Varied, &'a SummaryRow)]) -> Option<Lane<'a>> {
     let mut rows: Vec<&SummaryRow> = found.iter().map(|(_, row)| *row).collect();
     rows.sort_by_key(|row| row.depth);
     // Two rows that differ in nothing the record names would make a vertical line: the first one stands.
     rows.dedup_by_key(|row| row.depth);
-    let policy = found.first()?.0[0].clone();
+    let steps = axes.iter().position(|axis| **axis == axis::STEPS)?;
+    let policy = found.first()?.0[steps].clone();
     let (name, engine) = style::split(contender);
     Some(Lane { contender, name, engine, rows, policy })
-}
-
-/// The step policies a row belongs to among all rows of its contender.
-fn policies(row: &SummaryRow, own: &[&SummaryRow]) -> Vec<String> {
-    let fixed = |steps: usize| format!("T = {steps}");
-    let depths: BTreeSet<usize> = own.iter().map(|r| r.depth).collect();
-    let steps: BTreeSet<usize> = own.iter().map(|r| r.steps).collect();
-    let pairs: BTreeSet<(usize, usize)> = own.iter().map(|r| (r.depth, r.steps)).collect();
-    if row.steps == 0 {
-        return vec![String::new()];
-    }
-    if steps.len() == 1 {
-        return vec![fixed(row.steps)];
-    }
-    let follows = depths.len() > 1 && depths.iter().all(|&d| pairs.contains(&(d, d)));
-    if pairs.len() == depths.len() {
-        return vec![if follows { "T = L".into() } else { "T varies".into() }];
-    }
-    // An axis over several numbers of steps, possibly `T = L` among them; the row at T = L = 8 then also
-    // belongs to `T = 8` if other depths have that value.
-    let diagonal = follows && row.steps == row.depth;
-    let shared = pairs.iter().any(|&(depth, steps)| steps == row.steps && depth != steps);
-    let mut policies = Vec::new();
-    if diagonal {
-        policies.push("T = L".to_owned());
-    }
-    if shared || !diagonal {
-        policies.push(fixed(row.steps));
-    }
-    policies
 }

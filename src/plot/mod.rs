@@ -40,6 +40,7 @@ pub mod raster;
 pub mod report;
 pub mod scene;
 pub mod signal;
+mod split;
 pub mod stem;
 pub mod style;
 pub mod tables;

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 use super::schema::{AlignmentRow, RatioRow, Sample, SignalRow, SummaryRow};
+use crate::suite::{Axis, Value};
 
 /// A row of one of the CSV files.
 pub(super) trait Row: Serialize + DeserializeOwned {
@@ -15,6 +16,56 @@ pub(super) trait Row: Serialize + DeserializeOwned {
     const SINCE: &'static [u32];
     /// The point this row belongs to.
     fn point(&self) -> &str;
+    /// The value of a column; none where the cell is empty and where there is no such column.
+    fn cell(&self, column: &str) -> Option<Value>;
+}
+
+/// The type of a column.
+trait Cell {
+    fn value(&self) -> Option<Value>;
+}
+
+impl Cell for String {
+    fn value(&self) -> Option<Value> {
+        Some(Value::word(self.clone()))
+    }
+}
+
+impl Cell for usize {
+    fn value(&self) -> Option<Value> {
+        Some(Value::Size(*self))
+    }
+}
+
+impl Cell for u64 {
+    fn value(&self) -> Option<Value> {
+        usize::try_from(*self).ok().map(Value::Size)
+    }
+}
+
+impl Cell for u32 {
+    fn value(&self) -> Option<Value> {
+        u64::from(*self).value()
+    }
+}
+
+impl Cell for f64 {
+    fn value(&self) -> Option<Value> {
+        Some(Value::Number(*self))
+    }
+}
+
+impl<T: Cell> Cell for Option<T> {
+    fn value(&self) -> Option<Value> {
+        self.as_ref().and_then(T::value)
+    }
+}
+
+impl SummaryRow {
+    /// The value of an axis that the contender ran with: that of the axis's column, or, where it has none, of the point.
+    pub fn axis(&self, axis: &Axis) -> Value {
+        self.cell(axis.name).unwrap_or_else(|| axis.of_id(&self.point))
+    }
 }
 
 macro_rules! rows {
@@ -27,6 +78,13 @@ macro_rules! rows {
                 &[$(since(1, stringify!($column))),+ $(, $(since($schema, stringify!($later))),+)*];
             fn point(&self) -> &str {
                 &self.point
+            }
+            fn cell(&self, column: &str) -> Option<Value> {
+                match column {
+                    $(stringify!($column) => self.$column.value(),)+
+                    $($(stringify!($later) => self.$later.value(),)+)*
+                    _ => None,
+                }
             }
         }
     )+};
@@ -65,4 +123,42 @@ pub(super) fn header<R: Row>(schema: u32) -> Vec<&'static str> {
         renamed.map_or(*now, |(_, _, old)| *old)
     };
     columns::<R>(schema).iter().map(then).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture;
+    use crate::suite::{axis, AXES};
+
+    /// A cell read by the name of its column is what the file has there.
+    #[test]
+    fn cells_are_those_of_the_file() {
+        let row = fixture::summary("p", "spc/reference");
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        writer.serialize(&row).unwrap();
+        let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        let texts: Vec<&str> = written.trim_end().split(',').collect();
+        assert_eq!(texts.len(), SummaryRow::COLUMNS.len());
+        for (column, text) in SummaryRow::COLUMNS.iter().zip(texts) {
+            let cell = row.cell(column).map(|value| value.to_string());
+            assert_eq!(cell.unwrap_or_default(), text, "{column}");
+        }
+        assert_eq!(row.cell("nothing"), None);
+    }
+
+    /// Every axis of the table has had a column since the first schema; one without a column is read from the point.
+    #[test]
+    fn axes_are_columns_or_stand_in_the_point() {
+        let row = SummaryRow { width: 7, ..fixture::summary("p@blocks=3,width=9", "spc/reference") };
+        for axis in AXES {
+            assert!(columns::<SummaryRow>(1).contains(&axis.name), "{}", axis.name);
+        }
+        assert_eq!(row.axis(&axis::WIDTH), Value::Size(7));
+        let mut young = axis::WIDTH.clone();
+        young.name = "blocks";
+        assert_eq!(row.axis(&young), Value::Size(3));
+        young.name = "heads";
+        assert_eq!(row.axis(&young), axis::WIDTH.default);
+    }
 }

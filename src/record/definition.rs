@@ -8,8 +8,7 @@ use super::schema::{AlignmentRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::store::finished_points;
 use super::summarise::by_point;
-use crate::rule::{Rule, Steps};
-use crate::suite::{Benchmark, ContenderId, Model, Overrides, Point, Suite};
+use crate::suite::{Benchmark, ContenderId, Model, Overrides, Point, Suite, AXES};
 use crate::{Error, Result};
 
 /// Why sampling stops: [`crate::measure::sampler::Stop`], by its words.
@@ -117,11 +116,7 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
     }
     for (row, contender) in rows.iter().zip(&b.contenders) {
         let id = &contender.id;
-        let steps = Steps::constant(
-            contender.steps.unwrap_or(point.steps).at(point.depth),
-            contender.step_size.unwrap_or(point.step_size),
-        );
-        let rule = Rule::from_name(&id.rule, steps)?;
+        let (rule, axes) = contender.at(point)?;
         let baseline = match b.model {
             Model::WeightUpdate => id.baseline(&ids, &b.baseline).to_string(),
             Model::SignalDecay | Model::Alignment => String::new(),
@@ -132,23 +127,14 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
             ("baseline", row.baseline.clone(), baseline),
             ("rule", row.rule.clone(), rule.name().to_owned()),
             ("engine", row.engine.clone(), id.engine.name().to_owned()),
-            (
-                "parameterisation",
-                row.parameterisation.clone(),
-                id.parameterisation.unwrap_or(point.parameterisation).to_string(),
-            ),
-            ("activation", row.activation.clone(), point.activation.to_string()),
-            ("depth", row.depth.to_string(), point.depth.to_string()),
-            ("width", row.width.to_string(), point.width.to_string()),
-            ("batch", row.batch.to_string(), point.batch.to_string()),
-            ("steps", row.steps.to_string(), rule.steps().map_or(0, |s| s.count).to_string()),
-            ("step_size", row.step_size.to_string(), rule.steps().map_or(0.0, |s| s.size).to_string()),
-            ("dtype", row.dtype.clone(), point.dtype.as_str().to_owned()),
-            ("device", row.device.clone(), point.device.name().to_owned()),
             ("updates", row.updates.to_string(), rule.updates().to_string()),
         ];
+        let axes =
+            AXES.iter().map(|axis| (axis.name, row.axis(axis).to_string(), axis.of(&axes).to_string()));
         let place = format!("point `{}`, contender `{id}`", point.id);
-        if let Some((name, found, wanted)) = columns.iter().find(|(_, found, wanted)| found != wanted) {
+        if let Some((name, found, wanted)) =
+            columns.into_iter().chain(axes).find(|(_, found, wanted)| found != wanted)
+        {
             let problem = format!("{place}: {name} is `{found}`, but the definition says `{wanted}`");
             return Err(refuse::<SummaryRow>(record, &problem));
         }

@@ -97,7 +97,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         ("teacher", DataKind::Teacher),
     ];
     let data = here.word("data", &b.data, &kinds)?;
-    let contenders = b.contenders.iter().map(|c| config(c, here)).collect::<Result<Vec<_>>>()?;
+    let contenders = b.contenders.iter().map(|c| contender(c, here)).collect::<Result<Vec<_>>>()?;
     if contenders.is_empty() {
         return Err(here.key("contenders", "the list is empty; expected at least one rule/engine"));
     }
@@ -164,7 +164,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     })
 }
 
-fn config(wire: &ContenderWire, here: &Place) -> Result<ContenderConfig> {
+fn contender(wire: &ContenderWire, here: &Place) -> Result<ContenderConfig> {
     let (id, steps, step_size, learning_rate) = match wire {
         ContenderWire::Id(id) => (id, None, None, None),
         ContenderWire::Table(t) => (&t.id, t.steps.as_ref(), t.step_size, t.learning_rate),

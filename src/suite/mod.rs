@@ -27,6 +27,7 @@ pub use wire::TimingWire as Timing;
 
 use crate::net::{Loss, Placement};
 use crate::optim::OptimiserKind;
+use crate::rule::{Rule, Steps};
 use crate::text::{one_line, read_text};
 use crate::{Error, Result};
 
@@ -119,6 +120,29 @@ pub struct ContenderConfig {
     pub step_size: Option<f64>,
     /// Learning rate instead of the benchmark's.
     pub learning_rate: Option<f64>,
+}
+
+impl ContenderConfig {
+    /// What the contender runs with at a point: its rule, and the axes with the contender's own settings in place of the
+    /// point's, steps counted, and neither steps nor a step size for a rule without inference.
+    ///
+    /// # Errors
+    /// If there is no such rule.
+    pub fn at(&self, point: &Axes) -> Result<(Rule, Axes)> {
+        let steps = self.steps.unwrap_or(point.steps).at(point.depth);
+        let rule = Rule::from_name(
+            &self.id.rule,
+            Steps::constant(steps, self.step_size.unwrap_or(point.step_size)),
+        )?;
+        let own = rule.steps();
+        let axes = Axes {
+            parameterisation: self.id.parameterisation.unwrap_or(point.parameterisation),
+            steps: StepCount::Fixed(own.map_or(0, |steps| steps.count)),
+            step_size: own.map_or(0.0, |steps| steps.size),
+            ..*point
+        };
+        Ok((rule, axes))
+    }
 }
 
 /// A point of a benchmark: one value of every axis, which it is read like.

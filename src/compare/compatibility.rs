@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::record::{Record, SummaryRow};
 use crate::suite::wire::{BenchmarkWire, ContenderWire};
+use crate::suite::AXES;
 
 /// See [`Entry::facts`](super::Entry::facts). What the point id holds is in it; the rest comes from row and definition.
 pub(super) fn facts(
@@ -23,15 +24,12 @@ pub(super) fn facts(
     say("baseline", row.baseline.clone());
     say("rule", row.rule.clone());
     say("engine", row.engine.clone());
-    say("parameterisation", row.parameterisation.clone());
-    say("activation", row.activation.clone());
-    say("depth", row.depth.to_string());
-    say("width", row.width.to_string());
-    say("batch", row.batch.to_string());
-    say("steps", row.steps.to_string());
-    say("step_size", row.step_size.to_string());
-    say("dtype", row.dtype.clone());
-    say("device", row.device.clone());
+    for axis in AXES {
+        let value = row.axis(axis);
+        if axis.tells(&value) {
+            say(axis.name, value.to_string());
+        }
+    }
     say("updates", row.updates.to_string());
     if row.device != "cpu" {
         say("switches", record.run.switches.join("; "));
@@ -66,4 +64,39 @@ pub(super) fn hash(facts: &BTreeMap<String, String>) -> String {
         hash.update(format!("{name} = {value}\n"));
     }
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::fixture;
+
+    /// The names and values that the hashes in baseline files are of.
+    #[test]
+    fn facts_are_what_they_were() {
+        let record = fixture::record(fixture::DEFINITION, 1);
+        let found = facts(&record, &record.summary[1], None);
+        let definition = record.run.definition_sha256.as_str();
+        let expected = [
+            ("activation", "tanh"),
+            ("baseline", "bp/reference"),
+            ("batch", "2"),
+            ("clock", "wall"),
+            ("definition", definition),
+            ("depth", "2"),
+            ("device", "cpu"),
+            ("dtype", "f32"),
+            ("engine", "reference"),
+            ("model", "weight-update"),
+            ("parameterisation", "sp-uniform"),
+            ("rule", "spc"),
+            ("seed", "5"),
+            ("step_size", "0.1"),
+            ("steps", "2"),
+            ("updates", "1"),
+            ("width", "4"),
+        ];
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(found, expected);
+    }
 }
