@@ -10,13 +10,20 @@ pub fn labels<'a>(ids: impl IntoIterator<Item = &'a str>, columns: &[&str]) -> H
         (benchmark, axes.split(',').filter_map(|axis| axis.split_once('=')).collect())
     };
     let ids: BTreeSet<&str> = ids.into_iter().collect();
-    let mut values: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut points: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut values: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for (benchmark, axes) in ids.iter().map(|id| parts(id)) {
+        *points.entry(benchmark).or_default() += 1;
         for (axis, value) in axes {
-            values.entry((benchmark, axis)).or_default().insert(value);
+            values.entry((benchmark, axis)).or_default().push(value);
         }
     }
-    let tells = |benchmark, axis| !columns.contains(&axis) && values[&(benchmark, axis)].len() > 1;
+    // An id may lack an axis, which then has its default there: that is another value too.
+    let varies = |benchmark, axis| {
+        let found = &values[&(benchmark, axis)];
+        found.iter().any(|value| *value != found[0]) || found.len() < points[benchmark]
+    };
+    let tells = |benchmark, axis| !columns.contains(&axis) && varies(benchmark, axis);
     ids.into_iter()
         .map(|id| {
             let (benchmark, axes) = parts(id);
@@ -40,5 +47,7 @@ mod tests {
         assert_eq!(ids.map(|id| short[id].as_str()), ["a@depth=2,dtype=f32", "a@depth=4,dtype=f64", "b"]);
         assert_eq!(labels(ids, &["depth"])[ids[0]], "a@dtype=f32");
         assert_eq!(labels(["odd"], &[])["odd"], "odd");
+        let ids = ["a@depth=2", "a@depth=2,heads=2"];
+        assert_eq!(ids.map(|id| labels(ids, &[])[id].clone()), ["a", "a@heads=2"]);
     }
 }

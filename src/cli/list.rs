@@ -1,17 +1,20 @@
-//! `pcnbench list`: suites, or the points and contenders of one.
+//! `pcnbench list`: suites, the points and contenders of one, or the axes that points have.
 
 use std::io::Write;
 
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
 use super::Verdict;
-use crate::suite::{Overrides, Suite, BUILT_IN};
+use crate::suite::{Overrides, Suite, AXES, BUILT_IN};
 
 /// Options of `list`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A built-in suite or a path to a .toml file; without it, all built-in suites
     suite: Option<String>,
+    /// The axes that a benchmark of a suite may list, instead of suites
+    #[arg(long, conflicts_with = "suite")]
+    axes: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -19,6 +22,7 @@ pub struct Args {
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let grid = match &args.suite {
+        None if args.axes => axes(),
         None => suites()?,
         Some(name) => points(&Suite::load(name, &Overrides::default())?),
     };
@@ -34,6 +38,22 @@ fn suites() -> anyhow::Result<Grid> {
         grid.push(vec![(*name).into(), points.into(), suite.about.into()]);
     }
     Ok(grid)
+}
+
+fn axes() -> Grid {
+    let columns = ["axis", "symbol", "unit", "default", "values", "about"];
+    let mut grid = Grid::new(columns.map(|column| (column, column)).to_vec());
+    for axis in AXES {
+        grid.push(vec![
+            axis.name.into(),
+            axis.symbol.into(),
+            axis.unit.into(),
+            axis.default.to_string().into(),
+            axis.values.to_string().into(),
+            axis.about.trim().into(),
+        ]);
+    }
+    grid
 }
 
 fn points(suite: &Suite) -> Grid {

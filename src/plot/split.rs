@@ -62,10 +62,11 @@ impl<'a> Key<'a> {
         parts
     }
 
-    /// Conditions for the caption, but for the device, which it names with the machine.
+    /// Conditions for the caption, but for the device, which it names with the machine, and for what ids do not tell.
     pub(super) fn facts(&self) -> Vec<String> {
-        let values = apart().into_iter().zip(&self.values).filter(|(axis, _)| **axis != axis::DEVICE);
-        values.map(|(axis, value)| value.named(axis.name, " ")).collect()
+        let values = apart().into_iter().zip(&self.values);
+        let told = values.filter(|(axis, value)| **axis != axis::DEVICE && axis.tells(value));
+        told.map(|(axis, value)| value.named(axis.name, " ")).collect()
     }
 }
 
@@ -119,4 +120,47 @@ pub(super) fn product<T: Clone>(lists: &[Vec<T>]) -> Vec<Vec<T>> {
         };
         ways.iter().flat_map(extended).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::{add, empty};
+    use super::*;
+
+    #[test]
+    fn a_name_says_what_differs_from_other_figures_of_the_benchmark() {
+        let mut record = empty();
+        add(&mut record, "bp/reference", &[4], |_| 0, 1000.0);
+        let first = &record.summary[0];
+        let others = [
+            SummaryRow { width: 7, ..first.clone() },
+            SummaryRow { batch: 9, ..first.clone() },
+            SummaryRow { dtype: "f64".into(), ..first.clone() },
+            SummaryRow { device: "cuda".into(), ..first.clone() },
+            SummaryRow { activation: "relu".into(), ..first.clone() },
+            SummaryRow { model: "alignment".into(), ..first.clone() },
+        ];
+        let own = Key::of(first);
+        let parts = |key: &Key<'_>, rows: &[SummaryRow]| {
+            let keys: Vec<Key<'_>> = rows.iter().map(Key::of).collect();
+            key.parts(&keys.iter().collect::<Vec<_>>()).join(".")
+        };
+        assert_eq!(parts(&own, &record.summary), "depth");
+        for (other, told) in others.iter().zip(["width-7", "batch-9", "f64", "cuda", "relu", "alignment"]) {
+            assert_eq!(parts(&Key::of(other), &record.summary), format!("depth.{told}"));
+        }
+        assert_eq!(parts(&own, &others), "depth.weight-update.width-128.batch-64.f32.cpu.tanh");
+        // figures of another benchmark have another name anyway
+        let strange = SummaryRow { benchmark: "other".into(), ..others[0].clone() };
+        assert_eq!(parts(&own, &[strange]), "depth");
+        assert_eq!(own.facts(), ["width 128", "batch 64", "f32", "tanh"]);
+    }
+
+    #[test]
+    fn products_have_every_combination_once() {
+        let found = product(&[vec![1, 2], vec![3], vec![4, 5]]);
+        assert_eq!(found, [[1, 3, 4], [1, 3, 5], [2, 3, 4], [2, 3, 5]]);
+        assert_eq!(product::<u8>(&[]), [Vec::<u8>::new()]);
+        assert!(product::<u8>(&[vec![], vec![1]]).is_empty());
+    }
 }

@@ -147,11 +147,11 @@ mod tests {
         assert_eq!(row.cell("nothing"), None);
     }
 
-    /// Every axis of the table has had a column since the first schema; one without a column is read from the point.
+    /// An axis whose value ids always hold has had a column since the first schema; one without a column is read from the id.
     #[test]
     fn axes_are_columns_or_stand_in_the_point() {
         let row = SummaryRow { width: 7, ..fixture::summary("p@blocks=3,width=9", "spc/reference") };
-        for axis in AXES {
+        for axis in AXES.iter().filter(|axis| axis.always) {
             assert!(columns::<SummaryRow>(1).contains(&axis.name), "{}", axis.name);
         }
         assert_eq!(row.axis(&axis::WIDTH), Value::Size(7));

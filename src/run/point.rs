@@ -6,7 +6,6 @@ use pcnbench_kernels::denormals;
 use crate::contender::ContenderSpec;
 use crate::net::MlpSpec;
 use crate::record::{PointResult, SummaryRow};
-use crate::rule::{Rule, Steps};
 use crate::suite::{Benchmark, ContenderId, DeviceKind, Model, Point, Suite};
 use crate::{Error, Result};
 
@@ -43,19 +42,18 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                 });
             }
             let (inputs, outputs) = (data.inputs, data.outputs);
-            let fused = benchmark.contenders.iter().any(|entrant| entrant.id.engine.is_fused());
+            let fused = benchmark.contenders.iter().any(|config| config.id.engine.is_fused());
             let strategies = if fused { material.strategies(point.device)? } else { None };
             let specs = benchmark
                 .contenders
                 .iter()
-                .map(|entrant| {
-                    let steps = entrant.steps.unwrap_or(point.steps).at(point.depth);
-                    let size = entrant.step_size.unwrap_or(point.step_size);
+                .map(|config| {
+                    let (rule, axes) = config.at(point)?;
                     Ok(ContenderSpec {
-                        id: entrant.id.to_string(),
-                        rule: Rule::from_name(&entrant.id.rule, Steps::constant(steps, size))?,
-                        engine: entrant.id.engine,
-                        threads: entrant.id.threads,
+                        id: config.id.to_string(),
+                        rule,
+                        engine: config.id.engine,
+                        threads: config.id.threads,
                         network: MlpSpec {
                             inputs,
                             width: point.width,
@@ -63,15 +61,15 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                             depth: point.depth,
                             activation: point.activation,
                             placement: benchmark.placement,
-                            parameterisation: entrant.id.parameterisation.unwrap_or(point.parameterisation),
+                            parameterisation: axes.parameterisation,
                             gain: benchmark.gain,
                             bias: benchmark.bias,
                         },
                         loss: benchmark.loss,
                         optimiser: benchmark.optimiser,
-                        learning_rate: entrant.learning_rate.unwrap_or(benchmark.learning_rate),
+                        learning_rate: config.learning_rate.unwrap_or(benchmark.learning_rate),
                         dtype: point.dtype,
-                        strategies: strategies.clone().filter(|_| entrant.id.engine.is_fused()),
+                        strategies: strategies.clone().filter(|_| config.id.engine.is_fused()),
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;

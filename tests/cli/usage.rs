@@ -114,3 +114,17 @@ fn verbosity_leaves_standard_output_alone() {
     assert!(loud.err.contains("finished") && !loud.err.contains('\u{1b}'), "{}", loud.err);
     assert_eq!(loud.out, "[]\n");
 }
+
+#[test]
+fn axes_are_listed_with_defaults_and_limits() {
+    let listed = succeeds(&["list", "--axes", "--format", "csv"]);
+    let row =
+        |name: &str| listed.lines().find(|line| line.starts_with(&format!("{name},"))).unwrap().to_owned();
+    for axis in pcnbench::suite::AXES {
+        says(&row(axis.name), &[&axis.default.to_string(), axis.about.trim()]);
+    }
+    says(&row("depth"), &["L", "layers", "4", "1 to 4096"]);
+    says(&row("step_size"), &["g", "0.1", "1e-9 to 1e9"]);
+    says(&row("device"), &["cpu, cuda"]);
+    assert_eq!(run(&["list", "quick", "--axes"]).code, Some(1));
+}
