@@ -6,6 +6,7 @@ use super::Verdict;
 use crate::compare::gate::{self, Outcome};
 use crate::compare::{Comparison, Measure, Row};
 use crate::stats::PairedRatio;
+use crate::suite::axis;
 
 /// One row per point, contender and measure.
 pub fn table(comparison: &Comparison, full: bool) -> Grid {
@@ -45,8 +46,8 @@ pub fn table(comparison: &Comparison, full: bool) -> Grid {
         let benchmark = row.point.split('@').next().unwrap_or_default();
         let mut cells = vec![
             Cell::new(short[row.point.as_str()].as_str(), benchmark),
-            row.depth.into(),
-            row.steps.into(),
+            row.settings.get(&axis::DEPTH).into(),
+            row.settings.get(&axis::STEPS).into(),
             row.contender.as_str().into(),
             row.measure.name().into(),
             estimate(row, row.base),

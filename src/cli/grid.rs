@@ -7,6 +7,7 @@ use comfy_table::{presets, CellAlignment, ColumnConstraint, ContentArrangement, 
 use serde_json::{Map, Value};
 
 use super::markdown;
+use crate::suite;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -68,6 +69,17 @@ impl From<&str> for Cell {
 impl From<String> for Cell {
     fn from(s: String) -> Self {
         Self::new(s.clone(), s)
+    }
+}
+
+impl From<suite::Value> for Cell {
+    fn from(value: suite::Value) -> Self {
+        let text = value.to_string();
+        match value {
+            suite::Value::Size(size) => Self::new(text, size),
+            suite::Value::Number(number) => Self::new(text, number),
+            suite::Value::Word(_) => text.into(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::side::{Entry, Side, Work};
 use crate::measure::exact::Exact;
 use crate::record::{summarise, Machine, Record, Run, Sample, SummaryRow, SCHEMA};
 use crate::stats::PairedRatio;
+use crate::suite::axis::{self, Settings};
 use crate::suite::{Overrides, Suite};
 
 /// One benchmark, one contender with a learning rate of its own.
@@ -202,8 +203,7 @@ pub fn entry(point: &str, contender: &str, ratio: f64, half: f64) -> Entry {
         point: point.into(),
         contender: contender.into(),
         baseline,
-        depth: 4,
-        steps: 4,
+        settings: Settings::of_id(point).with(&axis::DEPTH, 4).with(&axis::STEPS, 4),
         definition_sha256: "d0".into(),
         facts: [("gain".to_owned(), "1".to_owned())].into(),
         ratio: (!own).then(|| known(ratio, half)),

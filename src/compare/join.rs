@@ -4,6 +4,7 @@ use super::exact;
 use super::row::{Comparison, Measure, Missing, Row};
 use super::side::{Entry, Side};
 use crate::stats::{self, Change, PairedRatio, Tolerance, Verdict};
+use crate::suite::axis;
 
 /// How to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -233,8 +234,7 @@ fn row(
         point: e.point.clone(),
         contender: e.contender.clone(),
         baseline: e.baseline.clone(),
-        depth: e.depth,
-        steps: e.steps,
+        settings: e.settings.clone(),
         measure,
         base,
         new,
@@ -330,7 +330,7 @@ fn slower_baselines(rows: &[Row]) -> Vec<Row> {
         let (witness, change) = *group.get(group.len() / 2)?;
         Some(Row {
             contender: witness.baseline.clone(),
-            steps: 0,
+            settings: witness.settings.clone().with(&axis::STEPS, 0),
             base: None,
             new: None,
             change: Some(Change {

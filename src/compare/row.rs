@@ -1,6 +1,7 @@
 //! What a comparison says.
 
 use crate::stats::{Change, PairedRatio, Verdict};
+use crate::suite::axis::Settings;
 
 /// What a row compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,10 +40,8 @@ pub struct Row {
     pub contender: String,
     /// Contender that the ratio is to.
     pub baseline: String,
-    /// L.
-    pub depth: usize,
-    /// T.
-    pub steps: usize,
+    /// What the contender ran with.
+    pub settings: Settings,
     /// What is compared.
     pub measure: Measure,
     /// The base side's estimate, where it has one.

@@ -7,6 +7,7 @@ use super::exact::Build;
 use crate::measure::exact::Exact;
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
 use crate::stats::{noise_floor, quantile, quiet_ratio, ratio_over_instances, PairedRatio, Rounds, QUIET};
+use crate::suite::axis::Settings;
 use crate::suite::wire::SuiteWire;
 use crate::Result;
 
@@ -36,10 +37,8 @@ pub struct Entry {
     pub contender: String,
     /// Contender that the ratio is to; its own id if it is a baseline itself.
     pub baseline: String,
-    /// L.
-    pub depth: usize,
-    /// T.
-    pub steps: usize,
+    /// What the contender ran with; in a baseline file, which keeps depth and steps only, the point's where it does not say.
+    pub settings: Settings,
     /// SHA-256, in hex, of the facts that define what was measured: see [`Entry::facts`].
     pub definition_sha256: String,
     /// Those facts by name; empty where only their hash was kept.
@@ -213,8 +212,7 @@ fn entry(
         point: row.point.clone(),
         contender: row.contender.clone(),
         baseline: row.baseline.clone(),
-        depth: row.depth,
-        steps: row.steps,
+        settings: Settings::new(|axis| row.axis(axis)),
         definition_sha256: hash(&facts),
         facts,
         ratio: paired(&row.contender).filter(|_| row.contender != row.baseline),

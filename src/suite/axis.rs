@@ -4,6 +4,7 @@
 //! narrowing to one point, checking a record, comparing records, splitting figures) loops over that table.
 
 mod kinds;
+mod settings;
 mod table;
 mod value;
 mod wire;
@@ -11,6 +12,7 @@ mod wire;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+pub use settings::Settings;
 pub use table::{
     Axes, ACTIVATION, AXES, BATCH, DEPTH, DEVICE, DTYPE, PARAMETERISATION, STEPS, STEP_SIZE, WIDTH,
 };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::compare::side::{Entry, Work};
 use crate::measure::exact::Exact;
 use crate::stats::PairedRatio;
+use crate::suite::axis::{self, Settings};
 
 /// One contender at one point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,12 +83,13 @@ pub struct EntryWire {
 
 pub(super) fn to_wire(e: Entry) -> EntryWire {
     let time = e.time.unwrap_or(PairedRatio { ratio: 0.0, high: 0.0, ..PairedRatio::UNKNOWN });
+    let size = |axis| e.settings.get(axis).size().unwrap_or_default();
     EntryWire {
+        depth: size(&axis::DEPTH),
+        steps: size(&axis::STEPS),
         point: e.point,
         contender: e.contender,
         baseline: e.baseline,
-        depth: e.depth,
-        steps: e.steps,
         definition_sha256: e.definition_sha256,
         gemms: e.work.gemms,
         gemm_flops: e.work.gemm_flops,
@@ -124,8 +126,7 @@ pub(super) fn from_wire(e: &EntryWire) -> Entry {
         point: e.point.clone(),
         contender: e.contender.clone(),
         baseline: e.baseline.clone(),
-        depth: e.depth,
-        steps: e.steps,
+        settings: Settings::of_id(&e.point).with(&axis::DEPTH, e.depth).with(&axis::STEPS, e.steps),
         definition_sha256: e.definition_sha256.clone(),
         facts: Default::default(),
         ratio: ratio(),
