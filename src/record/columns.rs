@@ -155,10 +155,10 @@ mod tests {
             assert!(columns::<SummaryRow>(1).contains(&axis.name), "{}", axis.name);
         }
         assert_eq!(row.axis(&axis::WIDTH), Value::Size(7));
-        let mut young = axis::WIDTH.clone();
-        young.name = "blocks";
-        assert_eq!(row.axis(&young), Value::Size(3));
-        young.name = "heads";
-        assert_eq!(row.axis(&young), axis::WIDTH.default);
+        let mut other = axis::WIDTH.clone();
+        other.name = "blocks";
+        assert_eq!(row.axis(&other), Value::Size(3));
+        other.name = "heads";
+        assert_eq!(row.axis(&other), axis::WIDTH.default);
     }
 }

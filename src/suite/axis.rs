@@ -36,8 +36,8 @@ pub struct Axis {
     pub values: Values,
     /// What a benchmark has that does not list it.
     pub default: Value,
-    /// Whether ids and definitions hold it at its default too. An axis that is younger than the oldest records does not:
-    /// a point that does not use it keeps the id that it had before there was such an axis.
+    /// Whether ids and definitions hold it at its default too. An axis that was added after the first records does not:
+    /// a point at its default keeps the id that it had before the axis was added.
     pub always: bool,
     /// What it does to figures.
     pub figures: Figures,

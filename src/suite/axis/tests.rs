@@ -10,7 +10,7 @@ fn points(axes: &str) -> Vec<Point> {
 }
 
 /// An axis like one of the table that was added after records had been made.
-fn young(axis: &Axis) -> Axis {
+fn later(axis: &Axis) -> Axis {
     Axis { always: false, ..axis.clone() }
 }
 
@@ -85,7 +85,7 @@ fn ids_hold_the_values_of_their_points() {
 
 /// Points that do not use an axis keep the ids that they had before there was such an axis.
 #[test]
-fn an_axis_that_is_younger_than_records_is_told_where_it_is_used() {
+fn an_axis_added_later_is_in_ids_where_it_is_used() {
     for axis in AXES {
         let default = axis.canonical(&axis.default).unwrap();
         let other = match &default {
@@ -94,10 +94,10 @@ fn an_axis_that_is_younger_than_records_is_told_where_it_is_used() {
             Value::Word(_) => Value::word("other"),
         };
         assert!((axis.tells(&default) || !axis.always) && axis.tells(&other), "{}", axis.name);
-        let young = young(axis);
-        assert!(!young.tells(&default) && young.tells(&other), "{}", axis.name);
-        assert_eq!(young.of_id("b@another=1"), default);
-        assert_eq!(young.of_id(&format!("b@another=1,{}={other}", axis.name)), other);
+        let later = later(axis);
+        assert!(!later.tells(&default) && later.tells(&other), "{}", axis.name);
+        assert_eq!(later.of_id("b@another=1"), default);
+        assert_eq!(later.of_id(&format!("b@another=1,{}={other}", axis.name)), other);
     }
 }
 
