@@ -2,7 +2,7 @@
 //!
 //! A rule is written against `Engine`, the verbs of a network, and never names who executes them: the same schedule runs on
 //! tensors, on the counting engine and on the engine that records its task graph. Here it is backpropagation in which a
-//! latent vertex hands on a scaled error, ε_i = κ · Σ Jᵀ c: with κ = 1 it is backpropagation. Run it with
+//! latent vertex passes on a scaled error, ε_i = κ · Σ Jᵀ c: with κ = 1 it is backpropagation. Run it with
 //! `cargo run --example custom_rule`.
 
 use candle_core::{Device, Tensor};

@@ -33,7 +33,7 @@ impl Autograd {
         Ok(())
     }
 
-    /// −∂(sum of losses)/∂θ of every parameter, and per loss the value that it judges.
+    /// −∂(sum of losses)/∂θ of every parameter (zero of a frozen one), and per loss the value that it judges.
     ///
     /// The sign is the direction of learning, as everywhere else; it costs one pass over the parameters
     /// less than negating afterwards, because the loss itself is negated.
@@ -49,8 +49,11 @@ impl Autograd {
         }
         let total = total.ok_or_else(|| Error::Invalid("the network has no loss".into()))?;
         let mut grads = total.neg()?.backward()?;
-        let direction = |v: &Var| grads.remove(v).map_or_else(|| Ok(v.zeros_like()?), Ok);
-        let directions = self.vars.iter().map(direction).collect::<Result<Vec<_>>>()?;
+        let direction = |(p, v): (usize, &Var)| match grads.remove(v) {
+            Some(direction) if !graph.topology().is_frozen(p) => Ok(direction),
+            _ => Ok(v.zeros_like()?),
+        };
+        let directions = self.vars.iter().enumerate().map(direction).collect::<Result<Vec<_>>>()?;
         Ok((directions, graph.losses().iter().map(|term| values[term.vertex].detach()).collect()))
     }
 }

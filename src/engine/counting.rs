@@ -171,7 +171,7 @@ impl Engine for Counting {
         c: &SymbolicTensor,
     ) -> Result<SymbolicTensor> {
         let after = at[slot].ready.max(c.ready).max(ready(params));
-        let work = self.vertices[i].vjp_linear.get(slot).copied().unwrap_or_default();
+        let work = self.vertices[i].linear(i, slot)?;
         Ok(self.verb(work, after, at[slot].elements))
     }
 

@@ -131,7 +131,9 @@ impl Fused {
         let learned = self.engine.learn(&schedule, loss, theta, (&x, &y), traces)?;
         self.settled()?;
         let (mut states, errors) = learned.traces.unwrap_or_default();
-        states.push(learned.output.clone());
+        if traces {
+            states.push(learned.output.clone());
+        }
         let errors = errors.into_iter().map(Some).collect();
         let theta: Vec<Option<Tensor>> = self.unpack(&learned.theta)?.into_iter().map(Some).collect();
         let none = vec![None; theta.len()];

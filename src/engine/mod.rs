@@ -249,8 +249,9 @@ pub type MaybeZero<V> = Option<V>;
 pub struct Shown<'a, V> {
     /// Inference steps done.
     pub step: usize,
-    /// Per vertex: ε_i of a latent one (the negative adjoint under rules that relax adjoints); the negative derivative of the losses
-    /// that sit on a deterministic one.
+    /// Per vertex: ε_i of a latent one (the negative adjoint under rules that relax adjoints); the negative derivative of the losses on
+    /// a deterministic one. Backpropagation shows the negative adjoint of every vertex on which a parameter has an influence, and
+    /// `None`, which says nothing there, of the others, unless it is [evaluated](crate::rule::Rule::evaluated).
     pub errors: &'a [MaybeZero<V>],
     /// Per loss the value that it judges.
     pub outputs: &'a [V],
@@ -272,7 +273,7 @@ pub struct Learned<V, P, D> {
     pub states: Vec<V>,
     /// Per loss the value that it judges.
     pub outputs: Vec<V>,
-    /// Per vertex as in [`Shown::errors`]; for backpropagation the negative adjoint of every vertex that learns.
+    /// Per vertex as in [`Shown::errors`].
     pub errors: Vec<MaybeZero<V>>,
     /// −∂F/∂θ per parameter; `None` where it is exactly zero, or the parameter is frozen.
     pub directions: Vec<Option<D>>,
@@ -281,5 +282,5 @@ pub struct Learned<V, P, D> {
     pub params: Vec<Option<P>>,
 }
 
-/// What a rule leaves on an engine.
+/// The result of a rule on an engine.
 pub type LearnedOn<E> = Learned<<E as Engine>::Value, <E as Engine>::Param, <E as Engine>::Direction>;

@@ -34,7 +34,7 @@ struct Prediction {
 }
 
 impl Reach {
-    /// An engine over a network with so many data tensors.
+    /// An engine over a network with `data` data tensors.
     pub fn new(topology: &Topology, data: usize) -> Self {
         let params = topology.params();
         Self {

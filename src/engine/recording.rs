@@ -122,7 +122,7 @@ impl Engine for Recording {
         at: &TaskId,
         c: &TaskId,
     ) -> Result<TaskId> {
-        let cost = self.vertices[i].vjp_linear.get(slot).copied().unwrap_or_default();
+        let cost = self.vertices[i].linear(i, slot)?;
         self.task(Verb::Vjp, i, cost, &all(params, &[at, c]))
     }
 

@@ -15,7 +15,10 @@ use crate::{Error, Result};
 
 pub use builder::GraphBuilder;
 
-/// Parameters of a network by [`ParamId`].
+/// Latent identities that [`Graph::levelled`] may insert: a bound on memory and time, far above what networks of the literature need.
+pub const MOST_IDENTITIES: usize = 100_000;
+
+/// Parameters of a network by [`ParamId`](super::ParamId).
 pub type Params = Vec<Tensor>;
 
 /// A parameter or data tensor of a network: its name and its shape, that of data without the sample axis.
@@ -117,7 +120,7 @@ impl Graph {
         self.topology.node(i).inputs.iter().map(read).collect()
     }
 
-    /// Values of all vertices in the forward pass; data tensors that only losses read may be left out.
+    /// Values of all vertices in the forward pass. Trailing data tensors that only losses read may be left out.
     ///
     /// # Errors
     /// If a tensor does not fit.
@@ -167,10 +170,16 @@ impl Graph {
                 return Err(refuse(i, &format!("is a {} operation", operation.kind())));
             };
             if node.inputs != [below] {
-                return Err(refuse(i, "does not read the vertex before it alone"));
+                let expected = if i == 0 { "data tensor 0" } else { "the vertex before it" };
+                return Err(refuse(i, &format!("does not read {expected} alone")));
             }
-            if node.precision != (i < last).then_some(1.0) {
-                return Err(refuse(i, "has another precision than 1, or a state where a chain has none"));
+            match node.precision {
+                None if i < last => return Err(refuse(i, "has no state")),
+                Some(_) if i == last => return Err(refuse(i, "is the last and has a state")),
+                Some(precision) if precision != 1.0 => {
+                    return Err(refuse(i, &format!("has precision {precision}")));
+                }
+                _ => {}
             }
             let own = next..next + dense.param_shapes().len();
             if !own.clone().eq(node.params.iter().copied())
@@ -182,19 +191,27 @@ impl Graph {
             layers.push(dense.clone());
         }
         match self.losses.as_slice() {
-            [LossTerm { vertex, .. }] if *vertex == last => Ok(layers),
-            _ => Err(refuse(last, "does not carry the only loss")),
+            [LossTerm { vertex, target: 1, .. }] if *vertex == last => Ok(layers),
+            _ => Err(refuse(last, "does not carry the only loss, with data tensor 1 as its target")),
         }
     }
 
     /// The graph in which all paths from a state to a loss cross equally many states: latent identities of precision 1 are
-    /// inserted behind vertices whose value some child or loss sees too early. Z-IL runs on it (Salvatori et al.,
-    /// arXiv 2103.04689). Also returned is where each vertex has gone.
+    /// inserted behind vertices from which some path to a loss is too short. Z-IL runs on it (Salvatori et al.,
+    /// arXiv 2103.04689). Also returned is the number of each vertex in it.
     ///
     /// # Errors
-    /// None that a valid graph leads to.
+    /// [`Error::Invalid`] if it would need more than [`MOST_IDENTITIES`] identities.
     pub fn levelled(&self) -> Result<(Self, Vec<VertexId>)> {
         let gaps = levels::gaps(&self.topology);
+        if gaps.follow.iter().sum::<usize>() > MOST_IDENTITIES {
+            let longest = (0..self.len()).max_by_key(|&i| gaps.follow[i]).unwrap_or_default();
+            return Err(Error::Invalid(format!(
+                "levelling the network for Z-IL needs more than {MOST_IDENTITIES} latent identities, {} of them behind vertex \
+                 `{}`; use another rule",
+                gaps.follow[longest], self.names[longest]
+            )));
+        }
         let mut to = Vec::with_capacity(self.len());
         let mut next = 0;
         for follow in &gaps.follow {
@@ -217,7 +234,11 @@ impl Graph {
             for k in 1..=gaps.follow[i] {
                 let identity = super::layers::Act(super::layers::Activation::Identity);
                 let before = Source::Vertex(to[i] + k - 1);
-                built.latent(&format!("{name}, identity {k}"), identity, &[before], &[], 1.0)?;
+                let mut own = format!("{name}, identity {k}");
+                while built.has(&own) || self.names.contains(&own) {
+                    own.push('\'');
+                }
+                built.latent(&own, identity, &[before], &[], 1.0)?;
             }
         }
         for &LossTerm { vertex, target, loss } in &self.losses {

@@ -68,12 +68,26 @@ pub struct OperationCost {
     pub forward: VerbCost,
     /// Cost of [`Operation::vjp`], per input slot.
     pub vjp: Vec<VerbCost>,
-    /// Cost of [`Operation::vjp_linear`], per input slot.
+    /// Cost of [`Operation::vjp_linear`], per input slot; empty where that has no meaning.
     pub vjp_linear: Vec<VerbCost>,
     /// Cost of [`Operation::param_grad`].
     pub param_grad: VerbCost,
     /// Elements of the value: B times the operation's outputs.
     pub outputs: u64,
+}
+
+impl OperationCost {
+    /// Cost of [`Operation::vjp_linear`] of vertex i.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the operation has none.
+    pub fn linear(&self, i: super::VertexId, slot: usize) -> Result<VerbCost> {
+        self.vjp_linear.get(slot).copied().ok_or_else(|| {
+            Error::Invalid(format!(
+                "the operation of vertex {i} (from 0) has no feedback without derivatives; use a rule without -linear"
+            ))
+        })
+    }
 }
 
 /// Work of one layer of a chain, as the closed formulas of [`crate::theory`] see it: one input, whose VJP has one cost.
@@ -166,13 +180,16 @@ pub trait Operation: std::fmt::Debug + Send + Sync {
         _slot: usize,
         _c: &Tensor,
     ) -> Result<Tensor> {
-        Err(Error::Invalid(format!("operation {} has no feedback without derivatives", self.kind())))
+        Err(Error::Invalid(format!(
+            "operation {} has no feedback without derivatives; use a rule without -linear",
+            self.kind()
+        )))
     }
 
     /// J_slot d: the Jacobian by the input in `slot`, applied to d, which has the shape of that input.
     fn jvp(&self, params: &[&Tensor], at: &Linearization, slot: usize, d: &Tensor) -> Result<Tensor>;
 
-    /// (∂f/∂θ)ᵀ c summed over the batch, one tensor per parameter slot.
+    /// (∂f/∂θ)ᵀ c summed over the batch, one tensor per parameter slot; an operation with parameters must have it.
     fn param_grad(&self, _at: &Linearization, _c: &Tensor) -> Result<Vec<Tensor>> {
         Ok(Vec::new())
     }

@@ -1,4 +1,4 @@
-//! The wiring of a network: which vertex reads which, where states and losses sit.
+//! The wiring of a network: which vertex reads which, which have states, which carry losses.
 //!
 //! Shapes and operations are not in it ([`super::Graph`] adds them): this is all that a learning rule knows of a network,
 //! and all that counting and recording a schedule need besides costs.
@@ -32,7 +32,7 @@ pub struct Node {
 }
 
 /// A directed acyclic graph of vertices.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Topology {
     nodes: Vec<Node>,
     losses: Vec<VertexId>,
@@ -100,7 +100,7 @@ impl Topology {
         Ok(topology)
     }
 
-    /// A chain of layers with so many parameters each: the first reads data tensor 0, all but the last are latent with precision
+    /// A chain of layers with `params[l - 1]` parameters at layer l: the first reads data tensor 0, all but the last are latent with precision
     /// 1, and the last carries the loss.
     pub fn chain(params: &[usize]) -> Self {
         let depth = params.len();
@@ -116,18 +116,8 @@ impl Topology {
         };
         let nodes: Vec<Node> = params.iter().enumerate().map(node).collect();
         let losses = depth.checked_sub(1).into_iter().collect();
-        let sizes = (vec![Vec::new(); depth], vec![Vec::new(); depth], vec![false; depth]);
-        let empty = Self {
-            nodes: Vec::new(),
-            losses: Vec::new(),
-            frozen: Vec::new(),
-            children: sizes.0,
-            losses_at: sizes.1,
-            follows_state: sizes.2.clone(),
-            reaches_params: sizes.2.clone(),
-            learns: sizes.2,
-        };
-        Self::new(nodes, losses, vec![false; next]).unwrap_or(empty)
+        let frozen = vec![false; next];
+        Self::new(nodes, losses, frozen).unwrap_or_default()
     }
 
     /// Number of vertices.
@@ -213,11 +203,12 @@ impl Topology {
         self.nodes[i].params.iter().any(|&p| !self.frozen[p])
     }
 
-    /// Parameters in groups that belong together: those of one vertex, each in the group of its first use.
+    /// Parameters that learn, in groups that belong together: those of one vertex, each in the group of its first use.
     pub fn groups(&self) -> Vec<Vec<ParamId>> {
         let mut seen = vec![false; self.params()];
         let mut own = |node: &Node| -> Vec<ParamId> {
-            node.params.iter().copied().filter(|&p| !std::mem::replace(&mut seen[p], true)).collect()
+            let learns = |p: &ParamId| !self.frozen[*p] && !std::mem::replace(&mut seen[*p], true);
+            node.params.iter().copied().filter(learns).collect()
         };
         self.nodes.iter().map(&mut own).filter(|group| !group.is_empty()).collect()
     }

@@ -97,11 +97,11 @@ impl LearningRule for Ar {
         for i in topology.latent() {
             errors[i] = Some(engine.scale(-1.0, &values[i])?);
         }
-        watch(Shown { step: 0, errors: &shown(&down, &errors)?, outputs: &outputs })?;
+        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
-            // what a vertex hands on: the old ε_i in simultaneous sweeps, the new one in place
+            // the cotangent of a vertex: the old ε_i in simultaneous sweeps, the new one in place
             let mut c = vec![None; topology.len()];
             let mut moved = errors.clone();
             for i in (0..topology.len()).rev() {
@@ -120,7 +120,7 @@ impl LearningRule for Ar {
                 }
             }
             errors = moved;
-            watch(Shown { step: t + 1, errors: &shown(&down, &errors)?, outputs: &outputs })?;
+            watch(Shown { step: t + 1, errors: &shown(&down, &errors), outputs: &outputs })?;
         }
 
         // weight gradients keep φ' and W_i
@@ -130,7 +130,7 @@ impl LearningRule for Ar {
                 c[i] = down.pulled(i, &c)?;
             }
         }
-        let (directions, errors) = (down.directions(&c)?, shown(&down, &errors)?);
+        let (directions, errors) = (down.directions(&c)?, shown(&down, &errors));
         let params = vec![None; directions.len()];
         Ok(Learned { states: values, outputs, errors, directions, params })
     }

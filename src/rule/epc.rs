@@ -1,9 +1,10 @@
 //! Error-based predictive coding (ePC).
 
 use super::relaxation::shown;
-use super::walk::{descent, forward_pass, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
+use crate::net::VertexId;
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -34,8 +35,11 @@ impl LearningRule for Epc {
         let mut predictions = states.clone();
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
         let mut losses = loss_errors(engine, &states)?;
+        let moves = |i: &VertexId| topology.is_latent(*i) || topology.follows_state(*i);
+        let judged: Vec<VertexId> =
+            (0..topology.len()).filter(|i| losses[*i].is_some() && moves(i)).collect();
         let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
-        watch(Shown { step: 0, errors: &shown(&down, &errors)?, outputs: &outputs(engine, &states) })?;
+        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs(engine, &states) })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
@@ -69,19 +73,17 @@ impl LearningRule for Epc {
                     None => predictions[i].clone(),
                 };
             }
-            for (k, &i) in topology.losses().iter().enumerate() {
-                if topology.is_latent(i) || topology.follows_state(i) {
-                    losses[k] = engine.loss_error(k, &states[i])?;
-                }
+            for &i in &judged {
+                losses[i] = loss_error(engine, i, &states[i])?;
             }
             let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
             let outputs = outputs(engine, &states);
-            watch(Shown { step: t + 1, errors: &shown(&down, &errors)?, outputs: &outputs })?;
+            watch(Shown { step: t + 1, errors: &shown(&down, &errors), outputs: &outputs })?;
         }
 
         let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
         let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
-        let (errors, params) = (shown(&down, &errors)?, vec![None; directions.len()]);
+        let (errors, params) = (shown(&down, &errors), vec![None; directions.len()]);
         let outputs = outputs(engine, &states);
         Ok(Learned { states, outputs, errors, directions, params })
     }

@@ -45,7 +45,7 @@ impl LearningRule for Fpa {
                 errors[i] = Some(engine.sub(&states[i], &forward[i])?);
             }
         }
-        watch(Shown { step: 0, errors: &shown(&down, &errors)?, outputs: &outputs })?;
+        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
@@ -58,11 +58,11 @@ impl LearningRule for Fpa {
                 states[i] = engine.add_scaled(&states[i], g, &descent)?;
                 errors[i] = Some(engine.sub(&states[i], &forward[i])?);
             }
-            watch(Shown { step: t + 1, errors: &shown(&down, &errors)?, outputs: &outputs })?;
+            watch(Shown { step: t + 1, errors: &shown(&down, &errors), outputs: &outputs })?;
         }
 
         let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
-        let (errors, params) = (shown(&down, &errors)?, vec![None; directions.len()]);
+        let (errors, params) = (shown(&down, &errors), vec![None; directions.len()]);
         Ok(Learned { states, outputs, errors, directions, params })
     }
 

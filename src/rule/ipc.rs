@@ -59,7 +59,7 @@ impl LearningRule for Ipc {
                 net.show(t + 1, watch)?;
             }
         }
-        let (errors, outputs) = (net.shown()?, outputs(engine, &net.values));
+        let (errors, outputs) = (net.shown(), outputs(engine, &net.values));
         let directions = vec![None; net.params.len()];
         Ok(Learned { states: net.values, outputs, errors, directions, params: net.params })
     }

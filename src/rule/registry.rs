@@ -218,7 +218,7 @@ impl Rule {
         self
     }
 
-    /// The graph that the rule runs on, and where each vertex has gone: for Z-IL the levelled graph.
+    /// The graph that the rule runs on, and the number of each vertex in it: for Z-IL the levelled graph.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the rule is not defined on the graph: Z-IL needs precision 1 everywhere.
@@ -227,7 +227,7 @@ impl Rule {
         let topology = graph.topology();
         if let Some(i) = topology.latent().find(|&i| topology.precision(i) != Some(1.0)) {
             return Err(Error::Invalid(format!(
-                "vertex `{}` has another precision than 1, under which Z-IL is not defined",
+                "vertex `{}` has another precision than 1, under which Z-IL is not defined; use precision 1 or another rule",
                 graph.name(i)
             )));
         }

@@ -1,15 +1,16 @@
 //! States with their predictions and errors: what the rules that relax states share.
 
-use super::walk::{descent, forward_pass, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::Result;
 
 /// States, predictions, errors and loss errors, all at the same point.
 ///
-/// ε_i = v_i − f_i for latent i. Errors known to be exactly zero are `None`, and nothing is spent on them: from the forward pass an
-/// error travels by one latent vertex per simultaneous step, so a vertex has none before as many steps as its distance to the
-/// nearest loss (the light cone; Zahid, Guo & Fountas, arXiv 2304.02658).
+/// ε_i = v_i − f_i for latent i. Errors known to be exactly zero are `None`, and nothing is spent on them: from the forward pass,
+/// where only losses give errors, a simultaneous step carries an error to the neighbouring latent vertices alone. On a chain layer l
+/// therefore has none before step L − l (the light cone; Zahid, Guo & Fountas, arXiv 2304.02658); on a graph an error also goes
+/// from a parent whose state has moved to its children.
 ///
 /// What has changed is followed vertex by vertex: moving a state makes the predictions stale that read it, and
 /// [`refresh`](Self::refresh) evaluates those and no others.
@@ -23,8 +24,8 @@ pub(super) struct Relaxation<'a, E: Engine> {
     pub(super) at: Vec<E::Linearization>,
     /// ε_i of latent vertices.
     pub(super) errors: Vec<MaybeZero<E::Value>>,
-    /// −∂loss/∂(value) of every loss, times `loss_scale`.
-    pub(super) losses: Vec<E::Value>,
+    /// −∂losses/∂(value) of every vertex that carries losses, times `loss_scale`.
+    pub(super) losses: Vec<MaybeZero<E::Value>>,
     /// Parameters where they were moved.
     pub(super) params: Vec<Option<E::Param>>,
     loss_scale: Option<f64>,
@@ -54,7 +55,8 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         }
         let mut losses = loss_errors(engine, &values)?;
         if let Some(scale) = loss_scale {
-            losses = losses.iter().map(|e| engine.scale(scale, e)).collect::<Result<_>>()?;
+            let scaled = |e: &MaybeZero<E::Value>| e.as_ref().map(|e| engine.scale(scale, e)).transpose();
+            losses = losses.iter().map(scaled).collect::<Result<_>>()?;
         }
         let (params, stale) = (vec![None; topology.params()], vec![Stale::default(); topology.len()]);
         Ok(Self { engine, values, predictions, at, errors, losses, params, loss_scale, stale })
@@ -121,13 +123,13 @@ impl<'a, E: Engine> Relaxation<'a, E> {
 
     /// Predictions and errors at the present states and parameters.
     pub(super) fn refresh(&mut self) -> Result<()> {
-        self.refresh_some(|_| true)
+        self.refresh_some(0..self.values.len())
     }
 
-    /// As [`refresh`](Self::refresh), of some vertices only: what these read must be among them.
-    pub(super) fn refresh_some(&mut self, wanted: impl Fn(VertexId) -> bool) -> Result<()> {
+    /// As [`refresh`](Self::refresh), of some vertices in topological order: what these read must be among them.
+    pub(super) fn refresh_some(&mut self, vertices: impl Iterator<Item = VertexId>) -> Result<()> {
         let topology = self.engine.topology();
-        for i in (0..topology.len()).filter(|&i| wanted(i)) {
+        for i in vertices {
             if std::mem::take(&mut self.stale[i].prediction) {
                 let (prediction, at) = predict(self.engine, &self.params, i, &self.values)?;
                 self.at[i] = at;
@@ -142,34 +144,31 @@ impl<'a, E: Engine> Relaxation<'a, E> {
                 self.errors[i] = Some(self.engine.sub(&self.values[i], &self.predictions[i])?);
             }
             if std::mem::take(&mut self.stale[i].losses) {
-                for &k in topology.losses_at(i) {
-                    let error = self.engine.loss_error(k, &self.values[i])?;
-                    self.losses[k] = match self.loss_scale {
-                        Some(scale) => self.engine.scale(scale, &error)?,
-                        None => error,
-                    };
-                }
+                self.losses[i] = match (loss_error(self.engine, i, &self.values[i])?, self.loss_scale) {
+                    (Some(error), Some(scale)) => Some(self.engine.scale(scale, &error)?),
+                    (error, _) => error,
+                };
             }
         }
         Ok(())
     }
 
     /// Errors as they are shown.
-    pub(super) fn shown(&self) -> Result<Vec<MaybeZero<E::Value>>> {
+    pub(super) fn shown(&self) -> Vec<MaybeZero<E::Value>> {
         shown(&self.downward(), &self.errors)
     }
 
     /// Shows the present point.
     pub(super) fn show(&self, step: usize, watch: &mut Watch<'_, E::Value>) -> Result<()> {
         let outputs = outputs(self.engine, &self.values);
-        watch(Shown { step, errors: &self.shown()?, outputs: &outputs })
+        watch(Shown { step, errors: &self.shown(), outputs: &outputs })
     }
 
     /// The end of inference: directions from the present point.
     pub(super) fn learned(self) -> Result<LearnedOn<E>> {
         let down = self.downward();
         let c = down.cotangents(&self.errors, |i| self.engine.topology().reaches_params(i))?;
-        let (directions, errors) = (down.directions(&c)?, self.shown()?);
+        let (directions, errors) = (down.directions(&c)?, self.shown());
         let params = vec![None; directions.len()];
         let outputs = outputs(self.engine, &self.values);
         Ok(Learned { states: self.values, outputs, errors, directions, params })
@@ -180,8 +179,8 @@ impl<'a, E: Engine> Relaxation<'a, E> {
 pub(super) fn shown<E: Engine>(
     down: &Downward<'_, E>,
     errors: &[MaybeZero<E::Value>],
-) -> Result<Vec<MaybeZero<E::Value>>> {
+) -> Vec<MaybeZero<E::Value>> {
     let topology = down.engine.topology();
-    let each = |i: VertexId| if topology.is_latent(i) { Ok(errors[i].clone()) } else { down.on(i) };
+    let each = |i: VertexId| if topology.is_latent(i) { errors[i].clone() } else { down.losses[i].clone() };
     (0..topology.len()).map(each).collect()
 }

@@ -1,8 +1,10 @@
 //! Sequential inference learning (SeqIL).
 
 use super::relaxation::Relaxation;
+use super::walk::weighted;
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, LearnedOn, Watch};
+use crate::net::{Topology, VertexId};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -28,21 +30,41 @@ pub struct SeqIl {
     pub mixing: Option<f64>,
 }
 
+/// What the step of one state alone looks at, in topological order.
+struct Neighbourhood {
+    /// [`Topology::cone`].
+    cone: Vec<VertexId>,
+    /// [`Topology::needed_by`].
+    needed: Vec<VertexId>,
+}
+
+impl Neighbourhood {
+    fn of(topology: &Topology, i: VertexId) -> Self {
+        let listed = |mask: Vec<bool>| (0..mask.len()).filter(|&v| mask[v]).collect();
+        Self { cone: listed(topology.cone(i)), needed: listed(topology.needed_by(i)) }
+    }
+}
+
 impl LearningRule for SeqIl {
     const NAME: &'static str = "seqil";
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let topology = engine.topology();
         let mut net = Relaxation::start(engine, true, self.mixing.map(|beta| beta / (1.0 + beta)))?;
-        let latent: Vec<_> =
-            topology.latent().map(|i| (i, topology.cone(i), topology.needed_by(i))).collect();
+        let latent: Vec<_> = topology.latent().map(|i| (i, Neighbourhood::of(topology, i))).collect();
+        let mut c = vec![None; topology.len()];
         net.show(0, watch)?;
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
-            for (i, cone, needed) in latent.iter().rev() {
+            for (i, near) in latent.iter().rev() {
                 let i = *i;
-                net.refresh_some(|v| needed[v])?;
-                let c = net.downward().cotangents(&net.errors, |v| cone[v])?;
+                net.refresh_some(near.needed.iter().copied())?;
+                for &v in near.cone.iter().rev() {
+                    c[v] = match topology.precision(v) {
+                        Some(precision) => weighted(engine, precision, &net.errors[v])?,
+                        None => net.downward().pulled(v, &c)?,
+                    };
+                }
                 if let Some(descent) = net.descent(i, topology.precision(i).unwrap_or(1.0), &c)? {
                     let state = engine.add_scaled(&net.values[i], g, &descent)?;
                     net.set(i, state);

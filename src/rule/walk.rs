@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, MaybeZero};
 use crate::net::{Source, VertexId};
-use crate::Result;
+use crate::{Error, Result};
 
 /// The parameters of a vertex: those that a rule has moved, else the engine's.
 pub(super) fn params<'a, E: Engine>(
@@ -54,17 +54,33 @@ pub(super) fn outputs<E: Engine>(engine: &E, values: &[E::Value]) -> Vec<E::Valu
     engine.topology().losses().iter().map(|&i| values[i].clone()).collect()
 }
 
-/// −∂loss/∂(value) of every loss.
-pub(super) fn loss_errors<E: Engine>(engine: &E, values: &[E::Value]) -> Result<Vec<E::Value>> {
-    let on = engine.topology().losses().iter().enumerate();
-    on.map(|(k, &i)| engine.loss_error(k, &values[i])).collect()
+/// Per vertex −∂losses/∂(its value), of the losses on it; `None` where there is none.
+pub(super) fn loss_errors<E: Engine>(engine: &E, values: &[E::Value]) -> Result<Vec<MaybeZero<E::Value>>> {
+    (0..values.len()).map(|i| loss_error(engine, i, &values[i])).collect()
 }
 
-/// What carries cotangents down: linearisations, errors of the losses, and parameters that a rule has moved.
+/// −∂losses/∂(value of i), of the losses on vertex i.
+pub(super) fn loss_error<E: Engine>(
+    engine: &E,
+    i: VertexId,
+    value: &E::Value,
+) -> Result<MaybeZero<E::Value>> {
+    let mut sum: MaybeZero<E::Value> = None;
+    for &k in engine.topology().losses_at(i) {
+        let term = engine.loss_error(k, value)?;
+        sum = Some(match sum {
+            Some(sum) => engine.add(&sum, &term)?,
+            None => term,
+        });
+    }
+    Ok(sum)
+}
+
+/// What carries cotangents down: linearisations, errors of the losses by vertex, and parameters that a rule has moved.
 pub(super) struct Downward<'a, E: Engine> {
     pub(super) engine: &'a E,
     pub(super) at: &'a [E::Linearization],
-    pub(super) losses: &'a [E::Value],
+    pub(super) losses: &'a [MaybeZero<E::Value>],
     pub(super) moved: &'a [Option<E::Param>],
 }
 
@@ -83,7 +99,7 @@ impl<E: Engine> Downward<'_, E> {
         carry: impl Fn(VertexId, usize, &E::Value) -> Result<E::Value>,
     ) -> Result<MaybeZero<E::Value>> {
         let topology = self.engine.topology();
-        let mut sum = self.on(i)?;
+        let mut sum = self.losses[i].clone();
         for &(child, slot) in topology.children(i) {
             if let Some(c) = &c[child] {
                 let term = carry(child, slot, c)?;
@@ -92,18 +108,6 @@ impl<E: Engine> Downward<'_, E> {
                     None => term,
                 });
             }
-        }
-        Ok(sum)
-    }
-
-    /// −∂losses/∂(value of i), of the losses that sit on vertex i.
-    pub(super) fn on(&self, i: VertexId) -> Result<MaybeZero<E::Value>> {
-        let mut sum: MaybeZero<E::Value> = None;
-        for &k in self.engine.topology().losses_at(i) {
-            sum = Some(match sum {
-                Some(sum) => self.engine.add(&sum, &self.losses[k])?,
-                None => self.losses[k].clone(),
-            });
         }
         Ok(sum)
     }
@@ -145,8 +149,17 @@ impl<E: Engine> Downward<'_, E> {
     ) -> Result<()> {
         let topology = self.engine.topology();
         let Some(c) = c.filter(|_| topology.has_params(i)) else { return Ok(()) };
-        let own = topology.node(i).params.iter();
-        for (&p, direction) in own.zip(self.engine.param_grad(i, &self.at[i], c)?) {
+        let own = &topology.node(i).params;
+        let grads = self.engine.param_grad(i, &self.at[i], c)?;
+        if grads.len() != own.len() {
+            return Err(Error::Invalid(format!(
+                "the operation of vertex {i} (from 0) has {} parameters but gives {} gradients; implement \
+                 Operation::param_grad for all of them",
+                own.len(),
+                grads.len()
+            )));
+        }
+        for (&p, direction) in own.iter().zip(grads) {
             if !topology.is_frozen(p) {
                 directions[p] = Some(match &directions[p] {
                     Some(sum) => self.engine.add_directions(sum, &direction)?,

@@ -26,7 +26,7 @@ pub struct Zil {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nodes {
     /// Layer L − t only, at update t: the states above have been read and no one looks at them again. This
-    /// is what backpropagation costs, 3L − 1 products.
+    /// is what backpropagation costs on a chain, 3L − 1 products.
     Frontier,
     /// All of them, as the published rule is stated: 2L + 2(L − 1)² products without the light cone.
     All {
@@ -73,6 +73,7 @@ fn frontier<E: Engine>(engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Le
     let outputs = outputs(engine, &forward);
     let mut states = forward.clone();
     let mut c: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+    let mut errors = shown(&down, &c);
     let mut directions = vec![None; topology.params()];
     for (t, level) in levels.iter().enumerate() {
         for &i in level {
@@ -85,12 +86,15 @@ fn frontier<E: Engine>(engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Le
                 c[i] = Some(engine.sub(&states[i], &forward[i])?);
             }
         }
-        watch(Shown { step: t, errors: &shown(&down, &c)?, outputs: &outputs })?;
+        for &i in level.iter().filter(|&&i| topology.is_latent(i)) {
+            errors[i] = c[i].clone();
+        }
+        watch(Shown { step: t, errors: &errors, outputs: &outputs })?;
         for &i in level {
             down.collect(i, c[i].as_ref(), &mut directions)?;
         }
     }
-    let (errors, params) = (shown(&down, &c)?, vec![None; directions.len()]);
+    let params = vec![None; directions.len()];
     Ok(Learned { states, outputs, errors, directions, params })
 }
 
@@ -103,7 +107,7 @@ fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>)
     let (at, losses) = (net.at.clone(), net.losses.clone());
     let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
     let (mut states, outputs) = (net.values.clone(), outputs(engine, &net.values));
-    let mut errors: Vec<MaybeZero<E::Value>> = net.shown()?;
+    let mut errors: Vec<MaybeZero<E::Value>> = net.shown();
     let mut directions = vec![None; topology.params()];
     // cotangents as read, each at its moment
     let mut c: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
@@ -128,9 +132,15 @@ fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>)
 }
 
 fn levels_of<E: Engine>(engine: &E) -> Result<Vec<Vec<VertexId>>> {
-    levels(engine.topology()).map_err(|i| {
+    let topology = engine.topology();
+    if let Some(i) = topology.latent().find(|&i| topology.precision(i) != Some(1.0)) {
+        return Err(Error::Invalid(format!(
+            "vertex {i} (from 0) has another precision than 1, under which Z-IL is not defined; use precision 1 or another rule"
+        )));
+    }
+    levels(topology).map_err(|i| {
         Error::Invalid(format!(
-            "paths from vertex {i} (counted from 0) to losses cross different numbers of latent vertices; Z-IL needs the levelled \
+            "paths from vertex {i} (from 0) to losses cross different numbers of latent vertices; Z-IL needs the levelled \
              graph, which Graph::levelled makes"
         ))
     })

@@ -138,7 +138,7 @@ fn rules(steps: Steps) -> impl Iterator<Item = Rule> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(160))]
 
-    /// Every rule on any graph with any precisions goes where its energy says.
+    /// Directions of every rule, on any graph with any precisions, are those of its energy.
     #[test]
     fn rules_follow_their_energy_on_graphs(seed in any::<u64>(), t in 0usize..6) {
         let (plain, weighted) = (random(seed, &[1.0]), random(seed, &[1.0, 0.4, 2.5]));

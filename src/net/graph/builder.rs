@@ -1,14 +1,15 @@
-//! Networks in the making.
+//! Building a network.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Graph, LossTerm, Named};
-use crate::net::loss::Loss;
+use crate::net::loss::{Loss, LossKind};
 use crate::net::operation::Operation;
 use crate::net::topology::{DataId, Node, ParamId, Source, Topology, VertexId};
 use crate::{Error, Result};
 
-/// A network in the making: vertices are added in topological order, so that no cycle can be written down.
+/// Builds a network: vertices are added in topological order, so that no cycle can be written down.
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
     nodes: Vec<Node>,
@@ -19,6 +20,9 @@ pub struct GraphBuilder {
     frozen: Vec<bool>,
     data: Vec<Named>,
     losses: Vec<LossTerm>,
+    taken: HashSet<String>,
+    /// The first thing that is wrong with a tensor.
+    problem: Option<String>,
 }
 
 impl GraphBuilder {
@@ -29,25 +33,47 @@ impl GraphBuilder {
 
     /// No vertices yet, over given tables of parameters and data tensors.
     pub(super) fn over(params: Vec<Named>, data: Vec<Named>, frozen: Vec<bool>) -> Self {
-        Self { params, data, frozen, ..Self::default() }
+        let taken = params.iter().chain(&data).map(|named| named.name.clone()).collect();
+        Self { params, data, frozen, taken, ..Self::default() }
+    }
+
+    /// Whether a vertex or tensor has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.taken.contains(name)
     }
 
     /// A data tensor (an input or a target) of this shape per sample.
     pub fn data(&mut self, name: &str, shape: &[usize]) -> DataId {
+        self.note(name, shape);
         self.data.push(Named { name: name.to_owned(), shape: shape.to_vec() });
         self.data.len() - 1
     }
 
     /// A parameter.
     pub fn param(&mut self, name: &str, shape: &[usize]) -> ParamId {
+        self.note(name, shape);
         self.params.push(Named { name: name.to_owned(), shape: shape.to_vec() });
         self.frozen.push(false);
         self.params.len() - 1
     }
 
-    /// Keeps a parameter as it is: no direction is computed for it.
+    /// Keeps a parameter as it is: no direction is computed for it. A number that no parameter has changes nothing.
     pub fn freeze(&mut self, param: ParamId) {
-        self.frozen[param] = true;
+        if let Some(frozen) = self.frozen.get_mut(param) {
+            *frozen = true;
+        }
+    }
+
+    /// Notes the name of a tensor, and what is wrong with the tensor for [`build`](Self::build) to refuse.
+    fn note(&mut self, name: &str, shape: &[usize]) {
+        let problem = if !self.taken.insert(name.to_owned()) {
+            "has the name of another tensor or vertex; names must be unique"
+        } else if shape.contains(&0) {
+            "has an axis of size 0; every size must be at least 1"
+        } else {
+            return;
+        };
+        self.problem.get_or_insert_with(|| format!("tensor `{name}` {problem}"));
     }
 
     /// A deterministic vertex.
@@ -92,8 +118,28 @@ impl GraphBuilder {
         precision: Option<f64>,
     ) -> Result<VertexId> {
         let refuse = |problem: String| Err(Error::Invalid(format!("vertex `{name}` {problem}")));
-        if self.names.iter().chain(self.params.iter().chain(&self.data).map(|n| &n.name)).any(|n| n == name) {
+        if self.taken.contains(name) {
             return refuse("has the name of another vertex or tensor; names must be unique".into());
+        }
+        let count = self.nodes.len();
+        for source in inputs {
+            match *source {
+                Source::Vertex(v) if v >= count => {
+                    return refuse(format!(
+                        "reads vertex {v} (from 0); only {count} vertices come before it"
+                    ));
+                }
+                Source::Data(d) if d >= self.data.len() => {
+                    return refuse(format!(
+                        "reads data tensor {d} (from 0); the network has {}",
+                        self.data.len()
+                    ));
+                }
+                _ => {}
+            }
+        }
+        if let Some(p) = params.iter().find(|&&p| p >= self.params.len()) {
+            return refuse(format!("uses parameter {p} (from 0); the network has {}", self.params.len()));
         }
         if let Some(precision) = precision.filter(|p| !(p.is_finite() && *p > 0.0)) {
             return refuse(format!("has precision {precision}; expected a positive number"));
@@ -111,6 +157,7 @@ impl GraphBuilder {
         self.nodes.push(Node { inputs: inputs.to_vec(), params: params.to_vec(), precision });
         self.operations.push(operation);
         self.names.push(name.to_owned());
+        self.taken.insert(name.to_owned());
         self.shapes.push(shape);
         Ok(self.nodes.len() - 1)
     }
@@ -120,7 +167,19 @@ impl GraphBuilder {
     /// # Errors
     /// [`Error::Invalid`] if the target has another shape than the value.
     pub fn loss(&mut self, vertex: VertexId, target: DataId, loss: Loss) -> Result<()> {
-        let (value, wanted) = (&self.shapes[vertex], &self.data[target]);
+        let (Some(value), Some(wanted)) = (self.shapes.get(vertex), self.data.get(target)) else {
+            return Err(Error::Invalid(format!(
+                "a loss on vertex {vertex} with target {target} (both from 0); the network has {} vertices and {} data tensors",
+                self.shapes.len(),
+                self.data.len()
+            )));
+        };
+        if loss.kind == LossKind::CrossEntropy && value.is_empty() {
+            return Err(Error::Invalid(format!(
+                "vertex `{}` has one number per sample, over which cross_entropy has no softmax; expected an axis of outputs",
+                self.names[vertex]
+            )));
+        }
         if *value != wanted.shape {
             return Err(Error::Invalid(format!(
                 "vertex `{}` has {value:?} values per sample but the target `{}` of its loss has {:?}; expected one shape",
@@ -134,8 +193,12 @@ impl GraphBuilder {
     /// The network.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no loss, a vertex leads to none, or a parameter or data tensor is used by no vertex.
+    /// [`Error::Invalid`] if there is no loss, a vertex leads to none, a parameter or data tensor is used by no vertex, or a tensor
+    /// has the name of another or an axis of size 0.
     pub fn build(self) -> Result<Graph> {
+        if let Some(problem) = self.problem {
+            return Err(Error::Invalid(problem));
+        }
         if self.losses.is_empty() {
             return Err(Error::Invalid("the network has no loss; expected one or more".into()));
         }

@@ -59,7 +59,7 @@ impl Dense {
         shapes
     }
 
-    /// Work of the verbs on a batch of so many samples.
+    /// Work of the verbs on a batch of `batch` samples.
     pub fn layer_cost(&self, batch: usize) -> LayerCost {
         let (b, i, o) = (batch as u64, self.inputs as u64, self.outputs as u64);
         let product =

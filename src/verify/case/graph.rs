@@ -35,7 +35,13 @@ struct WireVertex {
     inputs: Vec<String>,
     params: Vec<String>,
     latent: bool,
+    #[serde(default, deserialize_with = "present")]
     precision: Option<f64>,
+}
+
+/// A number where the key is there: `null` is none.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    f64::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -114,6 +120,9 @@ pub(super) fn network(
     if let Some(kind) = missing {
         return Ok(Err(format!("operation {kind}")));
     }
+    if let Some(vertex) = wire.vertices.iter().find(|vertex| tensors.contains_key(&vertex.name)) {
+        return Err(format!("vertex `{}` has the name of a tensor; names must be unique", vertex.name));
+    }
     check_order(&wire)?;
     let uses: BTreeSet<&String> = wire.vertices.iter().flat_map(|v| &v.params).collect();
     let mut builder = GraphBuilder::new();
@@ -134,7 +143,7 @@ pub(super) fn network(
         match &batch {
             Some((other, count)) if count != samples => {
                 return Err(format!(
-                    "tensors: `{name}` has {samples} samples but `{other}` has {count}; expected as many"
+                    "tensors: `{name}` has {samples} samples but `{other}` has {count}; expected {count}, or a vertex that names it in `params`"
                 ));
             }
             _ => batch = Some((name.clone(), *samples)),
@@ -196,7 +205,7 @@ fn check_order(wire: &WireGraph) -> Result<(), String> {
     let mut at = BTreeMap::new();
     for (i, vertex) in wire.vertices.iter().enumerate() {
         if at.insert(vertex.name.as_str(), i).is_some() {
-            return Err(format!("vertex `{}` stands there twice; names must be unique", vertex.name));
+            return Err(format!("vertex `{}` is listed twice; names must be unique", vertex.name));
         }
     }
     let parents = |i: usize| wire.vertices[i].inputs.iter().filter_map(|name| at.get(name.as_str()).copied());

@@ -34,7 +34,7 @@ impl Problem<'_> {
     fn directions_at(&self, forward: &States, c: &States) -> Result<Vec<Tensor>> {
         let vars = variables(self.params)?;
         let grads = self.paired(&self.at_states(&plain(&vars), forward)?, c)?.backward()?;
-        descents(&vars, &grads)
+        descents(self.graph, &vars, &grads)
     }
 
     /// v_i ← v_i − g_t (π_i ε_i + B_i(−π ε)), ε_i = v_i − vh_i; directions −H(−π ε).

@@ -105,7 +105,7 @@ impl Problem<'_> {
     fn local_directions(&self, params: &[Tensor], states: &States, factor: f64) -> Result<Vec<Tensor>> {
         let vars = variables(params)?;
         let grads = self.energy(&plain(&vars), states, factor)?.backward()?;
-        descents(&vars, &grads)
+        descents(self.graph, &vars, &grads)
     }
 
     fn loss_directions(&self) -> Result<Vec<Tensor>> {
@@ -242,7 +242,11 @@ fn plain(vars: &[Var]) -> Params {
     vars.iter().map(|v| v.as_tensor().clone()).collect()
 }
 
-/// −gradient of every variable.
-fn descents(vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor>> {
-    vars.iter().map(|v| Ok(gradient(grads, v)?.neg()?)).collect()
+/// −gradient of every variable; zero of a frozen parameter.
+fn descents(graph: &Graph, vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor>> {
+    let descent = |(p, v): (usize, &Var)| match graph.topology().is_frozen(p) {
+        true => Ok(v.zeros_like()?),
+        false => Ok(gradient(grads, v)?.neg()?),
+    };
+    vars.iter().enumerate().map(descent).collect()
 }
