@@ -9,7 +9,9 @@ use pcnbench::engine::recording::Recording;
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::{unwatched, Learned};
 use pcnbench::net::layers::{Act, Add, Concat, Linear, Mul, Scale, Slice, Sub};
-use pcnbench::net::{levels, Activation, Graph, GraphBuilder, Loss, LossKind, Params, Reduction, Source};
+use pcnbench::net::{
+    levels, Activation, Dense, Graph, GraphBuilder, Loss, LossKind, Params, Reduction, Source,
+};
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
 use proptest::prelude::*;
@@ -94,11 +96,14 @@ fn random(seed: u64, precisions: &[f64]) -> Setting {
             g.loss(vertex, target, loss).unwrap();
         }
     }
+    // a parameter that stays as it is, in some graphs
+    if shapes.len() > 2 && pick(3) == 0 {
+        g.freeze(2);
+    }
     // both targets are read
     let last = ends[ends.len() - 1];
     g.loss(last, targets[0], Loss::HALF_SQUARED_ERROR).unwrap();
     g.loss(last, targets[1], Loss::HALF_SQUARED_ERROR).unwrap();
-    // and the input: the first vertex can read nothing else
     let params = shapes.iter().zip(0..).map(|(s, i)| normal(s, seed ^ (100 + i)).affine(0.6, 0.0).unwrap());
     let y = normal(&[BATCH, WIDTH], seed ^ 2);
     let data = vec![normal(&[BATCH, WIDTH], seed ^ 1), y.clone(), candle_nn::ops::softmax(&y, 1).unwrap()];
@@ -162,6 +167,41 @@ proptest! {
             let rule = Rule::from_name(name, Steps::constant(latent, 1.0)).unwrap();
             for (got, want) in setting.directions(&rule).iter().zip(&expected) {
                 close(got, want, 1e-10, name);
+            }
+        }
+    }
+
+    /// What rules say of their last point is that point: values of deterministic vertices, errors, outputs and energies follow
+    /// from the states, evaluated vertex by vertex.
+    #[test]
+    fn states_errors_and_energies_belong_together(seed in any::<u64>(), t in 0usize..6) {
+        let setting = random(seed, &[1.0, 0.4, 2.5]);
+        let Setting { graph, params, data } = &setting;
+        let topology = graph.topology();
+        let number = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap();
+        for name in ["spc", "spc-full", "seqil", "epc"] {
+            let learned = setting.learn(&Rule::from_name(name, Steps::constant(t, 0.12)).unwrap());
+            let mut expected = Vec::new();
+            for i in 0..graph.len() {
+                let inputs = graph.inputs(i, data, &learned.states);
+                let (prediction, _) = graph.operation(i).forward(&graph.own(i, params), &inputs).unwrap();
+                let error = (&learned.states[i] - prediction).unwrap();
+                match (topology.precision(i), &learned.errors[i]) {
+                    (None, _) => prop_assert!(largest(&error) < 1e-12, "{}: {}", name, graph.name(i)),
+                    (Some(_), None) => prop_assert!(largest(&error) < 1e-15, "{}: {}", name, graph.name(i)),
+                    (Some(_), Some(said)) => prop_assert!(largest(&(&error - said).unwrap()) < 1e-12, "{}", name),
+                }
+                expected.extend(topology.precision(i).map(|precision| 0.5 * precision * number(&error)));
+            }
+            for (term, output) in graph.losses().iter().zip(&learned.outputs) {
+                prop_assert_eq!(largest(&(output - &learned.states[term.vertex]).unwrap()), 0.0);
+                expected.push(term.loss.value(output, &data[term.target]).unwrap());
+            }
+            let engine = Reference { graph, params, data, feedback: None };
+            let energies = engine.energy(&learned).unwrap();
+            prop_assert_eq!(energies.len(), expected.len());
+            for (got, want) in energies.iter().zip(&expected) {
+                prop_assert!((got - want).abs() < 1e-11 * (1.0 + want.abs()), "{}: {} for {}", name, got, want);
             }
         }
     }
@@ -281,6 +321,11 @@ fn networks_that_do_not_fit_are_refused_by_name() {
     let x_data = 0;
     let e = said(g.loss(v, x_data, Loss::HALF_SQUARED_ERROR).unwrap_err());
     assert!(e.contains("vertex `v`") && e.contains("`x`"), "{e}");
+    let e = said(g.vertex("far", Act(Activation::Tanh), &[Source::Vertex(9)], &[]).unwrap_err());
+    assert!(e.contains("vertex `far`") && e.contains("reads vertex 9"), "{e}");
+    let e = said(g.vertex("far", linear, &[x], &[7]).unwrap_err());
+    assert!(e.contains("vertex `far`") && e.contains("uses parameter 7"), "{e}");
+    assert!(said(g.loss(5, y, Loss::HALF_SQUARED_ERROR).unwrap_err()).contains("a loss on vertex 5"));
     g.vertex("dead", Act(Activation::Tanh), &[Source::Vertex(v)], &[]).unwrap();
     g.loss(v, y, Loss::HALF_SQUARED_ERROR).unwrap();
     let e = said(g.build().unwrap_err());
@@ -295,4 +340,63 @@ fn networks_that_do_not_fit_are_refused_by_name() {
     let (mut g, x, _, w) = start();
     g.vertex("v", linear, &[x], &[w]).unwrap();
     assert!(said(g.build().unwrap_err()).contains("no loss"));
+    let (mut g, ..) = start();
+    g.data("w", &[2]);
+    assert!(said(g.build().unwrap_err()).contains("tensor `w` has the name of another"));
+    let (mut g, ..) = start();
+    g.param("u", &[0, 2]);
+    assert!(said(g.build().unwrap_err()).contains("tensor `u` has an axis of size 0"));
+    // a softmax needs an axis besides the samples
+    let mut g = GraphBuilder::new();
+    let (x, y) = (Source::Data(g.data("x", &[])), g.data("y", &[]));
+    let v = g.vertex("v", Act(Activation::Tanh), &[x], &[]).unwrap();
+    let loss = Loss { kind: LossKind::CrossEntropy, ..Loss::HALF_SQUARED_ERROR };
+    let e = said(g.loss(v, y, loss).unwrap_err());
+    assert!(e.contains("vertex `v`") && e.contains("softmax"), "{e}");
+}
+
+/// A network that only a chain of dense layers is can be run by fused engines; every other says why not.
+#[test]
+fn only_chains_of_dense_layers_are_stacks() {
+    let dense = || Dense {
+        inputs: 2,
+        outputs: 2,
+        act_in: Activation::Tanh,
+        act_out: Activation::Identity,
+        scale: 1.0,
+        skip: false,
+        bias: false,
+    };
+    // a chain of two layers with something else: precision, input of the second, whether the parameter is shared, target first
+    let build = |precision: Option<f64>, direct: bool, shared: bool, swapped: bool| {
+        let mut g = GraphBuilder::new();
+        let mut named = |g: &mut GraphBuilder, name: &str| g.data(name, &[2]);
+        let (x, y) = if swapped {
+            let y = named(&mut g, "y");
+            (named(&mut g, "x"), y)
+        } else {
+            (named(&mut g, "x"), named(&mut g, "y"))
+        };
+        let w = g.param("w", &[2, 2]);
+        let u = if shared { w } else { g.param("u", &[2, 2]) };
+        let first = g.add("1", std::sync::Arc::new(dense()), &[Source::Data(x)], &[w], precision).unwrap();
+        let below = if direct { Source::Data(x) } else { Source::Vertex(first) };
+        let last = g.vertex("2", dense(), &[below], &[u]).unwrap();
+        g.loss(last, y, Loss::HALF_SQUARED_ERROR).unwrap();
+        if direct {
+            g.loss(first, y, Loss::HALF_SQUARED_ERROR).unwrap();
+        }
+        g.build().unwrap().as_stack()
+    };
+    assert_eq!(build(Some(1.0), false, false, false).unwrap().len(), 2);
+    for (graph, why) in [
+        (build(None, false, false, false), "`1` has no state"),
+        (build(Some(2.0), false, false, false), "`1` has precision 2"),
+        (build(Some(1.0), true, false, false), "`2` does not read the vertex before it"),
+        (build(Some(1.0), false, true, false), "`2` shares a parameter"),
+        (build(Some(1.0), false, false, true), "`1` does not read data tensor 0"),
+    ] {
+        let said = graph.unwrap_err().to_string();
+        assert!(said.contains(why) && said.contains("use engine reference"), "{said}");
+    }
 }
