@@ -1,5 +1,5 @@
-//! The one list of kernels: what is built for a card, what runs in the emulator, which bugs can be planted, and
-//! which local memory is let pass. Read by the build script and by the crate.
+//! The one list of kernels: what is built for a card, what runs in the emulator, which mutants there are, and which
+//! local memory is let pass. Read by the build script and by the crate.
 
 /// One `.cu` file.
 #[derive(Debug, Clone, Copy)]
@@ -10,11 +10,11 @@ pub struct Source {
     pub card: bool,
     /// Every kernel in it.
     pub kernels: &'static [&'static str],
-    /// Bugs that can be planted in it.
+    /// Its mutants.
     pub plants: &'static [Plant],
 }
 
-/// A bug that a macro puts into a kernel, for tests to catch.
+/// A mutant: a kernel with a bug that a macro puts in, for tests to catch.
 #[derive(Debug, Clone, Copy)]
 pub struct Plant {
     /// The macro.
@@ -26,8 +26,8 @@ pub struct Plant {
 }
 
 impl Plant {
-    /// Whether the emulator has it: a silent bug shows under AddressSanitizer alone, every other one without it, in a fifth of
-    /// the time. Tests of waiting in vain start theirs either way.
+    /// Whether the emulator has it: a silent bug shows under AddressSanitizer alone, every other one without it, in a
+    /// fifth of the time. Tests of waits that time out start theirs either way.
     pub fn is_built(&self, asan: bool) -> bool {
         self.silent == asan || self.name == "PLANT_NEVER_TELL"
     }
@@ -239,6 +239,6 @@ pub const NVCC_FLAGS: &[&str] =
 /// PCNBENCH_CUDA_ARCHS, a list with commas, overrides it.
 pub const CARDS: &[&str] = &["80", "90"];
 
-/// Kernels that may use local memory. Every other that does is an error of the build: what leaves the registers
-/// without anybody having meant it costs more than most tricks gain.
+/// Kernels that may use local memory. Every other that does is an error of the build: unintended use of local memory
+/// costs more than most tricks gain.
 pub const SPILLS: &[Spill] = &[];

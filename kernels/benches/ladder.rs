@@ -93,7 +93,7 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
     let sizes = [(128, 64, extent.depths()), (wide, batch, &[8][..])];
     for (width, batch, depths) in sizes.into_iter().take(if extent == Extent::First { 1 } else { 2 }) {
         for depth in depths {
-            // drawn and brought once: at the widest it is half a gigabyte
+            // drawn and uploaded once: at the widest it is half a gigabyte
             let net = Net::draw(device, (width, batch, *depth), false)?;
             let narrow = width == 128;
             let (spc, epc) = if narrow { (*depth, 8) } else { (4, 4) };

@@ -1,4 +1,4 @@
-//! Compiles the kernels for the emulator, once as they are and once with each bug that can be planted.
+//! Compiles the kernels for the emulator, once as they are and once as each mutant.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -111,7 +111,7 @@ constexpr int SOFTMAX_WARPS = 4;
 template <class T> __device__ __forceinline__ void softmax(const RelaxParams& p) {
   const int outputs = p.rows[p.depth].units, lane = int(threadIdx.x) % 32;
   const int row = int(blockIdx.x) * SOFTMAX_WARPS + int(threadIdx.x) / 32;
-  // a whole warp at a time: nobody is left waiting in a shuffle
+  // a whole warp at a time: no lane is left waiting in a shuffle
   if (row >= p.batch) return;
   const int64_t own = int64_t(row) * outputs;
   const T* const o = field<T>(p, p.depth, M) + own;

@@ -153,8 +153,9 @@ __device__ __forceinline__ bool lost_anyone(const unsigned long long* lost) {
 }
 
 // As wait_at_least, but for `patience` nanoseconds, or until another block has given up. Then *lost, 0 before, becomes
-// the complement of the least `mark` of all that have waited in vain, and the caller goes on without. Clock and *lost
-// are looked at every so many polls: who waits in vain loses microseconds, who need not wait nothing.
+// the complement of the least `mark` of all callers that have timed out, and the caller goes on without the flag. It
+// looks at the clock and at *lost once in POLLS polls: a caller that times out loses microseconds, one that need not
+// wait loses nothing.
 __device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t value, unsigned long long* lost,
                                              unsigned long long mark, uint64_t patience) {
   constexpr uint32_t POLLS = 64;

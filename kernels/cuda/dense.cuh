@@ -62,7 +62,7 @@ template <class T> __device__ __forceinline__ T act_slope(int kind, T z) {
   }
 }
 
-// φ'(z) read off a = φ(z) where that tells it.
+// φ'(z) computed from a = φ(z) where it follows from that.
 template <class T> __device__ __forceinline__ T act_slope_from(int kind, T a, T z) {
   switch (kind) {
     case TANH: return T(1) - a * a;

@@ -77,7 +77,7 @@ template <class T> struct Mover {
   }
 };
 
-// The sum over the block of what its threads bring, in one order; for thread 0.
+// The sum over the block of what its threads contribute, in one order; for thread 0.
 template <class T> __device__ __forceinline__ T block_sum(T mine) {
   using Sums = T[TILE_THREADS];
   SHARED(Sums, sums);

@@ -9,36 +9,36 @@
 // A layer on a tile of the batch is an item and belongs to a block, which holds W_l and v_{l−1}: so a step needs no more than one
 // exchange with the layers above and below. Products are in f32 (_f32) or on tensor cores (_3xtf32, _tf32). What a block does:
 //
-//   bring weights (but W_1, which passes through when it is needed) and biases of its layers on chip
+//   load weights (but W_1, which is streamed when it is needed) and biases of its layers on chip
 //   forward   for each item:
-//     wait until the layer below has told μ_{l−1};  p = φ_in(μ_{l−1})
-//     m = μ_l,  d = s φ_out',  from p Wᵀ;  tell μ_l above
+//     wait until the layer below has published μ_{l−1};  p = φ_in(μ_{l−1})
+//     m = μ_l,  d = s φ_out',  from p Wᵀ;  publish μ_l above
 //   step      for t = 0, 1, …, T − 1, for each item with l ≥ 2 that the first error has reached:
-//     wait until the layer above has told v_l and the layer below μ_{l−1}
+//     wait until the layer above has published v_l and the layer below μ_{l−1}
 //     m = ε_l = v_l − m,  d = δ_l = d ⊙ ε_l                           (at the output ε_L, from the targets)
-//     v_{l−1} += g (φ_in' ⊙ (d W) + ε_l if skip − (v_{l−1} − μ_{l−1}));  tell v_{l−1} below;  p = φ_in(v_{l−1})
-//     m = μ_l,  d = s φ_out',  from p Wᵀ;  tell μ_l above
+//     v_{l−1} += g (φ_in' ⊙ (d W) + ε_l if skip − (v_{l−1} − μ_{l−1}));  publish v_{l−1} below;  p = φ_in(v_{l−1})
+//     m = μ_l,  d = s φ_out',  from p Wᵀ;  publish μ_l above
 //   finish    for each item:
-//     wait for the last v_l;  leave v_{l−1}, ε_l and δ_l in memory
+//     wait for the last v_l;  store v_{l−1}, ε_l and δ_l in memory
 //
 // Of a product each thread has some results in registers (`map` says which), and does with them what follows before they are
 // written anywhere. φ_in' is read off p, so that every state and every prediction costs one tanh.
 //
 // Layer 1 has no state to move: W_1 x is computed once, and its error at the end. Layer l ≥ 2 begins at step L − l, when the
-// first error arrives; `n` counts its steps since. What it tells lies in half n mod 2 of `up` and `down`; flag up = n + 1
-// and flag down = n say how far it is. The parity is that of its own count, because its forward prediction stays in half 0
-// however long it takes for the first error to arrive.
+// first error arrives; `n` counts its steps since. What it publishes lies in half n mod 2 of `up` and `down`; flag
+// up = n + 1 and flag down = n say how far it is. The parity is that of its own count, because its forward prediction
+// stays in half 0 however long it takes for the first error to arrive.
 //
-// Nobody overwrites what is still to be read. Layer l, at step t, writes over what it told at step t − 2, for which the
-// last use is step t − 1 of a neighbour. It has waited for what both neighbours told at step t − 1, which they do after
-// their reads; a neighbour below that has not begun reads what layer l tells at the step before it begins, and layer l
-// waits for it from the step after.
+// No block overwrites what another is still to read. Layer l, at step t, writes over what it published at step t − 2,
+// for which the last use is step t − 1 of a neighbour. It has waited for what both neighbours published at step t − 1,
+// which they do after their reads; a neighbour below that has not begun reads what layer l publishes at the step before
+// it begins, and layer l waits for it from the step after.
 //
-// Nobody waits for ever, if all blocks are resident, which a cooperative launch sees to. A block takes its items in the
-// order (step, tile, layer), the forward pass being step −1. A forward item needs the layer below on the same tile, which
-// comes earlier in that order; a step needs only steps before it. So the first item of all that is not done is the next of
-// its block and lacks nothing.
-// Should a card not keep its side of this, `await` ends all the same, and the launch leaves no numbers (wait_or_lose).
+// No block waits for ever, if all blocks are resident, which a cooperative launch sees to. A block takes its items in
+// the order (step, tile, layer), the forward pass being step −1. A forward item needs the layer below on the same tile,
+// which comes earlier in that order; a step needs only steps before it. So the first item of all that is not done is
+// the next of its block and lacks nothing. Should a card not keep its side of this, `await` ends all the same, and the
+// launch leaves no numbers (wait_or_lose).
 #include "resident_layer.cuh"
 
 // Since when layer `index` has something to do.
@@ -88,7 +88,7 @@ __device__ __forceinline__ void leave(const PersistentParams& p, const Item& it)
   });
 }
 
-// From the product with W_l: μ_l, told above as number n once all columns are there.
+// From the product with W_l: μ_l, published above as number n once all columns are there.
 template <class Map>
 __device__ __forceinline__ void tell_above(const PersistentParams& p, const Item& it, int n, const Map& map,
                                            float (&sum)[Map::PIECES][Map::RUN]) {
@@ -118,7 +118,7 @@ __device__ __forceinline__ void forward(const PersistentParams& p, const Item& i
   told_above(p, it, 0);
 }
 
-// m = ε_l and d = δ_l at the beginning of step t; n counts what the layer above has told.
+// m = ε_l and d = δ_l at the beginning of step t; n counts what the layer above has published.
 __device__ __forceinline__ void errors(const PersistentParams& p, const Item& it, int n) {
   if (it.index == p.depth - 1) {
     output_errors(p, it);

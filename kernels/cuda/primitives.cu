@@ -85,9 +85,9 @@ KERNEL(primitive_copy_async, 32, PrimitiveParams, p) {
 // makes row_i ← (row_{i−1} + row_{i+1})/2, with nothing beyond the ends; rows lie in out [2, blocks, n], those of step
 // t in half t mod 2, the start in half 0. flags [blocks] start at 0; flags[i] = t says that row i of step t is there.
 //
-// Nobody overwrites what a neighbour still reads: step t+1 goes where step t−1 was, and both neighbours have announced
-// step t, for which step t−1 was their last use. Nobody waits for ever, if all blocks are resident: the block that is
-// furthest behind has neighbours that are not behind it, which is all it waits for.
+// No block overwrites what a neighbour still reads: step t+1 goes where step t−1 was, and both neighbours have
+// announced step t, for which step t−1 was their last use. No block waits for ever, if all blocks are resident: the
+// block that is furthest behind has neighbours that are not behind it, which is all it waits for.
 KERNEL(primitive_relay, 64, PrimitiveParams, p) {
   const int me = int(blockIdx.x), blocks = int(gridDim.x), thread = int(threadIdx.x);
   const int64_t half = int64_t(blocks) * p.n;

@@ -3,7 +3,7 @@
 // A grid is `stages` blocks for the layers, each with `per_block` consecutive ones, times `replicas`, which share out the
 // tiles of ROWS samples. An item is one layer on one tile; a block owns per_block · ⌈tiles/replicas⌉ of them. If `resident`
 // every item has its four tiles in shared memory; otherwise all items of a block take turns with one set, and what must
-// outlast a turn waits in `states`, `errors` and `deltas`, where nobody else looks before the kernel ends.
+// outlast a turn waits in `states`, `errors` and `deltas`, where no other block looks before the kernel ends.
 //
 //   W      [outputs, inputs]  read by rows for W φ(v), by columns for the transposed product
 //   b      [outputs]          bias, with zeros up to a multiple of 16, in the four floats after each of the first rows of W
@@ -48,10 +48,10 @@ struct PersistentParams {
   float* states;            // v_0 .. v_L
   float* errors;
   float* deltas;
-  float* up;        // two halves, each laid out like the states: what a layer tells the one above
-  float* down;      // two halves, each laid out like the states: what a layer tells the one below
+  float* up;        // two halves, each laid out like the states: what a layer publishes to the one above
+  float* down;      // two halves, each laid out like the states: what a layer publishes to the one below
   uint32_t* flags;  // up [depth, tiles], down [depth, tiles]; 0 at the start
-  unsigned long long* lost;  // 0, until a block has waited in vain
+  unsigned long long* lost;  // 0, until a block's wait has timed out
   int64_t half;     // floats in a half
   int64_t patience; // nanoseconds for which a block waits
   int32_t batch, depth, steps, tiles;
@@ -111,9 +111,9 @@ template <class F> __device__ __forceinline__ void each(int rows, int columns, c
     for (int column = int(threadIdx.x) % 32; column < columns; column += 32) f(row, column);
 }
 
-// f(row, column, bring(row, column)) for the same elements by the same threads as `each`. What is brought comes from global
-// memory: of 16 elements together, because one after another each would cost the way to L2 and back. f should be short, as
-// the compiler repeats it for every one of the 16.
+// f(row, column, bring(row, column)) for the same elements by the same threads as `each`. `bring` loads from global
+// memory, for 16 elements together, because one after another each would cost the way to L2 and back. f should be
+// short, as the compiler repeats it for every one of the 16.
 template <class Bring, class F>
 __device__ __forceinline__ void each_brought(int rows, int columns, const Bring& bring, const F& f) {
   constexpr int TALL = 4, WIDE = 4;
@@ -162,9 +162,9 @@ template <bool TOGETHER, int RUN> __device__ __forceinline__ void tell_run(float
   }
 }
 
-// f(row, column, x) for all runs x of four of [rows, columns] at `from`, rows `apart` floats after one another, told by another
-// block or this one, with zeros from `columns` up to a multiple of 16. Of 16 elements together, because one after another each
-// would cost the way to L2 and back.
+// f(row, column, x) for all runs x of four of [rows, columns] at `from`, rows `apart` floats after one another,
+// published by another block or this one, with zeros from `columns` up to a multiple of 16. Of 16 elements together,
+// because one after another each would cost the way to L2 and back.
 template <class F>
 __device__ __forceinline__ void each_told(int rows, int columns, const float* from, int apart, const F& f) {
   constexpr int TALL = 4;

@@ -1,7 +1,7 @@
-// One layer on one tile of the batch inside a persistent kernel, and how blocks tell one another.
+// One layer on one tile of the batch inside a persistent kernel, and how blocks publish values to one another.
 //
-// `each` gives an element to the same thread in every pass, so passes need no barrier between them; what follows a product, or
-// comes before one, is in other hands and does.
+// `each` gives an element to the same thread in every pass, so passes need no barrier between them; what follows a
+// product, or comes before one, is done by other threads and needs one.
 #pragma once
 
 #include "resident_product.cuh"
@@ -86,7 +86,7 @@ __device__ __forceinline__ uint32_t* down_flag(const PersistentParams& p, int in
   return p.flags + int64_t(p.depth + index) * p.tiles + tile;
 }
 
-// Everything that the block has written before is there for whoever sees the flag.
+// A block that sees the flag also sees everything that this block has written before.
 __device__ __forceinline__ void publish(uint32_t* flag, uint32_t value) {
 #ifndef PLANT_DROP_PUBLISH_SYNC
   __syncthreads();
@@ -103,8 +103,8 @@ __device__ __forceinline__ void await(const PersistentParams& p, const uint32_t*
 #endif
   wait_or_lose(flag, value, p.lost, (unsigned long long)(when) << 32 | order, uint64_t(p.patience));
 }
-// Until layer `index` has told the one above for the `value`th time, or the one below. A thread of a warp of its own waits for
-// each, so that both are polled at once.
+// Until layer `index` has published to the one above for the `value`th time, or to the one below. A thread of a warp of
+// its own waits for each, so that both are polled at once.
 __device__ __forceinline__ void await_up(const PersistentParams& p, int index, int tile, uint32_t value, uint32_t when) {
   if (threadIdx.x == 0) await(p, up_flag(p, index, tile), value, when, uint32_t(index * p.tiles + tile));
 }

@@ -59,7 +59,7 @@ template <class Map, class F> __device__ __forceinline__ void each_result(const 
     for (int r = 0; r < Map::RUN; ++r) f(piece, r);
 }
 
-// From and to a tile in shared memory, whose rows have room for columns up to a multiple of 16; zeros beyond.
+// From and to a tile in shared memory, whose rows have space for columns up to a multiple of 16; zeros beyond.
 template <class Map>
 __device__ __forceinline__ Runs<Map> from_tile(const Map& map, int columns, const float* tile, int stride) {
   Runs<Map> runs = {};
@@ -112,7 +112,7 @@ __device__ __forceinline__ void to_memory(const Map& map, int rows, int columns,
     to_memory_as<false>(map, rows, columns, of, x);
 }
 
-// For products that nothing is brought beside.
+// For products beside which nothing is loaded.
 struct Nothing {};
 struct BringNothing {
   template <class Map> __device__ __forceinline__ Nothing operator()(const Map&) const { return {}; }
@@ -244,7 +244,7 @@ template <class Kind> struct OnTensorCores {
   }
 };
 
-// Operands as tf32: weights are rounded where they are brought, once, the others here.
+// Operands as tf32: weights are rounded once, where they are loaded, the others here.
 struct KindTf32 {
   static __device__ __forceinline__ float held(float weight) { return __uint_as_float(to_tf32(weight)); }
   static constexpr int DEPTH = 8;

@@ -12,21 +12,22 @@
 //
 // Samples are independent, so tiles need never meet: each is up or down to its own flags, and while one is in the upper
 // layers the blocks of the lower ones work on others. Flag up = t + 1 says that v_l of way t is there, down = t + 1 that b_l is.
-// Layer l writes v_l of way t + 1 after it has seen b_l of way t, which the layer above told when it needed v_l no more; and
-// that layer writes b_l of way t + 1 after it has seen v_l of way t + 1, which came after b_l of way t had been used. One
-// buffer for each is enough.
+// Layer l writes v_l of way t + 1 after it has seen b_l of way t, which the layer above published when it needed v_l no
+// more; and that layer writes b_l of way t + 1 after it has seen v_l of way t + 1, which came after b_l of way t had
+// been used. One buffer for each is enough.
 //
-// Nobody waits for ever, if all blocks are resident, which a cooperative launch sees to. A block takes its items in the
-// order (way, tile, layer), ways being up 0, down 0, up 1 and so on and layers being taken in their direction. An item needs
-// its neighbour on the same way and tile, which comes earlier in that order, and its own block's items of earlier ways. So
-// the first item of all that is not done is the next of its block and lacks nothing.
-// Should a card not keep its side of this, `await` ends all the same, and the launch leaves no numbers (wait_or_lose).
+// No block waits for ever, if all blocks are resident, which a cooperative launch sees to. A block takes its items in
+// the order (way, tile, layer), ways being up 0, down 0, up 1 and so on and layers being taken in their direction. An
+// item needs its neighbour on the same way and tile, which comes earlier in that order, and its own block's items of
+// earlier ways. So the first item of all that is not done is the next of its block and lacks nothing. Should a card not
+// keep its side of this, `await` ends all the same, and the launch leaves no numbers (wait_or_lose).
 #include "resident_layer.cuh"
 
-// If items take turns: v is where the layer below told it, d and the output's error wait where their final values will lie.
+// If items take turns: v is where the layer below published it, d and the output's error wait where their final values
+// will lie.
 __device__ __forceinline__ void take(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
-  // whose turn it was before has been read
+  // all threads have read the item whose turn came before
   __syncthreads();
   const bool output = it.index == p.depth - 1;
 #ifdef PLANT_STALE_OPERAND
@@ -50,7 +51,7 @@ __device__ __forceinline__ void leave(const PersistentParams& p, const Item& it)
   });
 }
 
-// Way t up; on the last one errors, deltas and states are left behind.
+// Way t up; on the last one errors, deltas and states are stored.
 template <int ROWS, class Math>
 __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it, int t, bool last, float* memory) {
   const int outputs = it.layer.outputs;
@@ -59,7 +60,7 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
   // the output has no error of its own to add
   const bool adds = t > 0 && !output;
   if (it.index == 0 && t > 0) {
-    // μ_1 is what it was, in the half that nobody else uses
+    // μ_1 is what it was, in the half that is used for nothing else
     take(p, it);
     // other threads have made errors and slopes
     __syncthreads();

@@ -59,11 +59,12 @@ template <int PER> __device__ __forceinline__ int tile_column() {
   return (int(threadIdx.x) / 32 % 2 * 8 + int(threadIdx.x) % 8) * PER;
 }
 
-// One side of a tile as products read it: number `line` of step k at [k][line]. Each thread brings four numbers of each step.
+// One side of a tile as products read it: number `line` of step k at [k][line]. Each thread loads four numbers of each
+// step.
 //
-// ALONG: rows of the matrix are lines, so that four neighbours are of four steps; a warp brings 16 lines by 8 steps, whole
-// sectors of 32 bytes, and leaves them without conflicts between banks, as four rows are 16 banks apart. Else columns are lines,
-// and four neighbours are of four lines.
+// ALONG: rows of the matrix are lines, so that four neighbours are of four steps; a warp loads 16 lines by 8 steps,
+// whole sectors of 32 bytes, and stores them without conflicts between banks, as four rows are 16 banks apart. Else
+// columns are lines, and four neighbours are of four lines.
 template <class T, int PER, bool ALONG> struct Side {
   static constexpr int TILE = 16 * PER, STEP = 64 / PER;
   // rows begin at multiples of 16 bytes

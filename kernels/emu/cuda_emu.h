@@ -65,11 +65,11 @@ extern thread_local const Self* self;
 void blame(Where where, const std::string& what);
 [[noreturn]] void give_up();
 
-// Waits for every thread of the block; returns the sum of what they brought.
+// Waits for every thread of the block; returns the sum of what the threads contribute.
 int barrier(int brought, Where where, const char* name);
 
-// Waits for every lane in `mask`. The last to come calls `combine` with what each lane brought (null outside the
-// mask), then all go on. `name` tells operations apart: lanes of one operation must call the same one.
+// Waits for every lane in `mask`. The last to come calls `combine` with what each lane contributes (null outside the
+// mask), then all go on. `name` identifies the operation: lanes of one operation must call the same one.
 using Combine = void (*)(void* const lanes[32], uint32_t mask);
 void warp(uint32_t mask, void* brought, Combine combine, Where where, const char* name);
 unsigned lane();

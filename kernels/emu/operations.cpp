@@ -85,7 +85,7 @@ void warp(uint32_t mask, void* brought, Combine combine, Where where, const char
     give_way();
     return;
   }
-  // What the lanes brought lies on their stacks, which stay as they are until they are let go.
+  // What the lanes contribute lies on their stacks, which stay as they are until the lanes go on.
   combine(mine->lanes, mask);
   ++launch->progress;
   for (unsigned l = 0; l < 32; ++l)
@@ -170,7 +170,7 @@ uint64_t clock_ns() { return launch->clock_ns; }
 void published(Where where) {
   note(where, "published");
   ++launch->progress;
-  // Whoever waits sees the flag before this thread does anything more: what should have come first did not.
+  // A waiting thread sees the flag before this thread goes on: a write that should have come first is then missing.
   if (launch->order == Order::shuffled)
     maybe_give_way();
   else if (launch->cooperative)

@@ -1,4 +1,4 @@
-//! A global allocator that counts, while it is told to, what the program asks of the heap.
+//! A global allocator that counts, while counting is switched on, what the program asks of the heap.
 //!
 //! A program that wants the counts installs it:
 //!

@@ -29,19 +29,20 @@ pub fn switches(device: &Device) -> Vec<&'static str> {
 /// may not be the one worked on; this device has one stream for all threads. With tracking on, every
 /// allocation makes two CUDA events, and once a second stream exists every operation waits on and
 /// records those of its operands: host time that belongs to no learning rule. It has to be switched off
-/// before there is a tensor, which is why it is part of opening. The pool that allocations come from gives what is freed
-/// back to the system whenever somebody waits for the card, which every timing does: the next one would begin with
-/// mapping memory, and most of all the engine that allocates at every operation.
+/// before there is a tensor, which is why it is part of opening. By default, the pool that allocations come from gives
+/// freed memory back to the system whenever a thread waits for the card, as every timing does: the next timing would
+/// begin with mapping memory, and most of all that of the engine that allocates at every operation.
 ///
-/// Candle brings sizes and strides to the card at every operation on a tensor that is not contiguous, unless it is told to
-/// keep what it has brought; recorded operations have to be told. It is so for everything that this thread does from here
-/// on, so that one operation after another and their recording are timed under one setting, the one that favours them. It
-/// changes no result: what is kept is looked up by device, type and content, kernels only read it, and an upload of the
-/// caller's own that is found there (4 KiB at most) is a copy of it, made on the same stream. It grows by what is new.
+/// Candle uploads sizes and strides to the card at every operation on a tensor that is not contiguous, unless it is set
+/// to keep what it has uploaded; recorded operations need that setting. It holds for everything that this thread does
+/// from here on, so that one operation after another and their recording are timed under one setting, the one that
+/// favours them. It changes no result: what is kept is looked up by device, type and content, kernels only read it, and
+/// an upload of the caller's own that is found there (4 KiB at most) is a copy of it, made on the same stream. It grows
+/// by what is new.
 ///
 /// # Errors
-/// Without feature `cuda`, a driver that runs the CUDA version of this build, or a card. Whoever links the CUDA libraries
-/// and has none does not get this far: the system refuses to start the program.
+/// Without feature `cuda`, a driver that runs the CUDA version of this build, or a card. A program that links the CUDA
+/// libraries does not get this far where there are none: the system refuses to start it.
 pub fn open(ordinal: usize) -> Result<Device> {
     // A driver that does not even say its version says below what is wrong with it.
     #[cfg(feature = "cuda")]
@@ -76,7 +77,7 @@ pub fn capability(device: &Device) -> Result<Option<(u32, u32)>> {
     }
 }
 
-/// Time between two points of a device's own stream; on the CPU it tells nothing.
+/// Time between two points of a device's own stream; on the CPU it measures nothing.
 #[derive(Debug)]
 pub struct Stopwatch {
     #[cfg(feature = "cuda")]
@@ -149,7 +150,7 @@ pub fn setup(device: &Device) -> Result<Vec<(&'static str, String)>> {
 }
 
 /// The driver's own words for what it refused, in one line; Candle adds a call stack if `RUST_BACKTRACE` is
-/// set, which is no help to someone without a card.
+/// set, which does not help a user without a card.
 fn in_words(error: Error) -> Error {
     match error {
         Error::WithBacktrace { inner, .. } => in_words(*inner),

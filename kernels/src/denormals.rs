@@ -83,7 +83,7 @@ mod control {
 
     pub(super) fn read() -> u64 {
         let mut mxcsr = 0_u32;
-        // SAFETY: stores 4 bytes where there is room for them.
+        // SAFETY: stores 4 bytes into a variable of 4 bytes.
         unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack, preserves_flags)) };
         u64::from(mxcsr)
     }

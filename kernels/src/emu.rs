@@ -53,7 +53,7 @@ impl Shape {
     }
 }
 
-/// Runs kernels in one order, as they are or with a bug planted.
+/// Runs kernels in one order, as they are or as a mutant.
 #[derive(Debug, Clone)]
 pub struct Emulator {
     /// The order.

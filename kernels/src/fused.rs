@@ -30,7 +30,7 @@ pub struct Fused {
     card: crate::cuda::Engine,
 }
 
-/// What a rule leaves behind, as views of one tensor.
+/// The results of a rule, as views of one tensor.
 #[derive(Debug, Clone)]
 pub struct Learned {
     /// −∂F/∂θ summed over the batch, in the form of θ; the moved θ under a rule that moves it.
@@ -98,8 +98,8 @@ impl Fused {
 
     /// Waits for calls on a card that run in one launch for all steps; what they have left may be read then.
     ///
-    /// Blocks of such a launch wait for one another. One that waits in vain gives up after half a minute or more, the call
-    /// leaves NaN, and this says so. There is nothing to wait for elsewhere.
+    /// Blocks of such a launch wait for one another. A wait times out after half a minute or more; the call then leaves
+    /// NaN, and this says so. There is nothing to wait for elsewhere.
     ///
     /// # Errors
     /// [`Error::Candle`] in a sentence that names layer and step, once for all calls since the last time.
@@ -179,8 +179,8 @@ impl Fused {
         Ok(Learned { theta, output, traces })
     }
 
-    /// One weight update in place: θ moves by what the rule leaves behind, through the optimiser, or by itself under a
-    /// rule that moves it. `theta` holds the optimiser's state behind the P parameters, zeros at the start (for MQ the
+    /// One weight update in place: the optimiser moves θ along the rule's directions, or the rule moves θ itself if it
+    /// is one that does. `theta` holds the optimiser's state behind the P parameters, zeros at the start (for MQ the
     /// learning rate α in all L elements).
     ///
     /// # Errors

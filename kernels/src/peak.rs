@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     /// A core makes a whole number of vectors of multiply-adds per cycle, from one to four, and f32 has twice as many lanes
-    /// as f64: FLOPs per cycle, two per multiply-add, tell a wrong count of lanes, sums, threads or FLOPs.
+    /// as f64: FLOPs per cycle, two per multiply-add, reveal a wrong count of lanes, sums, threads or FLOPs.
     ///
     /// Without optimisation sums do not stay in registers; `.ci/run` asks the same of the program that users get.
     #[cfg(not(debug_assertions))]

@@ -183,8 +183,8 @@ fn most_held(layers: &[LayerSpec], per_block: usize) -> usize {
 ///
 /// Among the shapes that fit, the one whose busiest block has the least to do: samples times layers of one sPC step, or, for
 /// a sweep, of the way from the first tile's start to the last one's end. Items that take turns count a quarter more, for
-/// what they bring along; of equals, the wider tile, which reads weights from shared memory less often. This is a count, not a
-/// measurement.
+/// what they load at each turn; of equals, the wider tile, which reads weights from shared memory less often. This is a
+/// count, not a measurement.
 ///
 /// # Errors
 /// [`Misfit`], in one sentence.
@@ -221,7 +221,7 @@ pub fn fits(stack: &Stack, batch: usize, what: Relaxation, facts: &Facts) -> Res
     best.map(|(_, shape)| shape).ok_or_else(|| misfit(layers, facts))
 }
 
-/// The shape with this tile and so many layers to a block, if the card holds it.
+/// The shape with tiles of `rows` samples and `per_block` layers to a block, if the card holds it.
 pub fn shape(stack: &Stack, batch: usize, rows: usize, per_block: usize, facts: &Facts) -> Option<Shape> {
     let layers = stack.layers();
     let stages = layers.len().div_ceil(per_block.max(1));

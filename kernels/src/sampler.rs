@@ -185,7 +185,7 @@ impl<C: Clock> Sampler<C> {
             let spinning = spun < spin && self.clock.now() - begin < 4.0 * spin;
             for runner in runners.iter_mut().flatten() {
                 let Some(took) = runner.last else { continue };
-                // a sample of half the length tells the time of a call well enough
+                // a sample of half the length measures the time of a call well enough
                 let short = took.device_ns < 0.5 * self.limits.sample_ns
                     && 2.0 * took.wall_ns < self.limits.share(seconds)
                     && runner.calls < MOST_CALLS;

@@ -63,7 +63,7 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
         // one worker never waits for itself
         return Plan { workers: 1, alone: rule.samples_are_independent(), tile: WIDEST, team: 1, pack };
     }
-    // full panels enough for everyone: no reason to meet
+    // full panels enough for all workers: no reason to meet
     let plenty = batch / WIDEST >= 2 * threads;
     // narrower tiles would do; but where the stencil is long, each of them reading all weights costs more than meeting
     let enough = batch.div_ceil(lanes) >= threads && !is_long(stack, rule, steps, threads);
@@ -76,8 +76,8 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     Plan { workers, alone: true, tile, team, pack }
 }
 
-/// Whether a relaxation along diagonals of depth and time (see `cpu::stencil`) has so many of them that workers following
-/// each other keep each other waiting for a small part of it only.
+/// Whether a relaxation along diagonals of depth and time (see `cpu::stencil`) has enough of them for workers that
+/// follow each other to wait for one another only a small part of the time.
 fn is_long(stack: &Stack, rule: &Rule, steps: usize, threads: usize) -> bool {
     let Rule::Spc { light_cone, .. } = *rule else { return false };
     let depth = stack.depth();
@@ -114,9 +114,9 @@ fn flops(stack: &Stack, rule: &Rule, steps: usize, batch: usize) -> f64 {
     sweep * (3.0 + 2.0 * moved / stack.depth().max(1) as f64)
 }
 
-/// Samples per tile and workers per tile for rules that do layer after layer: the widest tiles that feed everyone, no
-/// narrower than `wide`; where they do not, teams of two, four, … share a tile as long as a member's part of a product
-/// is worth meeting for.
+/// Samples per tile and workers per tile for rules that do layer after layer: the widest tiles of which every worker
+/// gets one, no narrower than `wide`. Where there are too few of those, partitions of two, four, … workers share a
+/// tile, as long as a member's part of a product is worth meeting for.
 fn teams(stack: &Stack, batch: usize, threads: usize, wide: usize) -> (usize, usize) {
     let mut tile = WIDEST;
     while tile > wide && batch.div_ceil(tile) < threads {
@@ -132,7 +132,7 @@ fn teams(stack: &Stack, batch: usize, threads: usize, wide: usize) -> (usize, us
     (tile, team)
 }
 
-/// FLOPs of a worker between two meetings of its team that make a meeting worth while: a few microseconds.
+/// FLOPs of a worker between two meetings of its partition that make a meeting worth while: a few microseconds.
 const FLOPS_PER_MEETING: f64 = 2.5e5;
 
 /// Diagonals that a worker takes at once through a relaxation: as many layers as half a megabyte holds with their weights
@@ -244,7 +244,7 @@ mod tests {
         let deep = stack(32, 128);
         assert!(plan(&deep, &SPC, 32, 1024, 4, 16).alone);
         assert!(!plan(&deep, &SPC, 32, 64, 4, 16).alone);
-        // layers of one step are parallel here too, but no diagonals are: everyone takes his samples through all of them
+        // layers of one step are parallel here too, but diagonals are not: a worker takes its samples through all layers
         assert!(plan(&deep, &FPA, 32, 64, 4, 16).alone);
         // a tile of 16 samples for three of four
         assert!(!plan(&deep, &FPA, 32, 48, 4, 16).alone);
@@ -268,7 +268,7 @@ mod tests {
         assert!(alone(30, true, 30) && !alone(31, true, 31));
         assert!(alone(8, false, 24) && !alone(8, false, 25));
         assert_eq!(plan(&stack(16, 128), &SPC, 16, 64, 4, 16).tile, 16);
-        // panels enough for everyone
+        // panels enough for all workers
         assert!(plan(&stack(64, 128), &SPC, 64, 512, 4, 16).alone);
     }
 

@@ -76,7 +76,7 @@ fn a_kernel_that_is_listed_and_not_built_or_built_and_not_listed_is_said() {
     assert!(wrong.contains("`much` is not listed"), "{wrong}");
 }
 
-/// The list is about what is there: every file, every `KERNEL(`, every macro of a plant, and nothing else.
+/// The list is about what is there: every file, every `KERNEL(`, every macro of a mutant, and nothing else.
 #[test]
 fn the_list_of_sources_is_complete() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

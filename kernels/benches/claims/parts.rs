@@ -12,7 +12,7 @@ use crate::plain::Plain;
 use crate::{line, Bench, Bound, Line};
 
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
-/// Without the light cone the number of products is easily told.
+/// Without the light cone the number of products is easily counted.
 const SPC_FULL: Rule = Rule::Spc { light_cone: false, deviation: false };
 const WIDTH: usize = 128;
 const BATCH: usize = 64;
@@ -129,7 +129,7 @@ pub fn captured(bench: &mut Bench) -> Result<Vec<Line>> {
     let Device::Cuda(card) = bench.device.clone() else { return Err(Error::Msg("a card is needed".into())) };
     let depth = bench.sizes.reference;
     let (call, plain) = beside(bench)?;
-    // brings the shapes of operations to the card, which keeps them, as it does for `reference`: none is brought in a replay
+    // uploads the shapes of operations to the card, which keeps them, as it does for `reference`: a replay uploads none
     let expected = flat(&plain.spc(depth, STEP)?)?;
     let record = |on: &mut (Plain, Vec<Tensor>)| {
         on.1 = on.0.spc(depth, STEP)?;
@@ -171,9 +171,9 @@ const FURTHER: [usize; 2] = [0, 4];
 /// iteration per layer = (i(L) − i(2)) / (L − 2),  forward and backward per layer = (b(L) − b(2)) / (L − 2).
 ///
 /// Loading, learning and the host fall out of i and b; what an inference of BP costs whatever the depth (launches, the gaps
-/// between them, weights brought on chip by all blocks at once) falls out by the second difference, and what an iteration
-/// costs so as well. States brought and handed over stay in b, element by element and all layers at once. Judged are the
-/// quickest strategy of the one over the quickest of the other.
+/// between them, weights loaded on chip by all blocks at once) falls out by the second difference, and what an
+/// iteration costs so as well. Packing and unpacking of states stay in b, element by element and all layers at once.
+/// Judged are the quickest strategy of the one over the quickest of the other.
 pub fn epc(bench: &mut Bench) -> Result<Vec<Line>> {
     let sizes = bench.sizes;
     let strategies = [Strategy::Graph, Strategy::Persistent];

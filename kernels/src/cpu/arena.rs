@@ -27,7 +27,7 @@ impl<T: Real> Aligned<T> {
         Self { memory: Vec::new(), start: 0 }
     }
 
-    /// Room for so many elements, zeros where it is new; what was there is lost if it has to grow.
+    /// Makes the memory at least `elements` long. If it has to grow, its contents are lost and all of it is zero.
     pub(super) fn reserve(&mut self, elements: usize) {
         if self.memory.len() < self.start + elements {
             self.memory = vec![T::ZERO; elements + LINE];
@@ -58,7 +58,7 @@ pub(super) struct Tile {
     pub(super) width: usize,
     /// Samples of the whole panel: the distance of its rows.
     pub(super) stride: usize,
-    /// Which part of every layer's units, (index, count), where a team shares a tile.
+    /// Which part of every layer's units, (index, count), where a partition of workers shares a tile.
     pub(super) part: (usize, usize),
 }
 
@@ -159,14 +159,14 @@ impl<T: Real> View<T> {
         debug_assert!(
             n == self.width || (self.stride == self.width && j * self.stride + n <= self.rows * self.stride)
         );
-        // SAFETY: they lie within the view (checked above); the caller keeps everyone else away.
+        // SAFETY: they lie within the view (checked above); the caller keeps all other readers and writers away.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.add(j * self.stride), n) }
     }
 
     /// Row j.
     ///
     /// # Safety
-    /// Nobody may write to it while the slice lives.
+    /// No code may write to the row while the slice lives.
     #[inline(always)]
     pub(super) unsafe fn row<'a>(self, j: usize) -> &'a [T] {
         debug_assert!(j < self.rows);
@@ -178,11 +178,11 @@ impl<T: Real> View<T> {
     /// Row j, to be written.
     ///
     /// # Safety
-    /// Nobody else may read or write it while the slice lives.
+    /// While the slice lives, no code may read or write the row by any other way.
     #[inline(always)]
     pub(super) unsafe fn row_mut<'a>(self, j: usize) -> &'a mut [T] {
         debug_assert!(j < self.rows);
-        // SAFETY: as for `row`; the caller keeps everyone else away.
+        // SAFETY: as for `row`; the caller keeps all other readers and writers away.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.add(j * self.stride), self.width) }
     }
 }

@@ -5,11 +5,11 @@ use super::pool::Worker;
 use super::stencil::{Progress, Stencil};
 use crate::tune;
 
-/// Who does the layers of one phase.
+/// The partition of workers that does the layers of one phase.
 #[derive(Clone, Copy)]
 pub(super) enum Crew<'a> {
-    /// A team of workers (often of one) takes one tile through everything; its members share the units of each layer and
-    /// meet after it.
+    /// A partition of workers (often a single one) takes one tile through everything; its members share the units of
+    /// each layer and meet after it.
     Alone { tile: Tile, worker: &'a Worker<'a> },
     /// All workers share the (layer, tile) pairs and meet after each phase.
     Together {
@@ -25,7 +25,7 @@ pub(super) enum Crew<'a> {
 }
 
 impl Crew<'_> {
-    /// Does `work` for layers `from` down to `to` and every tile that is this crew's; all is done on return.
+    /// Does `work` for layers `from` down to `to` and every tile of this partition; all is done on return.
     ///
     /// From the top down, so that in every phase the same layer goes to the same worker, in whose cache its weights are.
     pub(super) fn layers(&self, from: usize, to: usize, mut work: impl FnMut(usize, Tile)) {
@@ -45,8 +45,8 @@ impl Crew<'_> {
         }
     }
 
-    /// Does `work` once for every tile that is this crew's; all is done on return. Inside, what other members of a team
-    /// have written is there after [`sync`](Self::sync).
+    /// Does `work` once for every tile of this partition; all is done on return. Inside, what other members of the
+    /// partition have written is there after [`sync`](Self::sync).
     pub(super) fn tiles(&self, mut work: impl FnMut(Tile)) {
         match *self {
             Self::Alone { tile, .. } => {
@@ -61,9 +61,9 @@ impl Crew<'_> {
         }
     }
 
-    /// Does `work` for layers 1 to `depth`, one after another, and every tile that is this crew's; all is done on return.
+    /// Does `work` for layers 1 to `depth`, one after another, and every tile of this partition; all is done on return.
     ///
-    /// Workers that together have fewer tiles than hands share the units of each layer.
+    /// Under `Together`, workers that outnumber the tiles share the units of each layer, if `share_units`.
     pub(super) fn upwards(&self, depth: usize, mut work: impl FnMut(usize, Tile)) {
         match *self {
             Self::Alone { tile, .. } => (1..=depth).for_each(|l| {
@@ -85,7 +85,7 @@ impl Crew<'_> {
         }
     }
 
-    /// Does `work(l, t)` for every cell of a stencil and every tile that is this crew's; all is done on return.
+    /// Does `work(l, t)` for every cell of a stencil and every tile of this partition; all is done on return.
     pub(super) fn cells(&self, stencil: &Stencil, mut work: impl FnMut(usize, usize, Tile)) {
         match *self {
             Self::Alone { tile, .. } => {
@@ -103,19 +103,19 @@ impl Crew<'_> {
         }
     }
 
-    /// Waits for the other members of a team that shares a tile.
+    /// Waits for the other members of a partition that shares a tile.
     pub(super) fn sync(&self) {
         if let Self::Alone { worker, .. } = self {
             worker.meet_team();
         }
     }
 
-    /// Workers that share this crew's cells.
+    /// Workers that share this partition's cells.
     pub(super) fn workers(&self) -> usize {
         self.together().map_or(1, |worker| worker.count)
     }
 
-    /// The worker of a crew that works together, for what is not cut into tiles.
+    /// The worker, if all workers are one partition (`Together`), for what is not cut into tiles.
     pub(super) fn together(&self) -> Option<&Worker<'_>> {
         match self {
             Self::Alone { .. } => None,

@@ -10,8 +10,8 @@ use super::phi;
 use super::real::Real;
 use crate::stack::Activation;
 
-/// Elements that are handled at once where rows are shorter: enough to make the work per row small, and not so many that
-/// the operands of a run push those of the product out of the nearest cache.
+/// Elements that are handled at once where rows are shorter: enough to make the work per row small, and few enough that
+/// the operands of a run do not push those of the product out of the nearest cache.
 pub(super) const RUN: usize = 2 * PANEL;
 
 /// What the layer above will read of a state: φ_in at it, and φ_in' where that does not follow from φ_in.

@@ -15,7 +15,7 @@ pub(super) unsafe fn copy<T: Real>(from: View<T>, to: View<T>, at: Tile) {
 /// Samples of a tile from row-major `[B, n]` into columns.
 ///
 /// # Safety
-/// `from` has B·n elements, and nobody else touches the tile.
+/// `from` has B·n elements, and no other code reads or writes the tile meanwhile.
 pub(super) unsafe fn transpose_in<T: Real>(from: &[T], to: View<T>, at: Tile) {
     let n = to.rows;
     let start = (at.panel + at.first) * n;
@@ -30,7 +30,7 @@ pub(super) unsafe fn transpose_in<T: Real>(from: &[T], to: View<T>, at: Tile) {
 /// Columns of a tile into row-major `[B, n]`.
 ///
 /// # Safety
-/// `to` has B·n elements; nobody else touches the samples of the tile in it.
+/// `to` has B·n elements; no other code reads or writes the samples of the tile in it meanwhile.
 pub(super) unsafe fn transpose_out<T: Real>(from: View<T>, to: *mut T, at: Tile) {
     let n = from.rows;
     let start = (at.panel + at.first) * n;

@@ -12,7 +12,7 @@ pub(super) enum Field {
     V,
     /// φ_in of the layer above at v_l, what the next product reads; shares memory with V where φ_in is the identity.
     H,
-    /// φ_in'(v_l), where H does not tell it.
+    /// φ_in'(v_l), where it does not follow from H.
     P,
     /// ε_l.
     E,

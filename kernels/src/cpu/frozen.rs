@@ -23,7 +23,7 @@ pub(super) unsafe fn fixed<T: Real>(
 ) {
     let depth = net.depth();
     let sides = [(Field::E, Field::D), (Field::E2, Field::D2)];
-    // SAFETY: the caller's; between phases the crew has met.
+    // SAFETY: the caller's; between phases the workers of the partition have met.
     unsafe {
         for (t, g) in steps.iter().enumerate() {
             let ((e, d), (e2, d2)) = (sides[t % 2], sides[(t + 1) % 2]);

@@ -98,8 +98,8 @@ impl Block {
     /// The batch is summed over in pieces of 64 samples, whatever the panels.
     ///
     /// # Safety
-    /// The contract of [`super::net`]: nobody writes states or errors, and nobody else touches the two targets, which
-    /// have rows·n_{l−1} and rows elements (no biases: not read), or the scratch.
+    /// The contract of [`super::net`]. Meanwhile no code writes states or errors, and no other code reads or writes the
+    /// scratch or the two targets, which have rows·n_{l−1} and rows elements (no biases: not read).
     pub(super) unsafe fn directions<T: Real>(
         self,
         net: &Net<'_, T>,
@@ -219,7 +219,7 @@ pub(super) fn panels<'a>(
 /// θ += step · d for the layers L..`to`, in place: what a rule does that moves the parameters itself.
 ///
 /// # Safety
-/// The contract of [`super::net`]: all workers run this call and nobody reads θ meanwhile.
+/// The contract of [`super::net`]: all workers run this call and no other code reads θ meanwhile.
 pub(super) unsafe fn descend<T: Real>(
     net: &Net<'_, T>,
     to: usize,

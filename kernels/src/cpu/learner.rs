@@ -22,7 +22,8 @@ unsafe impl<T: Real> Sync for Learner<T> {}
 /// One update of all layers; those below `to` have directions of exactly zero.
 ///
 /// # Safety
-/// The contract of [`super::net`]: all workers run this call, and nobody else touches θ or the optimiser's state.
+/// The contract of [`super::net`]: all workers run this call, and no other code reads or writes θ or the optimiser's
+/// state meanwhile.
 pub(super) unsafe fn update<T: Real>(
     net: &Net<'_, T>,
     to: usize,

@@ -7,7 +7,7 @@ use crate::stack::{Loss, LossKind};
 /// e = mixing · weight · (y − o), twice that, or with softmax(o) over the units of each sample in place of o.
 ///
 /// # Safety
-/// Nobody writes o or y, and nobody else touches e, meanwhile.
+/// Meanwhile no code writes o or y, and no other code reads or writes e.
 pub(super) unsafe fn error<T: Real>(loss: Loss, mixing: f64, o: View<T>, y: View<T>, e: View<T>) {
     let weight = T::of(loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 });
     let n = o.width;

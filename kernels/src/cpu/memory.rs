@@ -22,7 +22,7 @@ pub(super) struct Scratch<T> {
 }
 
 impl<T: Real> Scratch<T> {
-    /// Room for `rows` units of a tile.
+    /// Memory for `rows` units of a tile.
     pub(super) fn view(&mut self, rows: usize, at: Tile) -> View<T> {
         let tile = self.tile.as_mut_slice();
         debug_assert!(rows * at.width <= tile.len());
@@ -75,8 +75,8 @@ impl<T: Real> Workspace<T> {
             + self.scratches.iter().map(scratch).sum::<usize>()
     }
 
-    /// Makes room for a call; `directions` says whether each worker needs a block of them to itself, which an optimiser
-    /// with state does.
+    /// Reserves the memory of a call; `directions` says whether each worker needs a block of them to itself, which an
+    /// optimiser with state does.
     pub(super) fn prepare(
         &mut self,
         stack: &Stack,
@@ -145,7 +145,7 @@ fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
     }
     for l in 1..=depth {
         let hidden = l < depth;
-        // adjoints are read by skips, by whoever asks for them, and by products where they are δ
+        // adjoints are read by skips, by a caller that asks for traces, and by products where they are δ
         if !adjoint || !hidden || plain(l) || stack.layer(l).skip || traces {
             f.add(Field::E, l, batch);
         }

@@ -70,7 +70,7 @@ pub(crate) trait Micro: Sized + Copy {
     ///
     /// # Safety
     /// `w` must be readable at every (c, k) of its strides, h at k·`h_stride` + s, and out writable (and initialised if
-    /// kept) at c·`out_stride` + s, without overlap and with nobody else writing.
+    /// kept) at c·`out_stride` + s, without overlap and with no other code writing there.
     unsafe fn block<S: Simd>(simd: S, block: Block<Self>);
 }
 
@@ -216,7 +216,7 @@ macro_rules! micro {
                 while done < width {
                     let left = width - done;
                     if units == 2 * UNITS {
-                        // whoever asks for so many has less than two vectors
+                        // a caller asks for 2 · UNITS only where it has fewer samples than two vectors hold
                         if left >= lanes {
                             strip!(1, 16, false, 0);
                         } else {

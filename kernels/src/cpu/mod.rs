@@ -1,8 +1,9 @@
 //! The engine on the CPU: whole rules in one call, on a fixed set of threads.
 //!
 //! A call allocates nothing inside the inference loop and takes no lock there; its memory is kept for the next call.
-//! Equal calls give equal bits on any number of threads: each element is summed in the same order, whoever does it. The one
-//! exception is the MQ optimiser, whose rates follow from sums over blocks of parameters, which threads cut differently.
+//! Equal calls give equal bits on any number of threads: each element is summed in the same order, whichever thread
+//! sums it. The one exception is the MQ optimiser, whose rates follow from sums over blocks of parameters, which
+//! threads cut differently.
 
 mod arena;
 mod crew;
@@ -61,7 +62,7 @@ pub(crate) struct Task<'a, T> {
     pub(crate) batch: usize,
 }
 
-/// What a call leaves behind.
+/// Where a call puts its results.
 pub(crate) enum Result<'a, T> {
     /// In one buffer: directions in the form of θ (the moved θ under a rule that moves it), then o `[B, n_L]`; and if
     /// `traces`, v_1..v_{L−1} and ε_1..ε_L, each `[B, n_l]`.
@@ -176,9 +177,10 @@ pub(crate) fn execute<T: Real>(
     });
     pool.run(plan.workers, members, |worker| {
         let mut own = lock(&scratches[worker.index]);
-        // SAFETY: every worker of the pool runs this same function. Alone, a team holds whole tiles that no other has, and
-        // each of its members its own units of every layer; together, the crew deals out layers and tiles and meets
-        // between phases. Buffers are as long as the stack and the batch say, which `prepare` and the caller have seen to.
+        // SAFETY: every worker of the pool runs this same function. Under `Crew::Alone`, a partition of workers holds
+        // whole tiles that no other partition has, and each of its members has its own units of every layer. Under
+        // `Crew::Together`, the workers divide layers and tiles among themselves and meet between phases. Buffers are
+        // as long as the stack and the batch say, which `prepare` and the caller have seen to.
         unsafe {
             if let Some(packed) = net.packed {
                 for (l, blocks) in gradient::panels(stack, worker) {
@@ -245,8 +247,8 @@ fn lock<T>(scratch: &Mutex<Scratch<T>>) -> std::sync::MutexGuard<'_, Scratch<T>>
 /// o, and states and errors if asked for, of one tile.
 ///
 /// # Safety
-/// All inference is done; `to` has the elements that [`learned_elements`] counts behind the parameters, and nobody
-/// else touches this tile's samples of them.
+/// All inference is done; `to` has the elements that [`learned_elements`] counts behind the parameters, and no other
+/// code reads or writes this tile's samples of them meanwhile.
 unsafe fn write_out<T: Real>(
     net: &Net<'_, T>,
     schedule: &Schedule,

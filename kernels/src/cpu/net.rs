@@ -1,8 +1,8 @@
 //! A stack bound to parameters, a batch and memory: the products of each layer with what follows them.
 //!
-//! Who may touch what: work is cut into (layer, tile) pairs. A worker that holds such a pair writes the fields of that
-//! layer and tile, reads those of its neighbours that nobody writes in the same phase, and all workers meet between
-//! phases. Tiles never touch each other. Every `unsafe fn` here has that as its contract.
+//! Which worker may access what: work is cut into (layer, tile) pairs. A worker that holds such a pair writes the
+//! fields of that layer and tile, and reads those of its neighbours that no worker writes in the same phase; all
+//! workers meet between phases. Tiles share no memory with each other. Every `unsafe fn` here has that as its contract.
 
 use pulp::Arch;
 
@@ -38,8 +38,8 @@ pub(super) struct Net<'a, T> {
     pub(super) arch: Arch,
 }
 
-// SAFETY: the pointers are to memory that outlives the call which made the `Net`; who may touch which part of it at
-// which time is the contract of its unsafe methods.
+// SAFETY: the pointers are to memory that outlives the call which made the `Net`; which worker may access which part of
+// it at which time is the contract of its unsafe methods.
 unsafe impl<T: Real> Sync for Net<'_, T> {}
 
 impl<T: Real> Net<'_, T> {
@@ -79,7 +79,7 @@ impl<T: Real> Net<'_, T> {
     /// b_l, or nothing.
     ///
     /// # Safety
-    /// Nobody writes it meanwhile.
+    /// No code writes b_l while the slice lives.
     unsafe fn bias(&self, l: usize) -> &[T] {
         let range = self.stack.biases(l);
         // SAFETY: the range lies within θ.
@@ -188,7 +188,7 @@ impl<T: Real> Net<'_, T> {
     /// ε_l = v_l − f_l(v_{l−1}) and δ_l (φ_out' alone if `slope_only`), 1 ≤ l ≤ L; the output at l = L.
     ///
     /// # Safety
-    /// The contract of the module, for layer l; nobody moves states meanwhile.
+    /// The contract of the module, for layer l; no worker moves states meanwhile.
     pub(super) unsafe fn predict(&self, l: usize, scratch: &mut Scratch<T>, at: Tile, slope_only: bool) {
         let layer = self.stack.layer(l);
         // SAFETY: the caller's.
@@ -220,7 +220,7 @@ impl<T: Real> Net<'_, T> {
     /// ε_1 = v_1 − μ_1 without a product.
     ///
     /// # Safety
-    /// The contract of the module, for layer 1; nobody moves states meanwhile.
+    /// The contract of the module, for layer 1; no worker moves states meanwhile.
     pub(super) unsafe fn first_error(&self, at: Tile) {
         let view = |field| self.view(field, 1, at);
         let slope = self.maybe(Field::S, 1, at);
@@ -253,7 +253,7 @@ impl<T: Real> Net<'_, T> {
             // SAFETY: packed as the weights are, layer after layer, with the same offsets.
             r = r.packed(unsafe { packed.add(self.stack.weights(l).start) });
         }
-        // a deviation's φ_in does not tell its slope, which is therefore kept, as for gelu
+        // a deviation's slope does not follow from its φ_in and is therefore kept, as for gelu
         let act = match layer.act_in {
             Activation::Identity => Activation::Identity,
             _ if self.deviation => Activation::Gelu,
@@ -283,7 +283,7 @@ impl<T: Real> Net<'_, T> {
         });
     }
 
-    /// ε_L = −∂loss/∂o and δ_L, of the whole tile by the first of a team.
+    /// ε_L = −∂loss/∂o and δ_L, of the whole tile by the first worker of a partition.
     ///
     /// # Safety
     /// The contract of the module, for layer L; the output is there.

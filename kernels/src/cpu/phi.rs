@@ -98,7 +98,7 @@ pub(super) fn change<S: Simd, T: Real>(
     }
 }
 
-/// r ⊙= φ'(z), read off a = φ(z) where that tells it; `slope` holds φ'(z) for gelu.
+/// r ⊙= φ'(z), computed from a = φ(z) where it follows from that; `slope` holds φ'(z) for gelu.
 #[inline(always)]
 pub(super) fn pull_back<T: Real>(act: Activation, a: &[T], slope: &[T], r: &mut [T]) {
     let n = r.len();

@@ -18,14 +18,15 @@ use crate::{Error, Result};
 /// One function runs on all of them at once, so that a whole relaxation needs no task to be made, stolen or
 /// allocated on its way. They are the first threads of rayon's global pool, which Candle's products use too: threads of
 /// another pool would compete with those for a while after every product, because idle threads look for work before they
-/// sleep. Only who asks for more threads than that pool has gets a pool apart, shared with all who ask for as many.
+/// sleep. Only a caller that asks for more threads than that pool has gets a pool apart, shared with all callers that
+/// ask for as many.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     threads: usize,
     home: Arc<Home>,
 }
 
-/// Threads, and who of them waits for work.
+/// Threads, and which of them wait for work.
 #[derive(Debug)]
 struct Home {
     /// None for the global pool.
@@ -110,8 +111,8 @@ impl Pool {
     }
 
     /// Runs `work` on `count` workers at once (no more than the pool has) and returns when all have returned. Workers are
-    /// in teams of `members` neighbours that can meet on their own; `count` must be a multiple of it. A panic in one of
-    /// them ends the others at their next meeting and is passed on.
+    /// in partitions of `members` neighbours that can meet on their own; `count` must be a multiple of `members`. A
+    /// panic in a worker ends the others at their next meeting and is passed on.
     ///
     /// # Errors
     /// [`Error::Threads`] if it needs threads besides the pool's and the system does not give them; `work` has not begun.
@@ -161,8 +162,8 @@ impl Pool {
         Ok(())
     }
 
-    /// A lock that another caller may hold for the length of a call. Who waits for it helps with the call, which might
-    /// otherwise be waiting for this very thread.
+    /// A lock that another caller may hold for the length of a call. A thread that waits for it helps with the call,
+    /// which might otherwise be waiting for this very thread.
     pub(crate) fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
         loop {
             match mutex.try_lock() {
@@ -207,7 +208,7 @@ impl Worker<'_> {
         self.meet_at(self.barrier);
     }
 
-    /// Waits until all members of this worker's team are here.
+    /// Waits until all members of this worker's partition are here.
     pub(crate) fn meet_team(&self) {
         let members = self.team_size();
         if members > 1 {
@@ -215,7 +216,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Members of each team.
+    /// Members of each partition.
     pub(crate) fn team_size(&self) -> usize {
         self.teams.first().map_or(1, |team| team.count)
     }

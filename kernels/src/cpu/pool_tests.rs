@@ -1,4 +1,4 @@
-//! Oracle: counts. Everyone runs once, nobody leaves before the last one is there, whoever calls.
+//! Oracle: counts. Every worker runs once and none leaves before the last one is there, whichever thread calls.
 
 use super::*;
 

@@ -42,9 +42,9 @@ impl<T: Real> WithSimd for Predict<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (z, width) = (self.z, self.z.width());
         let rows = PredictRows { all: self, width, post: [T::ZERO; RUN], slope: [T::ZERO; RUN] };
-        // SAFETY: a worker has its tile of every field it writes to itself, and nobody writes what it reads before they
-        // meet again (see `Net`); no two views of one epilogue share memory but as documented there, and then only one
-        // of the slices lives at a time.
+        // SAFETY: a worker has its tile of every field it writes to itself, and no other worker writes what it reads
+        // before they meet again (see `Net`); no two views of one epilogue share memory but as documented there, and
+        // then only one of the slices lives at a time.
         unsafe { z.rows(simd, rows) };
     }
 }

@@ -92,8 +92,8 @@ impl<T: Real> Product<T> {
     /// runs of [`RUN`] elements where they are short.
     ///
     /// # Safety
-    /// The weights must be allocated and initialised for the sizes given, nobody may write them or h or touch `out`
-    /// meanwhile, and `out` overlaps neither. What is handed on is part of `out`.
+    /// The weights must be allocated and initialised for the sizes given. Meanwhile no code may write them or h, and no
+    /// other code may read or write `out`, which overlaps neither. What is handed on is part of `out`.
     #[inline(always)]
     pub(super) unsafe fn rows<S: Simd>(self, simd: S, mut then: impl Rows<T>) {
         let Self { ptr, strides, inputs, wanted, scale, h, out, single, .. } = self;
@@ -185,7 +185,7 @@ impl<T: Real> Product<T> {
 /// the order in which [`Product::backward`] reads them.
 ///
 /// # Safety
-/// W must be readable and `to` writable for all its elements, and nobody else may touch `to`.
+/// W must be readable and `to` writable for all its elements, and no other code may read or write `to` meanwhile.
 pub(super) unsafe fn pack<T: Real>(w: Weights<T>, blocks: std::ops::Range<usize>, to: *mut T) {
     for block in blocks {
         let first = block * UNITS;
@@ -263,7 +263,7 @@ impl<T: Real> Outer<'_, T> {
     /// Does it.
     ///
     /// # Safety
-    /// out must be allocated (and initialised if kept) and nobody else may touch it meanwhile; nobody may write h or d.
+    /// out must be allocated (and initialised if kept). Meanwhile no other code accesses it, and no code writes h or d.
     pub(super) unsafe fn run(self, arch: pulp::Arch) {
         let samples = self.h.iter().map(|panel| panel.width).sum::<usize>();
         debug_assert!(self.d.width == samples && samples <= PANEL && self.flipped.len() >= FLIPPED);

@@ -24,11 +24,11 @@ pub(super) fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
     }
 }
 
-/// Inference, from the loaded batch to states and errors at the last point, for the crew's part of the work.
+/// Inference, from the loaded batch to states and errors at the last point, for the partition's part of the work.
 ///
 /// # Safety
-/// The contract of [`super::net`]: the crew's tiles are its own, and all workers of the pool run this same call. With a
-/// learner that is the one worker with the one tile of the batch.
+/// The contract of [`super::net`]: no other partition has the tiles of this one, and all workers of the pool run this
+/// same call. With a learner that is the one worker with the one tile of the batch.
 pub(super) unsafe fn infer<T: Real>(
     net: &Net<'_, T>,
     schedule: &Schedule,
@@ -68,10 +68,11 @@ pub(super) unsafe fn infer<T: Real>(
     }
 }
 
-/// D holds φ_out' from the forward pass and becomes δ on the way down; E holds −adjoints where someone reads them.
+/// D holds φ_out' from the forward pass and becomes δ on the way down; E holds −adjoints where a skip, a product or the
+/// caller reads them.
 ///
-/// Z-IL's frontier is the same: its states move after their layer has been read, so that V + E is asked for by
-/// no one but a reader of the final states.
+/// Z-IL's frontier is the same: its states move after their layer has been read, so that only a reader of the final
+/// states asks for V + E.
 ///
 /// With a learner, parameters move on the way, each layer's when the product with their transpose is done.
 unsafe fn backward<T: Real>(
@@ -149,7 +150,7 @@ unsafe fn spc<T: Real>(
     }
 }
 
-/// The order of sPC's cells on this net for so many workers.
+/// The order of sPC's cells on this net for `workers` workers.
 pub(super) fn stencil<T>(net: &Net<'_, T>, steps: usize, light_cone: bool, workers: usize) -> Stencil {
     let diagonals = if light_cone { steps } else { steps + net.stack.depth() - 1 };
     let window = tune::window(net.stack, std::mem::size_of::<T>(), diagonals, workers);
@@ -249,7 +250,7 @@ unsafe fn ipc<T: Real>(
     scratch: &mut Scratch<T>,
 ) {
     let depth = net.depth();
-    // SAFETY: the caller's; between phases the crew has met.
+    // SAFETY: the caller's; between phases the workers of the partition have met.
     unsafe {
         if !light_cone {
             crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));

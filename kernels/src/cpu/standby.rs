@@ -1,8 +1,8 @@
 //! Threads of a pool that stay awake for a moment after a call, so that the next one finds them ready.
 //!
 //! To wake a thread that sleeps can take the system longer than a small call takes, and on a virtual machine how long it
-//! takes depends on what the host has been doing. Calls that follow each other closely, as updates in training do, need not
-//! wake anyone: a thread that has done its part looks for the next call for [`LINGER`] before it goes back to its pool.
+//! takes depends on what the host has been doing. Calls that follow each other closely, as updates in training do, need
+//! not wake a thread: one that has done its part looks for the next call for [`LINGER`] before it returns to its pool.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -21,13 +21,13 @@ const LINGER: Duration = Duration::from_micros(100);
 /// Readings of a thread's slot between two of the clock.
 const READINGS: u32 = 32;
 
-/// A slot at which nobody looks: somebody has to be sent there.
+/// A slot at which no thread looks: a thread has to be sent there.
 const AWAY: usize = 0;
 /// A slot at which a thread looks.
 const READY: usize = 1;
-/// A slot with work that nobody has begun.
+/// A slot with work that no thread has begun.
 const POSTED: usize = 2;
-/// A slot whose work somebody is doing.
+/// A slot whose work a thread is doing.
 const BUSY: usize = 3;
 
 /// Calls that a thread serves before it goes back to its pool all the same: that may have something for it, too.
@@ -41,14 +41,14 @@ type Work = *const (dyn Fn(usize) + Sync);
 
 /// Places for the workers of a call, and at which of them a thread of the pool stands ready.
 ///
-/// Whoever sets a slot from POSTED to BUSY does its work. That is the thread that looks at it, or the one that was sent
-/// there, or one that waits for something else and has come upon it.
+/// The thread that sets a slot from POSTED to BUSY does its work. It is the thread that looks at the slot, or the one
+/// that was sent there, or one that waits for something else and has come upon it.
 pub(super) struct Standby {
     /// As many as the pool has threads. The first is not used: callers do its part.
     slots: Vec<Line<AtomicUsize>>,
     /// Threads of the present call that have not done their part.
     left: Line<AtomicUsize>,
-    /// Whether a call is going on; whoever sets it may post.
+    /// Whether a call is going on; the caller that sets it may post.
     taken: Line<AtomicBool>,
     work: UnsafeCell<Option<Work>>,
     /// Why one of them ended early.
@@ -69,7 +69,7 @@ impl fmt::Debug for Standby {
 }
 
 impl Standby {
-    /// Nobody ready yet, of `threads`.
+    /// Slots for `threads` threads, none of which is ready yet.
     pub(super) fn new(threads: usize) -> Arc<Self> {
         Arc::new(Self {
             slots: (0..threads).map(|_| Line(AtomicUsize::new(AWAY))).collect(),
@@ -86,8 +86,8 @@ impl Standby {
     }
 
     /// Runs `work(0)` here and `work(i)` for 0 < i < `count` on other threads, at the same time; returns when all have.
-    /// `send(i)` sees to it that a thread comes to [`serve`](Self::serve) slot i sooner or later; it is called for those
-    /// at which nobody looks.
+    /// `send(i)` sees to it that a thread comes to [`serve`](Self::serve) slot i sooner or later; it is called for the
+    /// slots at which no thread looks.
     ///
     /// `work` must not call this. Callers take turns. A panic in any of them is passed on when all have ended.
     pub(super) fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync), send: impl Fn(usize)) {
@@ -177,7 +177,7 @@ fn linger(slot: &AtomicUsize) -> bool {
             std::hint::spin_loop();
         }
         if start.elapsed() > LINGER {
-            // if this fails, it has been posted just now, or somebody has helped
+            // if this fails, work has been posted just now, or another thread has helped
             return slot.compare_exchange(READY, AWAY, Ordering::AcqRel, Ordering::Acquire).is_err();
         }
     }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use std::thread;
 
-    /// Whoever is sent is a thread of its own; `sent` counts them.
+    /// Sends a new thread each time; `sent` counts them.
     fn call(standby: &Arc<Standby>, sent: &AtomicUsize, count: usize, work: impl Fn(usize) + Sync) {
         standby.run(count, &work, |i| {
             sent.fetch_add(1, Ordering::Relaxed);
@@ -206,7 +206,7 @@ mod tests {
             call(&standby, &sent, count, |i| {
                 seen[i].fetch_add(1, Ordering::Relaxed);
                 here.fetch_add(1, Ordering::Relaxed);
-                // ends only if all are here before anyone leaves
+                // ends only if all are here before one of them leaves
                 wait_until(|| here.load(Ordering::Relaxed) == count);
             });
             for (i, n) in seen.into_iter().enumerate() {
@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    /// A thread that waits for what the caller holds does the caller's work in between, and nobody else has to come.
+    /// A thread that waits for what the caller holds does the caller's work in between; no other thread has to come.
     #[test]
     fn those_who_wait_can_help() {
         let standby = Standby::new(2);

@@ -1,16 +1,16 @@
 //! The order of a relaxation in depth and time: blocks of diagonals, so that each layer's weights and states are used
 //! for several steps while they are in cache, and several workers follow each other down the layers.
 //!
-//! In cell (l, t), state l takes its step t and its error is then renewed; in cell (L, t) the output is. That reads what
-//! cells (l − 1, t), (l, t − 1) and (l + 1, t − 1) left behind, and what it overwrites nobody reads any more but cells
-//! that are in turn waiting for it. With j = l + t these lie on diagonals j − 1 and j. So diagonals can be taken one after
-//! another through all times (one worker, whatever the depth, never needs more than a few layers in its cache), and a
-//! block of diagonals may be at time t as soon as the block before it has left time t: workers take blocks in order and
-//! none waits for longer than one step of one block. The light cone from a forward start is diagonal L − 1: nothing below
-//! it happens.
+//! In cell (l, t), state l takes its step t and its error is then renewed; in cell (L, t) the output is. A cell reads
+//! the results of cells (l − 1, t), (l, t − 1) and (l + 1, t − 1), which lie on diagonals j − 1 and j with j = l + t.
+//! What it overwrites, no cell reads any more but those that are in turn waiting for it. So diagonals can be taken one
+//! after another through all times (one worker, whatever the depth, never needs more than a few layers in its cache),
+//! and a block of diagonals may be at time t as soon as the block before it has left time t: workers take blocks in
+//! order and none waits for longer than one step of one block. The light cone from a forward start is diagonal L − 1:
+//! nothing below it happens.
 //!
-//! No worker waits for a block that nobody has taken: blocks are taken in order, and the first of those taken but not
-//! finished waits for none. So there is no deadlock.
+//! No worker waits for a block that no worker has taken: blocks are taken in order, and the first of those taken but
+//! not finished waits for none. So there is no deadlock.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,7 +61,7 @@ impl Stencil {
     }
 }
 
-/// Who has got how far, over several tiles that know nothing of each other.
+/// How far the blocks of diagonals have got, over several tiles that are independent of each other.
 #[derive(Debug)]
 pub(super) struct Progress {
     tiles: usize,

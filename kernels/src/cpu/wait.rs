@@ -1,9 +1,9 @@
 //! How threads wait for one another, and what is done where that takes too long.
 //!
 //! On a machine that does nothing else a wait is short, and a thread that looks again and again goes on soonest. Where
-//! another process has the processor of the thread that is waited for, looking is in vain for milliseconds and takes
-//! processor time without any use; to yield does not help against processes of equal priority, and costs the
-//! thread its place. So a waiting thread looks for [`SPIN`], then sleeps between looks. Threads of one call are still only as
+//! another process has the processor of the thread that is waited for, looking again and again takes milliseconds of
+//! processor time without any use; to yield does not help against processes of equal priority, and costs the thread its
+//! place. So a waiting thread looks for [`SPIN`], then sleeps between looks. Threads of one call are still only as
 //! fast as if all of them ran at once, which under contention they may rarely do; so where calls lose more by waiting than
 //! several threads gain, the next ones are left to one thread ([`Contention`]).
 

@@ -72,7 +72,7 @@ impl Engine {
     /// Waits for the calls that have been queued.
     ///
     /// # Errors
-    /// If one of them has waited in vain for a part of itself; which, where and for how long.
+    /// If a block of one of them timed out while it waited for another; which, where and after how long.
     pub(crate) fn settled(&self) -> Result<()> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_mut().map_or(Ok(()), Kept::settled)
@@ -97,7 +97,7 @@ impl Engine {
         let mut guard = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = self.prepare::<T>(&mut guard, asked, &device)?;
         let (elements, moves) = (kept.plan.out, kept.plan.moves);
-        // SAFETY: whoever reads it does so on the same stream, after the launches below, which write every element.
+        // SAFETY: every reader reads it on the same stream, after the launches below, which write every element.
         let mut out = unsafe { device.alloc::<T>(elements.max(1)) }
             .map_err(|error| no_memory(&error, "what a call leaves", elements * size_of::<T>()))?;
         let (start, end) = offsets(lt)?;

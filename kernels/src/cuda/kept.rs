@@ -49,7 +49,7 @@ pub(super) struct Kept {
 struct OnCard {
     rows: CudaSlice<ResidentRow>,
     step_sizes: CudaSlice<f32>,
-    // 0, until a block has waited in vain; behind it what a traced kernel writes
+    // 0, until a block's wait has timed out; behind it what a traced kernel writes
     lost: CudaSlice<u64>,
 }
 
@@ -110,7 +110,7 @@ impl Kept {
         })
     }
 
-    /// Waits for what has been queued; an error if a block of a persistent launch has waited in vain since the last time.
+    /// Waits for what has been queued; an error if a block of a persistent launch has timed out since the last time.
     pub(super) fn settled(&mut self) -> Result<()> {
         let Some(on) = &mut self.resident else { return Ok(()) };
         let word = self.device.clone_dtoh(&on.lost.slice(..1))?.first().copied().unwrap_or(0);

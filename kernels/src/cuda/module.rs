@@ -200,7 +200,7 @@ impl Kernel {
     /// As [`launch`](Self::launch), with all blocks resident together, so that they may wait for one another.
     ///
     /// # Errors
-    /// As [`launch`](Self::launch), and if the card cannot hold so many blocks.
+    /// As [`launch`](Self::launch), and if the card cannot hold all of the shape's blocks at once.
     ///
     /// # Safety
     /// As [`launch`](Self::launch).

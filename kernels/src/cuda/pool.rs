@@ -16,7 +16,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The pool of a device; `None` if it has none and every allocation goes to the driver, where nobody counts.
+    /// The pool of a device; `None` if it has none and every allocation goes to the driver, which does not count.
     ///
     /// # Errors
     /// If the driver does not answer.

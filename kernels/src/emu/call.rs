@@ -36,7 +36,7 @@ impl Number for f64 {
 }
 
 impl Emulator {
-    /// The same with the bug planted only if it is one of this kernel's source.
+    /// The same with the mutant only if it is one of this kernel's source.
     fn of(&self, kernel: &str) -> Self {
         let mut own = SOURCES.iter().filter(|source| source.kernels.contains(&kernel));
         let planted = own.any(|source| source.plants.iter().any(|plant| plant.name == self.variant));
@@ -127,7 +127,7 @@ impl Emulator {
 /// What a library that stores matrices by columns does on a card.
 ///
 /// # Safety
-/// The addresses are of memory that holds all that the product names, and nobody else uses it.
+/// The addresses are of memory that holds all that the product names, and no other code uses it meanwhile.
 unsafe fn multiply<T: Number>(product: &Product, at: &Addresses) {
     let Product { m, n, k, count, left, right, to, operands, .. } = *product;
     let by = product.by_columns();

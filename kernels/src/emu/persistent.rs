@@ -48,7 +48,7 @@ impl Emulator {
             }
         }
         let mut lost = vec![0u64; 1 + persistent::trace::WORDS];
-        // what is read before anybody has told it must not look like a number
+        // what a block reads before a layer has published it must not look like a number
         let (mut exchange, mut flags) = (vec![f32::NAN; plan.exchange()], vec![0u32; plan.flags()]);
         let at = Addresses {
             layers: plan.rows().as_ptr() as u64,
@@ -78,7 +78,7 @@ impl Emulator {
     }
 }
 
-/// An error if somebody has waited in vain.
+/// An error if a block's wait has timed out.
 pub(super) fn lost_by(said: Option<String>) -> Result<()> {
     match said {
         None => Ok(()),

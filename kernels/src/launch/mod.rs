@@ -1,5 +1,5 @@
 //! A whole call as a list of launches: a pure function of stack, schedule and batch, so that the emulator and a card run
-//! the same one. Whoever runs it only turns offsets into addresses.
+//! the same one. Each of the two only turns offsets into addresses.
 
 mod epilogues;
 mod list;
@@ -22,7 +22,7 @@ use crate::tune;
 use list::List;
 use params::{Around, Moves, Predict};
 
-/// What a call leaves behind.
+/// What a call computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Task {
     /// Directions in the form of θ (the moved θ under a rule that moves it), o, and states and errors if `traces`.

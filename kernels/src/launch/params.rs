@@ -91,7 +91,7 @@ const _: () = assert!(
     "as in cuda/relax.cuh"
 );
 
-/// Where the memory of a call lies, for whoever runs the kernels.
+/// Where the memory of a call lies, on the card or in the emulator that runs the kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
     /// Of [`Table::rows`](super::Table::rows).

@@ -1,5 +1,6 @@
 //! Inference in one cooperative launch, in place of the list that a plan has for it. The launch works on states, errors and
-//! deltas of its own behind the arena; an element-wise launch before it brings the batch, one after it hands over.
+//! deltas of its own behind the arena; an element-wise launch before it copies the batch there, and one after it copies
+//! the results into the arena.
 
 use super::params::{Addresses, Around, Params, Precision};
 use super::table::Field;

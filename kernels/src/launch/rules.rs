@@ -1,8 +1,8 @@
 //! Each rule as a list of launches. Equations and signs are in `pcnbench`'s rules of the same names.
 //!
-//! Who writes what: `relax_predict` writes errors and, on the way forward, the states of its one layer; `relax_pull`
-//! writes the states of its layers and errors that no other layer of the launch reads (those of the lowest one, or the
-//! other half of a pair). So no block of a launch reads what another one writes.
+//! Which launch writes what: `relax_predict` writes errors and, on the way forward, the states of its one layer;
+//! `relax_pull` writes the states of its layers and errors that no other layer of the launch reads (those of the lowest
+//! one, or the other half of a pair). So no block of a launch reads what another one writes.
 
 use super::list::List;
 use super::params::{Around, Moves, Params, Predict, Pull};

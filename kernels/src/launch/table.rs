@@ -215,7 +215,7 @@ impl Table {
         for l in 0..depth {
             self.add_unless(stack.layer(l + 1).act_in == Activation::Identity, l, H, V)?;
         }
-        // adjoints are read by skips, by whoever asks for them, and by products where they are δ
+        // adjoints are read by skips, by a caller that asks for traces, and by products where they are δ
         for l in 1..=depth {
             if !adjoint || l == depth || plain(l) || stack.layer(l).skip || traces {
                 self.add(l, E)?;

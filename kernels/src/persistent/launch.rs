@@ -130,7 +130,7 @@ impl Plan {
         &self.shape
     }
 
-    /// Floats through which layers tell one another.
+    /// Floats of the buffers in which layers publish to one another.
     pub fn exchange(&self) -> usize {
         4 * self.states.elements()
     }

@@ -62,14 +62,14 @@ pub struct PersistentParams {
     pub errors: u64,
     /// Of δ, laid out like the states.
     pub deltas: u64,
-    /// Of what layers tell those above, two halves laid out like the states.
+    /// Of what layers publish to those above, two halves laid out like the states.
     pub up: u64,
-    /// Of what layers tell those below, two halves laid out like the states.
+    /// Of what layers publish to those below, two halves laid out like the states.
     pub down: u64,
     /// Of the flags, 0 at the start.
     pub flags: u64,
-    /// Of the word in which a block that has waited in vain says so, 64 bits, 0 at the start; [`trace::WORDS`](super::trace::WORDS)
-    /// more behind it where kernels are traced.
+    /// Of the word in which a block records that its wait has timed out, 64 bits, 0 at the start;
+    /// [`trace::WORDS`](super::trace::WORDS) more behind it where kernels are traced.
     pub lost: u64,
     /// Floats of a half.
     pub half: i64,
@@ -113,7 +113,7 @@ const _: () = assert!(
     "as in cuda/resident.cuh"
 );
 
-/// Where the buffers of a launch lie, in the memory of whoever runs the kernels.
+/// Where the buffers of a launch lie, in the memory of the card or emulator that runs the kernels.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// [`Plan::rows`].

@@ -1,15 +1,15 @@
 //! How long a step of sPC is predicted to take on a card: a model, not a measurement.
 //!
-//! A step of an item is two products, what is done element by element, and what it tells; before it the block waits. The counts of
-//! instructions are those of the machine code that nvcc made (`machine-code.csv`, by `scripts/sass.sh`, the worst loop of a
-//! kernel); latencies are assumptions. How good the model is, no measurement has shown. A block has eight warps, two on each of
-//! the four schedulers, which issue an instruction a cycle:
+//! A step of an item is two products, what is done element by element, and what it publishes; before it the block
+//! waits. The counts of instructions are those of the machine code that nvcc made (`machine-code.csv`, by
+//! `scripts/sass.sh`, the worst loop of a kernel); latencies are assumptions. How good the model is, no measurement has
+//! shown. A block has eight warps, two on each of the four schedulers, which issue an instruction a cycle:
 //!
 //!   product   max(2 · i, 8 · c · s) cycles for i instructions of a warp, s of them loads from shared memory of c cycles each: two in
 //!             f32, where 16 bytes are loaded per thread, one on tensor cores, where 4 are
 //!   elements  2 · (2 · a + 12) · E for E elements of a thread, with a instructions for each activation and what belongs to it
-//!   telling   two fences and four barriers
-//!   waiting   a poll, a load of R·n floats and a fence, once for all items of a block: the others work meanwhile
+//!   publish   two fences and four barriers
+//!   wait      a poll, a load of R·n floats and a fence, once for all items of a block: the others work meanwhile
 
 use super::{fits, Facts, Relaxation, PATIENCE};
 use crate::operands::Operands;

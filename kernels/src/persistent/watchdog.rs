@@ -1,17 +1,17 @@
-//! What becomes of a block that waits for another in vain.
+//! What a block does when its wait for another block times out.
 //!
 //! That no block waits for ever is argued in `cuda/persistent.cu` and `cuda/sweep.cu`, for cards that do what a cooperative
-//! launch promises. Should one of the two be wrong, a machine must not hang: a block waits so long and no longer, says which
-//! flag it has missed, and goes on without; so do all others. What the launch leaves is no number then, and whoever waits
-//! for it is told why.
+//! launch promises. Should one of the two be wrong, a machine must not hang: a block waits until its time limit,
+//! records which flag it has missed, and goes on without; so do all other blocks. What the launch leaves is no number
+//! then, and the caller that waits for it gets an error that says why.
 
 use std::time::Duration;
 
 use super::{PersistentParams, Shape};
 use crate::stack::LayerSpec;
 
-/// How long a block waits at least unless told otherwise: a thousand times as long as the longest wait of a usual network,
-/// but not longer than a reader of the error would wait for it.
+/// How long a block waits at least, by default: a thousand times as long as the longest wait of a usual network, but
+/// not longer than a reader of the error would wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// What may be asked for instead.
 const ALLOWED: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
@@ -47,10 +47,10 @@ pub(super) fn patience(least: Duration, layers: &[LayerSpec], shape: &Shape, ste
     i64::try_from(least.as_nanos()).unwrap_or(i64::MAX).saturating_add((flops / SLOWEST) as i64)
 }
 
-/// What the word `lost` says after a launch with these parameters; nothing if nobody has waited in vain.
+/// What the word `lost` says after a launch with these parameters; `None` if no block has timed out.
 ///
-/// The word is the complement of the turn in which somebody waited and of the missing flag's place among those of a turn,
-/// the least of all that did: every other block waits for that flag, or for one that waits for it.
+/// The word is the complement of the turn in which a block timed out and of the missing flag's place among those of a
+/// turn, the least of all blocks that did: every other block waits for that flag, or for one that waits for it.
 pub fn lost(params: &PersistentParams, kernel: &str, word: u64) -> Option<String> {
     if word == 0 {
         return None;

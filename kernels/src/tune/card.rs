@@ -34,7 +34,7 @@ pub fn tile_on(blocks: [usize; 3], card: &Card) -> usize {
     (1..TILES.len()).fold(0, |best, i| if cost(i) < cost(best) { i } else { best })
 }
 
-/// How a call runs on a card. All of them follow the same rule; they differ in who waits for whom.
+/// How a call runs on a card. All strategies follow the same rule; they differ in which launches and blocks wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// One launch per phase, whatever the depth; queued by the host one after another.

@@ -1,4 +1,4 @@
-//! Inference queued several times in one call, which is how benches tell what it costs.
+//! Inference queued several times in one call, which is how benches measure what it costs.
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::launch::Task;

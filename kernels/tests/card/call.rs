@@ -202,7 +202,8 @@ fn what_a_card_cannot_do_is_said_in_one_sentence() {
     assert!(half.contains("expected f32 or f64"), "{half}");
 }
 
-/// On every strategy that takes the call, off by no more than each product's share: 4u of the largest number, as for twins.
+/// On every strategy that takes the call, off by no more than each product's share: 4u of the largest number, as in the
+/// differential tests.
 #[test]
 fn operands_are_read_as_asked_for_on_every_strategy() {
     let Some(device) = card() else { return };
@@ -240,9 +241,9 @@ fn operands_are_read_as_asked_for_on_every_strategy() {
     }
 }
 
-/// A net that fills a card in one launch. Bounds of the worst case say nothing after so many layers; rounding of either sign
-/// leaves all numbers together a third of a unit off where a CPU imitates it, and a part that is missing or read too early
-/// leaves them off by their size. Operands that are not rounded at all are found too.
+/// A net that fills a card in one launch. Bounds of the worst case say nothing in a net that deep; rounding of either
+/// sign leaves all numbers together a third of a unit off where a CPU imitates it, and a part that is missing or read
+/// too early leaves them off by their size. Operands that are not rounded at all are found too.
 #[test]
 fn operands_are_read_as_asked_for_in_a_net_that_fills_a_card() {
     let Some(device) = card() else { return };

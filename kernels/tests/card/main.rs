@@ -75,7 +75,8 @@ fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
     Ok(())
 }
 
-/// The limit of shared memory belongs to the function, not to who has asked: less for one must not take it from another.
+/// The limit of shared memory belongs to the function, not to the caller: a caller that asks for less must not lower it
+/// for another.
 #[test]
 fn shared_memory_that_was_allowed_stays_allowed() {
     let Some(card) = card() else { return };

@@ -247,8 +247,8 @@ fn deviations_are_refused_in_one_sentence() {
     assert!(error.contains("stores states, not deviations") && !error.contains('\n'), "{error}");
 }
 
-/// What a bench on a card queues several times to tell what inference costs: it begins with the loaded batch each time.
-/// Under a rule that moves the parameters in inference it ends elsewhere, which is why such calls are refused there.
+/// What a bench on a card queues several times to measure what inference costs: it begins with the loaded batch each
+/// time. Under a rule that moves the parameters in inference it ends elsewhere, so such calls are refused there.
 #[test]
 fn inference_queued_again_leaves_the_same_bits() {
     let emulator = Emulator { order: Order::ALL[0], variant: "clean".to_owned() };

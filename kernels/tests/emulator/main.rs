@@ -1,5 +1,5 @@
-//! The kernels of `cuda/`, run on the CPU by `emu/`: against loops in f64, in several orders of threads and blocks, with
-//! bugs planted, and under AddressSanitizer if the emulator was built with it.
+//! The kernels of `cuda/`, run on the CPU by `emu/`: against loops in f64, in several orders of threads and blocks, as
+//! mutants, and under AddressSanitizer if the emulator was built with it.
 
 mod call;
 #[path = "../shared/call_cases.rs"]

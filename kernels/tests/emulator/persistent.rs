@@ -299,7 +299,7 @@ fn chain(steps: usize) -> Case {
 fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
     for order in Order::ALL {
         let emulator = Emulator { order, variant: "PLANT_NEVER_TELL".to_owned() };
-        // layer 2 begins at step 3 of 4 layers, so tells of its second step in step 4; layer 3 misses it in step 5
+        // layer 2 of 4 begins at step 3, so it publishes its second step in step 4; layer 3 misses that in step 5
         let told = |what, steps| match run(&emulator, &chain(steps), what, Operands::F32) {
             Ok(_) => panic!("{what:?} has not missed anything"),
             Err(said) => said,
@@ -319,12 +319,12 @@ fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
         let said = told(Relaxation::Bp, 0);
         assert!(said.contains("in the backward pass, layer 2 waited"), "{said}");
         assert!(!said.contains('\n') && said.contains("strategy `graph`"), "{said}");
-        // nobody misses what would have been told after the last step that reads it
+        // no layer misses what would have been published after the last step that reads it
         run(&emulator, &chain(3), LIGHT, Operands::F32).unwrap();
     }
 }
 
-/// Whoever does not look for the error still finds no number.
+/// A caller that does not look for the error still finds no number.
 #[test]
 fn what_was_made_without_a_flag_is_not_a_number() {
     let case = chain(7);

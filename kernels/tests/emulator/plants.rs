@@ -1,4 +1,4 @@
-//! Every bug that can be planted is caught by the tests that the kernels pass without it.
+//! Every mutant is caught by the tests that the kernels pass without its bug.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ fn battery(path: &str) -> Result<(&'static str, Battery), String> {
     }
 }
 
-/// Run in a process of its own: a planted bug may end it.
+/// Run in a process of its own: a mutant may end it.
 #[test]
 #[ignore = "what `every_plant_is_caught` starts"]
 fn child() {
@@ -31,7 +31,7 @@ fn child() {
     }
 }
 
-/// Who noticed, or nothing.
+/// What caught the mutant, or nothing.
 fn caught(path: &str, variant: &str) -> Option<String> {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--ignored", "--exact", "plants::child", "--nocapture"]);

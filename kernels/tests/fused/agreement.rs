@@ -1,4 +1,4 @@
-//! Whatever the stack, rule, loss, batch and threads: what the engine leaves behind is what the equations say.
+//! Whatever the stack, rule, loss, batch and threads: the results of the engine are what the equations say.
 
 use candle_core::DType;
 use pcnbench_kernels::Rule;

@@ -24,7 +24,7 @@ fn dtype(wide: bool) -> DType {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// With fresh memory, and with memory that another call has left behind.
+    /// With fresh memory, and with memory that another call has used before.
     #[test]
     fn of_the_same_call_twice(case in case(Size::Large), other in case(Size::Small), wide in any::<bool>()) {
         let numbers = case.numbers();

@@ -9,7 +9,7 @@ use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Optimiser, Rule, S
 type Row = Vec<f64>;
 type Rows = Vec<Row>;
 
-/// What a rule leaves behind: θ in the flat form (directions, or the moved parameters), and per layer `[B, n_l]`.
+/// The results of a rule: θ in the flat form (directions, or the moved parameters), and per layer `[B, n_l]`.
 pub struct Left {
     pub theta: Row,
     pub output: Row,

@@ -95,7 +95,7 @@ fn memory() {
     assert_eq!(refused(&spread, &x, &y, SGD), sentence);
 }
 
-/// Contiguous parts of larger tensors are no copies: what lies before and behind them is left alone, and read by no one.
+/// Contiguous parts of larger tensors are no copies: what lies before and behind them is neither written nor read.
 #[test]
 fn contiguous_parts_are_taken_where_they_lie() {
     let schedule = Schedule { rule: Rule::Epc, steps: vec![0.1; 2] };

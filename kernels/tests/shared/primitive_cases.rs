@@ -1,4 +1,4 @@
-//! The building blocks of the kernels, against what they are said to do, whoever runs them.
+//! The building blocks of the kernels, against what they are said to do, on a card and in the emulator.
 
 use crate::random::Random;
 
@@ -144,7 +144,7 @@ fn warps(run: &mut Runner<'_>) -> Result<(), String> {
             positive,
             group.iter().copied().fold(f32::MIN, f32::max),
         ];
-        // lane 31 has nobody above and keeps its own
+        // lane 31 has no lane above it and keeps its own
         let expected = if lane == 31 {
             [expected[0], expected[1], a[31], expected[3], expected[4], expected[5]]
         } else {
