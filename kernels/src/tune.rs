@@ -244,7 +244,7 @@ mod tests {
         let deep = stack(32, 128);
         assert!(plan(&deep, &SPC, 32, 1024, 4, 16).alone);
         assert!(!plan(&deep, &SPC, 32, 64, 4, 16).alone);
-        // layers of one step are parallel here too, but diagonals are not: a worker takes its samples through all layers
+        // layers of one step are parallel here, diagonals are not: each worker takes its samples through all layers
         assert!(plan(&deep, &FPA, 32, 64, 4, 16).alone);
         // a tile of 16 samples for three of four
         assert!(!plan(&deep, &FPA, 32, 48, 4, 16).alone);

@@ -10,7 +10,7 @@ use super::module::failed;
 /// It counts bytes that are handed out, not those that it keeps for later.
 #[derive(Debug)]
 pub struct Pool {
-    /// Lives as long as the device, and is never destroyed by anyone here.
+    /// Lives as long as the device; no code of this package destroys it.
     pool: sys::CUmemoryPool,
     device: CudaDevice,
 }
