@@ -5,8 +5,8 @@
 #   taskset -c 0,1 scripts/gate-trials.sh    # on two of the machine's processors
 #
 # One baseline is measured, then the gate runs TRIALS times on the same program, and TRIALS times with rule sPC slowed
-# down by 5 % under every engine, which only a build with the feature `trials` can do. Exit code 0 only if every planted
-# slowdown is called regressed at every point and nothing else is, and nothing is in any of the others.
+# down by 5 % under every engine, which only a build with the feature `trials` can do. Exit code 0 only if every
+# injected slowdown is called regressed at every point and nothing else is, and nothing is in any of the others.
 #
 #   PCNBENCH=path/to/pcnbench    use this program, built with `--features trials`, instead of building one
 #   OUT=DIR                      keep all reports and records there instead of in a temporary folder
@@ -18,7 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 trials=${1:-20}
 rule=spc
 if [[ -z ${PCNBENCH:-} ]]; then
-  # Apart from the usual target folder, so that no program with planted slowdowns is left where one without is looked for.
+  # Apart from the usual target folder, so that no program with injected slowdowns lies where one without is looked for.
   cargo build --release --features trials --target-dir "${CARGO_TARGET_DIR:-target}/trials"
   PCNBENCH=${CARGO_TARGET_DIR:-target}/trials/release/pcnbench
 fi
@@ -36,7 +36,7 @@ ended() {
 trap ended EXIT
 
 # The gate suite with few contenders on one small network for each engine, so that forty of them take minutes, and without the
-# threads that wait for one another: what can be told of those is a matter of the machine.
+# threads that wait for one another: what can be measured of those is a matter of the machine.
 benchmark() {
   local name=$1 baseline=$2 contenders=$3 depth=$4 width=$5
   cat <<TOML
@@ -76,7 +76,7 @@ planted="1 $rule/fused:1 1 $rule/reference"
 # A slow machine may leave more of a run to its first rounds; nothing is judged by its wall time.
 gate() { "$PCNBENCH" gate --suite "$work/trials.toml" --results "$work/results" --format csv "$@"; }
 
-# A baseline on which little could be told is made again, as its warning says.
+# A baseline that is too noisy for most verdicts is made again, as its warning says.
 for ((i = 1; ; i++)); do
   said=$(gate --update-baseline --out "$work/baseline-$i")
   echo "$said"

@@ -22,8 +22,8 @@
 #                        and 128, recorded as one CUDA graph or by jit. full: a step of sPC again, beside the claims, and compiled
 #   $OUT/ratios.csv      how many times as long as the fused engine they take; the fastest of them in the summary too
 #   $OUT/ncu.txt         first: what the profiler says of a step on strategies `graph` and `persistent`
-#   $OUT/verify.txt      full: conformance cases on the card, and the fused engine beside its twin at the edges of tiles, in
-#                        f64 at their own tolerance and in f32 at its stated bound
+#   $OUT/verify.txt      full: conformance cases on the card, and the differential test of the fused engine around tile
+#                        sizes, in f64 at their own tolerance and in f32 at its stated bound
 #   $OUT/claims.csv      full: what is claimed of the fused engine on a card, measured in turns and judged line by line
 #   $OUT/depth.txt       full: the suite `fused-depth` on the card: table, warnings
 #   $OUT/record.tar.gz   full: its record with samples and figures; unpack at the top of the checkout
