@@ -61,7 +61,7 @@ fn the_projects_own_cases_pass() {
     assert!(file.ends_with("1 passed, 0 failed, 0 skipped\n"));
 }
 
-/// A fused engine is also held against its twin, one line per rule and variant, counted with the cases.
+/// A fused engine is also held against the reference engine, one line per rule and variant, counted with the cases.
 #[test]
 fn a_fused_engine_is_held_against_its_twin_too() {
     let file = arg(case("closed_epc-linear-3-7-5-2-T12.json"));

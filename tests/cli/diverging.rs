@@ -1,4 +1,4 @@
-//! Inference that diverges is a row with `err`; the run goes on and nobody else suffers.
+//! Inference that diverges is a row with `err`; the run goes on and no other contender suffers.
 
 use crate::session::{mixed, refused, run, says, sentence, suite};
 
@@ -75,7 +75,7 @@ max_rounds = 3
     says(&record.summary[0].err, &["bp diverged", "learning rate"]);
 }
 
-/// Unstable, but finite for as long as the twin looks: chaos must not be taken for a wrong contender.
+/// Unstable, but finite for as many steps as the reduced problem has: chaos must not be taken for a wrong contender.
 #[test]
 fn large_steps_are_not_called_wrong() {
     for step_size in ["0.9", "2.0", "2.5", "5.0", "50.0", "1e6"] {

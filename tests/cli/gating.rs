@@ -229,8 +229,8 @@ fn exact_facts_block() {
     says(&sentence(&missing, 1), &["/no/such.toml: there is no such baseline"]);
 }
 
-/// One block of 24 bytes more in each of sPC's updates, which no clock would see; debug builds can plant it. Every gate
-/// above that passes shows that without it the counts of two runs are the same.
+/// One block of 24 bytes more in each of sPC's updates, which no clock would see; debug builds can inject it. Every
+/// gate above that passes shows that without it the counts of two runs are the same.
 #[cfg(debug_assertions)]
 #[test]
 fn one_allocation_more_is_found() {

@@ -155,7 +155,7 @@ fn plot_removes_what_a_killed_one_left() {
     assert_eq!(names(&figures).len(), before.len() + 1);
 }
 
-/// A disk on which a figure finds no room: one sentence, the figures that were there, and nothing half-written.
+/// A disk without space for a figure: one sentence, the figures that were there, and nothing half-written.
 #[cfg(target_os = "linux")]
 #[test]
 fn plot_on_a_full_disk_keeps_the_old_figures() {

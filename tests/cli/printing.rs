@@ -99,7 +99,7 @@ fn every_shell_gets_a_completion_script_and_a_man_page_is_one() {
     }
 }
 
-/// `pcnbench … | head -0`: the reader goes away, nobody is told, nothing failed.
+/// `pcnbench … | head -0`: the reader goes away; the program prints no error and has not failed.
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let record = arg(mixed().0);

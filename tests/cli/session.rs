@@ -87,7 +87,7 @@ width = [4]
 batch = [2]
 "#;
 
-/// The program, with the backtraces of everybody who prints them switched on.
+/// The program, with the backtraces of every library that prints them switched on.
 pub fn pcnbench() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pcnbench"));
     command.env("RUST_BACKTRACE", "1").env("RAYON_NUM_THREADS", "1").env_remove("COLUMNS");

@@ -58,7 +58,7 @@ fn samples_in_which_the_process_was_stopped_are_taken_again() {
     let record = read(&out).unwrap();
     summarise::check(&record).unwrap();
     if record.samples.iter().any(|sample| sample.delay_ns.is_none()) {
-        return; // this system does not tell how long threads wait, without which a stop cannot be told from a wait
+        return; // this system does not report how long threads wait, without which a stop looks like a wait
     }
     assert_eq!(record.summary.iter().map(|row| row.n).collect::<Vec<_>>(), [40, 40]);
     let executed = |s: &pcnbench::record::Sample| s.wall_ns * u64::from(s.executions.unwrap_or(1));

@@ -15,7 +15,7 @@ use crate::session::{arg, mixed, pcnbench, says, suite, Done, TINY};
 enum Stream {
     /// Its reader has gone.
     Closed,
-    /// A device without room.
+    /// A device without space.
     #[cfg(target_os = "linux")]
     Full,
     /// As usual.
@@ -87,7 +87,7 @@ fn a_verdict_does_not_depend_on_who_reads_it() {
             assert_eq!(full.err.lines().count(), 1, "{}", full.err);
             says(&full.err, &[sentence, "cannot write to standard output: No space left"]);
         }
-        // nor on who reads why
+        // nor on whether standard error is read
         for err in useless() {
             assert_eq!(under(args, Stream::Read, err).out, usual.out, "{args:?}");
             assert_eq!(under(args, Stream::Closed, err).code, Some(code), "{args:?}");
@@ -103,7 +103,8 @@ fn useless() -> Vec<Stream> {
     ]
 }
 
-/// Measured and written to the last file, and warned of in vain; drawn as well where neither stream is of use.
+/// A run measures and writes to the last file although its warnings reach no reader; where neither stream is of use it
+/// draws as well.
 #[test]
 fn a_run_does_its_work_whatever_becomes_of_its_streams() {
     let (dir, file) = suite(TINY);

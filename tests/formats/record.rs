@@ -265,7 +265,7 @@ fn a_full_disk_keeps_what_was_finished() {
     let left = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     let temporary: Vec<_> = left.filter(|name| name.ends_with(".tmp")).collect();
     assert!(temporary.is_empty(), "{temporary:?}");
-    // With room again, the record goes on.
+    // With space again, the record goes on.
     let (mut store, finished) = Store::resume(&dir, &machine(), &run()).unwrap();
     assert_eq!(finished.len(), found);
     store.finish_point(&point(found)).unwrap();

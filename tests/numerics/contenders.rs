@@ -1,4 +1,4 @@
-//! Oracle: what a contender does with what its rule leaves behind.
+//! Oracle: what a contender does with the results of its rule.
 
 use super::rules::Setting;
 use super::{close, largest, Random};

@@ -1,7 +1,7 @@
 //! Oracle: the published picture of signal decay (Goemaere et al., arXiv 2505.20137).
 //!
 //! The recipe: 784-128, 18 × (128-128), 128-10, GELU (erf), orthogonal gain √2, zero bias, untrained, one
-//! image in [−1, 1], half squared error, step 0.1. It wants MNIST; here a synthetic twin (smooth blobs of the
+//! image in [−1, 1], half squared error, step 0.1. It wants MNIST; here a synthetic image (smooth blobs of the
 //! same size and range) stands in, because nine parts in ten of what is seen are the network's. One net
 //! differs much from the next, so medians over draws are held against the published single draw.
 

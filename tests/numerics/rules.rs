@@ -135,7 +135,7 @@ proptest! {
     }
 }
 
-/// Small twins of every rule, dtype and parameterisation pass; this is what guards timed rows.
+/// Every rule, dtype and parameterisation passes on its reduced problem; this is what guards timed rows.
 #[test]
 fn contenders_pass_their_twins() {
     use pcnbench::contender::ContenderSpec;
