@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 /// A writer that keeps its first error and takes everything after it for written, so that a command whose reader went
-/// away, or whose disk is full, still does all of its work: its verdict does not depend on who reads it.
+/// away, or whose disk is full, still does all of its work: its verdict does not depend on whether it is read.
 #[derive(Debug)]
 pub(super) struct Output<W> {
     to: W,

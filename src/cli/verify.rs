@@ -1,4 +1,4 @@
-//! `pcnbench verify`: conformance cases, one line each; then a fused engine beside its twin, one line per rule.
+//! `pcnbench verify`: conformance cases, one line each; then differential tests of a fused engine, one line per rule.
 
 use std::io::Write;
 use std::path::PathBuf;

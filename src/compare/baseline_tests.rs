@@ -168,7 +168,7 @@ fn the_nearest_baseline_stands_in_and_says_why() {
     assert_eq!(chosen("cpu-test-48c", 48).0, "cpu-big-64c");
     assert_eq!(chosen("another-card", 64).0, "some-card");
     assert_eq!(chosen("cpu-old-4c", 4), ("cpu-old-4c".to_owned(), None));
-    // A damaged one keeps nobody but its own class from being gated.
+    // A damaged baseline keeps only its own class from being gated.
     fs::write(root.join("cpu-old-4c").join(FILE), "x").unwrap();
     assert!(choose(root, "cpu-old-4c", 4).unwrap_err().to_string().contains("cpu-old-4c"));
     assert_eq!(chosen("cpu-test-2c", 2).0, "cpu-young-4c");

@@ -322,7 +322,7 @@ fn whose_threads_share_an_update() {
     assert!(!shares_updates("spc/fused:1") && !shares_updates("spc/reference"));
 }
 
-/// Equal numbers, but for who has them: 1.96 √2 σ of either side of 1 for single instances, with next to nothing from
+/// Equal numbers of different contenders: 1.96 √2 σ of either side of 1 for single instances, with next to nothing from
 /// rounds, and nothing for several.
 #[test]
 fn intervals_allow_for_what_single_instances_cannot_know() {

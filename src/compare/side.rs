@@ -60,7 +60,7 @@ pub struct Entry {
     /// The ratio in quiet rounds ([`quiet_ratio`]); absent for baselines and failures.
     pub quiet_ratio: Option<f64>,
     /// Share of the time for which other programs kept this one from running while it measured, if that was too much for
-    /// a change to be believed; absent if nobody watched, as for a record.
+    /// a change to be believed; absent if it was not measured, as for a record.
     ///
     /// Contention does not slow all contenders alike: long updates are interrupted more often than short ones, and those
     /// that stream through memory lose more of a shared cache.

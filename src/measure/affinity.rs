@@ -69,8 +69,8 @@ pub fn pinned() -> bool {
 /// Nothing else keeps it off their cores. Where it has come to share one with a worker, both ready to run all the time,
 /// the system may leave them there for minutes, with a core idle and everything that both take part in twice as long.
 ///
-/// Not for longer than it takes to measure: threads that are made meanwhile stay on that core too, and whoever asks how
-/// many processors there are is told one. Elsewhere than on Linux it does nothing.
+/// The result should live no longer than it takes to measure: threads that are made meanwhile stay on that core too,
+/// and a query for the number of processors returns one. Elsewhere than on Linux it does nothing.
 pub fn hold() -> Held {
     Held::on(CORES.get().and_then(|cores| cores.first()).copied())
 }

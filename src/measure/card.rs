@@ -42,8 +42,8 @@ impl Card {
         self.facts().iter().filter_map(|(what, found)| doubt(what, found)).collect()
     }
 
-    /// What it is doing and may do: clocks, why it holds them down, who else works on it; what it does not tell is left
-    /// out.
+    /// What it is doing and may do: clocks, why it holds them down, which other processes work on it; what it does not
+    /// report is left out.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         #[cfg(feature = "cuda")]
         {

@@ -17,8 +17,8 @@ const PROCESSOR_WINDOW: Duration = Duration::from_secs(1);
 /// Cards sample their power for only a part of the time; shorter windows can miss much of it.
 const CARD_WINDOW: Duration = Duration::from_secs(10);
 
-/// The window of one of so many contenders of a point whose samples may take `max_seconds` together: energy takes no longer
-/// than they do, so that who limits the time of a suite limits it whole.
+/// The window of each of the `contenders` of a point whose samples may take `max_seconds` together: energy takes no
+/// longer than samples do, so that a limit on the time of samples limits the whole suite.
 pub fn share(max_seconds: f64, contenders: usize) -> Duration {
     Duration::try_from_secs_f64(max_seconds / contenders.max(1) as f64).unwrap_or(Duration::MAX)
 }

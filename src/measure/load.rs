@@ -40,8 +40,8 @@ impl Load {
         Some(Self { minute, running })
     }
 
-    /// Without what so many seconds on processors can have added: 1/60 each at most, and less the longer they are ago,
-    /// since the average forgets with a time constant of a minute.
+    /// Without what `seconds` on processors can have added: 1/60 each at most, and less the longer they are ago, since
+    /// the average forgets with a time constant of a minute.
     fn without(self, seconds: f64) -> Self {
         Self { minute: (self.minute - seconds / 60.0).max(0.0), ..self }
     }

@@ -150,7 +150,7 @@ fn physical_cores(cpuinfo: &str, allowed: Option<&BTreeSet<usize>>) -> Vec<usize
 
 fn cpu_model(cpuinfo: &str) -> String {
     let named = field(cpuinfo, "model name").map(str::to_owned);
-    // ARM cores state who made them and which part they are instead of a name.
+    // ARM cores state their maker and their part number instead of a name.
     let numbered = || Some((field(cpuinfo, "CPU implementer")?, field(cpuinfo, "CPU part")?));
     let arm = || numbered().map(|(maker, part)| format!("{} {maker} {part}", std::env::consts::ARCH));
     named.or_else(arm).unwrap_or_else(|| "unknown".to_owned())

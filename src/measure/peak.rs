@@ -197,7 +197,7 @@ fn copy_over(
     // One engine copies on a GPU; one thread of a CPU does not fill its memory channels.
     let parts = if device.is_cpu() { workers() } else { 1 };
     let elements = (bytes / dtype.size_in_bytes() / parts).max(1);
-    // Drawing so many numbers would take longer than copying them; repeats are as good here.
+    // Drawing every number would take longer than copying them; repeats are as good here.
     let block = normal(elements.min(1 << 16), dtype, device)?;
     let source =
         || block.repeat(elements.div_ceil(block.elem_count()))?.narrow(0, 0, elements)?.force_contiguous();

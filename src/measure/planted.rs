@@ -1,19 +1,19 @@
-//! Planted slowdowns and allocations, to see whether a gate notices them. Compiled only under the feature `trials`, which no
-//! build for use has and which a record made with it names, and in debug builds, which measure for tests only.
+//! Injected slowdowns and allocations, to see whether a gate notices them. Compiled only under the feature `trials`,
+//! which no build for use has and which a record made with it names, and in debug builds, which measure for tests only.
 
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// `RULE=FACTOR`, e.g. `spc=1.05`: every update of the contenders whose id begins with `spc/` takes so much longer.
+/// `RULE=FACTOR`, e.g. `spc=1.05`: every update of the contenders whose id begins with `spc/` takes 1.05 times as long.
 pub const VARIABLE: &str = "PCNBENCH_TRIAL_SLOWDOWN";
 
 /// `RULE`, e.g. `spc`: every update of the contenders whose id begins with `spc/` asks for one block of
 /// [`BLOCK`] bytes more.
 pub const ALLOCATION: &str = "PCNBENCH_TRIAL_ALLOCATION";
-/// Bytes of a planted allocation.
+/// Bytes of an injected allocation.
 pub const BLOCK: usize = 24;
 
-/// Asks for the block planted for `contender`, if there is one.
+/// Asks for the block that is to be injected for `contender`, if there is one.
 pub fn allocate(contender: &str) {
     static PLANTED: OnceLock<Option<String>> = OnceLock::new();
     let planted = PLANTED.get_or_init(|| std::env::var(ALLOCATION).ok());
@@ -22,7 +22,7 @@ pub fn allocate(contender: &str) {
     }
 }
 
-/// Keeps busy until what began at `start` has taken as long as planted for `contender`.
+/// Keeps busy until what began at `start` has taken as long as the slowdown injected for `contender` demands.
 pub fn slow_down(contender: &str, start: Instant) {
     let rule = contender.split('/').next().unwrap_or_default();
     static PLANTED: OnceLock<Option<(String, f64)>> = OnceLock::new();

@@ -59,7 +59,7 @@ impl Turn {
     /// The turn of a subject whose executions take `execution_ns`: as many as fill `seconds`, half of them timed; a
     /// single one if two take longer than that.
     pub fn filling(seconds: f64, execution_ns: f64) -> Self {
-        // so many would take no time at all
+        // if more executions than this filled a turn, each would take no time at all
         const MOST: f64 = 1e6;
         let half = (0.5e9 * seconds / execution_ns.max(1.0)).min(MOST) as u32;
         Self { untimed: half, timed: half.max(1) }

@@ -19,13 +19,13 @@ pub const VARIABLE: &str = threads::VARIABLE;
 pub struct Choice {
     /// At least 1, at most the logical processors this process may use.
     pub threads: usize,
-    /// Who chose.
+    /// Where it comes from.
     pub source: Source,
-    /// What was wished for in vain, if anything, and what is done instead.
+    /// Which request could not be met, if any, and what is done instead.
     pub warning: Option<String>,
 }
 
-/// Who chose the number of threads.
+/// Where the number of threads comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// `--threads`.

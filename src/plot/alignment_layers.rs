@@ -199,7 +199,7 @@ impl<'f, 'a> View<'f, 'a> {
         Ok(panels.scene)
     }
 
-    /// Who, and with which step size if the whole figure does not have it.
+    /// The contender, and its step size if the whole figure does not have it.
     fn heading(&self, runner: &Runner<'_>, points: &[&Point<'_>]) -> String {
         let own = points.iter().find(|p| p.row.steps > 0).map(|p| p.row.step_size);
         match own.filter(|own| self.size != Some(*own)) {

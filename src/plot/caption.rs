@@ -35,7 +35,7 @@ pub fn draw(scene: &mut Scene, (x, y): Spot, lines: &[String]) {
     }
 }
 
-/// Height of a caption of so many lines.
+/// Height of a caption of `lines` lines.
 pub fn height(lines: usize) -> f64 {
     LINE * lines as f64 + 6.0
 }

@@ -200,7 +200,7 @@ fn unit<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Unit {
     if all_bp && own_engine && users.len() > 1 {
         return Unit { name, note: "unit: BP on the same network by the same engine".to_owned() };
     }
-    // The baseline of most contenders goes without saying who they are.
+    // The baseline of most contenders is stated without a list of these contenders.
     let most = users.values().map(BTreeSet::len).max();
     let mut rest = users.iter().zip(&bases).collect::<Vec<_>>();
     let main = rest.iter().position(|((_, own), _)| Some(own.len()) == most).map(|at| rest.remove(at).1);
@@ -231,7 +231,7 @@ mod tests {
         let chart = chart(group, &joined(&record, group)).unwrap();
         let (counted, measured): (Vec<_>, Vec<_>) = chart.series.iter().partition(|s| s.counted);
         assert_eq!((counted.len(), measured.len()), (2, 4));
-        // A count that differs is drawn, whoever has it.
+        // A count that differs is drawn, whichever engine has it.
         let other = record.summary.iter_mut().find(|r| r.contender == "spc/fused" && r.depth == 8).unwrap();
         other.gemms += 1;
         let group = &groups(&record)[0];

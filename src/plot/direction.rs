@@ -149,7 +149,7 @@ pub fn distance(row: &AlignmentRow) -> Option<f64> {
 }
 
 /// Share of BP's gradient that the law of FPA gives the layer at distance d to the output; `None` where the law does not
-/// hold, or for more steps than anyone takes.
+/// hold, or for more steps than any run takes.
 pub fn law_share(step_size: f64, distance: usize, steps: usize) -> Option<f64> {
     let law = SignalDecay::new(step_size).ok().filter(|_| steps <= MOST_STEPS)?;
     Some(law.arrived_share(distance as u64, steps as u64))

@@ -137,8 +137,8 @@ fn group<'a>(
     Group { benchmark: key.benchmark, model: key.model, dtype, device, stem, facts, lanes }
 }
 
-/// Parameterisations in a caption, given each contender with its own: the commonest alone, then who has another,
-/// as in `sp-uniform, but mupc-residual for BP (μPC net) and μPC`.
+/// Parameterisations in a caption, given each contender with its own: the commonest alone, then each other one with its
+/// contenders, as in `sp-uniform, but mupc-residual for BP (μPC net) and μPC`.
 pub fn parameterisations<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut kinds: BTreeMap<&str, BTreeSet<(usize, &str)>> = BTreeMap::new();
     for (contender, kind) in rows {

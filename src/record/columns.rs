@@ -12,7 +12,7 @@ pub(super) trait Row: Serialize + DeserializeOwned {
     const FILE: &'static str;
     /// Column names in order; a test holds them against the fields of the type.
     const COLUMNS: &'static [&'static str];
-    /// The schema that brought each of them; later ones stand at the end, and are empty where nothing was known.
+    /// The schema that introduced each of them; later ones stand at the end, and are empty where nothing was known.
     const SINCE: &'static [u32];
     /// The point this row belongs to.
     fn point(&self) -> &str;

@@ -150,7 +150,7 @@ fn remove_abandoned(temporary: &Path) {
     }
 }
 
-/// A new, empty, locked file in `folder`; `private` if nothing is known yet of who may read it.
+/// A new, empty, locked file in `folder`; `private` if it is not known yet which users may read it.
 fn create_temporary(folder: &Path, private: bool) -> io::Result<(File, PathBuf)> {
     fault::step()?;
     let mut options = File::options();
@@ -224,7 +224,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Without tests nothing is planted and every step is free.
+/// Without tests no failure is injected and every step is free.
 #[cfg(not(test))]
 mod fault {
     #[inline(always)]
@@ -233,13 +233,13 @@ mod fault {
     }
 }
 
-/// Planted failures, so that tests can stop a writer before each of its file operations in turn.
+/// Injected failures, so that tests can stop a writer before each of its file operations in turn.
 #[cfg(test)]
 pub(super) mod fault {
     use std::cell::Cell;
     use std::io;
 
-    /// What happens at a planted failure.
+    /// What happens at an injected failure.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub(in crate::record) enum Kind {
         /// One operation fails, as on a full disk; later ones work.

@@ -12,7 +12,7 @@ pub(super) fn question(run: &Run) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Who answered: the program, down to what it was linked with and how it set its devices up.
+/// The program that measured, down to what it was linked with and how it set its devices up.
 pub(super) fn code(run: &Run) -> Vec<(&'static str, String)> {
     vec![
         ("revision", format!("{}{}", run.rev, if run.dirty { "+dirty" } else { "" })),

@@ -1,4 +1,4 @@
-//! Run directories as folders: their names, how they appear, and who may write to them.
+//! Run directories as folders: their names, how they appear, and which process may write to them.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -66,7 +66,7 @@ pub(super) fn lock(dir: &Path) -> Result<File> {
             dir,
             "another process is writing this record; wait for it, or choose another folder with `--out`",
         )),
-        // Where a file system has no locks, refusing to measure would help nobody.
+        // Where a file system has no locks, refusing to measure would help no user.
         Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(e)) => Err(Error::io("lock", &path, e)),
     }

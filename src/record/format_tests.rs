@@ -1,4 +1,4 @@
-//! FORMAT.md against the types: every column and key, with its order and the schema that brought it.
+//! FORMAT.md against the types: every column and key, with its order and the schema that introduced it.
 
 use serde_json::Value;
 

@@ -79,7 +79,7 @@ pub fn write(root: &Path, record: &Record, explicit_dir: Option<&Path>) -> Resul
             folder::create_under(&class, &folder::name(&record.run), &files)?
         }
     };
-    // The record is whole and nobody writes to it again; a leftover does no harm.
+    // The record is whole and no process writes to it again; a leftover does no harm.
     let _ = std::fs::remove_file(dir.join(folder::LOCK));
     drop(lock);
     Ok(dir)

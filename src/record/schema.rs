@@ -128,7 +128,7 @@ pub struct SummaryRow {
     /// Predicted time of the same on a machine with one processor per layer, over that of BP on it. Until schema 3 called
     /// `bound_parallel`.
     pub parallel_over_bp: Option<f64>,
-    /// Largest error against the f64 oracle on the small twin, in units of its allowance; below 1 passes.
+    /// Largest error against the f64 oracle on the reduced problem, in units of its allowance; below 1 passes.
     pub verify: Option<f64>,
     /// Share of test samples classified correctly after `train_updates` weight updates.
     pub test_accuracy: Option<f64>,

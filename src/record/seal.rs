@@ -19,7 +19,7 @@ use crate::{Error, Result};
 pub(super) const SEAL: &str = "files.sha256";
 /// Hashes of an unfinished record.
 pub(super) const PROGRESS: &str = ".progress.json";
-/// The schema that brought both.
+/// The schema that introduced both.
 pub(super) const SINCE: u32 = 4;
 
 /// The bytes of all files of a record that are hashed, by name, in the order of the format's description.

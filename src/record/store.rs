@@ -257,7 +257,7 @@ pub(super) fn finished_points(record: &Record) -> Vec<String> {
     points
 }
 
-/// Refuses what `run.json` could not hold or nobody could read back.
+/// Refuses what `run.json` could not hold or no reader could read back.
 pub(super) fn check_run(run: &Run) -> Result<()> {
     if run.schema != SCHEMA {
         return Err(Error::Invalid(format!(

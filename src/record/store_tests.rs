@@ -1,4 +1,4 @@
-//! What a writer leaves behind, whatever happens to it.
+//! The files that a writer leaves, whatever happens to it.
 
 use std::fs;
 use std::path::Path;

@@ -63,8 +63,8 @@ fn ratios_pair_by_round() {
     }
 }
 
-/// Four times as fast in every round that both have; who has no reference, is it, or failed has no speed-up, and
-/// `mupc` is held against `mupc/reference`, not against the rule it runs.
+/// Four times as fast in every round that both have. A contender that has no reference, is the reference, or failed has
+/// no speed-up, and `mupc` is held against `mupc/reference`, not against the rule it runs.
 #[test]
 fn speed_ups_pair_a_rule_with_its_reference() {
     let ids = [
@@ -116,7 +116,7 @@ fn a_control_has_a_ratio_to_its_own_contender_and_no_row() {
     let result = result("p", 9);
     let pairs: Vec<_> = result.ratios.iter().map(|r| (r.contender.as_str(), r.baseline.as_str())).collect();
     assert_eq!(pairs, [("bp/reference~aa", "bp/reference"), ("spc/reference", "bp/reference")]);
-    // Without a baseline the control still tells the noise.
+    // Without a baseline the control still gives the noise.
     let mut rows = vec![summary("p", "spc/reference")];
     rows[0].baseline = String::new();
     let samples = [sample("p", "spc/reference", 0, 5), sample("p", "spc/reference~aa", 0, 5)];

@@ -1,4 +1,4 @@
-//! The corridor of a run: suite → points → contenders → verified → measured → recorded.
+//! The stages of a run: suite → points → contenders → verified → measured → recorded.
 
 mod accuracy;
 mod alignment;
@@ -62,11 +62,11 @@ pub struct Job<'a> {
     pub allow_debug: bool,
     /// Measure ceilings and reference rates too; without them nothing is stated in units of them.
     pub ceilings: bool,
-    /// Wait until other processes leave the processors alone, at most for so long, before anything is measured.
+    /// Wait until other processes leave the processors alone, at most for this time, before anything is measured.
     pub wait_quiet: Option<Duration>,
 }
 
-/// Told what is going on, for progress bars.
+/// Receives the events of a run, for progress bars.
 pub trait Observer {
     /// Nothing is measured yet, because other processes use the processors: a sentence about them, now and then.
     fn waiting(&mut self, sentence: &str);
@@ -91,7 +91,7 @@ pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     run_with(job, observer, &lost::synchronise)
 }
 
-/// [`run`], with the answers of devices planted by tests.
+/// [`run`], with answers of devices that tests can supply.
 fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) -> Result<PathBuf> {
     let mut warnings = Vec::new();
     if measure::debug_build() {

@@ -89,8 +89,8 @@ impl Prepared<'_> {
         own.map_or_else(String::new, |id| id.baseline(&self.ids, &self.benchmark.baseline).to_string())
     }
 
-    /// Whether a second copy of a contender is timed: of everyone whom another contender's ratio is to, since an interval is worth
-    /// what is known of both of its ends.
+    /// Whether a second copy of a contender is timed: of every contender to which another one's ratio is stated, since
+    /// an interval is worth what is known of both of its ends.
     pub(super) fn has_control(&self, spec: &ContenderSpec) -> bool {
         let is_baseline = spec.id == self.benchmark.baseline.to_string()
             || self.specs.iter().any(|other| other.id != spec.id && self.baseline(other) == spec.id);
@@ -105,8 +105,8 @@ impl Prepared<'_> {
             && self.point.dtype == DType::F32
     }
 
-    /// What was to be brought to the device for all contenders; or, if the device refused it, for want of memory say, the
-    /// result in which it is everyone's `err`.
+    /// What was to be uploaded to the device for all contenders; or, if the device refused it, for want of memory say,
+    /// the result in which the refusal is the `err` of every contender.
     ///
     /// # Errors
     /// Those that are not about the device, and all if it does not answer any more.

@@ -65,7 +65,7 @@ impl<'a> Training<'a> {
         done
     }
 
-    /// One weight update, with what is planted for trials.
+    /// One weight update, with what is injected for trials.
     fn execute(&mut self) -> Result<()> {
         #[cfg(any(feature = "trials", debug_assertions))]
         let start = std::time::Instant::now();

@@ -69,7 +69,7 @@ fn deviations_as_simulated() {
             }
             square += sum * sum;
         }
-        // A variance from so many experiments has a relative standard error of √(2/40 000) = 0.7 %.
+        // A variance from 40 000 experiments has a relative standard error of √(2/40 000) = 0.7 %.
         let share = square / f64::from(experiments) / n as f64 / deviation(rho, n).powi(2);
         assert!((share - 1.0).abs() < 0.03, "ρ = {rho}, n = {n}: {share}");
     }

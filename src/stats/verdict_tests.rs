@@ -9,7 +9,7 @@ use super::super::{paired_ratio, ratio_over_instances};
 use super::*;
 
 fn estimate(ratio: f64, low: f64, high: f64) -> PairedRatio {
-    // So many rounds that the correction for few is below the tolerance of these tests.
+    // Enough rounds for the correction for few to be below the tolerance of these tests.
     PairedRatio { ratio, low, high, pairs: usize::MAX, ..PairedRatio::UNKNOWN }
 }
 

@@ -1,4 +1,4 @@
-//! Who competes: contender ids and what they stand for.
+//! Contender ids and what they stand for.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ pub struct ContenderId {
     pub name: String,
     /// The rule it stands for.
     pub rule: String,
-    /// Who executes it.
+    /// The engine that executes it.
     pub engine: EngineKind,
     /// The parameterisation the name fixes, if it fixes one.
     pub parameterisation: Option<Parameterisation>,
@@ -39,7 +39,7 @@ impl ContenderId {
     ///
     /// Where that does not take part, and for backpropagation itself, it is backpropagation on the same network by
     /// the engine of the benchmark's baseline `default`; where that is missing too, `default`. So a rule's ratio says
-    /// what the rule costs whoever executes it, and backpropagation's what the other engine makes of it.
+    /// what the rule costs on the engine that executes it, and backpropagation's what the other engine makes of it.
     pub fn baseline<'a>(&self, all: &'a [ContenderId], default: &'a ContenderId) -> &'a ContenderId {
         let backpropagation = |engine: EngineKind, threads: Option<usize>| {
             let same = move |c: &&ContenderId| {

@@ -83,9 +83,9 @@ pub struct Benchmark {
     pub about: String,
     /// Data.
     pub data: DataKind,
-    /// Who competes.
+    /// The contenders, with their own settings.
     pub contenders: Vec<ContenderConfig>,
-    /// Who ratios are stated against.
+    /// The contender to whose time ratios are stated.
     pub baseline: ContenderId,
     /// Points, in order.
     pub points: Vec<Point>,
@@ -112,7 +112,7 @@ pub struct Benchmark {
 /// A contender in a benchmark, with its own settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContenderConfig {
-    /// Who.
+    /// Its id.
     pub id: ContenderId,
     /// Steps instead of the axis.
     pub steps: Option<StepCount>,

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 impl Suite {
     /// Only the point with this id, with all its contenders.
     ///
-    /// All of them, because who runs between two samples of a contender decides what it finds in the caches: fewer
+    /// All of them, because those that run between two samples of a contender decide what it finds in the caches: fewer
     /// neighbours would be another measurement.
     ///
     /// # Errors

@@ -129,7 +129,7 @@ impl Graph {
         }
         let mut free: BinaryHeap<Reverse<usize>> =
             (0..processors.min(self.tasks.len())).map(Reverse).collect();
-        let mut done: Vec<usize> = Vec::new(); // finished now, followers not told yet
+        let mut done: Vec<usize> = Vec::new(); // finished now, followers not updated yet
         let mut ready = BinaryHeap::new();
         let mut running = BinaryHeap::new();
         let mut placed = Vec::new();

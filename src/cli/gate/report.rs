@@ -1,4 +1,4 @@
-//! What a gate prints and leaves behind.
+//! What a gate prints and the files that it writes.
 
 use std::fmt::Write as _;
 use std::io::Write;

@@ -38,7 +38,7 @@ pub(super) fn measure(args: &Args, suite: &Suite, name: &str) -> Result<Session>
     Ok(session)
 }
 
-/// Ceilings would tell nothing here and take seconds.
+/// Measures no ceilings: they would take seconds and are of no use here.
 fn attempt(args: &Args, suite: &Suite, name: &str) -> Result<Session> {
     let job = Job {
         suite,

@@ -1,4 +1,4 @@
-//! Tests of the data module, one file per room.
+//! Tests of the data module, one file per file of it.
 
 #[path = "../../../tests/support/idx.rs"]
 mod writer;

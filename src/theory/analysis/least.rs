@@ -1,8 +1,7 @@
 //! Lower bounds: what no program that computes a rule's result can go below.
 //!
-//! *The result* is what one sample leaves behind: the parameter directions of one batch, or under iPC the moved
-//! parameters. How a rule's steps are carried out is up to the program: turning the light cone off, say, changes a count and
-//! no bound.
+//! *The result* of one sample is the parameter directions of one batch, or under iPC the moved parameters. How a rule's
+//! steps are carried out is up to the program: turning the light cone off, say, changes a count and no bound.
 //!
 //! *The programs* are those that use a layer through its three products on the whole batch (forward, VJP, parameter VJP),
 //! multiplied the classical way at 2·B·n_in·n_out FLOPs, and that know nothing of an activation but that it is not linear.

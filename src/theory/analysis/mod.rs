@@ -36,7 +36,7 @@ use std::fmt;
 
 use least::Least;
 
-/// Who says so.
+/// Where a statement comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// Zahid, Guo & Fountas, arXiv 2304.02658.
@@ -45,12 +45,12 @@ pub enum Source {
     Ours,
 }
 
-/// A sentence and who says so.
+/// A sentence and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement {
     /// The sentence.
     pub text: &'static str,
-    /// Whose it is.
+    /// Where it comes from.
     pub source: Source,
 }
 
@@ -74,7 +74,7 @@ pub struct Inference {
     pub over_bp: f64,
     /// Its order for equal layers, as a multiple of BP.
     pub order: &'static str,
-    /// Who says so.
+    /// Where the bound comes from.
     pub source: Source,
 }
 
@@ -105,7 +105,7 @@ pub struct Analysis {
     pub slowest_layer: usize,
     /// When the parameter directions are those of backpropagation.
     pub equals_bp: &'static str,
-    /// What is known, and who says so.
+    /// What is known, and where each statement comes from.
     pub statements: &'static [Statement],
 }
 

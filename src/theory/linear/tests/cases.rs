@@ -105,7 +105,7 @@ fn equilibrium_cases() {
     }
 }
 
-/// v(T) = v* + (I − γH)^T (v(0) − v*) and its twin in the errors, against worked cases. Without it an oracle
+/// v(T) = v* + (I − γH)^T (v(0) − v*) and its counterpart in the errors, against worked cases. Without it an oracle
 /// for sPC or ePC could share the mistake of the rule it judges.
 #[test]
 fn trajectory_cases() {
