@@ -3,6 +3,7 @@
 use super::exact;
 use super::row::{Comparison, Measure, Missing, Row};
 use super::side::{Entry, Side};
+use crate::engine::EngineKind;
 use crate::stats::{self, Change, PairedRatio, Tolerance, Verdict};
 use crate::suite::axis;
 
@@ -54,7 +55,8 @@ pub fn compare(base: &Side, new: &Side, options: &Options) -> Comparison {
 
 /// Whether a contender's products are the fused engine's own, whose gain over Candle's depends on cores and vector units.
 fn is_fused(contender: &str) -> bool {
-    contender.split_once('/').is_some_and(|(_, engine)| engine.starts_with("fused"))
+    let engine = contender.split_once('/').and_then(|(_, engine)| engine.split(':').next());
+    engine.and_then(|name| name.parse::<EngineKind>().ok()).is_some_and(EngineKind::is_fused)
 }
 
 /// Whether several threads do each update of a contender together: the fused engine's, but for one that has only one.

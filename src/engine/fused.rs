@@ -218,6 +218,11 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
     Ok(kernels::Schedule { rule: to, steps })
 }
 
+/// Whether the kernels have the schedule of a rule.
+pub fn has_schedule(rule: &Rule) -> bool {
+    schedule(rule, false).is_ok()
+}
+
 /// The optimiser of update number `update` (from 1).
 pub fn optimiser(kind: OptimiserKind, rate: f64, update: u64) -> kernels::Optimiser {
     use kernels::Optimiser as To;

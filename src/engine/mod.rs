@@ -138,19 +138,6 @@ impl EngineKind {
         }
         Ok(())
     }
-
-    /// Whether the engine can execute a rule at all.
-    pub fn runs(self, rule: &str) -> bool {
-        match self {
-            Self::Reference => true,
-            Self::Autograd => rule == "bp",
-            Self::Fused | Self::FusedTf32x3 | Self::FusedTf32 | Self::FusedBf16 => {
-                let unlike = ["zil-all", "feedback", "linear"];
-                !unlike.iter().any(|part| rule.contains(part))
-            }
-            Self::FusedDeviation => rule.starts_with("spc"),
-        }
-    }
 }
 
 impl FromStr for EngineKind {

@@ -8,6 +8,7 @@ use super::schema::{AlignmentRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::store::finished_points;
 use super::summarise::by_point;
+use crate::rule::Info;
 use crate::suite::{Benchmark, ContenderId, Model, Overrides, Point, Suite, AXES};
 use crate::{Error, Result};
 
@@ -180,12 +181,7 @@ fn check_signals(record: &Record, b: &Benchmark, rows: &[SummaryRow], signals: &
         let (own, rest) = left.split_at(own);
         let order = (0..).flat_map(|step| (1..=row.depth).map(move |layer| (step, layer)));
         let in_order = own.iter().zip(order).all(|(s, (step, layer))| (s.step, s.layer) == (step, layer));
-        // Backpropagation has no inference, and Z-IL as many steps as the error needs to reach the first layer.
-        let last = match row.rule.as_str() {
-            "bp" => 0,
-            rule if rule.starts_with("zil") => row.depth - 1,
-            _ => row.steps,
-        };
+        let last = Info::of(&row.rule).map_or(row.steps, |info| info.steps(row.depth, row.steps));
         let whole = own.len() == (last + 1) * row.depth;
         if !(in_order && whole) {
             let problem = format!(

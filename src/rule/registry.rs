@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::info::{self, Info};
 use super::{Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, LearningRule, Nodes, SeqIl, Spc, Steps, Sweep, Zil};
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
@@ -51,31 +52,7 @@ const PUBLISHED_MIXING: f64 = 100.0;
 
 impl Rule {
     /// Names of all rules and variants, as contender ids spell them.
-    pub const NAMES: [&'static str; 23] = [
-        "bp",
-        "spc",
-        "spc-decay",
-        "spc-full",
-        "epc",
-        "fpa",
-        "fpa-full",
-        "zil",
-        "zil-all",
-        "zil-all-full",
-        "seqil",
-        "seqil-decay",
-        "seqil-mixed",
-        "ipc",
-        "ipc-full",
-        "ar",
-        "ar-linear",
-        "ar-feedback",
-        "ar-feedback-linear",
-        "ar-topdown",
-        "ar-topdown-linear",
-        "ar-topdown-feedback",
-        "ar-topdown-feedback-linear",
-    ];
+    pub const NAMES: [&'static str; info::TABLE.len()] = info::names();
 
     /// The rule or variant of this name with the given inference steps (ignored by rules without inference).
     ///
@@ -183,10 +160,9 @@ impl Rule {
         matches!(self, Self::Ipc(_))
     }
 
-    /// Whether what the rule leaves behind is a point of the energy: sPC, ePC, SeqIL, iPC, and FPA with its fixed
-    /// predictions. Backpropagation and AR hold adjoints, and Z-IL reads each layer at another moment.
+    /// Whether the end of inference is a point of the energy.
     pub fn has_energy(&self) -> bool {
-        !matches!(self, Self::Bp(_) | Self::Zil(_) | Self::Ar(_))
+        Info::of(self.name()).is_some_and(|info| info.energy)
     }
 
     /// Weight updates per batch: T under a rule that moves the parameters in every inference step, else 1.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::engine::EngineKind;
 use crate::net::Parameterisation;
-use crate::rule::Rule;
+use crate::rule::{Info, Rule};
 use crate::{Error, Result};
 
 /// A contender id `rule/engine`, or `rule/engine:n` for an engine on n threads.
@@ -102,7 +102,7 @@ impl FromStr for ContenderId {
             None if Rule::NAMES.contains(&name) => (name, None),
             None => return Err(Error::unknown("rule", name, names())),
         };
-        if !engine.runs(rule) {
+        if !Info::runs(rule, engine) {
             return Err(Error::Invalid(format!(
                 "engine {engine} does not run rule {rule} (contender `{s}`)"
             )));
@@ -178,7 +178,7 @@ mod tests {
             };
             let by = |engine: EngineKind| {
                 let all = timed().flat_map(|b| &b.contenders);
-                all.filter(move |e| e.id.engine == engine && EngineKind::Fused.runs(&e.id.rule))
+                all.filter(move |e| e.id.engine == engine && Info::runs(&e.id.rule, EngineKind::Fused))
             };
             let found: Vec<ContenderConfig> = by(EngineKind::Fused).map(fused).collect();
             let wanted: Vec<ContenderConfig> = by(EngineKind::Reference).map(fused).collect();

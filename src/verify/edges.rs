@@ -14,7 +14,7 @@ use crate::engine::EngineKind;
 use crate::net::architecture::mlp::chain;
 use crate::net::rng::{stream, Purpose};
 use crate::net::{Activation, Dense, Loss, LossKind};
-use crate::rule::{Rule, Steps};
+use crate::rule::{Info, Rule, Steps};
 use crate::Result;
 
 /// One, and around the tiles of 16, 32, 64 and 128.
@@ -56,7 +56,7 @@ pub fn engine(options: &Options) -> Option<EngineKind> {
 /// One report for each rule and variant that [`engine`] runs, over all networks; none without such an engine.
 pub fn run(options: &Options) -> impl Iterator<Item = Report> + '_ {
     let engine = engine(options);
-    let names = Rule::NAMES.into_iter().filter(move |name| engine.is_some_and(|kind| kind.runs(name)));
+    let names = Rule::NAMES.into_iter().filter(move |name| engine.is_some_and(|kind| Info::runs(name, kind)));
     names.filter_map(move |name| {
         let options = Options { engine: engine?, ..options.clone() };
         report(name, &options, &|case| execute::execute(case, options.engine, options.dtype, &options.device))

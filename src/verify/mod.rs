@@ -16,6 +16,7 @@ use candle_core::{DType, Device};
 use pcnbench_kernels::Operands;
 
 use crate::engine::EngineKind;
+use crate::rule::Info;
 use crate::{Error, Result};
 use case::{Case, Reading};
 use execute::Produced;
@@ -124,7 +125,7 @@ fn judge(case: &Case, options: &Options) -> Outcome {
             Err(e) => Outcome::Failed(e.to_string()),
         };
     }
-    if !options.engine.runs(&case.rule) {
+    if !Info::runs(&case.rule, options.engine) {
         return Outcome::Skipped(format!("engine {} does not run rule {}", options.engine.name(), case.rule));
     }
     if options.engine.is_fused()

@@ -6,7 +6,7 @@ use pcnbench::engine::reference::Reference;
 use pcnbench::engine::threads::limited;
 use pcnbench::engine::{unwatched, Learned, Shown};
 use pcnbench::net::{Activation, Graph, Loss, MlpSpec, Parameterisation, Params, Placement};
-use pcnbench::rule::{Decay, Rule, Steps};
+use pcnbench::rule::{Decay, Info, Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
 use proptest::prelude::*;
 use rayon::prelude::*;
@@ -141,7 +141,7 @@ fn contenders_pass_their_twins() {
     use pcnbench::contender::ContenderSpec;
     use pcnbench::engine::EngineKind;
     let every = EngineKind::ALL.into_iter().flat_map(|engine| {
-        Rule::NAMES.into_iter().filter(move |rule| engine.runs(rule)).map(move |rule| (rule, engine))
+        Rule::NAMES.into_iter().filter(move |rule| Info::runs(rule, engine)).map(move |rule| (rule, engine))
     });
     let mut specs = Vec::new();
     for (rule, engine) in every {

@@ -1,0 +1,150 @@
+//! What the program knows of every rule and variant besides its schedule: one row each.
+
+use Inference::{Chosen, Depth, Without};
+
+use crate::engine::EngineKind;
+
+/// Inference steps of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inference {
+    /// None.
+    Without,
+    /// L − 1 on a chain of L layers: as many as an error needs to reach the first layer.
+    Depth,
+    /// T, chosen by the suite.
+    Chosen,
+}
+
+/// A rule or variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Info {
+    /// The name before the slash of a contender id, switches included.
+    pub name: &'static str,
+    /// The rule's name without switches, as case files spell it.
+    pub family: &'static str,
+    /// Its inference steps.
+    pub inference: Inference,
+    /// Whether the end of inference is a point of the energy. Backpropagation and AR hold adjoints, and Z-IL reads each layer at
+    /// another moment.
+    pub energy: bool,
+    /// Whether the kernels have its schedule.
+    pub fused: bool,
+}
+
+impl Info {
+    const fn new(
+        name: &'static str,
+        family: &'static str,
+        inference: Inference,
+        energy: bool,
+        fused: bool,
+    ) -> Self {
+        Self { name, family, inference, energy, fused }
+    }
+
+    /// Of the rule or variant of this name; `None` for a name that no rule has.
+    pub fn of(name: &str) -> Option<&'static Self> {
+        TABLE.iter().find(|info| info.name == name)
+    }
+
+    /// Whether an engine can execute it at all.
+    pub fn runs_on(&self, engine: EngineKind) -> bool {
+        match engine {
+            EngineKind::Reference => true,
+            EngineKind::Autograd => self.is_backpropagation(),
+            // states stored as deviations from the forward pass: a storage of sPC alone
+            EngineKind::FusedDeviation => self.fused && self.family == "spc",
+            EngineKind::Fused | EngineKind::FusedTf32x3 | EngineKind::FusedTf32 | EngineKind::FusedBf16 => {
+                self.fused
+            }
+        }
+    }
+
+    /// Whether an engine can execute the rule or variant of this name.
+    pub fn runs(name: &str, engine: EngineKind) -> bool {
+        Self::of(name).is_some_and(|info| info.runs_on(engine))
+    }
+
+    /// Whether it is the rule that costs are stated in units of.
+    pub fn is_backpropagation(&self) -> bool {
+        self.family == "bp"
+    }
+
+    /// Inference steps on a chain of `depth` layers, where the suite chooses `steps`.
+    pub fn steps(&self, depth: usize, steps: usize) -> usize {
+        match self.inference {
+            Inference::Without => 0,
+            Inference::Depth => depth.saturating_sub(1),
+            Inference::Chosen => steps,
+        }
+    }
+}
+
+/// Every rule and variant, in the order of help texts.
+pub const TABLE: [Info; 23] = [
+    Info::new("bp", "bp", Without, false, true),
+    Info::new("spc", "spc", Chosen, true, true),
+    Info::new("spc-decay", "spc", Chosen, true, true),
+    Info::new("spc-full", "spc", Chosen, true, true),
+    Info::new("epc", "epc", Chosen, true, true),
+    Info::new("fpa", "fpa", Chosen, true, true),
+    Info::new("fpa-full", "fpa", Chosen, true, true),
+    Info::new("zil", "zil", Depth, false, true),
+    Info::new("zil-all", "zil", Depth, false, false),
+    Info::new("zil-all-full", "zil", Depth, false, false),
+    Info::new("seqil", "seqil", Chosen, true, true),
+    Info::new("seqil-decay", "seqil", Chosen, true, true),
+    Info::new("seqil-mixed", "seqil", Chosen, true, true),
+    Info::new("ipc", "ipc", Chosen, true, true),
+    Info::new("ipc-full", "ipc", Chosen, true, true),
+    Info::new("ar", "ar", Chosen, false, true),
+    Info::new("ar-linear", "ar", Chosen, false, false),
+    Info::new("ar-feedback", "ar", Chosen, false, false),
+    Info::new("ar-feedback-linear", "ar", Chosen, false, false),
+    Info::new("ar-topdown", "ar", Chosen, false, true),
+    Info::new("ar-topdown-linear", "ar", Chosen, false, false),
+    Info::new("ar-topdown-feedback", "ar", Chosen, false, false),
+    Info::new("ar-topdown-feedback-linear", "ar", Chosen, false, false),
+];
+
+/// The names of [`TABLE`].
+pub(super) const fn names() -> [&'static str; TABLE.len()] {
+    let mut names = [""; TABLE.len()];
+    let mut i = 0;
+    while i < TABLE.len() {
+        names[i] = TABLE[i].name;
+        i += 1;
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::{Rule, Steps};
+
+    /// The table and the schedules say the same: names, families, steps.
+    #[test]
+    fn rows_are_those_of_the_rules() {
+        for info in TABLE {
+            let rule = Rule::from_name(info.name, Steps::constant(3, 0.1)).unwrap();
+            assert_eq!((rule.name(), rule.family()), (info.name, info.family));
+            assert_eq!(rule.steps().is_some(), info.inference == Inference::Chosen, "{}", info.name);
+            let expected = match info.family {
+                "bp" => 0,
+                "zil" => 6,
+                _ => 3,
+            };
+            assert_eq!(info.steps(7, 3), expected, "{}", info.name);
+        }
+    }
+
+    /// Every fused engine refuses what the table says that the kernels do not have, by the schedule itself.
+    #[test]
+    fn kernels_have_the_schedules_that_the_table_says() {
+        for info in TABLE {
+            let rule = Rule::from_name(info.name, Steps::constant(3, 0.1)).unwrap();
+            assert_eq!(crate::engine::fused::has_schedule(&rule), info.fused, "{}", info.name);
+        }
+    }
+}
