@@ -1,6 +1,6 @@
 //! What an axis is: a name, the values it takes, and how these are written.
 //!
-//! [`table`] lists the axes. Everything that treats all of them alike (reading a suite, expanding it into points, ids,
+//! `axis/table.rs` lists the axes. Everything that treats all of them alike (reading a suite, expanding it into points, ids,
 //! narrowing to one point, checking a record, comparing records, splitting figures) loops over that table.
 
 mod kinds;
