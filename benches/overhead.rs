@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use candle_core::{DType, Tensor};
 use common::{Criterion, Result, Throughput, BATCH, WIDTH};
-use pcnbench::engine::fused::Fused;
+use pcnbench::contender::fused::Fused;
 use pcnbench::engine::EngineKind;
 use pcnbench::net::Loss;
 use pcnbench::rule::{Rule, Steps};

@@ -1,5 +1,6 @@
 //! Contenders: a rule, a parameterisation, an engine and an optimiser, ready to update weights.
 
+pub mod fused;
 mod packed;
 mod spec;
 
@@ -7,7 +8,6 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::tune::StrategyTable;
 
 use crate::engine::autograd::Autograd;
-use crate::engine::fused;
 use crate::engine::reference::Reference;
 use crate::engine::{threads, unwatched, EngineKind, Learned, Shown, Watch};
 use crate::net::{Graph, ParamId, Params};

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod files;
 pub mod text;
 
 pub mod net;

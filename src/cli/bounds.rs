@@ -12,7 +12,7 @@ use super::grid::{Cell, Format, Grid};
 use super::label::labels;
 use super::results::duration;
 use super::Verdict;
-use crate::engine::fused;
+use crate::contender::fused;
 use crate::measure;
 use crate::record::{Ceiling, SummaryRow};
 use crate::run::{self, Planned};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::grid::Format;
 use super::{headline, results, splice, Verdict};
+use crate::files::read_text;
 use crate::record::{self, Record};
-use crate::text::read_text;
 use crate::Error;
 
 /// A Markdown file beyond this is another file by mistake.

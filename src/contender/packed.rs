@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
+use super::fused::{self, Fused};
 use super::ContenderSpec;
-use crate::engine::fused::{self, Fused};
 use crate::net::Graph;
 use crate::optim::OptimiserKind;
 use crate::Result;

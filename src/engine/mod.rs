@@ -4,8 +4,8 @@
 //! operation after another on any device; [`counting::Counting`] executes nothing and counts the work;
 //! [`recording::Recording`] executes nothing and keeps the task graph; [`reach::Reach`] executes nothing and keeps which
 //! layers learn; [`rounded::Rounded`] imitates what tensor cores read.
-//! [`fused`] is not an engine of this kind: it runs the schedules of rules, a whole one per call. Neither is
-//! [`autograd`], which is backpropagation as Candle itself offers it.
+//! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it. Neither is
+//! [`fused`](crate::contender::fused), which runs the schedules of rules, a whole one per call.
 
 /// The element-wise operations of engines whose values are Candle tensors.
 macro_rules! tensor_arithmetic {
@@ -39,7 +39,6 @@ use tensor_arithmetic;
 
 pub mod autograd;
 pub mod counting;
-pub mod fused;
 pub mod reach;
 pub mod recording;
 pub mod reference;

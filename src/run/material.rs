@@ -8,8 +8,9 @@ use candle_core::{Device, Tensor};
 use pcnbench_kernels::card::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
+use crate::contender::fused;
 use crate::data::{self, Batches, Dataset, Source};
-use crate::engine::{fused, EngineKind};
+use crate::engine::EngineKind;
 use crate::error::plain;
 use crate::measure::affinity;
 use crate::measure::card::Card;

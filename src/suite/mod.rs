@@ -25,10 +25,11 @@ pub use contender::ContenderId;
 pub use steps::StepCount;
 pub use wire::TimingWire as Timing;
 
+use crate::files::read_text;
 use crate::net::{Loss, Placement};
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
-use crate::text::{one_line, read_text};
+use crate::text::one_line;
 use crate::{Error, Result};
 
 /// A validated suite.

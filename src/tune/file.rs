@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use pcnbench_kernels::tune::StrategyTable;
 
+use crate::files::{read_text, toml_refused};
 use crate::record::{save, sha256, slug};
-use crate::text::{read_text, toml_refused};
 use crate::{Error, Result};
 
 /// File name within the folder of a machine class.

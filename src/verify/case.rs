@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::schedule;
+use crate::files::read_text;
 use crate::net::{Graph, Loss};
 use crate::rule::{Rule, Steps};
 use crate::suite::limits;
-use crate::text::read_text;
 use crate::{Error, Result};
 use graph::WireGraph;
 

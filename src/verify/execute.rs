@@ -6,8 +6,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::case::Case;
 use super::host::Host;
+use crate::contender::fused::Fused;
 use crate::engine::autograd::Autograd;
-use crate::engine::fused::Fused;
 use crate::engine::reference::Reference;
 use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::VertexId;

@@ -4,3 +4,4 @@
 mod committed;
 mod documents;
 mod record;
+mod structure;

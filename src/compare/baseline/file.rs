@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{Baseline, OLDEST_SCHEMA, SCHEMA};
-use crate::text::{one_line, read_text, toml_refused};
+use crate::files::{read_text, toml_refused};
+use crate::text::one_line;
 use crate::{Error, Result};
 
 /// A baseline holds a few hundred bytes per contender and point.

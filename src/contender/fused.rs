@@ -9,9 +9,9 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use pcnbench_kernels as kernels;
 use pcnbench_kernels::persistent::{spc_step, DeviceModel};
 
-use super::rounded::Rounded;
-use super::{unwatched, EngineKind, Learned};
-use crate::contender::ContenderSpec;
+use super::ContenderSpec;
+use crate::engine::rounded::Rounded;
+use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::architecture::mlp::chain;
 use crate::net::{Activation, Dense, Loss, LossKind, MlpSpec, Params};
 use crate::optim::{self, OptimiserKind};
@@ -216,11 +216,6 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
     };
     let steps = rule.steps().map_or_else(Vec::new, |s| (0..s.count).map(|t| s.size(t)).collect());
     Ok(kernels::Schedule { rule: to, steps })
-}
-
-/// Whether the kernels have the schedule of a rule.
-pub fn has_schedule(rule: &Rule) -> bool {
-    schedule(rule, false).is_ok()
 }
 
 /// The optimiser of update number `update` (from 1).

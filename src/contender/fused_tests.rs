@@ -1,10 +1,11 @@
-//! Oracle: addresses.
+//! Oracle: addresses, and the table of rules.
 
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 use super::Fused;
 use crate::engine::EngineKind;
 use crate::net::{Activation, Dense};
+use crate::rule::Rule;
 
 /// Where the first element lies.
 fn address(t: &Tensor) -> usize {
@@ -51,5 +52,14 @@ fn packed_parameters_start_on_a_cache_line_wherever_the_allocator_puts_them() {
             // what a reader of the parameters sees is that memory, not a copy
             assert_eq!(address(&engine.unpack(&theta).unwrap()[0]), address(&theta));
         }
+    }
+}
+
+/// The kernels have the schedules that the table of rules says, and no others.
+#[test]
+fn kernels_have_the_schedules_that_the_table_says() {
+    for info in crate::rule::info::TABLE {
+        let rule = Rule::from_name(info.name, crate::rule::Steps::constant(3, 0.1)).unwrap();
+        assert_eq!(super::schedule(&rule, false).is_ok(), info.fused, "{}", info.name);
     }
 }
