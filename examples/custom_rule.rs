@@ -10,7 +10,7 @@ use pcnbench::engine::counting::Counting;
 use pcnbench::engine::recording::Recording;
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::Engine;
-use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement, Source};
+use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation, Source};
 
 /// Directions of every parameter under damped feedback.
 fn damped<E: Engine>(engine: &E, kappa: f64) -> pcnbench::Result<Vec<Option<E::Direction>>> {
@@ -71,7 +71,7 @@ pub fn main() -> pcnbench::Result<()> {
         outputs: 3,
         depth: 4,
         activation: Activation::Tanh,
-        placement: Placement::Input,
+        activation_order: ActivationOrder::Pre,
         parameterisation: Parameterisation::SP,
         gain: 1.0,
         bias: true,

@@ -11,7 +11,7 @@ use criterion::{Bencher, BenchmarkGroup};
 pub use criterion::{Criterion, Throughput};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::measure::{clock, threads};
-use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement};
+use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::suite::{ContenderId, DeviceKind};
@@ -67,7 +67,7 @@ pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
         outputs: WIDTH,
         depth,
         activation: Activation::Tanh,
-        placement: Placement::Input,
+        activation_order: ActivationOrder::Pre,
         parameterisation: Parameterisation::SP,
         gain: 1.0,
         bias: true,

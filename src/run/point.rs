@@ -60,7 +60,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
                             outputs,
                             depth: point.depth,
                             activation: point.activation,
-                            placement: benchmark.placement,
+                            activation_order: benchmark.activation_order,
                             parameterisation: axes.parameterisation,
                             gain: benchmark.gain,
                             bias: benchmark.bias,

@@ -9,7 +9,7 @@ use super::{
     checks, limits, Benchmark, ContenderConfig, ContenderId, DataKind, Model, Overrides, Point, StepCount,
     Suite,
 };
-use crate::net::{Loss, Placement};
+use crate::net::{ActivationOrder, Loss};
 use crate::optim::OptimiserKind;
 use crate::{Error, Result};
 
@@ -109,8 +109,8 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     if model == Model::WeightUpdate && !contenders.iter().any(|c| c.id == baseline) {
         return Err(here.key("baseline", format!("`{baseline}` is not among the contenders")));
     }
-    let placements = [("input", Placement::Input), ("output", Placement::Output)];
-    let placement = here.word("placement", &b.network.placement, &placements)?;
+    let orders = [("input", ActivationOrder::Pre), ("output", ActivationOrder::Post)];
+    let activation_order = here.word("placement", &b.network.placement, &orders)?;
     let loss = Loss {
         kind: here.parse("loss", &b.network.loss)?,
         reduction: here.parse("reduction", &b.network.reduction)?,
@@ -156,7 +156,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         bias: b.network.bias,
         gain: b.network.gain,
         loss,
-        placement,
+        activation_order,
         learning_rate: b.training.learning_rate,
         accuracy_updates: b.training.accuracy_updates,
         accuracy_max_depth: b.training.accuracy_max_depth,

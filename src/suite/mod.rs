@@ -26,7 +26,7 @@ pub use steps::StepCount;
 pub use wire::TimingWire as Timing;
 
 use crate::files::read_text;
-use crate::net::{Loss, Placement};
+use crate::net::{ActivationOrder, Loss};
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
 use crate::text::one_line;
@@ -97,7 +97,7 @@ pub struct Benchmark {
     /// Output energy.
     pub loss: Loss,
     /// Where activations stand.
-    pub placement: Placement,
+    pub activation_order: ActivationOrder,
     /// Optimiser.
     pub optimiser: OptimiserKind,
     /// α.

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::{unwatched, EngineKind};
-use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement};
+use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 
@@ -24,7 +24,7 @@ fn spec(rule: &str, optimiser: OptimiserKind) -> ContenderSpec {
             outputs: 3,
             depth: 4,
             activation: Activation::Tanh,
-            placement: Placement::Output,
+            activation_order: ActivationOrder::Post,
             parameterisation: Parameterisation::SP,
             gain: 1.5,
             bias: true,

@@ -9,7 +9,7 @@ use candle_core::{DType, Device};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::data::{self, Batches, Source};
 use pcnbench::engine::{EngineKind, Shown};
-use pcnbench::net::{Activation, Loss, MlpSpec, Placement};
+use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 
@@ -29,7 +29,7 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
             outputs: 10,
             depth: DEPTH,
             activation: Activation::Gelu,
-            placement: Placement::Output,
+            activation_order: ActivationOrder::Post,
             parameterisation: "sp-orthogonal".parse().unwrap(),
             gain: 2f64.sqrt(),
             bias: false,

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device};
 use pcnbench::net::parameterisation::Position;
-use pcnbench::net::{Activation, MlpSpec, Parameterisation, Placement};
+use pcnbench::net::{Activation, ActivationOrder, MlpSpec, Parameterisation};
 
 fn at(layer: usize, depth: usize, inputs: usize, outputs: usize) -> Position {
     Position { layer, depth, inputs, outputs }
@@ -68,7 +68,7 @@ fn starts_are_seeded_and_dtype_free() {
         outputs: 3,
         depth: 4,
         activation: Activation::Tanh,
-        placement: Placement::Input,
+        activation_order: ActivationOrder::Pre,
         parameterisation: Parameterisation::MUPC,
         gain: 1.0,
         bias: true,

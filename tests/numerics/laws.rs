@@ -4,7 +4,7 @@ use super::rules::{every_rule, flat, Setting};
 use super::{close, largest, random_problem, Random};
 use candle_core::Tensor;
 use pcnbench::engine::{unwatched, Engine as _, Learned, Shown};
-use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation, Placement};
+use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
 use pcnbench::rule::{Ar, Bp, Epc, Feedback, LearningRule, Rule, SeqIl, Steps, Sweep};
 use pcnbench::theory::decay::SignalDecay;
 use proptest::prelude::*;
@@ -212,7 +212,7 @@ fn deep(depth: usize, activation: Activation) -> Setting {
             outputs: 3,
             depth,
             activation,
-            placement: Placement::Input,
+            activation_order: ActivationOrder::Pre,
             parameterisation: Parameterisation::SP,
             gain: 1.5,
             bias: true,

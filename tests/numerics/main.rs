@@ -14,7 +14,7 @@ mod trained;
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench::net::{
-    host_tensor, Activation, Loss, LossKind, MlpSpec, Parameterisation, Placement, Reduction,
+    host_tensor, Activation, ActivationOrder, Loss, LossKind, MlpSpec, Parameterisation, Reduction,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -49,7 +49,7 @@ pub(crate) fn random_problem() -> impl Strategy<Value = Random> {
                 outputs,
                 depth,
                 activation,
-                placement: if output_side { Placement::Output } else { Placement::Input },
+                activation_order: if output_side { ActivationOrder::Post } else { ActivationOrder::Pre },
                 parameterisation: parameterisation.parse().unwrap(),
                 gain: 1.3,
                 bias,

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::threads::limited;
 use pcnbench::engine::{unwatched, Learned, Shown};
-use pcnbench::net::{Activation, Graph, Loss, MlpSpec, Parameterisation, Params, Placement};
+use pcnbench::net::{Activation, ActivationOrder, Graph, Loss, MlpSpec, Parameterisation, Params};
 use pcnbench::rule::{Decay, Info, Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
 use proptest::prelude::*;
@@ -164,7 +164,7 @@ fn contenders_pass_their_twins() {
                             outputs: 10,
                             depth: 32,
                             activation,
-                            placement: Placement::Input,
+                            activation_order: ActivationOrder::Pre,
                             parameterisation: name.parse().unwrap(),
                             gain: 1.0,
                             bias: true,
@@ -209,7 +209,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
             outputs: 4,
             depth: 4,
             activation: Activation::Tanh,
-            placement: Placement::Input,
+            activation_order: ActivationOrder::Pre,
             parameterisation: "sp".parse().unwrap(),
             gain: 1.0,
             bias: true,

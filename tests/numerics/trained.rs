@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::engine::EngineKind;
-use pcnbench::net::{Activation, Loss, MlpSpec, Placement};
+use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 
@@ -21,7 +21,7 @@ fn spec(rule: &str, parameterisation: &str, depth: usize, steps: Steps) -> Conte
             outputs: 4,
             depth,
             activation: Activation::Tanh,
-            placement: Placement::Input,
+            activation_order: ActivationOrder::Pre,
             parameterisation: parameterisation.parse().unwrap(),
             gain: 1.0,
             bias: true,

@@ -10,13 +10,13 @@ use crate::net::topology::Source;
 use crate::net::{host_tensor, Graph, GraphBuilder, LayerCost, Loss, Params};
 use crate::{Error, Result};
 
-/// On which side of the weights a hidden layer's activation stands.
+/// Whether a hidden layer applies its activation before or after its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Placement {
+pub enum ActivationOrder {
     /// μ_l = a W φ(v) + …: states are pre-activations (φ_1 is the identity).
-    Input,
+    Pre,
     /// μ_l = φ(a W v) + …: states are activations; the readout stays linear.
-    Output,
+    Post,
 }
 
 /// A multilayer perceptron in words: everything needed to build one from a seed.
@@ -33,7 +33,7 @@ pub struct MlpSpec {
     /// φ of the hidden layers.
     pub activation: Activation,
     /// Where φ stands.
-    pub placement: Placement,
+    pub activation_order: ActivationOrder,
     /// Scalings and start.
     pub parameterisation: Parameterisation,
     /// Factor on the start of the standard parameterisations.
@@ -112,8 +112,8 @@ impl MlpSpec {
         Dense {
             inputs: at.inputs,
             outputs: at.outputs,
-            act_in: hidden(self.placement == Placement::Input && l > 1),
-            act_out: hidden(self.placement == Placement::Output && l < self.depth),
+            act_in: hidden(self.activation_order == ActivationOrder::Pre && l > 1),
+            act_out: hidden(self.activation_order == ActivationOrder::Post && l < self.depth),
             scale: self.parameterisation.scale(at),
             skip: self.parameterisation.skip(at),
             bias: self.bias,
