@@ -11,9 +11,9 @@ use crate::rule::{Bp, Rule};
 use crate::verify::twin;
 use crate::{Error, Result};
 
-use super::material::Material;
 use super::point::Prepared;
-use super::{lost, Observer};
+use super::resources::Resources;
+use super::{device_health, Observer};
 
 /// Compares every contender of a point with backpropagation on one batch, from the network's start.
 ///
@@ -22,14 +22,15 @@ use super::{lost, Observer};
 pub(super) fn compare(
     seed: u64,
     p: &Prepared<'_>,
-    material: &mut Material<'_>,
+    resources: &mut Resources<'_>,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
-    let (device, probe) = (material.device(p.point.device)?, material.probe());
-    let [(x, y)] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
-        Ok(batch) => batch,
-        Err(refused) => return Ok(refused),
-    };
+    let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
+    let [(x, y)] =
+        match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
+            Ok(batch) => batch,
+            Err(refused) => return Ok(refused),
+        };
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);
@@ -45,7 +46,7 @@ pub(super) fn compare(
         });
         match outcome {
             Ok(rows) => result.alignments.extend(rows),
-            Err(e) => row.err = lost::row(e, &device, probe)?,
+            Err(e) => row.err = device_health::row(e, &device, health_check)?,
         }
         result.summary.push(row);
     }

@@ -9,8 +9,8 @@ use crate::record::{product_size, Ceiling, Store};
 use crate::suite::{DeviceKind, Model};
 use crate::Result;
 
-use super::material::Material;
 use super::point::Prepared;
+use super::resources::Resources;
 use super::Observer;
 
 /// For the multiply-adds of one dtype on one number of threads: when a run begins, and after each of its points.
@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(15);
 pub(super) fn measure_all(
     store: &mut Store,
     prepared: &[Prepared<'_>],
-    material: &mut Material<'_>,
+    resources: &mut Resources<'_>,
     observer: &mut dyn Observer,
 ) -> Result<()> {
     let all = measure::threads();
@@ -35,7 +35,7 @@ pub(super) fn measure_all(
         let (fma, gemm) =
             (cpu && !known("fma", dtype.as_str(), threads), !known("gemm", dtype.as_str(), threads));
         let (copy, read) = (!known("copy", "f32", all), cpu && !known("read", "f32", all));
-        let device = material.device(kind)?;
+        let device = resources.device(kind)?;
         if fma {
             observer.at("ceilings", &format!("{} multiply-adds, threads: {threads}", dtype.as_str()));
             found.push(measure::fma_ceiling(dtype, threads, FIRST)?);

@@ -3,13 +3,13 @@
 mod accuracy;
 mod alignment;
 mod ceilings;
+mod device_health;
 mod layout;
-mod lost;
-mod material;
 mod merge;
 mod pairs;
 mod plan;
 mod point;
+mod resources;
 mod signal;
 mod size;
 mod strategies;
@@ -26,10 +26,10 @@ use crate::record::{self, Machine, PointResult, Run, Shard, Store, SCHEMA};
 use crate::suite::{Model, Suite};
 use crate::{Error, Result};
 
-pub use material::open_device;
-use material::Material;
 pub use merge::merge;
 pub use plan::{plan, Makespan, Planned};
+pub use resources::open_device;
+use resources::Resources;
 use watch::Watch;
 
 /// Whether to begin a record or go on with one.
@@ -88,11 +88,15 @@ pub trait Observer {
 /// anything is measured or written. A contender that fails is a row with `err`, not an error. [`Error::Lost`] for a
 /// card that stops working: points that are being measured are not recorded, and the record can be resumed.
 pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
-    run_with(job, observer, &lost::synchronise)
+    run_with(job, observer, &device_health::synchronise)
 }
 
 /// [`run`], with answers of devices that tests can supply.
-fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) -> Result<PathBuf> {
+fn run_with(
+    job: &Job<'_>,
+    observer: &mut dyn Observer,
+    health_check: device_health::HealthCheck<'_>,
+) -> Result<PathBuf> {
     let mut warnings = Vec::new();
     if measure::debug_build() {
         if !job.allow_debug {
@@ -102,18 +106,18 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
         }
         warnings.push("debug build: the timings mean nothing".into());
     }
-    let mut material = Material::new(job.suite, job.data, probe)?.with_results(job.results);
-    let prepared = point::prepare(job.suite, &mut material)?;
-    warnings.extend(material.card_warnings());
+    let mut resources = Resources::new(job.suite, job.data, health_check)?.with_results(job.results);
+    let prepared = point::prepare(job.suite, &mut resources)?;
+    warnings.extend(resources.card_warnings());
 
-    let machine = Machine::detect(material.gpu()?);
-    size::check_memory(&prepared, material.memory())?;
+    let machine = Machine::detect(resources.gpu()?);
+    size::check_memory(&prepared, resources.memory())?;
     check_shard(job, prepared.len())?;
     warnings.extend(match job.wait_quiet {
         None => measure::load_warning(),
         Some(most) => measure::quiet::wait(most, &mut |sentence| observer.waiting(sentence)),
     });
-    let run = header(job, &material, material.switches(&prepared)?, warnings);
+    let run = header(job, &resources, resources.switches(&prepared)?, warnings);
     let (mut store, done) = match &job.target {
         Target::New(dir) => (Store::create(job.results, &machine, &run, dir.as_deref())?, vec![]),
         Target::Resume(dir) => resume(dir, &machine, &run)?,
@@ -137,11 +141,11 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
         prepared.iter().enumerate().filter(|(position, _)| own(*position)).map(|(_, p)| p).collect();
     observer.planned(mine.len(), done.len());
     if job.ceilings {
-        let measured = ceilings::measure_all(&mut store, &prepared, &mut material, observer);
-        measured.map_err(|e| material.end(e, store.dir()))?;
+        let measured = ceilings::measure_all(&mut store, &prepared, &mut resources, observer);
+        measured.map_err(|e| resources.end(e, store.dir()))?;
     }
 
-    let mut watch = Watch::new(&material);
+    let mut watch = Watch::new(&resources);
     let mut open = mine.into_iter().filter(|p| !done.contains(&p.point.id)).peekable();
     let (seed, dir) = (job.suite.seed, store.dir().to_path_buf());
     let mut finished = |result: PointResult, observer: &mut dyn Observer| {
@@ -155,17 +159,17 @@ fn run_with(job: &Job<'_>, observer: &mut dyn Observer, probe: lost::Probe<'_>) 
     while let Some(p) = open.peek().copied() {
         let untimed = match p.benchmark.model {
             Model::WeightUpdate => None,
-            Model::SignalDecay => Some(signal::trace(seed, p, &mut material, observer)),
-            Model::Alignment => Some(alignment::compare(seed, p, &mut material, observer)),
+            Model::SignalDecay => Some(signal::trace(seed, p, &mut resources, observer)),
+            Model::Alignment => Some(alignment::compare(seed, p, &mut resources, observer)),
         };
         let measured = match untimed {
-            None => together::measure(seed, &mut open, &mut material, &mut watch, observer, &mut finished),
+            None => together::measure(seed, &mut open, &mut resources, &mut watch, observer, &mut finished),
             Some(result) => {
                 open.next();
                 result.and_then(|result| finished(result, observer))
             }
         };
-        measured.map_err(|e| material.end(e, &dir))?;
+        measured.map_err(|e| resources.end(e, &dir))?;
     }
     let warnings = watch.warnings(&record::read(store.dir())?);
     store.finish(measure::utc_now(), warnings)
@@ -199,7 +203,7 @@ fn check_shard(job: &Job<'_>, points: usize) -> Result<()> {
     }
 }
 
-fn header(job: &Job<'_>, material: &Material<'_>, switches: Vec<String>, warnings: Vec<String>) -> Run {
+fn header(job: &Job<'_>, resources: &Resources<'_>, switches: Vec<String>, warnings: Vec<String>) -> Run {
     Run {
         schema: SCHEMA,
         suite: job.suite.name.clone(),
@@ -218,7 +222,7 @@ fn header(job: &Job<'_>, material: &Material<'_>, switches: Vec<String>, warning
         switches,
         candle: build::CANDLE.to_owned(),
         threads: measure::threads(),
-        data: material.describe(),
+        data: resources.describe(),
         ceilings: Vec::new(),
         warnings,
         shard: job.shard,

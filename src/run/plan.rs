@@ -10,8 +10,8 @@ use crate::theory::analysis::Analysis;
 use crate::theory::cost::RuleCost;
 use crate::{Error, Result};
 
-use super::material::Material;
-use super::{lost, point, size};
+use super::resources::Resources;
+use super::{device_health, point, size};
 
 /// A contender at a point that has not been measured.
 #[derive(Debug)]
@@ -49,13 +49,13 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
     if processors == Some(0) {
         return Err(Error::Invalid("--simulate needs at least 1 processor, got 0".into()));
     }
-    let mut material = Material::new(suite, data, &lost::synchronise)?;
+    let mut resources = Resources::new(suite, data, &device_health::synchronise)?;
     let mut planned = Vec::new();
-    let prepared = point::prepare(suite, &mut material)?;
+    let prepared = point::prepare(suite, &mut resources)?;
     if processors.is_some() {
         for (p, spec) in prepared.iter().flat_map(|p| p.specs.iter().map(move |spec| (p, spec))) {
             let products = spec.rule.cost(&spec.net_cost(p.point.batch)?).work.gemms;
-            size::check_simulation(spec, products, material.memory())?;
+            size::check_simulation(spec, products, resources.memory())?;
         }
     }
     for p in prepared {

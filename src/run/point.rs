@@ -9,8 +9,8 @@ use crate::record::{PointResult, SummaryRow};
 use crate::suite::{Benchmark, ContenderId, DeviceKind, Model, Point, Suite};
 use crate::{Error, Result};
 
-use super::lost::{self, Probe};
-use super::material::Material;
+use super::device_health::{self, HealthCheck};
+use super::resources::Resources;
 use super::size;
 
 /// A point with its contenders.
@@ -23,12 +23,12 @@ pub(super) struct Prepared<'a> {
 }
 
 /// All points of a suite, or the first thing wrong with any of them.
-pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Result<Vec<Prepared<'a>>> {
+pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Result<Vec<Prepared<'a>>> {
     let mut prepared = Vec::new();
     for benchmark in &suite.benchmarks {
         for point in &benchmark.points {
-            material.device(point.device)?;
-            let data = material.data(benchmark, point)?;
+            resources.device(point.device)?;
+            let data = resources.data(benchmark, point)?;
             if point.batch > data.train.rows() {
                 return Err(Error::Key {
                     place: format!("suite `{}`, benchmark \"{}\"", suite.name, benchmark.name),
@@ -43,7 +43,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, material: &mut Material<'_>) -> Resu
             }
             let (inputs, outputs) = (data.inputs, data.outputs);
             let fused = benchmark.contenders.iter().any(|config| config.id.engine.is_fused());
-            let strategies = if fused { material.strategies(point.device)? } else { None };
+            let strategies = if fused { resources.strategies(point.device)? } else { None };
             let specs = benchmark
                 .contenders
                 .iter()
@@ -110,14 +110,14 @@ impl Prepared<'_> {
     ///
     /// # Errors
     /// Those that are not about the device, and all if it does not answer any more.
-    pub(super) fn brought<T>(
+    pub(super) fn rows_on_upload_failure<T>(
         &self,
         what: Result<T>,
         device: &Device,
-        probe: Probe<'_>,
+        health_check: HealthCheck<'_>,
     ) -> Result<std::result::Result<T, PointResult>> {
         let refused = match what {
-            Err(e @ Error::Candle(_)) => lost::row(e, device, probe)?,
+            Err(e @ Error::Candle(_)) => device_health::row(e, device, health_check)?,
             other => return other.map(Ok),
         };
         let mut result = PointResult::default();

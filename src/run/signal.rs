@@ -6,22 +6,23 @@ use crate::record::{PointResult, SignalRow};
 use crate::verify::twin;
 use crate::{Error, Result};
 
-use super::material::Material;
 use super::point::Prepared;
-use super::{lost, Observer};
+use super::resources::Resources;
+use super::{device_health, Observer};
 
 /// Traces every contender of a point on one batch, from the network's start.
 pub(super) fn trace(
     seed: u64,
     p: &Prepared<'_>,
-    material: &mut Material<'_>,
+    resources: &mut Resources<'_>,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
-    let (device, probe) = (material.device(p.point.device)?, material.probe());
-    let [(x, y)] = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
-        Ok(batch) => batch,
-        Err(refused) => return Ok(refused),
-    };
+    let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
+    let [(x, y)] =
+        match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
+            Ok(batch) => batch,
+            Err(refused) => return Ok(refused),
+        };
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);
@@ -56,7 +57,7 @@ pub(super) fn trace(
         });
         match outcome {
             Ok(()) => result.signals.extend(traced),
-            Err(e) => row.err = lost::row(e, &device, probe)?,
+            Err(e) => row.err = device_health::row(e, &device, health_check)?,
         }
         result.summary.push(row);
     }

@@ -142,9 +142,9 @@ fn largest_layer(spec: &ContenderSpec) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lost::synchronise;
-    use super::super::material::Material;
+    use super::super::device_health::synchronise;
     use super::super::point::prepare;
+    use super::super::resources::Resources;
     use super::*;
     use crate::suite::{Overrides, Suite};
 
@@ -172,8 +172,8 @@ control = {control}
 "#
             );
             let suite = Suite::parse(&text, "sizes.toml", &Overrides::default()).unwrap();
-            let mut material = Material::new(&suite, None, &synchronise).unwrap();
-            bytes(&prepare(&suite, &mut material).unwrap()[0])
+            let mut resources = Resources::new(&suite, None, &synchronise).unwrap();
+            bytes(&prepare(&suite, &mut resources).unwrap()[0])
         };
         // weights, and eight batches
         let each = 4.0 * ((64 * 4 + 4 * 10) as f64 + 8.0 * 2.0 * 74.0);

@@ -12,8 +12,8 @@ use crate::record::PointResult;
 use crate::suite::Model;
 use crate::Result;
 
-use super::material::Material;
 use super::point::Prepared;
+use super::resources::Resources;
 use super::weight_update::Measuring;
 use super::{Observer, Watch};
 
@@ -39,7 +39,7 @@ enum Slot<'a> {
 pub(super) fn measure<'a>(
     seed: u64,
     points: &mut Peekable<impl Iterator<Item = &'a Prepared<'a>>>,
-    material: &mut Material<'a>,
+    resources: &mut Resources<'a>,
     watch: &mut Watch,
     observer: &mut dyn Observer,
     finished: &mut dyn FnMut(PointResult, &mut dyn Observer) -> Result<()>,
@@ -57,11 +57,11 @@ pub(super) fn measure<'a>(
     };
     while spread < SPREAD {
         let Some(p) = points.next_if(|p| p.benchmark.model == Model::WeightUpdate) else { break };
-        slots.push(match Measuring::begin(seed, p, material, observer)? {
+        slots.push(match Measuring::begin(seed, p, resources, observer)? {
             Err(refused) => Slot::Done(Box::new(refused)),
             Ok(point) => {
                 let (start, instances) = (Instant::now(), point.left());
-                let slot = next(Box::new(point), material, watch, observer)?;
+                let slot = next(Box::new(point), resources, watch, observer)?;
                 spread += start.elapsed().saturating_mul(instances as u32);
                 slot
             }
@@ -72,7 +72,7 @@ pub(super) fn measure<'a>(
         let first = gone;
         for i in first..slots.len() {
             slots[i] = match std::mem::replace(&mut slots[i], Slot::Gone) {
-                Slot::Open(point) => next(point, material, watch, observer)?,
+                Slot::Open(point) => next(point, resources, watch, observer)?,
                 other => other,
             };
             finish(&mut slots, &mut gone, observer)?;
@@ -84,13 +84,13 @@ pub(super) fn measure<'a>(
 /// Measures one more instance.
 fn next<'a>(
     mut point: Box<Measuring<'a>>,
-    material: &mut Material<'a>,
+    resources: &mut Resources<'a>,
     watch: &mut Watch,
     observer: &mut dyn Observer,
 ) -> Result<Slot<'a>> {
     point.next(watch, observer)?;
     Ok(match point.left() {
-        0 => Slot::Done(Box::new(point.finish(material, observer)?)),
+        0 => Slot::Done(Box::new(point.finish(resources, observer)?)),
         _ => Slot::Open(point),
     })
 }

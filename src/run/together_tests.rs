@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{lost, run_with, Job, Target};
+use super::super::{device_health, run_with, Job, Target};
 use super::Observer;
 use crate::record;
 use crate::suite::{Overrides, Suite};
@@ -104,7 +104,7 @@ fn instances_of_neighbours_alternate_and_points_are_finished_as_they_end() {
         wait_quiet: None,
     };
     let mut heard = Heard::default();
-    let dir = run_with(&job, &mut heard, &lost::synchronise).unwrap();
+    let dir = run_with(&job, &mut heard, &device_health::synchronise).unwrap();
     assert_eq!(heard.0.join(" "), "2 3 4 2 3 2 !2 3 !3 !4 5 !5 6 6 !6");
 
     let record = record::read(&dir).unwrap();

@@ -5,7 +5,7 @@ use crate::measure::clocks::Clocks;
 use crate::measure::pauses::Pauses;
 use crate::record::{summarise, Record};
 
-use super::material::Material;
+use super::resources::Resources;
 
 /// The card, the clocks at which its samples were taken, and the pauses of this process.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(material: &Material<'_>) -> Self {
-        Self { card: material.card(), clocks: Clocks::default(), pauses: Pauses::of_this_thread() }
+    pub(super) fn new(resources: &Resources<'_>) -> Self {
+        Self { card: resources.card(), clocks: Clocks::default(), pauses: Pauses::of_this_thread() }
     }
 
     /// What the reader of a finished record should know.

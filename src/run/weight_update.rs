@@ -20,11 +20,11 @@ use crate::verify::twin;
 use crate::{Error, Result};
 
 use super::accuracy::accuracy;
+use super::device_health::{self, HealthCheck};
 use super::layout::Layout;
-use super::lost::{self, Probe};
-use super::material::Material;
 use super::pairs::{whole_pairs, Named, Numbered, Role};
 use super::point::Prepared;
+use super::resources::Resources;
 use super::training::Training;
 use super::{Observer, Watch};
 
@@ -41,7 +41,7 @@ pub(super) struct Measuring<'a> {
     seed: u64,
     p: &'a Prepared<'a>,
     device: Device,
-    probe: Probe<'a>,
+    health_check: HealthCheck<'a>,
     batches: [(Tensor, Tensor); ROTATION],
     rows: Vec<SummaryRow>,
     /// Those that may be timed, each followed by its control if it has one.
@@ -61,16 +61,17 @@ impl<'a> Measuring<'a> {
     pub(super) fn begin(
         seed: u64,
         p: &'a Prepared<'a>,
-        material: &mut Material<'a>,
+        resources: &mut Resources<'a>,
         observer: &mut dyn Observer,
     ) -> Result<std::result::Result<Self, PointResult>> {
-        let device = material.device(p.point.device)?;
-        let probe = material.probe();
+        let device = resources.device(p.point.device)?;
+        let health_check = resources.health_check();
         let _flush = p.flushes_denormals().then(Flush::new);
-        let batches = match p.brought(material.batches(p.benchmark, p.point), &device, probe)? {
-            Ok(batches) => batches,
-            Err(refused) => return Ok(Err(refused)),
-        };
+        let batches =
+            match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
+                Ok(batches) => batches,
+                Err(refused) => return Ok(Err(refused)),
+            };
         let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
         let mut names: Vec<Named<'_>> = Vec::new();
         for (row, spec) in p.specs.iter().enumerate() {
@@ -78,7 +79,7 @@ impl<'a> Measuring<'a> {
             match twin::check(spec, seed, &device) {
                 Ok(share) => rows[row].verify = Some(share),
                 Err(e) => {
-                    rows[row].err = lost::row(e, &device, probe)?;
+                    rows[row].err = device_health::row(e, &device, health_check)?;
                     continue;
                 }
             }
@@ -92,7 +93,19 @@ impl<'a> Measuring<'a> {
         let sampler = Sampler::new(names.len(), &p.benchmark.timing, rng);
         let (layout, scheduler) = (Layout::new(), RefCell::new(Scheduler::of_this_process()));
         let instance = 0;
-        Ok(Ok(Self { seed, p, device, probe, batches, rows, names, sampler, instance, layout, scheduler }))
+        Ok(Ok(Self {
+            seed,
+            p,
+            device,
+            health_check,
+            batches,
+            rows,
+            names,
+            sampler,
+            instance,
+            layout,
+            scheduler,
+        }))
     }
 
     /// Instances left to measure.
@@ -162,14 +175,14 @@ impl<'a> Measuring<'a> {
             // A contender that fails only now has been measured all the same; its counts stay unknown.
             self.rows[row].set_exact(match counted {
                 Ok(counted) => counted,
-                Err(e) => lost::row(e, device, self.probe).map(|_| Exact::default())?,
+                Err(e) => device_health::row(e, device, self.health_check).map(|_| Exact::default())?,
             });
             if let Some(meter) = &meter {
                 observer.at(point, &format!("energy of {}", names[*i].id));
                 // A contender that fails only now has been measured all the same; its energy stays unknown.
                 self.rows[row].energy_uj = match meter.per_call(device, window, || training.update()) {
                     Ok(spent) => spent,
-                    Err(e) => lost::row(e, device, self.probe).map(|_| None)?,
+                    Err(e) => device_health::row(e, device, self.health_check).map(|_| None)?,
                 };
             }
         }
@@ -182,11 +195,11 @@ impl<'a> Measuring<'a> {
     /// Those that are about no contender.
     pub(super) fn finish(
         self,
-        material: &mut Material<'a>,
+        resources: &mut Resources<'a>,
         observer: &mut dyn Observer,
     ) -> Result<PointResult> {
-        let Self { seed, p, device, probe, mut rows, names, sampler, .. } = self;
-        let failed = |e: Error| lost::row(e, &device, probe);
+        let Self { seed, p, device, health_check, mut rows, names, sampler, .. } = self;
+        let failed = |e: Error| device_health::row(e, &device, health_check);
         let _flush = p.flushes_denormals().then(Flush::new);
         let sampled = sampler.finish();
         let mut samples = Vec::new();
@@ -210,7 +223,7 @@ impl<'a> Measuring<'a> {
                 (Err(e), Role::Control(_)) => drop(failed(e)?),
             }
         }
-        let data = material.data(p.benchmark, p.point)?;
+        let data = resources.data(p.benchmark, p.point)?;
         for (row, spec) in rows.iter_mut().zip(&p.specs).filter(|(row, _)| row.err.is_empty()) {
             row.stop = sampled.stop.name().to_owned();
             if p.benchmark.accuracy_updates > 0 && p.point.depth <= p.benchmark.accuracy_max_depth {

@@ -20,7 +20,7 @@ use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
 use crate::tune::file::{self, Found};
 use crate::{Error, Result};
 
-use super::lost::{self, Probe};
+use super::device_health::{self, HealthCheck};
 use super::point::Prepared;
 use super::strategies::{self, Ran};
 
@@ -45,12 +45,12 @@ pub fn open_device(kind: DeviceKind) -> Result<Device> {
 }
 
 /// Data sets and devices of a run.
-pub(super) struct Material<'a> {
+pub(super) struct Resources<'a> {
     suite: &'a Suite,
     folder: Option<&'a Path>,
     sets: HashMap<Source, Dataset>,
     devices: HashMap<DeviceKind, Device>,
-    probe: Probe<'a>,
+    health_check: HealthCheck<'a>,
     memory: Memory,
     /// Folder of all records, where launch strategies are looked for.
     results: Option<&'a Path>,
@@ -58,15 +58,19 @@ pub(super) struct Material<'a> {
     strategies: Option<Option<Found>>,
 }
 
-impl<'a> Material<'a> {
-    pub(super) fn new(suite: &'a Suite, folder: Option<&'a Path>, probe: Probe<'a>) -> Result<Self> {
+impl<'a> Resources<'a> {
+    pub(super) fn new(
+        suite: &'a Suite,
+        folder: Option<&'a Path>,
+        health_check: HealthCheck<'a>,
+    ) -> Result<Self> {
         let memory = Memory::of_this_process();
         Ok(Self {
             suite,
             folder,
             sets: HashMap::new(),
             devices: HashMap::new(),
-            probe,
+            health_check,
             memory,
             results: None,
             strategies: None,
@@ -171,13 +175,18 @@ impl<'a> Material<'a> {
     }
 
     /// Finds out whether a device still answers.
-    pub(super) fn probe(&self) -> Probe<'a> {
-        self.probe
+    pub(super) fn health_check(&self) -> HealthCheck<'a> {
+        self.health_check
     }
 
-    /// The error that ends a run whose record is in `dir`; see [`lost::end`].
+    /// The error that ends a run whose record is in `dir`; see [`device_health::end`].
     pub(super) fn end(&self, error: Error, dir: &Path) -> Error {
-        lost::end(error, self.devices.iter().map(|(kind, device)| (kind.name(), device)), self.probe, dir)
+        device_health::end(
+            error,
+            self.devices.iter().map(|(kind, device)| (kind.name(), device)),
+            self.health_check,
+            dir,
+        )
     }
 
     /// The card in use, as far as it can be asked while it works.
@@ -244,5 +253,5 @@ impl<'a> Material<'a> {
 }
 
 #[cfg(test)]
-#[path = "material_tests.rs"]
+#[path = "resources_tests.rs"]
 mod tests;

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::record::{self, Record};
-use crate::run::material::Material;
 use crate::run::point::prepare;
+use crate::run::resources::Resources;
 use crate::run::{run_with, Job, Observer, Target};
 use crate::suite::{Overrides, Suite};
 
@@ -49,7 +49,7 @@ step_size = [0.1, 1e3]
     Suite::parse(&text, "lost.toml", &Overrides::default()).unwrap()
 }
 
-fn run(suite: &Suite, target: Target, probe: Probe<'_>) -> Result<PathBuf> {
+fn run(suite: &Suite, target: Target, health_check: HealthCheck<'_>) -> Result<PathBuf> {
     let job = Job {
         suite,
         data: None,
@@ -61,7 +61,7 @@ fn run(suite: &Suite, target: Target, probe: Probe<'_>) -> Result<PathBuf> {
         ceilings: false,
         wait_quiet: None,
     };
-    run_with(&job, &mut Silent, probe)
+    run_with(&job, &mut Silent, health_check)
 }
 
 fn gone(_: &Device) -> Result<()> {
@@ -103,23 +103,24 @@ fn a_run_ends_when_device_and_contender_fail_and_is_resumed_later() {
 #[test]
 fn data_that_do_not_fit_on_a_device_are_an_error_of_every_contender() {
     let suite = suite("weight-update");
-    let mut material = Material::new(&suite, None, &synchronise).unwrap();
-    let prepared = prepare(&suite, &mut material).unwrap();
+    let mut resources = Resources::new(&suite, None, &synchronise).unwrap();
+    let prepared = prepare(&suite, &mut resources).unwrap();
     let point = &prepared[0];
     let full = || Error::Candle(candle_core::Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".into()));
-    let works: Probe<'_> = &|_| Ok(());
+    let works: HealthCheck<'_> = &|_| Ok(());
 
-    assert_eq!(point.brought(Ok(7), &Device::Cpu, works).unwrap().unwrap(), 7);
-    let result = point.brought(Err::<(), _>(full()), &Device::Cpu, works).unwrap().unwrap_err();
+    assert_eq!(point.rows_on_upload_failure(Ok(7), &Device::Cpu, works).unwrap().unwrap(), 7);
+    let result =
+        point.rows_on_upload_failure(Err::<(), _>(full()), &Device::Cpu, works).unwrap().unwrap_err();
     assert!(result.samples.is_empty() && result.ratios.is_empty());
     assert_eq!(result.summary.len(), point.specs.len());
     for row in &result.summary {
         assert!(row.err.contains("OUT_OF_MEMORY") && row.n == 0, "{}", row.err);
     }
     // on a card that is gone, and for what no device has anything to do with, the run ends
-    assert!(point.brought(Err::<(), _>(full()), &Device::Cpu, &gone).is_err());
+    assert!(point.rows_on_upload_failure(Err::<(), _>(full()), &Device::Cpu, &gone).is_err());
     let other = Error::Invalid("the data hold no batch".into());
-    assert!(point.brought(Err::<(), _>(other), &Device::Cpu, works).is_err());
+    assert!(point.rows_on_upload_failure(Err::<(), _>(other), &Device::Cpu, works).is_err());
 }
 
 #[test]
@@ -141,7 +142,9 @@ fn errors_on_a_device_that_answers_stay_what_they_are() {
     let error = || Error::Invalid("does not fit".into());
     assert_eq!(row(error(), &Device::Cpu, &|_| Ok(())).unwrap(), "does not fit");
     assert_eq!(row(error(), &Device::Cpu, &gone).unwrap_err().to_string(), "does not fit");
-    let end = |probe: Probe<'_>| end(error(), [("cpu", &Device::Cpu)], probe, Path::new("kept"));
+    let end = |health_check: HealthCheck<'_>| {
+        end(error(), [("cpu", &Device::Cpu)], health_check, Path::new("kept"))
+    };
     assert!(matches!(end(&synchronise), Error::Invalid(_)));
     assert!(matches!(end(&gone), Error::Lost { device, .. } if device == "cpu"));
 }

@@ -4,7 +4,7 @@ use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::{Entry, Sizes, Strategy, Timed};
 use pcnbench_kernels::Operands;
 
-use super::super::lost::synchronise;
+use super::super::device_health::synchronise;
 use super::super::point::prepare;
 use super::*;
 use crate::contender::Contender;
@@ -56,12 +56,12 @@ fn found() -> Found {
 #[test]
 fn the_table_of_a_card_reaches_the_engines_of_its_points() {
     let suite = Suite::parse(SUITE, "strategies.toml", &Overrides::default()).unwrap();
-    let mut material = Material::new(&suite, None, &synchronise).unwrap();
-    material.devices.insert(DeviceKind::Cuda, Device::Cpu);
+    let mut resources = Resources::new(&suite, None, &synchronise).unwrap();
+    resources.devices.insert(DeviceKind::Cuda, Device::Cpu);
     let found = found();
     let table = found.strategies.table.clone();
-    material.strategies = Some(Some(found));
-    let prepared = prepare(&suite, &mut material).unwrap();
+    resources.strategies = Some(Some(found));
+    let prepared = prepare(&suite, &mut resources).unwrap();
     let mut given = Vec::new();
     for p in &prepared {
         for spec in &p.specs {
@@ -80,10 +80,10 @@ fn the_table_of_a_card_reaches_the_engines_of_its_points() {
 fn strategies_are_looked_for_once_and_only_for_a_card() {
     let suite = Suite::parse(SUITE, "strategies.toml", &Overrides::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut material = Material::new(&suite, None, &synchronise).unwrap().with_results(folder.path());
-    assert_eq!(material.strategies(DeviceKind::Cpu).unwrap(), None);
-    assert_eq!(material.strategies, None);
-    material.devices.insert(DeviceKind::Cuda, Device::Cpu);
-    assert_eq!(material.strategies(DeviceKind::Cuda).unwrap(), None);
-    assert_eq!(material.strategies, Some(None));
+    let mut resources = Resources::new(&suite, None, &synchronise).unwrap().with_results(folder.path());
+    assert_eq!(resources.strategies(DeviceKind::Cpu).unwrap(), None);
+    assert_eq!(resources.strategies, None);
+    resources.devices.insert(DeviceKind::Cuda, Device::Cpu);
+    assert_eq!(resources.strategies(DeviceKind::Cuda).unwrap(), None);
+    assert_eq!(resources.strategies, Some(None));
 }

@@ -11,9 +11,9 @@ use candle_core::Device;
 use crate::{Error, Result};
 
 /// Finds out whether a device still answers.
-pub(super) type Probe<'a> = &'a dyn Fn(&Device) -> Result<()>;
+pub(super) type HealthCheck<'a> = &'a dyn Fn(&Device) -> Result<()>;
 
-/// The probe of every real run.
+/// The health check of every real run.
 pub(super) fn synchronise(device: &Device) -> Result<()> {
     // The first answer may be about something long gone: what fails in a destructor is kept for the next caller, once.
     device.synchronize().or_else(|_| device.synchronize())?;
@@ -24,8 +24,8 @@ pub(super) fn synchronise(device: &Device) -> Result<()> {
 ///
 /// # Errors
 /// The same error again if the device fails too: it says nothing about the contender then.
-pub(super) fn row(error: Error, device: &Device, probe: Probe<'_>) -> Result<String> {
-    match probe(device) {
+pub(super) fn row(error: Error, device: &Device, health_check: HealthCheck<'_>) -> Result<String> {
+    match health_check(device) {
         Ok(()) => Ok(error.to_string()),
         Err(_) => Err(error),
     }
@@ -35,18 +35,18 @@ pub(super) fn row(error: Error, device: &Device, probe: Probe<'_>) -> Result<Str
 pub(super) fn end<'a>(
     error: Error,
     devices: impl IntoIterator<Item = (&'static str, &'a Device)>,
-    probe: Probe<'_>,
+    health_check: HealthCheck<'_>,
     dir: &Path,
 ) -> Error {
-    let Some((name, device)) = devices.into_iter().find(|(_, device)| probe(device).is_err()) else {
+    let Some((name, device)) = devices.into_iter().find(|(_, device)| health_check(device).is_err()) else {
         return error;
     };
-    // The handles of cuBLAS and cuRAND cannot be destroyed on a lost card: their destructors panic, and a panic would be
-    // all that is seen of this. One clone that stays keeps them from being run; the process ends soon anyway.
+    // The handles of cuBLAS and cuRAND cannot be destroyed on a card that has failed: their destructors panic, and a panic
+    // would be all that is seen of this. One clone that stays keeps them from being run; the process ends soon anyway.
     let _stays = std::mem::ManuallyDrop::new(device.clone());
     Error::Lost { device: name.to_owned(), cause: error.to_string(), record: dir.to_path_buf() }
 }
 
 #[cfg(test)]
-#[path = "lost_tests.rs"]
+#[path = "device_health_tests.rs"]
 mod tests;
