@@ -71,13 +71,13 @@ pub fn pinned() -> bool {
 ///
 /// The result should live no longer than it takes to measure: threads that are made meanwhile stay on that core too,
 /// and a query for the number of processors returns one. Elsewhere than on Linux it does nothing.
-pub fn hold() -> Held {
-    Held::on(CORES.get().and_then(|cores| cores.first()).copied())
+pub fn pin_current_thread() -> PinGuard {
+    PinGuard::on(CORES.get().and_then(|cores| cores.first()).copied())
 }
 
-/// See [`hold`].
+/// See [`pin_current_thread`].
 #[derive(Debug)]
-pub struct Held {
+pub struct PinGuard {
     #[cfg(target_os = "linux")]
     core: Option<usize>,
     #[cfg(target_os = "linux")]
@@ -85,11 +85,11 @@ pub struct Held {
 }
 
 #[cfg(target_os = "linux")]
-impl Held {
+impl PinGuard {
     fn on(core: Option<usize>) -> Self {
-        let mut held = Self { core: core.filter(|&core| core < CpuSet::MAX_CPU), before: None };
-        held.give_way(false);
-        held
+        let mut guard = Self { core: core.filter(|&core| core < CpuSet::MAX_CPU), before: None };
+        guard.give_way(false);
+        guard
     }
 
     /// Lets the thread go wherever the system puts it while other processes want its core (`contended`), and keeps it there
@@ -110,14 +110,14 @@ impl Held {
 }
 
 #[cfg(target_os = "linux")]
-impl Drop for Held {
+impl Drop for PinGuard {
     fn drop(&mut self) {
         self.give_way(true);
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Held {
+impl PinGuard {
     fn on(_core: Option<usize>) -> Self {
         Self {}
     }
@@ -141,24 +141,24 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_held_thread_stays_until_it_is_let_go() {
+    fn a_pinned_thread_stays_until_it_is_let_go() {
         let allowed = || {
             let set = sched_getaffinity(None).unwrap();
             (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect::<Vec<_>>()
         };
         let before = allowed();
         let last = *before.last().unwrap();
-        let mut held = Held::on(Some(last));
+        let mut guard = PinGuard::on(Some(last));
         assert_eq!(allowed(), [last]);
         for contended in [true, true, false, false] {
-            held.give_way(contended);
+            guard.give_way(contended);
             assert_eq!(allowed() == before, contended || before == [last]);
         }
         assert_eq!(allowed(), [last]);
-        drop(held);
+        drop(guard);
         assert_eq!(allowed(), before);
-        drop(Held::on(None));
-        drop(Held::on(Some(CpuSet::MAX_CPU)));
+        drop(PinGuard::on(None));
+        drop(PinGuard::on(Some(CpuSet::MAX_CPU)));
         assert_eq!(allowed(), before);
     }
 

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use super::delay::Scheduler;
 use super::machine::{logical_cpus, text};
+use super::run_queue_wait::Scheduler;
 
 /// A sentence for the record if other work keeps this machine busy.
 ///

@@ -5,7 +5,6 @@ pub mod build;
 pub mod card;
 pub mod clock;
 pub mod clocks;
-pub mod delay;
 pub mod energy;
 pub mod exact;
 pub mod instructions;
@@ -18,6 +17,7 @@ pub mod peak;
 #[cfg(any(feature = "trials", debug_assertions))]
 pub mod planted;
 pub mod quiet;
+pub mod run_queue_wait;
 pub mod sampler;
 pub mod threads;
 

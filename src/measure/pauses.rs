@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{clock_gettime, ClockId};
 
 use super::clocks::Keep;
-use super::delay::Scheduler;
+use super::run_queue_wait::Scheduler;
 use crate::stats::median;
 
 /// Share of its wall clock from which a turn counts as paused: that from which delay counts as contention.

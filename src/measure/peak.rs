@@ -38,7 +38,7 @@ const READING: Duration = Duration::from_millis(1);
 /// # Errors
 /// If `dtype` is neither f32 nor f64, or there are no more threads.
 pub fn fma_ceiling(dtype: DType, threads: usize, budget: Duration) -> Result<Ceiling> {
-    let _held = affinity::hold();
+    let _pinned = affinity::pin_current_thread();
     let peak = pcnbench_kernels::peak::multiply_adds(dtype, threads, budget)?;
     let at = peak.vectors.to_owned();
     let found = ceiling("fma", dtype, &Device::Cpu, at, peak.flops_per_second);
@@ -178,7 +178,7 @@ fn product_over(
     let bytes =
         [threads, 2, width, width + batch, dtype.size_in_bytes()].into_iter().fold(1, usize::saturating_mul);
     if device.is_cpu() && bytes <= block_bytes() {
-        let _held = affinity::hold();
+        let _pinned = affinity::pin_current_thread();
         let own = fused(dtype, batch, width, threads, PRODUCT)?;
         if own > best.0 {
             best = (own, "fused");

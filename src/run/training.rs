@@ -7,8 +7,8 @@ use pcnbench_kernels::fused::without_workers_ns;
 
 use crate::contender::Contender;
 use crate::measure::card::Card;
-use crate::measure::delay::Scheduler;
 use crate::measure::exact::{self, Exact};
+use crate::measure::run_queue_wait::Scheduler;
 use crate::measure::sampler::{Subject, Timed, Turn};
 use crate::measure::{self, memory};
 use crate::Result;

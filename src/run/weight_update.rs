@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::contender::Contender;
 use crate::measure::affinity;
-use crate::measure::delay::Scheduler;
 use crate::measure::energy::{self, Meter};
 use crate::measure::exact::Exact;
+use crate::measure::run_queue_wait::Scheduler;
 use crate::measure::sampler::{Sampler, Subject, Taken};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample, SummaryRow};
@@ -141,18 +141,18 @@ impl<'a> Measuring<'a> {
             .iter_mut()
             .map(|(i, training)| (*i, Box::new(training) as Box<dyn Subject + '_>))
             .collect();
-        let mut held = device.is_cpu().then(affinity::hold);
+        let mut pin = device.is_cpu().then(affinity::pin_current_thread);
         let times = || scheduler.borrow_mut().as_mut().and_then(Scheduler::times).unwrap_or_default();
         let mut before = times();
         self.sampler.measure(&mut subjects, clocks, pauses, |round| {
             observer.at(point, &format!("round {round}"));
-            if let Some(held) = &mut held {
+            if let Some(pin) = &mut pin {
                 let now = times();
-                held.give_way(now.delay_share_since(before) > CONTENDED);
+                pin.give_way(now.delay_share_since(before) > CONTENDED);
                 before = now;
             }
         });
-        drop((held, subjects));
+        drop((pin, subjects));
         for (i, training) in trainings.iter().filter(|_| self.instance == 0) {
             if let Role::Row(row) = roles[*i] {
                 self.rows[row].peak_bytes = training.peak_bytes;

@@ -3,8 +3,8 @@
 use crate::cli::progress::Bar;
 use crate::compare::gate;
 use crate::compare::{Comparison, Side};
-use crate::measure::delay::Scheduler;
 use crate::measure::quiet;
+use crate::measure::run_queue_wait::Scheduler;
 use crate::record::{self, Record};
 use crate::run::{self, Job, Target};
 use crate::suite::Suite;
