@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use candle_core::{DType, Device};
 use pcnbench::engine::EngineKind;
-use pcnbench::verify::{find, run, Options, Outcome};
+use pcnbench::verify::{find, run, CaseOutcome, Options};
 
 fn judge(engine: EngineKind, dtype: DType) -> (usize, Vec<String>, Vec<String>) {
     judge_in("tests/cases", engine, dtype)
@@ -17,9 +17,9 @@ fn judge_in(folder: &str, engine: EngineKind, dtype: DType) -> (usize, Vec<Strin
     for file in find(&[cases]).unwrap() {
         let report = run(&file, &options).unwrap();
         match report.outcome {
-            Outcome::Passed { .. } => passed += 1,
-            Outcome::Failed(why) => failed.push(format!("{}: {why}", report.id)),
-            Outcome::Skipped(why) => skipped.push(format!("{}: {why}", report.id)),
+            CaseOutcome::Passed { .. } => passed += 1,
+            CaseOutcome::Failed(why) => failed.push(format!("{}: {why}", report.id)),
+            CaseOutcome::Skipped(why) => skipped.push(format!("{}: {why}", report.id)),
         }
     }
     (passed, failed, skipped)

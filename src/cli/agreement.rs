@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::Verdict;
+use super::Exit;
 use crate::compare::agreement::Agreement;
 use crate::compare::Side;
 use crate::{record, Result};
@@ -16,7 +16,7 @@ pub struct Args {
     records: Vec<PathBuf>,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut records = args.records.iter().map(|dir| record::read(dir)).collect::<Result<Vec<_>>>()?;
     // RFC 3339 in UTC sorts as text.
     records.sort_by(|a, b| a.run.started.cmp(&b.run.started));
@@ -48,5 +48,5 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         a.ambiguous.rows,
         per_cent(a.ambiguous.of())
     )?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }

@@ -11,7 +11,7 @@ use pcnbench_kernels::persistent::{DeviceModel, H100};
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
 use super::results::duration;
-use super::Verdict;
+use super::Exit;
 use crate::contender::fused;
 use crate::measure;
 use crate::record::{Ceiling, SummaryRow};
@@ -80,7 +80,7 @@ impl Card {
     }
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let overrides = Overrides { max_depth: args.max_depth, ..Overrides::default() }
         .with(&axis::DEPTH, args.depth)
         .with(&axis::WIDTH, args.width)
@@ -112,9 +112,9 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         .map(|p| format!("{} at {}", p.row.contender, p.row.point))
         .collect();
     if differ.is_empty() {
-        return Ok(Verdict::Clean);
+        return Ok(Exit::Clean);
     }
-    Ok(Verdict::Wrong(format!("formula and count differ for {}", differ.join("; "))))
+    Ok(Exit::Wrong(format!("formula and count differ for {}", differ.join("; "))))
 }
 
 /// Whether the closed formulas are what the schedule counts, and no bound is above its count.

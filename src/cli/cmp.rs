@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::grid::Format;
-use super::{compared, Verdict};
+use super::{compared, Exit};
 use crate::compare::gate::outcome;
 use crate::compare::{compare, Options, Side};
 use crate::{record, Error, Result};
@@ -33,7 +33,7 @@ pub struct Args {
     format: Format,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let options = Options {
         absolute: args.absolute,
         threshold: threshold(args.threshold)?,
@@ -47,7 +47,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     for line in compared::remarks(&comparison).iter().filter(|_| people) {
         writeln!(out, "{line}")?;
     }
-    Ok(compared::verdict(outcome(&comparison, false, args.strict)))
+    Ok(compared::exit(outcome(&comparison, false, args.strict)))
 }
 
 /// Per cent as a factor minus one.

@@ -2,8 +2,8 @@
 
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use super::Verdict;
-use crate::compare::gate::{self, Outcome};
+use super::Exit;
+use crate::compare::gate::{self, GateOutcome};
 use crate::compare::{Comparison, Measure, Row};
 use crate::stats::PairedRatio;
 use crate::suite::axis;
@@ -97,11 +97,11 @@ pub fn remarks(comparison: &Comparison) -> Vec<String> {
 }
 
 /// The exit code of an outcome.
-pub fn verdict(outcome: Outcome) -> Verdict {
+pub fn exit(outcome: GateOutcome) -> Exit {
     match outcome {
-        Outcome::Passed => Verdict::Clean,
-        Outcome::Changed(what) => Verdict::Wrong(what),
-        Outcome::Regressed(what) => Verdict::Regressed(format!("regressed: {what}")),
-        Outcome::Inconclusive(what) => Verdict::Inconclusive(format!("inconclusive: {what}")),
+        GateOutcome::Passed => Exit::Clean,
+        GateOutcome::Changed(what) => Exit::Wrong(what),
+        GateOutcome::Regressed(what) => Exit::Regressed(format!("regressed: {what}")),
+        GateOutcome::Inconclusive(what) => Exit::Inconclusive(format!("inconclusive: {what}")),
     }
 }

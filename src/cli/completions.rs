@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap_complete::Shell;
 
-use super::Verdict;
+use super::Exit;
 
 /// Options of `completions`.
 #[derive(Debug, clap::Args)]
@@ -13,10 +13,10 @@ pub struct Args {
     shell: Shell,
 }
 
-pub(super) fn main(args: &Args, command: &mut clap::Command, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, command: &mut clap::Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
     // into memory first: the generator panics when a pipe closes under it
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "pcnbench", &mut script);
     out.write_all(&script)?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }

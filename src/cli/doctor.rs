@@ -6,7 +6,7 @@ use candle_core::Device;
 use pcnbench_kernels::card::{setup, switches};
 
 use super::grid::{Format, Grid};
-use super::Verdict;
+use super::Exit;
 use crate::error::plain;
 use crate::measure::card::Card;
 use crate::measure::energy::Meter;
@@ -27,7 +27,7 @@ pub struct Args {
     pub(super) threads: super::threads::Threads,
 }
 
-pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let cuda = open_device(DeviceKind::Cuda);
     let gpu = cuda.as_ref().ok().and_then(|device| Gpu::of(device).ok().flatten());
     let machine = Machine::detect(gpu);
@@ -87,5 +87,5 @@ pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) ->
     );
     say("load", measure::load_warning().unwrap_or_else(|| "quiet enough to measure".into()));
     grid.print(args.format, out)?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }

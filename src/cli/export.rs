@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::Verdict;
+use super::Exit;
 use crate::compare::export::{self, Target};
 use crate::compare::Side;
 use crate::record;
@@ -25,7 +25,7 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let record = record::read(&args.record)?;
     let side = Side::of(&record)?;
     if side.entries.is_empty() {
@@ -46,5 +46,5 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         Some(file) => record::save(file, text.as_bytes())?,
         None => out.write_all(text.as_bytes())?,
     }
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use super::cmp::{factor, threshold};
 use super::compared;
 use super::grid::Format;
-use super::Verdict;
+use super::Exit;
 use crate::compare::baseline::{self, Baseline, Choice};
-use crate::compare::gate::{self, Outcome};
+use crate::compare::gate::{self, GateOutcome};
 use crate::compare::{compare, Options, Side};
 use crate::measure::{self, quiet, Gpu};
 use crate::record::{self, Machine};
@@ -85,7 +85,7 @@ impl Args {
     }
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let options = Options {
         absolute: args.absolute,
         threshold: threshold(args.threshold)?,
@@ -121,8 +121,14 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         None => measure(args, &suite, "record")?,
     };
     let first = Side::of(&record)?.having_waited(args.too_much(waited));
-    let mut report =
-        Report { record: &record, choice, comparison: None, waited, again: vec![], outcome: Outcome::Passed };
+    let mut report = Report {
+        record: &record,
+        choice,
+        comparison: None,
+        waited,
+        again: vec![],
+        outcome: GateOutcome::Passed,
+    };
     report.outcome = match &report.choice {
         None => alone(&first, args.strict),
         Some(choice) => {
@@ -140,7 +146,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     };
     report.write(&args.out, &first)?;
     report.print(args, out)?;
-    Ok(compared::verdict(report.outcome))
+    Ok(compared::exit(report.outcome))
 }
 
 /// Where the gate stands, as far as the choice of a baseline goes.
@@ -195,10 +201,10 @@ fn check_empty(dir: &Path) -> Result<()> {
 }
 
 /// Without a baseline only what a record says of itself can be judged.
-fn alone(side: &Side, strict: bool) -> Outcome {
+fn alone(side: &Side, strict: bool) -> GateOutcome {
     match side.entries.iter().find(|e| !e.err.is_empty()) {
-        Some(e) => Outcome::Changed(format!("failed: {} at {}: {}", e.contender, e.point, e.err)),
-        None if strict => Outcome::Inconclusive("nothing compares: there is no baseline".into()),
-        None => Outcome::Passed,
+        Some(e) => GateOutcome::Changed(format!("failed: {} at {}: {}", e.contender, e.point, e.err)),
+        None if strict => GateOutcome::Inconclusive("nothing compares: there is no baseline".into()),
+        None => GateOutcome::Passed,
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
-use super::Verdict;
+use super::Exit;
 use crate::suite::{Overrides, Suite, AXES, BUILT_IN};
 
 /// Options of `list`.
@@ -20,14 +20,14 @@ pub struct Args {
     format: Format,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let grid = match &args.suite {
         None if args.axes => axes(),
         None => suites()?,
         Some(name) => points(&Suite::load(name, &Overrides::default())?),
     };
     grid.print(args.format, out)?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }
 
 fn suites() -> anyhow::Result<Grid> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Verdict;
+use super::Exit;
 use crate::{record, Error, Result};
 
 /// Options of `man`.
@@ -14,7 +14,7 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-pub(super) fn main(args: &Args, command: clap::Command, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, command: clap::Command, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match &args.out {
         Some(dir) => {
             std::fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, e))?;
@@ -24,7 +24,7 @@ pub(super) fn main(args: &Args, command: clap::Command, out: &mut dyn Write) -> 
         }
         None => clap_mangen::Man::new(command).render(out)?,
     }
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }
 
 /// The page of a command and those of all below it, each as a whole or not at all.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::grid::Format;
-use super::Verdict;
+use super::Exit;
 use crate::{record, run};
 
 /// Options of `merge`.
@@ -29,7 +29,7 @@ pub struct Args {
     no_plots: bool,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let dir = run::merge(&args.shards, Path::new(&args.results), args.out.as_deref(), argv)?;
     let record = record::read(&dir)?;

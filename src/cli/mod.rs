@@ -47,7 +47,7 @@ use crate::Error;
 
 /// What a subcommand ends with when nothing broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Exit {
     /// Exit code 0.
     Clean,
     /// Exit code 2: a conformance case, a contender or a formula gave wrong numbers, or a count is another than the
@@ -128,10 +128,10 @@ pub fn main() -> ExitCode {
     let outcome = threads::settle(&command);
     let outcome = outcome.and_then(|threads| dispatch(command, threads, &mut out));
     let (code, said) = match outcome {
-        Ok(Verdict::Clean) => (0, None),
-        Ok(Verdict::Wrong(what)) => (2, Some(what)),
-        Ok(Verdict::Regressed(what)) => (3, Some(what)),
-        Ok(Verdict::Inconclusive(what)) => (4, Some(what)),
+        Ok(Exit::Clean) => (0, None),
+        Ok(Exit::Wrong(what)) => (2, Some(what)),
+        Ok(Exit::Regressed(what)) => (3, Some(what)),
+        Ok(Exit::Inconclusive(what)) => (4, Some(what)),
         Err(e) => (1, Some(sentence(&e))),
     };
     end(code, said, out.finish())
@@ -160,7 +160,7 @@ fn sentence(e: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
-fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => run::main(&args, out),
         Command::Verify(args) => verify::main(&args, out),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Verdict;
+use super::Exit;
 use crate::plot::{self, Drawing, Slope};
 use crate::record::{self, Record};
 use crate::stats;
@@ -18,7 +18,7 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let record = record::read(&args.record)?;
     let into = args.out.as_deref().unwrap_or(&args.record);
     let drawing = draw(&record, into)?;
@@ -29,7 +29,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         writeln!(out, "skipped {}: {}", skipped.figure, skipped.reason)?;
     }
     writeln!(out, "{}", into.join("index.html").display())?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }
 
 /// Draws figures and page of `record` into `folder`.

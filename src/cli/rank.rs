@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
-use super::Verdict;
+use super::Exit;
 use crate::compare::rank::rank;
 use crate::compare::Side;
 use crate::record;
@@ -24,7 +24,7 @@ pub struct Args {
     format: Format,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let sides =
         args.records.iter().map(|dir| Side::of(&record::read(dir)?)).collect::<crate::Result<Vec<_>>>()?;
     let ranking = rank(&sides, &args.contender)?;
@@ -63,5 +63,5 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
             writeln!(out, "left out {}: no ratio of {}", short[point.as_str()], without.join(", "))?;
         }
     }
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }

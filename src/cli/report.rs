@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::grid::Format;
-use super::{headline, results, splice, Verdict};
+use super::{headline, results, splice, Exit};
 use crate::files::read_text;
 use crate::record::{self, Record};
 use crate::Error;
@@ -29,7 +29,7 @@ pub struct Args {
     check: bool,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let record = record::read(&args.record)?;
     let Some(file) = &args.splice else {
         let people = args.format == Format::Table;
@@ -40,12 +40,12 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         for failure in results::failures(&record).into_iter().filter(|_| people) {
             writeln!(out, "{failure}")?;
         }
-        return Ok(Verdict::Clean);
+        return Ok(Exit::Clean);
     };
     let text = read_text("read", file, LARGEST)?;
     let spliced = splice::splice(file, &text, "results", &headline::of(&record)?)?;
     if spliced == text {
-        return Ok(Verdict::Clean);
+        return Ok(Exit::Clean);
     }
     if args.check {
         return Err(
@@ -53,7 +53,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
         );
     }
     record::save(file, spliced.as_bytes())?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }
 
 /// The meaning of the signs in the table, each in a paragraph of its own; empty without a sign.

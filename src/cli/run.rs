@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::grid::Format;
 use super::progress::Bar;
 use super::resume::{self, Choice};
-use super::{results, Verdict};
+use super::{results, Exit};
 use crate::measure::{machine, quiet};
 use crate::record::{self, Record, Shard, SummaryRow};
 use crate::run::{self, Job, Target};
@@ -94,7 +94,7 @@ impl Args {
     }
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let (seed, max_seconds, max_depth) = (args.seed, args.max_seconds, args.max_depth);
     let overrides = Overrides { seed, max_seconds, max_depth, ..Overrides::default() }
         .with(&axis::DEVICE, args.device.clone())
@@ -133,8 +133,8 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     finish(&record, args.format, out)
 }
 
-/// Prints the results and decides the verdict.
-pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+/// Prints the results and decides how the command ends.
+pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let people = format == Format::Table;
     let grid = results::table(record, !people)?;
     if people {
@@ -161,7 +161,7 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
     }
     let mut wrong = record.summary.iter().filter(|row| row.err.contains(crate::verify::twin::WRONG));
     if let Some(first) = wrong.next() {
-        return Ok(Verdict::Wrong(format!(
+        return Ok(Exit::Wrong(format!(
             "verification failed in {} rows, the first at {}: {}",
             1 + wrong.count(),
             first.point,
@@ -169,7 +169,7 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
         )));
     }
     let without = without_result(&record.summary);
-    let Some(first) = without.first() else { return Ok(Verdict::Clean) };
+    let Some(first) = without.first() else { return Ok(Exit::Clean) };
     Err(Error::Invalid(format!(
         "no contender has a result at {} of the points, the first {}: {}: {}",
         without.len(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::grid::{Cell, Format, Grid};
 use super::progress::Bar;
-use super::Verdict;
+use super::Exit;
 use crate::measure::card::Card;
 use crate::measure::{build, debug_build, utc_now, Gpu};
 use crate::run::{open_device, Observer};
@@ -46,7 +46,7 @@ pub struct Args {
     allow_debug_build: bool,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     if let Some(path) = &args.show {
         return show(&Strategies::read(path)?, args.format, out);
     }
@@ -92,7 +92,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     let path = args.path(&strategies.machine_class());
     strategies.write(&path)?;
     writeln!(out, "strategies: {} ({entries} entries of {} calls)", path.display(), calls.len())?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }
 
 impl Args {
@@ -126,7 +126,7 @@ impl Args {
 }
 
 /// One row per strategy and call.
-fn show(strategies: &Strategies, format: Format, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+fn show(strategies: &Strategies, format: Format, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut grid = Grid::new(vec![
         ("call", "call"),
         ("n", "width"),
@@ -176,5 +176,5 @@ fn show(strategies: &Strategies, format: Format, out: &mut dyn Write) -> anyhow:
         )?;
     }
     grid.print(format, out)?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }

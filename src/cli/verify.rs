@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use candle_core::DType;
 
-use super::Verdict;
+use super::Exit;
 use crate::engine::EngineKind;
 use crate::run::open_device;
 use crate::suite::DeviceKind;
-use crate::verify::{self, Options, Outcome, Report};
+use crate::verify::{self, CaseOutcome, Options, Report};
 use crate::Error;
 
 /// Options of `verify`.
@@ -35,7 +35,7 @@ pub struct Args {
     pub(super) threads: super::threads::Threads,
 }
 
-pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let engine: EngineKind = args.engine.parse()?;
     let dtype = match args.dtype.as_str() {
         "f32" => DType::F32,
@@ -69,8 +69,8 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> 
     writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
     let all = passed + failed + skipped;
     Ok(match failed {
-        0 => Verdict::Clean,
-        _ => Verdict::Wrong(format!("{failed} of {all} cases failed; see the lines that begin with FAIL")),
+        0 => Exit::Clean,
+        _ => Exit::Wrong(format!("{failed} of {all} cases failed; see the lines that begin with FAIL")),
     })
 }
 
@@ -86,7 +86,7 @@ impl Counts {
     /// Counts a report and writes its line.
     fn line(&mut self, Report { id, outcome }: Report, out: &mut dyn Write) -> std::io::Result<()> {
         match outcome {
-            Outcome::Passed { compared, worst } => {
+            CaseOutcome::Passed { compared, worst } => {
                 self.passed += 1;
                 writeln!(
                     out,
@@ -94,11 +94,11 @@ impl Counts {
                     worst.error, worst.allowed, worst.entry
                 )
             }
-            Outcome::Failed(why) => {
+            CaseOutcome::Failed(why) => {
                 self.failed += 1;
                 writeln!(out, "FAIL  {id}: {why}")
             }
-            Outcome::Skipped(why) => {
+            CaseOutcome::Skipped(why) => {
                 self.skipped += 1;
                 writeln!(out, "skip  {id}: {why}")
             }

@@ -136,7 +136,7 @@ pub(super) fn skipped(base: &Side, new: &Side) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::compare::fixture::side;
-    use crate::compare::gate::{outcome, Outcome};
+    use crate::compare::gate::{outcome, GateOutcome};
     use crate::compare::{compare, Comparison, Options};
 
     fn changed(change: impl Fn(&mut Side)) -> Comparison {
@@ -163,9 +163,9 @@ mod tests {
             assert_eq!(found.work.len(), 4, "two contenders at two points");
             let expected = format!("spc/reference at p@depth=4: allocations 12 before, {count} now");
             assert_eq!(found.work[0], expected);
-            assert!(matches!(outcome(&found, true, false), Outcome::Changed(_)));
+            assert!(matches!(outcome(&found, true, false), GateOutcome::Changed(_)));
             // between two records it may be on purpose
-            assert_eq!(outcome(&found, false, true), Outcome::Passed);
+            assert_eq!(outcome(&found, false, true), GateOutcome::Passed);
         }
         let bytes = changed(each(|e| e.allocated_bytes = Some(3457)));
         assert!(

@@ -41,7 +41,7 @@ pub fn with_second_look(new: &Side, again: &[Side], comparison: &Comparison) -> 
 
 /// How a gate ends; the worst of what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum GateOutcome {
     /// Nothing to object.
     Passed,
     /// Exact facts changed: a contender is wrong or failed, or its counted work is another; says which.
@@ -58,7 +58,7 @@ pub enum Outcome {
 /// what does not compare at all, for it would leave the gate open until the baseline is made again. Between two records
 /// both may be on purpose. If nothing at all compares, the outcome is inconclusive rather than passed, whichever side lacks
 /// what the other has.
-pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
+pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> GateOutcome {
     let list = |all: &[String]| format!("{} (of {})", all[0], all.len());
     let name = |row: &Row| format!("{} at {}", row.contender, row.point);
     let row = |row: &Row| match &row.reason[..] {
@@ -70,7 +70,7 @@ pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
     let nothing_compares = || {
         let all: Vec<String> = comparison.rows.iter().map(row).collect();
         let what = if all.is_empty() { "neither side holds a timed point".to_owned() } else { list(&all) };
-        Outcome::Inconclusive(format!("nothing compares: {what}"))
+        GateOutcome::Inconclusive(format!("nothing compares: {what}"))
     };
     if nothing && !exact {
         return nothing_compares();
@@ -82,14 +82,14 @@ pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
         .chain(comparison.work.iter().filter(|_| exact).map(|s| format!("counted work changed: {s}")))
         .collect();
     if !changed.is_empty() {
-        return Outcome::Changed(list(&changed));
+        return GateOutcome::Changed(list(&changed));
     }
     let regressed: Vec<String> = comparison
         .with(Verdict::Regressed)
         .map(|row| format!("{}: {} {}", name(row), row.measure.name(), interval(row)))
         .collect();
     if !regressed.is_empty() {
-        return Outcome::Regressed(list(&regressed));
+        return GateOutcome::Regressed(list(&regressed));
     }
     if nothing {
         return nothing_compares();
@@ -100,9 +100,9 @@ pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> Outcome {
         .map(row)
         .collect();
     if !unclear.is_empty() {
-        return Outcome::Inconclusive(list(&unclear));
+        return GateOutcome::Inconclusive(list(&unclear));
     }
-    Outcome::Passed
+    GateOutcome::Passed
 }
 
 /// `1.05 [1.03, 1.07]`, new over base; empty where the two do not compare.

@@ -27,33 +27,35 @@ fn the_worst_decides() {
     let gone = |s: &mut Side| s.entries.truncate(4);
     let more = |s: &mut Side| s.entries.push(entry("p@depth=4", "zil/reference", 1.0, 0.3));
 
-    assert_eq!(with(&nothing, true, true), Outcome::Passed);
-    assert_eq!(with(&more, true, true), Outcome::Passed, "what is new has nothing to be held against");
-    let Outcome::Regressed(what) = with(&slower, true, false) else { panic!() };
+    assert_eq!(with(&nothing, true, true), GateOutcome::Passed);
+    assert_eq!(with(&more, true, true), GateOutcome::Passed, "what is new has nothing to be held against");
+    let GateOutcome::Regressed(what) = with(&slower, true, false) else { panic!() };
     assert!(what.starts_with("spc/reference at p@depth=4: ratio 1.100 [1.0"), "{what}");
-    assert_eq!(with(&unclear, true, false), Outcome::Passed);
-    assert!(matches!(with(&unclear, true, true), Outcome::Inconclusive(w) if w.contains("epc/reference")));
-    let Outcome::Changed(what) = with(&work, true, false) else { panic!() };
+    assert_eq!(with(&unclear, true, false), GateOutcome::Passed);
+    assert!(
+        matches!(with(&unclear, true, true), GateOutcome::Inconclusive(w) if w.contains("epc/reference"))
+    );
+    let GateOutcome::Changed(what) = with(&work, true, false) else { panic!() };
     assert!(what.contains("gemm_flops 1000 before, 1001 now"), "{what}");
-    assert_eq!(with(&work, false, true), Outcome::Passed, "between two records on purpose");
-    assert!(matches!(with(&failed, false, false), Outcome::Changed(w) if w.contains("is wrong")));
+    assert_eq!(with(&work, false, true), GateOutcome::Passed, "between two records on purpose");
+    assert!(matches!(with(&failed, false, false), GateOutcome::Changed(w) if w.contains("is wrong")));
     // What can never be compared would leave a gate open.
     for change in [&redefined as &dyn Fn(&mut Side), &gone] {
-        assert!(matches!(with(change, true, false), Outcome::Inconclusive(_)));
-        assert_eq!(with(change, false, false), Outcome::Passed);
-        assert!(matches!(with(change, false, true), Outcome::Inconclusive(_)));
+        assert!(matches!(with(change, true, false), GateOutcome::Inconclusive(_)));
+        assert_eq!(with(change, false, false), GateOutcome::Passed);
+        assert!(matches!(with(change, false, true), GateOutcome::Inconclusive(_)));
     }
     // Wrong before regressed before inconclusive.
     let two = |s: &mut Side| {
         slower(s);
         unclear(s);
     };
-    assert!(matches!(with(&two, true, true), Outcome::Regressed(_)));
+    assert!(matches!(with(&two, true, true), GateOutcome::Regressed(_)));
     let three = |s: &mut Side| {
         two(s);
         work(s);
     };
-    assert!(matches!(with(&three, true, true), Outcome::Changed(_)));
+    assert!(matches!(with(&three, true, true), GateOutcome::Changed(_)));
 }
 
 #[test]
@@ -69,10 +71,10 @@ fn only_suspects_get_a_second_look() {
     let second = with_second_look(&first, &[again], &comparison);
     assert_eq!(second.entries[1], base.entries[1]);
     assert_eq!(second.entries[2], first.entries[2], "no suspect, so its first numbers stay");
-    assert_eq!(outcome(&gate(&base, &second), true, true), Outcome::Passed);
+    assert_eq!(outcome(&gate(&base, &second), true, true), GateOutcome::Passed);
     // One that confirms.
     let confirmed = with_second_look(&first, std::slice::from_ref(&first), &comparison);
-    assert!(matches!(outcome(&gate(&base, &confirmed), true, false), Outcome::Regressed(_)));
+    assert!(matches!(outcome(&gate(&base, &confirmed), true, false), GateOutcome::Regressed(_)));
 }
 
 /// A baseline inferred to be slower is no entry of its own: all that is stated against it is taken again.
@@ -84,7 +86,7 @@ fn a_suspect_baseline_takes_everything_against_it_along() {
     let comparison = gate(&base, &first);
     assert_eq!(suspects(&comparison), ["p@depth=4", "p@depth=8"]);
     let second = with_second_look(&first, std::slice::from_ref(&base), &comparison);
-    assert_eq!(outcome(&gate(&base, &second), true, true), Outcome::Passed);
+    assert_eq!(outcome(&gate(&base, &second), true, true), GateOutcome::Passed);
 }
 
 /// Two records of which nothing compares, against one point that does.
@@ -94,11 +96,11 @@ fn comparing_nothing_is_inconclusive() {
     let mut new = base.clone();
     new.class = "cpu-other-9c".into();
     let none = crate::compare::compare(&base, &new, &crate::compare::Options::default());
-    let Outcome::Inconclusive(what) = outcome(&none, false, false) else { panic!("{none:?}") };
+    let GateOutcome::Inconclusive(what) = outcome(&none, false, false) else { panic!("{none:?}") };
     assert!(what.contains("p@depth=4: invalid (machine class: ") && what.ends_with("(of 4)"), "{what}");
     let mut some = none.clone();
     some.rows[0].verdict = Verdict::Same;
-    assert_eq!(outcome(&some, false, false), Outcome::Passed);
+    assert_eq!(outcome(&some, false, false), GateOutcome::Passed);
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn sharing_nothing_is_inconclusive_from_either_side() {
     {
         for (exact, strict) in [(false, false), (false, true), (true, false), (true, true)] {
             let found = outcome(&gate(base, new), exact, strict);
-            let Outcome::Inconclusive(what) = found else {
+            let GateOutcome::Inconclusive(what) = found else {
                 panic!("{found:?} of {} and {}", base.name, new.name)
             };
             assert!(what.starts_with("nothing compares: "), "{what}");
@@ -133,5 +135,5 @@ fn sharing_nothing_is_inconclusive_from_either_side() {
     // One point that does compare is something.
     let mut part = some.clone();
     part.entries.truncate(3);
-    assert_eq!(outcome(&gate(&part, &some), true, true), Outcome::Passed);
+    assert_eq!(outcome(&gate(&part, &some), true, true), GateOutcome::Passed);
 }

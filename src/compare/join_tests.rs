@@ -119,7 +119,7 @@ fn across_machines_engines_do_not_compare() {
     assert_eq!(c.rows.iter().filter(|row| row.contender == "bp/fused").count(), 2);
     // which leaves no gate open
     assert_eq!(c.inconclusive().count(), 0);
-    assert_eq!(crate::compare::gate::outcome(&c, true, true), crate::compare::gate::Outcome::Passed);
+    assert_eq!(crate::compare::gate::outcome(&c, true, true), crate::compare::gate::GateOutcome::Passed);
     new.threads = base.threads;
     let same = compare(&base, &new, &options);
     assert!(same.rows.iter().all(|row| row.reason.is_empty() && row.verdict != Verdict::Invalid));

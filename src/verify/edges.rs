@@ -9,7 +9,7 @@ use rand::RngExt;
 use super::case::Case;
 use super::execute::{self, Produced};
 use super::host::Host;
-use super::{compare, Options, Outcome, Report, Worst};
+use super::{compare, CaseOutcome, Options, Report, Worst};
 use crate::engine::EngineKind;
 use crate::net::architecture::mlp::chain;
 use crate::net::rng::{stream, Purpose};
@@ -66,7 +66,7 @@ pub fn run(options: &Options) -> impl Iterator<Item = Report> + '_ {
 /// A rule on every network, by whatever `execute` does; none if the options leave the rule out.
 fn report(name: &str, options: &Options, execute: &dyn Fn(&Case) -> Result<Produced>) -> Option<Report> {
     let id = format!("twin/{name}/{}", options.engine);
-    let failed = |why: String| Outcome::Failed(why);
+    let failed = |why: String| CaseOutcome::Failed(why);
     let rule = match Rule::from_name(name, Steps::constant(STEPS, STEP)) {
         Ok(rule) => rule.with_weight_step(WEIGHT_STEP).evaluated(),
         Err(error) => return Some(Report { id, outcome: failed(error.to_string()) }),
@@ -82,18 +82,18 @@ fn report(name: &str, options: &Options, execute: &dyn Fn(&Case) -> Result<Produ
             .and_then(|case| Ok(compare(&case, &execute(&case)?, options)))
             .unwrap_or_else(|error| failed(error.to_string()));
         match outcome {
-            Outcome::Passed { compared, worst } => {
+            CaseOutcome::Passed { compared, worst } => {
                 all += compared;
                 let share = |w: &Worst| w.error / w.allowed;
                 if closest.as_ref().is_none_or(|c| share(&worst) > share(c)) {
                     closest = Some(Worst { entry: format!("{} of {place}", worst.entry), ..worst });
                 }
             }
-            Outcome::Failed(why) | Outcome::Skipped(why) => wrong.push((place, why)),
+            CaseOutcome::Failed(why) | CaseOutcome::Skipped(why) => wrong.push((place, why)),
         }
     }
     let outcome = match (wrong.split_first(), closest) {
-        (None, Some(worst)) => Outcome::Passed { compared: all, worst },
+        (None, Some(worst)) => CaseOutcome::Passed { compared: all, worst },
         (None, None) => failed("has no network".to_owned()),
         (Some(((place, why), rest)), _) => {
             // with sizes that pass beside those that do not, the list says which edge it is

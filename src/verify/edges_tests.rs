@@ -38,7 +38,7 @@ fn the_fused_engine_is_its_twin_at_every_edge() {
         let reports: Vec<Report> = run(&options).collect();
         assert_eq!(reports.len(), names(EngineKind::Fused).count());
         for Report { id, outcome } in reports {
-            let Outcome::Passed { worst, compared } = outcome else { panic!("{id}: {outcome:?}") };
+            let CaseOutcome::Passed { worst, compared } = outcome else { panic!("{id}: {outcome:?}") };
             assert!(worst.error > 0.0 && compared > 300, "{id} compared {compared}: {worst:?}");
         }
     }
@@ -61,7 +61,7 @@ fn a_unit_left_out_behind_a_tile_fails_and_says_where() {
         execute::execute(&case, EngineKind::Fused, DType::F32, &Device::Cpu)
     };
     for name in names(EngineKind::Fused) {
-        let Some(Report { outcome: Outcome::Failed(why), .. }) = report(name, &options, &cut) else {
+        let Some(Report { outcome: CaseOutcome::Failed(why), .. }) = report(name, &options, &cut) else {
             panic!("{name} passed")
         };
         assert!(why.contains(" of 45 networks: 17-17 at batch ") && !why.contains('\n'), "{name}: {why}");
@@ -81,7 +81,7 @@ fn a_wrong_schedule_fails() {
                 execute::execute(&case, EngineKind::Fused, DType::F32, &Device::Cpu)
             };
             let outcome = report(name, &options, &wrong).map(|report| report.outcome);
-            assert!(matches!(outcome, Some(Outcome::Failed(_))), "{name} {count} {size}: {outcome:?}");
+            assert!(matches!(outcome, Some(CaseOutcome::Failed(_))), "{name} {count} {size}: {outcome:?}");
         }
     }
 }
@@ -92,7 +92,7 @@ fn what_is_not_executed_fails_and_what_is_not_asked_for_is_left_out() {
     let mut options = options(EngineKind::Fused, DType::F64);
     let outcome = report("bp", &options, &refuses).map(|report| report.outcome);
     assert!(
-        matches!(outcome, Some(Outcome::Failed(why)) if why.starts_with("45 of 45 networks: 1-1 at batch 1: no such"))
+        matches!(outcome, Some(CaseOutcome::Failed(why)) if why.starts_with("45 of 45 networks: 1-1 at batch 1: no such"))
     );
     options.rule = Some("spc".into());
     let ids: Vec<String> = run(&options).map(|report| report.id).collect();

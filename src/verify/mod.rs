@@ -37,7 +37,7 @@ pub struct Options {
 
 /// What became of one case.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum CaseOutcome {
     /// Every expected entry within its allowance.
     Passed {
         /// Entries compared.
@@ -68,7 +68,7 @@ pub struct Report {
     /// Case id, or the file name where the id could not be read.
     pub id: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: CaseOutcome,
 }
 
 /// All case files under the given paths (files, or folders searched for `*.json`), sorted.
@@ -106,40 +106,43 @@ pub fn run(path: &Path, options: &Options) -> Option<Report> {
     let name = || path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
     let wanted = |rule: &str| options.rule.as_deref().is_none_or(|r| r == rule);
     match case::read(path) {
-        Err(e) => Some(Report { id: name(), outcome: Outcome::Failed(e.to_string()) }),
-        Ok(Reading::Unsupported { id, rule, missing }) => {
-            wanted(&rule).then(|| Report { id, outcome: Outcome::Skipped(format!("{missing} is not built")) })
-        }
+        Err(e) => Some(Report { id: name(), outcome: CaseOutcome::Failed(e.to_string()) }),
+        Ok(Reading::Unsupported { id, rule, missing }) => wanted(&rule)
+            .then(|| Report { id, outcome: CaseOutcome::Skipped(format!("{missing} is not built")) }),
         Ok(Reading::Case(case)) => {
             wanted(&case.rule).then(|| Report { id: case.id.clone(), outcome: judge(&case, options) })
         }
     }
 }
 
-fn judge(case: &Case, options: &Options) -> Outcome {
+fn judge(case: &Case, options: &Options) -> CaseOutcome {
     if case.rule == case::EQUILIBRIUM {
         // a closed form, not a rule: no engine executes it and f64 is the only precision
         let options = Options { dtype: DType::F64, ..options.clone() };
         return match equilibrium::execute(case) {
             Ok(produced) => compare(case, &produced, &options),
-            Err(e) => Outcome::Failed(e.to_string()),
+            Err(e) => CaseOutcome::Failed(e.to_string()),
         };
     }
     if !Info::runs(&case.rule, options.engine) {
-        return Outcome::Skipped(format!("engine {} does not run rule {}", options.engine.name(), case.rule));
+        return CaseOutcome::Skipped(format!(
+            "engine {} does not run rule {}",
+            options.engine.name(),
+            case.rule
+        ));
     }
     if options.engine.is_fused()
         && let Err(why) = case.graph.as_stack()
     {
-        return Outcome::Skipped(why.to_string());
+        return CaseOutcome::Skipped(why.to_string());
     }
     match execute::execute(case, options.engine, options.dtype, &options.device) {
         Ok(produced) => compare(case, &produced, options),
-        Err(e) => Outcome::Failed(e.to_string()),
+        Err(e) => CaseOutcome::Failed(e.to_string()),
     }
 }
 
-fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
+fn compare(case: &Case, produced: &Produced, options: &Options) -> CaseOutcome {
     let mut worst: Option<Worst> = None;
     let mut compared = 0;
     for (entry, expected) in &case.expect {
@@ -148,13 +151,13 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
             if options.engine == EngineKind::Autograd && hidden {
                 continue; // autograd does not show what lies between loss and parameters
             }
-            return Outcome::Failed(format!(
+            return CaseOutcome::Failed(format!(
                 "`{entry}` is expected but rule {} produces no such entry",
                 case.rule
             ));
         };
         if got.shape != expected.shape {
-            return Outcome::Failed(format!(
+            return CaseOutcome::Failed(format!(
                 "`{entry}` has shape {:?}; expected {:?}",
                 got.shape, expected.shape
             ));
@@ -170,10 +173,10 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> Outcome {
         }
     }
     match worst {
-        None => Outcome::Failed("lists nothing that could be compared".into()),
-        Some(w) if w.error <= w.allowed && w.error.is_finite() => Outcome::Passed { compared, worst: w },
+        None => CaseOutcome::Failed("lists nothing that could be compared".into()),
+        Some(w) if w.error <= w.allowed && w.error.is_finite() => CaseOutcome::Passed { compared, worst: w },
         Some(w) => {
-            Outcome::Failed(format!("`{}` is off by {:.3e}; allowed {:.3e}", w.entry, w.error, w.allowed))
+            CaseOutcome::Failed(format!("`{}` is off by {:.3e}; allowed {:.3e}", w.entry, w.error, w.allowed))
         }
     }
 }

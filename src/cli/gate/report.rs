@@ -9,7 +9,7 @@ use crate::cli::compared;
 use crate::cli::grid::Format;
 use crate::compare::baseline::Choice;
 use crate::compare::export::{default_name, Target as Export};
-use crate::compare::gate::{self, Outcome};
+use crate::compare::gate::{self, GateOutcome};
 use crate::compare::{Comparison, Side};
 use crate::record::{self, Record};
 use crate::Result;
@@ -23,7 +23,7 @@ pub(super) struct Report<'a> {
     pub(super) waited: Option<f64>,
     /// Records of the second look.
     pub(super) again: Vec<String>,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: GateOutcome,
 }
 
 impl Report<'_> {
@@ -90,13 +90,13 @@ impl Report<'_> {
     /// For a pull request: the outcome, what matters, and everything folded away below it.
     fn markdown(&self) -> String {
         let outcome = match &self.outcome {
-            Outcome::Passed if self.choice.is_none() => {
+            GateOutcome::Passed if self.choice.is_none() => {
                 "has nothing to compare with; verification passed".to_owned()
             }
-            Outcome::Passed => "passed".to_owned(),
-            Outcome::Changed(what) => format!("failed: {what}"),
-            Outcome::Regressed(what) => format!("regressed: {what}"),
-            Outcome::Inconclusive(what) => format!("inconclusive: {what}"),
+            GateOutcome::Passed => "passed".to_owned(),
+            GateOutcome::Changed(what) => format!("failed: {what}"),
+            GateOutcome::Regressed(what) => format!("regressed: {what}"),
+            GateOutcome::Inconclusive(what) => format!("inconclusive: {what}"),
         };
         let run = &self.record.run;
         let mut text = format!(

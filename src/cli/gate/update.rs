@@ -4,19 +4,14 @@ use std::io::Write;
 
 use super::session::{measure, Session};
 use super::{Args, Place};
-use crate::cli::Verdict;
+use crate::cli::Exit;
 use crate::compare::baseline::{self, Baseline};
 use crate::compare::gate;
 use crate::record;
 use crate::suite::Suite;
 
 /// Measures for longer than a gate does, since a baseline is compared with many times, and writes it.
-pub(super) fn update(
-    args: &Args,
-    suite: &Suite,
-    place: &Place,
-    out: &mut dyn Write,
-) -> anyhow::Result<Verdict> {
+pub(super) fn update(args: &Args, suite: &Suite, place: &Place, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let Session { record, waited } = match &args.record {
         Some(dir) => Session { record: record::read(dir)?, waited: None },
         None => measure(args, &suite.longer(gate::LONGER)?, "record")?,
@@ -44,5 +39,5 @@ pub(super) fn update(
         )?;
     }
     writeln!(out, "baseline: {} ({} entries)", path.display(), baseline.entry.len())?;
-    Ok(Verdict::Clean)
+    Ok(Exit::Clean)
 }
