@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::axes::Axis;
 use super::direction::{along, dash, distance, fields, law_share, Field, Point, Runner};
-use super::frame::Frame;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
+use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Marker, Rgb, GUIDE, INK};
 use super::{canvas, csv_text, number, Drawing, Drawn};
@@ -176,10 +176,10 @@ fn scene(title: &str, field: &Field<'_>, shown: &[&Runner<'_>], x: &Axis, y: &Ax
         facts: &facts,
     });
     for (index, runner) in shown.iter().enumerate() {
-        let frame = panels.frame(index, x.clone(), y.clone());
-        frame.draw_grid(&mut panels.scene);
+        let plot_area = panels.plot_area(index, x.clone(), y.clone());
+        plot_area.draw_grid(&mut panels.scene);
         if x.share(1.0).is_some() {
-            let ends = [frame.at(1.0, y.low)?, frame.at(1.0, y.high)?];
+            let ends = [plot_area.at(1.0, y.low)?, plot_area.at(1.0, y.high)?];
             panels.scene.dashed(&ends, 1.3, GUIDE, &[2.0, 2.5]);
         }
         // Runs of equal depth and step size are neighbours.
@@ -187,15 +187,15 @@ fn scene(title: &str, field: &Field<'_>, shown: &[&Runner<'_>], x: &Axis, y: &Ax
             let row = run[0].row;
             let style = (color(row.depth), dash(row.step_size, &sizes));
             let spots =
-                run.iter().filter_map(dot).map(|(x, y)| frame.at(x, y)).collect::<Result<Vec<Spot>>>()?;
+                run.iter().filter_map(dot).map(|(x, y)| plot_area.at(x, y)).collect::<Result<Vec<Spot>>>()?;
             // Where theory has a line, measurements are points.
-            let theory = follows_law(runner) && law_line(&mut panels.scene, &frame, run, style.1);
+            let theory = follows_law(runner) && law_line(&mut panels.scene, &plot_area, run, style.1);
             if !theory {
                 panels.scene.dashed(&spots, 1.7, style.0, style.1);
             }
             discs(&mut panels.scene, &spots, if theory { 2.9 } else { 2.3 }, style.0);
         }
-        frame.draw_axes(&mut panels.scene);
+        plot_area.draw_axes(&mut panels.scene);
     }
     let at = panels.beside();
     legend::draw(&mut panels.scene, at, &entries);
@@ -233,7 +233,7 @@ pub(super) fn discs(scene: &mut Scene, spots: &[Spot], radius: f64, color: Rgb) 
 }
 
 /// The law through all whole numbers of steps between those measured, or a selection of them; whether there is one.
-fn law_line(scene: &mut Scene, frame: &Frame, run: &[Point<'_>], dash: &[f64]) -> bool {
+fn law_line(scene: &mut Scene, plot_area: &PlotArea, run: &[Point<'_>], dash: &[f64]) -> bool {
     let Some(norms) = run.iter().find_map(Point::bp_norms) else { return false };
     let steps = || run.iter().filter(|p| dot(p).is_some()).map(|p| p.row.steps);
     let (Some(first), Some(last)) = (steps().min(), steps().max()) else { return false };
@@ -245,7 +245,7 @@ fn law_line(scene: &mut Scene, frame: &Frame, run: &[Point<'_>], dash: &[f64]) -
         (0..=LAW_POINTS).map(|i| (first as f64 * growth.powf(i as f64)).round() as usize).collect()
     };
     at.dedup();
-    let spot = |t: usize| frame.at(t as f64 / depth, law(&norms, size, t)?).ok();
+    let spot = |t: usize| plot_area.at(t as f64 / depth, law(&norms, size, t)?).ok();
     let spots: Vec<Spot> = at.into_iter().filter_map(spot).collect();
     scene.dashed(&spots, 0.9, INK, dash);
     !spots.is_empty()

@@ -6,12 +6,12 @@ use super::alignment::{cosine_axis, discs, line};
 use super::axes::{drawable, Axis, Spread};
 use super::decay_heatmap::decade;
 use super::direction::{along, fields, law_share, some_of, Field, Point, Runner};
-use super::frame::Frame;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
+use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Rgb, GUIDE, INK, SOFT};
-use super::{canvas, csv_text, number, stem, Drawing, Drawn};
+use super::{canvas, csv_text, filenames, number, Drawing, Drawn};
 use crate::record::{AlignmentRow, Record};
 use crate::Result;
 
@@ -34,7 +34,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         let choices = field.choices(depth);
         for size in &choices {
             let view = View::new(field, depth, *size);
-            let suffix = size.map_or(String::new(), |s| format!(".{}", stem::slug(&format!("step-{s}"))));
+            let suffix =
+                size.map_or(String::new(), |s| format!(".{}", filenames::slug(&format!("step-{s}"))));
             let stem = format!("{FIGURE}.{}{suffix}", field.stem);
             let Some(axes) = view.axes() else {
                 out.skip(FIGURE, format!("`{}` has no layer to draw at depth {depth}", field.stem));
@@ -168,16 +169,18 @@ impl<'f, 'a> View<'f, 'a> {
         for (index, (runner, points)) in self.lanes.iter().enumerate() {
             let above = 2 * (index / columns) * columns + index % columns;
             let unnamed = Axis { label: String::new(), ..axes.layer.clone() };
-            let upper = panels.frame(above, unnamed, axes.cosine.clone());
-            let lower = panels.frame(above + columns, axes.layer.clone(), axes.norm.clone());
+            let upper = panels.plot_area(above, unnamed, axes.cosine.clone());
+            let lower = panels.plot_area(above + columns, axes.layer.clone(), axes.norm.clone());
             let theory = runner.name() == "fpa";
             let scene = &mut panels.scene;
-            for (frame, value) in [(&upper, cosine as fn(&AlignmentRow) -> Option<f64>), (&lower, norm)] {
-                frame.draw_grid(scene);
-                if let Some(rounding) =
-                    self.rounding.filter(|r| frame.y.share(*r).is_some() && frame.y.spread == Spread::Log)
+            for (plot_area, value) in [(&upper, cosine as fn(&AlignmentRow) -> Option<f64>), (&lower, norm)] {
+                plot_area.draw_grid(scene);
+                if let Some(rounding) = self
+                    .rounding
+                    .filter(|r| plot_area.y.share(*r).is_some() && plot_area.y.spread == Spread::Log)
                 {
-                    let ends = [frame.at(frame.x.low, rounding)?, frame.at(frame.x.high, rounding)?];
+                    let ends =
+                        [plot_area.at(plot_area.x.low, rounding)?, plot_area.at(plot_area.x.high, rounding)?];
                     scene.dashed(&ends, 1.3, GUIDE, &[2.0, 2.5]);
                 }
                 for (rank, point) in points.iter().enumerate() {
@@ -185,7 +188,7 @@ impl<'f, 'a> View<'f, 'a> {
                     let spots = point.layers.values().map(|r| Some((r.layer as f64, value(r)?)));
                     // Later lines are thinner, so that of lines that coincide a rim of each is seen.
                     let width = 1.4 + 1.6 * (1.0 - (rank + 1) as f64 / points.len() as f64);
-                    curve(scene, frame, spots, if theory { 2.8 } else { width }, color)?;
+                    curve(scene, plot_area, spots, if theory { 2.8 } else { width }, color)?;
                 }
             }
             if theory {
@@ -210,19 +213,19 @@ impl<'f, 'a> View<'f, 'a> {
 }
 
 /// The share of BP's gradient that the law gives each layer.
-fn law(scene: &mut Scene, frame: &Frame, point: &Point<'_>) -> Result<()> {
+fn law(scene: &mut Scene, plot_area: &PlotArea, point: &Point<'_>) -> Result<()> {
     let row = point.row;
     let shares = point.layers.keys().map(|&layer| {
         let share = law_share(row.step_size, row.depth.checked_sub(layer)?, row.steps)?;
-        frame.y.share(share).map(|_| (layer as f64, share))
+        plot_area.y.share(share).map(|_| (layer as f64, share))
     });
-    curve(scene, frame, shares, 0.8, INK)
+    curve(scene, plot_area, shares, 0.8, INK)
 }
 
 /// A line through the values there are, broken where one is missing; a value between two gaps becomes a dot.
 fn curve(
     scene: &mut Scene,
-    frame: &Frame,
+    plot_area: &PlotArea,
     values: impl Iterator<Item = Option<(f64, f64)>>,
     width: f64,
     color: Rgb,
@@ -230,7 +233,7 @@ fn curve(
     let mut run: Vec<Spot> = Vec::new();
     for value in values.chain([None]) {
         match value {
-            Some((x, y)) => run.push(frame.at(x, y)?),
+            Some((x, y)) => run.push(plot_area.at(x, y)?),
             None => match run[..] {
                 [] => {}
                 [(x, y)] => {

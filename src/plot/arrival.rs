@@ -12,10 +12,10 @@ use std::path::Path;
 use super::arrival_lines::{groups, Group, Law, Line, REFERENCE};
 use super::axes::Axis;
 use super::decay_heatmap::decade;
-use super::frame::Frame;
-use super::labels;
+use super::label_placement;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
+use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::signal::traces;
 use super::style::{Rgb, SOFT};
@@ -106,45 +106,45 @@ fn scene(title: &str, group: &Group<'_>, laws: &[Law], y: &Axis) -> Result<Scene
         facts: &facts,
     });
     let x = Axis::integers("distance from the output, d = L − ℓ", 1, group.farthest, 6);
-    let frame = page.frame(0, x, y.clone());
-    frame.draw_grid(&mut page.scene);
-    draw_lines(&mut page.scene, &frame, group, laws)?;
-    frame.draw_axes(&mut page.scene);
+    let plot_area = page.plot_area(0, x, y.clone());
+    plot_area.draw_grid(&mut page.scene);
+    draw_lines(&mut page.scene, &plot_area, group, laws)?;
+    plot_area.draw_axes(&mut page.scene);
     let at = page.beside();
     legend::draw(&mut page.scene, at, &entries);
     Ok(page.scene)
 }
 
-fn draw_lines(scene: &mut Scene, frame: &Frame, group: &Group<'_>, laws: &[Law]) -> Result<()> {
+fn draw_lines(scene: &mut Scene, plot_area: &PlotArea, group: &Group<'_>, laws: &[Law]) -> Result<()> {
     // Heavy strokes first, so that of lines that coincide a rim of each is seen.
     let mut order: Vec<&Line<'_>> = group.lines.iter().rev().collect();
     order.sort_by(|a, b| b.stroke().width.total_cmp(&a.stroke().width));
     let (mut spots, mut strokes) = (Vec::new(), Vec::new());
     for line in &order {
-        for run in line.runs(frame)? {
+        for run in line.runs(plot_area)? {
             scene.dashed(&run, line.stroke().width, line.look().color, line.look().dash);
             strokes.extend(run.windows(2).map(|pair| [pair[0], pair[1]]));
             spots.extend(run);
         }
     }
     for law in laws {
-        let law = law.iter().map(|(d, e)| frame.at(*d as f64, *e)).collect::<Result<Vec<Spot>>>()?;
+        let law = law.iter().map(|(d, e)| plot_area.at(*d as f64, *e)).collect::<Result<Vec<Spot>>>()?;
         scene.line(law.clone(), 0.9, SOFT);
         strokes.extend(law.windows(2).map(|pair| [pair[0], pair[1]]));
     }
     let mut wanted: Vec<(Rgb, String, Spot)> = Vec::new();
     for line in &order {
         let stroke = line.stroke();
-        for spot in line.runs(frame)?.into_iter().flatten() {
+        for spot in line.runs(plot_area)?.into_iter().flatten() {
             scene.marker(spot, stroke.radius, line.look(), stroke.hollow);
         }
         if let Some((d, energy)) = line.end() {
-            let (x, y) = frame.at(d as f64, energy)?;
+            let (x, y) = plot_area.at(d as f64, energy)?;
             scene.line([(x, y - 10.0), (x, y + 10.0)], 2.0, line.look().color);
             strokes.push([(x, y - 10.0), (x, y + 10.0)]);
             wanted.push((line.look().color, format!("{} ends at d = {d}", line.name()), (x, y)));
         }
     }
-    labels::beside(scene, frame, wanted, &spots, &strokes);
+    label_placement::beside(scene, plot_area, wanted, &spots, &strokes);
     Ok(())
 }

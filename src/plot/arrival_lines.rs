@@ -5,13 +5,13 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use serde::Serialize;
 
 use super::axes::drawable;
-use super::frame::Frame;
 use super::group::{enumerated, parameterisations};
 use super::legend::Stroke;
+use super::plot_area::PlotArea;
 use super::scene::Spot;
 use super::signal::{benchmark, conditions, names, Panel, Trace};
 use super::style::{self, Look};
-use super::{number, stem};
+use super::{filenames, number};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 
@@ -64,7 +64,7 @@ struct Adjoints<'a> {
 
 /// The point without its dtype.
 fn key(point: &str) -> String {
-    let axes = stem::axes(point).into_iter().filter(|(key, _)| *key != "dtype");
+    let axes = filenames::axes(point).into_iter().filter(|(key, _)| *key != "dtype");
     let axes: Vec<String> = axes.map(|(key, value)| format!("{key}={value}")).collect();
     format!("{}@{}", benchmark(point), axes.join(","))
 }
@@ -82,7 +82,7 @@ pub(super) fn groups<'a>(record: &'a Record, traces: &[Trace<'a>]) -> Vec<Group<
     let stems = names(&members.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>());
     let mut groups: Vec<Group<'a>> =
         members.iter().zip(stems).map(|((_, own), stem)| Group::new(record, stem, own)).collect();
-    stem::unique(groups.iter_mut().map(|g| &mut g.stem));
+    filenames::unique(groups.iter_mut().map(|g| &mut g.stem));
     groups
 }
 
@@ -266,10 +266,10 @@ impl<'a> Line<'a> {
     }
 
     /// Places of neighbouring distances with an energy that can be drawn.
-    pub fn runs(&self, frame: &Frame) -> Result<Vec<Vec<Spot>>> {
+    pub fn runs(&self, plot_area: &PlotArea) -> Result<Vec<Vec<Spot>>> {
         let shown: Vec<(usize, f64)> =
             self.energy.iter().map(|(d, e)| (*d, *e)).filter(|(_, e)| drawable(*e)).collect();
-        let run = |run: &[(usize, f64)]| run.iter().map(|(d, e)| frame.at(*d as f64, *e)).collect();
+        let run = |run: &[(usize, f64)]| run.iter().map(|(d, e)| plot_area.at(*d as f64, *e)).collect();
         shown.chunk_by(|a, b| a.0 + 1 == b.0).map(run).collect()
     }
 

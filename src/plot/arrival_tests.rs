@@ -304,8 +304,8 @@ fn odd_energies_are_counted_apart() {
     let groups = arrival_lines::groups(&record, &signal::traces(&record));
     let x = axes::Axis::integers("", 1, LAYERS - 1, 6);
     let y = axes::Axis::log("", [1e-60, 10.0], number::time).unwrap();
-    let frame = frame::Frame { left: 0.0, top: 0.0, right: 100.0, bottom: 100.0, x, y };
-    let runs: Vec<usize> = groups[0].lines[0].runs(&frame).unwrap().iter().map(Vec::len).collect();
+    let plot_area = plot_area::PlotArea { left: 0.0, top: 0.0, right: 100.0, bottom: 100.0, x, y };
+    let runs: Vec<usize> = groups[0].lines[0].runs(&plot_area).unwrap().iter().map(Vec::len).collect();
     assert_eq!(runs, [4, 12], "distances 1 to 4 and 6 to 17");
 }
 

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::axes::{drawable, Axis, Spread};
 use super::font;
-use super::frame::{Frame, NOTE, TICK};
 use super::group::{groups, Group, Lane};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
+use super::plot_area::{PlotArea, NOTE, TICK};
 use super::scene::{Anchor, Scene};
 use super::style::{Look, Marker, Rgb, GRID, INK, SOFT};
 use super::time_vs_depth::{dot, words};
@@ -165,25 +165,30 @@ fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis
         beside: legend::size(&entries),
         facts: &facts,
     });
-    let frame = page.frame(0, x.clone(), Axis { ticks: Vec::new(), ..wide });
-    frame.draw_grid(&mut page.scene);
+    let plot_area = page.plot_area(0, x.clone(), Axis { ticks: Vec::new(), ..wide });
+    plot_area.draw_grid(&mut page.scene);
     for index in 1..rows.len() {
-        let y = frame.top + row_height * index as f64;
-        page.scene.line([(frame.left, y), (frame.right, y)], 1.0, GRID);
+        let y = plot_area.top + row_height * index as f64;
+        page.scene.line([(plot_area.left, y), (plot_area.right, y)], 1.0, GRID);
     }
-    let (one, _) = frame.at(1.0, 0.0)?;
-    let below = [(frame.left, frame.top), (one, frame.top), (one, frame.bottom), (frame.left, frame.bottom)];
+    let (one, _) = plot_area.at(1.0, 0.0)?;
+    let below = [
+        (plot_area.left, plot_area.top),
+        (one, plot_area.top),
+        (one, plot_area.bottom),
+        (plot_area.left, plot_area.bottom),
+    ];
     page.scene.area(below, SOFT, 0.08);
-    page.scene.line([(one, frame.top), (one, frame.bottom)], 2.2, INK);
+    page.scene.line([(one, plot_area.top), (one, plot_area.bottom)], 2.2, INK);
     for (index, (lane, row)) in rows.iter().enumerate() {
-        draw_row(&mut page.scene, &frame, lane, row, place(index))?;
-        let (x, y) = (frame.left - 9.0, frame.top + row_height * (index as f64 + 0.5));
+        draw_row(&mut page.scene, &plot_area, lane, row, place(index))?;
+        let (x, y) = (plot_area.left - 9.0, plot_area.top + row_height * (index as f64 + 0.5));
         let first = y - NAMES.1 * (names[index].len() as f64 - 1.0) / 2.0;
         for (i, line) in names[index].iter().enumerate() {
             page.scene.text((x, first + NAMES.1 * i as f64), line.clone(), TICK, Anchor::End);
         }
     }
-    frame.draw_axes(&mut page.scene);
+    plot_area.draw_axes(&mut page.scene);
     let at = page.beside();
     legend::draw(&mut page.scene, at, &entries);
     Ok(page.scene)
@@ -221,11 +226,17 @@ fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
     .collect()
 }
 
-fn draw_row(scene: &mut Scene, frame: &Frame, lane: &Lane<'_>, row: &Row<'_>, place: f64) -> Result<()> {
+fn draw_row(
+    scene: &mut Scene,
+    plot_area: &PlotArea,
+    lane: &Lane<'_>,
+    row: &Row<'_>,
+    place: f64,
+) -> Result<()> {
     let look = Look { marker: Marker::Circle, dash: &[], ..lane.look() };
-    let (one, middle) = frame.at(1.0, place)?;
+    let (one, middle) = plot_area.at(1.0, place)?;
     let (upper, lower) = (middle - 9.0, middle + 10.0);
-    let at = |value: f64| frame.at(value, place).map(|(x, _)| x);
+    let at = |value: f64| plot_area.at(value, place).map(|(x, _)| x);
     let predicted = [(row.critical_path, Marker::Square), (row.layer_parallel, Marker::Diamond)];
     for (value, marker) in predicted.into_iter().filter_map(|(value, marker)| Some((value?, marker))) {
         scene.dashed(&[(one, lower), (at(value)?, lower)], 1.0, PREDICTED, &[2.0, 3.0]);

@@ -1,7 +1,7 @@
 //! The caption below a figure: the conditions of the measurement, one fact after the other.
 
 use super::font;
-use super::frame::NOTE;
+use super::plot_area::NOTE;
 use super::scene::{Anchor, Scene, Spot};
 
 /// Height of a line.

@@ -1,11 +1,11 @@
-//! The common shape of the four line figures: a frame, lines with confidence bands, guides, and a legend
-//! beside the frame, where it cannot cover a point.
+//! The common shape of the four line figures: a plot area, lines with confidence bands, guides, and a legend
+//! beside the plot area, where it cannot cover a point.
 
 use super::axes::Axis;
 use super::caption;
 use super::font;
-use super::frame::{Frame, BELOW, TICK, TITLE};
 use super::legend::{self, Entry};
+use super::plot_area::{PlotArea, BELOW, TICK, TITLE};
 use super::scene::{Anchor, Scene, Spot, Type};
 use super::style::{Look, GUIDE, INK, SOFT};
 use crate::record::Mark;
@@ -53,7 +53,7 @@ pub struct Guide {
 pub struct Level {
     /// Its height.
     pub y: f64,
-    /// Text to the right of the frame; may be empty.
+    /// Text to the right of the plot area; may be empty.
     pub label: String,
     /// Lengths of dashes and gaps.
     pub dash: &'static [f64],
@@ -105,7 +105,7 @@ impl Chart {
     /// # Errors
     /// [`crate::Error::Invalid`] if a point or its interval lies outside the axes.
     pub fn scene(&self) -> Result<Scene> {
-        let left = 12.0 + Frame::left_room(&self.y);
+        let left = 12.0 + PlotArea::left_room(&self.y);
         let right = left + FRAME_WIDTH;
         let strip = right + self.strip();
         let marks = self.series.iter().flat_map(|s| s.dots.iter().map(|d| d.mark));
@@ -122,30 +122,30 @@ impl Chart {
         for (i, line) in title.iter().enumerate() {
             scene.text((left, 24.0 + TITLE_LINE * i as f64), line.clone(), TITLE, Anchor::Start);
         }
-        let frame = Frame { left, top, right, bottom, x: self.x.clone(), y: self.y.clone() };
-        frame.draw_grid(&mut scene);
-        self.draw_lines(&mut scene, &frame)?;
+        let plot_area = PlotArea { left, top, right, bottom, x: self.x.clone(), y: self.y.clone() };
+        plot_area.draw_grid(&mut scene);
+        self.draw_lines(&mut scene, &plot_area)?;
         for series in &self.series {
-            band(&mut scene, &frame, series)?;
+            band(&mut scene, &plot_area, series)?;
         }
         // The baseline is first in the legend and should not vanish under the others. What lies below is wider
         // and its markers are larger, so that of lines that coincide a rim of each is seen.
         let ranks = self.ranks();
         for (series, rank) in self.series.iter().zip(&ranks).rev() {
-            stroke(&mut scene, &frame, series, *rank)?;
+            stroke(&mut scene, &plot_area, series, *rank)?;
         }
         for (series, rank) in self.series.iter().zip(&ranks).rev() {
-            markers(&mut scene, &frame, series, *rank)?;
+            markers(&mut scene, &plot_area, series, *rank)?;
         }
         // Above the markers of all lines, which would cover them.
         for (series, rank) in self.series.iter().zip(&ranks) {
-            for (spot, dot) in spots(&frame, series)?.into_iter().zip(&series.dots) {
+            for (spot, dot) in spots(&plot_area, series)?.into_iter().zip(&series.dots) {
                 legend::mark(&mut scene, spot, radius(series, *rank), dot.mark);
             }
         }
-        frame.draw_axes(&mut scene);
+        plot_area.draw_axes(&mut scene);
         if let Some(second) = &self.second {
-            second_axis(&mut scene, &frame, second)?;
+            second_axis(&mut scene, &plot_area, second)?;
         }
         legend::draw(&mut scene, (strip, top), &entries);
         caption::draw(&mut scene, (left, bottom + BELOW + 14.0), &lines);
@@ -166,7 +166,7 @@ impl Chart {
         self.series.iter().map(rank).collect()
     }
 
-    /// Width of what stands between the frame and the legend.
+    /// Width of what stands between the plot area and the legend.
     fn strip(&self) -> f64 {
         let labels = self.guides.iter().map(|g| &g.label).chain(self.levels.iter().map(|l| &l.label));
         let ticks = self.second.iter().flat_map(|s| s.ticks.iter().map(|(_, text)| text));
@@ -177,12 +177,12 @@ impl Chart {
         26.0 + f64::max(widest(&mut labels.into_iter()), widest(&mut ticks.into_iter()) + axis)
     }
 
-    /// Guides and levels, with labels outside the frame that do not cover each other.
-    fn draw_lines(&self, scene: &mut Scene, frame: &Frame) -> Result<()> {
+    /// Guides and levels, with labels outside the plot area that do not cover each other.
+    fn draw_lines(&self, scene: &mut Scene, plot_area: &PlotArea) -> Result<()> {
         let (mut beside, mut above) = (Vec::new(), Vec::new());
         for guide in &self.guides {
-            if let Some((x, y)) = frame.draw_guide(scene, guide.through, guide.exponent) {
-                if x > frame.right - 1.0 {
+            if let Some((x, y)) = plot_area.draw_guide(scene, guide.through, guide.exponent) {
+                if x > plot_area.right - 1.0 {
                     beside.push((y, &guide.label));
                 } else {
                     above.push((x, &guide.label));
@@ -190,18 +190,18 @@ impl Chart {
             }
         }
         for level in &self.levels {
-            let (_, y) = frame.at(self.x.low, level.y)?;
-            scene.dashed(&[(frame.left, y), (frame.right, y)], 1.3, SOFT, level.dash);
+            let (_, y) = plot_area.at(self.x.low, level.y)?;
+            scene.dashed(&[(plot_area.left, y), (plot_area.right, y)], 1.3, SOFT, level.dash);
             if !level.label.is_empty() {
                 beside.push((y, &level.label));
             }
         }
         let kind = Type { color: SOFT, ..TICK };
         for (y, label) in apart(beside, |_| 15.0) {
-            scene.text((frame.right + 7.0, y), label.clone(), kind, Anchor::Start);
+            scene.text((plot_area.right + 7.0, y), label.clone(), kind, Anchor::Start);
         }
         for (x, label) in apart(above, |label| font::width(label, TICK.size, false) + 8.0) {
-            scene.text((x, frame.top - 10.0), label.clone(), kind, Anchor::Middle);
+            scene.text((x, plot_area.top - 10.0), label.clone(), kind, Anchor::Middle);
         }
         Ok(())
     }
@@ -218,21 +218,21 @@ fn apart(mut labels: Vec<(f64, &String)>, room: impl Fn(&str) -> f64) -> Vec<(f6
 }
 
 /// The confidence band: a closed polygon along the upper ends and back along the lower ones.
-fn band(scene: &mut Scene, frame: &Frame, series: &Series) -> Result<()> {
+fn band(scene: &mut Scene, plot_area: &PlotArea, series: &Series) -> Result<()> {
     if series.counted || series.dots.len() < 2 {
         return Ok(());
     }
-    let mut outline = series.dots.iter().map(|d| frame.at(d.x, d.high)).collect::<Result<Vec<Spot>>>()?;
+    let mut outline = series.dots.iter().map(|d| plot_area.at(d.x, d.high)).collect::<Result<Vec<Spot>>>()?;
     for dot in series.dots.iter().rev() {
-        outline.push(frame.at(dot.x, dot.low)?);
+        outline.push(plot_area.at(dot.x, dot.low)?);
     }
     scene.area(outline, series.look.color, 0.18);
     Ok(())
 }
 
 /// The line of a series and its error bars; `rank` 0 lies on top.
-fn stroke(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Result<()> {
-    let spots = spots(frame, series)?;
+fn stroke(scene: &mut Scene, plot_area: &PlotArea, series: &Series, rank: f64) -> Result<()> {
+    let spots = spots(plot_area, series)?;
     if series.counted {
         // Solid, because dashes are engines.
         scene.line(spots, 0.8 + 0.4 * rank, series.look.color);
@@ -240,7 +240,7 @@ fn stroke(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Resul
     }
     scene.dashed(&spots, 1.6 + 1.2 * rank, series.look.color, series.look.dash);
     for dot in &series.dots {
-        let ((x, low), (_, high)) = (frame.at(dot.x, dot.low)?, frame.at(dot.x, dot.high)?);
+        let ((x, low), (_, high)) = (plot_area.at(dot.x, dot.low)?, plot_area.at(dot.x, dot.high)?);
         // A bar that hardly leaves its marker would only blur it; the band shows it.
         if low - high > 12.0 {
             scene.line([(x, low), (x, high)], 1.2, series.look.color);
@@ -260,28 +260,28 @@ fn radius(series: &Series, rank: f64) -> f64 {
     }
 }
 
-fn markers(scene: &mut Scene, frame: &Frame, series: &Series, rank: f64) -> Result<()> {
-    for spot in spots(frame, series)? {
+fn markers(scene: &mut Scene, plot_area: &PlotArea, series: &Series, rank: f64) -> Result<()> {
+    for spot in spots(plot_area, series)? {
         scene.marker(spot, radius(series, rank), series.look, series.counted);
     }
     Ok(())
 }
 
-fn spots(frame: &Frame, series: &Series) -> Result<Vec<Spot>> {
-    series.dots.iter().map(|d| frame.at(d.x, d.y)).collect()
+fn spots(plot_area: &PlotArea, series: &Series) -> Result<Vec<Spot>> {
+    series.dots.iter().map(|d| plot_area.at(d.x, d.y)).collect()
 }
 
-fn second_axis(scene: &mut Scene, frame: &Frame, second: &Second) -> Result<()> {
-    scene.line([(frame.right, frame.top), (frame.right, frame.bottom)], 1.2, INK);
+fn second_axis(scene: &mut Scene, plot_area: &PlotArea, second: &Second) -> Result<()> {
+    scene.line([(plot_area.right, plot_area.top), (plot_area.right, plot_area.bottom)], 1.2, INK);
     let mut widest = 0.0;
     for (value, text) in &second.ticks {
-        let (_, y) = frame.at(frame.x.low, *value)?;
-        scene.line([(frame.right, y), (frame.right + 5.0, y)], 1.2, INK);
-        scene.text((frame.right + 9.0, y), text.clone(), TICK, Anchor::Start);
+        let (_, y) = plot_area.at(plot_area.x.low, *value)?;
+        scene.line([(plot_area.right, y), (plot_area.right + 5.0, y)], 1.2, INK);
+        scene.text((plot_area.right + 9.0, y), text.clone(), TICK, Anchor::Start);
         widest = f64::max(widest, font::width(text, TICK.size, false));
     }
-    let middle = (frame.top + frame.bottom) / 2.0;
-    scene.text_up((frame.right + widest + 22.0, middle), second.label.clone(), super::frame::LABEL);
+    let middle = (plot_area.top + plot_area.bottom) / 2.0;
+    scene.text_up((plot_area.right + widest + 22.0, middle), second.label.clone(), super::plot_area::LABEL);
     Ok(())
 }
 
@@ -318,7 +318,7 @@ mod tests {
         let times = [3.0, 1e9, 2e3, 7e15];
         let scene = chart(&times, &[0.8 * 3.0, 1.5 * 7e15]).scene().unwrap();
         let color = style::look("spc", "fused").color;
-        let left = 12.0 + Frame::left_room(&chart(&times, &[0.8 * 3.0, 1.5 * 7e15]).y);
+        let left = 12.0 + PlotArea::left_room(&chart(&times, &[0.8 * 3.0, 1.5 * 7e15]).y);
         let (mut lines, mut bands) = (0, 0);
         for item in &scene.items {
             let (l, t, r, b) = bounds(item);

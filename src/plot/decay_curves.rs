@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::axes::{drawable, Axis};
 use super::decay_heatmap::decade;
-use super::frame::Frame;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
+use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Marker, Rgb};
@@ -104,12 +104,12 @@ fn scene(title: &str, trace: &Trace<'_>, layers: &[usize], y: &Axis) -> Result<S
     });
     for (index, panel) in trace.panels.iter().enumerate() {
         let steps = Axis::integers("inference step t", 0, panel.steps, 5);
-        let frame = panels.frame(index, steps, y.clone());
-        frame.draw_grid(&mut panels.scene);
+        let plot_area = panels.plot_area(index, steps, y.clone());
+        plot_area.draw_grid(&mut panels.scene);
         for &layer in layers {
-            line(&mut panels.scene, &frame, panel, layer, color(layer, trace.layers))?;
+            line(&mut panels.scene, &plot_area, panel, layer, color(layer, trace.layers))?;
         }
-        frame.draw_axes(&mut panels.scene);
+        plot_area.draw_axes(&mut panels.scene);
     }
     let at = panels.beside();
     legend::draw(&mut panels.scene, at, &entries);
@@ -117,7 +117,7 @@ fn scene(title: &str, trace: &Trace<'_>, layers: &[usize], y: &Axis) -> Result<S
 }
 
 /// One line per run of steps with a positive energy; a run of a single step becomes a dot.
-fn line(scene: &mut Scene, frame: &Frame, panel: &Panel<'_>, layer: usize, color: Rgb) -> Result<()> {
+fn line(scene: &mut Scene, plot_area: &PlotArea, panel: &Panel<'_>, layer: usize, color: Rgb) -> Result<()> {
     let mut run: Vec<Spot> = Vec::new();
     let mut flush = |run: &mut Vec<Spot>| {
         let run = std::mem::take(run);
@@ -131,7 +131,7 @@ fn line(scene: &mut Scene, frame: &Frame, panel: &Panel<'_>, layer: usize, color
     };
     for (&(step, _), &energy) in panel.energy.iter().filter(|(key, _)| key.1 == layer) {
         if drawable(energy) {
-            run.push(frame.at(step as f64, energy)?);
+            run.push(plot_area.at(step as f64, energy)?);
         } else {
             flush(&mut run);
         }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::axes::Axis;
-use super::frame::{Frame, TICK};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
+use super::plot_area::{PlotArea, TICK};
 use super::scene::{Anchor, Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Rgb, INK, PAPER};
@@ -85,12 +85,12 @@ fn scene(title: &str, trace: &Trace<'_>, scale: &Axis) -> Result<Scene> {
     });
     for (index, panel) in trace.panels.iter().enumerate() {
         let steps = Axis::integers("inference step t", 0, panel.steps, 5);
-        let frame = panels.frame(index, steps, layers.clone());
-        cells(&mut panels.scene, &frame, panel, scale, stride(panel))?;
+        let plot_area = panels.plot_area(index, steps, layers.clone());
+        cells(&mut panels.scene, &plot_area, panel, scale, stride(panel))?;
         if WAVES.contains(&style::split(panel.contender).0) {
-            first_arrival(&mut panels.scene, &frame, trace.layers, panel.steps)?;
+            first_arrival(&mut panels.scene, &plot_area, trace.layers, panel.steps)?;
         }
-        frame.draw_axes(&mut panels.scene);
+        plot_area.draw_axes(&mut panels.scene);
     }
     let at = panels.beside();
     let bottom = bar(&mut panels.scene, at, scale, ticks);
@@ -123,10 +123,16 @@ fn color(energy: f64, scale: &Axis) -> Rgb {
 }
 
 /// One rectangle per run of equal colours along a layer; a step lasts until the next one drawn.
-fn cells(scene: &mut Scene, frame: &Frame, panel: &Panel<'_>, scale: &Axis, stride: usize) -> Result<()> {
-    let layers = (frame.y.low + 0.5) as usize..=(frame.y.high - 0.5) as usize;
+fn cells(
+    scene: &mut Scene,
+    plot_area: &PlotArea,
+    panel: &Panel<'_>,
+    scale: &Axis,
+    stride: usize,
+) -> Result<()> {
+    let layers = (plot_area.y.low + 0.5) as usize..=(plot_area.y.high - 0.5) as usize;
     let drawn: Vec<usize> = (0..=panel.steps).step_by(stride.max(1)).collect();
-    let end = |i: usize| drawn.get(i + 1).map_or(frame.x.high, |&next| next as f64 - 0.5);
+    let end = |i: usize| drawn.get(i + 1).map_or(plot_area.x.high, |&next| next as f64 - 0.5);
     for layer in layers {
         let mut open: Option<(f64, f64, Rgb)> = None;
         let mut runs = Vec::new();
@@ -142,16 +148,17 @@ fn cells(scene: &mut Scene, frame: &Frame, panel: &Panel<'_>, scale: &Axis, stri
         }
         for (from, to, color) in runs.into_iter().chain(open) {
             let (low, high) = (layer as f64 - 0.5, layer as f64 + 0.5);
-            scene.cell(frame.at(from, high)?, frame.at(to, low)?, color);
+            scene.cell(plot_area.at(from, high)?, plot_area.at(to, low)?, color);
         }
     }
     Ok(())
 }
 
 /// ℓ = L − t from the output layer down to layer 1 or the last step; black on white, to be seen on any colour.
-fn first_arrival(scene: &mut Scene, frame: &Frame, layers: usize, steps: usize) -> Result<()> {
+fn first_arrival(scene: &mut Scene, plot_area: &PlotArea, layers: usize, steps: usize) -> Result<()> {
     let last = steps.min(layers.saturating_sub(1));
-    let line: [Spot; 2] = [frame.at(0.0, layers as f64)?, frame.at(last as f64, (layers - last) as f64)?];
+    let line: [Spot; 2] =
+        [plot_area.at(0.0, layers as f64)?, plot_area.at(last as f64, (layers - last) as f64)?];
     scene.line(line, 3.2, PAPER);
     scene.dashed(&line, 1.4, INK, &[5.0, 3.0]);
     Ok(())

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::agreement::agree;
+use super::filenames;
 use super::group::parameterisations;
 use super::split::Key;
-use super::stem;
 use super::style::{self, Look, Rgb};
 use crate::record::{AlignmentRow, Record, SummaryRow};
 use crate::theory::decay::SignalDecay;
@@ -198,17 +198,17 @@ pub fn fields(record: &Record) -> Vec<Field<'_>> {
     let mut fields: Vec<(Option<usize>, Field<'_>)> =
         split.iter().map(|(own, points)| (place(own), field(record, own, &keys, points))).collect();
     fields.sort_by_key(|(place, _)| *place);
-    stem::unique(fields.iter_mut().map(|(_, f)| &mut f.stem));
+    filenames::unique(fields.iter_mut().map(|(_, f)| &mut f.stem));
     fields.into_iter().map(|(_, field)| field).collect()
 }
 
 fn field<'a>(record: &Record, own: &Key<'a>, keys: &[&Key<'a>], points: &[Point<'a>]) -> Field<'a> {
     let device = points.first().map_or("", |point| &*point.row.device);
-    let mut facts = stem::machine_facts(record, device);
+    let mut facts = filenames::machine_facts(record, device);
     facts.extend(own.facts());
     let kinds = points.iter().map(|p| (&*p.row.contender, &*p.row.parameterisation));
     facts.push(parameterisations(kinds));
-    facts.extend(stem::run_facts(record, own.benchmark));
+    facts.extend(filenames::run_facts(record, own.benchmark));
 
     let mut contenders: BTreeMap<_, Vec<Point<'_>>> = BTreeMap::new();
     for point in points {

@@ -9,10 +9,10 @@ use super::axes::{drawable, Axis};
 use super::chart::guide_entry;
 use super::decay_heatmap::decade;
 use super::direction::{distance, fields, Field, Point, Runner};
-use super::frame::Frame;
-use super::labels;
+use super::label_placement;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
+use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Look, GUIDE, INK, PAPER};
 use super::{canvas, csv_text, number, Drawing, Drawn};
@@ -184,8 +184,8 @@ fn scene(title: &str, field: &Field<'_>, panels: &[Panel<'_, '_>], x: &Axis, pla
     let layout = Layout { title, headings: &headings, columns, panel: size, y: &y, beside, facts: &facts };
     let mut page = Panels::new(&layout);
     for (index, panel) in panels.iter().enumerate() {
-        let frame = page.frame(index, x.clone(), plane.y.clone());
-        draw_panel(&mut page.scene, &frame, panel, plane)?;
+        let plot_area = page.plot_area(index, x.clone(), plane.y.clone());
+        draw_panel(&mut page.scene, &plot_area, panel, plane)?;
     }
     let at = page.beside();
     legend::draw(&mut page.scene, at, &entries);
@@ -214,13 +214,13 @@ fn own_sizes(panels: &[Panel<'_, '_>]) -> Option<String> {
     }
 }
 
-fn draw_panel(scene: &mut Scene, frame: &Frame, panel: &Panel<'_, '_>, plane: &Plane) -> Result<()> {
-    frame.draw_grid(scene);
-    let still = [frame.at(frame.x.low, 1.0)?, frame.at(frame.x.high, 1.0)?];
+fn draw_panel(scene: &mut Scene, plot_area: &PlotArea, panel: &Panel<'_, '_>, plane: &Plane) -> Result<()> {
+    plot_area.draw_grid(scene);
+    let still = [plot_area.at(plot_area.x.low, 1.0)?, plot_area.at(plot_area.x.high, 1.0)?];
     scene.line(still, 1.6, GUIDE);
     let mut curves: Vec<(Look, Vec<(usize, Spot)>)> = Vec::new();
     for (runner, places) in &panel.curves {
-        let spot = |p: &Place<'_>| Ok((p.steps, frame.at(p.gemm_ratio, plane.value(p.distance))?));
+        let spot = |p: &Place<'_>| Ok((p.steps, plot_area.at(p.gemm_ratio, plane.value(p.distance))?));
         curves.push((runner.look(), places.iter().map(spot).collect::<Result<_>>()?));
     }
     // As in the line charts: what lies below is larger, so that of curves that coincide a rim of each is seen.
@@ -232,10 +232,10 @@ fn draw_panel(scene: &mut Scene, frame: &Frame, panel: &Panel<'_, '_>, plane: &P
     for (index, (look, places)) in curves.iter().enumerate().rev() {
         places.iter().for_each(|(_, spot)| scene.marker(*spot, 3.2 + 2.2 * rank(index), *look, false));
     }
-    labels::at_ends(scene, frame, &curves, &[still]);
-    frame.draw_axes(scene);
+    label_placement::at_ends(scene, plot_area, &curves, &[still]);
+    plot_area.draw_axes(scene);
     if let Some((_, cut)) = plane.zero {
-        let (x, y) = frame.at(frame.x.low, cut)?;
+        let (x, y) = plot_area.at(plot_area.x.low, cut)?;
         let slash = |dy: f64| [(x - 5.0, y + dy + 3.0), (x + 5.0, y + dy - 3.0)];
         scene.area(
             [(x - 2.0, y - 2.5), (x + 2.0, y - 3.5), (x + 2.0, y + 2.5), (x - 2.0, y + 3.5)],

@@ -105,7 +105,7 @@ pub fn groups(record: &Record) -> Vec<Group<'_>> {
             }
         }
     }
-    super::stem::unique(groups.iter_mut().map(|g| &mut g.stem));
+    super::filenames::unique(groups.iter_mut().map(|g| &mut g.stem));
     groups
 }
 
@@ -118,21 +118,21 @@ fn group<'a>(
     lanes: Vec<Lane<'a>>,
 ) -> Group<'a> {
     let mut parts = key.parts(keys);
-    parts.extend(varied.iter().map(|value| super::stem::slug(value)));
+    parts.extend(varied.iter().map(|value| super::filenames::slug(value)));
 
     let list = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join(" / ");
     let rows = || lanes.iter().flat_map(|lane| lane.rows.iter());
     let policies = list(lanes.iter().map(|l| l.policy.clone()).filter(|p| !p.is_empty()).collect());
     let sizes = list(rows().filter(|r| r.steps > 0).map(|r| number::short(r.step_size, 4)).collect());
     let (dtype, device) = (&*first.dtype, &*first.device);
-    let mut facts = super::stem::machine_facts(record, device);
+    let mut facts = super::filenames::machine_facts(record, device);
     facts.extend(key.facts());
     facts.push(policies);
     if !sizes.is_empty() {
         facts.push(format!("step size {sizes}"));
     }
     facts.push(parameterisations(rows().map(|r| (&*r.contender, &*r.parameterisation))));
-    facts.extend(super::stem::run_facts(record, key.benchmark));
+    facts.extend(super::filenames::run_facts(record, key.benchmark));
     let stem = parts.join(".");
     Group { benchmark: key.benchmark, model: key.model, dtype, device, stem, facts, lanes }
 }

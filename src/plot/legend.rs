@@ -1,7 +1,7 @@
-//! The legend: one entry below the other, outside the frame.
+//! The legend: one entry below the other, outside the plot area.
 
 use super::font;
-use super::frame::{NOTE, TICK};
+use super::plot_area::{NOTE, TICK};
 use super::scene::{Anchor, Scene, Spot};
 use super::style::{Look, Marker, Rgb, GUIDE, INK, SOFT};
 use crate::record::Mark;

@@ -4,7 +4,7 @@ use super::axes::Axis;
 use super::caption;
 use super::chart::MARGIN;
 use super::font;
-use super::frame::{Frame, BELOW, TITLE};
+use super::plot_area::{PlotArea, BELOW, TITLE};
 use super::scene::{Anchor, Scene, Spot, Type};
 use super::style::INK;
 
@@ -54,7 +54,7 @@ impl Panels {
         let Layout { panel, beside, .. } = *layout;
         let count = layout.headings.len().max(1);
         let columns = count.min(layout.columns.max(1));
-        let room = |axis: &Axis| Frame::left_room(axis);
+        let room = |axis: &Axis| PlotArea::left_room(axis);
         let unlabelled = |axis: &Axis| room(&Axis { label: String::new(), ..axis.clone() });
         let left_room = layout.y.iter().map(|y| room(y)).fold(16.0, f64::max);
         let pitch = panel.0 + GAP + layout.y.iter().map(|y| unlabelled(y)).fold(16.0, f64::max);
@@ -105,13 +105,13 @@ impl Panels {
         (12.0 + self.left_room + column as f64 * self.pitch, top)
     }
 
-    /// The frame of panel `index`. Only the first column names the vertical axis.
-    pub fn frame(&self, index: usize, x: Axis, mut y: Axis) -> Frame {
+    /// The plot area of panel `index`. Only the first column names the vertical axis.
+    pub fn plot_area(&self, index: usize, x: Axis, mut y: Axis) -> PlotArea {
         let (left, top) = self.corner(index);
         if !index.is_multiple_of(self.columns) {
             y.label.clear();
         }
-        Frame { left, top, right: left + self.panel.0, bottom: top + self.panel.1, x, y }
+        PlotArea { left, top, right: left + self.panel.0, bottom: top + self.panel.1, x, y }
     }
 
     /// Upper left corner of the strip beside the panels.
@@ -134,11 +134,11 @@ mod tests {
         };
         let short = layout(&["a", "b", "c"].map(str::to_owned));
         let long = layout(&["a".to_owned(), "a long heading of many words".into(), "c".into()]);
-        let top = |p: &Panels, i: usize| p.frame(i, y.clone(), y.clone()).top;
+        let top = |p: &Panels, i: usize| p.plot_area(i, y.clone(), y.clone()).top;
         assert_eq!(top(&short, 0), top(&short, 1));
         let lines = (top(&long, 0) - top(&short, 0)) / HEADING_LINE;
         assert!(lines >= 1.0 && lines.fract() == 0.0);
         assert!(top(&short, 2) > top(&short, 0) + 100.0);
-        assert_eq!(short.frame(1, y.clone(), y.clone()).y.label, "", "named in the first column only");
+        assert_eq!(short.plot_area(1, y.clone(), y.clone()).y.label, "", "named in the first column only");
     }
 }

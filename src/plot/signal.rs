@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::group::parameterisations;
-use super::{number, stem, style};
+use super::{filenames, number, style};
 use crate::record::{Record, SignalRow, SummaryRow};
 
 /// Rows beyond these are damage, not data; following them would never end.
@@ -132,7 +132,7 @@ pub fn traces(record: &Record) -> Vec<Trace<'_>> {
         let facts = conditions(record, point, facts, dtype, kinds);
         traces.push(Trace { point, stem, facts, layers, panels });
     }
-    stem::unique(traces.iter_mut().map(|t| &mut t.stem));
+    filenames::unique(traces.iter_mut().map(|t| &mut t.stem));
     traces
 }
 
@@ -145,12 +145,12 @@ pub(super) fn benchmark(point: &str) -> &str {
 pub(super) fn names(points: &[&str]) -> Vec<String> {
     let name = |point: &&str| {
         let mine: Vec<BTreeMap<&str, &str>> =
-            points.iter().filter(|p| benchmark(p) == benchmark(point)).map(|p| stem::axes(p)).collect();
+            points.iter().filter(|p| benchmark(p) == benchmark(point)).map(|p| filenames::axes(p)).collect();
         let keys: BTreeSet<&str> = mine.iter().flat_map(|axes| axes.keys().copied()).collect();
-        let own = stem::axes(point);
+        let own = filenames::axes(point);
         let differing = keys.into_iter().filter(|key| mine.iter().any(|axes| axes.get(key) != own.get(key)));
-        let parts = differing.filter_map(|key| Some(stem::slug(&format!("{key}-{}", own.get(key)?))));
-        std::iter::once(stem::slug(benchmark(point))).chain(parts).collect::<Vec<_>>().join(".")
+        let parts = differing.filter_map(|key| Some(filenames::slug(&format!("{key}-{}", own.get(key)?))));
+        std::iter::once(filenames::slug(benchmark(point))).chain(parts).collect::<Vec<_>>().join(".")
     };
     points.iter().map(name).collect()
 }
@@ -164,13 +164,13 @@ pub(super) fn conditions(
     kinds: String,
 ) -> Vec<String> {
     let Some(row) = row else {
-        let axes = stem::axes(point).into_iter().map(|(key, value)| format!("{key} {value}"));
-        return axes.chain(stem::run_facts(record, benchmark(point))).collect();
+        let axes = filenames::axes(point).into_iter().map(|(key, value)| format!("{key} {value}"));
+        return axes.chain(filenames::run_facts(record, benchmark(point))).collect();
     };
-    let mut facts = stem::machine_facts(record, &row.device);
+    let mut facts = filenames::machine_facts(record, &row.device);
     facts.extend([dtype.to_owned(), format!("batch {}", row.batch), format!("depth {}", row.depth)]);
     facts.extend([format!("width {}", row.width), row.activation.clone(), kinds]);
-    facts.extend(stem::run_facts(record, &row.benchmark));
+    facts.extend(filenames::run_facts(record, &row.benchmark));
     facts
 }
 

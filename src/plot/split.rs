@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::stem::slug;
+use super::filenames::slug;
 use crate::record::SummaryRow;
 use crate::suite::axis::{self, Figures};
 use crate::suite::{Axis, Value, AXES};

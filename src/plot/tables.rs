@@ -7,7 +7,7 @@ use maud::{html, Markup};
 use super::direction::distance;
 use super::signal::benchmark;
 use super::style::printed;
-use super::{number, stem};
+use super::{filenames, number};
 use crate::record::{summarise, Mark, Marks, RatioRow, Record, SummaryRow};
 
 /// How tables name the points of a record: the benchmark and those axes in which its points differ; the others are said
@@ -26,7 +26,8 @@ impl<'a> Points<'a> {
         }
         let (mut labels, mut common) = (HashMap::new(), Vec::new());
         for (name, points) in benchmarks {
-            let all: Vec<(&str, BTreeMap<&str, &str>)> = points.iter().map(|p| (*p, stem::axes(p))).collect();
+            let all: Vec<(&str, BTreeMap<&str, &str>)> =
+                points.iter().map(|p| (*p, filenames::axes(p))).collect();
             let Some((_, first)) = all.first() else { continue };
             let shared = |key: &str| all.iter().all(|(_, axes)| axes.get(key) == first.get(key));
             let pairs = |axes: &BTreeMap<&str, &str>, wanted: bool| {

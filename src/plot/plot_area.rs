@@ -15,12 +15,12 @@ pub const TITLE: Type = Type { size: 15.0, color: INK, bold: true };
 /// Captions and second lines.
 pub const NOTE: Type = Type { size: 11.0, color: SOFT, bold: false };
 
-/// Height of tick labels and axis label below a frame.
+/// Height of tick labels and axis label below a plot area.
 pub const BELOW: f64 = 46.0;
 
 /// The plotting area of one panel.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
+pub struct PlotArea {
     /// Left border.
     pub left: f64,
     /// Upper border.
@@ -35,8 +35,8 @@ pub struct Frame {
     pub y: Axis,
 }
 
-impl Frame {
-    /// Room the tick labels and the label of a vertical axis need to the left of the frame.
+impl PlotArea {
+    /// Room the tick labels and the label of a vertical axis need to the left of the plot area.
     pub fn left_room(y: &Axis) -> f64 {
         let widest = y.ticks.iter().map(|(_, t)| font::width(t, TICK.size, TICK.bold)).fold(0.0, f64::max);
         widest + if y.label.is_empty() { 16.0 } else { 38.0 }
@@ -107,7 +107,7 @@ impl Frame {
         }
     }
 
-    /// The part inside the frame of y = y₀·(x/x₀)^`exponent`, on two logarithmic axes a straight line.
+    /// The part inside the plot area of y = y₀·(x/x₀)^`exponent`, on two logarithmic axes a straight line.
     /// `None` if no part is inside or an axis is linear.
     pub fn power_line(&self, (x0, y0): (f64, f64), exponent: f64) -> Option<[Spot; 2]> {
         if self.x.spread != Spread::Log || self.y.spread != Spread::Log {
@@ -128,7 +128,7 @@ impl Frame {
         (from < to && ends.into_iter().all(inside)).then(|| ends.map(|(x, y)| self.place(x, y)))
     }
 
-    /// Draws [`Frame::power_line`] in light grey and returns its upper right end, where its label belongs.
+    /// Draws [`PlotArea::power_line`] in light grey and returns its upper right end, where its label belongs.
     pub fn draw_guide(&self, scene: &mut Scene, through: (f64, f64), exponent: f64) -> Option<Spot> {
         let ends = self.power_line(through, exponent)?;
         scene.line(ends, 1.6, GUIDE);
@@ -141,27 +141,27 @@ mod tests {
     use super::*;
     use crate::plot::number;
 
-    fn frame() -> Frame {
+    fn plot_area() -> PlotArea {
         let x = Axis::log("x", [1.0, 100.0], number::count).unwrap();
         let y = Axis::log("y", [1.0, 100.0], number::count).unwrap();
-        Frame { left: 50.0, top: 10.0, right: 150.0, bottom: 110.0, x, y }
+        PlotArea { left: 50.0, top: 10.0, right: 150.0, bottom: 110.0, x, y }
     }
 
     #[test]
     fn a_point_outside_is_an_error_not_a_point_on_the_border() {
-        let frame = frame();
-        let (x, y) = frame.at(10.0, 10.0).unwrap();
+        let plot_area = plot_area();
+        let (x, y) = plot_area.at(10.0, 10.0).unwrap();
         assert!((x - 100.0).abs() < 1e-9 && (y - 60.0).abs() < 1e-9);
         for (x, y) in [(1e9, 1.0), (1.0, 1e-9), (f64::NAN, 1.0), (1.0, f64::INFINITY)] {
-            assert!(frame.at(x, y).is_err());
+            assert!(plot_area.at(x, y).is_err());
         }
     }
 
     #[test]
     fn guides_are_clipped_to_the_frame() {
-        let frame = frame();
+        let plot_area = plot_area();
         for exponent in [0.0, 1.0, 2.0, -1.0] {
-            let [a, b] = frame.power_line((10.0, 10.0), exponent).unwrap();
+            let [a, b] = plot_area.power_line((10.0, 10.0), exponent).unwrap();
             for (x, y) in [a, b] {
                 assert!(
                     (50.0 - 1e-6..=150.0 + 1e-6).contains(&x) && (10.0 - 1e-6..=110.0 + 1e-6).contains(&y)
@@ -170,6 +170,6 @@ mod tests {
             let slope = (a.1 - b.1) / (b.0 - a.0);
             assert!((slope - exponent).abs() < 1e-6, "{exponent}: {slope}");
         }
-        assert_eq!(frame.power_line((10.0, 1e9), 0.0), None);
+        assert_eq!(plot_area.power_line((10.0, 1e9), 0.0), None);
     }
 }

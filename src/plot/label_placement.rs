@@ -1,7 +1,7 @@
 //! Small texts at points of a plane, put where they cover nothing.
 
 use super::font;
-use super::frame::{Frame, NOTE};
+use super::plot_area::{PlotArea, NOTE};
 use super::scene::{Anchor, Scene, Spot, Type};
 use super::style::{Look, Rgb, INK};
 
@@ -15,7 +15,12 @@ const SHARED: f64 = 14.0;
 
 /// Writes `T = …` at both ends of each curve of numbers of steps and places, in its colour; an end of 0 steps has no
 /// label, and one without room for it neither. `lines` are further lines that a label should rather not cross.
-pub fn at_ends(scene: &mut Scene, frame: &Frame, curves: &[(Look, Vec<(usize, Spot)>)], lines: &[[Spot; 2]]) {
+pub fn at_ends(
+    scene: &mut Scene,
+    plot_area: &PlotArea,
+    curves: &[(Look, Vec<(usize, Spot)>)],
+    lines: &[[Spot; 2]],
+) {
     let markers: Vec<Spot> =
         curves.iter().flat_map(|(_, curve)| curve.iter().map(|(_, spot)| *spot)).collect();
     let pairs = curves.iter().flat_map(|(_, curve)| curve.windows(2).map(|pair| [pair[0].1, pair[1].1]));
@@ -27,14 +32,14 @@ pub fn at_ends(scene: &mut Scene, frame: &Frame, curves: &[(Look, Vec<(usize, Sp
             wanted.push((look.color, format!("T = {steps}"), *spot));
         }
     }
-    beside(scene, frame, wanted, &markers, &strokes);
+    beside(scene, plot_area, wanted, &markers, &strokes);
 }
 
 /// Writes each text beside its spot in its colour, unless the same text stands near already or there is no room.
 /// Texts cover no marker and no other text, and cross `lines` only where nothing else is left.
 pub fn beside(
     scene: &mut Scene,
-    frame: &Frame,
+    plot_area: &PlotArea,
     wanted: Vec<(Rgb, String, Spot)>,
     markers: &[Spot],
     lines: &[[Spot; 2]],
@@ -48,7 +53,7 @@ pub fn beside(
             continue;
         }
         let texts: Vec<Area> = written.iter().map(|(area, ..)| *area).collect();
-        let free = |a: &&Area| inside(a, frame) && clear(a, &markers) && clear(a, &texts);
+        let free = |a: &&Area| inside(a, plot_area) && clear(a, &markers) && clear(a, &texts);
         let candidates = candidates(spot, font::width(&text, NOTE.size, NOTE.bold));
         let best = candidates.iter().filter(free).find(|a| clear(a, &strokes));
         if let Some(area) = best.or(candidates.iter().find(free)) {
@@ -88,9 +93,12 @@ fn candidates((x, y): Spot, width: f64) -> Vec<Area> {
     middles.map(|(cx, cy)| (cx - w, cy - h, cx + w, cy + h)).collect()
 }
 
-fn inside(area: &Area, frame: &Frame) -> bool {
+fn inside(area: &Area, plot_area: &PlotArea) -> bool {
     let (left, top, right, bottom) = *area;
-    left > frame.left + 2.0 && top > frame.top && right < frame.right && bottom < frame.bottom - 2.0
+    left > plot_area.left + 2.0
+        && top > plot_area.top
+        && right < plot_area.right
+        && bottom < plot_area.bottom - 2.0
 }
 
 fn clear(area: &Area, others: &[Area]) -> bool {
@@ -113,12 +121,13 @@ mod tests {
     #[test]
     fn labels_share_avoid_and_give_up() {
         let axis = Axis::linear("", 0.0, 1.0, |v| v.to_string()).unwrap();
-        let frame = Frame { left: 0.0, top: 0.0, right: 300.0, bottom: 200.0, x: axis.clone(), y: axis };
+        let plot_area =
+            PlotArea { left: 0.0, top: 0.0, right: 300.0, bottom: 200.0, x: axis.clone(), y: axis };
         let look = style::look("spc", "reference");
         let label = |curves: &[Vec<(usize, Spot)>]| -> Vec<String> {
             let curves: Vec<_> = curves.iter().map(|c| (look, c.clone())).collect();
             let mut scene = Scene::new(300.0, 200.0);
-            at_ends(&mut scene, &frame, &curves, &[[(0.0, 100.0), (300.0, 100.0)]]);
+            at_ends(&mut scene, &plot_area, &curves, &[[(0.0, 100.0), (300.0, 100.0)]]);
             for item in &scene.items {
                 let (l, t, r, b) = bounds(item);
                 assert!(l >= 0.0 && t >= 0.0 && r <= 300.0 && b <= 200.0);
