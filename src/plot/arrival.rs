@@ -86,7 +86,7 @@ fn about(group: &Group<'_>, law: bool) -> String {
 }
 
 fn scene(title: &str, group: &Group<'_>, laws: &[Law], y: &Axis) -> Result<Scene> {
-    let entry = |line: &Line<'_>| Entry::stroke(&line.name(), "", line.look(), line.stroke());
+    let entry = |line: &Line<'_>| Entry::stroke(&line.name(), "", line.style(), line.stroke());
     let mut entries: Vec<Entry> = group.lines.iter().map(entry).collect();
     if !laws.is_empty() {
         entries.push(Entry::thin("law", "½‖G‖² · λ^(2d), G from the first step of ePC", SOFT));
@@ -122,7 +122,7 @@ fn draw_lines(scene: &mut Scene, plot_area: &PlotArea, group: &Group<'_>, laws: 
     let (mut spots, mut strokes) = (Vec::new(), Vec::new());
     for line in &order {
         for run in line.runs(plot_area)? {
-            scene.dashed(&run, line.stroke().width, line.look().color, line.look().dash);
+            scene.dashed(&run, line.stroke().width, line.style().color, line.style().dash);
             strokes.extend(run.windows(2).map(|pair| [pair[0], pair[1]]));
             spots.extend(run);
         }
@@ -136,13 +136,13 @@ fn draw_lines(scene: &mut Scene, plot_area: &PlotArea, group: &Group<'_>, laws: 
     for line in &order {
         let stroke = line.stroke();
         for spot in line.runs(plot_area)?.into_iter().flatten() {
-            scene.marker(spot, stroke.radius, line.look(), stroke.hollow);
+            scene.marker(spot, stroke.radius, line.style(), stroke.hollow);
         }
         if let Some((d, energy)) = line.end() {
             let (x, y) = plot_area.at(d as f64, energy)?;
-            scene.line([(x, y - 10.0), (x, y + 10.0)], 2.0, line.look().color);
+            scene.line([(x, y - 10.0), (x, y + 10.0)], 2.0, line.style().color);
             strokes.push([(x, y - 10.0), (x, y + 10.0)]);
-            wanted.push((line.look().color, format!("{} ends at d = {d}", line.name()), (x, y)));
+            wanted.push((line.style().color, format!("{} ends at d = {d}", line.name()), (x, y)));
         }
     }
     label_placement::beside(scene, plot_area, wanted, &spots, &strokes);

@@ -10,7 +10,7 @@ use super::legend::Stroke;
 use super::plot_area::PlotArea;
 use super::scene::Spot;
 use super::signal::{benchmark, conditions, names, Panel, Trace};
-use super::style::{self, Look};
+use super::style::{self, Style};
 use super::{filenames, number};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
@@ -232,9 +232,9 @@ impl<'a> Line<'a> {
     }
 
     /// Colour, marker and dash of the contender.
-    pub fn look(&self) -> Look {
+    pub fn style(&self) -> Style {
         let (name, engine) = style::split(&self.row.contender);
-        style::look(name, engine)
+        style::of(name, engine)
     }
 
     /// The dash belongs to the engine: formats differ in weight. f64 is heavy and lies below.

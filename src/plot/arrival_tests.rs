@@ -195,9 +195,9 @@ fn formats_differ_in_weight_and_engines_in_dash() {
     let names: Vec<String> = groups[0].lines.iter().map(|l| l.name()).collect();
     assert_eq!(names, ["sPC · fused, f32", "sPC · fused, f64", "sPC · fused-deviation, f32"]);
     let [plain, double, deviation] = &groups[0].lines[..] else { panic!("{names:?}") };
-    assert_eq!((plain.look(), plain.look().color), (double.look(), deviation.look().color));
+    assert_eq!((plain.style(), plain.style().color), (double.style(), deviation.style().color));
     assert!(double.stroke().width > 2.0 * plain.stroke().width && double.stroke().hollow);
-    assert!(plain.look().dash != deviation.look().dash && !plain.stroke().hollow);
+    assert!(plain.style().dash != deviation.style().dash && !plain.stroke().hollow);
     assert_eq!(plain.end().map(|(d, _)| d), Some(LOST - 1));
     assert_eq!((double.end(), deviation.end()), (None, None), "what was not lost has no end mark");
 }

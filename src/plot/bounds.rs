@@ -11,7 +11,7 @@ use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::{PlotArea, NOTE, TICK};
 use super::scene::{Anchor, Scene};
-use super::style::{Look, Marker, Rgb, GRID, INK, SOFT};
+use super::style::{Marker, Rgb, Style, GRID, INK, SOFT};
 use super::time_vs_depth::{dot, words};
 use super::{canvas, csv_text, number, Drawing, Drawn};
 use crate::record::{Record, SummaryRow};
@@ -196,8 +196,8 @@ fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis
 
 fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
     let has = |value: fn(&Row<'_>) -> Option<f64>| rows.iter().any(|(_, r)| value(r).is_some());
-    let look = |marker, color| Look { color, marker, dash: &[] };
-    let disc = look(Marker::Circle, INK);
+    let style = |marker, color| Style { color, marker, dash: &[] };
+    let disc = style(Marker::Circle, INK);
     [
         (true, Entry::line("bound, any program", "nothing measured lies left of it", INK, &[])),
         (true, Entry::marker("measured time", "median, 95 % interval", disc, false)),
@@ -207,7 +207,7 @@ fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
             Entry::marker(
                 "prediction: critical path",
                 "unlimited processors, products over the bound's",
-                look(Marker::Square, PREDICTED),
+                style(Marker::Square, PREDICTED),
                 true,
             ),
         ),
@@ -216,7 +216,7 @@ fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
             Entry::marker(
                 "prediction: layer-parallel",
                 "a processor per layer, inference alone, over one processor",
-                look(Marker::Diamond, PREDICTED),
+                style(Marker::Diamond, PREDICTED),
                 true,
             ),
         ),
@@ -233,25 +233,25 @@ fn draw_row(
     row: &Row<'_>,
     place: f64,
 ) -> Result<()> {
-    let look = Look { marker: Marker::Circle, dash: &[], ..lane.look() };
+    let style = Style { marker: Marker::Circle, dash: &[], ..lane.style() };
     let (one, middle) = plot_area.at(1.0, place)?;
     let (upper, lower) = (middle - 9.0, middle + 10.0);
     let at = |value: f64| plot_area.at(value, place).map(|(x, _)| x);
     let predicted = [(row.critical_path, Marker::Square), (row.layer_parallel, Marker::Diamond)];
     for (value, marker) in predicted.into_iter().filter_map(|(value, marker)| Some((value?, marker))) {
         scene.dashed(&[(one, lower), (at(value)?, lower)], 1.0, PREDICTED, &[2.0, 3.0]);
-        scene.marker((at(value)?, lower), 3.8, Look { color: PREDICTED, marker, dash: &[] }, true);
+        scene.marker((at(value)?, lower), 3.8, Style { color: PREDICTED, marker, dash: &[] }, true);
     }
     // The stem from 1: how many times the bound.
-    scene.line([(one, upper), (at(row.measured)?, upper)], 1.4, look.color);
+    scene.line([(one, upper), (at(row.measured)?, upper)], 1.4, style.color);
     let (low, high) = (at(row.measured_low)?, at(row.measured_high)?);
     if high - low > 12.0 {
-        scene.line([(low, upper), (high, upper)], 3.0, look.color);
+        scene.line([(low, upper), (high, upper)], 3.0, style.color);
     }
     if let Some(count) = row.counted {
-        scene.marker((at(count)?, upper), 5.6, look, true);
+        scene.marker((at(count)?, upper), 5.6, style, true);
     }
-    scene.marker((at(row.measured)?, upper), 3.4, look, false);
+    scene.marker((at(row.measured)?, upper), 3.4, style, false);
     let last = row.counted.into_iter().fold(row.measured_high, f64::max);
     let text = format!("{}×", number::short(row.measured, 3));
     scene.text((at(last.max(1.0))? + 13.0, upper), text, NOTE, Anchor::Start);

@@ -7,7 +7,7 @@ use super::font;
 use super::legend::{self, Entry};
 use super::plot_area::{PlotArea, BELOW, TICK, TITLE};
 use super::scene::{Anchor, Scene, Spot, Type};
-use super::style::{Look, GUIDE, INK, SOFT};
+use super::style::{Style, GUIDE, INK, SOFT};
 use crate::record::Mark;
 use crate::Result;
 
@@ -30,7 +30,7 @@ pub struct Dot {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Colour, marker and dash.
-    pub look: Look,
+    pub style: Style,
     /// Points from left to right.
     pub dots: Vec<Dot>,
     /// A counted quantity beside a measured one: hollow markers, thin solid line, no interval.
@@ -226,7 +226,7 @@ fn band(scene: &mut Scene, plot_area: &PlotArea, series: &Series) -> Result<()> 
     for dot in series.dots.iter().rev() {
         outline.push(plot_area.at(dot.x, dot.low)?);
     }
-    scene.area(outline, series.look.color, 0.18);
+    scene.area(outline, series.style.color, 0.18);
     Ok(())
 }
 
@@ -235,17 +235,17 @@ fn stroke(scene: &mut Scene, plot_area: &PlotArea, series: &Series, rank: f64) -
     let spots = spots(plot_area, series)?;
     if series.counted {
         // Solid, because dashes are engines.
-        scene.line(spots, 0.8 + 0.4 * rank, series.look.color);
+        scene.line(spots, 0.8 + 0.4 * rank, series.style.color);
         return Ok(());
     }
-    scene.dashed(&spots, 1.6 + 1.2 * rank, series.look.color, series.look.dash);
+    scene.dashed(&spots, 1.6 + 1.2 * rank, series.style.color, series.style.dash);
     for dot in &series.dots {
         let ((x, low), (_, high)) = (plot_area.at(dot.x, dot.low)?, plot_area.at(dot.x, dot.high)?);
         // A bar that hardly leaves its marker would only blur it; the band shows it.
         if low - high > 12.0 {
-            scene.line([(x, low), (x, high)], 1.2, series.look.color);
+            scene.line([(x, low), (x, high)], 1.2, series.style.color);
             for y in [low, high] {
-                scene.line([(x - 3.5, y), (x + 3.5, y)], 1.2, series.look.color);
+                scene.line([(x - 3.5, y), (x + 3.5, y)], 1.2, series.style.color);
             }
         }
     }
@@ -262,7 +262,7 @@ fn radius(series: &Series, rank: f64) -> f64 {
 
 fn markers(scene: &mut Scene, plot_area: &PlotArea, series: &Series, rank: f64) -> Result<()> {
     for spot in spots(plot_area, series)? {
-        scene.marker(spot, radius(series, rank), series.look, series.counted);
+        scene.marker(spot, radius(series, rank), series.style, series.counted);
     }
     Ok(())
 }
@@ -297,7 +297,7 @@ mod tests {
     use crate::plot::{number, style};
 
     fn chart(times: &[f64], axis: &[f64]) -> Chart {
-        let look = style::look("spc", "fused");
+        let style = style::of("spc", "fused");
         let dot = |(i, &y): (usize, &f64)| Dot {
             x: (1u32 << i) as f64,
             y,
@@ -308,7 +308,7 @@ mod tests {
         let dots: Vec<Dot> = times.iter().enumerate().map(dot).collect();
         let x = Axis::depth("L", (0..times.len()).map(|i| 1 << i)).unwrap();
         let y = Axis::log("t", axis.iter().copied(), number::time).unwrap();
-        let series = vec![Series { look, dots, counted: false }];
+        let series = vec![Series { style, dots, counted: false }];
         let (guides, levels, legend, caption) = (vec![], vec![], vec![], vec![]);
         Chart { title: "t".into(), x, y, series, guides, levels, second: None, legend, caption }
     }
@@ -317,7 +317,7 @@ mod tests {
     fn lines_and_bands_stay_inside_the_frame() {
         let times = [3.0, 1e9, 2e3, 7e15];
         let scene = chart(&times, &[0.8 * 3.0, 1.5 * 7e15]).scene().unwrap();
-        let color = style::look("spc", "fused").color;
+        let color = style::of("spc", "fused").color;
         let left = 12.0 + PlotArea::left_room(&chart(&times, &[0.8 * 3.0, 1.5 * 7e15]).y);
         let (mut lines, mut bands) = (0, 0);
         for item in &scene.items {

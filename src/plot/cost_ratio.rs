@@ -129,7 +129,7 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
     let (mut measured, mut counted, mut legend) = (Vec::new(), Vec::new(), Vec::new());
     for (index, lane) in group.lanes.iter().enumerate() {
         let own = || rows.iter().filter(|(l, _)| *l == index).map(|(_, row)| row);
-        let look = lane.look();
+        let style = lane.style();
         let dots: Vec<Dot> = own()
             .map(|r| {
                 let (low, high) = (r.ratio_low.unwrap_or(r.ratio), r.ratio_high.unwrap_or(r.ratio));
@@ -141,17 +141,17 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
             .collect();
         let Some(deepest) = own().next_back() else { continue };
         let note = format!("{}× at L = {}", number::short(deepest.ratio, 3), deepest.depth);
-        legend.push(Entry::series(&lane.printed(), &lane.note(Some(note)), look));
-        measured.push(Series { look, dots, counted: false });
+        legend.push(Entry::series(&lane.printed(), &lane.note(Some(note)), style));
+        measured.push(Series { style, dots, counted: false });
         let work = own().filter_map(|r| {
             let y = r.gemm_ratio?;
             Some(Dot { x: r.depth as f64, y, low: y, high: y, mark: Mark::default() })
         });
         let dots: Vec<Dot> = work.collect();
         // Engines execute the same schedule, so a rule counts the same under each; and a line of ones says nothing.
-        let drawn = counted.iter().any(|s: &Series| s.look.color == look.color && s.dots == dots);
+        let drawn = counted.iter().any(|s: &Series| s.style.color == style.color && s.dots == dots);
         if !drawn && dots.iter().any(|d| d.y != 1.0) {
-            counted.push(Series { look, dots, counted: true });
+            counted.push(Series { style, dots, counted: true });
         }
     }
     let series: Vec<Series> = counted.into_iter().chain(measured).collect();

@@ -7,7 +7,7 @@ use super::agreement::agree;
 use super::filenames;
 use super::group::parameterisations;
 use super::split::Key;
-use super::style::{self, Look, Rgb};
+use super::style::{self, Rgb, Style};
 use crate::record::{AlignmentRow, Record, SummaryRow};
 use crate::theory::decay::SignalDecay;
 
@@ -61,9 +61,9 @@ impl<'a> Runner<'a> {
     }
 
     /// Colour, marker and dash.
-    pub fn look(&self) -> Look {
+    pub fn style(&self) -> Style {
         let (name, engine) = style::split(self.contender);
-        style::look(name, engine)
+        style::of(name, engine)
     }
 
     /// Its points at a depth, of one step size if the contender ran with several there.

@@ -14,7 +14,7 @@ use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
-use super::style::{Look, GUIDE, INK, PAPER};
+use super::style::{Style, GUIDE, INK, PAPER};
 use super::{canvas, csv_text, number, Drawing, Drawn};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
@@ -170,7 +170,7 @@ fn scene(title: &str, field: &Field<'_>, panels: &[Panel<'_, '_>], x: &Axis, pla
     let mut entries: Vec<Entry> = Vec::new();
     for runner in &field.runners {
         if panels.iter().any(|p| p.curves.iter().any(|(r, _)| std::ptr::eq(*r, runner))) {
-            entries.push(Entry::series(&runner.printed, "", runner.look()));
+            entries.push(Entry::series(&runner.printed, "", runner.style()));
         }
     }
     entries.push(guide_entry("1", "nothing moves, g = 0"));
@@ -218,19 +218,19 @@ fn draw_panel(scene: &mut Scene, plot_area: &PlotArea, panel: &Panel<'_, '_>, pl
     plot_area.draw_grid(scene);
     let still = [plot_area.at(plot_area.x.low, 1.0)?, plot_area.at(plot_area.x.high, 1.0)?];
     scene.line(still, 1.6, GUIDE);
-    let mut curves: Vec<(Look, Vec<(usize, Spot)>)> = Vec::new();
+    let mut curves: Vec<(Style, Vec<(usize, Spot)>)> = Vec::new();
     for (runner, places) in &panel.curves {
         let spot = |p: &Place<'_>| Ok((p.steps, plot_area.at(p.gemm_ratio, plane.value(p.distance))?));
-        curves.push((runner.look(), places.iter().map(spot).collect::<Result<_>>()?));
+        curves.push((runner.style(), places.iter().map(spot).collect::<Result<_>>()?));
     }
     // As in the line charts: what lies below is larger, so that of curves that coincide a rim of each is seen.
     let rank = |index: usize| index as f64 / curves.len().saturating_sub(1).max(3) as f64;
-    for (index, (look, places)) in curves.iter().enumerate().rev() {
+    for (index, (style, places)) in curves.iter().enumerate().rev() {
         let line: Vec<Spot> = places.iter().map(|(_, spot)| *spot).collect();
-        scene.dashed(&line, 1.5 + 1.1 * rank(index), look.color, look.dash);
+        scene.dashed(&line, 1.5 + 1.1 * rank(index), style.color, style.dash);
     }
-    for (index, (look, places)) in curves.iter().enumerate().rev() {
-        places.iter().for_each(|(_, spot)| scene.marker(*spot, 3.2 + 2.2 * rank(index), *look, false));
+    for (index, (style, places)) in curves.iter().enumerate().rev() {
+        places.iter().for_each(|(_, spot)| scene.marker(*spot, 3.2 + 2.2 * rank(index), *style, false));
     }
     label_placement::at_ends(scene, plot_area, &curves, &[still]);
     plot_area.draw_axes(scene);

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::number;
 use super::split::{self, Key};
-use super::style::{self, Look};
+use super::style::{self, Style};
 use crate::record::{Record, SummaryRow};
 use crate::suite::{axis, Axis};
 
@@ -51,8 +51,8 @@ impl Lane<'_> {
     }
 
     /// Colour, marker and dash.
-    pub fn look(&self) -> Look {
-        style::look(self.name, self.engine)
+    pub fn style(&self) -> Style {
+        style::of(self.name, self.engine)
     }
 }
 

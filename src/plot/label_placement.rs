@@ -3,7 +3,7 @@
 use super::font;
 use super::plot_area::{PlotArea, NOTE};
 use super::scene::{Anchor, Scene, Spot, Type};
-use super::style::{Look, Rgb, INK};
+use super::style::{Rgb, Style, INK};
 
 /// Left, top, right, bottom.
 type Area = (f64, f64, f64, f64);
@@ -18,7 +18,7 @@ const SHARED: f64 = 14.0;
 pub fn at_ends(
     scene: &mut Scene,
     plot_area: &PlotArea,
-    curves: &[(Look, Vec<(usize, Spot)>)],
+    curves: &[(Style, Vec<(usize, Spot)>)],
     lines: &[[Spot; 2]],
 ) {
     let markers: Vec<Spot> =
@@ -26,10 +26,10 @@ pub fn at_ends(
     let pairs = curves.iter().flat_map(|(_, curve)| curve.windows(2).map(|pair| [pair[0].1, pair[1].1]));
     let strokes: Vec<[Spot; 2]> = pairs.chain(lines.iter().copied()).collect();
     let mut wanted: Vec<(Rgb, String, Spot)> = Vec::new();
-    for (look, curve) in curves {
+    for (style, curve) in curves {
         let ends = [curve.first(), curve.last().filter(|_| curve.len() > 1)];
         for (steps, spot) in ends.into_iter().flatten().filter(|(steps, _)| *steps > 0) {
-            wanted.push((look.color, format!("T = {steps}"), *spot));
+            wanted.push((style.color, format!("T = {steps}"), *spot));
         }
     }
     beside(scene, plot_area, wanted, &markers, &strokes);
@@ -123,9 +123,9 @@ mod tests {
         let axis = Axis::linear("", 0.0, 1.0, |v| v.to_string()).unwrap();
         let plot_area =
             PlotArea { left: 0.0, top: 0.0, right: 300.0, bottom: 200.0, x: axis.clone(), y: axis };
-        let look = style::look("spc", "reference");
+        let style = style::of("spc", "reference");
         let label = |curves: &[Vec<(usize, Spot)>]| -> Vec<String> {
-            let curves: Vec<_> = curves.iter().map(|c| (look, c.clone())).collect();
+            let curves: Vec<_> = curves.iter().map(|c| (style, c.clone())).collect();
             let mut scene = Scene::new(300.0, 200.0);
             at_ends(&mut scene, &plot_area, &curves, &[[(0.0, 100.0), (300.0, 100.0)]]);
             for item in &scene.items {

@@ -3,16 +3,16 @@
 use super::font;
 use super::plot_area::{NOTE, TICK};
 use super::scene::{Anchor, Scene, Spot};
-use super::style::{Look, Marker, Rgb, GUIDE, INK, SOFT};
+use super::style::{Marker, Rgb, Style, GUIDE, INK, SOFT};
 use crate::record::Mark;
 
 /// What stands in front of an entry's text.
 #[derive(Debug, Clone, PartialEq)]
 enum Sample {
-    Series(Look),
-    Stroke(Look, Stroke),
+    Series(Style),
+    Stroke(Style, Stroke),
     Hollow(Rgb),
-    Marker(Look, bool),
+    Marker(Style, bool),
     Line(Rgb, f64, &'static [f64]),
     Swatch(Rgb),
     Mark(Mark),
@@ -54,13 +54,13 @@ impl Entry {
     }
 
     /// Line and marker of a contender, with a second line of text unless `note` is empty.
-    pub fn series(name: &str, note: &str, look: Look) -> Self {
-        Self::new(Sample::Series(look), name, note)
+    pub fn series(name: &str, note: &str, style: Style) -> Self {
+        Self::new(Sample::Series(style), name, note)
     }
 
     /// As [`Entry::series`], with the line as wide and the marker as large as in the figure.
-    pub fn stroke(name: &str, note: &str, look: Look, stroke: Stroke) -> Self {
-        Self::new(Sample::Stroke(look, stroke), name, note)
+    pub fn stroke(name: &str, note: &str, style: Style, stroke: Stroke) -> Self {
+        Self::new(Sample::Stroke(style, stroke), name, note)
     }
 
     /// A hollow marker that stands for all of them.
@@ -79,8 +79,8 @@ impl Entry {
     }
 
     /// A marker alone.
-    pub fn marker(name: &str, note: &str, look: Look, hollow: bool) -> Self {
-        Self::new(Sample::Marker(look, hollow), name, note)
+    pub fn marker(name: &str, note: &str, style: Style, hollow: bool) -> Self {
+        Self::new(Sample::Marker(style, hollow), name, note)
     }
 
     /// A coloured field.
@@ -152,30 +152,30 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, entries: &[Entry]) {
         let (from, to) = ((left, y), (left + SAMPLE_WIDTH, y));
         let middle = (left + SAMPLE_WIDTH / 2.0, y);
         match entry.sample {
-            Sample::Series(look) => {
-                scene.dashed(&[from, to], 1.9, look.color, look.dash);
-                scene.marker(middle, 4.2, look, false);
+            Sample::Series(style) => {
+                scene.dashed(&[from, to], 1.9, style.color, style.dash);
+                scene.marker(middle, 4.2, style, false);
             }
-            Sample::Stroke(look, stroke) => {
-                scene.dashed(&[from, to], stroke.width, look.color, look.dash);
-                scene.marker(middle, stroke.radius, look, stroke.hollow);
+            Sample::Stroke(style, stroke) => {
+                scene.dashed(&[from, to], stroke.width, style.color, style.dash);
+                scene.marker(middle, stroke.radius, style, stroke.hollow);
             }
             Sample::Hollow(color) => {
                 scene.line([from, to], 0.9, color);
-                let look = Look { color, marker: Marker::Circle, dash: &[] };
-                scene.marker(middle, 3.6, look, true);
+                let style = Style { color, marker: Marker::Circle, dash: &[] };
+                scene.marker(middle, 3.6, style, true);
             }
-            Sample::Marker(look, hollow) => {
-                scene.marker(middle, if hollow { 5.0 } else { 4.2 }, look, hollow)
+            Sample::Marker(style, hollow) => {
+                scene.marker(middle, if hollow { 5.0 } else { 4.2 }, style, hollow)
             }
             Sample::Line(color, width, dash) => scene.dashed(&[from, to], width, color, dash),
             Sample::Swatch(color) => {
                 scene.cell((left + 7.0, y - 6.0), (left + SAMPLE_WIDTH - 7.0, y + 6.0), color)
             }
             Sample::Mark(sign) => {
-                let look = Look { color: GUIDE, marker: Marker::Circle, dash: &[] };
+                let style = Style { color: GUIDE, marker: Marker::Circle, dash: &[] };
                 let down = if sign.contended { (middle.0, middle.1 + 5.0) } else { middle };
-                scene.marker(down, 3.6, look, false);
+                scene.marker(down, 3.6, style, false);
                 mark(scene, down, 3.6, sign);
             }
             Sample::Nothing => {}

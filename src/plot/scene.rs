@@ -4,7 +4,7 @@
 //! ask the list whether anything overlaps or leaves the page instead of looking at pixels.
 
 use super::font;
-use super::style::{Look, Rgb, PAPER};
+use super::style::{Rgb, Style, PAPER};
 
 /// A place on the page in pixels; y grows downwards.
 pub type Spot = (f64, f64);
@@ -160,19 +160,19 @@ impl Scene {
     }
 
     /// The marker of a contender, filled with a white rim, or hollow.
-    pub fn marker(&mut self, (x, y): Spot, radius: f64, look: Look, hollow: bool) {
+    pub fn marker(&mut self, (x, y): Spot, radius: f64, style: Style, hollow: bool) {
         let shape = |radius: f64| -> Vec<Spot> {
-            look.marker.outline().into_iter().map(|(dx, dy)| (x + radius * dx, y + radius * dy)).collect()
+            style.marker.outline().into_iter().map(|(dx, dy)| (x + radius * dx, y + radius * dy)).collect()
         };
         if hollow {
             let mut ring = shape(radius);
             self.area(ring.clone(), PAPER, 1.0);
             ring.extend(ring.first().copied());
             ring.extend(ring.get(1).copied());
-            self.line(ring, 1.2, look.color);
+            self.line(ring, 1.2, style.color);
         } else {
             self.area(shape(radius + 0.9), PAPER, 1.0);
-            self.area(shape(radius), look.color, 1.0);
+            self.area(shape(radius), style.color, 1.0);
         }
     }
 }

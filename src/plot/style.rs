@@ -97,9 +97,9 @@ fn cross(turn: f64) -> Vec<(f64, f64)> {
     CORNERS.iter().map(|&(x, y)| (x * cos - y * sin, x * sin + y * cos)).collect()
 }
 
-/// How a contender looks.
+/// How a contender is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Look {
+pub struct Style {
     /// Colour, by contender name.
     pub color: Rgb,
     /// Marker, by contender name.
@@ -138,7 +138,7 @@ fn family(name: &str) -> Option<(usize, &str)> {
 
 /// Colour, marker and dash of a contender name on an engine. A variant has its family's marker in a paler
 /// colour; an unknown name is dark grey with a hexagon. An engine on fewer threads is paler, the fewer the more.
-pub fn look(name: &str, engine: &str) -> Look {
+pub fn of(name: &str, engine: &str) -> Style {
     let (engine, threads) = match engine.split_once(':') {
         Some((engine, n)) => (engine, n.parse::<u32>().ok()),
         None => (engine, None),
@@ -162,7 +162,7 @@ pub fn look(name: &str, engine: &str) -> Look {
         "fused" => &[1.8, 2.6],
         _ => &[8.0, 3.0, 1.8, 3.0],
     };
-    Look { color, marker, dash }
+    Style { color, marker, dash }
 }
 
 /// A contender name in print, e.g. `μPC` for `mupc` and `Z-IL all` for `zil-all`.
@@ -187,7 +187,7 @@ pub fn printed(contender: &str) -> String {
     }
 }
 
-/// Place of a contender id in legends: names in the order of [`look`]'s table, the reference before other engines.
+/// Place of a contender id in legends: names in the order of [`of`]'s table, the reference before other engines.
 pub fn order(contender: &str) -> (usize, &str, bool, &str) {
     let (name, engine) = split(contender);
     let place = family(name).map_or(NAMES.len(), |(row, _)| row);
@@ -227,9 +227,9 @@ mod tests {
 
     #[test]
     fn no_two_names_share_a_colour_or_a_marker() {
-        let looks: Vec<Look> = NAMES.iter().map(|(name, ..)| look(name, "reference")).collect();
-        assert_eq!(looks.iter().map(|l| l.color).collect::<HashSet<_>>().len(), NAMES.len());
-        assert_eq!(looks.iter().map(|l| l.marker).collect::<HashSet<_>>().len(), NAMES.len());
+        let styles: Vec<Style> = NAMES.iter().map(|(name, ..)| of(name, "reference")).collect();
+        assert_eq!(styles.iter().map(|l| l.color).collect::<HashSet<_>>().len(), NAMES.len());
+        assert_eq!(styles.iter().map(|l| l.marker).collect::<HashSet<_>>().len(), NAMES.len());
     }
 
     #[test]
@@ -242,16 +242,16 @@ mod tests {
         assert_eq!(printed, expected);
         assert_eq!(super::printed("future"), "future");
         assert_eq!(super::printed("ar-topdown-linear/fused"), "AR topdown linear · fused");
-        assert_ne!(look("zil", "").color, look("zil-all", "").color);
-        assert_eq!(look("zil", "").marker, look("zil-all", "").marker);
+        assert_ne!(of("zil", "").color, of("zil-all", "").color);
+        assert_eq!(of("zil", "").marker, of("zil-all", "").marker);
     }
 
     #[test]
     fn the_engine_changes_nothing_but_the_dash() {
-        let (a, b) = (look("spc", "reference"), look("spc", "fused"));
+        let (a, b) = (of("spc", "reference"), of("spc", "fused"));
         assert_eq!((a.color, a.marker), (b.color, b.marker));
         let dashes: HashSet<_> =
-            ["reference", "autograd", "fused", "other"].map(|e| format!("{:?}", look("bp", e).dash)).into();
+            ["reference", "autograd", "fused", "other"].map(|e| format!("{:?}", of("bp", e).dash)).into();
         assert_eq!(dashes.len(), 4);
     }
 

@@ -120,7 +120,7 @@ fn contenders_go_by_their_name_in_every_figure() {
         let named = if drawn.figure == "arrival" { 2 } else { 1 };
         let begins = |text: &str| svg.matches(&format!(">\n{text}")).count() == named;
         assert!(begins("μPC · reference") && begins("sPC · reference"), "{}", drawn.stem);
-        let (r, g, b) = style::look("mupc", "reference").color;
+        let (r, g, b) = style::of("mupc", "reference").color;
         let timed = !drawn.stem.contains("decay");
         assert!(
             !timed || svg.contains(&format!("#{r:02X}{g:02X}{b:02X}")),

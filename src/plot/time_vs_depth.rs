@@ -135,7 +135,7 @@ pub(super) fn series(group: &Group<'_>, x: impl Fn(&SummaryRow) -> f64) -> Vec<S
     let line = |lane: &Lane<'_>| {
         let mut dots: Vec<Dot> = lane.rows.iter().map(|r| dot(r, x(r))).filter(|d| d.x > 0.0).collect();
         dots.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Series { look: lane.look(), dots, counted: false }
+        Series { style: lane.style(), dots, counted: false }
     };
     group.lanes.iter().map(line).collect()
 }
@@ -161,7 +161,7 @@ fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     let mut legend = Vec::new();
     for (lane, slope) in group.lanes.iter().zip(slopes) {
         let note = slope.map(|s| format!("p = {:.2} [{:.2}, {:.2}]", s.p, s.low, s.high).replace('-', "−"));
-        legend.push(Entry::series(&lane.printed(), &lane.note(note), lane.look()));
+        legend.push(Entry::series(&lane.printed(), &lane.note(note), lane.style()));
     }
     if slopes.iter().any(Option::is_some) {
         legend.push(Entry::text("p: exponent of t = a + b·Lᵖ, 95 % CI"));

@@ -91,7 +91,7 @@ fn chart(group: &Group<'_>) -> Option<Chart> {
     let mut legend = Vec::new();
     for (lane, line) in group.lanes.iter().zip(&series) {
         let each = line.dots.last().map(|d| format!("{} per product", number::time(d.y / d.x)));
-        legend.push(Entry::series(&lane.printed(), &lane.note(each), lane.look()));
+        legend.push(Entry::series(&lane.printed(), &lane.note(each), lane.style()));
     }
     legend.push(Entry::text("per product: at the largest count"));
     // Through the baseline where it does most work; the first line stands in where BP was not measured.

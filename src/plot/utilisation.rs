@@ -147,7 +147,7 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
     let mut legend = Vec::new();
     for lane in &group.lanes {
         let dots: Vec<Dot> = lane.rows.iter().filter(|r| r.gemm_flops > 0).map(|r| rate(r)).collect();
-        let look = lane.look();
+        let style = lane.style();
         let best = dots.iter().map(|d| d.y).fold(0.0, f64::max);
         let own = lane.rows.first().and_then(|r| match limits.ceiling {
             Some(_) => record.ceiling(r),
@@ -165,8 +165,8 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
             _ => String::new(),
         };
         let note = lane.note(Some(note).filter(|note| !note.is_empty()));
-        legend.push(Entry::series(&lane.printed(), &note, look));
-        series.push(Series { look, dots, counted: false });
+        legend.push(Entry::series(&lane.printed(), &note, style));
+        series.push(Series { style, dots, counted: false });
     }
     let values = || series.iter().flat_map(|s| s.dots.iter().flat_map(|d| [d.low, d.high]));
     let (low, high) = values().fold((f64::INFINITY, 0.0), |(l, h), v| (f64::min(l, v), f64::max(h, v)));
