@@ -51,7 +51,7 @@ mod tests {
                 );
             }
             record.alignments.iter_mut().filter(|r| r.contender == "spc/fused").for_each(change);
-            fields(&record)[0].runners.iter().map(|r| r.printed.clone()).collect::<Vec<_>>()
+            fields(&record)[0].series.iter().map(|r| r.printed.clone()).collect::<Vec<_>>()
         };
         let one = ["sPC · reference and fused", "Z-IL · fused"];
         let two = ["sPC · reference", "sPC · fused", "Z-IL · fused"];

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::axes::Axis;
-use super::direction::{along, dash, distance, fields, law_share, Field, Point, Runner};
+use super::direction::{along, dash, distance, fields, law_share, ContenderSeries, Field, Point};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
@@ -48,7 +48,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         out.skip(FIGURE, "no direction was compared with that of backpropagation");
     }
     for field in &fields {
-        let shown: Vec<&Runner<'_>> = field.runners.iter().filter(|r| dots(r).next().is_some()).collect();
+        let shown: Vec<&ContenderSeries<'_>> =
+            field.series.iter().filter(|r| dots(r).next().is_some()).collect();
         let axes = axes(&shown);
         let Some((x, y)) = axes else {
             out.skip(
@@ -76,13 +77,13 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
 }
 
 /// The rule whose direction is known in closed form.
-fn follows_law(runner: &Runner<'_>) -> bool {
-    runner.name() == "fpa"
+fn follows_law(series: &ContenderSeries<'_>) -> bool {
+    series.name() == "fpa"
 }
 
 /// Steps per depth and cosine of the points that can be drawn.
-fn dots<'r>(runner: &'r Runner<'_>) -> impl Iterator<Item = (f64, f64)> + 'r {
-    runner.points.iter().filter_map(dot)
+fn dots<'r>(series: &'r ContenderSeries<'_>) -> impl Iterator<Item = (f64, f64)> + 'r {
+    series.points.iter().filter_map(dot)
 }
 
 fn dot(point: &Point<'_>) -> Option<(f64, f64)> {
@@ -93,8 +94,8 @@ fn dot(point: &Point<'_>) -> Option<(f64, f64)> {
     sound.then_some((steps, cosine.clamp(-1.0, 1.0)))
 }
 
-fn axes(runners: &[&Runner<'_>]) -> Option<(Axis, Axis)> {
-    let all = || runners.iter().flat_map(|r| dots(r));
+fn axes(series: &[&ContenderSeries<'_>]) -> Option<(Axis, Axis)> {
+    let all = || series.iter().flat_map(|r| dots(r));
     let x = Axis::doublings("inference steps per layer, T/L", all().map(|d| d.0))?;
     let least = all().map(|d| d.1).fold(f64::INFINITY, f64::min);
     Some((x, cosine_axis("cosine to BP", least)?))
@@ -123,9 +124,9 @@ fn law(norms: &[f64], step_size: f64, steps: usize) -> Option<f64> {
 }
 
 fn table<'a>(field: &'a Field<'_>) -> Vec<Row<'a>> {
-    let points = field.runners.iter().flat_map(|r| r.points.iter().map(move |p| (r, p)));
-    let rows = points.filter_map(|(runner, point)| {
-        let norms = point.bp_norms().filter(|_| follows_law(runner));
+    let points = field.series.iter().flat_map(|r| r.points.iter().map(move |p| (r, p)));
+    let rows = points.filter_map(|(series, point)| {
+        let norms = point.bp_norms().filter(|_| follows_law(series));
         let law = norms.and_then(|n| law(&n, point.row.step_size, point.row.steps));
         Some(Row { law_cosine: law, ..line(point, point.whole?) })
     });
@@ -151,7 +152,13 @@ pub(super) fn line<'a>(point: &Point<'a>, row: &'a crate::record::AlignmentRow) 
     }
 }
 
-fn scene(title: &str, field: &Field<'_>, shown: &[&Runner<'_>], x: &Axis, y: &Axis) -> Result<Scene> {
+fn scene(
+    title: &str,
+    field: &Field<'_>,
+    shown: &[&ContenderSeries<'_>],
+    x: &Axis,
+    y: &Axis,
+) -> Result<Scene> {
     let (depths, sizes) = (field.depths(), field.sizes());
     let color = |depth: usize| along(depths.iter().position(|d| *d == depth).unwrap_or(0), depths.len());
     let mut entries: Vec<Entry> =
@@ -175,7 +182,7 @@ fn scene(title: &str, field: &Field<'_>, shown: &[&Runner<'_>], x: &Axis, y: &Ax
         beside: legend::size(&entries),
         facts: &facts,
     });
-    for (index, runner) in shown.iter().enumerate() {
+    for (index, series) in shown.iter().enumerate() {
         let plot_area = panels.plot_area(index, x.clone(), y.clone());
         plot_area.draw_grid(&mut panels.scene);
         if x.share(1.0).is_some() {
@@ -183,13 +190,13 @@ fn scene(title: &str, field: &Field<'_>, shown: &[&Runner<'_>], x: &Axis, y: &Ax
             panels.scene.dashed(&ends, 1.3, GUIDE, &[2.0, 2.5]);
         }
         // Runs of equal depth and step size are neighbours.
-        for run in runner.points.chunk_by(|a, b| same_line(a, b)) {
+        for run in series.points.chunk_by(|a, b| same_line(a, b)) {
             let row = run[0].row;
             let style = (color(row.depth), dash(row.step_size, &sizes));
             let spots =
                 run.iter().filter_map(dot).map(|(x, y)| plot_area.at(x, y)).collect::<Result<Vec<Spot>>>()?;
             // Where theory has a line, measurements are points.
-            let theory = follows_law(runner) && law_line(&mut panels.scene, &plot_area, run, style.1);
+            let theory = follows_law(series) && law_line(&mut panels.scene, &plot_area, run, style.1);
             if !theory {
                 panels.scene.dashed(&spots, 1.7, style.0, style.1);
             }
@@ -208,17 +215,17 @@ fn same_line(a: &Point<'_>, b: &Point<'_>) -> bool {
 
 /// What contenders without inference steps reach, for the caption.
 fn stepless(field: &Field<'_>) -> Option<String> {
-    let told = field.runners.iter().filter_map(|runner| {
-        let points = runner.points.iter().filter(|p| p.row.steps == 0);
+    let told = field.series.iter().filter_map(|series| {
+        let points = series.points.iter().filter(|p| p.row.steps == 0);
         let cosines = points.filter_map(|p| Some(p.whole?.cosine).filter(|c| c.is_finite()));
         let (low, high) = cosines.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), c| (l.min(c), h.max(c)));
         let (low, high) = (number::short(low, 6), number::short(high, 6));
-        match (runner.name(), low == high) {
+        match (series.name(), low == high) {
             _ if low == "not finite" => None,
             // Backpropagation beside itself is no news.
             ("bp" | "mupc-bp", _) => None,
-            (_, true) => Some(format!("{}: {low}", runner.printed)),
-            (_, false) => Some(format!("{}: {low} to {high}", runner.printed)),
+            (_, true) => Some(format!("{}: {low}", series.printed)),
+            (_, false) => Some(format!("{}: {low} to {high}", series.printed)),
         }
     });
     let told: Vec<String> = told.collect();

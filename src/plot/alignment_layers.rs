@@ -5,7 +5,7 @@ use std::path::Path;
 use super::alignment::{cosine_axis, discs, line};
 use super::axes::{drawable, Axis, Spread};
 use super::decay_heatmap::decade;
-use super::direction::{along, fields, law_share, some_of, Field, Point, Runner};
+use super::direction::{along, fields, law_share, some_of, ContenderSeries, Field, Point};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
@@ -42,7 +42,7 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
                 continue;
             };
             let title = format!("Each layer's update beside that of backpropagation, L = {depth}");
-            let points = view.lanes.iter().flat_map(|(_, points)| points);
+            let points = view.series.iter().flat_map(|(_, points)| points);
             let table: Vec<_> = points.flat_map(|p| p.layers.values().map(|r| line(p, r))).collect();
             let files = canvas::save(folder, &stem, &csv_text(&table)?, || view.scene(&title, field, &axes))?;
             let about = "Cosine and norm of the update of each layer relative to those of backpropagation, at the largest \
@@ -63,7 +63,7 @@ struct View<'f, 'a> {
     steps: Vec<usize>,
     /// Half a unit in the last place of 1.
     rounding: Option<f64>,
-    lanes: Vec<(&'f Runner<'a>, Vec<&'f Point<'a>>)>,
+    series: Vec<(&'f ContenderSeries<'a>, Vec<&'f Point<'a>>)>,
 }
 
 struct Axes {
@@ -82,10 +82,10 @@ fn norm(row: &AlignmentRow) -> Option<f64> {
 
 impl<'f, 'a> View<'f, 'a> {
     fn new(field: &'f Field<'a>, depth: usize, size: Option<f64>) -> Self {
-        let here = |r: &'f Runner<'a>| (r, r.at(depth, size));
-        let others = field.runners.iter().filter(|r| !["bp", "mupc-bp"].contains(&r.name()));
-        let lanes: Vec<_> = others.map(here).collect();
-        let counts = lanes.iter().flat_map(|(_, points)| points.iter().map(|p| p.row.steps));
+        let here = |r: &'f ContenderSeries<'a>| (r, r.at(depth, size));
+        let others = field.series.iter().filter(|r| !["bp", "mupc-bp"].contains(&r.name()));
+        let series: Vec<_> = others.map(here).collect();
+        let counts = series.iter().flat_map(|(_, points)| points.iter().map(|p| p.row.steps));
         let mut counts: Vec<usize> = counts.filter(|t| *t > 0).collect();
         counts.sort_unstable();
         counts.dedup();
@@ -99,20 +99,21 @@ impl<'f, 'a> View<'f, 'a> {
             (p.row.steps == 0 || steps.contains(&p.row.steps))
                 && p.layers.values().any(|r| cosine(r).or(norm(r)).is_some())
         };
-        let lanes =
-            lanes.into_iter().map(|(r, points)| (r, points.into_iter().filter(drawn).collect::<Vec<_>>()));
-        let lanes: Vec<(_, Vec<&Point<'_>>)> = lanes.filter(|(_, points)| !points.is_empty()).collect();
-        let dtype = lanes.iter().flat_map(|(_, points)| points).map(|p| &*p.row.dtype).next();
+        let series =
+            series.into_iter().map(|(r, points)| (r, points.into_iter().filter(drawn).collect::<Vec<_>>()));
+        let series: Vec<(_, Vec<&Point<'_>>)> = series.filter(|(_, points)| !points.is_empty()).collect();
+        let dtype = series.iter().flat_map(|(_, points)| points).map(|p| &*p.row.dtype).next();
         let rounding = match dtype {
             Some("f32") => Some(f64::from(f32::EPSILON) / 2.0),
             Some("f64") => Some(f64::EPSILON / 2.0),
             _ => None,
         };
-        Self { depth, size, steps, rounding, lanes }
+        Self { depth, size, steps, rounding, series }
     }
 
     fn axes(&self) -> Option<Axes> {
-        let rows = || self.lanes.iter().flat_map(|(_, points)| points.iter().flat_map(|p| p.layers.values()));
+        let rows =
+            || self.series.iter().flat_map(|(_, points)| points.iter().flat_map(|p| p.layers.values()));
         let last = rows().map(|r| r.layer).max()?;
         let least = rows().filter_map(|r| cosine(r)).fold(1.0, f64::min);
         let norm = Axis::log("norm in units of BP's", rows().filter_map(|r| norm(r)).chain([1.0]), decade)?;
@@ -130,14 +131,14 @@ impl<'f, 'a> View<'f, 'a> {
             Entry::line(&format!("T = {t}{note}"), "", self.color(t), &[])
         };
         let mut entries: Vec<Entry> = self.steps.iter().map(|&t| line(t)).collect();
-        if self.lanes.iter().any(|(_, points)| points.iter().any(|p| p.row.steps == 0)) {
+        if self.series.iter().any(|(_, points)| points.iter().any(|p| p.row.steps == 0)) {
             entries.push(Entry::line("no steps", "", SOFT, &[]));
         }
         if self.rounding.is_some() {
             let note = if self.rounding < Some(1e-12) { "of f64, 2⁻⁵³" } else { "of f32, 2⁻²⁴" };
             entries.push(Entry::line("rounding", note, GUIDE, &[2.0, 2.5]));
         }
-        if self.lanes.iter().any(|(r, _)| r.name() == "fpa") {
+        if self.series.iter().any(|(r, _)| r.name() == "fpa") {
             entries.push(Entry::thin("law", "of FPA, no fit", INK));
         }
         entries
@@ -146,11 +147,11 @@ impl<'f, 'a> View<'f, 'a> {
     fn scene(&self, title: &str, field: &Field<'_>, axes: &Axes) -> Result<Scene> {
         let entries = self.entries();
         // Full rows rather than one long and one short.
-        let blocks = self.lanes.len().div_ceil(MOST_COLUMNS).max(1);
-        let columns = self.lanes.len().div_ceil(blocks);
+        let blocks = self.series.len().div_ceil(MOST_COLUMNS).max(1);
+        let columns = self.series.len().div_ceil(blocks);
         let mut headings = Vec::new();
-        for block in self.lanes.chunks(columns.max(1)) {
-            headings.extend(block.iter().map(|(runner, points)| self.heading(runner, points)));
+        for block in self.series.chunks(columns.max(1)) {
+            headings.extend(block.iter().map(|(series, points)| self.heading(series, points)));
             headings.resize(headings.len().next_multiple_of(columns) + block.len(), String::new());
             headings.resize(headings.len().next_multiple_of(columns), String::new());
         }
@@ -166,12 +167,12 @@ impl<'f, 'a> View<'f, 'a> {
             beside: legend::size(&entries),
             facts: &facts,
         });
-        for (index, (runner, points)) in self.lanes.iter().enumerate() {
+        for (index, (series, points)) in self.series.iter().enumerate() {
             let above = 2 * (index / columns) * columns + index % columns;
             let unnamed = Axis { label: String::new(), ..axes.layer.clone() };
             let upper = panels.plot_area(above, unnamed, axes.cosine.clone());
             let lower = panels.plot_area(above + columns, axes.layer.clone(), axes.norm.clone());
-            let theory = runner.name() == "fpa";
+            let theory = series.name() == "fpa";
             let scene = &mut panels.scene;
             for (plot_area, value) in [(&upper, cosine as fn(&AlignmentRow) -> Option<f64>), (&lower, norm)] {
                 plot_area.draw_grid(scene);
@@ -203,11 +204,11 @@ impl<'f, 'a> View<'f, 'a> {
     }
 
     /// The contender, and its step size if the whole figure does not have it.
-    fn heading(&self, runner: &Runner<'_>, points: &[&Point<'_>]) -> String {
+    fn heading(&self, series: &ContenderSeries<'_>, points: &[&Point<'_>]) -> String {
         let own = points.iter().find(|p| p.row.steps > 0).map(|p| p.row.step_size);
         match own.filter(|own| self.size != Some(*own)) {
-            Some(own) => format!("{}, λ = {}", runner.printed, number::short(own, 4)),
-            None => runner.printed.clone(),
+            Some(own) => format!("{}, λ = {}", series.printed, number::short(own, 4)),
+            None => series.printed.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::axes::{drawable, Axis, Spread};
 use super::font;
-use super::group::{groups, Group, Lane};
+use super::group::{groups, DepthSeries, Group};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::{PlotArea, NOTE, TICK};
@@ -76,12 +76,12 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         out.skip(FIGURE, "no contender was timed without error");
     }
     for group in &groups {
-        let depth = group.lanes.iter().flat_map(|l| l.rows.iter().map(|r| r.depth)).max().unwrap_or(0);
-        let rows: Vec<(&Lane<'_>, Row<'_>)> = group
-            .lanes
+        let depth = group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)).max().unwrap_or(0);
+        let rows: Vec<(&DepthSeries<'_>, Row<'_>)> = group
+            .series
             .iter()
-            .filter_map(|lane| Some((lane, lane.rows.iter().find(|r| r.depth == depth)?)))
-            .filter_map(|(lane, row)| Some((lane, over_bound(record, row)?)))
+            .filter_map(|series| Some((series, series.rows.iter().find(|r| r.depth == depth)?)))
+            .filter_map(|(series, row)| Some((series, over_bound(record, row)?)))
             .collect();
         let Some(x) = axis(group, &rows) else {
             out.skip(
@@ -129,7 +129,7 @@ fn over_bound<'a>(record: &Record, row: &'a SummaryRow) -> Option<Row<'a>> {
     })
 }
 
-fn axis(group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)]) -> Option<Axis> {
+fn axis(group: &Group<'_>, rows: &[(&DepthSeries<'_>, Row<'_>)]) -> Option<Axis> {
     if rows.is_empty() {
         return None;
     }
@@ -141,13 +141,13 @@ fn axis(group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)]) -> Option<Axis> {
     Axis::log(&label, values().chain([highest * span.powf(0.12)]), |v| format!("{}×", number::short(v, 3)))
 }
 
-fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis) -> Result<Scene> {
+fn scene(title: &str, group: &Group<'_>, rows: &[(&DepthSeries<'_>, Row<'_>)], x: &Axis) -> Result<Scene> {
     let place = |index: usize| (rows.len() - index) as f64 - 0.5;
     let wrap = |text: String| font::wrap(&text, TICK.size, TICK.bold, NAMES.0);
-    let name = |lane: &Lane<'_>, row: &Row<'_>| {
-        [lane.printed()].into_iter().chain(row.notes()).flat_map(wrap).collect()
+    let name = |series: &DepthSeries<'_>, row: &Row<'_>| {
+        [series.printed()].into_iter().chain(row.notes()).flat_map(wrap).collect()
     };
-    let names: Vec<Vec<String>> = rows.iter().map(|(lane, row)| name(lane, row)).collect();
+    let names: Vec<Vec<String>> = rows.iter().map(|(series, row)| name(series, row)).collect();
     let lines = names.iter().map(Vec::len).max().unwrap_or(1);
     let row_height = ROW.max(NAMES.1 * lines as f64 + 8.0);
     let high = rows.len() as f64;
@@ -180,8 +180,8 @@ fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis
     ];
     page.scene.area(below, SOFT, 0.08);
     page.scene.line([(one, plot_area.top), (one, plot_area.bottom)], 2.2, INK);
-    for (index, (lane, row)) in rows.iter().enumerate() {
-        draw_row(&mut page.scene, &plot_area, lane, row, place(index))?;
+    for (index, (series, row)) in rows.iter().enumerate() {
+        draw_row(&mut page.scene, &plot_area, series, row, place(index))?;
         let (x, y) = (plot_area.left - 9.0, plot_area.top + row_height * (index as f64 + 0.5));
         let first = y - NAMES.1 * (names[index].len() as f64 - 1.0) / 2.0;
         for (i, line) in names[index].iter().enumerate() {
@@ -194,7 +194,7 @@ fn scene(title: &str, group: &Group<'_>, rows: &[(&Lane<'_>, Row<'_>)], x: &Axis
     Ok(page.scene)
 }
 
-fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
+fn entries(rows: &[(&DepthSeries<'_>, Row<'_>)]) -> Vec<Entry> {
     let has = |value: fn(&Row<'_>) -> Option<f64>| rows.iter().any(|(_, r)| value(r).is_some());
     let style = |marker, color| Style { color, marker, dash: &[] };
     let disc = style(Marker::Circle, INK);
@@ -229,11 +229,11 @@ fn entries(rows: &[(&Lane<'_>, Row<'_>)]) -> Vec<Entry> {
 fn draw_row(
     scene: &mut Scene,
     plot_area: &PlotArea,
-    lane: &Lane<'_>,
+    series: &DepthSeries<'_>,
     row: &Row<'_>,
     place: f64,
 ) -> Result<()> {
-    let style = Style { marker: Marker::Circle, dash: &[], ..lane.style() };
+    let style = Style { marker: Marker::Circle, dash: &[], ..series.style() };
     let (one, middle) = plot_area.at(1.0, place)?;
     let (upper, lower) = (middle - 9.0, middle + 10.0);
     let at = |value: f64| plot_area.at(value, place).map(|(x, _)| x);

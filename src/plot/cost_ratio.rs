@@ -79,14 +79,14 @@ fn joined<'a>(record: &'a Record, group: &Group<'a>) -> Vec<(usize, Row<'a>)> {
         .map(|r| ((&*r.point, &*r.contender, &*r.baseline), r))
         .collect();
     let marks = Marks::of(record);
-    let lanes = group.lanes.iter().enumerate();
-    lanes
-        .flat_map(|(lane, l)| l.rows.iter().map(move |row| (lane, *row)))
+    let series = group.series.iter().enumerate();
+    series
+        .flat_map(|(index, s)| s.rows.iter().map(move |row| (index, *row)))
         .filter(|(_, row)| !is_unit(row))
-        .filter_map(|(lane, row)| {
+        .filter_map(|(index, row)| {
             let ratio = ratios.get(&(&*row.point, &*row.contender, &*row.baseline))?;
             let mark = marks.ratio(&ratio.point, &ratio.contender, &ratio.baseline);
-            Some((lane, pair(row, ratio, mark, &gemms)))
+            Some((index, pair(row, ratio, mark, &gemms)))
         })
         .collect()
 }
@@ -127,9 +127,9 @@ fn pair<'a>(
 
 fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
     let (mut measured, mut counted, mut legend) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, lane) in group.lanes.iter().enumerate() {
+    for (index, contender) in group.series.iter().enumerate() {
         let own = || rows.iter().filter(|(l, _)| *l == index).map(|(_, row)| row);
-        let style = lane.style();
+        let style = contender.style();
         let dots: Vec<Dot> = own()
             .map(|r| {
                 let (low, high) = (r.ratio_low.unwrap_or(r.ratio), r.ratio_high.unwrap_or(r.ratio));
@@ -141,7 +141,7 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
             .collect();
         let Some(deepest) = own().next_back() else { continue };
         let note = format!("{}× at L = {}", number::short(deepest.ratio, 3), deepest.depth);
-        legend.push(Entry::series(&lane.printed(), &lane.note(Some(note)), style));
+        legend.push(Entry::series(&contender.printed(), &contender.note(Some(note)), style));
         measured.push(Series { style, dots, counted: false });
         let work = own().filter_map(|r| {
             let y = r.gemm_ratio?;

@@ -44,7 +44,7 @@ impl Point<'_> {
 
 /// A contender with all its points.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Runner<'a> {
+pub struct ContenderSeries<'a> {
     /// Contender id.
     pub contender: &'a str,
     /// The id in print, with the parameterisation where the contender ran with several, and with further engines whose
@@ -54,7 +54,7 @@ pub struct Runner<'a> {
     pub points: Vec<Point<'a>>,
 }
 
-impl<'a> Runner<'a> {
+impl<'a> ContenderSeries<'a> {
     /// The part of the id before the slash.
     pub fn name(&self) -> &'a str {
         style::split(self.contender).0
@@ -83,7 +83,7 @@ pub struct Field<'a> {
     /// Conditions for the caption.
     pub facts: Vec<String>,
     /// In the order of legends.
-    pub runners: Vec<Runner<'a>>,
+    pub series: Vec<ContenderSeries<'a>>,
 }
 
 impl Field<'_> {
@@ -102,11 +102,11 @@ impl Field<'_> {
 
     /// Step sizes between which contenders differ from themselves at a depth; one `None` if there are none.
     pub fn choices(&self, depth: usize) -> Vec<Option<f64>> {
-        let own = |r: &Runner<'_>| {
+        let own = |r: &ContenderSeries<'_>| {
             let here = r.points.iter().filter(|p| p.row.depth == depth && p.row.steps > 0);
             distinct(here.map(|p| p.row.step_size))
         };
-        let varying = distinct(self.runners.iter().map(own).filter(|sizes| sizes.len() > 1).flatten());
+        let varying = distinct(self.series.iter().map(own).filter(|sizes| sizes.len() > 1).flatten());
         if varying.is_empty() {
             vec![None]
         } else {
@@ -115,7 +115,7 @@ impl Field<'_> {
     }
 
     fn points(&self) -> impl Iterator<Item = &Point<'_>> {
-        self.runners.iter().flat_map(|r| r.points.iter())
+        self.series.iter().flat_map(|r| r.points.iter())
     }
 }
 
@@ -216,7 +216,7 @@ fn field<'a>(record: &Record, own: &Key<'a>, keys: &[&Key<'a>], points: &[Point<
         contenders.entry((style::order(contender), contender, kind)).or_default().push(point.clone());
     }
     let several = |contender: &str| contenders.keys().filter(|k| k.1 == contender).count() > 1;
-    let mut runners: Vec<(Runner<'_>, &str, Vec<&str>)> = Vec::new();
+    let mut series: Vec<(ContenderSeries<'_>, &str, Vec<&str>)> = Vec::new();
     for ((_, contender, kind), points) in &contenders {
         let mut points = points.clone();
         points.sort_by(|a, b| {
@@ -226,28 +226,32 @@ fn field<'a>(record: &Record, own: &Key<'a>, keys: &[&Key<'a>], points: &[Point<
         // Two points that differ in nothing the record names would make a vertical line: the first one stands.
         points.dedup_by_key(|p| (p.row.depth, p.row.step_size.to_bits(), p.row.steps));
         let (name, engine) = style::split(contender);
-        let twin = runners
+        let agreeing = series
             .iter_mut()
             .find(|(other, of, _)| other.name() == name && of == kind && agree(&other.points, &points));
-        match twin {
+        match agreeing {
             Some((_, _, engines)) => engines.push(engine),
-            None => runners.push((Runner { contender, printed: String::new(), points }, kind, vec![engine])),
+            None => series.push((
+                ContenderSeries { contender, printed: String::new(), points },
+                kind,
+                vec![engine],
+            )),
         }
     }
-    let printed = |(mut runner, kind, engines): (Runner<'a>, &str, Vec<&str>)| {
-        runner.printed = style::printed(runner.contender);
+    let printed = |(mut series, kind, engines): (ContenderSeries<'a>, &str, Vec<&str>)| {
+        series.printed = style::printed(series.contender);
         if let [_, more @ ..] = &engines[..] {
-            runner.printed += &more.iter().map(|engine| format!(" and {engine}")).collect::<String>();
+            series.printed += &more.iter().map(|engine| format!(" and {engine}")).collect::<String>();
         }
-        if several(runner.contender) {
-            runner.printed += &format!(", {kind}");
+        if several(series.contender) {
+            series.printed += &format!(", {kind}");
         }
-        runner
+        series
     };
-    if runners.iter().any(|(_, _, engines)| engines.len() > 1) {
+    if series.iter().any(|(_, _, engines)| engines.len() > 1) {
         facts.push("engines that agree share a line".to_owned());
     }
-    Field { stem: own.parts(keys).join("."), facts, runners: runners.into_iter().map(printed).collect() }
+    Field { stem: own.parts(keys).join("."), facts, series: series.into_iter().map(printed).collect() }
 }
 
 #[cfg(test)]

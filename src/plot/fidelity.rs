@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::axes::{drawable, Axis};
 use super::chart::guide_entry;
 use super::decay_heatmap::decade;
-use super::direction::{distance, fields, Field, Point, Runner};
+use super::direction::{distance, fields, ContenderSeries, Field, Point};
 use super::label_placement;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
@@ -85,16 +85,16 @@ fn bp_gemms(row: &SummaryRow, base: &HashMap<(&str, &str), u64>) -> u64 {
 /// The curves at one step size.
 struct Panel<'f, 'a> {
     size: Option<f64>,
-    curves: Vec<(&'f Runner<'a>, Vec<Place<'a>>)>,
+    curves: Vec<(&'f ContenderSeries<'a>, Vec<Place<'a>>)>,
 }
 
 impl<'f, 'a> Panel<'f, 'a> {
     fn new(field: &'f Field<'a>, depth: usize, size: Option<f64>, base: &HashMap<(&str, &str), u64>) -> Self {
-        let curve = |runner: &'f Runner<'a>| {
-            let places = runner.at(depth, size).into_iter().filter_map(|p| place(p, base)).collect();
-            (runner, places)
+        let curve = |series: &'f ContenderSeries<'a>| {
+            let places = series.at(depth, size).into_iter().filter_map(|p| place(p, base)).collect();
+            (series, places)
         };
-        let others = field.runners.iter().filter(|r| !["bp", "mupc-bp"].contains(&r.name()));
+        let others = field.series.iter().filter(|r| !["bp", "mupc-bp"].contains(&r.name()));
         let curves: Vec<(_, Vec<Place<'_>>)> = others.map(curve).collect();
         Self { size, curves: curves.into_iter().filter(|(_, places)| !places.is_empty()).collect() }
     }
@@ -168,9 +168,9 @@ fn scene(title: &str, field: &Field<'_>, panels: &[Panel<'_, '_>], x: &Axis, pla
         _ => (285.0, 420.0),
     };
     let mut entries: Vec<Entry> = Vec::new();
-    for runner in &field.runners {
-        if panels.iter().any(|p| p.curves.iter().any(|(r, _)| std::ptr::eq(*r, runner))) {
-            entries.push(Entry::series(&runner.printed, "", runner.style()));
+    for series in &field.series {
+        if panels.iter().any(|p| p.curves.iter().any(|(r, _)| std::ptr::eq(*r, series))) {
+            entries.push(Entry::series(&series.printed, "", series.style()));
         }
     }
     entries.push(guide_entry("1", "nothing moves, g = 0"));
@@ -196,11 +196,11 @@ fn scene(title: &str, field: &Field<'_>, panels: &[Panel<'_, '_>], x: &Axis, pla
 fn own_sizes(panels: &[Panel<'_, '_>]) -> Option<String> {
     let mut told: Vec<String> = Vec::new();
     for panel in panels {
-        for (runner, places) in &panel.curves {
+        for (series, places) in &panel.curves {
             let own = places.iter().find(|p| p.steps > 0).map(|p| p.step_size);
             let text = own
                 .filter(|own| panel.size != Some(*own))
-                .map(|own| (number::short(own, 4), &runner.printed));
+                .map(|own| (number::short(own, 4), &series.printed));
             let text = text.map(|(size, who)| format!("{size} ({who})"));
             told.extend(text.filter(|t| !told.contains(t)));
         }
@@ -219,9 +219,9 @@ fn draw_panel(scene: &mut Scene, plot_area: &PlotArea, panel: &Panel<'_, '_>, pl
     let still = [plot_area.at(plot_area.x.low, 1.0)?, plot_area.at(plot_area.x.high, 1.0)?];
     scene.line(still, 1.6, GUIDE);
     let mut curves: Vec<(Style, Vec<(usize, Spot)>)> = Vec::new();
-    for (runner, places) in &panel.curves {
+    for (series, places) in &panel.curves {
         let spot = |p: &Place<'_>| Ok((p.steps, plot_area.at(p.gemm_ratio, plane.value(p.distance))?));
-        curves.push((runner.style(), places.iter().map(spot).collect::<Result<_>>()?));
+        curves.push((series.style(), places.iter().map(spot).collect::<Result<_>>()?));
     }
     // As in the line charts: what lies below is larger, so that of curves that coincide a rim of each is seen.
     let rank = |index: usize| index as f64 / curves.len().saturating_sub(1).max(3) as f64;

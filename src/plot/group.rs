@@ -18,9 +18,9 @@ use super::style::{self, Style};
 use crate::record::{Record, SummaryRow};
 use crate::suite::{axis, Axis};
 
-/// One contender at fixed axes, ordered by depth.
+/// The rows of one contender at fixed axes, ordered by depth.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lane<'a> {
+pub struct DepthSeries<'a> {
     /// Contender id.
     pub contender: &'a str,
     /// The part of the id before the slash.
@@ -33,7 +33,7 @@ pub struct Lane<'a> {
     pub policy: String,
 }
 
-impl Lane<'_> {
+impl DepthSeries<'_> {
     /// The id in print.
     pub fn printed(&self) -> String {
         style::printed(self.contender)
@@ -72,7 +72,7 @@ pub struct Group<'a> {
     /// Conditions for the caption.
     pub facts: Vec<String>,
     /// Contenders in the order of the legend.
-    pub lanes: Vec<Lane<'a>>,
+    pub series: Vec<DepthSeries<'a>>,
 }
 
 /// Rows with a time that can be drawn: measured, without error, not the A/A control.
@@ -97,10 +97,10 @@ pub fn groups(record: &Record) -> Vec<Group<'_>> {
     let mut groups = Vec::new();
     for benchmark in benchmarks {
         for (key, rows) in split.iter().filter(|(key, _)| key.benchmark == benchmark) {
-            for (varied, lanes) in variants(rows) {
-                for (engine, lanes) in by_engine(lanes) {
+            for (varied, series) in variants(rows) {
+                for (engine, series) in by_engine(series) {
                     let own: Vec<String> = varied.iter().cloned().chain(engine).collect();
-                    groups.push(group(record, (key, &keys), rows[0], &own, lanes));
+                    groups.push(group(record, (key, &keys), rows[0], &own, series));
                 }
             }
         }
@@ -109,20 +109,20 @@ pub fn groups(record: &Record) -> Vec<Group<'_>> {
     groups
 }
 
-/// The figure of these lanes; `first` is any of its rows, and `varied` what tells it from the other figures of its key.
+/// The figure of these series; `first` is any of its rows, and `varied` what tells it from the other figures of its key.
 fn group<'a>(
     record: &Record,
     (key, keys): (&Key<'a>, &[&Key<'a>]),
     first: &'a SummaryRow,
     varied: &[String],
-    lanes: Vec<Lane<'a>>,
+    series: Vec<DepthSeries<'a>>,
 ) -> Group<'a> {
     let mut parts = key.parts(keys);
     parts.extend(varied.iter().map(|value| super::filenames::slug(value)));
 
     let list = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join(" / ");
-    let rows = || lanes.iter().flat_map(|lane| lane.rows.iter());
-    let policies = list(lanes.iter().map(|l| l.policy.clone()).filter(|p| !p.is_empty()).collect());
+    let rows = || series.iter().flat_map(|s| s.rows.iter());
+    let policies = list(series.iter().map(|s| s.policy.clone()).filter(|p| !p.is_empty()).collect());
     let sizes = list(rows().filter(|r| r.steps > 0).map(|r| number::short(r.step_size, 4)).collect());
     let (dtype, device) = (&*first.dtype, &*first.device);
     let mut facts = super::filenames::machine_facts(record, device);
@@ -134,7 +134,7 @@ fn group<'a>(
     facts.push(parameterisations(rows().map(|r| (&*r.contender, &*r.parameterisation))));
     facts.extend(super::filenames::run_facts(record, key.benchmark));
     let stem = parts.join(".");
-    Group { benchmark: key.benchmark, model: key.model, dtype, device, stem, facts, lanes }
+    Group { benchmark: key.benchmark, model: key.model, dtype, device, stem, facts, series }
 }
 
 /// Parameterisations in a caption, given each contender with its own: the commonest alone, then each other one with its
@@ -169,34 +169,34 @@ pub fn enumerated(parts: &[impl AsRef<str>]) -> String {
 }
 
 /// Lines of one figure that can be told apart.
-const MOST_LANES: usize = 14;
+const MOST_SERIES: usize = 14;
 
-/// More lanes than fit a figure, engine by engine, each part with the name of its engine; otherwise all of them. An engine
+/// More series than fit a figure, engine by engine, each part with the name of its engine; otherwise all of them. An engine
 /// with a single contender, such as autograd, stays with the first.
-fn by_engine(lanes: Vec<Lane<'_>>) -> Vec<(Option<String>, Vec<Lane<'_>>)> {
+fn by_engine(series: Vec<DepthSeries<'_>>) -> Vec<(Option<String>, Vec<DepthSeries<'_>>)> {
     // An engine on a stated number of threads is still that engine.
-    let engine = |lane: &Lane<'_>| lane.engine.split(':').next().unwrap_or_default().to_owned();
+    let engine = |series: &DepthSeries<'_>| series.engine.split(':').next().unwrap_or_default().to_owned();
     let mut engines: Vec<String> = Vec::new();
-    for lane in &lanes {
-        let several = lanes.iter().filter(|l| engine(l) == engine(lane)).count() > 1;
-        if several && !engines.contains(&engine(lane)) {
-            engines.push(engine(lane));
+    for one in &series {
+        let several = series.iter().filter(|s| engine(s) == engine(one)).count() > 1;
+        if several && !engines.contains(&engine(one)) {
+            engines.push(engine(one));
         }
     }
-    if lanes.len() <= MOST_LANES || engines.len() < 2 {
-        return vec![(None, lanes)];
+    if series.len() <= MOST_SERIES || engines.len() < 2 {
+        return vec![(None, series)];
     }
-    let mut parts: Vec<(Option<String>, Vec<Lane<'_>>)> =
+    let mut parts: Vec<(Option<String>, Vec<DepthSeries<'_>>)> =
         engines.iter().map(|name| (Some(name.clone()), Vec::new())).collect();
-    for lane in lanes {
-        let place = engines.iter().position(|name| *name == engine(&lane)).unwrap_or(0);
-        parts[place].1.push(lane);
+    for one in series {
+        let place = engines.iter().position(|name| *name == engine(&one)).unwrap_or(0);
+        parts[place].1.push(one);
     }
     parts
 }
 
 /// Splits rows of one key into figures; with each figure the values that set it apart.
-fn variants<'a>(rows: &[&'a SummaryRow]) -> Vec<(Vec<String>, Vec<Lane<'a>>)> {
+fn variants<'a>(rows: &[&'a SummaryRow]) -> Vec<(Vec<String>, Vec<DepthSeries<'a>>)> {
     let axes = split::apart_where_varied();
     let mut contenders: BTreeMap<&str, Vec<(Varied, &'a SummaryRow)>> = BTreeMap::new();
     for row in rows {
@@ -227,7 +227,7 @@ fn variants<'a>(rows: &[&'a SummaryRow]) -> Vec<(Vec<String>, Vec<Lane<'a>>)> {
     let mut figures = Vec::new();
     for chosen in split::product(&choices) {
         let mut own_point = chosen.iter().all(|c| c.is_none());
-        let mut lanes = Vec::new();
+        let mut series = Vec::new();
         for (contender, entries) in &contenders {
             let free: Vec<bool> = (0..axes.len()).map(|axis| values(entries, axis).len() < 2).collect();
             let fits = |varied: &Varied| {
@@ -236,17 +236,21 @@ fn variants<'a>(rows: &[&'a SummaryRow]) -> Vec<(Vec<String>, Vec<Lane<'a>>)> {
             };
             let found: Vec<_> = entries.iter().filter(|(varied, _)| fits(varied)).collect();
             own_point |= !found.is_empty() && free.contains(&false);
-            lanes.extend(lane(contender, &axes, &found));
+            series.extend(depth_series(contender, &axes, &found));
         }
-        if own_point && !lanes.is_empty() {
-            lanes.sort_by(|a, b| style::order(a.contender).cmp(&style::order(b.contender)));
-            figures.push((chosen.into_iter().flatten().collect(), lanes));
+        if own_point && !series.is_empty() {
+            series.sort_by(|a, b| style::order(a.contender).cmp(&style::order(b.contender)));
+            figures.push((chosen.into_iter().flatten().collect(), series));
         }
     }
     figures
 }
 
-fn lane<'a>(contender: &'a str, axes: &[&Axis], found: &[&(Varied, &'a SummaryRow)]) -> Option<Lane<'a>> {
+fn depth_series<'a>(
+    contender: &'a str,
+    axes: &[&Axis],
+    found: &[&(Varied, &'a SummaryRow)],
+) -> Option<DepthSeries<'a>> {
     let mut rows: Vec<&SummaryRow> = found.iter().map(|(_, row)| *row).collect();
     rows.sort_by_key(|row| row.depth);
     // Two rows that differ in nothing the record names would make a vertical line: the first one stands.
@@ -254,5 +258,5 @@ fn lane<'a>(contender: &'a str, axes: &[&Axis], found: &[&(Varied, &'a SummaryRo
     let steps = axes.iter().position(|axis| **axis == axis::STEPS)?;
     let policy = found.first()?.0[steps].clone();
     let (name, engine) = style::split(contender);
-    Some(Lane { contender, name, engine, rows, policy })
+    Some(DepthSeries { contender, name, engine, rows, policy })
 }

@@ -228,8 +228,8 @@ mod tests {
     #[test]
     fn no_two_names_share_a_colour_or_a_marker() {
         let styles: Vec<Style> = NAMES.iter().map(|(name, ..)| of(name, "reference")).collect();
-        assert_eq!(styles.iter().map(|l| l.color).collect::<HashSet<_>>().len(), NAMES.len());
-        assert_eq!(styles.iter().map(|l| l.marker).collect::<HashSet<_>>().len(), NAMES.len());
+        assert_eq!(styles.iter().map(|s| s.color).collect::<HashSet<_>>().len(), NAMES.len());
+        assert_eq!(styles.iter().map(|s| s.marker).collect::<HashSet<_>>().len(), NAMES.len());
     }
 
     #[test]

@@ -416,8 +416,8 @@ fn axes_with_several_values_give_one_figure_each() {
         ["depth.width-128.t-16", "depth.width-128.t-8", "depth.width-256.t-16", "depth.width-256.t-8"];
     assert_eq!(stems, expected);
     for group in group::groups(&record) {
-        let lanes: Vec<&str> = group.lanes.iter().map(|l| l.contender).collect();
-        assert_eq!(lanes, ["bp/reference", "spc/reference"], "the baseline is in every figure");
+        let series: Vec<&str> = group.series.iter().map(|s| s.contender).collect();
+        assert_eq!(series, ["bp/reference", "spc/reference"], "the baseline is in every figure");
     }
 }
 
@@ -431,8 +431,8 @@ fn a_crowd_is_one_figure_per_engine() {
             add(&mut record, &id, &[4, 8], |l| l, 1000.0);
         }
         add(&mut record, "spc/fused:2", &[4, 8], |l| l, 1000.0);
-        let lanes = |g: &group::Group<'_>| g.lanes.iter().map(|l| l.engine.to_owned()).collect();
-        group::groups(&record).iter().map(|g| (g.stem.clone(), lanes(g))).collect()
+        let series = |g: &group::Group<'_>| g.series.iter().map(|s| s.engine.to_owned()).collect();
+        group::groups(&record).iter().map(|g| (g.stem.clone(), series(g))).collect()
     };
     let rules = ["bp", "spc", "epc", "fpa", "zil", "ar"];
     let together = stems(&rules);
@@ -502,12 +502,12 @@ fn measured_times_are_drawn_over_their_own_bounds() {
 fn steps_that_follow_the_depth_are_one_line() {
     let mut record = empty();
     add(&mut record, "spc/reference", &[4, 8, 16], |l| l, 1000.0);
-    assert_eq!(group::groups(&record)[0].lanes[0].policy, "T = L");
+    assert_eq!(group::groups(&record)[0].series[0].policy, "T = L");
     // With T = 8 measured too, L = 8 belongs to both lines.
     add(&mut record, "spc/reference", &[4, 16], |_| 8, 1000.0);
-    let lanes: Vec<_> = group::groups(&record).into_iter().map(|g| g.lanes[0].clone()).collect();
+    let series: Vec<_> = group::groups(&record).into_iter().map(|g| g.series[0].clone()).collect();
     assert_eq!(
-        lanes.iter().map(|l| (l.policy.as_str(), l.rows.len())).collect::<Vec<_>>(),
+        series.iter().map(|s| (s.policy.as_str(), s.rows.len())).collect::<Vec<_>>(),
         [("T = 8", 3), ("T = L", 3)]
     );
 }

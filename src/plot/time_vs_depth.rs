@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::axes::Axis;
 use super::chart::{guide_entry, Chart, Dot, Guide, Series};
-use super::group::{groups, Group, Lane};
+use super::group::{groups, DepthSeries, Group};
 use super::legend::Entry;
 use super::{canvas, csv_text, number, Drawing, Drawn, Fitter, Slope};
 use crate::record::{Record, SummaryRow};
@@ -52,23 +52,24 @@ pub fn draw(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Drawing>
         out.skip(FIGURE, "no contender was timed without error");
     }
     for group in &groups {
-        let depths: Vec<usize> = group.lanes.iter().flat_map(|l| l.rows.iter().map(|r| r.depth)).collect();
+        let depths: Vec<usize> = group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)).collect();
         if depths.iter().min() == depths.iter().max() {
             let depth = depths.first().copied().unwrap_or(0);
             out.skip(FIGURE, format!("`{}` has a single depth, L = {depth}", group.stem));
             continue;
         }
-        let slopes: Vec<Option<Slope>> = group.lanes.iter().map(|lane| slope(lane, &samples, fit)).collect();
+        let slopes: Vec<Option<Slope>> =
+            group.series.iter().map(|contender| slope(contender, &samples, fit)).collect();
         let Some(chart) = chart(group, &slopes) else {
             out.skip(FIGURE, format!("`{}` has no finite time", group.stem));
             continue;
         };
         let stem = format!("{FIGURE}.{}", group.stem);
         let rows: Vec<Row<'_>> = group
-            .lanes
+            .series
             .iter()
             .zip(&slopes)
-            .flat_map(|(lane, s)| lane.rows.iter().map(move |r| row(r, *s)))
+            .flat_map(|(contender, s)| contender.rows.iter().map(move |r| row(r, *s)))
             .collect();
         let files = canvas::save(folder, &stem, &csv_text(&rows)?, || chart.scene())?;
         let about = "Median wall time against the number of weight layers L, on logarithmic axes. Bands and bars are \
@@ -88,8 +89,12 @@ fn samples(record: &Record) -> HashMap<(&str, &str), Vec<f64>> {
     times
 }
 
-fn slope(lane: &Lane<'_>, samples: &HashMap<(&str, &str), Vec<f64>>, fit: &Fitter<'_>) -> Option<Slope> {
-    let points: Vec<(f64, Vec<f64>)> = lane
+fn slope(
+    contender: &DepthSeries<'_>,
+    samples: &HashMap<(&str, &str), Vec<f64>>,
+    fit: &Fitter<'_>,
+) -> Option<Slope> {
+    let points: Vec<(f64, Vec<f64>)> = contender
         .rows
         .iter()
         .filter_map(|r| Some((r.depth as f64, samples.get(&(&*r.point, &*r.contender))?.clone())))
@@ -132,12 +137,12 @@ pub(super) fn dot(row: &SummaryRow, x: f64) -> Dot {
 
 /// The lines of a group, with x from `x`; rows without a positive x are left out.
 pub(super) fn series(group: &Group<'_>, x: impl Fn(&SummaryRow) -> f64) -> Vec<Series> {
-    let line = |lane: &Lane<'_>| {
-        let mut dots: Vec<Dot> = lane.rows.iter().map(|r| dot(r, x(r))).filter(|d| d.x > 0.0).collect();
+    let line = |contender: &DepthSeries<'_>| {
+        let mut dots: Vec<Dot> = contender.rows.iter().map(|r| dot(r, x(r))).filter(|d| d.x > 0.0).collect();
         dots.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Series { style: lane.style(), dots, counted: false }
+        Series { style: contender.style(), dots, counted: false }
     };
-    group.lanes.iter().map(line).collect()
+    group.series.iter().map(line).collect()
 }
 
 /// The vertical axis of both time figures.
@@ -155,13 +160,13 @@ fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     let series = series(group, |row| row.depth as f64);
     let x = Axis::depth(
         "depth L (weight layers)",
-        group.lanes.iter().flat_map(|l| l.rows.iter().map(|r| r.depth)),
+        group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)),
     )?;
     let y = time_axis(group, &series)?;
     let mut legend = Vec::new();
-    for (lane, slope) in group.lanes.iter().zip(slopes) {
+    for (contender, slope) in group.series.iter().zip(slopes) {
         let note = slope.map(|s| format!("p = {:.2} [{:.2}, {:.2}]", s.p, s.low, s.high).replace('-', "−"));
-        legend.push(Entry::series(&lane.printed(), &lane.note(note), lane.style()));
+        legend.push(Entry::series(&contender.printed(), &contender.note(note), contender.style()));
     }
     if slopes.iter().any(Option::is_some) {
         legend.push(Entry::text("p: exponent of t = a + b·Lᵖ, 95 % CI"));
@@ -180,11 +185,12 @@ const SWEEPING: [&str; 7] = ["spc", "epc", "mupc", "mupc-epc", "fpa", "seqil", "
 /// The orders in which counted work grows as grey lines, each through the deepest point of a contender of that order,
 /// where fixed costs matter least.
 fn guides(group: &Group<'_>) -> (Vec<Guide>, Vec<Entry>) {
-    let deepest = |lane: &Lane<'_>| lane.rows.last().map(|r| (r.depth as f64, r.median_ns as f64));
-    let base = ["bp", "mupc-bp"].into_iter().find_map(|name| group.lanes.iter().find(|l| l.name == name));
-    let sweeping = || group.lanes.iter().filter(|lane| SWEEPING.contains(&lane.name));
+    let deepest =
+        |contender: &DepthSeries<'_>| contender.rows.last().map(|r| (r.depth as f64, r.median_ns as f64));
+    let base = ["bp", "mupc-bp"].into_iter().find_map(|name| group.series.iter().find(|s| s.name == name));
+    let sweeping = || group.series.iter().filter(|contender| SWEEPING.contains(&contender.name));
     let slowest = |policy: fn(&str) -> bool| {
-        let points = sweeping().filter(|l| policy(&l.policy)).filter_map(deepest);
+        let points = sweeping().filter(|s| policy(&s.policy)).filter_map(deepest);
         points.max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)))
     };
     let square = slowest(|policy| policy == "T = L");

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::axes::Axis;
 use super::chart::{guide_entry, Chart, Guide};
-use super::group::{groups, Group, Lane};
+use super::group::{groups, DepthSeries, Group};
 use super::legend::Entry;
 use super::time_vs_depth::{series, time_axis, words};
 use super::{canvas, csv_text, number, Drawing, Drawn};
@@ -43,12 +43,12 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         out.skip(FIGURE, "no contender was timed without error");
     }
     for group in &groups {
-        let rows = || group.lanes.iter().flat_map(|l| l.rows.iter()).filter(|r| r.gemms > 0);
-        let line = |lane: &Lane<'_>| {
-            let counts = || lane.rows.iter().map(|r| r.gemms).filter(|g| *g > 0);
+        let rows = || group.series.iter().flat_map(|s| s.rows.iter()).filter(|r| r.gemms > 0);
+        let line = |contender: &DepthSeries<'_>| {
+            let counts = || contender.rows.iter().map(|r| r.gemms).filter(|g| *g > 0);
             counts().min() < counts().max()
         };
-        if !group.lanes.iter().any(line) {
+        if !group.series.iter().any(line) {
             out.skip(FIGURE, format!("`{}` has no contender with two counts of matrix products", group.stem));
             continue;
         }
@@ -89,9 +89,9 @@ fn chart(group: &Group<'_>) -> Option<Chart> {
         Axis::log(&format!("matrix products per {} (counted)", words(group.model)), counts, number::count)?;
     let y = time_axis(group, &series)?;
     let mut legend = Vec::new();
-    for (lane, line) in group.lanes.iter().zip(&series) {
+    for (contender, line) in group.series.iter().zip(&series) {
         let each = line.dots.last().map(|d| format!("{} per product", number::time(d.y / d.x)));
-        legend.push(Entry::series(&lane.printed(), &lane.note(each), lane.style()));
+        legend.push(Entry::series(&contender.printed(), &contender.note(each), contender.style()));
     }
     legend.push(Entry::text("per product: at the largest count"));
     // Through the baseline where it does most work; the first line stands in where BP was not measured.

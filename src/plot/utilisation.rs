@@ -45,7 +45,7 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         out.skip(FIGURE, "no contender was timed without error");
     }
     for group in &groups {
-        let rows = || group.lanes.iter().flat_map(|l| l.rows.iter()).filter(|r| r.gemm_flops > 0);
+        let rows = || group.series.iter().flat_map(|s| s.rows.iter()).filter(|r| r.gemm_flops > 0);
         if rows().map(|r| r.depth).min() == rows().map(|r| r.depth).max() {
             out.skip(FIGURE, format!("`{}` has counted products at fewer than two depths", group.stem));
             continue;
@@ -105,7 +105,7 @@ impl<'a> Limits<'a> {
                 own(a).cmp(&own(b)).then(a.per_second.total_cmp(&b.per_second))
             })
         };
-        let rows = || group.lanes.iter().flat_map(|lane| lane.rows.iter());
+        let rows = || group.series.iter().flat_map(|contender| contender.rows.iter());
         let own =
             rows().filter_map(|row| record.reference_rate(row)).find(|c| c.threads == record.run.threads);
         Self { ceiling: best("fma"), reference: own.or_else(|| best("gemm")) }
@@ -145,11 +145,11 @@ fn rate(row: &SummaryRow) -> Dot {
 fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart> {
     let mut series = Vec::new();
     let mut legend = Vec::new();
-    for lane in &group.lanes {
-        let dots: Vec<Dot> = lane.rows.iter().filter(|r| r.gemm_flops > 0).map(|r| rate(r)).collect();
-        let style = lane.style();
+    for contender in &group.series {
+        let dots: Vec<Dot> = contender.rows.iter().filter(|r| r.gemm_flops > 0).map(|r| rate(r)).collect();
+        let style = contender.style();
         let best = dots.iter().map(|d| d.y).fold(0.0, f64::max);
-        let own = lane.rows.first().and_then(|r| match limits.ceiling {
+        let own = contender.rows.first().and_then(|r| match limits.ceiling {
             Some(_) => record.ceiling(r),
             None => record.reference_rate(r),
         });
@@ -164,8 +164,8 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
             }
             _ => String::new(),
         };
-        let note = lane.note(Some(note).filter(|note| !note.is_empty()));
-        legend.push(Entry::series(&lane.printed(), &note, style));
+        let note = contender.note(Some(note).filter(|note| !note.is_empty()));
+        legend.push(Entry::series(&contender.printed(), &note, style));
         series.push(Series { style, dots, counted: false });
     }
     let values = || series.iter().flat_map(|s| s.dots.iter().flat_map(|d| [d.low, d.high]));
@@ -181,7 +181,7 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
     };
     let x = Axis::depth(
         "depth L (weight layers)",
-        group.lanes.iter().flat_map(|l| l.rows.iter().map(|r| r.depth)),
+        group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)),
     )?;
     let mut levels = Vec::new();
     let mut second = None;

@@ -1,8 +1,8 @@
 //! The rules that approach backpropagation's adjoints at the forward pass.
 
 use super::least;
+use super::statements::{assemble, Description, ADJOINTS, ARRIVAL, NOT_BOUNDED};
 use super::times::Times;
-use super::words::{assemble, Words, ADJOINTS, ARRIVAL, NOT_BOUNDED};
 use super::Source::{Ours, Paper};
 use super::{Analysis, Statement};
 use crate::theory::cost::{self, NetCost};
@@ -11,7 +11,7 @@ use crate::theory::cost::{self, NetCost};
 pub fn bp(net: &NetCost) -> Analysis {
     let times = Times::new(net, true);
     let formula = "Σ F_l + Σ_{l≥2} V_l";
-    let words = Words {
+    let description = Description {
         rule: "bp",
         gemms: "3L − 1",
         gemm_flops: "Σ F_l + Σ_{l≥2} V_l + Σ G_l",
@@ -26,14 +26,14 @@ pub fn bp(net: &NetCost) -> Analysis {
             source: Ours,
         }],
     };
-    assemble(net, 1, cost::bp, |n| least::adjoints(n, u64::MAX), times.forwards() + times.vjps(), words)
+    assemble(net, 1, cost::bp, |n| least::adjoints(n, u64::MAX), times.forwards() + times.vjps(), description)
 }
 
 /// FPA, T steps.
 pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
     let times = Times::new(net, true);
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l));
-    let words = Words {
+    let description = Description {
         rule: "fpa",
         gemms: if light_cone {
             "2L + Σ_{l<L} max(0, T − (L−1−l)), less L − 1 − T where T < L − 1"
@@ -79,14 +79,21 @@ pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
             },
         ],
     };
-    assemble(net, 1, |n| cost::fpa(n, steps, light_cone), |n| least::adjoints(n, steps), parallel, words)
+    assemble(
+        net,
+        1,
+        |n| cost::fpa(n, steps, light_cone),
+        |n| least::adjoints(n, steps),
+        parallel,
+        description,
+    )
 }
 
 /// Z-IL, frontier only.
 pub fn zil(net: &NetCost) -> Analysis {
     let times = Times::new(net, true);
     let formula = "Σ F_l + Σ_{l≥2} V_l";
-    let words = Words {
+    let description = Description {
         rule: "zil",
         gemms: "3L − 1",
         gemm_flops: "Σ F_l + Σ_{l≥2} V_l + Σ G_l",
@@ -101,7 +108,14 @@ pub fn zil(net: &NetCost) -> Analysis {
             source: Ours,
         }],
     };
-    assemble(net, 1, cost::zil, |n| least::adjoints(n, u64::MAX), times.forwards() + times.vjps(), words)
+    assemble(
+        net,
+        1,
+        cost::zil,
+        |n| least::adjoints(n, u64::MAX),
+        times.forwards() + times.vjps(),
+        description,
+    )
 }
 
 /// Z-IL, all nodes: L − 1 steps of sPC.
@@ -109,7 +123,7 @@ pub fn zil_all(net: &NetCost, light_cone: bool) -> Analysis {
     let times = Times::new(net, true);
     let steps = times.depth() as u64 - 1;
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l) + times.forward(l));
-    let words = Words {
+    let description = Description {
         rule: "zil-all",
         gemms: if light_cone { "2L + L(L − 1)" } else { "2L + 2(L − 1)²" },
         gemm_flops: if light_cone {
@@ -148,14 +162,21 @@ pub fn zil_all(net: &NetCost, light_cone: bool) -> Analysis {
             },
         ],
     };
-    assemble(net, 1, |n| cost::zil_all(n, light_cone), |n| least::adjoints(n, u64::MAX), parallel, words)
+    assemble(
+        net,
+        1,
+        |n| cost::zil_all(n, light_cone),
+        |n| least::adjoints(n, u64::MAX),
+        parallel,
+        description,
+    )
 }
 
 /// AR, T sweeps.
 pub fn ar(net: &NetCost, steps: u64, top_down: bool, derivatives: bool) -> Analysis {
     let times = Times::new(net, derivatives);
     let sweep = if top_down { times.vjps() } else { times.steps(1, false, |l| times.vjp(l)) };
-    let words = Words {
+    let description = Description {
         rule: if top_down { "ar-topdown" } else { "ar" },
         gemms: "2L + T(L − 1)",
         gemm_flops: "Σ F_l + T Σ_{l≥2} V_l + Σ G_l",
@@ -184,5 +205,5 @@ pub fn ar(net: &NetCost, steps: u64, top_down: bool, derivatives: bool) -> Analy
     };
     let parallel = times.forwards() + steps * sweep;
     let needed = |n: &NetCost| least::relaxed_activations(n, steps, derivatives);
-    assemble(net, 1, |n| cost::ar(n, steps, top_down, derivatives), needed, parallel, words)
+    assemble(net, 1, |n| cost::ar(n, steps, top_down, derivatives), needed, parallel, description)
 }

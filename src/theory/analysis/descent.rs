@@ -1,8 +1,8 @@
 //! The rules that descend the energy.
 
 use super::least;
+use super::statements::{assemble, Description, ANEW, ARRIVAL, NOT_BOUNDED};
 use super::times::Times;
-use super::words::{assemble, Words, ANEW, ARRIVAL, NOT_BOUNDED};
 use super::Source::Ours;
 use super::{Analysis, Statement};
 use crate::theory::cost::{self, NetCost};
@@ -12,7 +12,7 @@ use crate::theory::cost::{self, NetCost};
 pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
     let times = Times::new(net, true);
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l) + times.forward(l));
-    let words = Words {
+    let description = Description {
         rule: "spc",
         gemms: if light_cone {
             "2L + 2 Σ_{l<L} max(0, T − (L−1−l)), less L − 1 − T where T < L − 1"
@@ -48,7 +48,7 @@ pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
         equals_bp: "never at finite output precision",
         statements: &[ARRIVAL, NOT_BOUNDED],
     };
-    assemble(net, 1, |n| cost::spc(n, steps, light_cone), |n| least::states(n, steps), parallel, words)
+    assemble(net, 1, |n| cost::spc(n, steps, light_cone), |n| least::states(n, steps), parallel, description)
 }
 
 /// ePC, T steps: sequential over depth, so a processor per layer does not help.
@@ -56,7 +56,7 @@ pub fn epc(net: &NetCost, steps: u64) -> Analysis {
     let times = Times::new(net, true);
     let sweep: u64 = (2..=times.depth()).map(|l| times.vjp(l) + times.forward(l)).sum();
     let formula = "Σ F_l + T Σ_{l≥2} (V_l + F_l)";
-    let words = Words {
+    let description = Description {
         rule: "epc",
         gemms: "2L + 2T(L − 1)",
         gemm_flops: "Σ F_l + T Σ_{l≥2} (F_l + V_l) + Σ G_l",
@@ -72,7 +72,7 @@ pub fn epc(net: &NetCost, steps: u64) -> Analysis {
         ],
     };
     let parallel = times.forwards() + steps * sweep;
-    assemble(net, 1, |n| cost::epc(n, steps), |n| least::sweeps(n, steps), parallel, words)
+    assemble(net, 1, |n| cost::epc(n, steps), |n| least::sweeps(n, steps), parallel, description)
 }
 
 /// SeqIL, T sweeps: Σ F_l + T max_{m≥2} (F_m + Σ_{k≥m} V_k) layer-parallel, because layer m can predict anew
@@ -85,7 +85,7 @@ pub fn seqil(net: &NetCost, steps: u64, mixing: bool) -> Analysis {
         passed += times.vjp(l);
         sweep = sweep.max(passed + times.forward(l));
     }
-    let words = Words {
+    let description = Description {
         rule: "seqil",
         gemms: "2L + 2T(L − 1)",
         gemm_flops: "Σ F_l + T Σ_{l≥2} (F_l + V_l) + Σ G_l",
@@ -106,7 +106,7 @@ pub fn seqil(net: &NetCost, steps: u64, mixing: bool) -> Analysis {
         ],
     };
     let parallel = times.forwards() + steps * sweep;
-    assemble(net, 1, |n| cost::seqil(n, steps, mixing), |n| least::sweeps(n, steps), parallel, words)
+    assemble(net, 1, |n| cost::seqil(n, steps, mixing), |n| least::sweeps(n, steps), parallel, description)
 }
 
 /// iPC, T steps, T weight updates.
@@ -124,7 +124,7 @@ pub fn ipc(net: &NetCost, steps: u64, light_cone: bool, evaluate: bool) -> Analy
         let vjps = |count| times.steps(count, light_cone, |l| times.vjp(l));
         parallel += vjps(steps) - vjps(refreshes);
     }
-    let words = Words {
+    let description = Description {
         rule: "ipc",
         gemms: match (light_cone, evaluate) {
             (false, false) => "T(3L − 1)",
@@ -172,5 +172,5 @@ pub fn ipc(net: &NetCost, steps: u64, light_cone: bool, evaluate: bool) -> Analy
         ],
     };
     let needed = |n: &NetCost| least::states_and_parameters(n, steps);
-    assemble(net, steps.max(1), |n| cost::ipc(n, steps, light_cone, evaluate), needed, parallel, words)
+    assemble(net, steps.max(1), |n| cost::ipc(n, steps, light_cone, evaluate), needed, parallel, description)
 }

@@ -26,8 +26,8 @@
 mod adjoints;
 mod descent;
 pub mod least;
+mod statements;
 mod times;
-mod words;
 
 pub use adjoints::{ar, bp, fpa, zil, zil_all};
 pub use descent::{epc, ipc, seqil, spc};

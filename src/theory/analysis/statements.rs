@@ -7,7 +7,7 @@ use super::{Analysis, Inference, Quantity, Source, Statement};
 use crate::theory::cost::{NetCost, RuleCost};
 
 /// What differs between rules besides numbers.
-pub(super) struct Words {
+pub(super) struct Description {
     pub(super) rule: &'static str,
     pub(super) gemms: &'static str,
     pub(super) gemm_flops: &'static str,
@@ -27,7 +27,7 @@ pub(super) fn assemble(
     cost: impl Fn(&NetCost) -> RuleCost,
     needed: impl Fn(&NetCost) -> Needed,
     layer_parallel: u64,
-    w: Words,
+    description: Description,
 ) -> Analysis {
     let whole = cost(net);
     let on = |flops: u64, (formula, order, source): (&'static str, &'static str, Source)| Inference {
@@ -38,19 +38,19 @@ pub(super) fn assemble(
         source,
     };
     Analysis {
-        rule: w.rule,
+        rule: description.rule,
         updates,
-        gemms: Quantity { formula: w.gemms, value: whole.work.gemms },
-        gemm_flops: Quantity { formula: w.gemm_flops, value: whole.work.gemm_flops },
+        gemms: Quantity { formula: description.gemms, value: whole.work.gemms },
+        gemm_flops: Quantity { formula: description.gemm_flops, value: whole.work.gemm_flops },
         moved: whole.work.moved,
-        inference: on(inference_flops(net, cost), w.inference),
-        least: Least::new(net, needed, w.because),
-        critical_path: Quantity { formula: w.critical_path, value: whole.critical_path },
-        stepwise: Quantity { formula: w.stepwise, value: whole.stepwise },
-        layer_parallel: on(layer_parallel, w.layer_parallel),
+        inference: on(inference_flops(net, cost), description.inference),
+        least: Least::new(net, needed, description.because),
+        critical_path: Quantity { formula: description.critical_path, value: whole.critical_path },
+        stepwise: Quantity { formula: description.stepwise, value: whole.stepwise },
+        layer_parallel: on(layer_parallel, description.layer_parallel),
         slowest_layer: Times::new(net, true).slowest_layer(),
-        equals_bp: w.equals_bp,
-        statements: w.statements,
+        equals_bp: description.equals_bp,
+        statements: description.statements,
     }
 }
 
