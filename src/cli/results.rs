@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::grid::{Cell, Grid};
 use super::label::labels;
 use crate::record::{summarise, Ceiling, Mark, Marks, RatioRow, Record, SummaryRow};
-use crate::verify::twin;
+use crate::verify::preflight;
 use crate::Result;
 
 /// One row per timed point and contender; `full` adds what rarely fits a page.
@@ -181,7 +181,7 @@ pub fn failures(record: &Record) -> Vec<String> {
 pub(super) fn note(err: &str) -> &'static str {
     match err {
         "" => "",
-        _ if err.contains(twin::WRONG) => "wrong",
+        _ if err.contains(preflight::WRONG) => "wrong",
         _ if err.contains(" diverged: ") => "diverged",
         _ => "failed",
     }

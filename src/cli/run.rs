@@ -159,7 +159,7 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
             writeln!(out, "page:   {}", page.display())?;
         }
     }
-    let mut wrong = record.summary.iter().filter(|row| row.err.contains(crate::verify::twin::WRONG));
+    let mut wrong = record.summary.iter().filter(|row| row.err.contains(crate::verify::preflight::WRONG));
     if let Some(first) = wrong.next() {
         return Ok(Exit::Wrong(format!(
             "verification failed in {} rows, the first at {}: {}",

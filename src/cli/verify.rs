@@ -62,7 +62,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
         ))
         .into());
     }
-    for report in verify::edges::run(&options) {
+    for report in verify::differential::run(&options) {
         counts.line(report, out)?;
     }
     let Counts { passed, failed, skipped } = counts;

@@ -1,7 +1,7 @@
 //! The fused engine: one call into `pcnbench-kernels` for a whole rule on a stack of dense and residual layers.
 //!
-//! It runs the schedules of the rules, not their code: what ties the two together are the conformance cases, the twins
-//! and the property tests that compare them on random networks.
+//! It runs the schedules of the rules, not their code: what ties the two together are the conformance cases, the
+//! differential tests and the property tests that compare them on random networks.
 
 use std::sync::Arc;
 

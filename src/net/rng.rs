@@ -18,8 +18,8 @@ pub enum Purpose {
     Feedback(usize),
     /// Order of contenders within a round, of one point.
     RoundOrder,
-    /// The small twin's data.
-    TwinData,
+    /// The data of a preflight or a differential test.
+    VerificationData,
 }
 
 /// The stream of `purpose` under `seed`.
@@ -31,7 +31,7 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
         Purpose::Biases(l) => (2 << 32) + layer(l),
         Purpose::Feedback(l) => (5 << 32) + layer(l),
         Purpose::RoundOrder => 3 << 32,
-        Purpose::TwinData => 4 << 32,
+        Purpose::VerificationData => 4 << 32,
     });
     rng
 }

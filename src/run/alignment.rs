@@ -8,7 +8,7 @@ use crate::net::ParamId;
 use crate::optim::{Directions, OptimiserKind};
 use crate::record::{AlignmentRow, PointResult};
 use crate::rule::{Bp, Rule};
-use crate::verify::twin;
+use crate::verify::preflight;
 use crate::{Error, Result};
 
 use super::point::Prepared;
@@ -35,7 +35,7 @@ pub(super) fn compare(
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id);
         let mut row = p.row(spec)?;
-        let outcome = twin::check(spec, seed, &device).and_then(|share| {
+        let outcome = preflight::check(spec, seed, &device).and_then(|share| {
             row.verify = Some(share);
             let contender = Contender::new(spec, seed, &device)?;
             let bp = Contender::with_params(&backpropagation(spec), contender.params().clone())?;

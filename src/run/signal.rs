@@ -3,7 +3,7 @@
 use crate::contender::Contender;
 use crate::engine::Shown;
 use crate::record::{PointResult, SignalRow};
-use crate::verify::twin;
+use crate::verify::preflight;
 use crate::{Error, Result};
 
 use super::point::Prepared;
@@ -28,7 +28,7 @@ pub(super) fn trace(
         observer.at(&p.point.id, &spec.id);
         let mut row = p.row(spec)?;
         let mut traced = Vec::new();
-        let outcome = twin::check(spec, seed, &device).and_then(|share| {
+        let outcome = preflight::check(spec, seed, &device).and_then(|share| {
             row.verify = Some(share);
             let contender = Contender::new(spec, seed, &device)?;
             let data = [x.clone(), y.clone()];

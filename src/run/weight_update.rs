@@ -16,7 +16,7 @@ use crate::measure::run_queue_wait::Scheduler;
 use crate::measure::sampler::{Sampler, Subject, Taken};
 use crate::net::rng::{stream, Purpose};
 use crate::record::{summarise, PointResult, Sample, SummaryRow};
-use crate::verify::twin;
+use crate::verify::preflight;
 use crate::{Error, Result};
 
 use super::accuracy::accuracy;
@@ -76,7 +76,7 @@ impl<'a> Measuring<'a> {
         let mut names: Vec<Named<'_>> = Vec::new();
         for (row, spec) in p.specs.iter().enumerate() {
             observer.at(&p.point.id, &format!("verifying {}", spec.id));
-            match twin::check(spec, seed, &device) {
+            match preflight::check(spec, seed, &device) {
                 Ok(share) => rows[row].verify = Some(share),
                 Err(e) => {
                     rows[row].err = device_health::row(e, &device, health_check)?;

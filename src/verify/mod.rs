@@ -1,14 +1,14 @@
-//! Is a contender right? Conformance cases with other people's numbers, twins at the edges of tiles, and small twins of
-//! timed points.
+//! Is a contender right? Conformance cases with other people's numbers, differential tests around tile sizes, and a preflight
+//! of every timed point on a reduced problem.
 
 pub mod case;
-pub mod edges;
+pub mod differential;
 pub mod equilibrium;
 pub mod execute;
 pub mod host;
 pub mod oracle;
+pub mod preflight;
 mod schedule;
-pub mod twin;
 
 use std::path::{Path, PathBuf};
 

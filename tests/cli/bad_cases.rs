@@ -63,7 +63,7 @@ fn the_projects_own_cases_pass() {
 
 /// A fused engine is also held against the reference engine, one line per rule and variant, counted with the cases.
 #[test]
-fn a_fused_engine_is_held_against_its_twin_too() {
+fn a_fused_engine_is_compared_with_the_reference_engine_too() {
     let file = arg(case("closed_epc-linear-3-7-5-2-T12.json"));
     let out = succeeds(&["verify", "--cases", &file, "--rule", "epc", "--engine", "fused", "--dtype", "f32"]);
     let lines: Vec<&str> = out.lines().collect();

@@ -137,7 +137,7 @@ proptest! {
 
 /// Every rule, dtype and parameterisation passes on its reduced problem; this is what guards timed rows.
 #[test]
-fn contenders_pass_their_twins() {
+fn contenders_pass_their_preflight() {
     use pcnbench::contender::ContenderSpec;
     use pcnbench::engine::EngineKind;
     let every = EngineKind::ALL.into_iter().flat_map(|engine| {
@@ -185,7 +185,7 @@ fn contenders_pass_their_twins() {
         specs.par_iter().for_each(|spec| {
             let (id, dtype) = (&spec.id, spec.dtype);
             let network = (spec.network.parameterisation, spec.network.activation);
-            let share = pcnbench::verify::twin::check(spec, 5, &Device::Cpu)
+            let share = pcnbench::verify::preflight::check(spec, 5, &Device::Cpu)
                 .unwrap_or_else(|e| panic!("{id} {network:?} {dtype:?}: {e}"));
             assert!(share < 0.9, "{id} {network:?} {dtype:?}: {share}");
         });

@@ -1,4 +1,4 @@
-//! An engine beside its twin, the reference engine in f64 on the CPU, on networks whose sizes lie around every tile's edge.
+//! Differential test of an engine against the reference engine in f64 on the CPU, on networks with sizes around those of tiles.
 //!
 //! Conformance cases have other people's numbers and few sizes; these have every size at which a kernel takes another way,
 //! and numbers of this program's own. What they share with the kernels is the equations, not a line of code.
@@ -43,7 +43,7 @@ const WEIGHT_STEP: f64 = 0.01;
 const RELATIVE: f64 = 1e-11;
 const ABSOLUTE: f64 = 1e-11;
 
-/// The engine that `verify` holds against its twin: the one asked for if it is a fused one, `fused` on a card, whose kernels
+/// The engine that `verify` compares with the reference engine: the one asked for if it is a fused one, `fused` on a card, whose kernels
 /// are what there is to be checked there, none otherwise. What a CPU imitates says nothing of a kernel.
 pub fn engine(options: &Options) -> Option<EngineKind> {
     let on_cpu = options.device.is_cpu();
@@ -78,7 +78,7 @@ fn report(name: &str, options: &Options, execute: &dyn Fn(&Case) -> Result<Produ
     let networks = networks();
     for (units, batch) in &networks {
         let place = format!("{} at batch {batch}", text(units));
-        let outcome = twin(name, rule, units, *batch)
+        let outcome = reference_case(name, rule, units, *batch)
             .and_then(|case| Ok(compare(&case, &execute(&case)?, options)))
             .unwrap_or_else(|error| failed(error.to_string()));
         match outcome {
@@ -96,7 +96,7 @@ fn report(name: &str, options: &Options, execute: &dyn Fn(&Case) -> Result<Produ
         (None, Some(worst)) => CaseOutcome::Passed { compared: all, worst },
         (None, None) => failed("has no network".to_owned()),
         (Some(((place, why), rest)), _) => {
-            // with sizes that pass beside those that do not, the list says which edge it is
+            // with sizes that pass beside those that do not, the list says which size it is
             let others: String = rest.iter().map(|(place, _)| format!("; also {place}")).collect();
             failed(format!("{} of {} networks: {place}: {why}{others}", wrong.len(), networks.len()))
         }
@@ -119,7 +119,7 @@ fn networks() -> Vec<(Vec<usize>, usize)> {
 
 /// A network with what its rule produces on the reference engine, in f64, as expected numbers. Activations are smooth: a slope
 /// with a kink may fall on either side of it in f32.
-fn twin(name: &str, rule: Rule, units: &[usize], batch: usize) -> Result<Case> {
+fn reference_case(name: &str, rule: Rule, units: &[usize], batch: usize) -> Result<Case> {
     let depth = units.len() - 1;
     let layers: Vec<Dense> = (1..=depth)
         .map(|l| Dense {
@@ -133,7 +133,7 @@ fn twin(name: &str, rule: Rule, units: &[usize], batch: usize) -> Result<Case> {
         })
         .collect();
     let seed = units.iter().fold(batch as u64, |seed, n| seed.wrapping_mul(131).wrapping_add(*n as u64));
-    let mut rng = stream(seed, Purpose::TwinData);
+    let mut rng = stream(seed, Purpose::VerificationData);
     // numbers of f32, so that both precisions start from the same bits
     let mut numbers = |shape: &[usize], most: f64| {
         let one = |_| f64::from((most * (2.0 * rng.random::<f64>() - 1.0)) as f32);
@@ -182,5 +182,5 @@ fn twin(name: &str, rule: Rule, units: &[usize], batch: usize) -> Result<Case> {
 }
 
 #[cfg(test)]
-#[path = "edges_tests.rs"]
+#[path = "differential_tests.rs"]
 mod tests;

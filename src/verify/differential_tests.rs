@@ -1,4 +1,4 @@
-//! Oracle: bugs planted at an edge, and what the sizes have to be.
+//! Oracle: bugs planted at the end of a tile, and what the sizes have to be.
 
 use crate::rule::Info;
 use candle_core::{DType, Device};
@@ -32,7 +32,7 @@ fn every_width_meets_every_depth_and_every_depth_every_batch() {
 }
 
 #[test]
-fn the_fused_engine_is_its_twin_at_every_edge() {
+fn the_fused_engine_agrees_with_the_reference_engine_at_every_size() {
     for dtype in [DType::F64, DType::F32] {
         let options = options(EngineKind::Fused, dtype);
         let reports: Vec<Report> = run(&options).collect();
@@ -100,7 +100,7 @@ fn what_is_not_executed_fails_and_what_is_not_asked_for_is_left_out() {
 }
 
 #[test]
-fn on_the_cpu_only_fused_engines_that_compute_what_they_say_have_twins() {
+fn on_the_cpu_only_fused_engines_that_compute_what_they_say_are_compared() {
     let of = |kind, dtype| engine(&options(kind, dtype));
     assert_eq!(of(EngineKind::Reference, DType::F64), None);
     assert_eq!(of(EngineKind::Autograd, DType::F64), None);

@@ -1,6 +1,6 @@
-//! The small twin of a timed point: the same contender on a network small enough for the f64 oracle.
+//! The preflight of a timed point: the same contender on a reduced problem, a network small enough for the f64 oracle.
 //!
-//! A contender that is wrong on its twin gets a row with `err` and no timing.
+//! A contender that is wrong on its reduced problem gets a row with `err` and no timing.
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::Operands;
@@ -17,19 +17,19 @@ use crate::{Error, Result};
 
 const BATCH: usize = 3;
 
-/// Weight step of rules that move the parameters themselves: small enough for the twin to stay near its start.
+/// Weight step of rules that move the parameters themselves: small enough for the reduced problem to stay near its start.
 const MOVING_STEP: f64 = 0.002;
 
 /// What every message about a wrong contender says.
 pub const WRONG: &str = "is wrong on a small twin of this point";
 
-/// Above this a step size is capped on the twin: unstable inference amplifies rounding until nothing can be
+/// Above this a step size is capped on the reduced problem: unstable inference amplifies rounding until nothing can be
 /// said about the schedule, and whether it diverges shows when it is measured.
 const LARGEST_STEP: f64 = 1.0;
 
-/// The twin's own spec: everything kept but sizes, depth, step count and steps that are too large. A rule
+/// The specification of the reduced problem: everything kept but sizes, depth, step count and steps that are too large. A rule
 /// that moves the parameters itself also gets a weight step of its own.
-fn shrink(spec: &ContenderSpec) -> ContenderSpec {
+fn reduced(spec: &ContenderSpec) -> ContenderSpec {
     let mut small = spec.clone();
     let n = &mut small.network;
     n.inputs = n.inputs.min(6);
@@ -46,7 +46,7 @@ fn shrink(spec: &ContenderSpec) -> ContenderSpec {
     small
 }
 
-/// The largest error of the twin's parameter directions against the f64 oracle, in units of its allowance
+/// The largest error of the reduced problem's parameter directions against the f64 oracle, in units of its allowance
 /// (1 or less passes): u·(n + 2)·(L + 2T)·8·(largest direction of the layer + 1), with u the dtype's unit
 /// roundoff and n the longest dot product; plus u·T·(largest parameter)/α where a rule moves the parameters
 /// itself and its direction is their difference over α. The oracle starts from the contender's own rounded bits, so the
@@ -68,7 +68,7 @@ pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
 }
 
 fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
-    let small = shrink(spec);
+    let small = reduced(spec);
     let contender = Contender::new(&small, seed, device)?;
     let (x, y) = data(&small, seed)?;
     let on_device = |t: &Tensor| -> Result<Tensor> { Ok(t.to_dtype(small.dtype)?.to_device(device)?) };
@@ -143,7 +143,7 @@ fn steps_through(spec: &ContenderSpec) -> usize {
 
 /// Normal inputs; targets that are normal, or a distribution over outputs for cross-entropy.
 fn data(spec: &ContenderSpec, seed: u64) -> Result<(Tensor, Tensor)> {
-    let mut rng = stream(seed, Purpose::TwinData);
+    let mut rng = stream(seed, Purpose::VerificationData);
     let mut normal = |n: usize| -> Vec<f64> { (0..n).map(|_| rng.sample(StandardNormal)).collect() };
     let (inputs, outputs) = (spec.network.inputs, spec.network.outputs);
     let x = normal(BATCH * inputs);
