@@ -1,7 +1,7 @@
 //! An operation of your own: x·σ(βx) (swish, arXiv 1710.05941), in a network trained by ePC and checked against autograd.
 //!
-//! An operation is one type with a forward pass and its derivatives; every rule, the counting engine and the oracle then work
-//! with it. Run it with `cargo run --example custom_layer`.
+//! An operation is one type with a forward pass and its derivatives; every rule, the counting engine and the oracle
+//! then work with it. Run it with `cargo run --example custom_layer`.
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench::engine::autograd::Autograd;

@@ -1,8 +1,8 @@
 //! A learning rule of your own: backpropagation with damped feedback, on any network, counted like the built-in ones.
 //!
-//! A rule is written against `Engine`, the verbs of a network, and never names who executes them: the same schedule runs on
-//! tensors, on the counting engine and on the engine that records its task graph. Here it is backpropagation in which a
-//! latent vertex passes on a scaled error, ε_i = κ · Σ Jᵀ c: with κ = 1 it is backpropagation. Run it with
+//! A rule is written against `Engine`, the verbs of a network, and never names who executes them: the same schedule
+//! runs on tensors, on the counting engine and on the engine that records its task graph. Here it is backpropagation in
+//! which a latent vertex passes on a scaled error, ε_i = κ · Σ Jᵀ c: with κ = 1 it is backpropagation. Run it with
 //! `cargo run --example custom_rule`.
 
 use candle_core::{Device, Tensor};

@@ -5,7 +5,8 @@
 //! out(v) = tan(√(θ v)) + sin(v²)
 //!
 //! with one latent vertex per operation. Fixed-prediction inference with step 1 and Z-IL give the gradient of
-//! backpropagation; with a smaller step fixed prediction gives it in the limit, and sPC does not. Run it with `cargo run --example scalar_graph`.
+//! backpropagation; with a smaller step fixed prediction gives it in the limit, and sPC does not. Run it with `cargo
+//! run --example scalar_graph`.
 
 use candle_core::{Device, Tensor};
 use pcnbench::engine::reference::Reference;
@@ -43,7 +44,8 @@ pub fn main() -> pcnbench::Result<()> {
         ("zil", Steps::constant(0, 1.0)),
     ] {
         let rule = Rule::from_name(name, steps)?;
-        // Z-IL needs all paths from a state to the loss to be equally long: `prepare` inserts identities where they are not
+        // Z-IL needs all paths from a state to the loss to be equally long: `prepare` inserts identities where they are
+        // not
         let (prepared, _) = rule.prepare(&graph)?;
         let learned = rule.learn(&Reference { graph: &prepared, ..engine }, &mut unwatched)?;
         let direction = match &learned.directions[theta] {

@@ -230,8 +230,8 @@ impl Contender {
 
     /// Shows errors and output to `watch` at the start and after each inference step.
     ///
-    /// A fused engine has nothing to show on the way; it runs once for each number of steps, which ends, to rounding, where
-    /// a longer run passes through.
+    /// A fused engine has nothing to show on the way; it runs once for each number of steps, which ends, to rounding,
+    /// where a longer run passes through.
     ///
     /// # Errors
     /// As for [`evaluate`](Self::evaluate), and what `watch` refuses.

@@ -1,4 +1,5 @@
-//! `pcnbench bounds`: counts, lower bounds and predictions of a suite, without measuring anything but the machine's ceiling.
+//! `pcnbench bounds`: counts, lower bounds and predictions of a suite, without measuring anything but the machine's
+//! ceiling.
 
 use std::collections::BTreeSet;
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! The headline of a record in Markdown: what rules cost next to backpropagation, at three depths.
 //!
-//! A results table has a row for every point and contender; a page that is to be read has room for a dozen. Rules are rows
-//! here, first by their counted matrix products and then by their time on each engine, and depths are columns, so that what
-//! was counted and what was measured stand below each other.
+//! A results table has a row for every point and contender; a page that is to be read has room for a dozen. Rules are
+//! rows here, first by their counted matrix products and then by their time on each engine, and depths are columns, so
+//! that what was counted and what was measured stand below each other.
 
 use std::collections::BTreeSet;
 

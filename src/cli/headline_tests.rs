@@ -86,7 +86,8 @@ fn three_depths() {
     assert_eq!(heads("[6]"), ["L = 6"]);
 }
 
-/// Rules that take other numbers of steps: the column says none. A rule that failed: a word. Numbers with signs: what they mean.
+/// Rules that take other numbers of steps: the column says none. A rule that failed: a word. Numbers with signs: what
+/// they mean.
 #[test]
 fn what_a_number_lacks_is_said() {
     let mut record = at("[2, 3]", "\"spc/reference\", \"epc/reference\", \"fpa/reference\"");

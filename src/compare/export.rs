@@ -6,10 +6,10 @@
 //! | `gha-smaller`, `gha-bigger` | github-action-benchmark, one file per direction | `[{name, unit, value, range, extra}]` |
 //! | `critcmp` | critcmp | `{name, benchmarks: {bench: {baseline, fullname, …}}}`, as `critcmp --export` writes |
 //!
-//! A benchmark is `<point>/<contender> (data=<name>-<8 digits of its SHA-256>, threads=<n>)`. Names are tracking keys: they
-//! say what was measured, so that two records share one only where one continues the other, and stay the same from
-//! revision to revision. Contenders that failed are left out: none of the formats knows a failure, and a zero would be a
-//! lie.
+//! A benchmark is `<point>/<contender> (data=<name>-<8 digits of its SHA-256>, threads=<n>)`. Names are tracking keys:
+//! they say what was measured, so that two records share one only where one continues the other, and stay the same from
+//! revision to revision. Contenders that failed are left out: none of the formats knows a failure, and a zero would be
+//! a lie.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

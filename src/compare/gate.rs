@@ -6,8 +6,8 @@ use super::row::{Comparison, Measure, Row};
 use super::side::{Entry, Side};
 use crate::stats::Verdict;
 
-/// How many times as long as usual, in instances, rounds and time, a suspect is measured again and a baseline is measured:
-/// the one decides alone, the other is compared with many times.
+/// How many times as long as usual, in instances, rounds and time, a suspect is measured again and a baseline is
+/// measured: the one decides alone, the other is compared with many times.
 pub const LONGER: usize = 4;
 
 /// Points that must be measured again before their verdicts stand, in order.
@@ -56,8 +56,8 @@ pub enum GateOutcome {
 ///
 /// `exact` is for a gate, where base and new should be the same but for the code: then changed work counts, and so does
 /// what does not compare at all, for it would leave the gate open until the baseline is made again. Between two records
-/// both may be on purpose. If nothing at all compares, the outcome is inconclusive rather than passed, whichever side lacks
-/// what the other has.
+/// both may be on purpose. If nothing at all compares, the outcome is inconclusive rather than passed, whichever side
+/// lacks what the other has.
 pub fn outcome(comparison: &Comparison, exact: bool, strict: bool) -> GateOutcome {
     let list = |all: &[String]| format!("{} (of {})", all[0], all.len());
     let name = |row: &Row| format!("{} at {}", row.contender, row.point);

@@ -205,11 +205,11 @@ fn doubts(base: &Entry, new: &Entry, measure: Measure, change: &Change) -> Vec<S
 
 /// Whether a ratio between two engines changed less than the speed of the machine did.
 ///
-/// Contenders of one engine do the same kind of work, and what slows a machine down slows both sides of their ratio alike. Between
-/// the fused engine and Candle's operations it does not: a neighbour on the same core, which may stay for longer than a run, slows
-/// full vector units more than passes over memory. On two cores of a shared machine BP by the reference took 1.3 times as long
-/// in some runs as in others, and its ratio to the fused engine's 1.14 times. The baseline's own time tells: if it moved the same way
-/// and by as much as the ratio, the machine may have moved both.
+/// Contenders of one engine do the same kind of work, and what slows a machine down slows both sides of their ratio
+/// alike. Between the fused engine and Candle's operations it does not: a neighbour on the same core, which may stay
+/// for longer than a run, slows full vector units more than passes over memory. On two cores of a shared machine BP by
+/// the reference took 1.3 times as long in some runs as in others, and its ratio to the fused engine's 1.14 times. The
+/// baseline's own time tells: if it moved the same way and by as much as the ratio, the machine may have moved both.
 fn other_state(base: &Entry, new: &Entry, change: &Change) -> Option<String> {
     if is_fused(&new.contender) == is_fused(&new.baseline) {
         return None;

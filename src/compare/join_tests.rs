@@ -381,8 +381,8 @@ fn too_few_rounds_are_ambiguous() {
     }
 }
 
-/// The fused engine against the reference at 0.12 of its time, and 1.13 times that: a regression, unless the reference took as
-/// much longer too, or more.
+/// The fused engine against the reference at 0.12 of its time, and 1.13 times that: a regression, unless the reference
+/// took as much longer too, or more.
 #[test]
 fn between_engines_a_change_that_the_machine_may_have_made_is_doubted() {
     let with = |ratio: f64, baseline: f64, contender: &str| {

@@ -37,7 +37,8 @@ pub struct Entry {
     pub contender: String,
     /// Contender that the ratio is to; its own id if it is a baseline itself.
     pub baseline: String,
-    /// What the contender ran with; in a baseline file, which keeps depth and steps only, the point's where it does not say.
+    /// What the contender ran with; in a baseline file, which keeps depth and steps only, the point's where it does not
+    /// say.
     pub settings: Settings,
     /// SHA-256, in hex, of the facts that define what was measured: see [`Entry::facts`].
     pub definition_sha256: String,
@@ -52,8 +53,8 @@ pub struct Entry {
     pub ratio: Option<PairedRatio>,
     /// How far from 1 the control of its baseline may lie at this point (see [`noise_floor`]).
     pub noise_floor: Option<f64>,
-    /// Median wall time in nanoseconds, in the fields of a ratio to 1 ns, with the interval that its instances give; absent
-    /// for failures.
+    /// Median wall time in nanoseconds, in the fields of a ratio to 1 ns, with the interval that its instances give;
+    /// absent for failures.
     pub time: Option<PairedRatio>,
     /// [`QUIET`] quantile of wall time in nanoseconds; absent for failures.
     pub quiet_ns: Option<f64>,
@@ -238,9 +239,9 @@ mod tests {
     use super::super::fixture;
     use super::*;
 
-    /// In 9 rounds of 36 both are quiet and sPC takes 3 times as long; in the others, which are slower on one side or on both, it
-    /// takes 7 or 28 times or a quarter. Rounds of which one side is missing do not count, and those after them are not paired
-    /// with the next one instead.
+    /// In 9 rounds of 36 both are quiet and sPC takes 3 times as long; in the others, which are slower on one side or
+    /// on both, it takes 7 or 28 times or a quarter. Rounds of which one side is missing do not count, and those after
+    /// them are not paired with the next one instead.
     #[test]
     fn quiet_ratios_are_of_a_contender_to_its_baseline_in_one_round() {
         let mut times = Times::new();

@@ -27,11 +27,12 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// An engine for a chain of `layers` on `threads` CPU threads (default: [`kernels::tune::threads`]); `kind` says how states are
-    /// stored and operands rounded.
+    /// An engine for a chain of `layers` on `threads` CPU threads (default: [`kernels::tune::threads`]); `kind` says
+    /// how states are stored and operands rounded.
     ///
     /// # Errors
-    /// If neighbouring layers do not fit each other, an activation is not built into the kernels, or the threads cannot be started.
+    /// If neighbouring layers do not fit each other, an activation is not built into the kernels, or the threads cannot
+    /// be started.
     pub fn new(layers: Vec<Dense>, kind: EngineKind, threads: Option<usize>) -> Result<Self> {
         let specs = layers.iter().map(spec).collect::<Result<_>>()?;
         let engine =
@@ -168,8 +169,8 @@ fn stack(network: &MlpSpec) -> Result<kernels::Stack> {
     Ok(kernels::Stack::new(specs)?)
 }
 
-/// Seconds that a model of a card, not a measurement, gives a step of sPC in one launch for all steps; `None` for other rules, other
-/// engines, f64, and networks that do not fit.
+/// Seconds that a model of a card, not a measurement, gives a step of sPC in one launch for all steps; `None` for other
+/// rules, other engines, f64, and networks that do not fit.
 ///
 /// # Errors
 /// If neighbouring layers do not fit each other.
@@ -279,8 +280,9 @@ fn spec(layer: &Dense) -> Result<kernels::LayerSpec> {
     })
 }
 
-/// A copy of a flat tensor on the CPU that starts on a cache line. An allocator promises 16 bytes, and parameters that lie
-/// across lines make calls on several threads slower, by as much in every round of a run and by another in the next run.
+/// A copy of a flat tensor on the CPU that starts on a cache line. An allocator promises 16 bytes, and parameters that
+/// lie across lines make calls on several threads slower, by as much in every round of a run and by another in the next
+/// run.
 fn aligned<T: WithDType>(flat: &Tensor) -> Result<Tensor> {
     const LINE: usize = 64;
     let values = flat.to_vec1::<T>()?;

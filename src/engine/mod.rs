@@ -7,9 +7,31 @@
 //! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it. Neither is
 //! [`fused`](crate::contender::fused), which runs the schedules of rules, a whole one per call.
 
-/// The element-wise operations of engines whose values are Candle tensors.
-macro_rules! tensor_arithmetic {
+/// What engines have in common whose values are Candle tensors, with fields `graph`, `params` and `data`.
+macro_rules! on_tensors {
     () => {
+        type Value = Tensor;
+        type Linearization = Linearization;
+        type Param = Tensor;
+        type Direction = Tensor;
+
+        fn topology(&self) -> &Topology {
+            self.graph.topology()
+        }
+
+        fn data(&self, d: DataId) -> &Tensor {
+            &self.data[d]
+        }
+
+        fn param(&self, p: ParamId) -> &Tensor {
+            &self.params[p]
+        }
+
+        fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
+            let term = &self.graph.losses()[k];
+            term.loss.output_error(value, &self.data[term.target])
+        }
+
         fn add_directions(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
             Ok((a + b)?)
         }
@@ -35,7 +57,7 @@ macro_rules! tensor_arithmetic {
         }
     };
 }
-use tensor_arithmetic;
+use on_tensors;
 
 pub mod autograd;
 pub mod counting;
@@ -157,8 +179,8 @@ impl fmt::Display for EngineKind {
 
 /// The verbs of a network bound to one batch, as a rule sees them.
 ///
-/// Vertices are numbered in topological order from 0. Values have the sample as their first axis. An engine never changes: a
-/// rule that moves parameters while it infers holds the moved ones itself and hands them to the verbs.
+/// Vertices are numbered in topological order from 0. Values have the sample as their first axis. An engine never
+/// changes: a rule that moves parameters while it infers holds the moved ones itself and hands them to the verbs.
 pub trait Engine {
     /// A state, prediction or error of one vertex.
     type Value: Clone;
@@ -235,9 +257,10 @@ pub type MaybeZero<V> = Option<V>;
 pub struct Shown<'a, V> {
     /// Inference steps done.
     pub step: usize,
-    /// Per vertex: ε_i of a latent one (the negative adjoint under rules that relax adjoints); the negative derivative of the losses on
-    /// a deterministic one. Backpropagation shows the negative adjoint of every vertex on which a parameter has an influence, and
-    /// `None`, which says nothing there, of the others, unless it is [evaluated](crate::rule::Rule::evaluated).
+    /// Per vertex: ε_i of a latent one (the negative adjoint under rules that relax adjoints); the negative derivative
+    /// of the losses on a deterministic one. Backpropagation shows the negative adjoint of every vertex on which a
+    /// parameter has an influence, and `None`, which says nothing there, of the others, unless it is
+    /// [evaluated](crate::rule::Rule::evaluated).
     pub errors: &'a [MaybeZero<V>],
     /// Per loss the value that it judges.
     pub outputs: &'a [V],
@@ -251,8 +274,8 @@ pub fn unwatched<V>(_: Shown<'_, V>) -> Result<()> {
     Ok(())
 }
 
-/// The result of a rule: everything evaluated at the same point, after the last step. `V`, `P` and `D` are values, parameters and
-/// directions of the engine that executed it.
+/// The result of a rule: everything evaluated at the same point, after the last step. `V`, `P` and `D` are values,
+/// parameters and directions of the engine that executed it.
 #[derive(Debug, Clone)]
 pub struct Learned<V, P, D> {
     /// Per vertex its state, or its value if it is deterministic.

@@ -46,8 +46,8 @@ impl Reach {
         }
     }
 
-    /// Groups of parameters (layers, of a chain) of which some learns from the state in which a rule ends: those with a direction
-    /// other than zero, or that the rule has moved itself.
+    /// Groups of parameters (layers, of a chain) of which some learns from the state in which a rule ends: those with a
+    /// direction other than zero, or that the rule has moved itself.
     pub fn trained(&self, learned: &Learned<Name, Name, Name>) -> usize {
         let learns = |p: &ParamId| {
             let moved = learned.params[*p].is_some_and(|new| new != self.params[*p]);

@@ -20,22 +20,7 @@ pub struct Reference<'a> {
 }
 
 impl Engine for Reference<'_> {
-    type Value = Tensor;
-    type Linearization = Linearization;
-    type Param = Tensor;
-    type Direction = Tensor;
-
-    fn topology(&self) -> &Topology {
-        self.graph.topology()
-    }
-
-    fn data(&self, d: DataId) -> &Tensor {
-        &self.data[d]
-    }
-
-    fn param(&self, p: ParamId) -> &Tensor {
-        &self.params[p]
-    }
+    super::on_tensors!();
 
     fn feedback(&self, p: ParamId) -> &Tensor {
         self.feedback.and_then(|own| own[p].as_ref()).unwrap_or(&self.params[p])
@@ -75,18 +60,11 @@ impl Engine for Reference<'_> {
     fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
         self.graph.operation(i).param_grad(at, c)
     }
-
-    fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
-        let term = &self.graph.losses()[k];
-        term.loss.output_error(value, &self.data[term.target])
-    }
-
-    super::tensor_arithmetic!();
 }
 
 impl Reference<'_> {
-    /// Energies: ½π_i‖ε_i‖² summed over the batch for every latent vertex in order, then the losses. Of a chain that is one per
-    /// layer.
+    /// Energies: ½π_i‖ε_i‖² summed over the batch for every latent vertex in order, then the losses. Of a chain that is
+    /// one per layer.
     pub fn energies(&self, errors: &[Option<Tensor>], outputs: &[Tensor]) -> Result<Vec<f64>> {
         let topology = self.topology();
         let mut energies = Vec::new();

@@ -1,7 +1,8 @@
-//! What tensor cores read, imitated on the CPU: each operand of each product is rounded as a card rounds it, sums are f32.
+//! What tensor cores read, imitated on the CPU: each operand of each product is rounded as a card rounds it, sums are
+//! f32.
 //!
-//! Slow, and not for timing: it says what the fused engine with such operands computes where there is no card, and what it
-//! should compute where there is one.
+//! Slow, and not for timing: it says what the fused engine with such operands computes where there is no card, and what
+//! it should compute where there is one.
 
 use candle_core::{DType, Tensor};
 use pcnbench_kernels::Operands;
@@ -55,22 +56,7 @@ impl Rounded<'_> {
 }
 
 impl Engine for Rounded<'_> {
-    type Value = Tensor;
-    type Linearization = Linearization;
-    type Param = Tensor;
-    type Direction = Tensor;
-
-    fn topology(&self) -> &Topology {
-        self.graph.topology()
-    }
-
-    fn data(&self, d: DataId) -> &Tensor {
-        &self.data[d]
-    }
-
-    fn param(&self, p: ParamId) -> &Tensor {
-        &self.params[p]
-    }
+    super::on_tensors!();
 
     fn forward(
         &self,
@@ -126,11 +112,4 @@ impl Engine for Rounded<'_> {
         }
         Ok(grads)
     }
-
-    fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
-        let term = &self.graph.losses()[k];
-        term.loss.output_error(value, &self.data[term.target])
-    }
-
-    super::tensor_arithmetic!();
 }

@@ -48,8 +48,8 @@ pub(super) fn start(threads: usize) -> usize {
 
 /// Up to `wanted` threads, each waiting for a worker to be, and ending without one.
 ///
-/// They are made before the pool is, because a global pool of which one thread cannot be made can never be made again, and
-/// everything that needs it panics or waits for ever.
+/// They are made before the pool is, because a global pool of which one thread cannot be made can never be made again,
+/// and everything that needs it panics or waits for ever.
 fn spare_threads(wanted: usize) -> Vec<Sender<ThreadBuilder>> {
     let thread = |_| {
         let (give, given) = mpsc::channel::<ThreadBuilder>();
@@ -92,8 +92,8 @@ impl PinGuard {
         guard
     }
 
-    /// Lets the thread go wherever the system puts it while other processes want its core (`contended`), and keeps it there
-    /// again when they do not: another core may be idle.
+    /// Lets the thread go wherever the system puts it while other processes want its core (`contended`), and keeps it
+    /// there again when they do not: another core may be idle.
     pub fn give_way(&mut self, contended: bool) {
         // where a call is refused, the thread moves about as it always did
         if contended {

@@ -1,4 +1,5 @@
-//! Time, machine facts, measured ceilings and reference rates, and what may have disturbed a sample or what it cost besides time.
+//! Time, machine facts, measured ceilings and reference rates, and what may have disturbed a sample or what it cost
+//! besides time.
 
 pub mod affinity;
 pub mod build;

@@ -2,8 +2,8 @@
 //! machine. A clock on the wall counts them; nothing that a sample is about does.
 //!
 //! A thread runs, waits for a processor, or sleeps. The system tells the first two (processor time, and the scheduler's
-//! delay), and under a contender the calling thread sleeps about as much of every execution: on a CPU next to nothing, as it
-//! does its own part of the work; on a device more. Time beyond all three was a pause.
+//! delay), and under a contender the calling thread sleeps about as much of every execution: on a CPU next to nothing,
+//! as it does its own part of the work; on a device more. Time beyond all three was a pause.
 
 use std::time::{Duration, Instant};
 
@@ -16,16 +16,17 @@ use crate::stats::median;
 
 /// Share of its wall clock from which a turn counts as paused: that from which delay counts as contention.
 const PAUSED: f64 = 0.1;
-/// No pause is shorter: beside busy programs the calling thread may sleep for some ten milliseconds until a worker that it waits
-/// for gets a processor, which the worker's own delay does not always explain.
+/// No pause is shorter: beside busy programs the calling thread may sleep for some ten milliseconds until a worker that
+/// it waits for gets a processor, which the worker's own delay does not always explain.
 const SHORTEST: Duration = Duration::from_millis(50);
-/// How much more than usual the calling thread may sleep before that is called a pause: what it waits for, a device say, may
-/// itself have become slower.
+/// How much more than usual the calling thread may sleep before that is called a pause: what it waits for, a device
+/// say, may itself have become slower.
 const PATIENCE: f64 = 4.0;
 /// Turns of a contender before which nothing is known of how much of them it sleeps.
 const FEWEST: usize = 3;
 
-/// Time after which threads are looked for that have started meanwhile: at every turn it would take longer than a short one.
+/// Time after which threads are looked for that have started meanwhile: at every turn it would take longer than a short
+/// one.
 const NEW_THREADS: Duration = Duration::from_secs(1);
 
 /// What the clocks say: since they began, or of one turn.
@@ -111,8 +112,8 @@ impl Pauses {
         self.now().wall.saturating_sub(self.total)
     }
 
-    /// Takes note of a turn of the contender that is `usual`, begun at `start`; returns for how long the process stood still
-    /// in it, if it did.
+    /// Takes note of a turn of the contender that is `usual`, begun at `start`; returns for how long the process stood
+    /// still in it, if it did.
     pub fn note(&mut self, Usual(usual): &mut Usual, start: Reading) -> Option<Duration> {
         let spent = self.now().since(start);
         let pause = pause(&spent, usual);

@@ -55,9 +55,10 @@ pub fn gemm_rate(dtype: DType, device: &Device, threads: usize) -> Result<Ceilin
     gemm_over(SIZES.iter().chain(large).copied(), dtype, device, threads, &mut on_threads(device))
 }
 
-/// Best rate in FLOP/s that we know to make of the products of a layer of `width` units on as many, on a batch of `batch`, each
-/// 2·batch·width² FLOPs: through Candle, X Wᵀ, D W and Dᵀ X with X and D `[batch, width]`, one after another on `threads` of the
-/// run's threads; and on the CPU by the fused engine, W h and Wᵀ d, each thread its own, without what it does in the same breath.
+/// Best rate in FLOP/s that we know to make of the products of a layer of `width` units on as many, on a batch of
+/// `batch`, each 2·batch·width² FLOPs: through Candle, X Wᵀ, D W and Dᵀ X with X and D `[batch, width]`, one after
+/// another on `threads` of the run's threads; and on the CPU by the fused engine, W h and Wᵀ d, each thread its own,
+/// without what it does in the same breath.
 ///
 /// # Errors
 /// If `dtype` is neither f32 nor f64, or the device fails.
@@ -153,8 +154,8 @@ fn gemm_over(
     Ok(Ceiling { threads, ..ceiling("gemm", dtype, device, format!("{n}x{n}x{n}"), per_second) })
 }
 
-/// By Candle in the time that `seconds` reads, and by the fused engine at the rate `fused` of dtype, batch, width, threads and
-/// the time there is.
+/// By Candle in the time that `seconds` reads, and by the fused engine at the rate `fused` of dtype, batch, width,
+/// threads and the time there is.
 fn product_over(
     dtype: DType,
     device: &Device,

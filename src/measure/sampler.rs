@@ -1,10 +1,10 @@
 //! Instances of interleaved rounds: all subjects built anew, then every subject once per round, in an order shuffled per
 //! round.
 //!
-//! Machines drift: clocks, caches, neighbours. Samples of one round share these, so ratios are taken within rounds, and no
-//! subject is always first. What rounds share they cannot tell: where memory happens to lie is decided when a subject is
-//! built, so the subjects of a point are built several times; and a neighbour on the machine may work for half a minute, so
-//! other points are measured in between ([`crate::run`]).
+//! Machines drift: clocks, caches, neighbours. Samples of one round share these, so ratios are taken within rounds, and
+//! no subject is always first. What rounds share they cannot tell: where memory happens to lie is decided when a
+//! subject is built, so the subjects of a point are built several times; and a neighbour on the machine may work for
+//! half a minute, so other points are measured in between ([`crate::run`]).
 
 use std::time::Duration;
 
@@ -126,18 +126,18 @@ const RETRIES: usize = 3;
 ///
 /// The limits are those of all instances together. Instance k of m (from 0) has `⌊(k + 1) n / m⌋ − ⌊k n / m⌋` of the n
 /// rounds that are asked for at least and at most. Between the two it ends when every median over all rounds so far is
-/// known to `√(m / (k + 1))` times the target, which the instances after it bring down to the target; or, after two rounds,
-/// when `(k + 1) / m` of the time have passed: time that an instance leaves is for those after it. Half of the time for
-/// warming up is for the first instance, an equal share of the rest for each of the others.
+/// known to `√(m / (k + 1))` times the target, which the instances after it bring down to the target; or, after two
+/// rounds, when `(k + 1) / m` of the time have passed: time that an instance leaves is for those after it. Half of the
+/// time for warming up is for the first instance, an equal share of the rest for each of the others.
 pub struct Sampler<'a, R> {
     limits: &'a Limits,
     rng: R,
     results: Vec<Result<Vec<Taken>>>,
     /// How much of their turns the subjects sleep.
     usual: Vec<Usual>,
-    /// What each subject does in its turns, decided once: by the shortest mean of its first warming up, in which ever more
-    /// executions follow each other. Beside other processes single ones may take ten times as long as in a row, and turns
-    /// of so few that they are shorter than a scheduler's slice would meet the others or not, by chance.
+    /// What each subject does in its turns, decided once: by the shortest mean of its first warming up, in which ever
+    /// more executions follow each other. Beside other processes single ones may take ten times as long as in a row,
+    /// and turns of so few that they are shorter than a scheduler's slice would meet the others or not, by chance.
     turns: Vec<Option<Turn>>,
     /// Instances measured so far.
     instance: usize,
@@ -186,11 +186,12 @@ impl<'a, R: Rng> Sampler<'a, R> {
         self.results[subject] = Err(error);
     }
 
-    /// Measures the next instance, of these subjects with their numbers. One that fails leaves the rounds, and the others go
-    /// on.
+    /// Measures the next instance, of these subjects with their numbers. One that fails leaves the rounds, and the
+    /// others go on.
     ///
-    /// A sample taken at a clock far below those of the run so far is discarded and taken again ([`Clocks::judge`]); one during
-    /// which the process stood still too ([`Pauses::judge`]), and such time does not count against the limits.
+    /// A sample taken at a clock far below those of the run so far is discarded and taken again ([`Clocks::judge`]);
+    /// one during which the process stood still too ([`Pauses::judge`]), and such time does not count against the
+    /// limits.
     pub fn measure(
         &mut self,
         subjects: &mut [(usize, Box<dyn Subject + '_>)],

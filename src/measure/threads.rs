@@ -99,8 +99,8 @@ pub fn settle(asked: Option<usize>) -> Result<Choice> {
 }
 
 impl Choice {
-    /// The choice where the system grants no more than `granted` threads: an option that cannot be met is refused, anything
-    /// else lowered with a warning.
+    /// The choice where the system grants no more than `granted` threads: an option that cannot be met is refused,
+    /// anything else lowered with a warning.
     fn granted(mut self, granted: usize) -> Result<Self> {
         if granted >= self.threads {
             return Ok(self);

@@ -15,7 +15,8 @@ use crate::{Error, Result};
 
 pub use builder::GraphBuilder;
 
-/// Latent identities that [`Graph::levelled`] may insert: a bound on memory and time, far above what networks of the literature need.
+/// Latent identities that [`Graph::levelled`] may insert: a bound on memory and time, far above what networks of the
+/// literature need.
 pub const MOST_IDENTITIES: usize = 100_000;
 
 /// Parameters of a network by [`ParamId`](super::ParamId).
@@ -43,12 +44,13 @@ pub struct LossTerm {
 
 /// A network.
 ///
-/// Vertex i has the value v_i, a state of its own if it is latent and f_i(inputs; θ) if it is deterministic. The energy over states
-/// and parameters is
+/// Vertex i has the value v_i, a state of its own if it is latent and f_i(inputs; θ) if it is deterministic. The energy
+/// over states and parameters is
 ///
 /// F = Σ over latent i of ½π_i‖v_i − f_i‖² + Σ losses,
 ///
-/// sums over the batch and all axes. Parameters lie in a table and are referred to, so that any number of vertices may use one.
+/// sums over the batch and all axes. Parameters lie in a table and are referred to, so that any number of vertices may
+/// use one.
 #[derive(Debug, Clone)]
 pub struct Graph {
     topology: Topology,
@@ -150,8 +152,9 @@ impl Graph {
         (0..self.len()).map(cost).collect()
     }
 
-    /// The layers of a chain of dense layers as the fused engine takes it: each vertex reads the one before, parameters stand in the
-    /// order of the layers, all vertices but the last are latent with precision 1, and the last carries the only loss.
+    /// The layers of a chain of dense layers as the fused engine takes it: each vertex reads the one before, parameters
+    /// stand in the order of the layers, all vertices but the last are latent with precision 1, and the last carries
+    /// the only loss.
     ///
     /// # Errors
     /// Why it is no such chain, naming the vertex.
@@ -196,8 +199,8 @@ impl Graph {
         }
     }
 
-    /// The graph in which all paths from a state to a loss cross equally many states: latent identities of precision 1 are
-    /// inserted behind vertices from which some path to a loss is too short. Z-IL runs on it (Salvatori et al.,
+    /// The graph in which all paths from a state to a loss cross equally many states: latent identities of precision 1
+    /// are inserted behind vertices from which some path to a loss is too short. Z-IL runs on it (Salvatori et al.,
     /// arXiv 2103.04689). Also returned is the number of each vertex in it.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use super::topology::{Source, Topology, VertexId};
 
-/// For every vertex the largest number of latent vertices that a path from its value to a loss crosses (itself not counted).
+/// For every vertex the largest number of latent vertices that a path from its value to a loss crosses (itself not
+/// counted).
 pub fn heights(topology: &Topology) -> Vec<usize> {
     let mut heights = vec![0; topology.len()];
     for i in (0..topology.len()).rev() {
@@ -41,8 +42,8 @@ pub fn levels(topology: &Topology) -> Result<Vec<Vec<VertexId>>, VertexId> {
     Ok(levels)
 }
 
-/// Where latent identities must be inserted for a graph to be levelled: per vertex, how many of them follow it one after another,
-/// and for each of its uses how many of those the use comes after.
+/// Where latent identities must be inserted for a graph to be levelled: per vertex, how many of them follow it one
+/// after another, and for each of its uses how many of those the use comes after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gaps {
     /// Identities that follow the vertex.

@@ -145,8 +145,8 @@ impl Linearization {
     }
 }
 
-/// An operation f(inputs; θ) with its derivatives. Tensors have the sample as their first axis; shapes in [`shape`](Self::shape) and
-/// [`cost`](Self::cost) are without it. No operation mixes samples.
+/// An operation f(inputs; θ) with its derivatives. Tensors have the sample as their first axis; shapes in
+/// [`shape`](Self::shape) and [`cost`](Self::cost) are without it. No operation mixes samples.
 ///
 /// Operations hold structure, not parameters: parameters come in as tensors, so that one network can be trained
 /// under several rules from the same bits.

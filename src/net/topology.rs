@@ -26,8 +26,8 @@ pub struct Node {
     pub inputs: Vec<Source>,
     /// Its parameters, by parameter slot.
     pub params: Vec<ParamId>,
-    /// π of a latent vertex, which has a state of its own and the energy ½π‖v − f(inputs)‖²; `None` for a deterministic one,
-    /// whose value is f(inputs).
+    /// π of a latent vertex, which has a state of its own and the energy ½π‖v − f(inputs)‖²; `None` for a deterministic
+    /// one, whose value is f(inputs).
     pub precision: Option<f64>,
 }
 
@@ -100,8 +100,8 @@ impl Topology {
         Ok(topology)
     }
 
-    /// A chain of layers with `params[l - 1]` parameters at layer l: the first reads data tensor 0, all but the last are latent with precision
-    /// 1, and the last carries the loss.
+    /// A chain of layers with `params[l - 1]` parameters at layer l: the first reads data tensor 0, all but the last
+    /// are latent with precision 1, and the last carries the loss.
     pub fn chain(params: &[usize]) -> Self {
         let depth = params.len();
         let mut next = 0;
@@ -188,7 +188,8 @@ impl Topology {
         self.follows_state[i]
     }
 
-    /// Whether a path through deterministic vertices alone leads back from `i` to a parameter that learns (its own, for one).
+    /// Whether a path through deterministic vertices alone leads back from `i` to a parameter that learns (its own, for
+    /// one).
     pub fn reaches_params(&self, i: VertexId) -> bool {
         self.reaches_params[i]
     }
@@ -213,8 +214,8 @@ impl Topology {
         self.nodes.iter().map(&mut own).filter(|group| !group.is_empty()).collect()
     }
 
-    /// What the gradient of the energy by the state of `i` alone comes from: its children, and those of deterministic children,
-    /// up to the next latent ones.
+    /// What the gradient of the energy by the state of `i` alone comes from: its children, and those of deterministic
+    /// children, up to the next latent ones.
     pub fn cone(&self, i: VertexId) -> Vec<bool> {
         let mut cone = vec![false; self.len()];
         let mut open: Vec<VertexId> = vec![i];
@@ -228,8 +229,8 @@ impl Topology {
         cone
     }
 
-    /// What must be up to date before latent vertex `i` can be moved alone: its [`cone`](Self::cone) and the deterministic
-    /// vertices that these read.
+    /// What must be up to date before latent vertex `i` can be moved alone: its [`cone`](Self::cone) and the
+    /// deterministic vertices that these read.
     pub fn needed_by(&self, i: VertexId) -> Vec<bool> {
         let mut needed = self.cone(i);
         for v in (0..self.len()).rev().filter(|&v| v > i) {

@@ -6,8 +6,8 @@ use super::{Directions, Optimiser};
 use crate::net::{ParamId, Params};
 use crate::{Error, Result};
 
-/// One adaptive rate per layer (per group of parameters that belong together) from the mean size of its updates (Alonso, Krichmar & Neftci,
-/// arXiv 2305.13562, and their program).
+/// One adaptive rate per layer (per group of parameters that belong together) from the mean size of its updates
+/// (Alonso, Krichmar & Neftci, arXiv 2305.13562, and their program).
 ///
 /// With ΔW_l, Δb_l the batch means of the directions, at batch n = 1, 2, …:
 ///
@@ -34,8 +34,8 @@ pub(crate) const MIN_RATE: f64 = 1e-3;
 pub const MAX_DECAY_DENSE: f64 = 0.9999;
 
 impl Mq {
-    /// Learning rate α and ρ_max (0.9999 in published fully connected networks, 0.999 in convolutional ones), and the parameters
-    /// of each layer.
+    /// Learning rate α and ρ_max (0.9999 in published fully connected networks, 0.999 in convolutional ones), and the
+    /// parameters of each layer.
     pub fn new(rate: f64, max_decay: f64, groups: Vec<Vec<ParamId>>) -> Self {
         Self { rate, max_decay, batches: 0, scale: vec![None; groups.len()], groups }
     }

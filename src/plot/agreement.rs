@@ -33,7 +33,8 @@ mod tests {
     use super::super::synthetic::{align, empty};
     use super::*;
 
-    /// Engines that agree are one line; one that differs in a single layer, or by more than rounding near zero, is another.
+    /// Engines that agree are one line; one that differs in a single layer, or by more than rounding near zero, is
+    /// another.
     #[test]
     fn engines_that_agree_are_one() {
         let rule = |change: fn(&mut AlignmentRow)| {

@@ -171,8 +171,8 @@ pub fn enumerated(parts: &[impl AsRef<str>]) -> String {
 /// Lines of one figure that can be told apart.
 const MOST_SERIES: usize = 14;
 
-/// More series than fit a figure, engine by engine, each part with the name of its engine; otherwise all of them. An engine
-/// with a single contender, such as autograd, stays with the first.
+/// More series than fit a figure, engine by engine, each part with the name of its engine; otherwise all of them. An
+/// engine with a single contender, such as autograd, stays with the first.
 fn by_engine(series: Vec<DepthSeries<'_>>) -> Vec<(Option<String>, Vec<DepthSeries<'_>>)> {
     // An engine on a stated number of threads is still that engine.
     let engine = |series: &DepthSeries<'_>| series.engine.split(':').next().unwrap_or_default().to_owned();

@@ -70,8 +70,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// What a row has on an axis of [`apart_where_varied`], as file names say it; a row may belong to several policies of steps.
-/// `own` are all rows of its contender.
+/// What a row has on an axis of [`apart_where_varied`], as file names say it; a row may belong to several policies of
+/// steps. `own` are all rows of its contender.
 pub(super) fn variants(axis: &Axis, row: &SummaryRow, own: &[&SummaryRow]) -> Vec<String> {
     if *axis == axis::STEPS {
         return policies(row, own);

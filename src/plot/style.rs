@@ -1,4 +1,5 @@
-//! One colour and one marker per contender name (a rule, or a rule on a μPC net), one dash pattern per engine, in every figure.
+//! One colour and one marker per contender name (a rule, or a rule on a μPC net), one dash pattern per engine, in every
+//! figure.
 //!
 //! Colours are those of Okabe and Ito ("Color Universal Design", 2008), which stay apart under the common
 //! forms of colour blindness; their yellow is darkened because lines are drawn on white. Eleven names need

@@ -463,8 +463,8 @@ fn cost_ratios_are_those_of_rules() {
     assert!(!rows.is_empty() && rows.iter().all(|id| id.starts_with("spc/") || id.starts_with("mupc/")));
 }
 
-/// What the figure of bounds holds, backpropagation included, computed from the row by hand: 8·10¹¹ FLOP/s, and least FLOPs
-/// that are a third of those counted.
+/// What the figure of bounds holds, backpropagation included, computed from the row by hand: 8·10¹¹ FLOP/s, and least
+/// FLOPs that are a third of those counted.
 #[test]
 fn measured_times_are_drawn_over_their_own_bounds() {
     let mut record = empty();

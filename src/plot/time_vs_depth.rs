@@ -178,8 +178,8 @@ fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     Some(Chart { title, x, y, series, guides, levels: Vec::new(), second: None, legend, caption })
 }
 
-/// Names of contenders whose serial cost is a number of sweeps over all layers, hence O(T·L): Z-IL visits each layer once and
-/// iPC updates the weights in every step.
+/// Names of contenders whose serial cost is a number of sweeps over all layers, hence O(T·L): Z-IL visits each layer
+/// once and iPC updates the weights in every step.
 const SWEEPING: [&str; 7] = ["spc", "epc", "mupc", "mupc-epc", "fpa", "seqil", "ar"];
 
 /// The orders in which counted work grows as grey lines, each through the deepest point of a contender of that order,

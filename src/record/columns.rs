@@ -147,7 +147,8 @@ mod tests {
         assert_eq!(row.cell("nothing"), None);
     }
 
-    /// An axis whose value ids always hold has had a column since the first schema; one without a column is read from the id.
+    /// An axis whose value ids always hold has had a column since the first schema; one without a column is read from
+    /// the id.
     #[test]
     fn axes_are_columns_or_stand_in_the_point() {
         let row = SummaryRow { width: 7, ..fixture::summary("p@blocks=3,width=9", "spc/reference") };

@@ -92,8 +92,8 @@ pub(crate) fn slug(text: &str) -> String {
     }
 }
 
-/// Refuses a folder that holds anything, but for its lock and, beside a lock, what a writer of `files` that was killed has
-/// left before it came to `run.json`: these are returned.
+/// Refuses a folder that holds anything, but for its lock and, beside a lock, what a writer of `files` that was killed
+/// has left before it came to `run.json`: these are returned.
 fn check_empty(dir: &Path, files: &Files) -> Result<Vec<PathBuf>> {
     if !dir.is_dir() {
         return Err(Error::content(dir, "exists and is not a folder; choose another one with `--out`"));
@@ -128,8 +128,8 @@ fn check_empty(dir: &Path, files: &Files) -> Result<Vec<PathBuf>> {
     Ok(left)
 }
 
-/// Whether this is one of `files` as written (`machine.json` may differ: the machine may have been restarted meanwhile), or
-/// one that was being written.
+/// Whether this is one of `files` as written (`machine.json` may differ: the machine may have been restarted
+/// meanwhile), or one that was being written.
 fn is_left(entry: &fs::DirEntry, files: &Files) -> bool {
     let name = entry.file_name().to_string_lossy().into_owned();
     if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
@@ -144,8 +144,8 @@ fn fill(dir: &Path, files: &Files) -> Result<()> {
     files.iter().try_for_each(|(name, bytes)| disk::replace(&dir.join(name), bytes))
 }
 
-/// Builds a record under a hidden temporary name in `parent`, from where a rename makes it visible. No other process removes the folder
-/// while the file in the result is open, where the file system has locks.
+/// Builds a record under a hidden temporary name in `parent`, from where a rename makes it visible. No other process
+/// removes the folder while the file in the result is open, where the file system has locks.
 fn build(parent: &Path, name: &str, files: &Files) -> Result<(PathBuf, Option<File>)> {
     fs::create_dir_all(parent).map_err(|e| Error::io("create the folder", parent, e))?;
     remove_abandoned(parent);

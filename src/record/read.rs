@@ -241,8 +241,8 @@ mod tests {
         assert_eq!(record.alignments, expected.alignments);
     }
 
-    /// Rows that no point of the list owns are an interrupted writer's in an unfinished record; in a finished one they mean
-    /// that the list has been cut.
+    /// Rows that no point of the list owns are an interrupted writer's in an unfinished record; in a finished one they
+    /// mean that the list has been cut.
     #[test]
     fn a_finished_record_lists_all_its_points() {
         let (_root, dir) = record();

@@ -46,8 +46,8 @@ pub struct Sample {
     /// Sum of all parameters after the sample: equal seeds and equal numbers of updates give equal checksums.
     pub checksum: f64,
     /// Time for which threads of this process could have run during the sample but waited for a processor, summed over
-    /// threads; absent where the system does not tell. Since schema 2; from schema 4 on with the time of workers that fused
-    /// calls did without because other processes had just kept them from running.
+    /// threads; absent where the system does not tell. Since schema 2; from schema 4 on with the time of workers that
+    /// fused calls did without because other processes had just kept them from running.
     pub delay_ns: Option<u64>,
     /// Clock of the card's multiprocessors right after the sample; absent on the CPU. Since schema 2.
     pub sm_clock_mhz: Option<u32>,
@@ -107,7 +107,8 @@ pub struct SummaryRow {
     pub q3_ns: u64,
     /// Median absolute deviation of wall time.
     pub mad_ns: u64,
-    /// Lower end of the 95 % confidence interval of the median; 0, as the upper end, where there are too few samples for one.
+    /// Lower end of the 95 % confidence interval of the median; 0, as the upper end, where there are too few samples
+    /// for one.
     pub median_low_ns: u64,
     /// Upper end of the 95 % confidence interval of the median.
     pub median_high_ns: u64,
@@ -122,8 +123,8 @@ pub struct SummaryRow {
     /// Sequential matrix products with unlimited parallelism across layers (counted).
     pub critical_path: u64,
     /// FLOPs of inference per weight update over those of BP on the same network, parameter gradients left out on both
-    /// sides (counted): the unit of arXiv 2304.02658. Until schema 3 called `bound_serial`, which it is not: whole updates
-    /// have parameter gradients.
+    /// sides (counted): the unit of arXiv 2304.02658. Until schema 3 called `bound_serial`, which it is not: whole
+    /// updates have parameter gradients.
     pub inference_over_bp: Option<f64>,
     /// Predicted time of the same on a machine with one processor per layer, over that of BP on it. Until schema 3 called
     /// `bound_parallel`.
@@ -152,8 +153,8 @@ pub struct SummaryRow {
     /// Growth of what is in use of the card's memory pool, to its peak during the contender's first weight update; absent
     /// on the CPU, and where the driver does not tell. Since schema 3.
     pub device_peak_bytes: Option<u64>,
-    /// Layers whose parameters an update can move at all: fewer than L where too few inference steps leave the lower layers
-    /// without an error. Absent for models that train nothing. Since schema 4.
+    /// Layers whose parameters an update can move at all: fewer than L where too few inference steps leave the lower
+    /// layers without an error. Absent for models that train nothing. Since schema 4.
     pub trained_layers: Option<usize>,
     /// Heap allocations of one weight update after the first ones; absent where they are not counted. Since schema 4.
     pub allocations: Option<u64>,
@@ -241,8 +242,8 @@ pub struct AlignmentRow {
 }
 
 impl SummaryRow {
-    /// The 95 % confidence interval of the median time in nanoseconds, where there are samples enough for one: older records
-    /// state one for any number.
+    /// The 95 % confidence interval of the median time in nanoseconds, where there are samples enough for one: older
+    /// records state one for any number.
     pub fn median_interval(&self) -> Option<(u64, u64)> {
         (self.n >= FEWEST_FOR_INTERVAL).then_some((self.median_low_ns, self.median_high_ns))
     }

@@ -1,8 +1,8 @@
 //! Content hashes of a record's files, so that a change of any byte is noticed when it is read.
 //!
-//! A finished record has `files.sha256`, as `sha256sum` writes it. In an unfinished one the tables still grow and only ever
-//! at their end, so that `.progress.json` has the hash of each up to the length it had when the last point was finished:
-//! what lies beyond belongs to a point that was being written.
+//! A finished record has `files.sha256`, as `sha256sum` writes it. In an unfinished one the tables still grow and only
+//! ever at their end, so that `.progress.json` has the hash of each up to the length it had when the last point was
+//! finished: what lies beyond belongs to a point that was being written.
 
 use std::collections::BTreeMap;
 use std::path::Path;

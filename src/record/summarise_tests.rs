@@ -21,8 +21,8 @@ fn record(points: &[&str]) -> Record {
     record
 }
 
-/// Times 10, 20, 30, 40: by hand, type-7 quartiles 17.5 and 32.5, deviations 5, 5, 15, 15; four samples are too few for an
-/// interval of 95 %, for which records before schema 4 had their range.
+/// Times 10, 20, 30, 40: by hand, type-7 quartiles 17.5 and 32.5, deviations 5, 5, 15, 15; four samples are too few for
+/// an interval of 95 %, for which records before schema 4 had their range.
 #[test]
 fn timing_columns_by_hand() {
     let mut rows = [summary("p", "bp/reference")];
@@ -341,8 +341,8 @@ fn older_records_have_their_own_intervals() {
     assert!(check(&Record { run: new.run.clone(), ..old }).is_err());
 }
 
-/// Rounds of several instances: the mean of their medians, a t interval, and both numbers in the row. In a record of schema 3
-/// the same samples are one series.
+/// Rounds of several instances: the mean of their medians, a t interval, and both numbers in the row. In a record of
+/// schema 3 the same samples are one series.
 #[test]
 fn ratios_are_of_instances() {
     let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];

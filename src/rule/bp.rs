@@ -10,12 +10,13 @@ use crate::Result;
 /// Backpropagation (Rumelhart, Hinton, Williams 1986).
 ///
 /// With every vertex at the forward pass, a_i = Σ over children of J_childᵀ a_child + ∂losses/∂(value of i); gradients
-/// (∂f_i/∂θ)ᵀ a_i, summed over the vertices that use θ. The schedule carries ε_i = −a_i, predictive coding's sign, so that every
-/// rule ends in directions of descent. On a chain 3L − 1 products: L forward, L − 1 back, L parameter gradients.
+/// (∂f_i/∂θ)ᵀ a_i, summed over the vertices that use θ. The schedule carries ε_i = −a_i, predictive coding's sign, so
+/// that every rule ends in directions of descent. On a chain 3L − 1 products: L forward, L − 1 back, L parameter
+/// gradients.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bp {
-    /// Compute the adjoint of every vertex. Off, vertices on which no parameter has an influence are left out: no direction needs
-    /// their adjoint.
+    /// Compute the adjoint of every vertex. Off, vertices on which no parameter has an influence are left out: no
+    /// direction needs their adjoint.
     pub all: bool,
 }
 

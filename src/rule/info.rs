@@ -24,8 +24,8 @@ pub struct Info {
     pub family: &'static str,
     /// Its inference steps.
     pub inference: Inference,
-    /// Whether the end of inference is a point of the energy. Backpropagation and AR hold adjoints, and Z-IL reads each layer at
-    /// another moment.
+    /// Whether the end of inference is a point of the energy. Backpropagation and AR hold adjoints, and Z-IL reads each
+    /// layer at another moment.
     pub energy: bool,
     /// Whether the kernels have its schedule.
     pub fused: bool,

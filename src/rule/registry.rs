@@ -183,8 +183,8 @@ impl Rule {
         self
     }
 
-    /// The same rule, evaluating errors and outputs after the last step for a report. Every rule but iPC does so anyway, because
-    /// its directions are taken there; backpropagation then has the adjoint of every vertex.
+    /// The same rule, evaluating errors and outputs after the last step for a report. Every rule but iPC does so
+    /// anyway, because its directions are taken there; backpropagation then has the adjoint of every vertex.
     pub fn evaluated(mut self) -> Self {
         match &mut self {
             Self::Ipc(r) => r.evaluate = true,

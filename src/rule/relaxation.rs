@@ -7,10 +7,10 @@ use crate::Result;
 
 /// States, predictions, errors and loss errors, all at the same point.
 ///
-/// ε_i = v_i − f_i for latent i. Errors known to be exactly zero are `None`, and nothing is spent on them: from the forward pass,
-/// where only losses give errors, a simultaneous step carries an error to the neighbouring latent vertices alone. On a chain layer l
-/// therefore has none before step L − l (the light cone; Zahid, Guo & Fountas, arXiv 2304.02658); on a graph an error also goes
-/// from a parent whose state has moved to its children.
+/// ε_i = v_i − f_i for latent i. Errors known to be exactly zero are `None`, and nothing is spent on them: from the
+/// forward pass, where only losses give errors, a simultaneous step carries an error to the neighbouring latent
+/// vertices alone. On a chain layer l therefore has none before step L − l (the light cone; Zahid, Guo & Fountas, arXiv
+/// 2304.02658); on a graph an error also goes from a parent whose state has moved to its children.
 ///
 /// What has changed is followed vertex by vertex: moving a state makes the predictions stale that read it, and
 /// [`refresh`](Self::refresh) evaluates those and no others.
@@ -41,8 +41,8 @@ struct Stale {
 }
 
 impl<'a, E: Engine> Relaxation<'a, E> {
-    /// The forward pass, where the error of every state is zero; computed as numbers without the light cone. Errors of the losses
-    /// are multiplied by `loss_scale` if there is one.
+    /// The forward pass, where the error of every state is zero; computed as numbers without the light cone. Errors of
+    /// the losses are multiplied by `loss_scale` if there is one.
     pub(super) fn start(engine: &'a E, light_cone: bool, loss_scale: Option<f64>) -> Result<Self> {
         let topology = engine.topology();
         let Forward { values, at } = forward_pass(engine)?;
@@ -77,8 +77,8 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         descent(self.engine, self.downward().pulled(i, c)?, precision, &self.errors[i])
     }
 
-    /// Moves every state by g along its descent, all from the same old states. Predictions and errors are those of the old point
-    /// until [`refresh`](Self::refresh).
+    /// Moves every state by g along its descent, all from the same old states. Predictions and errors are those of the
+    /// old point until [`refresh`](Self::refresh).
     pub(super) fn move_states(&mut self, g: f64) -> Result<()> {
         let c = self.downward().cotangents(&self.errors, |i| self.engine.topology().follows_state(i))?;
         self.move_by(g, &c)

@@ -112,7 +112,8 @@ impl<E: Engine> Downward<'_, E> {
         Ok(sum)
     }
 
-    /// The cotangent c_i of every vertex: π_i ε_i of a latent one, what reaches it of a deterministic one that is `wanted`.
+    /// The cotangent c_i of every vertex: π_i ε_i of a latent one, what reaches it of a deterministic one that is
+    /// `wanted`.
     pub(super) fn cotangents(
         &self,
         errors: &[MaybeZero<E::Value>],

@@ -67,8 +67,8 @@ pub(super) fn measure_all(
     store.update_run(|run| run.ceilings = found)
 }
 
-/// Measures the multiply-adds once more and keeps what is higher: a clock that rises during the run raises the ceiling with
-/// it, so that no contender can exceed what the beginning showed.
+/// Measures the multiply-adds once more and keeps what is higher: a clock that rises during the run raises the ceiling
+/// with it, so that no contender can exceed what the beginning showed.
 pub(super) fn raise(store: &mut Store) -> Result<()> {
     let mut found = store.run().ceilings.clone();
     for ceiling in found.iter_mut().filter(|c| c.quantity == "fma") {

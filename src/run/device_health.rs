@@ -41,8 +41,9 @@ pub(super) fn end<'a>(
     let Some((name, device)) = devices.into_iter().find(|(_, device)| health_check(device).is_err()) else {
         return error;
     };
-    // The handles of cuBLAS and cuRAND cannot be destroyed on a card that has failed: their destructors panic, and a panic
-    // would be all that is seen of this. One clone that stays keeps them from being run; the process ends soon anyway.
+    // The handles of cuBLAS and cuRAND cannot be destroyed on a card that has failed: their destructors panic, and a
+    // panic would be all that is seen of this. One clone that stays keeps them from being run; the process ends soon
+    // anyway.
     let _stays = std::mem::ManuallyDrop::new(device.clone());
     Error::Lost { device: name.to_owned(), cause: error.to_string(), record: dir.to_path_buf() }
 }

@@ -11,18 +11,18 @@ use crate::Result;
 
 /// Bytes between two places at which what comes after a block may begin: a cache line.
 const LINE: usize = 64;
-/// log₂ of the lines of the longest block: 64 KiB, sixteen pages, so that neither the place within a page nor the sets of a
-/// cache that a page maps to stay the same.
+/// log₂ of the lines of the longest block: 64 KiB, sixteen pages, so that neither the place within a page nor the sets
+/// of a cache that a page maps to stay the same.
 const MOST_DOUBLINGS: f64 = 10.0;
 /// Blocks per shift, some 70 KiB together.
 const BLOCKS: usize = 8;
 
 /// Blocks of random size that are kept while a point is measured.
 ///
-/// What is freed after an instance is handed out again in the next one. Blocks that were taken from it before, and are not
-/// given back, move all that is built after them. An allocator fills a gap with a request of about the same size, so the
-/// blocks are of all sizes: their logarithms are uniform. They come from the system and not from the suite's seed: two runs
-/// of one program are to differ in where memory lies, as two programs would.
+/// What is freed after an instance is handed out again in the next one. Blocks that were taken from it before, and are
+/// not given back, move all that is built after them. An allocator fills a gap with a request of about the same size,
+/// so the blocks are of all sizes: their logarithms are uniform. They come from the system and not from the suite's
+/// seed: two runs of one program are to differ in where memory lies, as two programs would.
 pub(super) struct Layout {
     rng: ChaCha8Rng,
     kept: Vec<Tensor>,
@@ -77,7 +77,8 @@ mod tests {
         }
     }
 
-    /// Distinct places, and distinct places within a page, of 16 instances of a weight matrix, each freed before the next.
+    /// Distinct places, and distinct places within a page, of 16 instances of a weight matrix, each freed before the
+    /// next.
     fn places(mut before: impl FnMut()) -> [usize; 2] {
         let found: [usize; 16] = std::array::from_fn(|_| {
             before();
@@ -88,7 +89,8 @@ mod tests {
         [usize::MAX, 4096].map(distinct)
     }
 
-    /// What is freed is handed out again, unless something took its place. In a process where no other test uses the heap.
+    /// What is freed is handed out again, unless something took its place. In a process where no other test uses the
+    /// heap.
     #[test]
     fn instances_lie_at_other_addresses() {
         let name = "run::layout::tests::places_of_instances";

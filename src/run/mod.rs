@@ -80,8 +80,8 @@ pub trait Observer {
     fn alone(&mut self, _alone: bool) {}
 }
 
-/// Does the job; every finished point is on disk at once. Short points are measured together, so that several of them may be
-/// under way when a run is killed.
+/// Does the job; every finished point is on disk at once. Short points are measured together, so that several of them
+/// may be under way when a run is killed.
 ///
 /// # Errors
 /// Anything wrong with the definition, the data, the device or the record folder is reported before

@@ -204,7 +204,8 @@ impl<'a> Resources<'a> {
         self.devices.get(&DeviceKind::Cuda).map_or_else(Vec::new, |device| Card::of(device).warnings())
     }
 
-    /// How threads and the devices in use were set up, where that changes times, and on which strategies the fused engine runs there.
+    /// How threads and the devices in use were set up, where that changes times, and on which strategies the fused
+    /// engine runs there.
     pub(super) fn switches(&self, prepared: &[Prepared<'_>]) -> Result<Vec<String>> {
         let mut switches = Vec::new();
         if affinity::pinned() {

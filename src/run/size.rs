@@ -92,8 +92,8 @@ fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory, advice: &s
     )))
 }
 
-/// Weights, optimiser state and gradients of all contenders and controls at once, with batches of their own; the states of one
-/// at a time; and the largest layer in f64 while it is drawn.
+/// Weights, optimiser state and gradients of all contenders and controls at once, with batches of their own; the states
+/// of one at a time; and the largest layer in f64 while it is drawn.
 fn bytes(p: &Prepared<'_>) -> f64 {
     let element = if p.point.dtype == DType::F64 { 8.0 } else { 4.0 };
     let copies = |spec: &ContenderSpec| {

@@ -1,9 +1,9 @@
 //! Points that are measured together: the first instance of each, then the second of each, and so on.
 //!
-//! What else a machine does (a neighbour on the same hardware, its temperature) changes over some ten seconds, and does not
-//! slow all contenders down alike. Instances that follow each other at once all see the same of it, agree, and leave it out
-//! of the interval; the next run sees something else. So other points have theirs in between, and the instances of each are
-//! spread over the time of all.
+//! What else a machine does (a neighbour on the same hardware, its temperature) changes over some ten seconds, and does
+//! not slow all contenders down alike. Instances that follow each other at once all see the same of it, agree, and
+//! leave it out of the interval; the next run sees something else. So other points have theirs in between, and the
+//! instances of each are spread over the time of all.
 
 use std::iter::Peekable;
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ use super::resources::Resources;
 use super::weight_update::Measuring;
 use super::{Observer, Watch};
 
-/// Time over which points are spread, as far as their first instances tell: about as much as is not yet on disk when a run is
-/// killed.
+/// Time over which points are spread, as far as their first instances tell: about as much as is not yet on disk when a
+/// run is killed.
 const SPREAD: Duration = Duration::from_secs(120);
 
 /// A point of a group.
@@ -32,7 +32,8 @@ enum Slot<'a> {
 }
 
 /// Measures the points that come next and are timed, instance by instance, as many together as fill [`SPREAD`]; each is
-/// `finished` after the last instance of its own and of those before it, since records hold points in the order of the suite.
+/// `finished` after the last instance of its own and of those before it, since records hold points in the order of the
+/// suite.
 ///
 /// # Errors
 /// Those that are about no contender, and those of `finished`.

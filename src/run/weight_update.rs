@@ -31,7 +31,8 @@ use super::{Observer, Watch};
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 pub(super) const ROTATION: usize = 8;
 
-/// Share of waiting in what threads ran or waited during a round from which the calling thread does not insist on its core.
+/// Share of waiting in what threads ran or waited during a round from which the calling thread does not insist on its
+/// core.
 const CONTENDED: f64 = 0.1;
 
 /// A point whose contenders are verified and, instance by instance, measured.

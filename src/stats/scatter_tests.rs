@@ -62,8 +62,8 @@ fn measured(kind: Scatter, scattered: bool, ratio: f64, n: usize, rng: &mut ChaC
     ratio_over_instances(&instances).unwrap()
 }
 
-/// 200 pairs of runs for each shape of scatter, number of rounds and slow-down. Controls scatter; the contender does too, or
-/// is known to a fraction of a per cent.
+/// 200 pairs of runs for each shape of scatter, number of rounds and slow-down. Controls scatter; the contender does
+/// too, or is known to a fraction of a per cent.
 #[test]
 fn a_slow_down_behind_scattered_controls_is_never_the_same() {
     for kind in ALL {

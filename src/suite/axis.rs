@@ -1,7 +1,7 @@
 //! What an axis is: a name, the values it takes, and how these are written.
 //!
-//! `axis/table.rs` lists the axes. Everything that treats all of them alike (reading a suite, expanding it into points, ids,
-//! narrowing to one point, checking a record, comparing records, splitting figures) loops over that table.
+//! `axis/table.rs` lists the axes. Everything that treats all of them alike (reading a suite, expanding it into points,
+//! ids, narrowing to one point, checking a record, comparing records, splitting figures) loops over that table.
 
 mod kinds;
 mod settings;

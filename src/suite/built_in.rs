@@ -2,8 +2,8 @@
 
 /// Name and definition of each suite that comes with the program, sorted by name.
 ///
-/// The name is that of the file, which the file's key `name` repeats. `build.rs` writes the table, so that a suite is added
-/// by adding its file.
+/// The name is that of the file, which the file's key `name` repeats. `build.rs` writes the table, so that a suite is
+/// added by adding its file.
 pub const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/suites.rs"));
 
 #[cfg(test)]

@@ -57,8 +57,9 @@ impl ContenderId {
         own.or_else(of_default).unwrap_or(default)
     }
 
-    /// Backpropagation as this contender is executed: on as many threads if that takes part, else on all. `fused-deviation`
-    /// stores states in another way, and backpropagation has none, so its counterpart is that of `fused`.
+    /// Backpropagation as this contender is executed: on as many threads if that takes part, else on all.
+    /// `fused-deviation` stores states in another way, and backpropagation has none, so its counterpart is that of
+    /// `fused`.
     fn own_backpropagation<'a>(
         &self,
         find: impl Fn(EngineKind, Option<usize>) -> Option<&'a ContenderId>,
@@ -164,8 +165,8 @@ mod tests {
         assert_eq!(baselines(&ids, "bp/fused"), ["bp/fused", "bp/fused", "bp/fused:2", "bp/fused"]);
     }
 
-    /// A rule that a suite times by the reference it times by the fused engine too, with equal settings but for threads, and
-    /// each of the two stands against backpropagation by its own engine on its own network.
+    /// A rule that a suite times by the reference it times by the fused engine too, with equal settings but for
+    /// threads, and each of the two stands against backpropagation by its own engine on its own network.
     #[test]
     fn headlines_are_by_both_engines() {
         let mut pairs = 0;

@@ -216,8 +216,8 @@ fn listed(axis: &Axis, value: &Value, here: &Place) -> Result<()> {
     }
 }
 
-/// The value of an axis at the `place`-th point: the digits of `place` in the number system that has as many digits at each
-/// axis as the axis has values.
+/// The value of an axis at the `place`-th point: the digits of `place` in the number system that has as many digits at
+/// each axis as the axis has values.
 fn at<'a>(axes: &'a AxesWire, axis: &Axis, place: usize) -> &'a Value {
     let faster = AXES.iter().rev().take_while(|other| **other != axis);
     let stride: usize = faster.map(|other| axes.of(other).len()).product();

@@ -352,8 +352,8 @@ mod tests {
         assert_eq!(law(0.3).arrived_share(5, 4), 0.0, "nothing before step d");
     }
 
-    /// Least t with P[Binomial(t, λ) ≥ L−1] ≥ 0.99: the steps until layer 1 (d = L−1) of a fixed-prediction network (Millidge,
-    /// Tschantz & Buckley, arXiv 2006.04182) has 99 % of its gradient.
+    /// Least t with P[Binomial(t, λ) ≥ L−1] ≥ 0.99: the steps until layer 1 (d = L−1) of a fixed-prediction network
+    /// (Millidge, Tschantz & Buckley, arXiv 2006.04182) has 99 % of its gradient.
     #[test]
     fn steps_until_ninety_nine_percent() {
         for (depth, expected) in [(8, [7, 25, 142]), (32, [31, 82, 447])] {
@@ -396,10 +396,10 @@ mod tests {
         assert_eq!(law(0.0).f32_window(3, 1.0, 1.0), None);
     }
 
-    /// The signal decay of Goemaere et al. (arXiv 2505.20137) at their λ = 0.1, with states near 1, in 64 steps: the error
-    /// λ^d (Zahid, Guo & Fountas, arXiv 2304.02658) arrives at distance d in step d as long as λ^d survives the
-    /// addition and late from then on; the far layers get exactly nothing, while stored deviations follow the
-    /// law to f32 rounding. Without it "signal decay" and "float32 stall" would be one unexplained effect.
+    /// The signal decay of Goemaere et al. (arXiv 2505.20137) at their λ = 0.1, with states near 1, in 64 steps: the
+    /// error λ^d (Zahid, Guo & Fountas, arXiv 2304.02658) arrives at distance d in step d as long as λ^d survives the
+    /// addition and late from then on; the far layers get exactly nothing, while stored deviations follow the law to
+    /// f32 rounding. Without it "signal decay" and "float32 stall" would be one unexplained effect.
     #[test]
     fn f32_states_stall_and_deviations_do_not() {
         let depth = 30;

@@ -17,7 +17,8 @@ use crate::{Error, Result};
 /// Numbers that are drawn; what needs more has them again and again, which takes no other time.
 const DRAWN: usize = 1 << 20;
 
-/// Runs calls on a device. Each strategy has an engine and parameters of its own, so that one which leaves NaN spoils no other.
+/// Runs calls on a device. Each strategy has an engine and parameters of its own, so that one which leaves NaN spoils
+/// no other.
 #[derive(Debug)]
 pub struct OnDevice {
     device: Device,

@@ -1,5 +1,5 @@
-//! `results/<machine class>/strategies.toml`: what `pcnbench tune` has measured, beside the baseline of the machine class.
-//! FORMAT.md describes it key by key.
+//! `results/<machine class>/strategies.toml`: what `pcnbench tune` has measured, beside the baseline of the machine
+//! class. FORMAT.md describes it key by key.
 
 mod wire;
 

@@ -1,5 +1,5 @@
-//! Conformance cases: reading a file of the formats in `tests/cases/CASES.md` (a chain of layers, schema 1) and `GRAPHS.md` (a graph, schema 2),
-//! strictly.
+//! Conformance cases: reading a file of the formats in `tests/cases/CASES.md` (a chain of layers, schema 1) and
+//! `GRAPHS.md` (a graph, schema 2), strictly.
 
 mod chain;
 mod graph;

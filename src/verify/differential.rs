@@ -1,7 +1,8 @@
-//! Differential test of an engine against the reference engine in f64 on the CPU, on networks with sizes around those of tiles.
+//! Differential test of an engine against the reference engine in f64 on the CPU, on networks with sizes around those
+//! of tiles.
 //!
-//! Conformance cases have other people's numbers and few sizes; these have every size at which a kernel takes another way,
-//! and numbers of this program's own. What they share with the kernels is the equations, not a line of code.
+//! Conformance cases have other people's numbers and few sizes; these have every size at which a kernel takes another
+//! way, and numbers of this program's own. What they share with the kernels is the equations, not a line of code.
 
 use candle_core::{DType, Device};
 use rand::RngExt;
@@ -43,8 +44,9 @@ const WEIGHT_STEP: f64 = 0.01;
 const RELATIVE: f64 = 1e-11;
 const ABSOLUTE: f64 = 1e-11;
 
-/// The engine that `verify` compares with the reference engine: the one asked for if it is a fused one, `fused` on a card, whose kernels
-/// are what there is to be checked there, none otherwise. What a CPU imitates says nothing of a kernel.
+/// The engine that `verify` compares with the reference engine: the one asked for if it is a fused one, `fused` on a
+/// card, whose kernels are what there is to be checked there, none otherwise. What a CPU imitates says nothing of a
+/// kernel.
 pub fn engine(options: &Options) -> Option<EngineKind> {
     let on_cpu = options.device.is_cpu();
     match options.engine {
@@ -117,8 +119,8 @@ fn networks() -> Vec<(Vec<usize>, usize)> {
     even.chain(RAGGED.into_iter().map(|(units, batch)| (units.to_vec(), batch))).collect()
 }
 
-/// A network with what its rule produces on the reference engine, in f64, as expected numbers. Activations are smooth: a slope
-/// with a kink may fall on either side of it in f32.
+/// A network with what its rule produces on the reference engine, in f64, as expected numbers. Activations are smooth:
+/// a slope with a kink may fall on either side of it in f32.
 fn reference_case(name: &str, rule: Rule, units: &[usize], batch: usize) -> Result<Case> {
     let depth = units.len() - 1;
     let layers: Vec<Dense> = (1..=depth)
@@ -176,7 +178,8 @@ fn reference_case(name: &str, rule: Rule, units: &[usize], batch: usize) -> Resu
         absolute: ABSOLUTE,
     };
     case.expect = execute::execute(&case, EngineKind::Reference, DType::F64, &Device::Cpu)?;
-    // sums over the batch that the host takes of the others: no kernel's, and so large that they would widen what f32 may do
+    // sums over the batch that the host takes of the others: no kernel's, and so large that they would widen what f32
+    // may do
     case.expect.retain(|entry, _| !["energy", "loss"].contains(&entry.as_str()));
     Ok(case)
 }

@@ -44,8 +44,8 @@ fn the_fused_engine_agrees_with_the_reference_engine_at_every_size() {
     }
 }
 
-/// Every rule, in f32, which allows more: the products of the last unit of a layer one wider than a tile are left out, as by
-/// a kernel that rounds the number of its tiles down.
+/// Every rule, in f32, which allows more: the products of the last unit of a layer one wider than a tile are left out,
+/// as by a kernel that rounds the number of its tiles down.
 #[test]
 fn a_unit_left_out_behind_a_tile_fails_and_says_where() {
     let options = options(EngineKind::Fused, DType::F32);

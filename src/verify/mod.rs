@@ -1,5 +1,5 @@
-//! Is a contender right? Conformance cases with other people's numbers, differential tests around tile sizes, and a preflight
-//! of every timed point on a reduced problem.
+//! Is a contender right? Conformance cases with other people's numbers, differential tests around tile sizes, and a
+//! preflight of every timed point on a reduced problem.
 
 pub mod case;
 pub mod differential;
@@ -186,9 +186,9 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> CaseOutcome {
 /// times B). Errors are differences of states, so their rounding scales with the states, not with the
 /// errors: that is S. The first-order bound of a chain of L + 2T products, each γ_K, in the worst case.
 ///
-/// Operands of less than f32 add what [`Operands::bound`] has beyond that to each product of the chain, and the directions'
-/// own; iPC's T updates and SeqIL's sweeps are products of the chain too. A slope of relu at an argument that rounding
-/// carries over zero is not in it: no case has one so near.
+/// Operands of less than f32 add what [`Operands::bound`] has beyond that to each product of the chain, and the
+/// directions' own; iPC's T updates and SeqIL's sweeps are products of the chain too. A slope of relu at an argument
+/// that rounding carries over zero is not in it: no case has one so near.
 pub fn f32_allowance(case: &Case, entry: &str, expected: &Host, operands: Operands) -> f64 {
     let unit = f64::from(f32::EPSILON) / 2.0;
     let sizes = case.graph.params().iter().flat_map(|named| named.shape.iter().copied());

@@ -27,8 +27,8 @@ pub const WRONG: &str = "is wrong on a small twin of this point";
 /// said about the schedule, and whether it diverges shows when it is measured.
 const LARGEST_STEP: f64 = 1.0;
 
-/// The specification of the reduced problem: everything kept but sizes, depth, step count and steps that are too large. A rule
-/// that moves the parameters itself also gets a weight step of its own.
+/// The specification of the reduced problem: everything kept but sizes, depth, step count and steps that are too large.
+/// A rule that moves the parameters itself also gets a weight step of its own.
 fn reduced(spec: &ContenderSpec) -> ContenderSpec {
     let mut small = spec.clone();
     let n = &mut small.network;
@@ -53,8 +53,9 @@ fn reduced(spec: &ContenderSpec) -> ContenderSpec {
 /// rounding of the start does not count.
 ///
 /// A contender whose products round their operands is checked twice: with operands of f32 to that bound, then as it is,
-/// where each of 2(L + Σ g_t) + 1 products adds 2u of what it sums (u: [`Operands::unit`], twice for what a sum's terms are
-/// larger than it): errors reach the states of T steps through their sizes g_t. What is returned is the larger share.
+/// where each of 2(L + Σ g_t) + 1 products adds 2u of what it sums (u: [`Operands::unit`], twice for what a sum's terms
+/// are larger than it): errors reach the states of T steps through their sizes g_t. What is returned is the larger
+/// share.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]

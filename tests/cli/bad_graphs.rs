@@ -57,8 +57,8 @@ fn graphs_that_are_none_are_refused_by_name() {
     let order = changed(|c| c["graph"]["vertices"].as_array_mut().unwrap().swap(0, 1));
     says(&order, &["bad.json", &quoted(second), &quoted(first), "topological order"]);
     says(
-        &changed(|c| vertex(c, 1)["inputs"][0] = json!("nobody")),
-        &[&quoted(second), "`nobody`", "neither"],
+        &changed(|c| vertex(c, 1)["inputs"][0] = json!("missing")),
+        &[&quoted(second), "`missing`", "neither"],
     );
     // kinds and attributes
     says(&changed(|c| vertex(c, 0)["op"]["kind"] = json!("liner")), &[&quoted(first), "`liner`", "linear"]);

@@ -165,8 +165,8 @@ fn bounds_take_a_network_of_their_own() {
     assert!(succeeds(&["bounds", "rules", "--depth", "4", "--explain"]).contains("[P]"));
 }
 
-/// One step of sPC moves the state below the output and no other, so at L = 4 two layers learn. Said beside the time in the
-/// table, on the page and in the figure.
+/// One step of sPC moves the state below the output and no other, so at L = 4 two layers learn. Said beside the time in
+/// the table, on the page and in the figure.
 #[test]
 fn training_in_part_is_said_beside_the_time() {
     let (dir, file) = suite(PART);

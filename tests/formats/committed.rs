@@ -69,8 +69,8 @@ fn committed_baselines_fit_the_gate() {
     assert!(count > 0, "there is no baseline at all");
 }
 
-/// With denormals flushed to zero, sPC and FPA cost on networks whose errors fall below the least normal number what they cost
-/// on μPC networks, within 15 %: of BP in the same rounds.
+/// With denormals flushed to zero, sPC and FPA cost on networks whose errors fall below the least normal number what
+/// they cost on μPC networks, within 15 %: of BP in the same rounds.
 #[test]
 fn errors_that_vanish_cost_no_more_than_others() {
     let mut count = 0;
@@ -115,9 +115,9 @@ fn statements(name: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Whether runs of one program agree on a machine is stated in a file that `scripts/agreement.sh` makes. It must be of enough
-/// runs, and the intervals must be what they promise: 95 % within the interval of the share that hold 1, and next to nothing called
-/// regressed.
+/// Whether runs of one program agree on a machine is stated in a file that `scripts/agreement.sh` makes. It must be of
+/// enough runs, and the intervals must be what they promise: 95 % within the interval of the share that hold 1, and
+/// next to nothing called regressed.
 #[test]
 fn committed_agreements_keep_their_promise() {
     for (file, text) in statements("agreement.txt") {
@@ -131,8 +131,8 @@ fn committed_agreements_keep_their_promise() {
     }
 }
 
-/// What busy loops make of fused updates is stated in a file that `scripts/busy-loops.sh` makes: at most 5 times the quiet
-/// time, ratios to BP within a factor of 1.5 either way, and contended samples in every row.
+/// What busy loops make of fused updates is stated in a file that `scripts/busy-loops.sh` makes: at most 5 times the
+/// quiet time, ratios to BP within a factor of 1.5 either way, and contended samples in every row.
 #[test]
 fn fused_updates_beside_busy_loops_lose_little_more_than_their_share() {
     for (file, text) in statements("busy.txt") {
@@ -158,8 +158,9 @@ fn fused_updates_beside_busy_loops_lose_little_more_than_their_share() {
     }
 }
 
-/// What the fused engine reaches of a vendor library's product is stated in a file that `scripts/engine-share.sh` makes: in the
-/// fastest updates at least 70 % by BP and 78 % by sPC and ePC. The aim for these two is 80 %, of which ePC on one thread falls short.
+/// What the fused engine reaches of a vendor library's product is stated in a file that `scripts/engine-share.sh`
+/// makes: in the fastest updates at least 70 % by BP and 78 % by sPC and ePC. The aim for these two is 80 %, of which
+/// ePC on one thread falls short.
 #[test]
 fn the_fused_engine_is_nearly_as_fast_as_a_vendors_products() {
     for (file, text) in statements("engine-share.txt") {
@@ -176,7 +177,8 @@ fn the_fused_engine_is_nearly_as_fast_as_a_vendors_products() {
     }
 }
 
-/// Records are compared and continued by hashes of definitions: this version must write the axes of one as they were written.
+/// Records are compared and continued by hashes of definitions: this version must write the axes of one as they were
+/// written.
 #[test]
 fn definitions_of_committed_records_keep_their_axes() {
     let axes = |definition: &str| -> Vec<toml::Value> {

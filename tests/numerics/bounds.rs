@@ -1,5 +1,5 @@
-//! Oracle: simulation. Counts and predictions are sums and makespans of the recorded schedule; a bound is what is left of it
-//! without what reaches no direction.
+//! Oracle: simulation. Counts and predictions are sums and makespans of the recorded schedule; a bound is what is left
+//! of it without what reaches no direction.
 
 use super::{random_problem, Random};
 use pcnbench::engine::recording::Recording;
@@ -71,9 +71,9 @@ proptest! {
         }
     }
 
-    /// What reaches no direction can be left out, and nothing else: for rules that linearise anew the bound is the recorded
-    /// schedule of the light cone without products on no way to a parameter gradient. Rules that keep their linearisation
-    /// need each verb of a layer once, and Z-IL's result is backpropagation's.
+    /// What reaches no direction can be left out, and nothing else: for rules that linearise anew the bound is the
+    /// recorded schedule of the light cone without products on no way to a parameter gradient. Rules that keep their
+    /// linearisation need each verb of a layer once, and Z-IL's result is backpropagation's.
     #[test]
     fn bounds_are_what_reaches_a_direction(layers in random_layers(), t in 0usize..9) {
         let net = NetCost::new(layers.clone(), &Loss::HALF_SQUARED_ERROR);
@@ -148,8 +148,8 @@ proptest! {
     }
 }
 
-/// Products from which some way leads to a parameter gradient, how many and their FLOPs: with those gradients and without.
-/// If `once`, each verb of a layer counts once.
+/// Products from which some way leads to a parameter gradient, how many and their FLOPs: with those gradients and
+/// without. If `once`, each verb of a layer counts once.
 fn needed(g: &Graph, once: bool) -> ((u64, u64), (u64, u64)) {
     let mut reaches = vec![false; g.tasks().len()];
     let mut seen = HashSet::new();

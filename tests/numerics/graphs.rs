@@ -1,5 +1,6 @@
-//! Oracle: the energy of random graphs, differentiated automatically; autograd's own gradient of the losses; recorded against
-//! counted work. Graphs branch, share parameters, have paths of different length and several losses, some on states.
+//! Oracle: the energy of random graphs, differentiated automatically; autograd's own gradient of the losses; recorded
+//! against counted work. Graphs branch, share parameters, have paths of different length and several losses, some on
+//! states.
 
 use super::{close, largest, normal};
 use candle_core::Tensor;
@@ -166,7 +167,8 @@ proptest! {
         }
     }
 
-    /// Fixed prediction with step 1 and as many steps as there are states, and Z-IL in every variant, are backpropagation.
+    /// Fixed prediction with step 1 and as many steps as there are states, and Z-IL in every variant, are
+    /// backpropagation.
     #[test]
     fn fixed_prediction_and_zil_are_backpropagation_on_graphs(seed in any::<u64>()) {
         let setting = random(seed, &[1.0]);
@@ -180,8 +182,8 @@ proptest! {
         }
     }
 
-    /// What rules say of their last point is that point: values of deterministic vertices, errors, outputs and energies follow
-    /// from the states, evaluated vertex by vertex.
+    /// What rules say of their last point is that point: values of deterministic vertices, errors, outputs and energies
+    /// follow from the states, evaluated vertex by vertex.
     #[test]
     fn states_errors_and_energies_belong_together(seed in any::<u64>(), t in 0usize..6) {
         let setting = random(seed, &[1.0, 0.4, 2.5]);
@@ -380,7 +382,8 @@ fn only_chains_of_dense_layers_are_stacks() {
         skip: false,
         bias: false,
     };
-    // a chain of two layers with something else: precision, input of the second, whether the parameter is shared, target first
+    // a chain of two layers with something else: precision, input of the second, whether the parameter is shared,
+    // target first
     let build = |precision: Option<f64>, direct: bool, shared: bool, swapped: bool| {
         let mut g = GraphBuilder::new();
         let named = |g: &mut GraphBuilder, name: &str| g.data(name, &[2]);

@@ -98,8 +98,8 @@ fn dense_reads_images_as_rows() {
     assert!(layer.forward(&w, &[&normal(&[2, 11], 1)]).is_err());
 }
 
-/// Every operation: Jᵀ against central differences of the value, J against Jᵀ, parameter gradients against central differences, and
-/// the shape against what `forward` gives.
+/// Every operation: Jᵀ against central differences of the value, J against Jᵀ, parameter gradients against central
+/// differences, and the shape against what `forward` gives.
 #[test]
 fn operations_differentiate() {
     let act = |f| Box::new(Act(f)) as Box<dyn Operation>;

@@ -47,8 +47,9 @@ pub const X: usize = 0;
 /// Data tensor 1 of a chain: the target of its loss.
 pub const Y: usize = 1;
 
-/// A chain of dense layers 1..L: vertex l − 1 is layer l, latent with precision 1 but the last, which carries the loss. Parameters
-/// are `w.1`, `b.1`, `w.2`, … (biases where there are any); data tensors are `x`, of shape `x` per sample, and `y`.
+/// A chain of dense layers 1..L: vertex l − 1 is layer l, latent with precision 1 but the last, which carries the loss.
+/// Parameters are `w.1`, `b.1`, `w.2`, … (biases where there are any); data tensors are `x`, of shape `x` per sample,
+/// and `y`.
 ///
 /// # Errors
 /// [`Error::Invalid`] for no layers, or layers that do not fit each other.

@@ -193,8 +193,8 @@ impl GraphBuilder {
     /// The network.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no loss, a vertex leads to none, a parameter or data tensor is used by no vertex, or a tensor
-    /// has the name of another or an axis of size 0.
+    /// [`Error::Invalid`] if there is no loss, a vertex leads to none, a parameter or data tensor is used by no vertex,
+    /// or a tensor has the name of another or an axis of size 0.
     pub fn build(self) -> Result<Graph> {
         if let Some(problem) = self.problem {
             return Err(Error::Invalid(problem));

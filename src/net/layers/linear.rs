@@ -5,8 +5,8 @@ use candle_core::{Tensor, D};
 use super::super::operation::{elements, only, Linearization, Operation, OperationCost, VerbCost};
 use crate::Result;
 
-/// a Wᵀ + b: W is `[outputs, inputs]`, b is `[outputs]`, a is `[B, …, inputs]`; every index before the last is a row of the
-/// product.
+/// a Wᵀ + b: W is `[outputs, inputs]`, b is `[outputs]`, a is `[B, …, inputs]`; every index before the last is a row of
+/// the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Linear {
     /// Whether there is a bias.

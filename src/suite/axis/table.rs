@@ -1,5 +1,5 @@
-//! The table of axes. To add one, add a row: suites, ids, records, comparisons and figures follow from it. What remains is
-//! the code that reads `point.axes` and gives the value its meaning.
+//! The table of axes. To add one, add a row: suites, ids, records, comparisons and figures follow from it. What remains
+//! is the code that reads `point.axes` and gives the value its meaning.
 
 use std::borrow::Cow;
 

@@ -10,7 +10,8 @@ use super::table::NAMES;
 use super::{Axis, Value, Values, AXES};
 use crate::suite::wire::StepsWire;
 
-/// The values that a benchmark lists for each axis, as they are written there. An axis that is not listed has its default.
+/// The values that a benchmark lists for each axis, as they are written there. An axis that is not listed has its
+/// default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AxesWire(BTreeMap<&'static str, Vec<Value>>);
 

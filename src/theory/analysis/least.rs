@@ -3,15 +3,16 @@
 //! *The result* of one sample is the parameter directions of one batch, or under iPC the moved parameters. How a rule's
 //! steps are carried out is up to the program: turning the light cone off, say, changes a count and no bound.
 //!
-//! *The programs* are those that use a layer through its three products on the whole batch (forward, VJP, parameter VJP),
-//! multiplied the classical way at 2·B·n_in·n_out FLOPs, and that know nothing of an activation but that it is not linear.
-//! So multiplication with fewer operations (Strassen's), and closed forms of linear networks, are outside.
+//! *The programs* are those that use a layer through its three products on the whole batch (forward, VJP, parameter
+//! VJP), multiplied the classical way at 2·B·n_in·n_out FLOPs, and that know nothing of an activation but that it is
+//! not linear. So multiplication with fewer operations (Strassen's), and closed forms of linear networks, are outside.
 //!
-//! *The argument* is the same for every rule. A product must be made if none of the others has its operands, up to linear
-//! combinations at one linearisation, and its result reaches a direction. Element-wise work is left out, which can only
-//! lower a bound. For rules that linearise anew in every step the bound is the work of the light cone's schedule without
-//! what reaches no direction; a test takes exactly that off the recorded task graph. Rules whose linearisation stays at the
-//! forward pass (FPA, AR, Z-IL) combine the same products over and over, so their bound is that of the adjoints.
+//! *The argument* is the same for every rule. A product must be made if none of the others has its operands, up to
+//! linear combinations at one linearisation, and its result reaches a direction. Element-wise work is left out, which
+//! can only lower a bound. For rules that linearise anew in every step the bound is the work of the light cone's
+//! schedule without what reaches no direction; a test takes exactly that off the recorded task graph. Rules whose
+//! linearisation stays at the forward pass (FPA, AR, Z-IL) combine the same products over and over, so their bound is
+//! that of the adjoints.
 
 use std::fmt;
 
@@ -66,8 +67,8 @@ impl Least {
     }
 }
 
-/// Adjoints of the forward pass, carried down `layers` layers from the output: each forward product, each VJP on the way, and
-/// the parameter gradients of the layers reached, once.
+/// Adjoints of the forward pass, carried down `layers` layers from the output: each forward product, each VJP on the
+/// way, and the parameter gradients of the layers reached, once.
 pub(super) fn adjoints(net: &NetCost, layers: u64) -> Needed {
     let lowest = net.depth().saturating_sub(layers).max(1);
     let carried: VerbCost = net.hidden().filter(|(l, ..)| *l >= lowest).map(|(_, _, above)| above.vjp).sum();

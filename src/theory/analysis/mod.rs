@@ -17,11 +17,12 @@
 //! * `[P]` from a feed-forward start the error of layer l is first different from zero after L − l steps, so
 //!   convergence takes at least the distance to the output.
 //!
-//! The paper states nothing of sPC at fixed T, ePC, SeqIL, iPC or AR. What stands here about them is ours, `[O]`: counts and
-//! makespans of their schedules, equal to the simulated schedule ([`super::makespan`]) on random networks. V_1, which the
-//! paper includes, is left out too: no rule here needs an error below layer 1. A whole weight update, which is what is
-//! timed, has parameter gradients: its share of them is larger under backpropagation than under any rule that iterates, so
-//! multiples of BP in the theorem's unit are larger than those of whole updates, and bound nothing that is measured here.
+//! The paper states nothing of sPC at fixed T, ePC, SeqIL, iPC or AR. What stands here about them is ours, `[O]`:
+//! counts and makespans of their schedules, equal to the simulated schedule ([`super::makespan`]) on random networks.
+//! V_1, which the paper includes, is left out too: no rule here needs an error below layer 1. A whole weight update,
+//! which is what is timed, has parameter gradients: its share of them is larger under backpropagation than under any
+//! rule that iterates, so multiples of BP in the theorem's unit are larger than those of whole updates, and bound
+//! nothing that is measured here.
 
 mod adjoints;
 mod descent;

@@ -43,8 +43,8 @@ pub struct LinearLayer {
     pub weight: DMatrix<f64>,
     /// b, `[outputs]`, where the layer has one.
     pub bias: Option<DVector<f64>>,
-    /// Factor a_l of the parameterisation f_l(v) = a_l W_l v + s_l v (Innocenti, Achour & Buckley, arXiv 2505.13124; 1 for
-    /// the standard one).
+    /// Factor a_l of the parameterisation f_l(v) = a_l W_l v + s_l v (Innocenti, Achour & Buckley, arXiv 2505.13124; 1
+    /// for the standard one).
     pub scale: f64,
     /// Whether the input is added to the output; needs a square weight.
     pub skip: bool,

@@ -110,9 +110,9 @@ impl LinearNet {
     }
 }
 
-/// f = 1 − (1 − ηλ)^T: the share of the way to the minimum that T steps of size η have covered along an
-/// eigenvector of eigenvalue λ. Near 0 in every direction, the states stay at the forward pass and the rule's direction is
-/// BP's, as in the runs of Goemaere et al. (arXiv 2505.20137) with T = 5 and η = 1e-3.
+/// f = 1 − (1 − ηλ)^T: the share of the way to the minimum that T steps of size η have covered along an eigenvector of
+/// eigenvalue λ. Near 0 in every direction, the states stay at the forward pass and the rule's direction is BP's, as in
+/// the runs of Goemaere et al. (arXiv 2505.20137) with T = 5 and η = 1e-3.
 ///
 /// Above ηλ = 1 the distance alternates in sign, above 2 it grows. Not finite only if (1 − ηλ)^T overflows.
 pub fn relaxed_fraction(step_size: f64, eigenvalue: f64, steps: u32) -> f64 {

@@ -200,7 +200,8 @@ pub(super) fn network(
     Ok(Ok(Network { graph, data, params }))
 }
 
-/// Refuses a name that stands for two vertices, and vertices that read themselves, directly or over others, or a later one.
+/// Refuses a name that stands for two vertices, and vertices that read themselves, directly or over others, or a later
+/// one.
 fn check_order(wire: &WireGraph) -> Result<(), String> {
     let mut at = BTreeMap::new();
     for (i, vertex) in wire.vertices.iter().enumerate() {

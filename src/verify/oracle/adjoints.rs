@@ -106,8 +106,8 @@ impl Problem<'_> {
     }
 }
 
-/// Jᵀ e of a dense layer with `psi` in place of W, and with φ' or without, put together from the derivatives of φ_out and of
-/// the product, each differentiated alone.
+/// Jᵀ e of a dense layer with `psi` in place of W, and with φ' or without, put together from the derivatives of φ_out
+/// and of the product, each differentiated alone.
 fn carried_by(
     layer: &Dense,
     own: &[&Tensor],

@@ -115,8 +115,9 @@ fn extremes_by_iteration() {
     assert!((found.largest / closed[closed.len() - 1] - 1.0).abs() < 1e-10);
 }
 
-/// κ ≈ 541 at H = 8 and 8.5e3 at H = 32, λ_max between 4.2 and 5.4, for residual networks of N = 128 under the scalings of
-/// μPC (Innocenti, Achour & Buckley, arXiv 2505.13124); one draw each, so 15 %. Without it the depth scaling 1/√(N·L) could be 1/√N, which also stays finite.
+/// κ ≈ 541 at H = 8 and 8.5e3 at H = 32, λ_max between 4.2 and 5.4, for residual networks of N = 128 under the scalings
+/// of μPC (Innocenti, Achour & Buckley, arXiv 2505.13124); one draw each, so 15 %. Without it the depth scaling
+/// 1/√(N·L) could be 1/√N, which also stays finite.
 #[test]
 fn mupc_condition_number() {
     for (hidden, expected) in [(8, 541.0), (32, 8.5e3)] {

@@ -79,11 +79,11 @@ fn local_gradients_are_derivatives_of_the_minimum() {
     assert!(net.snapshot(&x, &y, shifted).unwrap().free_energy() > rest.free_energy());
 }
 
-/// Loss/F* → 1 as N ≫ H for residual networks at the start of μPC (Innocenti, Achour & Buckley, arXiv 2505.13124); F* is the
-/// equilibrated energy of arXiv 2408.11979, Theorem 1 (1.018 and 1.10 for N = 128, H = 2, 8). Expected: each P_l P_lᵀ averages (1 + 1/L)^(L−l)·I/N, because a residual layer with scale 1/√(N·L)
-/// multiplies squared norms by 1 + 1/L; summed, Loss/F* ≈ 1 + (L/N)((1 + 1/L)^H − 1). Bounds are ten standard
-/// errors, √(2/(N·O)) relative for the sum. Without it a scale that is off by √L would only show as a slow
-/// drift with depth.
+/// Loss/F* → 1 as N ≫ H for residual networks at the start of μPC (Innocenti, Achour & Buckley, arXiv 2505.13124); F*
+/// is the equilibrated energy of arXiv 2408.11979, Theorem 1 (1.018 and 1.10 for N = 128, H = 2, 8). Expected: each P_l
+/// P_lᵀ averages (1 + 1/L)^(L−l)·I/N, because a residual layer with scale 1/√(N·L) multiplies squared norms by 1 + 1/L;
+/// summed, Loss/F* ≈ 1 + (L/N)((1 + 1/L)^H − 1). Bounds are ten standard errors, √(2/(N·O)) relative for the sum.
+/// Without it a scale that is off by √L would only show as a slow drift with depth.
 #[test]
 fn mupc_loss_ratio() {
     for (hidden, approximate) in [(2usize, 1.018), (8, 1.10)] {

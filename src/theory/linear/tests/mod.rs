@@ -34,7 +34,8 @@ fn ragged(curvature: f64, seed: u64) -> (LinearNet, DMatrix<f64>, DMatrix<f64>) 
     (LinearNet::new(layers, curvature).unwrap(), x, y)
 }
 
-/// μPC residual net of `hidden` layers (Innocenti, Achour & Buckley, arXiv 2505.13124): N(0,1) weights, scales 1, 1/√(N·L) with skip, 1/N.
+/// μPC residual net of `hidden` layers (Innocenti, Achour & Buckley, arXiv 2505.13124): N(0,1) weights, scales 1,
+/// 1/√(N·L) with skip, 1/N.
 fn mupc(hidden: usize, width: usize, outputs: usize, seed: u64) -> LinearNet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (n, depth) = (width as f64, (hidden + 1) as f64);
