@@ -1,7 +1,8 @@
 //! Notes which code is being built, for the header of every record: commit, local changes, lockfile,
 //! compiler, Candle. Whatever cannot be found out is `unknown`: a tarball builds as well as a checkout.
 //!
-//! Lists the suites that come with the program: every TOML file under `benches/suites`.
+//! Lists the suites that come with the program, every TOML file under `benches/suites`, and the architectures that suites
+//! can name, every file under `src/net/architecture`.
 
 use std::env;
 use std::fs;
@@ -16,6 +17,9 @@ const SOURCES: [&str; 7] = ["src", "kernels", "assets", SUITES, "build.rs", "Car
 
 /// Folder of the suites that come with the program.
 const SUITES: &str = "benches/suites";
+
+/// Folder of the architectures.
+const ARCHITECTURES: &str = "src/net/architecture";
 
 fn main() -> ExitCode {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
@@ -34,32 +38,56 @@ fn main() -> ExitCode {
     set("PCNBENCH_CANDLE", lockfile.as_deref().and_then(|lock| locked_version(lock, "candle-core")));
     set("PCNBENCH_RUSTC", rustc);
 
-    let table = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("suites.rs");
-    match suites(&root.join(SUITES)).and_then(|suites| fs::write(table, suites)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            println!("cargo::error=the suites under {SUITES} cannot be listed: {e}");
-            ExitCode::FAILURE
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let tables = [
+        ("suites.rs", SUITES, suites(&root.join(SUITES))),
+        ("architectures.rs", ARCHITECTURES, architectures(&root.join(ARCHITECTURES))),
+    ];
+    for (file, folder, table) in tables {
+        if let Err(e) = table.and_then(|table| fs::write(out.join(file), table)) {
+            println!("cargo::error=the files under {folder} cannot be listed: {e}");
+            return ExitCode::FAILURE;
         }
     }
+    ExitCode::SUCCESS
 }
 
-/// The expression that `src/suite/built_in.rs` includes: name and text of each suite, sorted by name.
-fn suites(folder: &Path) -> io::Result<String> {
+/// Names without their ending of the files in a folder, sorted.
+fn stems(folder: &Path, ending: &str) -> io::Result<Vec<String>> {
     let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    let files = paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let files = paths.into_iter().filter(|path| path.extension().is_some_and(|own| own == ending));
     let name = |path: PathBuf| {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
         stem.ok_or_else(|| io::Error::other(format!("the name of {} is not UTF-8", path.display())))
     };
     let mut names = files.map(name).collect::<io::Result<Vec<String>>>()?;
     names.sort();
+    Ok(names)
+}
+
+/// The expression that `src/suite/built_in.rs` includes: name and text of each suite, sorted by name.
+fn suites(folder: &Path) -> io::Result<String> {
     // A path relative to the package, so that equal sources make equal programs wherever they lie.
     let row = |name: &String| {
         let path = format!("/{SUITES}/{name}.toml");
         format!("    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n")
     };
-    Ok(format!("&[\n{}]\n", names.iter().map(row).collect::<String>()))
+    Ok(format!("&[\n{}]\n", stems(folder, "toml")?.iter().map(row).collect::<String>()))
+}
+
+/// The items that `src/net/architecture/mod.rs` includes: a module for each other file, and the table of their entries.
+fn architectures(folder: &Path) -> io::Result<String> {
+    let mut names = stems(folder, "rs")?;
+    names.retain(|name| name != "mod");
+    let module = |name: &String| {
+        let path = folder.join(format!("{name}.rs"));
+        format!("#[path = {path:?}]\npub mod {name};\n")
+    };
+    let modules: String = names.iter().map(module).collect();
+    let entries: String = names.iter().map(|name| format!("    {name}::KIND,\n")).collect();
+    Ok(format!(
+        "{modules}\n/// Every architecture, sorted by file name.\npub const KINDS: &[Kind] = &[\n{entries}];\n"
+    ))
 }
 
 #[derive(Default)]

@@ -20,6 +20,7 @@ test *arguments:
 # Format the code
 format:
     cargo fmt --all
+    rustfmt --edition 2024 src/net/architecture/*.rs
 
 # Lints, as errors
 clippy: (check "clippy")

@@ -53,7 +53,7 @@ fn products(criterion: &mut Criterion) -> Result<()> {
 fn fused(criterion: &mut Criterion) -> Result<()> {
     let mut group = criterion.benchmark_group("ladder");
     let cpu = &Device::Cpu;
-    let (x, y) = common::batch(BATCH, WIDTH, cpu)?;
+    let [x, y] = common::batch(BATCH, WIDTH, cpu)?;
     let loss = kernels::Loss { kind: kernels::LossKind::HalfSquaredError, weight: 1.0 };
     let rules = [
         ("bp", kernels::Rule::Bp, 0),
@@ -66,7 +66,7 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
             let spec = common::spec(&format!("{name}/fused"), depth)?;
             let start = Contender::new(&spec, 1, cpu)?;
             let parts: Vec<Tensor> =
-                start.params().iter().map(Tensor::flatten_all).collect::<Result<_, _>>()?;
+                start.state()?.params.iter().map(Tensor::flatten_all).collect::<Result<_, _>>()?;
             let theta = Tensor::cat(&parts, 0)?;
             group.throughput(Throughput::Elements(spec.counted(BATCH)?.work.gemm_flops));
             for threads in counts() {
@@ -98,9 +98,13 @@ fn card(criterion: &mut Criterion) -> Result<()> {
     for (name, device) in common::devices().iter().filter(|(_, device)| !device.is_cpu()) {
         for depth in DEPTHS {
             for id in ["bp/reference", "spc/reference", "epc/reference"] {
-                common::contender(&mut group, (name, device), &common::spec(id, depth)?, |c, x, y| {
-                    c.directions(x, y).map(drop)
-                })?;
+                common::contender(
+                    &mut group,
+                    (name, device),
+                    &common::spec(id, depth)?,
+                    depth,
+                    |c, batch| c.directions(batch).map(drop),
+                )?;
             }
         }
     }

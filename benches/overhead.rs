@@ -7,8 +7,9 @@ use std::hint::black_box;
 
 use candle_core::{DType, Tensor};
 use common::{Criterion, Result, Throughput, BATCH, WIDTH};
-use pcnbench::contender::fused::Fused;
+use pcnbench::contender::backend::fused::engine::Fused;
 use pcnbench::engine::EngineKind;
+use pcnbench::net::Architecture;
 use pcnbench::net::Loss;
 use pcnbench::rule::{Rule, Steps};
 
@@ -50,11 +51,11 @@ fn candle(criterion: &mut Criterion) -> Result<()> {
 /// Two layers of four units on one sample, one step: what is left is the call.
 fn fused(criterion: &mut Criterion) -> Result<()> {
     let device = &candle_core::Device::Cpu;
-    let mut network = common::spec("spc/fused", 2)?.network;
+    let mut network = common::network(2);
     (network.inputs, network.width, network.outputs) = (4, 4, 4);
     let engine = Fused::new(network.layers(), EngineKind::Fused, None)?;
     let theta = engine.pack(&network.start(1, DType::F32, device)?, 0)?;
-    let (x, y) = common::batch(1, 4, device)?;
+    let [x, y] = common::batch(1, 4, device)?;
     let mut group = criterion.benchmark_group("overhead");
     for rule in ["bp", "spc", "epc"] {
         let rule = Rule::from_name(rule, Steps::constant(1, 0.1))?;

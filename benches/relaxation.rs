@@ -10,8 +10,8 @@ fn relaxation(criterion: &mut Criterion) -> Result<()> {
         for depth in DEPTHS {
             for id in ["spc/reference", "spc/fused", "epc/reference", "epc/fused"] {
                 let spec = common::spec(id, depth)?;
-                common::contender(&mut group, (name, device), &spec, |contender, x, y| {
-                    contender.directions(x, y).map(drop)
+                common::contender(&mut group, (name, device), &spec, depth, |contender, batch| {
+                    contender.directions(batch).map(drop)
                 })?;
             }
         }

@@ -13,8 +13,8 @@ fn update(criterion: &mut Criterion) -> Result<()> {
             let both = RULES.iter().flat_map(|rule| ["reference", "fused"].map(|e| format!("{rule}/{e}")));
             for id in std::iter::once("bp/autograd".to_owned()).chain(both) {
                 let spec = common::spec(&id, depth)?;
-                common::contender(&mut group, (name, device), &spec, |contender, x, y| {
-                    contender.update(x, y)
+                common::contender(&mut group, (name, device), &spec, depth, |contender, batch| {
+                    contender.update(batch)
                 })?;
             }
         }

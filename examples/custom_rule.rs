@@ -10,7 +10,7 @@ use pcnbench::engine::counting::Counting;
 use pcnbench::engine::recording::Recording;
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::Engine;
-use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation, Source};
+use pcnbench::net::{Activation, ActivationOrder, Architecture, Loss, MlpSpec, Parameterisation, Source};
 
 /// Directions of every parameter under damped feedback.
 fn damped<E: Engine>(engine: &E, kappa: f64) -> pcnbench::Result<Vec<Option<E::Direction>>> {

@@ -3,18 +3,19 @@
 // each bench uses a part of it
 #![allow(dead_code)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use candle_core::{DType, Device, Tensor};
 use criterion::measurement::WallTime;
 use criterion::{Bencher, BenchmarkGroup};
 pub use criterion::{Criterion, Throughput};
-use pcnbench::contender::{Contender, ContenderSpec};
+use pcnbench::contender::{Contender, ContenderId, ContenderSpec};
 use pcnbench::measure::{clock, threads};
 use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
-use pcnbench::suite::{ContenderId, DeviceKind};
+use pcnbench::suite::DeviceKind;
 pub use pcnbench::Result;
 #[cfg(feature = "cuda")]
 use pcnbench_kernels::card::Stopwatch;
@@ -58,10 +59,9 @@ pub fn main(benches: &[fn(&mut Criterion) -> Result<()>]) -> std::process::ExitC
     }
 }
 
-/// A contender on a tanh network of [`WIDTH`] throughout, T = [`STEPS`] where its rule has steps.
-pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
-    let contender: ContenderId = id.parse()?;
-    let network = MlpSpec {
+/// A tanh network of [`WIDTH`] throughout.
+pub fn network(depth: usize) -> MlpSpec {
+    MlpSpec {
         inputs: WIDTH,
         width: WIDTH,
         outputs: WIDTH,
@@ -71,13 +71,16 @@ pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
         parameterisation: Parameterisation::SP,
         gain: 1.0,
         bias: true,
-    };
+    }
+}
+
+/// A contender on [`network`], T = [`STEPS`] where its rule has steps.
+pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
+    let id: ContenderId = id.parse()?;
     Ok(ContenderSpec {
-        id: id.to_owned(),
-        rule: Rule::from_name(&contender.rule, Steps::constant(STEPS, 0.1))?,
-        engine: contender.engine,
-        threads: contender.threads,
-        network,
+        rule: Rule::from_name(&id.rule, Steps::constant(STEPS, 0.1))?,
+        id,
+        network: Arc::new(network(depth)),
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,
         // so small that no number of updates takes the parameters anywhere
@@ -88,8 +91,8 @@ pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
 }
 
 /// x and y, normal.
-pub fn batch(rows: usize, units: usize, device: &Device) -> Result<(Tensor, Tensor)> {
-    Ok((normal(rows, units, 1, device)?, normal(rows, units, 2, device)?))
+pub fn batch(rows: usize, units: usize, device: &Device) -> Result<[Tensor; 2]> {
+    Ok([normal(rows, units, 1, device)?, normal(rows, units, 2, device)?])
 }
 
 /// `[rows, columns]` of normal numbers in f32.
@@ -114,11 +117,12 @@ pub fn contender(
     group: &mut BenchmarkGroup<'_, WallTime>,
     device: (&str, &Device),
     spec: &ContenderSpec,
-    work: fn(&mut Contender, &Tensor, &Tensor) -> Result<()>,
+    depth: usize,
+    work: fn(&mut Contender, &[Tensor]) -> Result<()>,
 ) -> Result<()> {
-    let (x, y) = batch(BATCH, WIDTH, device.1)?;
+    let batch = batch(BATCH, WIDTH, device.1)?;
     let mut contender = Contender::new(spec, SEED, device.1)?;
-    let first = work(&mut contender, &x, &y);
+    let first = work(&mut contender, &batch);
     match (first, device.1) {
         (Ok(()), _) => {}
         (Err(e), Device::Cpu) => return Err(e),
@@ -130,8 +134,8 @@ pub fn contender(
     }
     let counted = spec.counted(BATCH)?.work;
     group.throughput(Throughput::Elements(counted.gemm_flops));
-    let id = format!("{}/{}/l{}", device.0, spec.id.replace('/', "-"), spec.network.depth);
-    group.bench_function(id, |b| timed(b, device.1, || work(&mut contender, &x, &y)));
+    let id = format!("{}/{}/l{}", device.0, spec.id.to_string().replace('/', "-"), depth);
+    group.bench_function(id, |b| timed(b, device.1, || work(&mut contender, &batch)));
     Ok(())
 }
 

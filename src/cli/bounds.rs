@@ -13,11 +13,12 @@ use super::grid::{Cell, Format, Grid};
 use super::label::labels;
 use super::results::duration;
 use super::Exit;
-use crate::contender::fused;
+use crate::contender::backend::fused::engine as fused;
 use crate::measure;
 use crate::record::{Ceiling, SummaryRow};
 use crate::run::{self, Planned};
 use crate::suite::{axis, Overrides, Suite};
+use crate::theory::analysis::Analysis;
 
 /// For measuring one ceiling.
 const BUDGET: Duration = Duration::from_millis(300);
@@ -103,8 +104,11 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let mut told = BTreeSet::new();
         // at the deepest network, where the differences are largest
         let deepest = plan.iter().map(|p| p.row.depth).max();
-        for p in plan.iter().filter(|p| Some(p.row.depth) == deepest && told.insert(p.analysis.rule)) {
-            writeln!(out, "\nL = {}, T = {}: {}", p.row.depth, p.row.steps, p.analysis)?;
+        for p in plan.iter().filter(|p| Some(p.row.depth) == deepest) {
+            if let Some((_, analysis)) = p.closed.as_ref().filter(|(_, analysis)| told.insert(analysis.rule))
+            {
+                writeln!(out, "\nL = {}, T = {}: {analysis}", p.row.depth, p.row.steps)?;
+            }
         }
     }
     let differ: Vec<String> = plan
@@ -120,13 +124,14 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
 
 /// Whether the closed formulas are what the schedule counts, and no bound is above its count.
 fn agrees(p: &Planned) -> bool {
+    let Some((formula, analysis)) = &p.closed else { return true };
     let counted = (p.row.gemms, p.row.gemm_flops, p.row.elementwise_flops, p.row.critical_path);
-    let (work, path) = (p.formula.work, p.formula.critical_path);
+    let (work, path) = (formula.work, formula.critical_path);
     (work.gemms, work.gemm_flops, work.elementwise, path) == counted
-        && (p.analysis.gemms.value, p.analysis.gemm_flops.value, p.analysis.critical_path.value)
+        && (analysis.gemms.value, analysis.gemm_flops.value, analysis.critical_path.value)
             == (p.row.gemms, p.row.gemm_flops, p.row.critical_path)
-        && p.analysis.least.update.gemms <= p.row.gemms
-        && p.analysis.least.update.gemm_flops <= p.row.gemm_flops
+        && analysis.least.update.gemms <= p.row.gemms
+        && analysis.least.update.gemm_flops <= p.row.gemm_flops
 }
 
 /// Ceilings of this machine, each measured when it is first asked for.
@@ -202,10 +207,13 @@ fn table(
         "point",
     ]);
     let short = labels(plan.iter().map(|p| p.row.point.as_str()), &["depth"]);
-    let ratio = |x: f64| Cell::new(format!("{x:.2}"), x);
+    fn ratio(x: f64) -> Cell {
+        Cell::new(format!("{x:.2}"), x)
+    }
     let share = |a: u64, b: u64| ratio(a as f64 / b.max(1) as f64);
     for p in plan {
-        let (row, analysis) = (&p.row, &p.analysis);
+        let (row, analysis) = (&p.row, p.closed.as_ref().map(|(_, analysis)| analysis));
+        let of = |cell: fn(&Analysis) -> Cell| analysis.map_or_else(Cell::empty, cell);
         let mut cells = vec![
             Cell::new(short[row.point.as_str()].as_str(), row.point.as_str()),
             row.depth.into(),
@@ -213,15 +221,15 @@ fn table(
             row.contender.as_str().into(),
             row.gemms.into(),
             share(row.gemms, p.backpropagation.work.gemms),
-            analysis.least.update.gemms.into(),
-            ratio(analysis.inference.over_bp),
-            analysis.inference.order.into(),
-            analysis.least.inference.gemms.into(),
+            of(|a| a.least.update.gemms.into()),
+            of(|a| ratio(a.inference.over_bp)),
+            of(|a| a.inference.order.into()),
+            of(|a| a.least.inference.gemms.into()),
             row.critical_path.into(),
             share(row.critical_path, p.backpropagation.critical_path),
-            ratio(analysis.layer_parallel.over_bp),
+            of(|a| ratio(a.layer_parallel.over_bp)),
             Cell::count(row.gemm_flops),
-            Cell::count(analysis.least.update.gemm_flops),
+            of(|a| Cell::count(a.least.update.gemm_flops)),
             Cell::count(row.elementwise_flops),
             Cell::count(row.bytes),
         ];

@@ -1,10 +1,11 @@
-//! `pcnbench list`: suites, the points and contenders of one, or the axes that points have.
+//! `pcnbench list`: suites, the points and contenders of one, the axes that points have, or the kinds of networks.
 
 use std::io::Write;
 
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
 use super::Exit;
+use crate::net::architecture::KINDS;
 use crate::suite::{Overrides, Suite, AXES, BUILT_IN};
 
 /// Options of `list`.
@@ -15,6 +16,9 @@ pub struct Args {
     /// The axes that a benchmark of a suite may list, instead of suites
     #[arg(long, conflicts_with = "suite")]
     axes: bool,
+    /// The architectures that a benchmark of a suite may name, instead of suites
+    #[arg(long, conflicts_with_all = ["suite", "axes"])]
+    architectures: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -23,6 +27,7 @@ pub struct Args {
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let grid = match &args.suite {
         None if args.axes => axes(),
+        None if args.architectures => architectures(),
         None => suites()?,
         Some(name) => points(&Suite::load(name, &Overrides::default())?),
     };
@@ -38,6 +43,14 @@ fn suites() -> anyhow::Result<Grid> {
         grid.push(vec![(*name).into(), points.into(), suite.about.into()]);
     }
     Ok(grid)
+}
+
+fn architectures() -> Grid {
+    let mut grid = Grid::new(vec![("architecture", "architecture"), ("is", "about")]);
+    for kind in KINDS {
+        grid.push(vec![kind.name.into(), kind.about.into()]);
+    }
+    grid
 }
 
 fn axes() -> Grid {

@@ -39,6 +39,7 @@ pub(super) fn facts(
         return facts;
     };
     say("data", b.data.clone());
+    say("architecture", b.architecture.kind.clone());
     say("bias", b.network.bias.to_string());
     say("gain", b.network.gain.to_string());
     say("loss", b.network.loss.clone());

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use candle_core::DType;
 use pcnbench_kernels::tune::StrategyTable;
 
+use super::id::ContenderId;
 use crate::engine::counting::{Counting, Totals};
 use crate::engine::reach::Reach;
 use crate::engine::recording::Recording;
-use crate::engine::{unwatched, EngineKind};
-use crate::net::{Graph, Loss, MlpSpec};
+use crate::engine::unwatched;
+use crate::net::{Architecture, Dense, Graph, Loss};
 use crate::optim::OptimiserKind;
 use crate::rule::Rule;
 use crate::theory::cost::NetCost;
@@ -19,16 +20,12 @@ use crate::Result;
 /// Everything that defines a contender at a point, besides data.
 #[derive(Debug, Clone)]
 pub struct ContenderSpec {
-    /// Contender id, `rule/engine`.
-    pub id: String,
+    /// Contender id, `rule/engine`: also the engine, and threads on the CPU.
+    pub id: ContenderId,
     /// The rule with its steps.
     pub rule: Rule,
-    /// Who executes it.
-    pub engine: EngineKind,
-    /// Threads on the CPU; `None` for as many as the process has been given.
-    pub threads: Option<usize>,
     /// The network.
-    pub network: MlpSpec,
+    pub network: Arc<dyn Architecture>,
     /// The output energy.
     pub loss: Loss,
     /// The optimiser.
@@ -47,9 +44,11 @@ impl ContenderSpec {
         Ok(self.rule.prepare(&self.network.graph(self.loss)?)?.0)
     }
 
-    /// The formulas' view of its network on a batch.
-    pub fn net_cost(&self, batch: usize) -> Result<NetCost> {
-        Ok(NetCost::new(self.network.costs(batch), &self.loss))
+    /// The closed formulas' view of its network on a batch; `None` where it is no chain of dense layers.
+    pub fn net_cost(&self, batch: usize) -> Result<Option<NetCost>> {
+        let layers = self.network.graph(self.loss)?.as_stack();
+        let costs = |layers: Vec<Dense>| layers.iter().map(|layer| layer.layer_cost(batch)).collect();
+        Ok(layers.ok().map(|layers| NetCost::new(costs(layers), &self.loss)))
     }
 
     /// The task graph of its schedule: one task per matrix product.

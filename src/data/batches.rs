@@ -54,7 +54,7 @@ impl Batch {
     ///
     /// # Errors
     /// [`Error::Invalid`] for any other `dtype`, [`Error::Candle`] if the device refuses the copy.
-    pub fn to_tensors(&self, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+    pub fn to_tensors(&self, dtype: DType, device: &Device) -> Result<[Tensor; 2]> {
         let tensor = |values: &[f32], width: usize| {
             match dtype {
             DType::F32 => Ok(Tensor::from_slice(values, (self.rows, width), device)?),
@@ -68,7 +68,7 @@ impl Batch {
             ))),
         }
         };
-        Ok((tensor(&self.x, self.inputs)?, tensor(&self.y, self.outputs)?))
+        Ok([tensor(&self.x, self.inputs)?, tensor(&self.y, self.outputs)?])
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`recording::Recording`] executes nothing and keeps the task graph; [`reach::Reach`] executes nothing and keeps which
 //! layers learn; [`rounded::Rounded`] imitates what tensor cores read.
 //! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it. Neither is
-//! [`fused`](crate::contender::fused), which runs the schedules of rules, a whole one per call.
+//! [`fused`](crate::contender::backend::fused), which runs the schedules of rules, a whole one per call.
 
 /// What engines have in common whose values are Candle tensors, with fields `graph`, `params` and `data`.
 macro_rules! on_tensors {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 
 use super::{affinity, clock};
-use crate::engine::threads::limited;
+use crate::engine::threads::limit;
 use crate::record::{product_size, Ceiling, Machine};
 use crate::{Error, Result};
 
@@ -112,7 +112,10 @@ type Seconds<'a> = &'a mut dyn FnMut(usize, Duration, Work<'_>) -> Result<f64>;
 
 /// The seconds of its shortest call, with Candle's products on that number of threads.
 fn on_threads(device: &Device) -> impl FnMut(usize, Duration, Work<'_>) -> Result<f64> + '_ {
-    |threads, budget, work| limited(Some(threads), || shortest(budget, device, work))
+    |threads, budget, work| {
+        let _limit = limit(Some(threads));
+        shortest(budget, device, work)
+    }
 }
 
 fn read_over(bytes: usize, seconds: impl FnOnce(Work<'_>) -> Result<f64>) -> Result<Ceiling> {

@@ -10,7 +10,8 @@ pub mod parameterisation;
 pub mod rng;
 pub mod topology;
 
-pub use architecture::mlp::{ActivationOrder, MlpSpec};
+pub use architecture::mlp::MlpSpec;
+pub use architecture::{ActivationOrder, Architecture};
 pub use graph::{Graph, GraphBuilder, LossTerm, Named, Params};
 pub use layers::{Activation, Dense};
 pub use loss::{Loss, LossKind, Reduction};

@@ -8,8 +8,9 @@ use super::schema::{AlignmentRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::store::finished_points;
 use super::summarise::by_point;
+use crate::contender::ContenderId;
 use crate::rule::Info;
-use crate::suite::{Benchmark, ContenderId, Model, Overrides, Point, Suite, AXES};
+use crate::suite::{Benchmark, Model, Overrides, Point, Suite, AXES};
 use crate::{Error, Result};
 
 /// Why sampling stops: [`crate::measure::sampler::Stop`], by its words.

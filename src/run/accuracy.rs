@@ -19,13 +19,13 @@ pub(super) fn accuracy(
     let Some(labels) = data.test.labels() else { return Ok(None) };
     let mut contender = Contender::new(spec, seed, device)?;
     let updates = usize::try_from(p.benchmark.accuracy_updates).unwrap_or(usize::MAX);
+    let _limit = contender.limit_threads();
     for batch in Batches::new(&data.train, p.point.batch, seed)?.endless().take(updates) {
-        let (x, y) = batch.to_tensors(p.point.dtype, device)?;
-        contender.update(&x, &y)?;
+        contender.update(&batch.to_tensors(p.point.dtype, device)?)?;
     }
-    contender.finite_checksum()?;
+    contender.checksum()?;
     let all = data.test.in_order(data.test.rows().max(1)).next();
     let all = all.ok_or_else(|| Error::Invalid(format!("{} has no test rows", data.name)))?;
-    let (x, _) = all.to_tensors(p.point.dtype, device)?;
+    let [x, _] = all.to_tensors(p.point.dtype, device)?;
     Ok(Some(contender.accuracy(&x, labels)?))
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use crate::contender::{Contender, ContenderSpec};
+use crate::contender::{Contender, ContenderId, ContenderSpec};
 use crate::engine::EngineKind;
 use crate::net::ParamId;
 use crate::optim::{Directions, OptimiserKind};
@@ -26,22 +26,22 @@ pub(super) fn compare(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
-    let [(x, y)] =
+    let [batch] =
         match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
             Ok(batch) => batch,
             Err(refused) => return Ok(refused),
         };
     let mut result = PointResult::default();
     for spec in &p.specs {
-        observer.at(&p.point.id, &spec.id);
+        observer.at(&p.point.id, &spec.id.to_string());
         let mut row = p.row(spec)?;
         let outcome = preflight::check(spec, seed, &device).and_then(|share| {
             row.verify = Some(share);
             let contender = Contender::new(spec, seed, &device)?;
-            let bp = Contender::with_params(&backpropagation(spec), contender.params().clone())?;
-            let energies = energies(&contender, &x, &y)?;
+            let bp = Contender::with_params(&backpropagation(spec), contender.state()?.params)?;
+            let energies = energies(&contender, &batch)?;
             let groups = contender.graph().topology().groups();
-            let (own, bp) = (contender.directions(&x, &y)?, bp.directions(&x, &y)?);
+            let (own, bp) = (contender.directions(&batch)?, bp.directions(&batch)?);
             rows(&p.point.id, spec, &groups, (&own, &bp), &energies)
         });
         match outcome {
@@ -55,15 +55,16 @@ pub(super) fn compare(
 
 fn backpropagation(spec: &ContenderSpec) -> ContenderSpec {
     let rule = Rule::Bp(Bp::default());
-    ContenderSpec { rule, engine: EngineKind::Reference, optimiser: OptimiserKind::Sgd, ..spec.clone() }
+    let id = ContenderId { engine: EngineKind::Reference, ..spec.id.clone() };
+    ContenderSpec { rule, id, optimiser: OptimiserKind::Sgd, ..spec.clone() }
 }
 
 /// Energy of each layer at the end of inference; empty for rules that minimise none.
-fn energies(contender: &Contender, x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
+fn energies(contender: &Contender, batch: &[Tensor]) -> Result<Vec<f64>> {
     if !contender.rule().has_energy() {
         return Ok(Vec::new());
     }
-    contender.bind(&[x.clone(), y.clone()]).energy(&contender.evaluate(x, y)?)
+    contender.state()?.bind(contender.graph(), batch).energy(&contender.evaluate(batch)?)
 }
 
 /// One row per layer and one (layer 0) for all layers together.
@@ -76,7 +77,7 @@ fn rows(
 ) -> Result<Vec<AlignmentRow>> {
     let row = |layer: usize, s: Sums, energy: Option<f64>| AlignmentRow {
         point: point.to_owned(),
-        contender: spec.id.clone(),
+        contender: spec.id.to_string(),
         layer,
         cosine: s.cosine(),
         norm_ratio: if s.bp > 0.0 { (s.own / s.bp).sqrt() } else { 0.0 },
@@ -95,7 +96,7 @@ fn rows(
     if ![all.own, all.bp, all.dot].iter().all(|v| v.is_finite()) {
         let steps = spec.rule.steps();
         return Err(Error::Diverged {
-            rule: spec.id.clone(),
+            rule: spec.id.to_string(),
             quantity: "a parameter direction".into(),
             steps: steps.map_or(0, |s| s.count),
             step_size: steps.map_or(0.0, |s| s.size),

@@ -50,13 +50,9 @@ impl Layout {
     ///
     /// # Errors
     /// As [`shift`](Self::shift).
-    pub(super) fn copies(
-        &mut self,
-        batches: &[(Tensor, Tensor)],
-        device: &Device,
-    ) -> Result<Vec<(Tensor, Tensor)>> {
+    pub(super) fn copies(&mut self, batches: &[[Tensor; 2]], device: &Device) -> Result<Vec<[Tensor; 2]>> {
         self.shift(device)?;
-        batches.iter().map(|(x, y)| Ok((x.copy()?, y.copy()?))).collect()
+        batches.iter().map(|[x, y]| Ok([x.copy()?, y.copy()?])).collect()
     }
 }
 
@@ -116,8 +112,8 @@ mod tests {
     #[test]
     fn copies_hold_the_same_numbers_elsewhere() {
         let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap();
-        let copies = Layout::new().copies(&[(x.clone(), x.clone())], &Device::Cpu).unwrap();
-        let (a, b) = &copies[0];
+        let copies = Layout::new().copies(&[[x.clone(), x.clone()]], &Device::Cpu).unwrap();
+        let [a, b] = &copies[0];
         assert!(address(a) != address(&x) && address(a) != address(b));
         assert_eq!(a.to_vec2::<f32>().unwrap(), x.to_vec2::<f32>().unwrap());
     }

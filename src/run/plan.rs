@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::contender::ContenderSpec;
+use crate::engine::counting::Totals;
 use crate::record::SummaryRow;
 use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
@@ -20,12 +21,11 @@ pub struct Planned {
     pub spec: ContenderSpec,
     /// Counted work; no measurements.
     pub row: SummaryRow,
-    /// The closed formula for the same work.
-    pub formula: RuleCost,
-    /// Counts, bounds and predictions of the rule on its network.
-    pub analysis: Analysis,
-    /// Backpropagation's work on its network.
-    pub backpropagation: RuleCost,
+    /// The closed formula for the same work, and counts, bounds and predictions of the rule on its network; `None` where
+    /// that is no chain of dense layers.
+    pub closed: Option<(RuleCost, Analysis)>,
+    /// Backpropagation's work on its network, counted.
+    pub backpropagation: Totals,
     /// Threads it would be measured on.
     pub threads: usize,
     /// Its schedule on the given number of processors, if one was given.
@@ -54,13 +54,14 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
     let prepared = point::prepare(suite, &mut resources)?;
     if processors.is_some() {
         for (p, spec) in prepared.iter().flat_map(|p| p.specs.iter().map(move |spec| (p, spec))) {
-            let products = spec.rule.cost(&spec.net_cost(p.point.batch)?).work.gemms;
-            size::check_simulation(spec, products, resources.memory())?;
+            size::check_simulation(spec, p.point, resources.memory())?;
         }
     }
     for p in prepared {
         for spec in &p.specs {
-            let net = spec.net_cost(p.point.batch)?;
+            let batch = p.point.batch;
+            let net = spec.net_cost(batch)?;
+            let backpropagation = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() };
             let makespan = |rule: Rule, processors: usize| -> Result<u64> {
                 let spec = ContenderSpec { rule, ..spec.clone() };
                 Ok(spec.task_graph(p.point.batch)?.schedule(processors)?.makespan)
@@ -72,10 +73,9 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
             planned.push(Planned {
                 spec: spec.clone(),
                 row: p.row(spec)?,
-                formula: spec.rule.cost(&net),
-                analysis: spec.rule.analysis(&net),
-                backpropagation: Rule::Bp(Bp::default()).cost(&net),
-                threads: spec.threads.unwrap_or_else(crate::measure::threads),
+                closed: net.map(|net| (spec.rule.cost(&net), spec.rule.analysis(&net))),
+                backpropagation: backpropagation.counted(batch)?,
+                threads: spec.id.threads.unwrap_or_else(crate::measure::threads),
                 makespan: processors.map(both).transpose()?,
             });
         }

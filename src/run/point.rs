@@ -3,10 +3,10 @@
 use candle_core::{DType, Device};
 use pcnbench_kernels::denormals;
 
-use crate::contender::ContenderSpec;
-use crate::net::MlpSpec;
+use crate::contender::{ContenderId, ContenderSpec};
+use crate::net::architecture::Settings;
 use crate::record::{PointResult, SummaryRow};
-use crate::suite::{Benchmark, ContenderId, DeviceKind, Model, Point, Suite};
+use crate::suite::{Benchmark, ContenderConfig, DeviceKind, Model, Point, Suite};
 use crate::{Error, Result};
 
 use super::device_health::{self, HealthCheck};
@@ -19,7 +19,6 @@ pub(super) struct Prepared<'a> {
     pub(super) benchmark: &'a Benchmark,
     pub(super) point: &'a Point,
     pub(super) specs: Vec<ContenderSpec>,
-    ids: Vec<ContenderId>,
 }
 
 /// All points of a suite, or the first thing wrong with any of them.
@@ -41,7 +40,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                     ),
                 });
             }
-            let (inputs, outputs) = (data.inputs, data.outputs);
+            let (input, outputs) = (vec![data.inputs], data.outputs);
             let fused = benchmark.contenders.iter().any(|config| config.id.engine.is_fused());
             let strategies = if fused { resources.strategies(point.device)? } else { None };
             let specs = benchmark
@@ -50,21 +49,19 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                 .map(|config| {
                     let (rule, axes) = config.at(point)?;
                     Ok(ContenderSpec {
-                        id: config.id.to_string(),
+                        id: config.id.clone(),
                         rule,
-                        engine: config.id.engine,
-                        threads: config.id.threads,
-                        network: MlpSpec {
-                            inputs,
-                            width: point.width,
+                        network: (benchmark.architecture.build)(&Settings {
+                            input: input.clone(),
                             outputs,
+                            width: point.width,
                             depth: point.depth,
                             activation: point.activation,
                             activation_order: benchmark.activation_order,
                             parameterisation: axes.parameterisation,
                             gain: benchmark.gain,
                             bias: benchmark.bias,
-                        },
+                        }),
                         loss: benchmark.loss,
                         optimiser: benchmark.optimiser,
                         learning_rate: config.learning_rate.unwrap_or(benchmark.learning_rate),
@@ -73,9 +70,8 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let ids = benchmark.contenders.iter().map(|c| c.id.clone()).collect();
-            specs.iter().try_for_each(|spec| size::check_work(spec, point.batch))?;
-            prepared.push(Prepared { benchmark, point, specs, ids });
+            specs.iter().try_for_each(|spec| size::check_work(spec, point))?;
+            prepared.push(Prepared { benchmark, point, specs });
         }
     }
     Ok(prepared)
@@ -83,17 +79,18 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
 
 impl Prepared<'_> {
     /// The baseline of a contender; none where nothing is timed.
-    fn baseline(&self, spec: &ContenderSpec) -> String {
+    fn baseline(&self, spec: &ContenderSpec) -> Option<ContenderId> {
         let timed = self.benchmark.model == Model::WeightUpdate;
-        let own = self.ids.iter().find(|id| timed && id.to_string() == spec.id);
-        own.map_or_else(String::new, |id| id.baseline(&self.ids, &self.benchmark.baseline).to_string())
+        let ids: Vec<ContenderId> = self.specs.iter().map(|spec| spec.id.clone()).collect();
+        timed.then(|| spec.id.baseline(&ids, &self.benchmark.baseline).clone())
     }
 
     /// Whether a second copy of a contender is timed: of every contender to which another one's ratio is stated, since
     /// an interval is worth what is known of both of its ends.
     pub(super) fn has_control(&self, spec: &ContenderSpec) -> bool {
-        let is_baseline = spec.id == self.benchmark.baseline.to_string()
-            || self.specs.iter().any(|other| other.id != spec.id && self.baseline(other) == spec.id);
+        let on_it =
+            |other: &ContenderSpec| other.id != spec.id && self.baseline(other).as_ref() == Some(&spec.id);
+        let is_baseline = spec.id == self.benchmark.baseline || self.specs.iter().any(on_it);
         self.benchmark.timing.control && is_baseline
     }
 
@@ -132,20 +129,23 @@ impl Prepared<'_> {
     pub(super) fn row(&self, spec: &ContenderSpec) -> Result<SummaryRow> {
         let counted = spec.counted(self.point.batch)?;
         let steps = spec.rule.steps();
-        let analysis = spec.rule.analysis(&spec.net_cost(self.point.batch)?);
-        let least = analysis.least;
-        let data = self.point.batch * (spec.network.inputs + spec.network.outputs);
+        let axes = self.benchmark.contenders.iter().find(|config| config.id == spec.id);
+        let axes = axes.map(|config: &ContenderConfig| config.at(self.point)).transpose()?;
+        let parameterisation = axes.map_or(self.point.parameterisation, |(_, axes)| axes.parameterisation);
+        let analysis = spec.net_cost(self.point.batch)?.map(|net| spec.rule.analysis(&net));
+        let data = self.point.batch as u64 * size::data(&spec.network.graph(spec.loss)?);
+        let element = spec.dtype.size_in_bytes() as u64;
         let trains = self.benchmark.model == Model::WeightUpdate;
         Ok(SummaryRow {
             point: self.point.id.clone(),
             benchmark: self.benchmark.name.clone(),
             model: self.benchmark.model.name().to_owned(),
-            contender: spec.id.clone(),
-            baseline: self.baseline(spec),
+            contender: spec.id.to_string(),
+            baseline: self.baseline(spec).map(|id| id.to_string()).unwrap_or_default(),
             rule: spec.rule.name().to_owned(),
-            engine: spec.engine.name().to_owned(),
-            parameterisation: spec.network.parameterisation.to_string(),
-            activation: spec.network.activation.to_string(),
+            engine: spec.id.engine.name().to_owned(),
+            parameterisation: parameterisation.to_string(),
+            activation: self.point.activation.to_string(),
             depth: self.point.depth,
             width: self.point.width,
             batch: self.point.batch,
@@ -165,10 +165,10 @@ impl Prepared<'_> {
             gemms: counted.work.gemms,
             gemm_flops: counted.work.gemm_flops,
             elementwise_flops: counted.work.elementwise,
-            bytes: counted.work.moved * spec.dtype.size_in_bytes() as u64,
+            bytes: counted.work.moved * element,
             critical_path: counted.critical_path,
-            inference_over_bp: Some(analysis.inference.over_bp),
-            parallel_over_bp: Some(analysis.layer_parallel.over_bp),
+            inference_over_bp: analysis.as_ref().map(|a| a.inference.over_bp),
+            parallel_over_bp: analysis.as_ref().map(|a| a.layer_parallel.over_bp),
             verify: None,
             test_accuracy: None,
             train_updates: None,
@@ -183,9 +183,9 @@ impl Prepared<'_> {
             allocations: None,
             allocated_bytes: None,
             instructions: None,
-            least_gemms: Some(least.update.gemms),
-            least_gemm_flops: Some(least.update.gemm_flops),
-            least_bytes: Some((least.read + least.written + data as u64) * spec.dtype.size_in_bytes() as u64),
+            least_gemms: analysis.as_ref().map(|a| a.least.update.gemms),
+            least_gemm_flops: analysis.as_ref().map(|a| a.least.update.gemm_flops),
+            least_bytes: analysis.map(|a| (a.least.read + a.least.written + data) * element),
         })
     }
 }

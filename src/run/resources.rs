@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use pcnbench_kernels::card::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
-use crate::contender::fused;
+use crate::contender::backend::fused::engine as fused;
 use crate::data::{self, Batches, Dataset, Source};
 use crate::engine::EngineKind;
 use crate::error::plain;
@@ -148,7 +148,7 @@ impl<'a> Resources<'a> {
         &mut self,
         benchmark: &Benchmark,
         point: &Point,
-    ) -> Result<[(Tensor, Tensor); N]> {
+    ) -> Result<[[Tensor; 2]; N]> {
         let (device, seed) = (self.device(point.device)?, self.suite.seed);
         let rows = &self.data(benchmark, point)?.train;
         let batches = Batches::new(rows, point.batch, seed)?
@@ -219,11 +219,11 @@ impl<'a> Resources<'a> {
         let mut ran = Vec::new();
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
             for spec in
-                p.specs.iter().filter(|s| s.engine.is_fused() && s.engine != EngineKind::FusedDeviation)
+                p.specs.iter().filter(|s| s.id.engine.is_fused() && s.id.engine != EngineKind::FusedDeviation)
             {
                 if let Some(choice) = fused::strategy(spec, p.point.batch, card)? {
                     let who = format!("{} at {}", spec.id, p.point.id);
-                    ran.push(Ran { who, operands: spec.engine.operands(), choice });
+                    ran.push(Ran { who, operands: spec.id.engine.operands(), choice });
                 }
             }
         }

@@ -65,7 +65,7 @@ fn the_table_of_a_card_reaches_the_engines_of_its_points() {
     let mut given = Vec::new();
     for p in &prepared {
         for spec in &p.specs {
-            let expected = p.point.device == DeviceKind::Cuda && spec.id != "bp/reference";
+            let expected = p.point.device == DeviceKind::Cuda && spec.id.to_string() != "bp/reference";
             let contender = Contender::new(spec, 1, &Device::Cpu).unwrap();
             let reached = contender.strategies().is_some_and(|reached| std::ptr::eq(reached, &*table));
             assert_eq!(reached, expected, "{} at {}", spec.id, p.point.id);

@@ -18,22 +18,22 @@ pub(super) fn trace(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
-    let [(x, y)] =
+    let [batch] =
         match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
             Ok(batch) => batch,
             Err(refused) => return Ok(refused),
         };
     let mut result = PointResult::default();
     for spec in &p.specs {
-        observer.at(&p.point.id, &spec.id);
+        observer.at(&p.point.id, &spec.id.to_string());
         let mut row = p.row(spec)?;
         let mut traced = Vec::new();
         let outcome = preflight::check(spec, seed, &device).and_then(|share| {
             row.verify = Some(share);
             let contender = Contender::new(spec, seed, &device)?;
-            let data = [x.clone(), y.clone()];
-            let engine = contender.bind(&data);
-            contender.watch(&x, &y, &mut |Shown { step, errors, outputs }| {
+            let state = contender.state()?;
+            let engine = state.bind(contender.graph(), &batch);
+            contender.watch(&batch, &mut |Shown { step, errors, outputs }| {
                 for (i, energy) in engine.energies(errors, outputs)?.into_iter().enumerate() {
                     if !energy.is_finite() {
                         return Err(Error::Diverged {
@@ -45,7 +45,7 @@ pub(super) fn trace(
                     }
                     traced.push(SignalRow {
                         point: p.point.id.clone(),
-                        contender: spec.id.clone(),
+                        contender: spec.id.to_string(),
                         step,
                         layer: i + 1,
                         energy,

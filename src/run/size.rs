@@ -6,9 +6,10 @@ use crate::contender::ContenderSpec;
 use crate::data::Source;
 use crate::engine::EngineKind;
 use crate::measure::memory_limit::Memory;
+use crate::net::{Graph, Named};
 use crate::optim::OptimiserKind;
 use crate::rule::Rule;
-use crate::suite::{DeviceKind, Model};
+use crate::suite::{DeviceKind, Model, Point};
 use crate::{Error, Result};
 
 use super::point::Prepared;
@@ -20,19 +21,20 @@ const MOST_FLOPS: f64 = 1e17;
 const KEPT: f64 = 7.0;
 
 /// Refuses a contender whose work could not be counted, or would never end.
-pub(super) fn check_work(spec: &ContenderSpec, batch: usize) -> Result<()> {
+pub(super) fn check_work(spec: &ContenderSpec, point: &Point) -> Result<()> {
+    let graph = spec.network.graph(spec.loss)?;
     let steps = match spec.rule {
-        Rule::Zil(_) => spec.network.depth as f64,
+        Rule::Zil(_) => graph.len() as f64,
         rule => rule.steps().map_or(0, |s| s.count) as f64,
     };
-    let flops = 6.0 * batch as f64 * parameters(spec) * (steps + 1.0);
+    let flops = 6.0 * point.batch as f64 * weights_read(&graph) * (steps + 1.0);
     if flops <= MOST_FLOPS {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "one update of {} at depth {}, width {}, batch {batch} and {steps} steps is about {flops:.0e} FLOPs, but at \
-         most {MOST_FLOPS:.0e} are run; lower one of them",
-        spec.id, spec.network.depth, spec.network.width
+        "one update of {} at depth {}, width {}, batch {} and {steps} steps is about {flops:.0e} FLOPs, but at most \
+         {MOST_FLOPS:.0e} are run; lower one of them",
+        spec.id, point.depth, point.width, point.batch
     )))
 }
 
@@ -40,7 +42,7 @@ pub(super) fn check_work(spec: &ContenderSpec, batch: usize) -> Result<()> {
 pub(super) fn check_memory(prepared: &[Prepared<'_>], memory: &Memory) -> Result<()> {
     for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cpu) {
         let what = || format!("point {}", p.point.id);
-        check_room(what, bytes(p), memory, "lower its width, depth or batch")?;
+        check_room(what, bytes(p)?, memory, "lower its width, depth or batch")?;
     }
     Ok(())
 }
@@ -59,9 +61,13 @@ const MOST_PRODUCTS: u64 = 10_000_000;
 /// seen (SeqIL, AR at 800 layers and 1000 steps).
 const BYTES_PER_PRODUCT: f64 = 800.0;
 
-/// Refuses to place `products` matrix products of `spec` where that would take too long or not fit.
-pub(super) fn check_simulation(spec: &ContenderSpec, products: u64, memory: &Memory) -> Result<()> {
-    let (depth, advice) = (spec.network.depth, "lower depth or steps");
+/// Refuses to place the matrix products of `spec` at a point where that would take too long or not fit.
+pub(super) fn check_simulation(spec: &ContenderSpec, point: &Point, memory: &Memory) -> Result<()> {
+    let (depth, advice) = (point.depth, "lower depth or steps");
+    let products = match spec.net_cost(point.batch)? {
+        Some(chain) => spec.rule.cost(&chain).work.gemms,
+        None => spec.counted(point.batch)?.work.gemms,
+    };
     if products > MOST_PRODUCTS {
         return Err(Error::Invalid(format!(
             "--simulate: the schedule of {} at depth {depth} has {products} matrix products, and at most {MOST_PRODUCTS} \
@@ -93,51 +99,54 @@ fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory, advice: &s
 }
 
 /// Weights, optimiser state and gradients of all contenders and controls at once, with batches of their own; the states
-/// of one at a time; and the largest layer in f64 while it is drawn.
-fn bytes(p: &Prepared<'_>) -> f64 {
+/// of one at a time; and the largest parameter in f64 while it is drawn.
+fn bytes(p: &Prepared<'_>) -> Result<f64> {
     let element = if p.point.dtype == DType::F64 { 8.0 } else { 4.0 };
-    let copies = |spec: &ContenderSpec| {
-        let moments = match spec.optimiser {
-            OptimiserKind::Sgd | OptimiserKind::Mq => 0.0,
-            OptimiserKind::Momentum => 1.0,
-            OptimiserKind::Adam => 2.0,
-        };
-        let sets = if spec.rule.learns_feedback() { 2.0 } else { 1.0 };
-        sets * (1.0 + moments) + if spec.engine == EngineKind::Autograd { 1.0 } else { 0.0 }
-    };
-    let held = |spec: &ContenderSpec| parameters(spec) * copies(spec);
-    let held = match p.benchmark.model {
-        Model::WeightUpdate => {
-            let subjects = |spec| if p.has_control(spec) { 2.0 } else { 1.0 };
-            let batches = |spec: &ContenderSpec| {
-                ROTATION as f64 * p.point.batch as f64 * (spec.network.inputs + spec.network.outputs) as f64
-            };
-            p.specs.iter().map(|spec| subjects(spec) * (held(spec) + batches(spec))).sum::<f64>()
-        }
-        Model::SignalDecay | Model::Alignment => 2.0 * p.specs.iter().map(held).fold(0.0, f64::max),
-    };
-    let at_work = p.specs.iter().map(|spec| {
-        let (n, layers) = (&spec.network, spec.network.depth as f64);
-        let widest = n.inputs.max(n.width).max(n.outputs) as f64;
-        parameters(spec) + KEPT * p.point.batch as f64 * widest * layers
-    });
-    let drawn = p.specs.iter().map(|spec| 8.0 * largest_layer(spec));
-    element * (held + at_work.fold(0.0, f64::max)) + drawn.fold(0.0, f64::max)
-}
-
-fn parameters(spec: &ContenderSpec) -> f64 {
-    let n = &spec.network;
-    let (inputs, width, outputs) = (n.inputs as f64, n.width as f64, n.outputs as f64);
-    match n.depth {
-        0 | 1 => inputs * outputs,
-        depth => inputs * width + (depth - 2) as f64 * width * width + width * outputs,
+    let batch = p.point.batch as f64;
+    let timed = p.benchmark.model == Model::WeightUpdate;
+    let (mut all, mut largest, mut at_work, mut drawn) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
+    for spec in &p.specs {
+        let graph = spec.network.graph(spec.loss)?;
+        let parameters = graph.params().iter().map(elements).sum::<f64>();
+        let values = (0..graph.len()).map(|i| product(graph.shape(i))).sum::<f64>();
+        let held = parameters * copies(spec);
+        let copies = if p.has_control(spec) { 2.0 } else { 1.0 };
+        all += copies * (held + ROTATION as f64 * batch * data(&graph) as f64);
+        largest = largest.max(2.0 * held);
+        at_work = at_work.max(parameters + KEPT * batch * values);
+        drawn = drawn.max(8.0 * graph.params().iter().map(elements).fold(0.0, f64::max));
     }
+    Ok(element * (at_work + if timed { all } else { largest }) + drawn)
 }
 
-fn largest_layer(spec: &ContenderSpec) -> f64 {
-    let n = &spec.network;
-    let side = if n.depth > 2 { n.width } else { 1 };
-    (n.inputs * n.width).max(side * n.width).max(n.width * n.outputs) as f64
+/// How often a contender holds its parameters: themselves, backward weights, the optimiser's moments of both, variables.
+fn copies(spec: &ContenderSpec) -> f64 {
+    let moments = match spec.optimiser {
+        OptimiserKind::Sgd | OptimiserKind::Mq => 0.0,
+        OptimiserKind::Momentum => 1.0,
+        OptimiserKind::Adam => 2.0,
+    };
+    let sets = if spec.rule.learns_feedback() { 2.0 } else { 1.0 };
+    sets * (1.0 + moments) + if spec.id.engine == EngineKind::Autograd { 1.0 } else { 0.0 }
+}
+
+/// Numbers of all data tensors of one sample.
+pub(super) fn data(graph: &Graph) -> u64 {
+    graph.data().iter().map(elements).sum::<f64>() as u64
+}
+
+/// Parameters that the products of one pass read, each as often as a vertex uses it.
+fn weights_read(graph: &Graph) -> f64 {
+    let own = |i| graph.topology().node(i).params.iter().map(|&p| elements(&graph.params()[p])).sum::<f64>();
+    (0..graph.len()).map(own).sum()
+}
+
+fn elements(tensor: &Named) -> f64 {
+    product(&tensor.shape)
+}
+
+fn product(shape: &[usize]) -> f64 {
+    shape.iter().map(|&n| n as f64).product()
 }
 
 #[cfg(test)]
@@ -173,7 +182,7 @@ control = {control}
             );
             let suite = Suite::parse(&text, "sizes.toml", &Overrides::default()).unwrap();
             let mut resources = Resources::new(&suite, None, &synchronise).unwrap();
-            bytes(&prepare(&suite, &mut resources).unwrap()[0])
+            bytes(&prepare(&suite, &mut resources).unwrap()[0]).unwrap()
         };
         // weights, and eight batches
         let each = 4.0 * ((64 * 4 + 4 * 10) as f64 + 8.0 * 2.0 * 74.0);

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use pcnbench_kernels::fused::without_workers_ns;
 
 use crate::contender::Contender;
+use crate::engine::threads::Limit;
 use crate::measure::card::Card;
 use crate::measure::exact::{self, Exact};
 use crate::measure::run_queue_wait::Scheduler;
@@ -19,7 +20,9 @@ const NEW_THREADS: usize = 3;
 /// A contender whose updates are samples.
 pub(super) struct Training<'a> {
     contender: Contender,
-    batches: Vec<(Tensor, Tensor)>,
+    #[cfg(any(feature = "trials", debug_assertions))]
+    name: String,
+    batches: Vec<[Tensor; 2]>,
     device: &'a Device,
     card: &'a Card,
     scheduler: &'a RefCell<Option<Scheduler>>,
@@ -35,12 +38,14 @@ impl<'a> Training<'a> {
     /// `contender` on batches that it takes in turn.
     pub(super) fn new(
         contender: Contender,
-        batches: Vec<(Tensor, Tensor)>,
+        batches: Vec<[Tensor; 2]>,
         device: &'a Device,
         card: &'a Card,
         scheduler: &'a RefCell<Option<Scheduler>>,
     ) -> Self {
         Self {
+            #[cfg(any(feature = "trials", debug_assertions))]
+            name: contender.spec().id.to_string(),
             contender,
             batches,
             device,
@@ -52,14 +57,19 @@ impl<'a> Training<'a> {
         }
     }
 
+    /// Holds Candle to the contender's threads.
+    pub(super) fn limit_threads(&self) -> Limit {
+        self.contender.limit_threads()
+    }
+
     /// One weight update.
     pub(super) fn update(&mut self) -> Result<()> {
-        let (x, y) = &self.batches[self.updates % self.batches.len()];
+        let batch = &self.batches[self.updates % self.batches.len()];
         self.updates += 1;
         if self.updates > 1 {
-            return self.contender.update(x, y);
+            return self.contender.update(batch);
         }
-        let on_card = || memory::device_growth(self.device, || self.contender.update(x, y));
+        let on_card = || memory::device_growth(self.device, || self.contender.update(batch));
         let (grown, (device_grown, done)) = memory::growth(on_card);
         (self.peak_bytes, self.device_peak_bytes) = (grown, device_grown);
         done
@@ -72,17 +82,18 @@ impl<'a> Training<'a> {
         self.update()?;
         #[cfg(any(feature = "trials", debug_assertions))]
         {
-            measure::planted::allocate(&self.contender.spec().id);
-            measure::planted::slow_down(&self.contender.spec().id, start);
+            measure::planted::allocate(&self.name);
+            measure::planted::slow_down(&self.name, start);
         }
         Ok(())
     }
 
     /// What one weight update asks of the machine, counted over a few more of them.
     pub(super) fn count(&mut self) -> Result<Exact> {
-        let threads = self.contender.spec().threads.unwrap_or_else(measure::threads);
+        let threads = self.contender.spec().id.threads.unwrap_or_else(measure::threads);
         // On a card the host waits for as long as it takes, and waiting is instructions too.
         let one_thread = self.device.is_cpu() && threads == 1;
+        let _limit = self.contender.limit_threads();
         exact::count(one_thread, || self.execute())
     }
 
@@ -100,14 +111,14 @@ impl<'a> Training<'a> {
 
 impl Subject for &mut Training<'_> {
     fn take(&mut self, turn: Turn) -> Result<Timed> {
-        let device = self.device;
+        let (device, _limit) = (self.device, self.contender.limit_threads());
         (0..turn.untimed).try_for_each(|_| self.execute())?;
         let before = self.delay_ns();
         let (wall, device_ns) =
             measure::time_with_device(device, || (0..turn.timed).try_for_each(|_| self.execute()))?;
         let delay_ns = before.and_then(|before| Some(self.delay_ns()?.saturating_sub(before)));
         let sm_clock_mhz = self.card.sm_clock_mhz();
-        let checksum = self.contender.finite_checksum()?;
+        let checksum = self.contender.checksum()?;
         let each = |ns: u64| ns / u64::from(turn.timed.max(1));
         Ok(Timed {
             wall_ns: each(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)),

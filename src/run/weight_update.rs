@@ -43,7 +43,7 @@ pub(super) struct Measuring<'a> {
     p: &'a Prepared<'a>,
     device: Device,
     health_check: HealthCheck<'a>,
-    batches: [(Tensor, Tensor); ROTATION],
+    batches: [[Tensor; 2]; ROTATION],
     rows: Vec<SummaryRow>,
     /// Those that may be timed, each followed by its control if it has one.
     names: Vec<Named<'a>>,
@@ -84,7 +84,7 @@ impl<'a> Measuring<'a> {
                     continue;
                 }
             }
-            names.push(Named { id: spec.id.clone(), spec, role: Role::Row(row) });
+            names.push(Named { id: spec.id.to_string(), spec, role: Role::Row(row) });
             if p.has_control(spec) {
                 let role = Role::Control(names.len() - 1);
                 names.push(Named { id: format!("{}{}", spec.id, summarise::CONTROL), spec, role });
@@ -180,6 +180,7 @@ impl<'a> Measuring<'a> {
             });
             if let Some(meter) = &meter {
                 observer.at(point, &format!("energy of {}", names[*i].id));
+                let _limit = training.limit_threads();
                 // A contender that fails only now has been measured all the same; its energy stays unknown.
                 self.rows[row].energy_uj = match meter.per_call(device, window, || training.update()) {
                     Ok(spent) => spent,

@@ -12,7 +12,10 @@ mod tests {
     use std::path::Path;
 
     use super::BUILT_IN;
-    use crate::suite::{Overrides, Suite};
+    use crate::contender::ContenderId;
+    use crate::engine::EngineKind;
+    use crate::rule::Info;
+    use crate::suite::{ContenderConfig, Model, Overrides, Suite};
 
     /// What the folder holds now is what the program embeds, byte by byte.
     #[test]
@@ -53,5 +56,40 @@ mod tests {
             })
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// A rule that a suite times by the reference it times by the fused engine too, with equal settings but for
+    /// threads, and each of the two stands against backpropagation by its own engine on its own network.
+    #[test]
+    fn headlines_are_by_both_engines() {
+        let mut pairs = 0;
+        for (name, _) in BUILT_IN {
+            let suite = Suite::load(name, &Overrides::default()).unwrap();
+            let timed = || suite.benchmarks.iter().filter(|b| b.model == Model::WeightUpdate);
+            let fused = |e: &ContenderConfig| {
+                let id = ContenderId { engine: EngineKind::Fused, threads: None, ..e.id.clone() };
+                ContenderConfig { id, ..e.clone() }
+            };
+            let by = |engine: EngineKind| {
+                let all = timed().flat_map(|b| &b.contenders);
+                all.filter(move |e| e.id.engine == engine && Info::runs(&e.id.rule, EngineKind::Fused))
+            };
+            let found: Vec<ContenderConfig> = by(EngineKind::Fused).map(fused).collect();
+            let wanted: Vec<ContenderConfig> = by(EngineKind::Reference).map(fused).collect();
+            for own in &wanted {
+                assert!(found.contains(own), "{name} has no {own:?}");
+                pairs += 1;
+            }
+            for b in timed() {
+                let ids: Vec<ContenderId> = b.contenders.iter().map(|e| e.id.clone()).collect();
+                let both = b.contenders.iter().filter(|e| wanted.contains(&fused(e)));
+                for id in both.map(|e| &e.id).filter(|id| id.rule != "bp") {
+                    let base = id.baseline(&ids, &b.baseline);
+                    let network = (base.engine, base.parameterisation);
+                    assert_eq!(network, (id.engine, id.parameterisation), "{id} in {name}");
+                }
+            }
+        }
+        assert!(pairs > 20, "{pairs}");
     }
 }

@@ -6,9 +6,10 @@ use super::axis::{self, Axes, Axis, Value, Values, AXES};
 use super::place::Place;
 use super::wire::{AxesWire, BenchmarkWire, ContenderWire, StepsWire, SuiteWire};
 use super::{
-    checks, limits, Benchmark, ContenderConfig, ContenderId, DataKind, Model, Overrides, Point, StepCount,
-    Suite,
+    checks, limits, Benchmark, ContenderConfig, DataKind, Model, Overrides, Point, StepCount, Suite,
 };
+use crate::contender::ContenderId;
+use crate::net::architecture::Kind;
 use crate::net::{ActivationOrder, Loss};
 use crate::optim::OptimiserKind;
 use crate::{Error, Result};
@@ -109,6 +110,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     if model == Model::WeightUpdate && !contenders.iter().any(|c| c.id == baseline) {
         return Err(here.key("baseline", format!("`{baseline}` is not among the contenders")));
     }
+    let architecture = Kind::of(&b.architecture.kind).map_err(|e| here.key("architecture", e.to_string()))?;
     let orders = [("input", ActivationOrder::Pre), ("output", ActivationOrder::Post)];
     let activation_order = here.word("placement", &b.network.placement, &orders)?;
     let loss = Loss {
@@ -153,6 +155,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         data,
         contenders,
         baseline,
+        architecture,
         bias: b.network.bias,
         gain: b.network.gain,
         loss,

@@ -6,7 +6,6 @@
 pub mod axis;
 mod built_in;
 mod checks;
-pub mod contender;
 mod expand;
 pub mod limits;
 mod narrow;
@@ -21,11 +20,12 @@ use sha2::{Digest, Sha256};
 
 pub use axis::{Axes, Axis, Value, AXES};
 pub use built_in::BUILT_IN;
-pub use contender::ContenderId;
 pub use steps::StepCount;
 pub use wire::TimingWire as Timing;
 
+use crate::contender::ContenderId;
 use crate::files::read_text;
+use crate::net::architecture::Kind;
 use crate::net::{ActivationOrder, Loss};
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
@@ -90,6 +90,8 @@ pub struct Benchmark {
     pub baseline: ContenderId,
     /// Points, in order.
     pub points: Vec<Point>,
+    /// The kind of its networks.
+    pub architecture: &'static Kind,
     /// Biases?
     pub bias: bool,
     /// Factor on the start of standard parameterisations.

@@ -42,6 +42,9 @@ pub struct BenchmarkWire {
     /// Axes; the points are their product.
     #[serde(default)]
     pub axes: AxesWire,
+    /// The kind of networks.
+    #[serde(default)]
+    pub architecture: ArchitectureWire,
     /// What is the same at every point.
     #[serde(default)]
     pub network: NetworkWire,
@@ -94,6 +97,20 @@ pub enum StepsWire {
     Fixed(usize),
     /// T as a multiple of L.
     Depths(String),
+}
+
+/// `architecture = { kind = "mlp" }`: which function makes a network of the sizes of a point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchitectureWire {
+    /// Name of an architecture; `pcnbench list --architectures` shows them.
+    pub kind: String,
+}
+
+impl Default for ArchitectureWire {
+    fn default() -> Self {
+        Self { kind: "mlp".into() }
+    }
 }
 
 /// What all points of a benchmark share.

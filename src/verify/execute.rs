@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::case::Case;
 use super::host::Host;
-use crate::contender::fused::Fused;
+use crate::contender::backend::fused::engine::Fused;
 use crate::engine::autograd::Autograd;
 use crate::engine::reference::Reference;
 use crate::engine::{unwatched, EngineKind, Learned};

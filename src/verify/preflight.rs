@@ -8,10 +8,10 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 
 use super::oracle::{self, Problem};
-use crate::contender::{Contender, ContenderSpec};
+use crate::contender::{Contender, ContenderId, ContenderSpec, State};
 use crate::engine::EngineKind;
 use crate::net::rng::{stream, Purpose};
-use crate::net::{host_tensor, LossKind};
+use crate::net::{host_tensor, Graph, LossKind, LossTerm, Named};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
@@ -29,21 +29,17 @@ const LARGEST_STEP: f64 = 1.0;
 
 /// The specification of the reduced problem: everything kept but sizes, depth, step count and steps that are too large.
 /// A rule that moves the parameters itself also gets a weight step of its own.
-fn reduced(spec: &ContenderSpec) -> ContenderSpec {
+fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
     let mut small = spec.clone();
-    let n = &mut small.network;
-    n.inputs = n.inputs.min(6);
-    n.width = n.width.min(7);
-    n.outputs = n.outputs.min(4);
-    n.depth = n.depth.min(6);
+    small.network = spec.network.reduced();
     if let Some(steps) = spec.rule.steps() {
-        let count = steps.count.min(2 * small.network.depth);
+        let count = steps.count.min(2 * small.network.graph(spec.loss)?.len());
         small.rule = spec.rule.with_steps(Steps { count, size: steps.size.min(LARGEST_STEP), ..steps });
     }
     if spec.rule.moves_parameters() {
         small.learning_rate = MOVING_STEP;
     }
-    small
+    Ok(small)
 }
 
 /// The largest error of the reduced problem's parameter directions against the f64 oracle, in units of its allowance
@@ -61,27 +57,29 @@ fn reduced(spec: &ContenderSpec) -> ContenderSpec {
 /// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]
 /// if the oracle itself arrives at numbers that the dtype cannot hold.
 pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
-    if spec.engine.operands() == Operands::F32 {
+    if spec.id.engine.operands() == Operands::F32 {
         return share(spec, seed, device);
     }
-    let exact = ContenderSpec { engine: EngineKind::Fused, ..spec.clone() };
+    let id = ContenderId { engine: EngineKind::Fused, ..spec.id.clone() };
+    let exact = ContenderSpec { id, ..spec.clone() };
     Ok(share(&exact, seed, device)?.max(share(spec, seed, device)?))
 }
 
 fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
-    let small = reduced(spec);
+    let small = reduced(spec)?;
     let contender = Contender::new(&small, seed, device)?;
-    let (x, y) = data(&small, seed)?;
+    let graph = contender.graph();
+    let data = data(graph, seed)?;
     let on_device = |t: &Tensor| -> Result<Tensor> { Ok(t.to_dtype(small.dtype)?.to_device(device)?) };
-    let got = contender.directions(&on_device(&x)?, &on_device(&y)?)?;
+    let got = contender.directions(&data.iter().map(on_device).collect::<Result<Vec<_>>>()?)?;
 
     let widen = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
-    let params = contender.params().iter().map(widen).collect::<Result<Vec<_>>>()?;
+    let State { params, feedback } = contender.state()?;
+    let params = params.iter().map(widen).collect::<Result<Vec<_>>>()?;
     let widen_some = |t: &Option<Tensor>| t.as_ref().map(widen).transpose();
-    let feedback = contender.feedback().map(|table| table.iter().map(widen_some).collect::<Result<Vec<_>>>());
+    let feedback = feedback.map(|table| table.iter().map(widen_some).collect::<Result<Vec<_>>>());
     let feedback = feedback.transpose()?;
-    let data = [widen(&x.to_dtype(small.dtype)?)?, widen(&y.to_dtype(small.dtype)?)?];
-    let graph = contender.graph();
+    let data = data.iter().map(|t| widen(&t.to_dtype(small.dtype)?)).collect::<Result<Vec<_>>>()?;
     let problem = Problem { graph, params: &params, data: &data, feedback: feedback.as_deref() };
     let expected = oracle::directions(&problem, &contender.rule())?;
 
@@ -90,16 +88,17 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
         _ => (f64::from(f32::EPSILON), f64::from(f32::MAX)),
     };
     let unit = epsilon / 2.0;
-    let longest = small.network.inputs.max(small.network.width).max(BATCH) as f64;
-    let chain = (small.network.depth + 2 * steps_through(&small)) as f64;
+    let sizes_of = graph.params().iter().flat_map(|p| &p.shape).copied();
+    let longest = sizes_of.fold(BATCH, usize::max) as f64;
+    let (depth, through) = (graph.len(), steps_through(&small, graph));
+    let chain = (depth + 2 * through) as f64;
     // parameters rounded after every update, over the weight step
-    let moves =
-        if small.rule.moves_parameters() { steps_through(&small) as f64 / small.learning_rate } else { 0.0 };
+    let moves = if small.rule.moves_parameters() { through as f64 / small.learning_rate } else { 0.0 };
     let sizes = small.rule.steps().map_or(0.0, |s| (0..s.count).map(|t| s.size(t).abs()).sum::<f64>());
-    let through = 2.0 * (small.network.depth as f64 + sizes.max(steps_through(&small).min(1) as f64)) + 1.0;
+    let products = 2.0 * (depth as f64 + sizes.max(through.min(1) as f64)) + 1.0;
     // moved in every step, so as many directions add up
-    let through = through + if small.rule.moves_parameters() { steps_through(&small) as f64 } else { 0.0 };
-    let rounded = 2.0 * 2.0 * small.engine.operands().unit() * through;
+    let products = products + if small.rule.moves_parameters() { through as f64 } else { 0.0 };
+    let rounded = 2.0 * 2.0 * small.id.engine.operands().unit() * products;
     let mut worst = 0.0f64;
     for (p, (got, expected)) in got.iter().zip(&expected).enumerate() {
         let largest = largest_of(expected)?;
@@ -135,32 +134,31 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
 }
 
 /// Inference steps the numbers of a contender go through.
-fn steps_through(spec: &ContenderSpec) -> usize {
+fn steps_through(spec: &ContenderSpec, graph: &Graph) -> usize {
     match spec.rule {
-        Rule::Zil(_) => spec.network.depth - 1,
+        Rule::Zil(_) => graph.len() - 1,
         _ => spec.rule.steps().map_or(0, |s| s.count),
     }
 }
 
-/// Normal inputs; targets that are normal, or a distribution over outputs for cross-entropy.
-fn data(spec: &ContenderSpec, seed: u64) -> Result<(Tensor, Tensor)> {
+/// Normal numbers; a distribution over the last axis where a cross-entropy has its target.
+fn data(graph: &Graph, seed: u64) -> Result<Vec<Tensor>> {
     let mut rng = stream(seed, Purpose::VerificationData);
-    let mut normal = |n: usize| -> Vec<f64> { (0..n).map(|_| rng.sample(StandardNormal)).collect() };
-    let (inputs, outputs) = (spec.network.inputs, spec.network.outputs);
-    let x = normal(BATCH * inputs);
-    let mut y = normal(BATCH * outputs);
-    if spec.loss.kind == LossKind::CrossEntropy {
-        for row in y.chunks_mut(outputs) {
-            row.iter_mut().for_each(|v| *v = v.exp());
-            let sum: f64 = row.iter().sum();
-            row.iter_mut().for_each(|v| *v /= sum);
+    let mut tensors = Vec::new();
+    for (d, Named { shape, .. }) in graph.data().iter().enumerate() {
+        let shape = [&[BATCH], &shape[..]].concat();
+        let mut values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.sample(StandardNormal)).collect();
+        let is_distribution = |term: &LossTerm| term.target == d && term.loss.kind == LossKind::CrossEntropy;
+        if graph.losses().iter().any(is_distribution) {
+            for row in values.chunks_mut(shape[shape.len() - 1]) {
+                row.iter_mut().for_each(|v| *v = v.exp());
+                let sum: f64 = row.iter().sum();
+                row.iter_mut().for_each(|v| *v /= sum);
+            }
         }
+        tensors.push(host_tensor(values, &shape, DType::F64, &Device::Cpu)?);
     }
-    let cpu = Device::Cpu;
-    Ok((
-        host_tensor(x, &[BATCH, inputs], DType::F64, &cpu)?,
-        host_tensor(y, &[BATCH, outputs], DType::F64, &cpu)?,
-    ))
+    Ok(tensors)
 }
 
 fn largest_of(t: &Tensor) -> Result<f64> {

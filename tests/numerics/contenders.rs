@@ -1,34 +1,38 @@
 //! Oracle: what a contender does with the results of its rule.
 
+use std::sync::Arc;
+
 use super::rules::Setting;
 use super::{close, largest, Random};
 use candle_core::{DType, Device, Tensor};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::engine::reference::Reference;
-use pcnbench::engine::{unwatched, EngineKind};
+use pcnbench::engine::unwatched;
 use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 
 const RATE: f64 = 0.03;
 
+fn network() -> MlpSpec {
+    MlpSpec {
+        inputs: 6,
+        width: 8,
+        outputs: 3,
+        depth: 4,
+        activation: Activation::Tanh,
+        activation_order: ActivationOrder::Post,
+        parameterisation: Parameterisation::SP,
+        gain: 1.5,
+        bias: true,
+    }
+}
+
 fn spec(rule: &str, optimiser: OptimiserKind) -> ContenderSpec {
     ContenderSpec {
-        id: format!("{rule}/reference"),
+        id: format!("{rule}/reference").parse().unwrap(),
         rule: Rule::from_name(rule, Steps::constant(5, 0.2)).unwrap(),
-        engine: EngineKind::Reference,
-        threads: None,
-        network: MlpSpec {
-            inputs: 6,
-            width: 8,
-            outputs: 3,
-            depth: 4,
-            activation: Activation::Tanh,
-            activation_order: ActivationOrder::Post,
-            parameterisation: Parameterisation::SP,
-            gain: 1.5,
-            bias: true,
-        },
+        network: Arc::new(network()),
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser,
         learning_rate: RATE,
@@ -38,7 +42,7 @@ fn spec(rule: &str, optimiser: OptimiserKind) -> ContenderSpec {
 }
 
 fn setting(spec: &ContenderSpec) -> Setting {
-    Setting::new(&Random { spec: spec.network.clone(), batch: 4, loss: spec.loss, seed: 3 })
+    Setting::new(&Random { spec: network(), batch: 4, loss: spec.loss, seed: 3 })
 }
 
 fn contender(spec: &ContenderSpec) -> Contender {
@@ -57,12 +61,12 @@ fn ipc_updates_by_itself() {
     let setting = setting(&spec);
     let mut ipc = contender(&spec);
     let learned = ipc.rule().learn(&setting.engine(), &mut unwatched).unwrap();
-    let old = ipc.params().clone();
-    let directions = ipc.directions(&setting.data[0], &setting.data[1]).unwrap();
-    ipc.update(&setting.data[0], &setting.data[1]).unwrap();
+    let old = ipc.state().unwrap().params;
+    let directions = ipc.directions(&setting.data).unwrap();
+    ipc.update(&setting.data).unwrap();
     let mut moved = 0;
     for ((new, old), (expected, d)) in
-        ipc.params().iter().zip(&old).zip(learned.params.iter().zip(&directions))
+        ipc.state().unwrap().params.iter().zip(&old).zip(learned.params.iter().zip(&directions))
     {
         let (expected, d) = (expected.as_ref().unwrap(), d.as_ref().unwrap());
         close(new, expected, 0.0, "parameters");
@@ -90,22 +94,24 @@ fn backward_weights_learn_by_the_same_rule() {
     let spec = spec("ar-topdown-feedback", OptimiserKind::Sgd);
     let setting = setting(&spec);
     let mut ar = contender(&spec);
-    let (old_w, old_psi) = (ar.params().clone(), ar.feedback().unwrap().to_vec());
+    let start = ar.state().unwrap();
+    let (old_w, old_psi) = (start.params.clone(), start.feedback.clone().unwrap());
     let of = |table: &[Option<Tensor>]| table.iter().flatten().cloned().collect::<Vec<_>>();
     for (w, psi) in old_w.iter().step_by(2).zip(of(&old_psi)) {
         assert!(largest(&(w - psi).unwrap()) > 0.1);
     }
     // a bias carries nothing down
     assert!(old_psi.iter().skip(1).step_by(2).all(Option::is_none) && of(&old_psi).len() == 4);
-    let with = ar.directions(&setting.data[0], &setting.data[1]).unwrap();
-    let transposed = Reference { feedback: None, ..ar.bind(&setting.data) };
+    let with = ar.directions(&setting.data).unwrap();
+    let transposed = Reference { feedback: None, ..start.bind(ar.graph(), &setting.data) };
     let without = ar.rule().learn(&transposed, &mut unwatched).unwrap().directions;
     let first = |d: &[Option<Tensor>]| d[0].clone().unwrap();
     assert!(largest(&(first(&with) - first(&without)).unwrap()) > 1e-3, "backward weights are not used");
 
-    ar.update(&setting.data[0], &setting.data[1]).unwrap();
-    let moved_w: Vec<Tensor> = differences(ar.params(), &old_w).into_iter().step_by(2).collect();
-    let moved_psi = differences(&of(ar.feedback().unwrap()), &of(&old_psi));
+    ar.update(&setting.data).unwrap();
+    let end = ar.state().unwrap();
+    let moved_w: Vec<Tensor> = differences(&end.params, &old_w).into_iter().step_by(2).collect();
+    let moved_psi = differences(&of(&end.feedback.unwrap()), &of(&old_psi));
     for (w, psi) in moved_w.iter().zip(&moved_psi) {
         assert!(largest(w) > 0.0);
         close(psi, w, 1e-12, "what backward weights learn");
@@ -119,12 +125,7 @@ fn given_parameters_give_the_backward_weights() {
     let setting = setting(&own);
     let of = |spec: &ContenderSpec| {
         let contender = Contender::with_params(spec, setting.params.clone()).unwrap();
-        contender
-            .directions(&setting.data[0], &setting.data[1])
-            .unwrap()
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
+        contender.directions(&setting.data).unwrap().into_iter().flatten().collect::<Vec<_>>()
     };
     for (a, b) in of(&own).iter().zip(&of(&plain)) {
         close(a, b, 0.0, "directions");
@@ -139,7 +140,7 @@ fn names_are_their_own() {
         let rule = Rule::from_name(name, steps).unwrap();
         assert_eq!(rule.name(), name);
         assert!(name.starts_with(rule.family()));
-        assert!(format!("{name}/reference").parse::<pcnbench::suite::ContenderId>().is_ok());
+        assert!(format!("{name}/reference").parse::<pcnbench::contender::ContenderId>().is_ok());
     }
     for name in ["", "-", "spc-linear", "ar-full", "zil-full", "fpa-feedback", "ipc-", "BP"] {
         assert!(Rule::from_name(name, steps).is_err(), "{name}");

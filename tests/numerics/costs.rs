@@ -1,9 +1,12 @@
 //! Oracle: counting. If this fails silently, every FLOP, every bound and every utilisation is wrong.
 
+use std::sync::Arc;
+
 use super::{random_problem, Random};
 use pcnbench::contender::ContenderSpec;
 use pcnbench::engine::counting::{Counting, Totals};
-use pcnbench::engine::{unwatched, EngineKind};
+use pcnbench::engine::unwatched;
+use pcnbench::net::Architecture;
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::theory::cost::{self, NetCost, RuleCost};
@@ -90,11 +93,9 @@ fn a_contender_counts_its_own_schedule() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let problem = random_problem().new_tree(&mut runner).unwrap().current();
     let spec = ContenderSpec {
-        id: "spc/reference".into(),
+        id: "spc/reference".parse().unwrap(),
         rule: Rule::from_name("spc", Steps::constant(3, 0.1)).unwrap(),
-        engine: EngineKind::Reference,
-        threads: None,
-        network: problem.spec.clone(),
+        network: Arc::new(problem.spec.clone()),
         loss: problem.loss,
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.1,

@@ -5,10 +5,12 @@
 //! same size and range) stands in, because nine parts in ten of what is seen are the network's. One net
 //! differs much from the next, so medians over draws are held against the published single draw.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::data::{self, Batches, Source};
-use pcnbench::engine::{EngineKind, Shown};
+use pcnbench::engine::Shown;
 use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
@@ -19,11 +21,9 @@ const DRAWS: u64 = 15;
 /// Energies [step][layer] of one draw.
 fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
     let spec = ContenderSpec {
-        id: format!("{rule}/reference"),
+        id: format!("{rule}/reference").parse().unwrap(),
         rule: Rule::from_name(rule, Steps::constant(steps, 0.1)).unwrap(),
-        engine: EngineKind::Reference,
-        threads: None,
-        network: MlpSpec {
+        network: Arc::new(MlpSpec {
             inputs: 784,
             width: 128,
             outputs: 10,
@@ -33,7 +33,7 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
             parameterisation: "sp-orthogonal".parse().unwrap(),
             gain: 2f64.sqrt(),
             bias: false,
-        },
+        }),
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.1,
@@ -42,10 +42,10 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
     };
     let blobs = data::load(&Source::Blobs { train: 20, test: 10 }, None, 7).unwrap();
     let batch = Batches::new(&blobs.train, 1, seed).unwrap().endless().next().unwrap();
-    let (x, y) = batch.to_tensors(dtype, &Device::Cpu).unwrap();
+    let data = batch.to_tensors(dtype, &Device::Cpu).unwrap();
     let contender = Contender::new(&spec, seed, &Device::Cpu).unwrap();
-    let data = [x.clone(), y.clone()];
-    let engine = contender.bind(&data);
+    let state = contender.state().unwrap();
+    let engine = state.bind(contender.graph(), &data);
     let mut energies = vec![];
     spec.rule
         .learn(&engine, &mut |Shown { errors, outputs, .. }| {

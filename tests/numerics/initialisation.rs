@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device};
 use pcnbench::net::parameterisation::Position;
+use pcnbench::net::Architecture;
 use pcnbench::net::{Activation, ActivationOrder, MlpSpec, Parameterisation};
 
 fn at(layer: usize, depth: usize, inputs: usize, outputs: usize) -> Position {

@@ -1,10 +1,13 @@
 //! Oracle: the energy of each rule, differentiated automatically.
 
+use std::sync::Arc;
+
 use super::{close, largest, normal, random_problem, targets, Random};
 use candle_core::{DType, Device, Tensor};
 use pcnbench::engine::reference::Reference;
-use pcnbench::engine::threads::limited;
+use pcnbench::engine::threads::limit;
 use pcnbench::engine::{unwatched, Learned, Shown};
+use pcnbench::net::Architecture;
 use pcnbench::net::{Activation, ActivationOrder, Graph, Loss, MlpSpec, Parameterisation, Params};
 use pcnbench::rule::{Decay, Info, Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
@@ -154,11 +157,9 @@ fn contenders_pass_their_preflight() {
                 let imitated = engine.check(dtype, true).is_err();
                 for activation in Activation::ALL.into_iter().filter(|a| !imitated || few.contains(a)) {
                     specs.push(ContenderSpec {
-                        id: format!("{rule}/{engine}"),
+                        id: format!("{rule}/{engine}").parse().unwrap(),
                         rule: Rule::from_name(rule, Steps::constant(32, 0.1)).unwrap(),
-                        engine,
-                        threads: None,
-                        network: MlpSpec {
+                        network: Arc::new(MlpSpec {
                             inputs: 64,
                             width: 64,
                             outputs: 10,
@@ -168,7 +169,7 @@ fn contenders_pass_their_preflight() {
                             parameterisation: name.parse().unwrap(),
                             gain: 1.0,
                             bias: true,
-                        },
+                        }),
                         loss: Loss::HALF_SQUARED_ERROR,
                         optimiser: pcnbench::optim::OptimiserKind::Sgd,
                         learning_rate: 0.1,
@@ -181,14 +182,12 @@ fn contenders_pass_their_preflight() {
     }
     // every spec has a worker of its own, of which there are as many as before the limit
     assert!(rayon::current_num_threads() > 0);
-    limited(Some(1), || {
-        specs.par_iter().for_each(|spec| {
-            let (id, dtype) = (&spec.id, spec.dtype);
-            let network = (spec.network.parameterisation, spec.network.activation);
-            let share = pcnbench::verify::preflight::check(spec, 5, &Device::Cpu)
-                .unwrap_or_else(|e| panic!("{id} {network:?} {dtype:?}: {e}"));
-            assert!(share < 0.9, "{id} {network:?} {dtype:?}: {share}");
-        });
+    let _limit = limit(Some(1));
+    specs.par_iter().for_each(|spec| {
+        let (id, dtype, network) = (&spec.id, spec.dtype, &spec.network);
+        let share = pcnbench::verify::preflight::check(spec, 5, &Device::Cpu)
+            .unwrap_or_else(|e| panic!("{id} {network:?} {dtype:?}: {e}"));
+        assert!(share < 0.9, "{id} {network:?} {dtype:?}: {share}");
     });
 }
 
@@ -199,11 +198,9 @@ fn operands_are_rounded_where_the_engine_says_so() {
     use pcnbench::contender::{Contender, ContenderSpec};
     use pcnbench::engine::EngineKind;
     let spec = |engine: EngineKind| ContenderSpec {
-        id: format!("spc/{engine}"),
+        id: format!("spc/{engine}").parse().unwrap(),
         rule: Rule::from_name("spc", Steps::constant(8, 0.1)).unwrap(),
-        engine,
-        threads: None,
-        network: MlpSpec {
+        network: Arc::new(MlpSpec {
             inputs: 12,
             width: 16,
             outputs: 4,
@@ -213,7 +210,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
             parameterisation: "sp".parse().unwrap(),
             gain: 1.0,
             bias: true,
-        },
+        }),
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: pcnbench::optim::OptimiserKind::Sgd,
         learning_rate: 0.1,
@@ -221,12 +218,12 @@ fn operands_are_rounded_where_the_engine_says_so() {
         strategies: None,
     };
     let numbers = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
-    let x = Tensor::from_vec(numbers(60), (5, 12), &Device::Cpu).unwrap();
-    let y = Tensor::from_vec(numbers(20), (5, 4), &Device::Cpu).unwrap();
+    let batch = [(60, (5, 12)), (20, (5, 4))]
+        .map(|(n, shape)| Tensor::from_vec(numbers(n), shape, &Device::Cpu).unwrap());
     // of the output layer, whose direction is largest
     let direction = |engine| {
         let contender = Contender::new(&spec(engine), 3, &Device::Cpu).unwrap();
-        let all = contender.directions(&x, &y).unwrap();
+        let all = contender.directions(&batch).unwrap();
         all[6].clone().unwrap()
     };
     let exact = direction(EngineKind::Reference);
@@ -244,7 +241,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
         let said = engine.check(DType::F32, true).unwrap_err().to_string();
         assert!(said.contains("needs a card") && said.contains("--device cuda"), "{said}");
         let mut contender = Contender::new(&spec(engine), 3, &Device::Cpu).unwrap();
-        let said = contender.update(&x, &y).unwrap_err().to_string();
+        let said = contender.update(&batch).unwrap_err().to_string();
         assert!(said.contains("operands need a card") && !said.contains('\n'), "{said}");
         let said = Contender::new(&ContenderSpec { dtype: DType::F64, ..spec(engine) }, 3, &Device::Cpu)
             .unwrap_err();

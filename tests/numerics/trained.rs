@@ -1,8 +1,9 @@
 //! Oracle: the directions of real networks. A layer is trained if some parameter of it has a direction other than zero.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 use pcnbench::contender::{Contender, ContenderSpec};
-use pcnbench::engine::EngineKind;
 use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
@@ -11,11 +12,9 @@ use super::{largest, normal};
 
 fn spec(rule: &str, parameterisation: &str, depth: usize, steps: Steps) -> ContenderSpec {
     ContenderSpec {
-        id: format!("{rule}/reference"),
+        id: format!("{rule}/reference").parse().unwrap(),
         rule: Rule::from_name(rule, steps).unwrap(),
-        engine: EngineKind::Reference,
-        threads: None,
-        network: MlpSpec {
+        network: Arc::new(MlpSpec {
             inputs: 5,
             width: 6,
             outputs: 4,
@@ -25,7 +24,7 @@ fn spec(rule: &str, parameterisation: &str, depth: usize, steps: Steps) -> Conte
             parameterisation: parameterisation.parse().unwrap(),
             gain: 1.0,
             bias: true,
-        },
+        }),
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.01,
@@ -36,9 +35,9 @@ fn spec(rule: &str, parameterisation: &str, depth: usize, steps: Steps) -> Conte
 
 /// Layers with a direction other than zero in f64 on one batch.
 fn moved(spec: &ContenderSpec) -> usize {
-    let (x, y) = (normal(&[3, 5], 1), normal(&[3, 4], 2));
+    let batch = [normal(&[3, 5], 1), normal(&[3, 4], 2)];
     let contender = Contender::new(spec, 4, &Device::Cpu).unwrap();
-    let directions = contender.directions(&x, &y).unwrap();
+    let directions = contender.directions(&batch).unwrap();
     let moves = |d: &Option<Tensor>| d.as_ref().is_some_and(|d| largest(d) > 0.0);
     contender
         .graph()

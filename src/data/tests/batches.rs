@@ -101,10 +101,10 @@ fn tensors_hold_the_host_values_and_f64_widens_them() {
     let values = vec![0.1, -1.0 / 3.0, f32::MIN_POSITIVE, 1e30];
     let split = Split::new(2, 2, values.clone(), Targets::Values(values.clone())).unwrap();
     let batch = split.in_order(2).next().unwrap();
-    let (x, y) = batch.to_tensors(DType::F32, &Device::Cpu).unwrap();
+    let [x, y] = batch.to_tensors(DType::F32, &Device::Cpu).unwrap();
     assert_eq!((x.dims(), y.dims()), (&[2, 2][..], &[2, 2][..]));
     assert_eq!(x.flatten_all().unwrap().to_vec1::<f32>().unwrap(), values);
-    let (x, y) = batch.to_tensors(DType::F64, &Device::Cpu).unwrap();
+    let [x, y] = batch.to_tensors(DType::F64, &Device::Cpu).unwrap();
     let wide: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
     assert_eq!(x.flatten_all().unwrap().to_vec1::<f64>().unwrap(), wide);
     assert_eq!(y.flatten_all().unwrap().to_vec1::<f64>().unwrap(), wide);

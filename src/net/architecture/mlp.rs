@@ -4,19 +4,28 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::{ActivationOrder, Architecture, Kind, Settings};
 use crate::net::layers::{Activation, Dense};
 use crate::net::parameterisation::{Parameterisation, Position};
 use crate::net::topology::Source;
 use crate::net::{host_tensor, Graph, GraphBuilder, LayerCost, Loss, Params};
 use crate::{Error, Result};
 
-/// Whether a hidden layer applies its activation before or after its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ActivationOrder {
-    /// μ_l = a W φ(v) + …: states are pre-activations (φ_1 is the identity).
-    Pre,
-    /// μ_l = φ(a W v) + …: states are activations; the readout stays linear.
-    Post,
+/// The entry of the table of architectures.
+pub const KIND: Kind = Kind { name: "mlp", about: "a chain of dense layers of equal width", build };
+
+fn build(settings: &Settings) -> Arc<dyn Architecture> {
+    Arc::new(MlpSpec {
+        inputs: settings.input.iter().product(),
+        width: settings.width,
+        outputs: settings.outputs,
+        depth: settings.depth,
+        activation: settings.activation,
+        activation_order: settings.activation_order,
+        parameterisation: settings.parameterisation,
+        gain: settings.gain,
+        bias: settings.bias,
+    })
 }
 
 /// A multilayer perceptron in words: everything needed to build one from a seed.
@@ -73,20 +82,6 @@ pub fn chain(layers: Vec<Dense>, x: &[usize], loss: Loss) -> Result<Graph> {
 }
 
 impl MlpSpec {
-    /// The network under a loss.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a size of 0.
-    pub fn graph(&self, loss: Loss) -> Result<Graph> {
-        if self.depth == 0 || self.inputs == 0 || self.outputs == 0 || self.width == 0 {
-            return Err(Error::Invalid(format!(
-                "a perceptron needs depth, inputs, width and outputs of at least 1, got {}, {}, {}, {}",
-                self.depth, self.inputs, self.width, self.outputs
-            )));
-        }
-        chain(self.layers(), &[self.inputs], loss)
-    }
-
     /// Layers 1..L.
     pub fn layers(&self) -> Vec<Dense> {
         (1..=self.depth).map(|l| self.dense(l)).collect()
@@ -120,9 +115,24 @@ impl MlpSpec {
             bias: self.bias,
         }
     }
+}
 
-    /// Parameters at the start, drawn on the host under `seed`, rounded to `dtype`, on `device`.
-    pub fn start(&self, seed: u64, dtype: DType, device: &Device) -> Result<Params> {
+impl Architecture for MlpSpec {
+    fn kind(&self) -> &'static str {
+        KIND.name
+    }
+
+    fn graph(&self, loss: Loss) -> Result<Graph> {
+        if self.depth == 0 || self.inputs == 0 || self.outputs == 0 || self.width == 0 {
+            return Err(Error::Invalid(format!(
+                "a perceptron needs depth, inputs, width and outputs of at least 1, got {}, {}, {}, {}",
+                self.depth, self.inputs, self.width, self.outputs
+            )));
+        }
+        chain(self.layers(), &[self.inputs], loss)
+    }
+
+    fn start(&self, seed: u64, dtype: DType, device: &Device) -> Result<Params> {
         let mut params = Params::new();
         for l in 1..=self.depth {
             let at = self.position(l);
@@ -136,9 +146,7 @@ impl MlpSpec {
         Ok(params)
     }
 
-    /// Backward weights at the start, for rules that learn their own: in the form of W_l at its place in the table of
-    /// parameters, `None` at the place of a bias.
-    pub fn start_feedback(&self, seed: u64, dtype: DType, device: &Device) -> Result<Vec<Option<Tensor>>> {
+    fn start_feedback(&self, seed: u64, dtype: DType, device: &Device) -> Result<Vec<Option<Tensor>>> {
         let mut table = Vec::new();
         for l in 1..=self.depth {
             let at = self.position(l);
@@ -147,5 +155,15 @@ impl MlpSpec {
             table.extend(self.bias.then_some(None));
         }
         Ok(table)
+    }
+
+    fn reduced(&self) -> Arc<dyn Architecture> {
+        Arc::new(Self {
+            inputs: self.inputs.min(6),
+            width: self.width.min(7),
+            outputs: self.outputs.min(4),
+            depth: self.depth.min(6),
+            ..self.clone()
+        })
     }
 }

@@ -9,11 +9,11 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use pcnbench_kernels as kernels;
 use pcnbench_kernels::persistent::{spc_step, DeviceModel};
 
-use super::ContenderSpec;
+use crate::contender::spec::ContenderSpec;
 use crate::engine::rounded::Rounded;
 use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::architecture::mlp::chain;
-use crate::net::{Activation, Dense, Loss, LossKind, MlpSpec, Params};
+use crate::net::{Activation, Dense, Loss, LossKind, Params};
 use crate::optim::{self, OptimiserKind};
 use crate::rule::{Ar, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
 use crate::{Error, Result};
@@ -142,13 +142,14 @@ impl Fused {
         Ok(Learned { states, outputs: vec![learned.output], errors, directions, params })
     }
 
-    /// One weight update of `theta` (with the optimiser's state behind it) in place.
+    /// One weight update of `theta` (with the optimiser's state behind it) in place, on a
+    /// [`schedule`](Self::schedule) of this engine.
     ///
     /// # Errors
-    /// As for [`learn`](Self::learn).
+    /// If a tensor does not fit.
     pub fn train(
         &self,
-        rule: &Rule,
+        schedule: &kernels::Schedule,
         loss: &Loss,
         optimiser: kernels::Optimiser,
         theta: &Tensor,
@@ -156,16 +157,21 @@ impl Fused {
     ) -> Result<()> {
         let (x, y) = (rows(batch.0)?, rows(batch.1)?);
         let loss = output_energy(loss, &y)?;
-        Ok(self.engine.train(&self.schedule(rule)?, loss, optimiser, theta, (&x, &y))?)
+        Ok(self.engine.train(schedule, loss, optimiser, theta, (&x, &y))?)
     }
 
-    fn schedule(&self, rule: &Rule) -> Result<kernels::Schedule> {
+    /// A rule's schedule, with the size of every step.
+    ///
+    /// # Errors
+    /// If the engine does not run the rule.
+    pub fn schedule(&self, rule: &Rule) -> Result<kernels::Schedule> {
         schedule(rule, self.deviation)
     }
 }
 
-fn stack(network: &MlpSpec) -> Result<kernels::Stack> {
-    let specs = network.layers().iter().map(spec).collect::<Result<_>>()?;
+fn stack(contender: &ContenderSpec) -> Result<kernels::Stack> {
+    let layers = contender.network.graph(contender.loss)?.as_stack()?;
+    let specs = layers.iter().map(spec).collect::<Result<_>>()?;
     Ok(kernels::Stack::new(specs)?)
 }
 
@@ -175,11 +181,12 @@ fn stack(network: &MlpSpec) -> Result<kernels::Stack> {
 /// # Errors
 /// If neighbouring layers do not fit each other.
 pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) -> Result<Option<f64>> {
-    let resident = matches!(spec.engine, EngineKind::Fused | EngineKind::FusedTf32x3 | EngineKind::FusedTf32);
+    let resident =
+        matches!(spec.id.engine, EngineKind::Fused | EngineKind::FusedTf32x3 | EngineKind::FusedTf32);
     if !resident || !matches!(spec.rule, Rule::Spc(_)) || spec.dtype != DType::F32 {
         return Ok(None);
     }
-    Ok(spc_step(&stack(&spec.network)?, batch, spec.engine.operands(), device))
+    Ok(spc_step(&stack(spec)?, batch, spec.id.engine.operands(), device))
 }
 
 /// On which launch strategy a contender runs on a card, and by what it was chosen; none on the CPU.
@@ -191,8 +198,8 @@ pub fn strategy(
     batch: usize,
     device: &Device,
 ) -> Result<Option<kernels::tune::Choice>> {
-    let (stack, schedule) = (stack(&spec.network)?, schedule(&spec.rule, false)?);
-    let (kind, table) = ((spec.dtype, spec.engine.operands()), spec.strategies.as_deref());
+    let (stack, schedule) = (stack(spec)?, schedule(&spec.rule, false)?);
+    let (kind, table) = ((spec.dtype, spec.id.engine.operands()), spec.strategies.as_deref());
     Ok(kernels::card::strategy(device, &stack, &schedule, batch, kind, table)?)
 }
 
@@ -211,9 +218,7 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
         Rule::Ar(Ar { sweep, feedback: Feedback::Transposed, derivatives: true, .. }) => {
             To::Ar { top_down: sweep == Sweep::TopDown }
         }
-        Rule::Zil(_) | Rule::Ar(_) => {
-            return Err(Error::Invalid(format!("the fused engine does not run rule {rule}")))
-        }
+        _ => return Err(Error::Invalid(format!("the fused engine does not run rule {rule}"))),
     };
     let steps = rule.steps().map_or_else(Vec::new, |s| (0..s.count).map(|t| s.size(t)).collect());
     Ok(kernels::Schedule { rule: to, steps })
@@ -295,5 +300,5 @@ fn aligned<T: WithDType>(flat: &Tensor) -> Result<Tensor> {
 }
 
 #[cfg(test)]
-#[path = "fused_tests.rs"]
+#[path = "engine_tests.rs"]
 mod tests;

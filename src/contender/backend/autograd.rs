@@ -1,0 +1,55 @@
+//! Candle's own reverse mode with an optimiser.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::{unwatched, Backend, ContenderSpec, LearnedTensors, State, Watch};
+use crate::engine::autograd;
+use crate::net::{Graph, Params};
+use crate::optim::{Directions, Optimiser};
+use crate::rule::Rule;
+use crate::Result;
+
+/// Backpropagation as a user of Candle would write it.
+#[derive(Debug)]
+pub struct Autograd {
+    graph: Arc<Graph>,
+    engine: autograd::Autograd,
+    params: Params,
+    optimiser: Box<dyn Optimiser>,
+}
+
+impl Autograd {
+    /// From `params`.
+    pub(super) fn new(spec: &ContenderSpec, graph: Arc<Graph>, params: Params) -> Result<Self> {
+        let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
+        Ok(Self { engine: autograd::Autograd::new(&params)?, graph, params, optimiser })
+    }
+}
+
+impl Backend for Autograd {
+    fn update(&mut self, data: &[Tensor]) -> Result<()> {
+        let directions = self.directions(data)?;
+        self.optimiser.step(&mut self.params, &directions, data[0].dim(0)?)?;
+        self.engine.set(&self.params)
+    }
+
+    fn directions(&self, data: &[Tensor]) -> Result<Directions> {
+        let (directions, _) = self.engine.directions(&self.graph, data)?;
+        Ok(directions.into_iter().map(Some).collect())
+    }
+
+    fn state(&self) -> Result<State> {
+        Ok(State { params: self.params.clone(), feedback: None })
+    }
+
+    /// What backpropagation leaves on the reference engine, for want of anything between loss and parameters.
+    fn learned(&self, rule: &Rule, data: &[Tensor]) -> Result<LearnedTensors> {
+        rule.learn(&self.state()?.bind(&self.graph, data), &mut unwatched)
+    }
+
+    fn watch(&self, rule: &Rule, data: &[Tensor], watch: &mut Watch<'_, Tensor>) -> Result<()> {
+        rule.learn(&self.state()?.bind(&self.graph, data), watch).map(drop)
+    }
+}

@@ -1,0 +1,83 @@
+//! The reference engine with an optimiser: one Candle operation after another.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::{directions_of, unwatched, Backend, ContenderSpec, LearnedTensors, State, Watch};
+use crate::net::{Graph, ParamId, Params};
+use crate::optim::{Directions, Optimiser};
+use crate::rule::Rule;
+use crate::Result;
+
+/// A contender on the reference engine.
+#[derive(Debug)]
+pub struct Candle {
+    rule: Rule,
+    learning_rate: f64,
+    graph: Arc<Graph>,
+    state: State,
+    optimiser: Box<dyn Optimiser>,
+    /// Of the backward weights, if there are any.
+    feedback_optimiser: Option<Box<dyn Optimiser>>,
+}
+
+impl Candle {
+    /// From `start`.
+    pub(super) fn new(spec: &ContenderSpec, rule: Rule, graph: Arc<Graph>, start: State) -> Self {
+        let optimiser = |groups| spec.optimiser.build(spec.learning_rate, groups);
+        let feedback_optimiser = start.feedback.as_ref().map(|table| {
+            let alone = (0..table.iter().flatten().count()).map(|k| vec![k]).collect();
+            optimiser(alone)
+        });
+        let optimiser = optimiser(graph.topology().groups());
+        Self { rule, learning_rate: spec.learning_rate, graph, state: start, optimiser, feedback_optimiser }
+    }
+
+    /// Moves the backward weights along the directions of the forward ones.
+    fn step_feedback(&mut self, directions: &Directions, batch: usize) -> Result<()> {
+        let (Some(optimiser), Some(table)) = (&mut self.feedback_optimiser, &mut self.state.feedback) else {
+            return Ok(());
+        };
+        let ids: Vec<ParamId> = (0..table.len()).filter(|&p| table[p].is_some()).collect();
+        let mut own: Params = table.iter().flatten().cloned().collect();
+        let along: Directions = ids.iter().map(|&p| directions[p].clone()).collect();
+        optimiser.step(&mut own, &along, batch)?;
+        ids.into_iter().zip(own).for_each(|(p, moved)| table[p] = Some(moved));
+        Ok(())
+    }
+}
+
+impl Backend for Candle {
+    fn update(&mut self, data: &[Tensor]) -> Result<()> {
+        let learned = self.learned(&self.rule, data)?;
+        if self.rule.moves_parameters() {
+            for (own, new) in self.state.params.iter_mut().zip(learned.params) {
+                if let Some(new) = new {
+                    *own = new;
+                }
+            }
+            return Ok(());
+        }
+        let batch = data[0].dim(0)?;
+        self.optimiser.step(&mut self.state.params, &learned.directions, batch)?;
+        self.step_feedback(&learned.directions, batch)
+    }
+
+    fn directions(&self, data: &[Tensor]) -> Result<Directions> {
+        let learned = self.learned(&self.rule, data)?;
+        directions_of(&self.rule, learned, &self.state.params, self.learning_rate)
+    }
+
+    fn state(&self) -> Result<State> {
+        Ok(self.state.clone())
+    }
+
+    fn learned(&self, rule: &Rule, data: &[Tensor]) -> Result<LearnedTensors> {
+        rule.learn(&self.state.bind(&self.graph, data), &mut unwatched)
+    }
+
+    fn watch(&self, rule: &Rule, data: &[Tensor], watch: &mut Watch<'_, Tensor>) -> Result<()> {
+        rule.learn(&self.state.bind(&self.graph, data), watch).map(drop)
+    }
+}
