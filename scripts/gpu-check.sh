@@ -263,7 +263,7 @@ full() {
     step "kernels" 50 "$out/kernels.txt" "${strict[@]}" kernels
   fi
   for dtype in f64 f32; do
-    step "conformance cases and twins in $dtype" 15 "$out/verify.txt" "${strict[@]}" "verify fused $dtype"
+    step "conformance cases and differential tests in $dtype" 15 "$out/verify.txt" "${strict[@]}" "verify fused $dtype"
   done
   if [[ $device == cuda ]]; then
     step "claims" 90 "$work/claims.txt" "${strict[@]}" claims

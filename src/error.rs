@@ -98,6 +98,9 @@ pub enum Error {
         /// The unfinished record.
         record: PathBuf,
     },
+    /// A contender computes something else than the oracle on the reduced problem of its point.
+    #[error("{0}")]
+    Wrong(String),
     /// A request that makes no sense as a whole (reported before anything is measured or written).
     #[error("{0}")]
     Invalid(String),

@@ -156,7 +156,7 @@ impl<'a> Headline<'a> {
     fn time(&self, at: &'a SummaryRow, contender: &str, marks: &mut Vec<Mark>) -> String {
         let Some(row) = self.row(at, contender) else { return String::new() };
         let ratio = self.record.ratios.iter().find(|r| r.point == at.point && r.contender == contender);
-        let Some(ratio) = ratio else { return results::note(&row.err).to_owned() };
+        let Some(ratio) = ratio else { return results::note(row).to_owned() };
         let mark = self.marks.ratio(&ratio.point, &ratio.contender, &ratio.baseline);
         marks.push(mark);
         results::with_interval(ratio, mark)

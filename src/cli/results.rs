@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use crate::record::{summarise, Ceiling, Mark, Marks, RatioRow, Record, SummaryRow};
-use crate::verify::preflight;
+use crate::record::{summarise, Ceiling, Mark, Marks, RatioRow, Record, Status, SummaryRow};
 use crate::Result;
 
 /// One row per timed point and contender; `full` adds what rarely fits a page.
@@ -178,18 +177,16 @@ pub fn failures(record: &Record) -> Vec<String> {
 }
 
 /// One word in place of a time; the sentence stands below the table.
-pub(super) fn note(err: &str) -> &'static str {
-    match err {
-        "" => "",
-        _ if err.contains(preflight::WRONG) => "wrong",
-        _ if err.contains(" diverged: ") => "diverged",
-        _ => "failed",
+pub(super) fn note(row: &SummaryRow) -> &'static str {
+    match row.status {
+        Status::Ok => "",
+        other => other.name(),
     }
 }
 
 fn time(row: &SummaryRow) -> Cell {
     if row.n == 0 {
-        return Cell::new(note(&row.err), serde_json::Value::Null);
+        return Cell::new(note(row), serde_json::Value::Null);
     }
     let text = duration(row.median_ns as f64) + row.mark().signs();
     Cell::new(text, row.median_ns)

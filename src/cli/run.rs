@@ -10,7 +10,7 @@ use super::progress::Bar;
 use super::resume::{self, Choice};
 use super::{results, Exit};
 use crate::measure::{machine, quiet};
-use crate::record::{self, Record, Shard, SummaryRow};
+use crate::record::{self, Record, Shard, Status, SummaryRow};
 use crate::run::{self, Job, Target};
 use crate::suite::{axis, Overrides, Suite};
 use crate::Error;
@@ -159,7 +159,7 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
             writeln!(out, "page:   {}", page.display())?;
         }
     }
-    let mut wrong = record.summary.iter().filter(|row| row.err.contains(crate::verify::preflight::WRONG));
+    let mut wrong = record.summary.iter().filter(|row| row.status == Status::Wrong);
     if let Some(first) = wrong.next() {
         return Ok(Exit::Wrong(format!(
             "verification failed in {} rows, the first at {}: {}",

@@ -21,10 +21,8 @@ use entry::{from_wire, to_wire};
 /// File name within the folder of a machine class.
 pub const FILE: &str = "baseline.toml";
 
-/// Version of the format that is written. Since schema 2 entries say of how many instances they are.
+/// Version of the format.
 pub const SCHEMA: u32 = 2;
-/// Oldest version that is still read.
-pub const OLDEST_SCHEMA: u32 = 1;
 
 /// Half-width, as a factor minus one, from which on a ratio is too vague to notice a change of a few per cent.
 pub const VAGUE: f64 = 0.02;
@@ -43,7 +41,7 @@ pub struct Baseline {
     pub threads: usize,
     /// Suite.
     pub suite: String,
-    /// Names of the folders of the records that it was made from: one, before schema 2 several.
+    /// Names of the folders of the records that it was made from.
     pub records: Vec<String>,
     /// Start of the first, RFC 3339 UTC.
     pub started: String,

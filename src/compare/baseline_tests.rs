@@ -100,7 +100,7 @@ fn damaged_files_are_refused_by_key() {
         damaged.write(&path).unwrap();
         Baseline::read(&path).unwrap_err().to_string()
     };
-    assert!(refusal(&|b| b.schema = 3).contains("schema 3, but this version reads schemas 1 and 2"));
+    assert!(refusal(&|b| b.schema = 3).contains("schema 3, but this version reads schema 2 alone"));
     assert!(refusal(&|b| b.entry[1].freedom = Some(0)).contains("`freedom`"));
     assert!(refusal(&|b| b.entry.push(b.entry[0].clone())).contains("stands twice"));
     assert!(
@@ -119,28 +119,10 @@ fn damaged_files_are_refused_by_key() {
         message
     };
     assert!(text("").contains("key `schema` is missing"));
-    assert!(text("schema = 1\nunknown = 2").contains("baseline.toml: line "));
-    assert!(text("schema = 1\n\n[[entry]\n").contains("line 3"));
+    assert!(text("schema = 2\nunknown = 2").contains("baseline.toml: line "));
+    assert!(text("schema = 2\n\n[[entry]\n").contains("line 3"));
     let nowhere = Baseline::read(&dir.path().join("no.toml")).unwrap_err().to_string();
     assert!(nowhere.contains("there is no such baseline; make it with"), "{nowhere}");
-}
-
-/// Written before entries said of how many instances they are: one each, with the allowance for what another one shifts.
-#[test]
-fn older_baselines_are_of_one_instance() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(FILE);
-    let mut old = baseline();
-    old.schema = 1;
-    old.entry.iter_mut().for_each(|e| (e.instances, e.freedom, e.time_freedom) = (None, None, None));
-    old.write(&path).unwrap();
-    assert!(!fs::read_to_string(&path).unwrap().contains("instances"));
-    let new = Side::of(&record(DEFINITION, 2)).unwrap();
-    let width = |b: &Baseline| {
-        let c = compare(&b.side("file".into()), &new, &Options::default());
-        c.rows[0].change.map(|c| c.high / c.low).unwrap()
-    };
-    assert!(width(&Baseline::read(&path).unwrap()) > width(&baseline()));
 }
 
 #[test]

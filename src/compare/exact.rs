@@ -27,7 +27,7 @@ pub struct Build {
 impl Build {
     /// Of a record.
     pub fn of(record: &Record) -> Self {
-        Self { simd: record.machine.simd.clone(), compiler: record.run.rustc.clone().unwrap_or_default() }
+        Self { simd: record.machine.simd.clone(), compiler: record.run.rustc.clone() }
     }
 }
 

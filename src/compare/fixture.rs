@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::exact::Build;
 use super::side::{Entry, Side, Work};
 use crate::measure::exact::Exact;
-use crate::record::{summarise, Machine, Record, Run, Sample, SummaryRow, SCHEMA};
+use crate::record::{summarise, Machine, Record, Run, Sample, Status, SummaryRow, SCHEMA};
 use crate::stats::PairedRatio;
 use crate::suite::axis::{self, Settings};
 use crate::suite::{Overrides, Suite};
@@ -62,8 +62,8 @@ pub fn record(definition: &str, seed: u64) -> Record {
                     checksum: 0.0,
                     delay_ns: None,
                     sm_clock_mhz: None,
-                    executions: None,
-                    instance: Some(round / 12),
+                    executions: 1,
+                    instance: round / 12,
                 });
             }
         }
@@ -108,7 +108,7 @@ fn run(suite: Suite, definition: String, definition_sha256: String) -> Run {
         warnings: vec![],
         shard: None,
         shards: vec![],
-        rustc: Some("rustc 1.89.0".into()),
+        rustc: "rustc 1.89.0".into(),
     }
 }
 
@@ -137,6 +137,7 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
         baseline: "bp/reference".into(),
         rule: rule.into(),
         engine: engine.into(),
+        architecture: "mlp".into(),
         parameterisation: "sp-uniform".into(),
         activation: "tanh".into(),
         depth,
@@ -178,6 +179,7 @@ fn row(point: &str, contender: &str, depth: usize) -> SummaryRow {
         test_accuracy: None,
         train_updates: None,
         stop: "target".into(),
+        status: Status::Ok,
         err: String::new(),
     }
 }

@@ -110,7 +110,7 @@ impl Side {
     pub fn of(record: &Record) -> Result<Self> {
         summarise::check(record)?;
         // Intervals of an older schema are narrower; sides are to be compared by one measure.
-        let ratios = summarise::ratios(record)?;
+        let ratios = &record.ratios;
         let ratios: HashMap<_, _> =
             ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
         // A definition that this version does not read any more still has its hash.
@@ -148,7 +148,7 @@ fn times(record: &Record) -> Times<'_> {
     let mut times = Times::new();
     for s in &record.samples {
         let of_contender = times.entry((s.point.as_str(), s.contender.as_str())).or_default();
-        of_contender.insert((s.instance.unwrap_or(0), s.round), s.wall_ns.max(1) as f64);
+        of_contender.insert((s.instance, s.round), s.wall_ns.max(1) as f64);
     }
     times
 }
@@ -193,7 +193,7 @@ fn entry(
             low: r.low.unwrap_or(0.0),
             high: r.high.unwrap_or(f64::INFINITY),
             pairs: r.pairs,
-            instances: r.instances.unwrap_or(1),
+            instances: r.instances,
             freedom: r.freedom,
         })
     };

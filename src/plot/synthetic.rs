@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::record::{
-    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA,
+    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow, SCHEMA,
 };
 use crate::theory::decay::SignalDecay;
 
@@ -40,7 +40,7 @@ pub fn empty() -> Record {
             warnings: vec![text("A/A noise floor 0.8 %")],
             shard: None,
             shards: vec![],
-            rustc: Some("rustc 1.89.0".into()),
+            rustc: "rustc 1.89.0".into(),
         },
         machine: Machine {
             class: text("cpu-example-8c"),
@@ -102,6 +102,7 @@ pub fn row(
         baseline: if mupc { "mupc-bp/reference" } else { "bp/reference" }.into(),
         rule: rule.into(),
         engine: engine.into(),
+        architecture: "mlp".into(),
         parameterisation: if mupc { "mupc-residual" } else { "sp-uniform" }.into(),
         activation: "tanh".into(),
         depth,
@@ -131,6 +132,7 @@ pub fn row(
         test_accuracy: None,
         train_updates: None,
         stop: "target".into(),
+        status: Status::Ok,
         err: String::new(),
         contended: None,
         host_bound: None,
@@ -179,8 +181,8 @@ pub fn add(
                 checksum: 1.5,
                 delay_ns: None,
                 sm_clock_mhz: None,
-                executions: None,
-                instance: None,
+                executions: 1,
+                instance: 0,
             });
         }
         let base = record.summary.iter().find(|r| r.point == row.point && r.contender == row.baseline);
@@ -196,7 +198,7 @@ pub fn add(
                 low: Some(low),
                 high: Some(high),
                 pairs: 40,
-                instances: Some(5),
+                instances: 5,
                 freedom: None,
             });
         }
@@ -372,6 +374,7 @@ pub fn realistic() -> Record {
     add(&mut record, "mupc-bp/reference", &depths, |_| 0, 9_300.0);
     add(&mut record, "mupc/reference", &depths, |l| l, 14_500.0);
     let mut bad = row("depth", "fpa/reference", 64, 64, 0.0, 0);
+    bad.status = Status::Wrong;
     bad.err = "verification failed: relative error 3.1e-2, allowed 1e-5".into();
     record.summary.push(bad);
     trace(&mut record, "spc/reference", 20, 64, wave);

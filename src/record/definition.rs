@@ -128,6 +128,7 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
             ("model", row.model.clone(), b.model.name().to_owned()),
             ("baseline", row.baseline.clone(), baseline),
             ("rule", row.rule.clone(), rule.name().to_owned()),
+            ("architecture", row.architecture.clone(), b.architecture.name.to_owned()),
             ("engine", row.engine.clone(), id.engine.name().to_owned()),
             ("updates", row.updates.to_string(), rule.updates().to_string()),
         ];

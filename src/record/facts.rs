@@ -19,7 +19,7 @@ pub(super) fn code(run: &Run) -> Vec<(&'static str, String)> {
         ("version", run.version.clone()),
         ("Cargo.lock", run.lockfile_sha256.clone()),
         ("Candle", run.candle.clone()),
-        ("compiler", run.rustc.clone().unwrap_or_default()),
+        ("compiler", run.rustc.clone()),
         ("features", run.features.join(" ")),
         ("switches", run.switches.join("; ")),
     ]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::schema::{AlignmentRow, Machine, RatioRow, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::schema::{AlignmentRow, Machine, RatioRow, Run, Sample, SignalRow, Status, SummaryRow, SCHEMA};
 use super::store::PointResult;
 use super::summarise;
 
@@ -30,7 +30,7 @@ pub(super) fn run() -> Run {
         warnings: vec![],
         shard: None,
         shards: vec![],
-        rustc: Some("rustc 1.89.0".into()),
+        rustc: "rustc 1.89.0".into(),
     }
 }
 
@@ -59,8 +59,8 @@ pub(super) fn sample(point: &str, contender: &str, round: u32, wall_ns: u64) -> 
         checksum: 0.1 + f64::from(round),
         delay_ns: None,
         sm_clock_mhz: None,
-        executions: None,
-        instance: None,
+        executions: 1,
+        instance: 0,
     }
 }
 
@@ -74,6 +74,7 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         baseline: "bp/reference".into(),
         rule: rule.into(),
         engine: engine.into(),
+        architecture: "mlp".into(),
         parameterisation: "sp-uniform".into(),
         activation: "tanh".into(),
         depth: 8,
@@ -103,6 +104,7 @@ pub(super) fn summary(point: &str, contender: &str) -> SummaryRow {
         test_accuracy: None,
         train_updates: None,
         stop: "target".into(),
+        status: Status::Ok,
         err: String::new(),
         contended: None,
         host_bound: None,
@@ -129,7 +131,7 @@ pub(super) fn ratio(point: &str, contender: &str, baseline: &str) -> RatioRow {
         low: Some(1.9),
         high: Some(2.1),
         pairs: 30,
-        instances: Some(5),
+        instances: 5,
         freedom: Some(4),
     }
 }
@@ -163,6 +165,7 @@ pub(super) fn result(point: &str, rounds: u32) -> PointResult {
         samples.push(sample(point, "spc/reference", round, 2000 + 3 * jitter));
     }
     let mut failed = summary(point, "epc/reference");
+    failed.status = Status::Wrong;
     failed.err = "verification failed, \"by far\"\nsecond line".into();
     failed.verify = None;
     let mut rows = vec![summary(point, "bp/reference"), summary(point, "spc/reference"), failed];

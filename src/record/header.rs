@@ -49,15 +49,14 @@ pub struct Run {
     pub ceilings: Vec<Ceiling>,
     /// Things the reader should know: a busy machine, contended samples and the like.
     pub warnings: Vec<String>,
-    /// Which part of the suite's points this record holds; absent if all. Since schema 2.
+    /// Which part of the suite's points this record holds; absent if all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
-    /// The shards this record was merged from, in order; absent if it was measured as a whole. Since schema 2.
+    /// The shards this record was merged from, in order; absent if it was measured as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<ShardRun>,
-    /// The compiler, as it names itself. Since schema 4.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rustc: Option<String>,
+    /// The compiler, as it names itself.
+    pub rustc: String,
 }
 
 /// What is particular to one of the shards that a record was merged from.
@@ -86,9 +85,8 @@ pub struct ShardRun {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
-    /// `fma` (multiply-adds between registers, FLOP/s; since schema 4), `gemm` (square matrix products, FLOP/s), `product`
-    /// (those of a layer of the suite, FLOP/s; since schema 4), `copy` (bytes/s, read plus written) or `read` (bytes/s; since
-    /// schema 4).
+    /// `fma` (multiply-adds between registers, FLOP/s), `gemm` (square matrix products, FLOP/s), `product` (those of a
+    /// layer of the suite, FLOP/s), `copy` (bytes/s, read plus written) or `read` (bytes/s).
     pub quantity: String,
     /// `f32` or `f64`.
     pub dtype: String,
@@ -100,10 +98,10 @@ pub struct Ceiling {
     pub at: String,
     /// FLOP/s or bytes/s.
     pub per_second: f64,
-    /// For `fma`: the highest clock of a core that was seen. Since schema 4.
+    /// For `fma`: the highest clock of a core that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_hz: Option<f64>,
-    /// For `product`: whose product was best, `candle` or `fused`. Since schema 4.
+    /// For `product`: whose product was best, `candle` or `fused`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -130,7 +128,7 @@ pub struct Machine {
     pub gpu: String,
     /// GPU driver version, empty without one.
     pub driver: String,
-    /// Size of all data caches together, every level and core of the machine; absent if unknown. Since schema 4.
+    /// Size of all data caches together, every level and core of the machine; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_bytes: Option<u64>,
 }

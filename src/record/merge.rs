@@ -7,7 +7,7 @@ use super::columns::Row;
 use super::schema::{Ceiling, Machine, Record, Run, ShardRun, SCHEMA};
 use super::shard::Shard;
 use super::store::{check_run, finished_points, seal_of, to_json};
-use super::summarise::{self, by_point};
+use super::summarise::by_point;
 use super::table::Tables;
 use super::{facts, folder, read, seal};
 use crate::text::resume_command;
@@ -52,10 +52,6 @@ pub fn merge(shards: &[Record], points: &[String], argv: Vec<String>) -> Result<
     whole.ratios = dealt(records().map(|r| &r.ratios), points);
     whole.signals = dealt(records().map(|r| &r.signals), points);
     whole.alignments = dealt(records().map(|r| &r.alignments), points);
-    // The whole is of the newest schema, whatever the shards are of.
-    if first.run.schema != SCHEMA {
-        whole.ratios = summarise::ratios_of(&whole)?;
-    }
     Ok(whole)
 }
 

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use super::columns::Row;
 use super::read::{MACHINE, RUN};
-use super::schema::{AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow};
+use super::schema::{
+    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow,
+};
 use crate::stats::FEWEST_FOR_INTERVAL;
 use crate::{Error, Result};
 
@@ -116,7 +118,7 @@ fn machine(machine: &Machine) -> Checked {
 
 fn sample(row: &Sample) -> Checked {
     finite("checksum", row.checksum)?;
-    given(row.executions, |n| at_least_one("executions", n as usize))
+    at_least_one("executions", row.executions as usize)
 }
 
 fn summary(row: &SummaryRow) -> Checked {
@@ -130,7 +132,7 @@ fn summary(row: &SummaryRow) -> Checked {
     };
     ordered("min_ns, q1_ns, median_ns", [row.min_ns, row.q1_ns, row.median_ns])?;
     ordered("q1_ns, median_ns, q3_ns", [row.q1_ns, row.median_ns, row.q3_ns])?;
-    // Fewer rounds than an interval takes have none: both ends are zero, but for records of older schemas.
+    // Fewer rounds than an interval takes have none: both ends are zero.
     if row.n >= FEWEST_FOR_INTERVAL || (row.median_low_ns, row.median_high_ns) != (0, 0) {
         ordered(
             "median_low_ns, median_ns, median_high_ns",
@@ -139,7 +141,11 @@ fn summary(row: &SummaryRow) -> Checked {
     }
     given(row.inference_over_bp, |v| positive("inference_over_bp", v))?;
     given(row.parallel_over_bp, |v| positive("parallel_over_bp", v))?;
-    match row.err.is_empty() {
+    let sound = row.status == Status::Ok;
+    let expected =
+        if sound { "empty beside status `ok`" } else { "a sentence beside another status than `ok`" };
+    expect(row.err.is_empty() == sound, "err", format!("`{}`", row.err), expected)?;
+    match sound {
         // Of what passed; what is larger stands beside an `err`.
         true => given(row.verify, |v| within("verify", v, 0.0, 1.0))?,
         false => given(row.verify, |v| not_negative("verify", v))?,
@@ -162,11 +168,9 @@ fn ratio(row: &RatioRow) -> Checked {
     let rising = row.low.is_none_or(|low| low <= row.ratio) && row.high.is_none_or(|high| row.ratio <= high);
     expect(rising, "low, ratio, high", all, "numbers in rising order")?;
     at_least_one("pairs", row.pairs)?;
-    given(row.instances, |n| {
-        expect((1..=row.pairs).contains(&n), "instances", n, "at least one, and no more than pairs")
-    })?;
-    let fewer = |n: usize| row.instances.is_some_and(|instances| n < instances);
-    given(row.freedom, |n| expect(fewer(n), "freedom", n, "less than instances"))
+    let instances = (1..=row.pairs).contains(&row.instances);
+    expect(instances, "instances", row.instances, "at least one, and no more than pairs")?;
+    given(row.freedom, |n| expect(n < row.instances, "freedom", n, "less than instances"))
 }
 
 fn signal(row: &SignalRow) -> Checked {

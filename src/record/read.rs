@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::columns::Row;
-use super::schema::{
-    AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, OLDEST_SCHEMA, SCHEMA,
-};
+use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
 use super::shard::Shard;
 use super::{definition, ranges, seal, summarise, table};
 use crate::{Error, Result};
@@ -21,7 +19,7 @@ pub(super) const RUN: &str = "run.json";
 pub(super) const MACHINE: &str = "machine.json";
 
 /// Reads the record in `dir`, finished or not, if nothing in it contradicts anything else: its files are what was written
-/// (from schema 4 on their hashes tell), every value lies in the range of its column, points and rows are those of the
+/// (their hashes tell), every value lies in the range of its column, points and rows are those of the
 /// definition, and times and ratios follow from the samples.
 ///
 /// Rows of points that `summary.csv` does not list belong to an interrupted writer and are dropped; in a finished record
@@ -57,11 +55,9 @@ pub(super) fn load(dir: &Path) -> Result<Record> {
 fn load_once(dir: &Path) -> Result<Record> {
     let run = read_run(dir)?;
     // Before the tables: what it says of them stays true while they grow.
-    let sealed = run.schema >= seal::SINCE;
-    let seal = match (sealed, &run.finished) {
-        (false, _) => None,
-        (true, Some(_)) => Some(bytes(&dir.join(seal::SEAL))?),
-        (true, None) => Some(bytes(&dir.join(seal::PROGRESS))?),
+    let seal = match &run.finished {
+        Some(_) => bytes(&dir.join(seal::SEAL))?,
+        None => bytes(&dir.join(seal::PROGRESS))?,
     };
     // The first of the tables, because a writer replaces it last: all rows of the points it lists are then already there.
     let summary_csv = bytes(&dir.join(SummaryRow::FILE))?;
@@ -71,7 +67,7 @@ fn load_once(dir: &Path) -> Result<Record> {
     let (run_json, machine_json) = (run_json?, machine_json?);
     let (samples, ratios, signals, alignments) = (samples?, ratios?, signals?, alignments?);
 
-    let summary: Vec<SummaryRow> = rows(dir, &run, &summary_csv)?;
+    let summary: Vec<SummaryRow> = rows(dir, &summary_csv)?;
     check_unique(&dir.join(SummaryRow::FILE), &summary)?;
     let finished: HashSet<&str> = summary.iter().map(|row| row.point.as_str()).collect();
     let record = Record {
@@ -85,20 +81,18 @@ fn load_once(dir: &Path) -> Result<Record> {
         run,
     };
     ranges::check(&record)?;
-    if let Some(seal) = seal {
-        let files: seal::Contents<'_> = vec![
-            (RUN, &run_json),
-            (MACHINE, &machine_json),
-            (Sample::FILE, &samples),
-            (SummaryRow::FILE, &summary_csv),
-            (RatioRow::FILE, &ratios),
-            (SignalRow::FILE, &signals),
-            (AlignmentRow::FILE, &alignments),
-        ];
-        match record.run.finished {
-            Some(_) => seal::check_seal(dir, &seal, &files)?,
-            None => json::<seal::Progress>(&dir.join(seal::PROGRESS), &seal)?.check(dir, &files)?,
-        }
+    let files: seal::Contents<'_> = vec![
+        (RUN, &run_json),
+        (MACHINE, &machine_json),
+        (Sample::FILE, &samples),
+        (SummaryRow::FILE, &summary_csv),
+        (RatioRow::FILE, &ratios),
+        (SignalRow::FILE, &signals),
+        (AlignmentRow::FILE, &alignments),
+    ];
+    match record.run.finished {
+        Some(_) => seal::check_seal(dir, &seal, &files)?,
+        None => json::<seal::Progress>(&dir.join(seal::PROGRESS), &seal)?.check(dir, &files)?,
     }
     Ok(record)
 }
@@ -121,11 +115,11 @@ pub fn read_run(dir: &Path) -> Result<Run> {
     let value: serde_json::Value = json(&path, &found)?;
     // Before the fields: those of another schema would be called unknown, which explains nothing.
     match value.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(schema) if (u64::from(OLDEST_SCHEMA)..=u64::from(SCHEMA)).contains(&schema) => json(&path, &found),
+        Some(schema) if schema == u64::from(SCHEMA) => json(&path, &found),
         Some(schema) => Err(Error::content(
             &path,
             format!(
-                "schema {schema}, but this version reads schemas {OLDEST_SCHEMA} to {SCHEMA}; read it with the version that wrote it"
+                "schema {schema}, but this version reads schema {SCHEMA} alone; read it with the version that wrote it, or measure again"
             ),
         )),
         None => Err(Error::content(&path, "key `schema` is missing or not a number, so this is no record")),
@@ -179,12 +173,12 @@ fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
     })
 }
 
-fn rows<R: Row>(dir: &Path, run: &Run, bytes: &[u8]) -> Result<Vec<R>> {
-    table::parse(&dir.join(R::FILE), bytes, run.schema)
+fn rows<R: Row>(dir: &Path, bytes: &[u8]) -> Result<Vec<R>> {
+    table::parse(&dir.join(R::FILE), bytes)
 }
 
 fn finished_rows<R: Row>(dir: &Path, run: &Run, bytes: &[u8], finished: &HashSet<&str>) -> Result<Vec<R>> {
-    let mut rows: Vec<R> = rows(dir, run, bytes)?;
+    let mut rows: Vec<R> = rows(dir, bytes)?;
     let unlisted = rows.iter().find(|row| !finished.contains(row.point()));
     if let Some(row) = unlisted.filter(|_| run.finished.is_some()) {
         let problem = format!(
@@ -248,7 +242,7 @@ mod tests {
         let (_root, dir) = record();
         let whole = load(&dir).unwrap();
         let samples = dir.join(Sample::FILE);
-        let more = fs::read_to_string(&samples).unwrap() + "q,bp/reference,0,1,,1,,,,\n";
+        let more = fs::read_to_string(&samples).unwrap() + "q,bp/reference,0,0,1,1,,1,,\n";
         fs::write(&samples, more).unwrap();
         assert_eq!(load(&dir).unwrap(), whole);
         let (store, _) = Store::resume(&dir, &machine(), &run()).unwrap();
@@ -282,7 +276,7 @@ mod tests {
         let newer = SCHEMA + 1;
         fs::write(&path, text.replace(&format!("\"schema\": {SCHEMA}"), &format!("\"schema\": {newer}")))
             .unwrap();
-        let expected = format!("run.json: schema {newer}, but this version reads schemas 1 to {SCHEMA}");
+        let expected = format!("run.json: schema {newer}, but this version reads schema {SCHEMA} alone");
         assert!(refusal(&dir).contains(&expected));
         fs::write(&path, text.replace("\"seed\"", "\"seeds\"")).unwrap();
         assert!(refusal(&dir).contains("run.json: unknown field `seeds`"), "{}", refusal(&dir));

@@ -22,13 +22,47 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::FEWEST_FOR_INTERVAL;
+use crate::Error;
 
 pub use super::header::{Ceiling, Machine, Run, ShardRun};
 
-/// Version of the record format that is written; FORMAT.md says what changed when.
-pub const SCHEMA: u32 = 4;
-/// Oldest version that is still read; a reader refuses what is older, or newer than [`SCHEMA`].
-pub const OLDEST_SCHEMA: u32 = 1;
+/// Version of the record format that is written and read; a reader refuses every other.
+pub const SCHEMA: u32 = 5;
+
+/// Whether a row has a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It has.
+    Ok,
+    /// The contender computes something else than the oracle, on the reduced problem of its point.
+    Wrong,
+    /// A number is not finite.
+    Diverged,
+    /// Anything else, of which `err` is the sentence.
+    Failed,
+}
+
+impl Status {
+    /// Of a contender that ended with this error.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::Wrong(_) => Self::Wrong,
+            Error::Diverged { .. } => Self::Diverged,
+            _ => Self::Failed,
+        }
+    }
+
+    /// The word in the column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Wrong => "wrong",
+            Self::Diverged => "diverged",
+            Self::Failed => "failed",
+        }
+    }
+}
 
 /// One row of `samples.csv`: one timed execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,8 +71,12 @@ pub struct Sample {
     pub point: String,
     /// Contender id `rule/engine`; the A/A control has `~aa` appended.
     pub contender: String,
+    /// Which time the contenders of the point were built, from 0: samples of one instance share addresses and order.
+    pub instance: u32,
     /// Interleaved round; samples of one round are paired.
     pub round: u32,
+    /// Executions that were timed together, over which the times are means.
+    pub executions: u32,
     /// Wall clock, synchronised with the device at both ends.
     pub wall_ns: u64,
     /// Device clock (CUDA events); absent on the CPU.
@@ -46,16 +84,11 @@ pub struct Sample {
     /// Sum of all parameters after the sample: equal seeds and equal numbers of updates give equal checksums.
     pub checksum: f64,
     /// Time for which threads of this process could have run during the sample but waited for a processor, summed over
-    /// threads; absent where the system does not tell. Since schema 2; from schema 4 on with the time of workers that
-    /// fused calls did without because other processes had just kept them from running.
+    /// threads; absent where the system does not tell. The time of workers that fused
+    /// calls did without, because other processes had just kept them from running, counts too.
     pub delay_ns: Option<u64>,
-    /// Clock of the card's multiprocessors right after the sample; absent on the CPU. Since schema 2.
+    /// Clock of the card's multiprocessors right after the sample; absent on the CPU.
     pub sm_clock_mhz: Option<u32>,
-    /// Executions that were timed together, over which the times are means; absent before schema 3, where it was one.
-    pub executions: Option<u32>,
-    /// Which time the contenders of the point were built, from 0: samples of one instance share addresses and order.
-    /// Absent before schema 4, where each point had one instance.
-    pub instance: Option<u32>,
 }
 
 /// One row of `summary.csv`: one contender at one point.
@@ -75,6 +108,8 @@ pub struct SummaryRow {
     pub rule: String,
     /// Engine: `autograd`, `reference`, …
     pub engine: String,
+    /// Kind of network, e.g. `mlp`.
+    pub architecture: String,
     /// Parameterisation, e.g. `sp-uniform`, `mupc-residual`.
     pub parameterisation: String,
     /// Activation.
@@ -95,6 +130,10 @@ pub struct SummaryRow {
     pub device: String,
     /// Weight updates in one sample: 1, or T under a rule that moves the weights in every inference step.
     pub updates: u64,
+    /// Whether there is a result, and if not, what kind of failure `err` tells of.
+    pub status: Status,
+    /// Why there is no result; empty on success.
+    pub err: String,
     /// Number of samples.
     pub n: usize,
     /// Smallest wall time.
@@ -123,12 +162,21 @@ pub struct SummaryRow {
     /// Sequential matrix products with unlimited parallelism across layers (counted).
     pub critical_path: u64,
     /// FLOPs of inference per weight update over those of BP on the same network, parameter gradients left out on both
-    /// sides (counted): the unit of arXiv 2304.02658. Until schema 3 called `bound_serial`, which it is not: whole
-    /// updates have parameter gradients.
+    /// sides (counted): the unit of arXiv 2304.02658. Absent where the network is no chain of dense layers.
     pub inference_over_bp: Option<f64>,
-    /// Predicted time of the same on a machine with one processor per layer, over that of BP on it. Until schema 3 called
-    /// `bound_parallel`.
+    /// Predicted time of the same on a machine with one processor per layer, over that of BP on it; absent as the column
+    /// before.
     pub parallel_over_bp: Option<f64>,
+    /// Matrix products that no program can do without for this rule's result (see [`crate::theory::analysis::least`]);
+    /// `gemms` or fewer. Absent, as the two columns after it, where no closed form says.
+    pub least_gemms: Option<u64>,
+    /// FLOPs of those products.
+    pub least_gemm_flops: Option<u64>,
+    /// Bytes of what must be read once (parameters, inputs, targets) and written once (parameters that are moved).
+    pub least_bytes: Option<u64>,
+    /// Layers whose parameters an update can move at all: fewer than L where too few inference steps leave the lower
+    /// layers without an error. Absent for models that train nothing.
+    pub trained_layers: Option<usize>,
     /// Largest error against the f64 oracle on the reduced problem, in units of its allowance; below 1 passes.
     pub verify: Option<f64>,
     /// Share of test samples classified correctly after `train_updates` weight updates.
@@ -137,40 +185,27 @@ pub struct SummaryRow {
     pub train_updates: Option<u64>,
     /// Why sampling stopped: `target`, `time-limit`.
     pub stop: String,
-    /// Why there is no result; empty on success.
-    pub err: String,
     /// Samples during which other work kept this process from running (see [`crate::record::summarise::contended`]);
-    /// absent where the system does not tell. Since schema 2.
+    /// absent where the system does not tell.
     pub contended: Option<u64>,
     /// Median share of the wall clock for which the device was not at work, (wall − device)/wall; absent without
-    /// device times. Since schema 2.
+    /// device times.
     pub host_bound: Option<f64>,
     /// Growth of the process's resident memory to its peak during the contender's first weight update, a lower bound of
-    /// what an update holds; absent where the system does not tell or nothing grew. Since schema 2.
+    /// what an update holds; absent where the system does not tell or nothing grew.
     pub peak_bytes: Option<u64>,
-    /// Energy of one sample in microjoules, idle power included; absent where no counter can be read. Since schema 2.
-    pub energy_uj: Option<f64>,
     /// Growth of what is in use of the card's memory pool, to its peak during the contender's first weight update; absent
-    /// on the CPU, and where the driver does not tell. Since schema 3.
+    /// on the CPU, and where the driver does not tell.
     pub device_peak_bytes: Option<u64>,
-    /// Layers whose parameters an update can move at all: fewer than L where too few inference steps leave the lower
-    /// layers without an error. Absent for models that train nothing. Since schema 4.
-    pub trained_layers: Option<usize>,
-    /// Heap allocations of one weight update after the first ones; absent where they are not counted. Since schema 4.
+    /// Energy of one sample in microjoules, idle power included; absent where no counter can be read.
+    pub energy_uj: Option<f64>,
+    /// Heap allocations of one weight update after the first ones; absent where they are not counted.
     pub allocations: Option<u64>,
-    /// Bytes that these allocations asked for. Since schema 4.
+    /// Bytes that these allocations asked for.
     pub allocated_bytes: Option<u64>,
     /// Instructions that one weight update retires in user mode; absent where the system's counter cannot be read, or for
-    /// updates on several threads. Since schema 4.
+    /// updates on several threads.
     pub instructions: Option<u64>,
-    /// Matrix products that no program can do without for this rule's result (see [`crate::theory::analysis::least`]);
-    /// `gemms` or fewer. Since schema 4.
-    pub least_gemms: Option<u64>,
-    /// FLOPs of those products. Since schema 4.
-    pub least_gemm_flops: Option<u64>,
-    /// Bytes of what must be read once (parameters, inputs, targets) and written once (parameters that are moved). Since
-    /// schema 4.
-    pub least_bytes: Option<u64>,
 }
 
 /// One row of `ratios.csv`: the cost of a contender in units of its baseline, from paired rounds.
@@ -192,15 +227,15 @@ pub struct RatioRow {
     pub high: Option<f64>,
     /// Rounds in which both were measured.
     pub pairs: usize,
-    /// Instances that these rounds are from; absent before schema 4, where it was one.
-    pub instances: Option<usize>,
+    /// Instances that these rounds are from.
+    pub instances: usize,
     /// Degrees of freedom of the interval, `instances − 1`, where the difference between instances decides its length;
-    /// absent where that of the rounds does. Since schema 4.
+    /// absent where that of the rounds does.
     pub freedom: Option<usize>,
 }
 
 impl RatioRow {
-    /// The 95 % confidence interval, where there are rounds enough for one: older records state one for any number.
+    /// The 95 % confidence interval, where there are rounds enough for one.
     pub fn interval(&self) -> Option<(f64, f64)> {
         self.low.zip(self.high).filter(|_| self.pairs >= FEWEST_FOR_INTERVAL)
     }
@@ -242,8 +277,13 @@ pub struct AlignmentRow {
 }
 
 impl SummaryRow {
-    /// The 95 % confidence interval of the median time in nanoseconds, where there are samples enough for one: older
-    /// records state one for any number.
+    /// The same row of a contender that has failed.
+    #[must_use]
+    pub fn failed(self, status: Status, err: String) -> Self {
+        Self { status, err, ..self }
+    }
+
+    /// The 95 % confidence interval of the median time in nanoseconds, where there are samples enough for one.
     pub fn median_interval(&self) -> Option<(u64, u64)> {
         (self.n >= FEWEST_FOR_INTERVAL).then_some((self.median_low_ns, self.median_high_ns))
     }

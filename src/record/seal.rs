@@ -19,8 +19,6 @@ use crate::{Error, Result};
 pub(super) const SEAL: &str = "files.sha256";
 /// Hashes of an unfinished record.
 pub(super) const PROGRESS: &str = ".progress.json";
-/// The schema that introduced both.
-pub(super) const SINCE: u32 = 4;
 
 /// The bytes of all files of a record that are hashed, by name, in the order of the format's description.
 pub(super) type Contents<'a> = Vec<(&'static str, &'a [u8])>;

@@ -278,11 +278,6 @@ fn check_resumable(dir: &Path, found: &Run, run: &Run) -> Result<()> {
     let part = |run: &Run| run.shard.map_or("the whole suite".to_owned(), |shard| format!("shard {shard}"));
     let problem = if found.finished.is_some() {
         "it is finished; start a new record".to_owned()
-    } else if found.schema != run.schema {
-        format!(
-            "it was begun with schema {} and this version writes {}; start a new record",
-            found.schema, run.schema
-        )
     } else if found.shard != run.shard {
         format!("it is {} and this is {}; give the --shard it was begun with", part(found), part(run))
     } else if found.definition_sha256 != run.definition_sha256 {

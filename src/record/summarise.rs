@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::Row;
-use super::schema::{RatioRow, Record, Sample, SummaryRow, SCHEMA};
+use super::schema::{RatioRow, Record, Sample, SummaryRow};
 use crate::engine::EngineKind;
-use crate::stats::{
-    median, median_ci, paired_ratio, paired_ratio_of_short_blocks, ratio_over_instances, PairedRatio, Rounds,
-    Spread,
-};
+use crate::stats::{median, median_ci, ratio_over_instances, Rounds, Spread};
 use crate::{Error, Result};
 
 /// Ends the id of an A/A control: the contender before it, measured a second time in every round, so
@@ -33,28 +30,12 @@ const SAME: f64 = 1e-12;
 /// # Errors
 /// If a sample belongs to none of the rows, or a contender has two samples in one round.
 pub fn fill(rows: &mut [SummaryRow], samples: &[Sample]) -> Result<Vec<RatioRow>> {
-    fill_as(rows, samples, SCHEMA)
-}
-
-/// The ratio and interval of paired times, as a record of `schema` holds them. Before schema 4 all rounds were one instance,
-/// and the extremes of fewer than six were called an interval.
-fn paired_in(schema: u32, instances: &[Rounds]) -> Option<PairedRatio> {
-    let one: fn(&[f64], &[f64]) -> _ = match schema {
-        1 | 2 => paired_ratio_of_short_blocks,
-        3 => paired_ratio,
-        _ => return ratio_over_instances(instances),
-    };
-    let (a, b): (Vec<_>, Vec<_>) = instances.iter().cloned().unzip();
-    one(&a.concat(), &b.concat())
-}
-
-fn fill_as(rows: &mut [SummaryRow], samples: &[Sample], schema: u32) -> Result<Vec<RatioRow>> {
     let times = by_contender(rows, samples)?;
     for row in rows.iter_mut() {
         let none = Times::new();
         let usable =
             if row.err.is_empty() { times.get(row.contender.as_str()).unwrap_or(&none) } else { &none };
-        fill_row(row, usable, schema);
+        fill_row(row, usable);
         let sound = row.err.is_empty();
         let own = || samples.iter().filter(|s| sound && s.contender == row.contender);
         (row.contended, row.host_bound) = (contended(own()), host_bound(own()));
@@ -68,7 +49,7 @@ fn fill_as(rows: &mut [SummaryRow], samples: &[Sample], schema: u32) -> Result<V
             .map(|b| (&row.contender[..], b));
         for (contender, baseline) in to_baseline.into_iter().chain([(&control[..], &row.contender[..])]) {
             if let (Some(a), Some(b)) = (times.get(contender), times.get(baseline)) {
-                ratios.extend(ratio(&row.point, (contender, a), (baseline, b), schema));
+                ratios.extend(ratio(&row.point, (contender, a), (baseline, b)));
             }
         }
     }
@@ -102,7 +83,7 @@ pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
             if let (Some(own), Some(other)) =
                 (times.get(row.contender.as_str()), times.get(reference.as_str()))
             {
-                let inverted = ratio(point, (&row.contender, other), (&reference, own), SCHEMA);
+                let inverted = ratio(point, (&row.contender, other), (&reference, own));
                 all.extend(inverted);
             }
         }
@@ -110,13 +91,13 @@ pub fn speed_ups(record: &Record) -> Result<Vec<RatioRow>> {
     Ok(all)
 }
 
-/// Recomputes all timing columns and ratios of a record from its samples, the latter in the way of its schema.
+/// Recomputes all timing columns and ratios of a record from its samples.
 ///
 /// # Errors
 /// Names the first number that differs, or the first sample without a summary row.
 pub fn check(record: &Record) -> Result<()> {
     let ratios = by_point(&record.ratios);
-    for (point, rows, recomputed, expected) in recompute(record, record.run.schema)? {
+    for (point, rows, recomputed, expected) in recompute(record)? {
         for (stored, expected) in rows.iter().zip(&recomputed) {
             check_row(record, stored, expected)?;
         }
@@ -125,35 +106,15 @@ pub fn check(record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// The ratios of a record as this version makes them from its samples: those it holds, unless it is of an older schema.
-///
-/// # Errors
-/// As [`check`].
-pub fn ratios(record: &Record) -> Result<Vec<RatioRow>> {
-    match record.run.schema {
-        SCHEMA => Ok(record.ratios.clone()),
-        _ => ratios_of(record),
-    }
-}
-
-/// The ratios of the samples of a record, in the order of its summary.
-pub(super) fn ratios_of(record: &Record) -> Result<Vec<RatioRow>> {
-    let mut ratios: BTreeMap<&str, Vec<RatioRow>> =
-        recompute(record, SCHEMA)?.into_iter().map(|(point, _, _, ratios)| (point, ratios)).collect();
-    let points = record.summary.iter().filter_map(|row| ratios.remove(row.point.as_str()));
-    Ok(points.flatten().collect())
-}
-
 /// A point, its summary rows, the same recomputed, and its ratios recomputed.
 type Recomputed<'a> = (&'a str, Vec<SummaryRow>, Vec<SummaryRow>, Vec<RatioRow>);
 
-fn recompute(record: &Record, schema: u32) -> Result<Vec<Recomputed<'_>>> {
+fn recompute(record: &Record) -> Result<Vec<Recomputed<'_>>> {
     let samples = by_point(&record.samples);
     let points = by_point(&record.summary).into_iter().map(|(point, rows)| {
         let mut recomputed = rows.clone();
         let own = samples.get(point).map_or(&[][..], Vec::as_slice);
-        let ratios =
-            fill_as(&mut recomputed, own, schema).map_err(|e| differs::<Sample>(record, &e.to_string()))?;
+        let ratios = fill(&mut recomputed, own).map_err(|e| differs::<Sample>(record, &e.to_string()))?;
         Ok((point, rows, recomputed, ratios))
     });
     points.collect()
@@ -212,39 +173,28 @@ fn by_contender<'a>(rows: &[SummaryRow], samples: &'a [Sample]) -> Result<BTreeM
                 "samples of `{id}` at point `{point}`, which has no summary row"
             )));
         }
-        if times
-            .entry(id)
-            .or_default()
-            .insert(round, (sample.instance.unwrap_or(0), sample.wall_ns))
-            .is_some()
-        {
+        if times.entry(id).or_default().insert(round, (sample.instance, sample.wall_ns)).is_some() {
             return Err(Error::Invalid(format!("two samples of `{id}` at point `{point}` in round {round}")));
         }
     }
     Ok(times)
 }
 
-fn fill_row(row: &mut SummaryRow, times: &Times, schema: u32) {
+fn fill_row(row: &mut SummaryRow, times: &Times) {
     let ns: Vec<u64> = times.values().map(|(_, ns)| *ns).collect();
     // All zero without samples.
     let spread = Spread::of(&ns).unwrap_or(Spread { min: 0, q1: 0, median: 0, q3: 0, mad: 0 });
-    let extremes = ns.iter().min().copied().zip(ns.iter().max().copied()).filter(|_| schema < 4);
     // Exact below 2^53 ns, 104 days.
     let interval = median_ci(&ns.iter().map(|&t| t as f64).collect::<Vec<_>>(), LEVEL);
-    let interval = interval.map(|(low, high)| (low as u64, high as u64)).or(extremes);
+    let interval = interval.map(|(low, high)| (low as u64, high as u64));
     row.n = ns.len();
     (row.min_ns, row.q1_ns, row.median_ns) = (spread.min, spread.q1, spread.median);
     (row.q3_ns, row.mad_ns) = (spread.q3, spread.mad);
     (row.median_low_ns, row.median_high_ns) = interval.unwrap_or((0, 0));
 }
 
-fn ratio(
-    point: &str,
-    (contender, a): (&str, &Times),
-    (baseline, b): (&str, &Times),
-    schema: u32,
-) -> Option<RatioRow> {
-    let paired = paired_in(schema, &rounds(a, b))?;
+fn ratio(point: &str, (contender, a): (&str, &Times), (baseline, b): (&str, &Times)) -> Option<RatioRow> {
+    let paired = ratio_over_instances(&rounds(a, b))?;
     let (low, high) = paired.interval().unzip();
     Some(RatioRow {
         point: point.to_owned(),
@@ -254,7 +204,7 @@ fn ratio(
         low,
         high,
         pairs: paired.pairs,
-        instances: (schema >= 4).then_some(paired.instances),
+        instances: paired.instances,
         freedom: paired.freedom,
     })
 }
@@ -341,7 +291,7 @@ fn check_ratios(record: &Record, point: &str, stored: &[RatioRow], expected: &[R
             let show = |row: &RatioRow| {
                 let RatioRow { contender, baseline, ratio, pairs, .. } = row;
                 let interval = row.low.zip(row.high).map_or(String::new(), |(l, h)| format!(" [{l}, {h}]"));
-                let of = row.instances.map_or(String::new(), |m| format!(" of {m} instances"));
+                let of = format!(" of {} instances", row.instances);
                 let freedom = row.freedom.map_or(String::new(), |f| format!(" with {f} degrees of freedom"));
                 format!("{contender} to {baseline} {ratio}{interval} from {pairs} pairs{of}{freedom}")
             };

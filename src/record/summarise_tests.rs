@@ -22,7 +22,7 @@ fn record(points: &[&str]) -> Record {
 }
 
 /// Times 10, 20, 30, 40: by hand, type-7 quartiles 17.5 and 32.5, deviations 5, 5, 15, 15; four samples are too few for
-/// an interval of 95 %, for which records before schema 4 had their range.
+/// an interval of 95 %.
 #[test]
 fn timing_columns_by_hand() {
     let mut rows = [summary("p", "bp/reference")];
@@ -33,10 +33,6 @@ fn timing_columns_by_hand() {
     assert_eq!((row.n, row.min_ns, row.q1_ns, row.median_ns, row.q3_ns), (4, 10, 18, 25, 32));
     assert_eq!((row.mad_ns, row.median_low_ns, row.median_high_ns), (10, 0, 0));
     assert_eq!(row.median_interval(), None);
-    fill_as(&mut rows, &samples, 3).unwrap();
-    let row = &rows[0];
-    assert_eq!((row.median_low_ns, row.median_high_ns), (10, 40));
-    assert_eq!(row.median_interval(), None, "what was stored then is none all the same");
 }
 
 /// Twice the time in every shared round is a ratio of exactly 2, whatever the rounds were like; a round
@@ -297,52 +293,7 @@ fn disturbances_are_summarised_and_warned_of() {
     assert_eq!(contention(&record(&["p"])), None);
 }
 
-/// A record of schema 2 is held against its own intervals, and gives wider ones where rounds resemble their neighbours.
-#[test]
-fn older_records_have_their_own_intervals() {
-    let mut old = record(&["q", "p"]);
-    old.run.schema = 2;
-    old.samples.clear();
-    old.ratios.clear();
-    // Slow and fast for twenty rounds each.
-    let time = |round: u32| 1000 + 100 * u64::from(round / 20 % 2) + u64::from(round * 37 % 11);
-    for point in ["q", "p"] {
-        let both = |round| {
-            [sample(point, "bp/reference", round, 900), sample(point, "spc/reference", round, time(round))]
-        };
-        old.samples.extend((0..80).flat_map(both));
-        let own: Vec<Sample> = old.samples.iter().filter(|s| s.point == point).cloned().collect();
-        let mut rows: Vec<SummaryRow> =
-            old.summary.iter().filter(|row| row.point == point).cloned().collect();
-        old.ratios.extend(fill_as(&mut rows, &own, 2).unwrap());
-        old.summary.retain(|row| row.point != point);
-        old.summary.extend(rows);
-    }
-    check(&old).unwrap();
-    let fresh = ratios(&old).unwrap();
-    assert_eq!(fresh.len(), old.ratios.len());
-    for (fresh, stored) in fresh.iter().zip(&old.ratios) {
-        assert_eq!((&fresh.point, fresh.pairs), (&stored.point, stored.pairs));
-        assert!((fresh.ratio / stored.ratio - 1.0).abs() < 1e-12);
-        assert!(
-            fresh.low.unwrap() < stored.low.unwrap() || fresh.high.unwrap() > stored.high.unwrap(),
-            "{fresh:?} {stored:?}"
-        );
-    }
-    let new = Record {
-        run: crate::record::Run { schema: SCHEMA, ..old.run.clone() },
-        ratios: fresh,
-        ..old.clone()
-    };
-    check(&new).unwrap();
-    assert_eq!(ratios(&new).unwrap(), new.ratios);
-    // Neither passes for the other.
-    assert!(check(&Record { run: old.run.clone(), ..new.clone() }).is_err());
-    assert!(check(&Record { run: new.run.clone(), ..old }).is_err());
-}
-
-/// Rounds of several instances: the mean of their medians, a t interval, and both numbers in the row. In a record of
-/// schema 3 the same samples are one series.
+/// Rounds of several instances: the mean of their medians, a t interval, and both numbers in the row.
 #[test]
 fn ratios_are_of_instances() {
     let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
@@ -350,9 +301,7 @@ fn ratios_are_of_instances() {
     for (instance, factor) in [(0, 2.0_f64), (1, 2.2), (2, 2.1), (3, 2.4)] {
         for round in instance * 6..instance * 6 + 6 {
             let times = [("bp/reference", 1e9), ("spc/reference", 1e9 * factor)];
-            samples.extend(
-                times.map(|(id, t)| Sample { instance: Some(instance), ..sample("p", id, round, t as u64) }),
-            );
+            samples.extend(times.map(|(id, t)| Sample { instance, ..sample("p", id, round, t as u64) }));
         }
     }
     let row = fill(&mut rows, &samples).unwrap().remove(0);
@@ -361,25 +310,20 @@ fn ratios_are_of_instances() {
     let deviation = (logs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0).sqrt();
     assert!((row.ratio.ln() - mean).abs() < 1e-8, "{row:?}");
     assert!((row.high.unwrap().ln() - mean - 3.182_446 * deviation / 2.0).abs() < 1e-6, "{row:?}");
-    assert_eq!((row.pairs, row.instances, row.freedom), (24, Some(4), Some(3)));
-    let old = fill_as(&mut rows, &samples, 3).unwrap().remove(0);
-    assert!((old.ratio - 4.62_f64.sqrt()).abs() < 1e-8, "the median of all rounds: {old:?}");
-    assert_eq!((old.instances, old.freedom), (None, None));
+    assert_eq!((row.pairs, row.instances, row.freedom), (24, 4, Some(3)));
 }
 
-/// A single round, and five in five instances: ratios without intervals, which older records have.
+/// A single round, and five in five instances: ratios without intervals.
 #[test]
 fn few_rounds_have_no_interval() {
     for n in [1, 5] {
         let mut rows = [summary("p", "bp/reference"), summary("p", "spc/reference")];
         let of = |round| {
             ["bp/reference", "spc/reference"]
-                .map(|id| Sample { instance: Some(round), ..sample("p", id, round, 7) })
+                .map(|id| Sample { instance: round, ..sample("p", id, round, 7) })
         };
         let samples: Vec<Sample> = (0..n).flat_map(of).collect();
         let row = fill(&mut rows, &samples).unwrap().remove(0);
         assert_eq!((row.ratio, row.low, row.high, row.interval()), (1.0, None, None, None), "{n}");
-        let old = fill_as(&mut rows, &samples, 3).unwrap().remove(0);
-        assert_eq!((old.low, old.high, old.interval()), (Some(1.0), Some(1.0), None), "{n}");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::columns::{self, columns, Row};
+use super::columns::Row;
 use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
 use super::store::PointResult;
 use crate::{Error, Result};
@@ -26,27 +26,26 @@ pub(super) fn append<R: Row>(bytes: &mut Vec<u8>, rows: &[R]) -> Result<()> {
         .map_err(|e| Error::content(Path::new(R::FILE), format!("a row cannot be written as CSV: {e}")))
 }
 
-/// The rows of a file in a record of `schema`; `path` is for messages only.
-pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8], schema: u32) -> Result<Vec<R>> {
+/// The rows of a file; `path` is for messages only.
+pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8]) -> Result<Vec<R>> {
     // Without this a file cut off inside its last number would read as a smaller number.
     if bytes.last().is_some_and(|&last| last != b'\n') {
         return Err(Error::content(path, "the last line is cut off; restore the file or measure again"));
     }
     let mut reader = Reader::from_reader(bytes);
     let found = reader.headers().map_err(|e| malformed(path, &e))?.clone();
-    check_header::<R>(path, &found, schema)?;
-    let names = StringRecord::from(columns::<R>(schema));
+    check_header::<R>(path, &found)?;
     let mut rows = Vec::new();
     let mut cells = StringRecord::new();
     while reader.read_record(&mut cells).map_err(|e| malformed(path, &e))? {
-        let row = cells.deserialize(Some(&names)).map_err(|e| bad_cell::<R>(path, &cells, &e))?;
+        let row = cells.deserialize(Some(&found)).map_err(|e| bad_cell::<R>(path, &cells, &e))?;
         rows.push(row);
     }
     Ok(rows)
 }
 
-fn check_header<R: Row>(path: &Path, found: &StringRecord, schema: u32) -> Result<()> {
-    let columns = columns::header::<R>(schema);
+fn check_header<R: Row>(path: &Path, found: &StringRecord) -> Result<()> {
+    let columns = R::COLUMNS;
     if found.iter().eq(columns.iter().copied()) {
         return Ok(());
     }
@@ -58,7 +57,7 @@ fn check_header<R: Row>(path: &Path, found: &StringRecord, schema: u32) -> Resul
         (None, None) => "the columns are repeated or in another order".to_owned(),
     };
     let columns = columns.join(",");
-    Err(Error::content(path, format!("line 1: {what}; schema {schema} has exactly `{columns}`")))
+    Err(Error::content(path, format!("line 1: {what}; expected exactly `{columns}`")))
 }
 
 /// A line that is not CSV of the right shape.
@@ -163,7 +162,6 @@ mod tests {
 
     use super::*;
     use crate::record::fixture::{alignment, ratio, sample, signal, summary};
-    use crate::record::schema::SCHEMA;
 
     fn columns_are_the_fields<R: Row>(row: &R) {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -184,54 +182,24 @@ mod tests {
 
     #[test]
     fn an_empty_table_is_its_header() {
-        assert_eq!(parse::<SignalRow>(Path::new("f"), &header::<SignalRow>(), SCHEMA).unwrap(), vec![]);
-        let refused = parse::<SignalRow>(Path::new("signals.csv"), b"", SCHEMA).unwrap_err().to_string();
+        assert_eq!(parse::<SignalRow>(Path::new("f"), &header::<SignalRow>()).unwrap(), vec![]);
+        let refused = parse::<SignalRow>(Path::new("signals.csv"), b"").unwrap_err().to_string();
         assert!(refused.starts_with("signals.csv: line 1: column `point` is missing"), "{refused}");
     }
 
-    /// A file has the columns of its record's schema, no more and no fewer; what a schema did not know is absent.
     #[test]
-    fn older_records_have_fewer_columns() {
-        let old = b"point,contender,round,wall_ns,device_ns,checksum\np,c,0,1,,1.5\n";
-        let rows = parse::<Sample>(Path::new("f"), old, 1).unwrap();
-        assert_eq!(rows, [Sample { checksum: 1.5, ..sample("p", "c", 0, 1) }]);
-        let refused =
-            |bytes: &[u8], schema| parse::<Sample>(Path::new("f"), bytes, schema).unwrap_err().to_string();
-        let missing = refused(old, 2);
+    fn a_file_has_exactly_its_columns() {
+        let refused = |bytes: &[u8]| parse::<Sample>(Path::new("f"), bytes).unwrap_err().to_string();
+        let missing = refused(b"point,contender,round,wall_ns,device_ns,checksum\np,c,0,1,,1.5\n");
         assert!(
-            missing.starts_with("f: line 1: column `delay_ns` is missing; schema 2 has exactly"),
+            missing.starts_with("f: line 1: column `instance` is missing; expected exactly"),
             "{missing}"
         );
-        let unknown = refused(&header::<Sample>(), 1);
-        assert!(
-            unknown.starts_with("f: line 1: column `delay_ns` is unknown; schema 1 has exactly"),
-            "{unknown}"
-        );
-    }
-
-    /// Two columns of the summary had other names; what they held is the same.
-    #[test]
-    fn renamed_columns_are_read_under_their_old_names() {
-        let row = SummaryRow {
-            inference_over_bp: Some(16.8),
-            parallel_over_bp: Some(1.5),
-            ..summary("p", "spc/fused")
-        };
-        let mut bytes = header::<SummaryRow>();
-        append(&mut bytes, std::slice::from_ref(&row)).unwrap();
-        let text = String::from_utf8(bytes).unwrap();
-        let kept = columns::columns::<SummaryRow>(3).len();
-        let cut = |line: &str| line.split(',').take(kept).collect::<Vec<_>>().join(",") + "\n";
-        let old: String = text.lines().map(cut).collect();
-        let (then, now) = (["bound_serial", "bound_parallel"], ["inference_over_bp", "parallel_over_bp"]);
-        let renamed = old.replace(now[0], then[0]).replace(now[1], then[1]);
-        let read = |text: &str, schema| parse::<SummaryRow>(Path::new("f"), text.as_bytes(), schema);
-        let back = &read(&renamed, 3).unwrap()[0];
-        assert_eq!((back.inference_over_bp, back.parallel_over_bp), (Some(16.8), Some(1.5)));
-        let refused = read(&old, 3).unwrap_err().to_string();
-        assert!(refused.contains("column `inference_over_bp` is unknown"), "{refused}");
-        let refused = read(&text.replace(now[0], then[0]), SCHEMA).unwrap_err().to_string();
-        assert!(refused.contains("column `bound_serial` is unknown"), "{refused}");
+        let whole = String::from_utf8(header::<Sample>()).unwrap();
+        let unknown = refused(whole.replace("delay_ns", "delays").as_bytes());
+        assert!(unknown.starts_with("f: line 1: column `delays` is unknown; expected exactly"), "{unknown}");
+        let order = refused(whole.replace("point,contender", "contender,point").as_bytes());
+        assert!(order.contains("repeated or in another order"), "{order}");
     }
 
     proptest! {
@@ -242,7 +210,7 @@ mod tests {
             (row.device_ns, row.checksum) = (device, f64::from_bits(bits));
             let mut bytes = header::<Sample>();
             append(&mut bytes, std::slice::from_ref(&row)).unwrap();
-            let back = &parse::<Sample>(Path::new("f"), &bytes, SCHEMA).unwrap()[0];
+            let back = &parse::<Sample>(Path::new("f"), &bytes).unwrap()[0];
             if row.checksum.is_nan() {
                 prop_assert!(back.checksum.is_nan());
             } else {
@@ -253,31 +221,30 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_are_refused_or_read(bytes: Vec<u8>) {
-            let _ = parse::<SummaryRow>(Path::new("f"), &bytes, SCHEMA);
-            let _ = parse::<Sample>(Path::new("f"), &[header::<Sample>(), bytes].concat(), SCHEMA);
+            let _ = parse::<SummaryRow>(Path::new("f"), &bytes);
+            let _ = parse::<Sample>(Path::new("f"), &[header::<Sample>(), bytes].concat());
         }
     }
 
     #[test]
     fn refusals_name_file_line_and_column() {
         let cases: [(&[u8], &str); 8] = [
-            (b"p,c,0,1,,1.5,,,,", "the last line is cut off"),
-            (b"p,c,0,1,,1.5,,,,\np,c,x,1,,1.5,,,,\n", "line 3, column `round`: cannot use `x`"),
-            (b"p,c,0,-1,,1.5,,,,\n", "line 2, column `wall_ns`: cannot use `-1`"),
-            (b"p,c,0,1,1.5,1.5,,,,\n", "line 2, column `device_ns`: cannot use `1.5`"),
-            (b"p,c,0,1,,,,,,\n", "line 2, column `checksum`: cannot use ``"),
-            (b"p,c,4294967296,1,,1,,,,\n", "line 2, column `round`: cannot use `4294967296`"),
+            (b"p,c,0,0,1,1,,1.5,,", "the last line is cut off"),
+            (b"p,c,0,0,1,1,,1.5,,\np,c,0,x,1,1,,1.5,,\n", "line 3, column `round`: cannot use `x`"),
+            (b"p,c,0,0,1,-1,,1.5,,\n", "line 2, column `wall_ns`: cannot use `-1`"),
+            (b"p,c,0,0,1,1,1.5,1.5,,\n", "line 2, column `device_ns`: cannot use `1.5`"),
+            (b"p,c,0,0,1,1,,,,\n", "line 2, column `checksum`: cannot use ``"),
+            (b"p,c,0,4294967296,1,1,,1,,\n", "line 2, column `round`: cannot use `4294967296`"),
             (b"p,c,0,1,1.5\n", "line 2: 5 cells, but the header has 10 columns"),
-            (b"p,c,0,1,,1.5,,,,\n\xff,c,0,1,,1.5,,,,\n", "line 3, cell 1: not valid UTF-8"),
+            (b"p,c,0,0,1,1,,1.5,,\n\xff,c,0,1,,1.5,,,,\n", "line 3, cell 1: not valid UTF-8"),
         ];
         for (body, expected) in cases {
             let bytes = [header::<Sample>(), body.to_vec()].concat();
-            let message =
-                parse::<Sample>(Path::new("r/samples.csv"), &bytes, SCHEMA).unwrap_err().to_string();
+            let message = parse::<Sample>(Path::new("r/samples.csv"), &bytes).unwrap_err().to_string();
             assert!(message.starts_with(&format!("r/samples.csv: {expected}")), "{message}");
         }
         let header = b"point,contender,round,wall,device_ns,checksum\n";
-        let message = parse::<Sample>(Path::new("samples.csv"), header, SCHEMA).unwrap_err().to_string();
+        let message = parse::<Sample>(Path::new("samples.csv"), header).unwrap_err().to_string();
         assert!(message.starts_with("samples.csv: line 1: column `wall` is unknown"), "{message}");
     }
 }

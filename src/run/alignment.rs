@@ -46,7 +46,7 @@ pub(super) fn compare(
         });
         match outcome {
             Ok(rows) => result.alignments.extend(rows),
-            Err(e) => row.err = device_health::row(e, &device, health_check)?,
+            Err(e) => (row.status, row.err) = device_health::row(e, &device, health_check)?,
         }
         result.summary.push(row);
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use candle_core::Device;
 
+use crate::record::Status;
 use crate::{Error, Result};
 
 /// Finds out whether a device still answers.
@@ -20,13 +21,13 @@ pub(super) fn synchronise(device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// What a failed contender's row says.
+/// What a failed contender's row says: the kind of failure and a sentence.
 ///
 /// # Errors
 /// The same error again if the device fails too: it says nothing about the contender then.
-pub(super) fn row(error: Error, device: &Device, health_check: HealthCheck<'_>) -> Result<String> {
+pub(super) fn row(error: Error, device: &Device, health_check: HealthCheck<'_>) -> Result<(Status, String)> {
     match health_check(device) {
-        Ok(()) => Ok(error.to_string()),
+        Ok(()) => Ok((Status::of(&error), error.to_string())),
         Err(_) => Err(error),
     }
 }

@@ -140,7 +140,7 @@ fn devices_are_asked_only_after_an_error() {
 #[test]
 fn errors_on_a_device_that_answers_stay_what_they_are() {
     let error = || Error::Invalid("does not fit".into());
-    assert_eq!(row(error(), &Device::Cpu, &|_| Ok(())).unwrap(), "does not fit");
+    assert_eq!(row(error(), &Device::Cpu, &|_| Ok(())).unwrap(), (Status::Failed, "does not fit".to_owned()));
     assert_eq!(row(error(), &Device::Cpu, &gone).unwrap_err().to_string(), "does not fit");
     let end = |health_check: HealthCheck<'_>| {
         end(error(), [("cpu", &Device::Cpu)], health_check, Path::new("kept"))

@@ -227,6 +227,6 @@ fn header(job: &Job<'_>, resources: &Resources<'_>, switches: Vec<String>, warni
         warnings,
         shard: job.shard,
         shards: Vec::new(),
-        rustc: Some(build::RUSTC.to_owned()),
+        rustc: build::RUSTC.to_owned(),
     }
 }

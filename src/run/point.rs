@@ -5,7 +5,7 @@ use pcnbench_kernels::denormals;
 
 use crate::contender::{ContenderId, ContenderSpec};
 use crate::net::architecture::Settings;
-use crate::record::{PointResult, SummaryRow};
+use crate::record::{PointResult, Status, SummaryRow};
 use crate::suite::{Benchmark, ContenderConfig, DeviceKind, Model, Point, Suite};
 use crate::{Error, Result};
 
@@ -113,14 +113,14 @@ impl Prepared<'_> {
         device: &Device,
         health_check: HealthCheck<'_>,
     ) -> Result<std::result::Result<T, PointResult>> {
-        let refused = match what {
+        let (status, refused) = match what {
             Err(e @ Error::Candle(_)) => device_health::row(e, device, health_check)?,
             other => return other.map(Ok),
         };
         let mut result = PointResult::default();
         for spec in &self.specs {
             let err = format!("the data could not be brought to the device: {refused}");
-            result.summary.push(SummaryRow { err, ..self.row(spec)? });
+            result.summary.push(self.row(spec)?.failed(status, err));
         }
         Ok(Err(result))
     }
@@ -144,6 +144,7 @@ impl Prepared<'_> {
             baseline: self.baseline(spec).map(|id| id.to_string()).unwrap_or_default(),
             rule: spec.rule.name().to_owned(),
             engine: spec.id.engine.name().to_owned(),
+            architecture: spec.network.kind().to_owned(),
             parameterisation: parameterisation.to_string(),
             activation: self.point.activation.to_string(),
             depth: self.point.depth,
@@ -173,6 +174,7 @@ impl Prepared<'_> {
             test_accuracy: None,
             train_updates: None,
             stop: String::new(),
+            status: Status::Ok,
             err: String::new(),
             contended: None,
             host_bound: None,

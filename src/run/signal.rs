@@ -57,7 +57,7 @@ pub(super) fn trace(
         });
         match outcome {
             Ok(()) => result.signals.extend(traced),
-            Err(e) => row.err = device_health::row(e, &device, health_check)?,
+            Err(e) => (row.status, row.err) = device_health::row(e, &device, health_check)?,
         }
         result.summary.push(row);
     }

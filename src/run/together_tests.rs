@@ -115,7 +115,7 @@ fn instances_of_neighbours_alternate_and_points_are_finished_as_they_end() {
             .samples
             .iter()
             .filter(|s| s.point.contains(&of) && s.contender == "bp/reference")
-            .map(|s| (s.instance.unwrap(), s.round))
+            .map(|s| (s.instance, s.round))
             .collect();
         let rounds = (0..6).map(|round| (round * instances / 6, round));
         found.sort_unstable();

@@ -80,7 +80,8 @@ impl<'a> Measuring<'a> {
             match preflight::check(spec, seed, &device) {
                 Ok(share) => rows[row].verify = Some(share),
                 Err(e) => {
-                    rows[row].err = device_health::row(e, &device, health_check)?;
+                    let row = &mut rows[row];
+                    (row.status, row.err) = device_health::row(e, &device, health_check)?;
                     continue;
                 }
             }
@@ -217,11 +218,11 @@ impl<'a> Measuring<'a> {
                         checksum: t.checksum,
                         delay_ns: t.delay_ns,
                         sm_clock_mhz: t.sm_clock_mhz,
-                        executions: Some(t.executions),
-                        instance: Some(instance),
+                        executions: t.executions,
+                        instance,
                     }))
                 }
-                (Err(e), Role::Row(row)) => rows[row].err = failed(e)?,
+                (Err(e), Role::Row(row)) => (rows[row].status, rows[row].err) = failed(e)?,
                 (Err(e), Role::Control(_)) => drop(failed(e)?),
             }
         }
@@ -235,7 +236,7 @@ impl<'a> Measuring<'a> {
                         row.test_accuracy = share;
                         row.train_updates = share.map(|_| p.benchmark.accuracy_updates);
                     }
-                    Err(e) => row.err = failed(e)?,
+                    Err(e) => (row.status, row.err) = failed(e)?,
                 }
             }
         }

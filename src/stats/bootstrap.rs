@@ -89,15 +89,6 @@ fn deviations(d: &[f64], centre: f64) -> f64 {
     series.unwrap_or(Z_95).max(Z_95).max(Z_95 * blocks)
 }
 
-/// As [`paired_ratio`], with the interval that records held before schema 3: z is `1.96 τ` and at least 1.96, with blocks
-/// of `⌈n^(1/3)⌉` rounds. It covers 96 % of independent rounds, but 91 to 93 % at ρ = 0.3; it is there to check those
-/// records against their samples.
-pub fn paired_ratio_of_short_blocks(a: &[f64], b: &[f64]) -> Option<PairedRatio> {
-    paired(&log_ratios(a, b)?, |d, centre| {
-        Z_95 * block_variance(d, centre, block_length(d.len())).max(1.0).sqrt()
-    })
-}
-
 /// `ln(a_i / b_i)`; `None` if the slices differ in length, are empty, or hold a time that is not positive and finite.
 pub(super) fn log_ratios(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
     let is_time = |t: &f64| t.is_finite() && *t > 0.0;
@@ -149,13 +140,6 @@ fn block_variance(d: &[f64], centre: f64, block: usize) -> f64 {
     }
     let sums = signs.windows(block).map(|w| w.iter().sum::<f64>().powi(2));
     sums.sum::<f64>() / (n - block + 1) as f64 / expected
-}
-
-/// ⌈n^(1/3)⌉, in integers because the cube root of 27 may come out as 3.0000000000000004.
-///
-/// The order n^(1/3) minimises the error of a block-bootstrap variance (Hall, Horowitz and Jing 1995).
-fn block_length(n: usize) -> usize {
-    (1..=n).find(|b| b * b * b >= n).unwrap_or(1)
 }
 
 #[cfg(test)]

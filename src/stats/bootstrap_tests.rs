@@ -48,13 +48,6 @@ fn what_is_not_a_pair_of_times_gives_none() {
     assert_eq!(paired_ratio(&[f64::MAX], &[f64::MIN_POSITIVE]).map(|r| r.pairs), Some(1));
 }
 
-#[test]
-fn block_lengths() {
-    for (n, want) in [(0, 1), (1, 1), (2, 2), (3, 2), (8, 2), (9, 3), (27, 3), (28, 4), (64, 4), (65, 5)] {
-        assert_eq!(block_length(n), want, "n = {n}");
-    }
-}
-
 /// Eight values, blocks of two. Four low then four high: block sums ∓2 six times and 0 once, mean square
 /// 24/7; over all orders it is 2 + 2·(-1/7) = 12/7. Strictly alternating: every sum is 0.
 #[test]
@@ -219,15 +212,6 @@ fn blocks_see_what_neighbours_do_not_tell() {
     let share = covered.count() as f64 / EXPERIMENTS as f64;
     println!("second order, n = 200: {:.1} %", 100.0 * share);
     assert!(share > 0.93 - simulation_error(EXPERIMENTS), "{share}");
-}
-
-/// The interval of older records, which the present one replaced because of this.
-#[test]
-fn short_blocks_cover_less() {
-    let share = coverage(paired_ratio_of_short_blocks, "normal", 0.3, 10, EXPERIMENTS);
-    assert!((0.90..0.925).contains(&share), "{share}");
-    let few = paired_ratio(&[2.0, 3.0, 4.0, 9.0], &[1.0; 4]).unwrap();
-    assert_eq!(Some(few), paired_ratio_of_short_blocks(&[2.0, 3.0, 4.0, 9.0], &[1.0; 4]));
 }
 
 /// Wider than it has to be for independent rounds by little: the mean length in units of that of [`Z_95`] alone.

@@ -10,7 +10,7 @@ mod instances;
 mod order;
 mod verdict;
 
-pub use bootstrap::{paired_ratio, paired_ratio_of_short_blocks, PairedRatio};
+pub use bootstrap::{paired_ratio, PairedRatio};
 pub use fit::{log_slope, power_fit, PowerFit, P_MAX};
 pub use instances::{ratio_over_instances, Rounds};
 pub use order::{mad, median, median_ci, quantile, Spread, FEWEST_FOR_INTERVAL};

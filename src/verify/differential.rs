@@ -67,7 +67,7 @@ pub fn run(options: &Options) -> impl Iterator<Item = Report> + '_ {
 
 /// A rule on every network, by whatever `execute` does; none if the options leave the rule out.
 fn report(name: &str, options: &Options, execute: &dyn Fn(&Case) -> Result<Produced>) -> Option<Report> {
-    let id = format!("twin/{name}/{}", options.engine);
+    let id = format!("differential/{name}/{}", options.engine);
     let failed = |why: String| CaseOutcome::Failed(why);
     let rule = match Rule::from_name(name, Steps::constant(STEPS, STEP)) {
         Ok(rule) => rule.with_weight_step(WEIGHT_STEP).evaluated(),

@@ -96,7 +96,10 @@ fn what_is_not_executed_fails_and_what_is_not_asked_for_is_left_out() {
     );
     options.rule = Some("spc".into());
     let ids: Vec<String> = run(&options).map(|report| report.id).collect();
-    assert_eq!(ids, ["twin/spc/fused", "twin/spc-decay/fused", "twin/spc-full/fused"]);
+    assert_eq!(
+        ids,
+        ["differential/spc/fused", "differential/spc-decay/fused", "differential/spc-full/fused"]
+    );
 }
 
 #[test]

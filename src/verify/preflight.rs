@@ -20,9 +20,6 @@ const BATCH: usize = 3;
 /// Weight step of rules that move the parameters themselves: small enough for the reduced problem to stay near its start.
 const MOVING_STEP: f64 = 0.002;
 
-/// What every message about a wrong contender says.
-pub const WRONG: &str = "is wrong on a small twin of this point";
-
 /// Above this a step size is capped on the reduced problem: unstable inference amplifies rounding until nothing can be
 /// said about the schedule, and whether it diverges shows when it is measured.
 const LARGEST_STEP: f64 = 1.0;
@@ -54,7 +51,7 @@ fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
 /// share.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]
+/// [`Error::Wrong`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]
 /// if the oracle itself arrives at numbers that the dtype cannot hold.
 pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     if spec.id.engine.operands() == Operands::F32 {
@@ -106,7 +103,7 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
             let steps = small.rule.steps();
             return Err(Error::Diverged {
                 rule: small.rule.name().to_owned(),
-                quantity: "a direction on a small twin of this point".into(),
+                quantity: "a direction on the reduced problem of this point".into(),
                 steps: steps.map_or(0, |s| s.count),
                 step_size: steps.map_or(0.0, |s| s.size),
             });
@@ -119,8 +116,8 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
         let moved = moves * largest_of(&params[p])?;
         let share = distance / (unit * (arithmetic + moved) + rounded * (largest + 1.0));
         if share.is_nan() || share > 1.0 {
-            return Err(Error::Invalid(format!(
-                "{} {WRONG}: the direction of {} is off by {distance:.2e} of {largest:.2e}, {share:.1} times what {}{} \
+            return Err(Error::Wrong(format!(
+                "{} is wrong on the reduced problem of this point: the direction of {} is off by {distance:.2e} of {largest:.2e}, {share:.1} times what {}{} \
                  allows",
                 small.id,
                 graph.params()[p].name,

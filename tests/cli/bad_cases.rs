@@ -68,7 +68,8 @@ fn a_fused_engine_is_compared_with_the_reference_engine_too() {
     let out = succeeds(&["verify", "--cases", &file, "--rule", "epc", "--engine", "fused", "--dtype", "f32"]);
     let lines: Vec<&str> = out.lines().collect();
     assert!(
-        lines[1].starts_with("pass  twin/epc/fused: largest error ") && lines[1].contains(" at batch "),
+        lines[1].starts_with("pass  differential/epc/fused: largest error ")
+            && lines[1].contains(" at batch "),
         "{out}"
     );
     assert_eq!((lines.len(), lines[2]), (3, "2 passed, 0 failed, 0 skipped"));

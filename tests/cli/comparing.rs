@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pcnbench::record::{self, summarise, Record, SummaryRow};
+use pcnbench::record::{self, summarise, Record, Status, SummaryRow};
 use tempfile::TempDir;
 
 use crate::session::{
@@ -222,11 +222,12 @@ fn a_new_failure_is_exit_code_2() {
     let (_b, new) = altered(|record| {
         let timed = |row: &&mut SummaryRow| row.model == "weight-update";
         for row in record.summary.iter_mut().filter(timed).filter(|row| row.contender == "epc/reference") {
-            row.err = "epc/reference is wrong on a small twin of this point".into();
+            row.status = Status::Wrong;
+            row.err = "epc/reference is wrong on the reduced problem of this point".into();
         }
     });
     let done = run(&["cmp", &arg(&base), &arg(&new)]);
-    says(&sentence(&done, 2), &["failed: epc/reference at update@", "is wrong on a small twin"]);
+    says(&sentence(&done, 2), &["failed: epc/reference at update@", "is wrong on the reduced problem"]);
 }
 
 #[test]

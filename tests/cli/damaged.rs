@@ -236,8 +236,7 @@ fn set(record: &Path, name: &str, row: &str, column: &str, value: &str) {
     fs::write(path, writer.into_inner().unwrap()).unwrap();
 }
 
-/// Hashes that fit are not enough: this is what protects records of the schemas without them, and readers from writers
-/// with faults.
+/// Hashes that fit are not enough: this is what protects readers from writers with faults.
 #[test]
 fn values_out_of_range_and_rows_that_the_definition_does_not_know_are_refused() {
     let (_dir, record) = record();

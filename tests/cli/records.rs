@@ -145,10 +145,12 @@ fn a_debug_build_refuses_to_measure() {
 fn a_wrong_contender_ends_with_exit_code_2() {
     let (dir, record) = copy_of_mixed();
     let summary = fs::read_to_string(record.join("summary.csv")).unwrap();
-    let wrong = "spc/reference is wrong on a small twin of this point: w.1 is off";
-    let start = summary.find("spc diverged").unwrap();
-    let end = start + summary[start..].find(['"', ',', '\n']).unwrap();
-    fs::write(record.join("summary.csv"), summary.replacen(&summary[start..end], wrong, 1)).unwrap();
+    let wrong = "spc/reference is wrong on the reduced problem of this point: w.1 is off";
+    let start = summary.find(",diverged,spc diverged").unwrap();
+    let err = start + ",diverged,".len();
+    let end = err + summary[err..].find(',').unwrap();
+    let changed = format!("{},wrong,{wrong}{}", &summary[..start], &summary[end..]);
+    fs::write(record.join("summary.csv"), changed).unwrap();
     unfinish(&record);
     let file = arg(dir.path().join("suite.toml"));
     fs::write(&file, crate::session::MIXED).unwrap();

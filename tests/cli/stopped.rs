@@ -61,7 +61,7 @@ fn samples_in_which_the_process_was_stopped_are_taken_again() {
         return; // this system does not report how long threads wait, without which a stop looks like a wait
     }
     assert_eq!(record.summary.iter().map(|row| row.n).collect::<Vec<_>>(), [40, 40]);
-    let executed = |s: &pcnbench::record::Sample| s.wall_ns * u64::from(s.executions.unwrap_or(1));
+    let executed = |s: &pcnbench::record::Sample| s.wall_ns * u64::from(s.executions);
     let longest = record.samples.iter().map(executed).max().unwrap();
     assert!(u128::from(longest) < STOP.as_nanos(), "{longest}");
     let warning = record.run.warnings.iter().find(|w| w.starts_with("paused: ")).unwrap();

@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 
 use pcnbench::record::{latest_unfinished, read, summarise};
 use pcnbench::record::{
-    AlignmentRow, Machine, PointResult, Record, Run, Sample, SignalRow, Store, SummaryRow, SCHEMA,
+    AlignmentRow, Machine, PointResult, Record, Run, Sample, SignalRow, Status, Store, SummaryRow, SCHEMA,
 };
 use pcnbench::suite::{Model, Overrides, Suite};
 
@@ -59,7 +59,7 @@ fn run() -> Run {
         warnings: vec![],
         shard: None,
         shards: vec![],
-        rustc: Some("rustc 1.89.0".into()),
+        rustc: "rustc 1.89.0".into(),
     }
 }
 
@@ -80,8 +80,8 @@ fn point(number: usize) -> PointResult {
         checksum: 1.0 / f64::from(i + 1),
         delay_ns: None,
         sm_clock_mhz: None,
-        executions: None,
-        instance: None,
+        executions: 1,
+        instance: 0,
     };
     let timed = benchmark.model == Model::WeightUpdate;
     let row = |contender: &str| SummaryRow {
@@ -92,6 +92,7 @@ fn point(number: usize) -> PointResult {
         baseline: if timed { "bp/reference".into() } else { String::new() },
         rule: contender.split('/').next().unwrap().into(),
         engine: "reference".into(),
+        architecture: "mlp".into(),
         parameterisation: axes.parameterisation.to_string(),
         activation: axes.activation.to_string(),
         depth: axes.depth,
@@ -121,6 +122,7 @@ fn point(number: usize) -> PointResult {
         test_accuracy: None,
         train_updates: None,
         stop: if timed { "target".into() } else { String::new() },
+        status: Status::Ok,
         err: String::new(),
         contended: None,
         host_bound: None,

@@ -55,9 +55,8 @@ pub struct EntryWire {
     /// Rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<usize>,
-    /// Instances that the rounds are from; absent before schema 2, and taken for one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instances: Option<usize>,
+    /// Instances that the samples are from.
+    pub instances: usize,
     /// Degrees of freedom of the ratio's interval (see [`PairedRatio::freedom`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freedom: Option<usize>,
@@ -106,7 +105,7 @@ pub(super) fn to_wire(e: Entry) -> EntryWire {
         low: e.ratio.map(|r| r.low),
         high: e.ratio.map(|r| r.high),
         pairs: e.ratio.map(|r| r.pairs),
-        instances: Some(time.instances),
+        instances: time.instances,
         freedom: e.ratio.and_then(|r| r.freedom),
         time_freedom: time.freedom,
         noise_floor: e.noise_floor,
@@ -117,7 +116,7 @@ pub(super) fn to_wire(e: Entry) -> EntryWire {
 }
 
 pub(super) fn from_wire(e: &EntryWire) -> Entry {
-    let instances = e.instances.unwrap_or(1);
+    let instances = e.instances;
     let ratio = || {
         let (ratio, low, high, pairs) = (e.ratio?, e.low?, e.high?, e.pairs?);
         Some(PairedRatio { ratio, low, high, pairs, instances, freedom: e.freedom })

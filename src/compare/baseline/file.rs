@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Baseline, OLDEST_SCHEMA, SCHEMA};
+use super::{Baseline, SCHEMA};
 use crate::files::{read_text, toml_refused};
 use crate::text::one_line;
 use crate::{Error, Result};
@@ -26,10 +26,10 @@ impl Baseline {
         let refused = |e: toml::de::Error| toml_refused(path, &text, &e);
         let value: toml::Table = toml::from_str(&text).map_err(refused)?;
         match value.get("schema").and_then(toml::Value::as_integer) {
-            Some(found) if (i64::from(OLDEST_SCHEMA)..=i64::from(SCHEMA)).contains(&found) => {}
+            Some(found) if found == i64::from(SCHEMA) => {}
             Some(found) => {
                 let problem = format!(
-                    "schema {found}, but this version reads schemas {OLDEST_SCHEMA} and {SCHEMA}; make it again with `gate --update-baseline`"
+                    "schema {found}, but this version reads schema {SCHEMA} alone; make it again with `gate --update-baseline`"
                 );
                 return Err(Error::content(path, problem));
             }
@@ -95,7 +95,7 @@ impl Baseline {
                 return refuse("key `quiet_ns` or `quiet_ratio` is not positive");
             }
             let wrong = |n: Option<usize>| n == Some(0);
-            if wrong(e.instances) || wrong(e.freedom) || wrong(e.time_freedom) {
+            if e.instances == 0 || wrong(e.freedom) || wrong(e.time_freedom) {
                 return refuse("key `instances`, `freedom` or `time_freedom` is 0; expected at least 1");
             }
             if e.noise_floor.is_some_and(|w| !w.is_finite() || w < 0.0) {
