@@ -2,6 +2,7 @@
 
 use super::relaxation::shown;
 use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
+use super::info::{has, Inference, Info};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
@@ -84,7 +85,50 @@ impl Ar {
 }
 
 impl LearningRule for Ar {
-    const NAME: &'static str = "ar";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("ar", "ar", Inference::Chosen, false, true),
+        Info::new("ar-linear", "ar", Inference::Chosen, false, false),
+        Info::new("ar-feedback", "ar", Inference::Chosen, false, false),
+        Info::new("ar-feedback-linear", "ar", Inference::Chosen, false, false),
+        Info::new("ar-topdown", "ar", Inference::Chosen, false, true),
+        Info::new("ar-topdown-linear", "ar", Inference::Chosen, false, false),
+        Info::new("ar-topdown-feedback", "ar", Inference::Chosen, false, false),
+        Info::new("ar-topdown-feedback-linear", "ar", Inference::Chosen, false, false),
+    ];
+
+    fn variant(name: &str, steps: Steps) -> Self {
+        Self {
+            steps,
+            sweep: if has(name, "topdown") { Sweep::TopDown } else { Sweep::Simultaneous },
+            feedback: if has(name, "feedback") { Feedback::Learned } else { Feedback::Transposed },
+            derivatives: !has(name, "linear"),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match (self.sweep, self.feedback, self.derivatives) {
+            (Sweep::Simultaneous, Feedback::Transposed, true) => "ar",
+            (Sweep::Simultaneous, Feedback::Transposed, false) => "ar-linear",
+            (Sweep::Simultaneous, Feedback::Learned, true) => "ar-feedback",
+            (Sweep::Simultaneous, Feedback::Learned, false) => "ar-feedback-linear",
+            (Sweep::TopDown, Feedback::Transposed, true) => "ar-topdown",
+            (Sweep::TopDown, Feedback::Transposed, false) => "ar-topdown-linear",
+            (Sweep::TopDown, Feedback::Learned, true) => "ar-topdown-feedback",
+            (Sweep::TopDown, Feedback::Learned, false) => "ar-topdown-feedback-linear",
+        }
+    }
+
+    fn steps(&self) -> Option<Steps> {
+        Some(self.steps)
+    }
+
+    fn with_steps(self, steps: Steps) -> Self {
+        Self { steps, ..self }
+    }
+
+    fn learns_feedback(&self) -> bool {
+        self.feedback == Feedback::Learned
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let topology = engine.topology();

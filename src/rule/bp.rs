@@ -1,7 +1,8 @@
 //! Backpropagation, hand-written from the three verbs.
 
 use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
-use super::LearningRule;
+use super::info::{Inference, Info};
+use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, Shown, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
@@ -21,7 +22,21 @@ pub struct Bp {
 }
 
 impl LearningRule for Bp {
-    const NAME: &'static str = "bp";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("bp", "bp", Inference::Without, false, true),
+    ];
+
+    fn variant(_: &str, _: Steps) -> Self {
+        Self::default()
+    }
+
+    fn name(&self) -> &'static str {
+        "bp"
+    }
+
+    fn evaluated(self) -> Self {
+        Self { all: true }
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let topology = engine.topology();

@@ -2,6 +2,7 @@
 
 use super::relaxation::shown;
 use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::info::{Inference, Info};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
@@ -27,7 +28,25 @@ pub struct Epc {
 }
 
 impl LearningRule for Epc {
-    const NAME: &'static str = "epc";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("epc", "epc", Inference::Chosen, true, true),
+    ];
+
+    fn variant(_: &str, steps: Steps) -> Self {
+        Self { steps }
+    }
+
+    fn name(&self) -> &'static str {
+        "epc"
+    }
+
+    fn steps(&self) -> Option<Steps> {
+        Some(self.steps)
+    }
+
+    fn with_steps(self, steps: Steps) -> Self {
+        Self { steps }
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let topology = engine.topology();

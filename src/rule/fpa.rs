@@ -2,6 +2,7 @@
 
 use super::relaxation::shown;
 use super::walk::{descent, forward_pass, loss_errors, outputs, Downward, Forward};
+use super::info::{has, Inference, Info};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::theory::analysis::{self, Analysis};
@@ -30,7 +31,29 @@ pub struct Fpa {
 }
 
 impl LearningRule for Fpa {
-    const NAME: &'static str = "fpa";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("fpa", "fpa", Inference::Chosen, true, true),
+        Info::new("fpa-full", "fpa", Inference::Chosen, true, true),
+    ];
+
+    fn variant(name: &str, steps: Steps) -> Self {
+        Self { steps, light_cone: !has(name, "full") }
+    }
+
+    fn name(&self) -> &'static str {
+        match self.light_cone {
+            true => "fpa",
+            false => "fpa-full",
+        }
+    }
+
+    fn steps(&self) -> Option<Steps> {
+        Some(self.steps)
+    }
+
+    fn with_steps(self, steps: Steps) -> Self {
+        Self { steps, ..self }
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let topology = engine.topology();

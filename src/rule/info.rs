@@ -1,7 +1,6 @@
-//! What the program knows of every rule and variant besides its schedule: one row each.
+//! What the program knows of a rule or variant besides its schedule.
 
-use Inference::{Chosen, Depth, Without};
-
+use super::Rule;
 use crate::engine::EngineKind;
 
 /// Inference steps of a rule.
@@ -32,7 +31,8 @@ pub struct Info {
 }
 
 impl Info {
-    const fn new(
+    /// A row of a rule's table of variants.
+    pub const fn new(
         name: &'static str,
         family: &'static str,
         inference: Inference,
@@ -44,7 +44,7 @@ impl Info {
 
     /// Of the rule or variant of this name; `None` for a name that no rule has.
     pub fn of(name: &str) -> Option<&'static Self> {
-        TABLE.iter().find(|info| info.name == name)
+        Rule::VARIANTS.iter().copied().flatten().find(|info| info.name == name)
     }
 
     /// Whether an engine can execute it at all.
@@ -80,53 +80,20 @@ impl Info {
     }
 }
 
-/// Every rule and variant, in the order of help texts.
-pub const TABLE: [Info; 23] = [
-    Info::new("bp", "bp", Without, false, true),
-    Info::new("spc", "spc", Chosen, true, true),
-    Info::new("spc-decay", "spc", Chosen, true, true),
-    Info::new("spc-full", "spc", Chosen, true, true),
-    Info::new("epc", "epc", Chosen, true, true),
-    Info::new("fpa", "fpa", Chosen, true, true),
-    Info::new("fpa-full", "fpa", Chosen, true, true),
-    Info::new("zil", "zil", Depth, false, true),
-    Info::new("zil-all", "zil", Depth, false, false),
-    Info::new("zil-all-full", "zil", Depth, false, false),
-    Info::new("seqil", "seqil", Chosen, true, true),
-    Info::new("seqil-decay", "seqil", Chosen, true, true),
-    Info::new("seqil-mixed", "seqil", Chosen, true, true),
-    Info::new("ipc", "ipc", Chosen, true, true),
-    Info::new("ipc-full", "ipc", Chosen, true, true),
-    Info::new("ar", "ar", Chosen, false, true),
-    Info::new("ar-linear", "ar", Chosen, false, false),
-    Info::new("ar-feedback", "ar", Chosen, false, false),
-    Info::new("ar-feedback-linear", "ar", Chosen, false, false),
-    Info::new("ar-topdown", "ar", Chosen, false, true),
-    Info::new("ar-topdown-linear", "ar", Chosen, false, false),
-    Info::new("ar-topdown-feedback", "ar", Chosen, false, false),
-    Info::new("ar-topdown-feedback-linear", "ar", Chosen, false, false),
-];
-
-/// The names of [`TABLE`].
-pub(super) const fn names() -> [&'static str; TABLE.len()] {
-    let mut names = [""; TABLE.len()];
-    let mut i = 0;
-    while i < TABLE.len() {
-        names[i] = TABLE[i].name;
-        i += 1;
-    }
-    names
+/// Whether a contender's name has a switch: one of the words behind its first.
+pub(super) fn has(name: &str, switch: &str) -> bool {
+    name.split('-').skip(1).any(|word| word == switch)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::{Rule, Steps};
+    use crate::rule::Steps;
 
     /// The table and the schedules say the same: names, families, steps.
     #[test]
     fn rows_are_those_of_the_rules() {
-        for info in TABLE {
+        for info in Rule::VARIANTS.iter().copied().flatten() {
             let rule = Rule::from_name(info.name, Steps::constant(3, 0.1)).unwrap();
             assert_eq!((rule.name(), rule.family()), (info.name, info.family));
             assert_eq!(rule.steps().is_some(), info.inference == Inference::Chosen, "{}", info.name);

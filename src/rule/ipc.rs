@@ -2,6 +2,7 @@
 
 use super::relaxation::Relaxation;
 use super::walk::outputs;
+use super::info::{has, Inference, Info};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
@@ -33,7 +34,41 @@ pub struct Ipc {
 }
 
 impl LearningRule for Ipc {
-    const NAME: &'static str = "ipc";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("ipc", "ipc", Inference::Chosen, true, true),
+        Info::new("ipc-full", "ipc", Inference::Chosen, true, true),
+    ];
+
+    fn variant(name: &str, steps: Steps) -> Self {
+        Self { steps, weight_step: 0.0, light_cone: !has(name, "full"), evaluate: false }
+    }
+
+    fn name(&self) -> &'static str {
+        match self.light_cone {
+            true => "ipc",
+            false => "ipc-full",
+        }
+    }
+
+    fn steps(&self) -> Option<Steps> {
+        Some(self.steps)
+    }
+
+    fn with_steps(self, steps: Steps) -> Self {
+        Self { steps, ..self }
+    }
+
+    fn moves_parameters(&self) -> bool {
+        true
+    }
+
+    fn with_weight_step(self, rate: f64) -> Self {
+        Self { weight_step: rate, ..self }
+    }
+
+    fn evaluated(self) -> Self {
+        Self { evaluate: true, ..self }
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let topology = engine.topology();

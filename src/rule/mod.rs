@@ -36,20 +36,84 @@ pub use epc::Epc;
 pub use fpa::Fpa;
 pub use info::Info;
 pub use ipc::Ipc;
-pub use registry::Rule;
 pub use seqil::SeqIl;
 pub use spc::Spc;
 pub use zil::{Nodes, Zil};
 
 use crate::engine::{Engine, LearnedOn, Watch};
+use crate::net::{Graph, VertexId};
 use crate::theory::analysis::Analysis;
 use crate::theory::cost::{NetCost, RuleCost};
-use crate::Result;
+use crate::{Error, Result};
 
-/// A schedule of forward, vjp and param_grad that ends in a direction for every parameter.
-pub trait LearningRule {
-    /// The rule's name in case files, without switches.
-    const NAME: &'static str;
+registry::rules! {
+    /// Backpropagation.
+    Bp,
+    /// State-based predictive coding.
+    Spc,
+    /// Error-based predictive coding.
+    Epc,
+    /// Fixed prediction.
+    Fpa,
+    /// Zero-divergence inference learning.
+    Zil,
+    /// Sequential inference learning.
+    SeqIl,
+    /// Incremental predictive coding.
+    Ipc,
+    /// Activation relaxation.
+    Ar,
+}
+
+/// A schedule of forward, vjp and param_grad that ends in a direction for every parameter, and what the program has to
+/// know of it.
+pub trait LearningRule: Copy {
+    /// The rule and its variants, one row each; the first name is the rule's own, as case files spell it.
+    const VARIANTS: &'static [Info];
+
+    /// The variant of a name in [`VARIANTS`](Self::VARIANTS), with these inference steps (ignored by rules without).
+    fn variant(name: &str, steps: Steps) -> Self;
+
+    /// The name of this variant; of the nearest one that has a name where switches were set by hand.
+    fn name(&self) -> &'static str;
+
+    /// The inference steps, if the rule has any to choose.
+    fn steps(&self) -> Option<Steps> {
+        None
+    }
+
+    /// The same rule with T and g replaced; unchanged if it has none to choose.
+    fn with_steps(self, _: Steps) -> Self {
+        self
+    }
+
+    /// Whether the rule moves the parameters itself, so that no optimiser comes after it.
+    fn moves_parameters(&self) -> bool {
+        false
+    }
+
+    /// The same rule with the step α of the parameters it moves itself; unchanged if it moves none.
+    fn with_weight_step(self, _: f64) -> Self {
+        self
+    }
+
+    /// Whether the rule carries errors down weights of their own.
+    fn learns_feedback(&self) -> bool {
+        false
+    }
+
+    /// The same rule, evaluating errors and outputs of every vertex after the last step; unchanged if it does so anyway.
+    fn evaluated(self) -> Self {
+        self
+    }
+
+    /// The graph that the rule runs on, and the number of each vertex in it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the rule is not defined on the graph.
+    fn prepare(&self, graph: &Graph) -> Result<(Graph, Vec<VertexId>)> {
+        Ok((graph.clone(), (0..graph.len()).collect()))
+    }
 
     /// Executes the rule on a network bound to a batch. `watch` is called at the start (0 steps done) and
     /// after each inference step.
@@ -84,6 +148,11 @@ pub struct Steps {
 }
 
 impl Steps {
+    /// The same with g_t = g/(1 + t).
+    pub fn decaying(self) -> Self {
+        Self { decay: Decay::Inverse, ..self }
+    }
+
     /// T steps of constant size.
     pub fn constant(count: usize, size: f64) -> Self {
         Self { count, size, decay: Decay::None }

@@ -2,12 +2,16 @@
 
 use super::relaxation::Relaxation;
 use super::walk::weighted;
-use super::{LearningRule, Steps};
+use super::info::{has, Inference, Info};
+use super::{Decay, LearningRule, Steps};
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Topology, VertexId};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
+
+/// β of the published runs (Alonso et al., arXiv 2305.13562, and their program).
+const PUBLISHED_MIXING: f64 = 100.0;
 
 /// sPC swept from the output down, in place (Alonso, Krichmar & Neftci, arXiv 2305.13562).
 ///
@@ -46,7 +50,33 @@ impl Neighbourhood {
 }
 
 impl LearningRule for SeqIl {
-    const NAME: &'static str = "seqil";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("seqil", "seqil", Inference::Chosen, true, true),
+        Info::new("seqil-decay", "seqil", Inference::Chosen, true, true),
+        Info::new("seqil-mixed", "seqil", Inference::Chosen, true, true),
+    ];
+
+    fn variant(name: &str, steps: Steps) -> Self {
+        let mixing = has(name, "mixed").then_some(PUBLISHED_MIXING);
+        let decays = has(name, "decay") || mixing.is_some();
+        Self { steps: if decays { steps.decaying() } else { steps }, mixing }
+    }
+
+    fn name(&self) -> &'static str {
+        match (self.mixing, self.steps.decay) {
+            (Some(_), _) => "seqil-mixed",
+            (None, Decay::Inverse) => "seqil-decay",
+            (None, Decay::None) => "seqil",
+        }
+    }
+
+    fn steps(&self) -> Option<Steps> {
+        Some(self.steps)
+    }
+
+    fn with_steps(self, steps: Steps) -> Self {
+        Self { steps, ..self }
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let topology = engine.topology();

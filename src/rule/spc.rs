@@ -1,7 +1,8 @@
 //! State-based predictive coding (sPC).
 
 use super::relaxation::Relaxation;
-use super::{LearningRule, Steps};
+use super::info::{has, Inference, Info};
+use super::{Decay, LearningRule, Steps};
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
@@ -25,7 +26,32 @@ pub struct Spc {
 }
 
 impl LearningRule for Spc {
-    const NAME: &'static str = "spc";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("spc", "spc", Inference::Chosen, true, true),
+        Info::new("spc-decay", "spc", Inference::Chosen, true, true),
+        Info::new("spc-full", "spc", Inference::Chosen, true, true),
+    ];
+
+    fn variant(name: &str, steps: Steps) -> Self {
+        let steps = if has(name, "decay") { steps.decaying() } else { steps };
+        Self { steps, light_cone: !has(name, "full") }
+    }
+
+    fn name(&self) -> &'static str {
+        match (self.light_cone, self.steps.decay) {
+            (false, _) => "spc-full",
+            (true, Decay::Inverse) => "spc-decay",
+            (true, Decay::None) => "spc",
+        }
+    }
+
+    fn steps(&self) -> Option<Steps> {
+        Some(self.steps)
+    }
+
+    fn with_steps(self, steps: Steps) -> Self {
+        Self { steps, ..self }
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let mut net = Relaxation::start(engine, self.light_cone, None)?;

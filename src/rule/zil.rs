@@ -2,10 +2,11 @@
 
 use super::relaxation::{shown, Relaxation};
 use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
-use super::LearningRule;
+use super::info::{has, Inference, Info};
+use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::levels::levels;
-use crate::net::VertexId;
+use crate::net::{Graph, VertexId};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::{Error, Result};
@@ -39,7 +40,36 @@ pub enum Nodes {
 const STEP: f64 = 1.0;
 
 impl LearningRule for Zil {
-    const NAME: &'static str = "zil";
+    const VARIANTS: &'static [Info] = &[
+        Info::new("zil", "zil", Inference::Depth, false, true),
+        Info::new("zil-all", "zil", Inference::Depth, false, false),
+        Info::new("zil-all-full", "zil", Inference::Depth, false, false),
+    ];
+
+    fn variant(name: &str, _: Steps) -> Self {
+        let all = Nodes::All { light_cone: !has(name, "full") };
+        Self { nodes: if has(name, "all") { all } else { Nodes::Frontier } }
+    }
+
+    fn name(&self) -> &'static str {
+        match self.nodes {
+            Nodes::Frontier => "zil",
+            Nodes::All { light_cone: true } => "zil-all",
+            Nodes::All { light_cone: false } => "zil-all-full",
+        }
+    }
+
+    /// The levelled graph.
+    fn prepare(&self, graph: &Graph) -> Result<(Graph, Vec<VertexId>)> {
+        let topology = graph.topology();
+        if let Some(i) = topology.latent().find(|&i| topology.precision(i) != Some(1.0)) {
+            return Err(Error::Invalid(format!(
+                "vertex `{}` has another precision than 1, under which Z-IL is not defined; use precision 1 or another rule",
+                graph.name(i)
+            )));
+        }
+        graph.levelled()
+    }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         match self.nodes {

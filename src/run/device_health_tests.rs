@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::record::Status;
 use crate::record::{self, Record};
 use crate::run::point::prepare;
 use crate::run::resources::Resources;
