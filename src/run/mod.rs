@@ -3,6 +3,7 @@
 mod accuracy;
 mod alignment;
 mod ceilings;
+mod description;
 mod device_health;
 mod layout;
 mod merge;
@@ -21,8 +22,8 @@ mod weight_update;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::measure::{self, build};
-use crate::record::{self, Machine, PointResult, Run, Shard, Store, SCHEMA};
+use crate::measure;
+use crate::record::{self, Machine, PointResult, Run, Shard, Store};
 use crate::suite::{Model, Suite};
 use crate::{Error, Result};
 
@@ -108,7 +109,7 @@ fn run_with(
     }
     let mut resources = Resources::new(job.suite, job.data, health_check)?.with_results(job.results);
     let prepared = point::prepare(job.suite, &mut resources)?;
-    warnings.extend(resources.card_warnings());
+    warnings.extend(description::card_warnings(&resources));
 
     let machine = Machine::detect(resources.gpu()?);
     size::check_memory(&prepared, resources.memory())?;
@@ -117,7 +118,7 @@ fn run_with(
         None => measure::load_warning(),
         Some(most) => measure::quiet::wait(most, &mut |sentence| observer.waiting(sentence)),
     });
-    let run = header(job, &resources, resources.switches(&prepared)?, warnings);
+    let run = description::header(job, &resources, &prepared, warnings)?;
     let (mut store, done) = match &job.target {
         Target::New(dir) => (Store::create(job.results, &machine, &run, dir.as_deref())?, vec![]),
         Target::Resume(dir) => resume(dir, &machine, &run)?,
@@ -200,33 +201,5 @@ fn check_shard(job: &Job<'_>, points: usize) -> Result<()> {
             job.suite.name
         ))),
         _ => Ok(()),
-    }
-}
-
-fn header(job: &Job<'_>, resources: &Resources<'_>, switches: Vec<String>, warnings: Vec<String>) -> Run {
-    Run {
-        schema: SCHEMA,
-        suite: job.suite.name.clone(),
-        about: job.suite.about.clone(),
-        definition: job.suite.definition.clone(),
-        definition_sha256: job.suite.definition_sha256(),
-        seed: job.suite.seed,
-        argv: job.argv.clone(),
-        started: measure::utc_now(),
-        finished: None,
-        version: build::VERSION.to_owned(),
-        rev: build::REV.to_owned(),
-        dirty: build::dirty(),
-        lockfile_sha256: build::LOCKFILE_SHA256.to_owned(),
-        features: build::features(),
-        switches,
-        candle: build::CANDLE.to_owned(),
-        threads: measure::threads(),
-        data: resources.describe(),
-        ceilings: Vec::new(),
-        warnings,
-        shard: job.shard,
-        shards: Vec::new(),
-        rustc: build::RUSTC.to_owned(),
     }
 }

@@ -8,11 +8,8 @@ use candle_core::{Device, Tensor};
 use pcnbench_kernels::card::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
-use crate::contender::backend::fused::engine as fused;
 use crate::data::{self, Batches, Dataset, Source};
-use crate::engine::EngineKind;
 use crate::error::plain;
-use crate::measure::affinity;
 use crate::measure::card::Card;
 use crate::measure::memory_limit::Memory;
 use crate::measure::Gpu;
@@ -21,8 +18,6 @@ use crate::tune::file::{self, Found};
 use crate::{Error, Result};
 
 use super::device_health::{self, HealthCheck};
-use super::point::Prepared;
-use super::strategies::{self, Ran};
 
 /// Opens a device.
 ///
@@ -199,57 +194,19 @@ impl<'a> Resources<'a> {
         self.devices.get(&DeviceKind::Cuda).map(Gpu::of).transpose().map(Option::flatten)
     }
 
-    /// What disturbs times on the card in use, a sentence each.
-    pub(super) fn card_warnings(&self) -> Vec<String> {
-        self.devices.get(&DeviceKind::Cuda).map_or_else(Vec::new, |device| Card::of(device).warnings())
+    /// The devices in use, by kind.
+    pub(super) fn opened(&self) -> &HashMap<DeviceKind, Device> {
+        &self.devices
     }
 
-    /// How threads and the devices in use were set up, where that changes times, and on which strategies the fused
-    /// engine runs there.
-    pub(super) fn switches(&self, prepared: &[Prepared<'_>]) -> Result<Vec<String>> {
-        let mut switches = Vec::new();
-        if affinity::pinned() {
-            switches.push("each worker thread on a core of its own".to_owned());
-        }
-        if prepared.iter().any(Prepared::flushes_denormals) {
-            switches.push("denormals flushed to zero in timed f32 work on the cpu".to_owned());
-        }
-        let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
-        switches.extend(pcnbench_kernels::card::switches(card).into_iter().map(str::to_owned));
-        let mut ran = Vec::new();
-        for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
-            for spec in
-                p.specs.iter().filter(|s| s.id.engine.is_fused() && s.id.engine != EngineKind::FusedDeviation)
-            {
-                if let Some(choice) = fused::strategy(spec, p.point.batch, card)? {
-                    let who = format!("{} at {}", spec.id, p.point.id);
-                    ran.push(Ran { who, operands: spec.id.engine.operands(), choice });
-                }
-            }
-        }
-        switches.extend(strategies::lines(self.strategies.as_ref().and_then(Option::as_ref), &ran));
-        Ok(switches)
+    /// The data sets in use.
+    pub(super) fn loaded(&self) -> impl Iterator<Item = &Dataset> {
+        self.sets.values()
     }
 
-    /// One line per data set: name, rows, sizes, fingerprint.
-    pub(super) fn describe(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self
-            .sets
-            .values()
-            .map(|d| {
-                format!(
-                    "{}: {} training + {} test rows, {} -> {}, sha256 {}",
-                    d.name,
-                    d.train.rows(),
-                    d.test.rows(),
-                    d.inputs,
-                    d.outputs,
-                    d.fingerprint()
-                )
-            })
-            .collect();
-        lines.sort();
-        lines
+    /// The launch strategies that were found, if they were looked for.
+    pub(super) fn found_strategies(&self) -> Option<&Found> {
+        self.strategies.as_ref().and_then(Option::as_ref)
     }
 }
 
