@@ -1,5 +1,5 @@
-//! Oracle: an allocator that counts. How much memory a fused call holds at its peak, and that it asks for none inside the
-//! inference loop.
+//! Oracle: an allocator that counts. How much memory a fused call holds at its peak, and that it asks for none inside
+//! the inference loop.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,8 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::fused::without_workers_ns;
 use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Rule, Schedule, Stack};
 
-/// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last looked at.
+/// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last
+/// looked at.
 struct Watched;
 
 #[global_allocator]
@@ -123,8 +124,8 @@ fn call(engine: &Fused, schedule: &Schedule, [theta, x, y]: &[Tensor; 3], train:
     }
 }
 
-/// Blocks asked for by one call of a warm engine. With several threads, the fewest of `calls` calls: a thread that is woken may
-/// ask for blocks too.
+/// Blocks asked for by one call of a warm engine. With several threads, the fewest of `calls` calls: a thread that is
+/// woken may ask for blocks too.
 fn blocks_of_a_call(
     (engine, threads): (&Fused, usize),
     schedule: &Schedule,

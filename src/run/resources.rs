@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use pcnbench_kernels::card::capability;
+use pcnbench_kernels::device::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
 use crate::contender::fused;
@@ -37,7 +37,7 @@ pub fn open_device(kind: DeviceKind) -> Result<Device> {
                 "this program was built without CUDA; build with `--features cuda`, or use `--device cpu`"
                     .into(),
         }),
-        DeviceKind::Cuda => pcnbench_kernels::card::open(0).map_err(|e| Error::Device {
+        DeviceKind::Cuda => pcnbench_kernels::device::open(0).map_err(|e| Error::Device {
             device: "cuda".into(),
             reason: format!("no usable GPU ({}); use `--device cpu`", plain(&e)),
         }),
@@ -215,7 +215,7 @@ impl<'a> Resources<'a> {
             switches.push("denormals flushed to zero in timed f32 work on the cpu".to_owned());
         }
         let Some(card) = self.devices.get(&DeviceKind::Cuda) else { return Ok(switches) };
-        switches.extend(pcnbench_kernels::card::switches(card).into_iter().map(str::to_owned));
+        switches.extend(pcnbench_kernels::device::switches(card).into_iter().map(str::to_owned));
         let mut ran = Vec::new();
         for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
             for spec in

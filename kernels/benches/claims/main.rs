@@ -1,11 +1,12 @@
-//! What is claimed of the fused engine on a card, each claim measured and judged in one run, as CSV on standard output.
+//! What is claimed of the fused engine on a GPU, each claim measured and judged in one run, as CSV on standard output.
 //!
-//! Width 128, batch 64 and f32 where nothing else is said. Whatever a line compares is measured in turns (`sampler`), and
-//! computed round by round: `value` is the median over `samples` rounds, `low` and `high` are quartiles, `calls` is the fewest
-//! calls between one pair of events, `sm_mhz` the median of what the multiprocessors clocked at right after samples of what
-//! the line is made of. What a step, an iteration or a pass costs is a difference of two such times, so that what a call
-//! costs besides falls out; `parts` says which. `holds` judges the median. `refused` says why a value is missing. The exit
-//! code says whether everything was measured; whether it holds is said in the column, and in sum on standard error.
+//! Width 128, batch 64 and f32 where nothing else is said. Whatever a line compares is measured in turns (`sampler`),
+//! and computed round by round: `value` is the median over `samples` rounds, `low` and `high` are quartiles, `calls` is
+//! the fewest calls between one pair of events, `sm_mhz` the median of what the multiprocessors clocked at right after
+//! samples of what the line is made of. What a step, an iteration or a pass costs is a difference of two such times, so
+//! that what a call costs besides falls out; `parts` says which. `holds` judges the median. `refused` says why a value
+//! is missing. The exit code says whether everything was measured; whether it holds is said in the column, and in sum
+//! on standard error.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,9 +17,9 @@ mod plain;
 use std::io::Write;
 
 use candle_core::{Device, Result};
-use common::{median_mhz, said, OnCard};
+use common::{median_mhz, said, OnDevice};
 use measured::Outcome;
-use pcnbench_kernels::card;
+use pcnbench_kernels::device;
 use pcnbench_kernels::sampler::Sampler;
 
 /// Sizes; those of cargo's own test of benches are small.
@@ -87,13 +88,13 @@ fn line(what: impl Into<String>, outcome: Outcome, bound: Bound) -> Line {
 /// What every part measures with.
 struct Bench {
     device: Device,
-    sampler: Sampler<OnCard>,
+    sampler: Sampler<OnDevice>,
     sizes: &'static Sizes,
 }
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
-    let device = match card::open(0) {
+    let device = match device::open(0) {
         Ok(device) => device,
         Err(error) => {
             eprintln!("error: device `cuda` is not available: {error}");

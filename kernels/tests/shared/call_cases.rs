@@ -148,7 +148,8 @@ impl Case {
         Start { theta, x, y }
     }
 
-    /// θ (with the optimiser's state) after `train`, or everything that `learn` leaves, as the CPU's engine has it in f64.
+    /// θ (with the optimiser's state) after `train`, or everything that `learn` leaves, as the CPU's engine has it in
+    /// f64.
     pub fn on_cpu(&self, start: &Start) -> Vec<f64> {
         let engine = Fused::new(self.stack.clone(), 1).unwrap();
         let tensor =
