@@ -1,18 +1,18 @@
-//! What each strategy of the fused engine on a GPU takes per call, as CSV on standard output.
+//! Time per call of each strategy of the fused engine on a GPU, as CSV on standard output.
 //!
 //! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every strategy. Wide: width
-//! 4096, batch 1024, T = 4. Products read every kind of operands that there are products for on tensor cores: narrow on
-//! `persistent`, wide on `cublas`. `refused` says why a strategy does not run. `--first` is for a first look at a GPU:
-//! depths 8, 32 and 128, strategies `graph` and `persistent`, 0.1 s a row, and nothing wide. Numbers are drawn from a
-//! seed; none of them is zero.
+//! 4096, batch 1024, T = 4. Every math mode with products on tensor cores is timed: narrow on `persistent`, wide on
+//! `cublas`. `refused` is the reason why a strategy does not run. `--first` is a short run for a new GPU: depths 8, 32
+//! and 128, strategies `graph` and `persistent`, 0.1 s a row, and nothing wide. Numbers are drawn from a seed; none of
+//! them is zero.
 //!
-//! All rows of one width, depth and rule are measured in turns (`sampler`), one cuBLAS product of the same shape in f32
-//! among them. A sample is one pair of events around `calls` calls: at least ten and a millisecond, fewer only where
-//! ten would not leave time for five samples. Of the `samples` there are median and quartiles, in nanoseconds of one
-//! call: `device_ns` between the events, `wall_ns` from a device at rest to a device at rest over the calls of a
-//! sample. `sm_mhz` is the median of what the multiprocessors clocked at right after samples of the row; empty without
-//! NVML. `of_cublas` is the share of that product's rate in the same rounds. `epilogue_bytes` is what the launches
-//! beside the products of `cublas` read and write, counted (`Plan::epilogue_bytes`).
+//! The samples of all rows of one width, depth and rule are interleaved (`sampler`), with one cuBLAS product of the
+//! same shape in f32 among them. A sample is one pair of events around `calls` calls: at least ten and a millisecond,
+//! fewer only where ten would not leave time for five samples. Of the `samples` there are median and quartiles, in
+//! nanoseconds of one call: `device_ns` between the events, `wall_ns` from an idle device to an idle device over the
+//! calls of a sample. `sm_mhz` is the median clock of the multiprocessors right after samples of the row; empty without
+//! NVML. `of_cublas` is the share of that product's rate in the same rounds. `epilogue_bytes` are the bytes that the
+//! launches besides the products of `cublas` read and write, counted (`Plan::epilogue_bytes`).
 
 #[path = "common/mod.rs"]
 mod common;
@@ -50,12 +50,12 @@ fn main() {
     }
 }
 
-/// How much of the ladder is climbed.
+/// How many rows are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
-    /// Whether it works at all.
+    /// A test whether the bench works.
     Quick,
-    /// What a first look needs.
+    /// The rows of `--first`.
     First,
     Whole,
 }
@@ -116,9 +116,9 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// Strategies with operands. Where the host has nothing to do, `grouped` and `graph` are the same, and neither is
-/// quick; operands other than f32 cost what f32 costs on both, and on `cublas` are for products that a library is quick
-/// at.
+/// Strategies with math modes. Where the host has little to do, `grouped` and `graph` take the same time, and neither
+/// is fast. Math modes other than f32 cost the same as f32 on both; on `cublas` they are for products at which a
+/// library is fast.
 fn kinds(narrow: bool) -> impl Iterator<Item = (Strategy, MathMode)> {
     let cores = if narrow { Strategy::Persistent } else { Strategy::Cublas };
     let strategies =
@@ -130,7 +130,7 @@ fn kinds(narrow: bool) -> impl Iterator<Item = (Strategy, MathMode)> {
     })
 }
 
-/// What is measured in turns.
+/// A group of contenders whose samples are interleaved.
 struct Group<'a> {
     net: &'a Net,
     kinds: &'a [(Strategy, MathMode)],
@@ -138,7 +138,7 @@ struct Group<'a> {
     seconds: f64,
 }
 
-/// The columns after the steps, one line for each strategy with operands.
+/// The columns after the steps, one line for each strategy and math mode.
 fn rows(sampler: &mut Sampler<OnDevice>, device: &Device, of: &Group<'_>) -> Result<Vec<String>> {
     let call = |kind: &(Strategy, MathMode)| Call::new(of.net, (Some(kind.0), kind.1), of.schedule.clone());
     let calls: Vec<Result<Call>> = of.kinds.iter().map(call).collect();
@@ -176,7 +176,7 @@ fn row(samples: &Samples, plan: &Plan, share: Option<f64>) -> String {
     format!("{counts},{times},{mhz},{flops:e},{per_second:.4e},{share},{},", plan.epilogue_bytes())
 }
 
-/// What is queued, for counting.
+/// The plan of a call, for counting.
 fn planned(of: &Group<'_>, (strategy, math): (Strategy, MathMode), batch: usize) -> Result<Plan> {
     plan(&Ask {
         stack: of.net.stack(),

@@ -1,11 +1,11 @@
 //! Where the time of an sPC step goes on strategy `persistent`: cycles of every phase of a step, as CSV on standard
 //! output.
 //!
-//! Width 128, batch 64, T = L + 32, depths 8, 32, 64 and 128, with every kind of operands that there are resident
-//! kernels for. One block, that of the layer in the middle on the first tile of the batch, writes down when each phase
-//! of its last 32 steps begins, by the clock of its multiprocessor; thread 0 does, so what other warps do in the
-//! meantime is not seen. The median and the range of 31 steps are given, and of whole steps. A traced kernel is another
-//! program than a timed one: what it takes altogether is `ladder`'s to say.
+//! Width 128, batch 64, T = L + 32, depths 8, 32, 64 and 128, with every math mode that has persistent kernels. One
+//! block, that of the layer in the middle on the first tile of the batch, records when each phase of its last 32 steps
+//! begins, by the clock of its multiprocessor. Thread 0 records, so the times of other warps are not seen. The lines
+//! give the median and the range of 31 steps, for each phase and for whole steps. A traced kernel is another program
+//! than a timed one; `ladder` measures its total time.
 
 #[path = "common/mod.rs"]
 mod common;

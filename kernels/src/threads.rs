@@ -1,8 +1,8 @@
-//! How many threads Candle uses for a product: it reads an environment variable at every one.
+//! The number of threads that Candle uses for a product: it reads an environment variable at every product.
 //!
-//! Candle cuts a product into as many parts as [`VARIABLE`] says, whatever pool it runs in. A smaller pool
-//! (`ThreadPool::install`) would do the same parts on fewer threads, after handing the call over to one of them, and
-//! that takes other time than a product of fewer parts. So the variable is what has to change.
+//! Candle divides a product into as many parts as [`VARIABLE`] says, in any pool. A smaller pool
+//! (`ThreadPool::install`) would compute the same parts on fewer threads, after handing the call over to one of them,
+//! which takes another time than a product of fewer parts. So the variable must change.
 
 use std::env;
 use std::ffi::OsStr;

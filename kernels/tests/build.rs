@@ -1,4 +1,4 @@
-//! What the build script makes of compiler reports. The report is what nvcc 13.0 said about kernels
+//! The build script on compiler reports. The report is what nvcc 13.0 said about kernels
 //! written to spill, with a frame given to the function that one of them calls.
 
 #[path = "../build/ptxas.rs"]
@@ -76,7 +76,7 @@ fn a_kernel_that_is_listed_and_not_built_or_built_and_not_listed_is_said() {
     assert!(wrong.contains("`much` is not listed"), "{wrong}");
 }
 
-/// The list is about what is there: every file, every `KERNEL(`, every macro of a mutant, and nothing else.
+/// The list is complete: every file, every `KERNEL(`, every macro of a mutant, and nothing else.
 #[test]
 fn the_list_of_sources_is_complete() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -104,7 +104,7 @@ fn the_list_of_sources_is_complete() {
     };
     for source in SOURCES {
         let text = std::fs::read_to_string(root.join(format!("{}.cu", source.path))).unwrap();
-        // names that the preprocessor puts together are held against the list by the build, which reads them off ptxas
+        // names that the preprocessor concatenates are checked by the build, in the report of ptxas
         if words(&text, "##").is_empty() {
             assert_eq!(words(&text, "\nKERNEL("), source.kernels, "{}", source.path);
         }

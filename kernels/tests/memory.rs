@@ -9,7 +9,7 @@ use pcnbench_kernels::fused::without_workers_ns;
 use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Rule, Schedule, Stack};
 
 /// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last
-/// looked at.
+/// read.
 struct Watched;
 
 #[global_allocator]
@@ -139,7 +139,7 @@ fn blocks_of_a_call(
         std::thread::sleep(std::time::Duration::from_millis(1));
         let before = without_workers_ns();
         let (blocks, ..) = watched(|| call(engine, schedule, operands, train));
-        // a call that does without workers, which share too few processors here, asks for less
+        // a call without workers allocates less; that happens where processors are contended
         (without_workers_ns() == before).then_some(blocks)
     };
     let whole: Vec<usize> = (0..20_000).filter_map(|_| whole()).take(calls).collect();
@@ -152,7 +152,7 @@ fn nothing_is_allocated_inside_the_inference_loop() {
     let ipc = Rule::Ipc { light_cone: true, weight_step: 1e-3, evaluate: false };
     let rules = [SPC, deviation, Rule::Epc, Rule::Fpa { light_cone: true }, Rule::SeqIl { mixing: 1.0 }, ipc];
     for rule in rules {
-        // 65: one sample in a panel of its own, whose products take another way; others: tiles that fill no vector
+        // 65: one sample in a panel of its own, whose products use another kernel; others: tiles that fill no vector
         for (batch, threads) in [(64, 1), (65, 1), (65, 3), (3, 1), (20, 3), (79, 2)] {
             for train in [true, false] {
                 // few enough for four steps to reach: parameters of layers out of reach have no gradient to be taken
@@ -163,7 +163,7 @@ fn nothing_is_allocated_inside_the_inference_loop() {
                 let schedule = |count| Schedule { rule, steps: steps(count) };
                 // memory is kept from call to call: what the longest one needs is there
                 call(&engine, &schedule(80), &operands, train);
-                // a long stencil is walked in another way than a short one, and has a list to be walked by
+                // a long stencil is computed in another order than a short one, and needs a list of its blocks
                 for (few, many) in [(4, 8), (40, 80)] {
                     let fewest = |calls| {
                         [few, many].map(|n| {

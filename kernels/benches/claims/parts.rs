@@ -18,7 +18,7 @@ const WIDTH: usize = 128;
 const BATCH: usize = 64;
 /// g.
 const STEP: f64 = 0.1;
-/// Seconds of each contender; of those with calls of many milliseconds more.
+/// Seconds of each contender; more for contenders with calls of many milliseconds.
 const SECONDS: f64 = 0.5;
 const LONG: f64 = 2.0;
 
@@ -26,14 +26,14 @@ fn schedule(rule: Rule, steps: usize) -> Schedule {
     Schedule { rule, steps: vec![STEP; steps] }
 }
 
-/// A step takes at most 10 µs, and as long whatever the depth. It is the difference between many and few steps, few
-/// being as many as there are layers, so that every layer takes part in those that are compared:
+/// A step takes at most 10 µs, at every depth. Its time is a difference between many and few steps, where `few` is at
+/// least the number of layers, so that every layer takes part in the steps in between:
 ///
 /// step = (t(many) − t(few)) / (many − few).
 ///
-/// 3×tf32 is as good as f32, and the quicker of both is judged by the 10 µs. A shallow net leaves most of a GPU idle,
-/// so that its batch can be cut into more and smaller tiles: beside it stands one with as many blocks of the same tile
-/// as the deep one has.
+/// 3×tf32 is as accurate as f32, and the faster of both is compared with the 10 µs. A shallow net leaves most of a GPU
+/// idle, so its batch can be cut into more and smaller tiles; a second line has as many blocks of the same tile as the
+/// deep net.
 pub fn depth(bench: &mut Bench) -> Result<Vec<Line>> {
     let sizes = bench.sizes;
     let (few, many) = (sizes.few, sizes.many);
@@ -78,7 +78,7 @@ pub fn depth(bench: &mut Bench) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// The same network for both, whose directions must not be apart.
+/// The same network for both contenders, whose directions must agree.
 fn beside(bench: &Bench) -> Result<(Call, Plain)> {
     let depth = bench.sizes.reference;
     let net = Net::draw(&bench.device, (WIDTH, BATCH, depth), true)?;
@@ -94,7 +94,7 @@ fn flat(directions: &[Tensor]) -> Result<Tensor> {
     Tensor::cat(&directions.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?, 0)
 }
 
-/// Two ways to the same directions must end at the same place before either is timed.
+/// Two ways to compute the same directions must agree before either is timed.
 fn agree(expected: &Tensor, got: &Tensor) -> Result<()> {
     let norm = |t: Tensor| t.sqr()?.sum_all()?.to_scalar::<f32>();
     let apart = (norm((got - expected)?)? / norm(expected.clone())?).sqrt();
@@ -106,7 +106,7 @@ fn agree(expected: &Tensor, got: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// One call against one operation after another, on the wall clock, whose host is part of it.
+/// One call against one operation after another, on the wall clock, which includes the host.
 pub fn reference(bench: &mut Bench) -> Result<Vec<Line>> {
     let depth = bench.sizes.reference;
     let (call, plain) = beside(bench)?;
@@ -159,17 +159,18 @@ const ITERATIONS: [usize; 2] = [2, 6];
 const FURTHER: [usize; 2] = [0, 4];
 
 /// An iteration of ePC is one way down and one way up, as forward and backward of BP are one way up and one down. What
-/// each costs is taken in the same way: what one more layer adds to one more of them. With E(T, L) the time of a call
-/// of ePC and B(n, L) that of a call of BP that queues its inference, which is forward and backward, n more times,
+/// each costs is measured in the same way: the time that one more layer adds to one more of them. With E(T, L) the time
+/// of a call of ePC and B(n, L) that of a call of BP that queues its inference, which is forward and backward, n more
+/// times,
 ///
 /// i(L) = (E(6, L) − E(2, L)) / 4,  b(L) = (B(4, L) − B(0, L)) / 4,
 ///
 /// iteration per layer = (i(L) − i(2)) / (L − 2),  forward and backward per layer = (b(L) − b(2)) / (L − 2).
 ///
-/// Loading, learning and the host fall out of i and b; what an inference of BP costs whatever the depth (launches, the
-/// gaps between them, weights loaded on chip by all blocks at once) falls out by the second difference, and what an
-/// iteration costs so as well. Packing and unpacking of states stay in b, element by element and all layers at once.
-/// Judged are the quickest strategy of the one over the quickest of the other.
+/// Loading, learning and the host cancel in i and b. The costs that do not depend on depth, of an inference of BP
+/// (launches, the gaps between them, weights loaded on chip by all blocks at once) and of an iteration, cancel in the
+/// second difference. Packing and unpacking of states stay in b, element by element and all layers at once. The ratio
+/// judged is that of the fastest strategy of each.
 pub fn epc(bench: &mut Bench) -> Result<Vec<Line>> {
     let sizes = bench.sizes;
     let strategies = [Strategy::Graph, Strategy::Persistent];

@@ -1,5 +1,5 @@
-//! What the benches on a GPU share: its stopwatch and clock for the sampler, calls of the engine, and numbers from a
-//! seed.
+//! Code that the benches on a GPU share: its stopwatch and clock for the sampler, calls of the engine, and numbers from
+//! a seed.
 
 // each bench uses a part of it
 #![allow(dead_code)]
@@ -87,7 +87,7 @@ impl Net {
     }
 }
 
-/// A training call on parameters and an engine of its own, as an engine keeps memory and recording of one call only.
+/// A training call with its own parameters and engine, because an engine keeps memory and recording of one call only.
 pub struct Call {
     pub engine: Fused,
     pub schedule: Schedule,
@@ -97,7 +97,7 @@ pub struct Call {
     pub y: Tensor,
 }
 
-/// So small that no number of calls takes the parameters anywhere.
+/// So small that the parameters stay where they are after any number of calls.
 pub const OPTIMISER: Optimiser = Optimiser::Sgd { rate: 1e-9 };
 
 impl Call {
@@ -115,7 +115,7 @@ impl Call {
         done.map_err(Error::wrap)
     }
 
-    /// Whether what was timed has come to an end and to numbers.
+    /// Checks that the timed calls have completed with finite results.
     pub fn check(&self) -> Result<()> {
         self.engine.settled().map_err(Error::wrap)?;
         if !self.theta.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite() {
@@ -125,7 +125,7 @@ impl Call {
     }
 }
 
-/// Times calls and whatever else there is, all of them in turns, for about `seconds` each; in this order.
+/// Times calls and other contenders, interleaved, for about `seconds` each; results are in this order.
 pub fn measure(
     sampler: &mut Sampler<OnDevice>,
     seconds: f64,

@@ -142,8 +142,8 @@ mod tests {
         }
     }
 
-    /// A call or a tile that is counted and not made would multiply the rate: one of 64 calls by 64, one of 16 tiles by
-    /// 16.
+    /// A call or a tile that is counted and not made would multiply the rate: one of 64 calls by 64, one of 16
+    /// tiles by 16.
     #[test]
     fn all_calls_and_tiles_are_made() {
         let best = |batch: usize, calls: usize, backward: bool| {

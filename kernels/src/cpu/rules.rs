@@ -28,7 +28,7 @@ pub(super) fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
 ///
 /// # Safety
 /// The contract of [`super::net`]: no other partition has the tiles of this one, and all workers of the pool run this
-/// same call. With an optimiser that is the one worker with the one tile of the batch.
+/// same call. With an optimiser, the caller is the only worker and has the only tile of the batch.
 pub(super) unsafe fn infer<T: Real>(
     net: &Net<'_, T>,
     schedule: &Schedule,

@@ -2,11 +2,10 @@
 //! for several steps while they are in cache, and several workers follow each other down the layers.
 //!
 //! In cell (l, t), state l makes its step t and its error is then recomputed; in cell (L, t) the output is. A cell
-//! reads the results of cells (l − 1, t), (l, t − 1) and (l + 1, t − 1), which lie on diagonals j − 1 and j with j = l
-//! + t. The values that it overwrites are read only by cells that wait for it anyway. So a block of consecutive
-//! diagonals can run through all times before the next block begins: one worker, whatever the depth, never needs more
-//! than a few layers in its cache. With several workers, a block may be at time t as soon as the block before it has
-//! finished time t:
+//! on diagonal j = l + t reads the results of cells (l − 1, t), (l, t − 1) and (l + 1, t − 1), which lie on diagonals
+//! j − 1 and j. The values that it overwrites are read only by cells that wait for it anyway. So a block of consecutive
+//! diagonals can run through all times before the next block begins: one worker, at any depth, needs only a few layers
+//! in its cache. With several workers, a block may be at time t as soon as the block before it has finished time t:
 //!
 //! ```text
 //! each worker:  while blocks are left:

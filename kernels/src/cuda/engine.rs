@@ -8,8 +8,8 @@ use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut, DeviceR
 use candle_core::cuda_backend::CudaDType;
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, WithDType};
 
+use super::device_limits::device_limits;
 use super::library::Multiply;
-use super::limits::device_limits;
 use super::plan_cache::{no_memory, offsets, CachedPlan};
 use crate::launch::{finish, Ask, Precision, Task};
 use crate::math_mode::MathMode;

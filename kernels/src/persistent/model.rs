@@ -5,9 +5,10 @@
 //! are assumptions. No measurement has validated the model. A block has eight warps, two on each of the four
 //! schedulers, which issue an instruction a cycle:
 //!
-//!   product   max(2 · i, 8 · c · s) cycles for i instructions of a warp, s of them loads from shared memory of c cycles each: two in
-//!             f32, where 16 bytes are loaded per thread, one on tensor cores, where 4 are
-//!   elements  2 · (2 · a + 12) · E for E elements of a thread, with a instructions for each activation and the work around it
+//!   product   max(2 · i, 8 · c · s) cycles for i instructions of a warp, s of them loads from shared memory of c cycles
+//!             each: two in f32, where 16 bytes are loaded per thread, one on tensor cores, where 4 are
+//!   elements  2 · (2 · a + 12) · E for E elements of a thread, with a instructions for each activation and what belongs
+//!             to it
 //!   publish   two fences and four barriers
 //!   wait      a poll, a load of R·n floats and a fence, once for all items of a block: other waits overlap with work
 

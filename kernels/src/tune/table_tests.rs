@@ -171,8 +171,8 @@ fn a_strategy_that_does_not_take_the_call_gives_way_to_the_next() {
     assert!(failed.instead.unwrap().contains("was not timed"));
     let mut with_reason = entry("spc", at, &all[1..]);
     with_reason.failed = vec![Failed { strategy: Strategy::Persistent, why: "it gave no number".into() }];
-    let told = chosen(&self::table(vec![with_reason]), 200, 8, SPC, 8);
-    assert_eq!(told.instead.as_deref(), Some("it failed when it was timed: it gave no number"));
+    let choice = chosen(&self::table(vec![with_reason]), 200, 8, SPC, 8);
+    assert_eq!(choice.instead.as_deref(), Some("it failed when it was timed: it gave no number"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use pcnbench_kernels::{Fused, Rule};
 
 use crate::call_cases::{case, RULES};
 
-/// It leaves what one time leaves, or is refused.
+/// The results are those of one inference, or the call is refused.
 #[test]
 fn inference_queued_again_leaves_the_same_bits() {
     let Some(device) = crate::gpu().map(Device::Cuda) else { return };

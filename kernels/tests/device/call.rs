@@ -16,7 +16,7 @@ fn gpu() -> Option<Device> {
 
 const STRATEGIES: [Strategy; 3] = [Strategy::Grouped, Strategy::Graph, Strategy::Cublas];
 
-/// θ after `train`, or all that `learn` leaves, after `calls` calls.
+/// θ after `train`, or all results of `learn`, after `calls` calls.
 fn run(
     case: &Case,
     device: &Device,
@@ -98,7 +98,7 @@ fn calls_do_on_a_card_what_they_do_on_the_cpu() {
     }
 }
 
-/// Inference in one launch, where the kernels take it; where they do not, they say why.
+/// Inference in one launch, where the kernels can run it; elsewhere the error names the reason.
 #[test]
 fn calls_in_one_launch_do_what_the_engine_on_the_cpu_does() {
     let Some(device) = gpu() else { return };
@@ -119,8 +119,9 @@ fn calls_in_one_launch_do_what_the_engine_on_the_cpu_does() {
 }
 
 /// As many blocks as fit on a GPU exchange numbers for many steps, in every layout: blocks that hold one layer or
-/// several, on one tile or in turns; other launches work on large tiles there, with rows that are fours and rows that
-/// are not. What is read too early, or from a cache that does not know yet, is another number in one of the runs.
+/// several, with resident items or items that use one set of tiles in turn; other launches use large tiles, with rows
+/// that are fours and rows that are not. A value that is read too early, or from a stale cache, differs in one of the
+/// runs.
 #[test]
 fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
     let Some(device) = gpu() else { return };
@@ -239,7 +240,7 @@ fn operands_are_read_as_asked_for_on_every_strategy() {
 
 /// A net that fills a GPU in one launch. Bounds of the worst case say nothing in a net that deep; rounding of either
 /// sign leaves all numbers together a third of a unit off where a CPU imitates it, and a part that is missing or read
-/// too early leaves them off by their size. MathMode that are not rounded at all are found too.
+/// too early leaves them off by their size. Operands that are not rounded at all are found too.
 #[test]
 fn operands_are_read_as_asked_for_in_a_net_that_fills_a_gpu() {
     let Some(device) = gpu() else { return };

@@ -105,7 +105,7 @@ fn shared_memory_that_was_allowed_stays_allowed() {
     copy(64);
 }
 
-/// What the emulator takes the building blocks to do is what they do.
+/// The building blocks do on a GPU what the emulator assumes.
 #[test]
 fn primitives_do_what_they_say_on_a_gpu() {
     let Some(gpu) = gpu() else { return };

@@ -97,7 +97,7 @@ const SMALL: CooperativeLimits = CooperativeLimits {
     patience: PATIENCE,
 };
 
-/// Everything that is asked of the kernels of a call, of one variant of them.
+/// All tests of the kernels of a call, on one variant of them.
 pub fn battery(variant: &str) -> Result<(), String> {
     // under AddressSanitizer everything takes five times as long
     let drawn = if ASAN { 6 } else { 24 };
@@ -161,7 +161,7 @@ fn launches_are_as_many_as_the_schedule_needs() {
             Rule::Bp | Rule::Zil => depth + depth - 1,
             Rule::Spc { light_cone, .. } => depth + usize::from(!light_cone) + 2 * steps,
             Rule::Epc => depth + steps * 2 * (depth - 1) + 1,
-            // an even number of steps ends on the first half of the pair
+            // after an even number of steps the results are in the first buffers
             Rule::Fpa { light_cone } => depth + usize::from(!light_cone) + steps,
             Rule::Ar { top_down: false } => depth + 1 + steps,
             Rule::Ar { top_down: true } => depth + 1 + steps * (depth - 1),
@@ -207,7 +207,7 @@ fn flops_are_those_of_the_schedule() {
     }
 }
 
-/// Layers of one size are one product of a library per phase, however many they are.
+/// All layers of one size share one library product per phase.
 #[test]
 fn equal_layers_are_one_product() {
     let rule = Rule::Spc { light_cone: false, deviation: false };
@@ -238,8 +238,8 @@ fn deviations_are_refused_in_one_sentence() {
     assert!(error.contains("stores states, not deviations") && !error.contains('\n'), "{error}");
 }
 
-/// What a bench on a GPU queues several times to measure what inference costs: it begins with the loaded batch each
-/// time. Under a rule that moves the parameters in inference it ends elsewhere, so such calls are refused there.
+/// Repeated inference, which benches use to measure its cost, begins with the loaded batch each time. Under a rule that
+/// moves the parameters in inference the results would differ, so such calls are refused.
 #[test]
 fn inference_queued_again_leaves_the_same_bits() {
     let emulator = Emulator { order: Order::ALL[0], variant: "clean".to_owned() };

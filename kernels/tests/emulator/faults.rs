@@ -1,4 +1,4 @@
-//! The emulator itself: what is wrong with `emu/faults.cu` must be said, with block, thread and line.
+//! The emulator itself: it must report the errors of `emu/faults.cu`, with block, thread and line.
 
 use std::process::Command;
 

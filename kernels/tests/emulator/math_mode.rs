@@ -1,4 +1,4 @@
-//! What products read of their operands, on every strategy: backpropagation through two layers of one unit, where no
+//! How products read their operands, on every strategy: backpropagation through two layers of one unit, where no
 //! sum has more than one term, so that every number is known to the bit.
 
 use pcnbench_kernels::emu::{Emulator, Order};
@@ -10,7 +10,7 @@ use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
 use crate::random::Random;
 
-/// A GPU's own words for rounding, once more: to nearest by way of f64, ties as each format says.
+/// The rounding of each format, written independently: to nearest by way of f64, with the ties of the format.
 fn nearest(x: f32, bits: i32, ties_to_even: bool) -> f32 {
     let x = f64::from(x);
     if x == 0.0 {

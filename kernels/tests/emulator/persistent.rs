@@ -14,7 +14,7 @@ const ACTS: [Activation; 4] = [Activation::Identity, Activation::Tanh, Activatio
 const LOSSES: [LossKind; 3] = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
 const LIGHT: Relaxation = Relaxation::Spc { light_cone: true };
 const FULL: Relaxation = Relaxation::Spc { light_cone: false };
-/// What no kernel may touch.
+/// A value in memory that no kernel may change.
 const UNTOUCHED: f32 = -77.25;
 
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ fn net(random: &mut Random, wanted: &Wanted) -> Net {
     Net { stack, batch: wanted.batch, loss, step_sizes, weights, input, targets }
 }
 
-/// A shape that the emulator's GPU holds; which one is drawn.
+/// A random shape that fits on the emulated GPU.
 fn any_shape(random: &mut Random, net: &Net) -> Shape {
     loop {
         let limits = CooperativeLimits {
@@ -203,7 +203,7 @@ fn close(case: &Case, what: Relaxation, math: MathMode, left: &Left) -> Result<(
     same(&left[1][first.clone()], &vec![UNTOUCHED; first.len()], "an error below layer 1")
 }
 
-/// What is left in the first of the orders, after it has passed the check and the others have left the same.
+/// The results in the first order, after they have passed the check and the other orders have given the same results.
 fn everywhere(
     variant: &str,
     case: &Case,
@@ -232,7 +232,7 @@ fn everywhere(
     first.ok_or_else(|| "there is no order".to_owned())
 }
 
-/// Everything that is asked of `cuda/persistent.cu`, of one variant of it.
+/// All tests of `cuda/persistent.cu`, on one variant of it.
 pub fn battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         let close = |left: &Left| close(&case, LIGHT, MathMode::F32, left);
@@ -247,7 +247,7 @@ pub fn battery(variant: &str) -> Result<(), String> {
     tensor_cores(variant, &[LIGHT])
 }
 
-/// Everything that is asked of `cuda/sweep.cu`, of one variant of it.
+/// All tests of `cuda/sweep.cu`, on one variant of it.
 pub fn sweep_battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         for what in [Relaxation::Epc, Relaxation::Bp] {
@@ -296,30 +296,30 @@ fn chain(steps: usize) -> Case {
     Case { net, shape }
 }
 
-/// Layer 2 of an sPC launch never says that its prediction of its second step is there; of a sweep, layer 3 never says
-/// that its adjoint is. Without an end to waiting both would hang, which the emulator calls a deadlock.
+/// Layer 2 of an sPC launch never publishes the prediction of its second step; in a sweep, layer 3 never publishes its
+/// adjoint. Without a timeout both would hang, which the emulator reports as a deadlock.
 #[test]
 fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
     for order in Order::ALL {
         let emulator = Emulator { order, variant: "MUTANT_NEVER_PUBLISH".to_owned() };
         // layer 2 of 4 begins at step 3, so it publishes its second step in step 4; layer 3 misses that in step 5
-        let told = |what, steps| match run(&emulator, &chain(steps), what, MathMode::F32) {
+        let error_of = |what, steps| match run(&emulator, &chain(steps), what, MathMode::F32) {
             Ok(_) => panic!("{what:?} has not missed anything"),
             Err(said) => said,
         };
-        let said = told(LIGHT, 7);
+        let said = error_of(LIGHT, 7);
         assert!(
             said.contains("has timed out: in step 5, layer 3 waited 30 s for what layer 2 predicts"),
             "{said}"
         );
-        let said = told(FULL, 7);
+        let said = error_of(FULL, 7);
         assert!(said.contains("in step 3, layer 3 waited 30 s for what layer 2 predicts"), "{said}");
-        let said = told(Relaxation::Epc, 3);
+        let said = error_of(Relaxation::Epc, 3);
         assert!(
             said.contains("in step 1, layer 2 waited 30 s for what layer 3 sends down (tile 1 of 2)"),
             "{said}"
         );
-        let said = told(Relaxation::Bp, 0);
+        let said = error_of(Relaxation::Bp, 0);
         assert!(said.contains("in the backward pass, layer 2 waited"), "{said}");
         assert!(!said.contains('\n') && said.contains("strategy `graph`"), "{said}");
         // no layer misses what would have been published after the last step that reads it
@@ -327,7 +327,7 @@ fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
     }
 }
 
-/// A caller that does not look for the error still finds no number.
+/// A caller that does not check for the error still finds NaN.
 #[test]
 fn what_was_made_without_a_flag_is_not_a_number() {
     let case = chain(7);

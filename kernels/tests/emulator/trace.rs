@@ -1,5 +1,4 @@
-//! What traced kernels write down: every phase of the last steps of the layer in the middle, in their order, and
-//! nothing else.
+//! The records of traced kernels: every phase of the last steps of the layer in the middle, in order, and nothing else.
 
 use pcnbench_kernels::emu::{Buffers, Emulator, Order};
 use pcnbench_kernels::persistent::trace::{durations, PHASES, STEPS, WORDS};
@@ -15,7 +14,7 @@ const LIMITS: CooperativeLimits = CooperativeLimits {
 };
 const SPC: Relaxation = Relaxation::Spc { light_cone: true };
 
-/// The words that sPC of a chain of `depth` layers leaves.
+/// The records of sPC on a chain of `depth` layers.
 fn traced(depth: usize, steps: usize, order: Order) -> Vec<u64> {
     const UNITS: usize = 4;
     const BATCH: usize = 20;

@@ -1,4 +1,4 @@
-//! MathMode that do not fit are refused in one sentence, and nothing is touched.
+//! Operands that do not fit are refused in one sentence, and no buffer is changed.
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::{

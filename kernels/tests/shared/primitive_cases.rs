@@ -1,4 +1,4 @@
-//! The building blocks of the kernels, against what they are said to do, on a GPU and in the emulator.
+//! The building blocks of the kernels against their specification, on a GPU and in the emulator.
 
 use crate::random::Random;
 
@@ -19,7 +19,7 @@ pub struct Work<'a> {
     pub steps: usize,
 }
 
-/// Does what is asked to `out` and `flags`.
+/// Runs one launch, which changes `out` and `flags`.
 pub type Runner<'a> = dyn FnMut(Work<'_>) -> Result<(), String> + 'a;
 
 impl<'a> Work<'a> {
@@ -70,7 +70,7 @@ fn matrix_products(run: &mut Runner<'_>) -> Result<(), String> {
             }
         }
     }
-    // what is not a number, in the bits that a GPU makes, stays none
+    // NaN, with the bits of a GPU, stays NaN
     for (kernel, ..) in kernels {
         let (mut a, b, mut out) = (vec![1.0; 16 * 8], vec![1.0; 8 * 8], vec![0.0; 128]);
         a[8] = f32::from_bits(0x7fff_ffff);
@@ -201,7 +201,7 @@ fn hyperbolic_tangents(run: &mut Runner<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that is asked of the primitives.
+/// All tests of the primitives.
 pub fn check(run: &mut Runner<'_>) -> Result<(), String> {
     [matrix_products, asynchronous_copies, relay, warps, atomics, hyperbolic_tangents]
         .into_iter()
