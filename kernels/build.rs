@@ -1,4 +1,4 @@
-//! Compiles the kernels: for cards (feature `fatbin`, part of `cuda`), for the emulator (feature `emu`), or not at all.
+//! Compiles the kernels: for GPUs (feature `fatbin`, part of `cuda`), for the emulator (feature `emu`), or neither.
 
 #[cfg(any(feature = "emu", feature = "fatbin"))]
 #[allow(dead_code, reason = "each feature needs its part of the list")]

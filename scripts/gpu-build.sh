@@ -3,7 +3,7 @@
 #
 #   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
-# leaves, stripped, gpu-bin/pcnbench, gpu-bin/card, the tests of the kernels on a card, gpu-bin/ladder, their timings
+# leaves, stripped, gpu-bin/pcnbench, gpu-bin/device, the tests of the kernels on a card, gpu-bin/ladder, their timings
 # strategy by strategy, gpu-bin/claims, what is claimed of them, gpu-bin/trace, which says where the time of a step goes, and
 # gpu-bin/build.txt, which says what they are and of which
 # commit; and all of it in gpu-bin.tar.xz. That file, a fifth as large, is what travels. The target is a Hopper card;
@@ -37,7 +37,7 @@ print(next(path for path in made if path))' "$2")
   strip -o "gpu-bin/$2.part" "$program"
   mv "gpu-bin/$2.part" "gpu-bin/$2"
 }
-made test card --release
+made test device --release
 made bench ladder
 made bench claims
 # last, because its kernels are compiled anew: what writes clocks down must not be what is timed
@@ -45,7 +45,7 @@ made bench trace --features trace
 
 # What the system and the libraries of CUDA 13 have, and nothing else, may be needed where these run.
 allowed='^(lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so\..*|ld-linux.*|libcuda\.so\.1|lib(cublas|cublasLt|curand|nvrtc|cudart)\.so\.1[0-9])$'
-for built in pcnbench card ladder claims trace; do
+for built in pcnbench device ladder claims trace; do
   if unknown=$(objdump -p "gpu-bin/$built" | awk '$1 == "NEEDED" { print $2 }' | grep -vE "$allowed"); then
     echo "gpu-build: gpu-bin/$built needs ${unknown//$'\n'/, }, which a machine with a card need not have" >&2
     exit 1
@@ -67,7 +67,7 @@ fi
 cat >>gpu-bin/build.txt <<END
 
 compute capability $CUDA_COMPUTE_CAP
-needs $(objdump -p gpu-bin/{pcnbench,card,ladder,claims,trace} | awk '$1 == "NEEDED" { print $2 }' | sort -u | paste -sd ' ')
+needs $(objdump -p gpu-bin/{pcnbench,device,ladder,claims,trace} | awk '$1 == "NEEDED" { print $2 }' | sort -u | paste -sd ' ')
 needs $(objdump -T gpu-bin/pcnbench | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1)
 sha256 $(sha256sum gpu-bin/pcnbench | cut -d' ' -f1)
 commit $(git rev-parse HEAD 2>/dev/null || echo unknown)

@@ -67,7 +67,7 @@ if [[ $bin == gpu-bin && -e gpu-bin.tar.xz ]]; then
   tar -xJf gpu-bin.tar.xz 2>/dev/null || python3 -m tarfile -e gpu-bin.tar.xz ||
     { echo "gpu-check: gpu-bin.tar.xz cannot be unpacked: neither xz nor python3 with lzma is installed, or it is damaged" >&2; exit 1; }
 fi
-programs=(pcnbench card ladder claims trace)
+programs=(pcnbench device ladder claims trace)
 [[ $device == cuda ]] || programs=(pcnbench)
 for built in "${programs[@]}"; do
   [[ -x $bin/$built ]] || { echo "gpu-check: $bin/$built is missing; make it with scripts/gpu-build.sh" >&2; exit 1; }
@@ -139,7 +139,7 @@ facts() {
 # Without a card the tests say that they skip, and pass. One after another: two launches that each want the whole card for
 # themselves had better not meet.
 kernels() {
-  "$bin/card" --nocapture --test-threads 1 "$@" | tee "$work/kernels"
+  "$bin/device" --nocapture --test-threads 1 "$@" | tee "$work/kernels"
   ! grep -q skipped "$work/kernels" || return 1
 }
 
@@ -149,8 +149,8 @@ sanitize() {
   local options=(--tool "$1" --error-exitcode 9)
   # a driver asked for something that it does not have is no access to memory
   [[ $1 != memcheck ]] || options+=(--report-api-errors no)
-  PCNBENCH_PATIENCE_SECONDS=300 PCNBENCH_CARD_CASES=12 "$sanitizer" "${options[@]}" \
-    "$bin/card" --nocapture --test-threads 1 calls_do primitives_do calls_in_one
+  PCNBENCH_PATIENCE_SECONDS=300 PCNBENCH_DEVICE_CASES=12 "$sanitizer" "${options[@]}" \
+    "$bin/device" --nocapture --test-threads 1 calls_do primitives_do calls_in_one
 }
 
 # One launch of each of four kernels, from a run of the ladder. The clock stays as it is.
@@ -238,8 +238,8 @@ contenders() {
 
 first() {
   step "kernels: building blocks" 20 "$out/kernels.txt" "${strict[@]}" \
-    "kernels primitives_do shared_memory every_kernel what_a_card"
-  PCNBENCH_CARD_CASES=60 step "kernels: calls" 45 "$out/kernels.txt" "${strict[@]}" \
+    "kernels primitives_do shared_memory every_kernel what_a_gpu"
+  PCNBENCH_DEVICE_CASES=60 step "kernels: calls" 45 "$out/kernels.txt" "${strict[@]}" \
     "kernels calls_do calls_in_one call_after operands_are"
   # what came before may have failed: these times are what a start on a card is for
   step "every strategy, short" 45 "$work/ladder.txt" "${strict[@]}" "ladder --first"
@@ -252,7 +252,7 @@ first() {
     note "skip  profile of four kernels: ncu is not installed"
   fi
   # last, because it is what could hang
-  PCNBENCH_CARD_CASES=12 step "kernels: deep nets in one launch, three times" 20 "$out/kernels.txt" "${strict[@]}" \
+  PCNBENCH_DEVICE_CASES=12 step "kernels: deep nets in one launch, three times" 20 "$out/kernels.txt" "${strict[@]}" \
     "for i in 1 2 3; do kernels a_deep_net; done"
 }
 

@@ -17,9 +17,9 @@ use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::suite::DeviceKind;
 pub use pcnbench::Result;
-#[cfg(feature = "cuda")]
-use pcnbench_kernels::card::Stopwatch;
 use pcnbench_kernels::denormals::Flush;
+#[cfg(feature = "cuda")]
+use pcnbench_kernels::device::Stopwatch;
 use rand::SeedableRng;
 use rand_distr::Distribution;
 

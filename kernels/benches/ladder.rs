@@ -1,18 +1,18 @@
-//! What each strategy of the fused engine on a card takes per call, as CSV on standard output.
+//! Time per call of each strategy of the fused engine on a GPU, as CSV on standard output.
 //!
-//! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every strategy. Wide: width 4096,
-//! batch 1024, T = 4. Products read every kind of operands that there are products for on tensor cores: narrow on
-//! `persistent`, wide on `cublas`. `refused` says why a strategy does not run. `--first` is for a first look at a card: depths
-//! 8, 32 and 128, strategies `graph` and `persistent`, 0.1 s a row, and nothing wide. Numbers are drawn from a seed; none of
+//! Narrow: width 128, batch 64, depth 8 to 128, sPC (T = L), ePC (T = 8) and BP in f32 on every strategy. Wide: width
+//! 4096, batch 1024, T = 4. Every math mode with products on tensor cores is timed: narrow on `persistent`, wide on
+//! `cublas`. `refused` is the reason why a strategy does not run. `--first` is a short run for a new GPU: depths 8, 32
+//! and 128, strategies `graph` and `persistent`, 0.1 s a row, and nothing wide. Numbers are drawn from a seed; none of
 //! them is zero.
 //!
-//! All rows of one width, depth and rule are measured in turns (`sampler`), one cuBLAS product of the same shape in f32
-//! among them. A sample is one pair of events around `calls` calls: at least ten and a millisecond, fewer only where ten
-//! would not leave time for five samples. Of the `samples` there are median and quartiles, in nanoseconds of one call:
-//! `device_ns` between the events, `wall_ns` from a device at rest to a device at rest over the calls of a sample. `sm_mhz`
-//! is the median of what the multiprocessors clocked at right after samples of the row; empty without NVML. `of_cublas` is
-//! the share of that product's rate in the same rounds. `epilogue_bytes` is what the launches beside the products of
-//! `cublas` read and write, counted (`Plan::epilogue_bytes`).
+//! The samples of all rows of one width, depth and rule are interleaved (`sampler`), with one cuBLAS product of the
+//! same shape in f32 among them. A sample is one pair of events around `calls` calls: at least ten and a millisecond,
+//! fewer only where ten would not leave time for five samples. Of the `samples` there are median and quartiles, in
+//! nanoseconds of one call: `device_ns` between the events, `wall_ns` from an idle device to an idle device over the
+//! calls of a sample. `sm_mhz` is the median clock of the multiprocessors right after samples of the row; empty without
+//! NVML. `of_cublas` is the share of that product's rate in the same rounds. `epilogue_bytes` are the bytes that the
+//! launches besides the products of `cublas` read and write, counted (`Plan::epilogue_bytes`).
 
 #[path = "common/mod.rs"]
 mod common;
@@ -20,13 +20,13 @@ mod common;
 use std::io::Write;
 
 use candle_core::{Device, Result};
-use common::{measure, median_mhz, said, Call, Net, Numbers, OnCard, OPTIMISER};
-use pcnbench_kernels::card;
+use common::{measure, median_mhz, said, Call, Net, Numbers, OnDevice, OPTIMISER};
+use pcnbench_kernels::device;
 use pcnbench_kernels::launch::{plan, Ask, Plan, Precision, Task};
 use pcnbench_kernels::sampler::{Sampler, Samples, Work};
 use pcnbench_kernels::stack::{Loss, LossKind};
-use pcnbench_kernels::tune::{Card, Strategy};
-use pcnbench_kernels::{Operands, Rule, Schedule};
+use pcnbench_kernels::tune::{DeviceLimits, Strategy};
+use pcnbench_kernels::{MathMode, Rule, Schedule};
 
 fn main() {
     // cargo's own test of benches
@@ -37,7 +37,7 @@ fn main() {
         (false, true) => Extent::First,
         (false, false) => Extent::Whole,
     };
-    let device = match card::open(0) {
+    let device = match device::open(0) {
         Ok(device) => device,
         Err(error) => {
             eprintln!("error: device `cuda` is not available: {error}");
@@ -50,12 +50,12 @@ fn main() {
     }
 }
 
-/// How much of the ladder is climbed.
+/// How many rows are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
-    /// Whether it works at all.
+    /// A test whether the bench works.
     Quick,
-    /// What a first look needs.
+    /// The rows of `--first`.
     First,
     Whole,
 }
@@ -105,13 +105,9 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
                 let kinds: Vec<_> = kinds(narrow).filter(|kind| extent.takes(kind.0)).collect();
                 let schedule = Schedule { rule, steps: vec![0.1; steps] };
                 let of = Group { net: &net, kinds: &kinds, schedule: &schedule, seconds: extent.seconds() };
-                for ((strategy, operands), row) in kinds.iter().zip(rows(&mut sampler, device, &of)?) {
-                    writeln!(
-                        out,
-                        "{},{operands},{name},{width},{batch},{depth},{steps},{row}",
-                        strategy.name()
-                    )
-                    .map_err(failed)?;
+                for ((strategy, math), row) in kinds.iter().zip(rows(&mut sampler, device, &of)?) {
+                    writeln!(out, "{},{math},{name},{width},{batch},{depth},{steps},{row}", strategy.name())
+                        .map_err(failed)?;
                 }
                 out.flush().map_err(failed)?;
             }
@@ -120,30 +116,31 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// Strategies with operands. Where the host has nothing to do, `grouped` and `graph` are the same, and neither is quick; operands
-/// other than f32 cost what f32 costs on both, and on `cublas` are for products that a library is quick at.
-fn kinds(narrow: bool) -> impl Iterator<Item = (Strategy, Operands)> {
+/// Strategies with math modes. Where the host has little to do, `grouped` and `graph` take the same time, and neither
+/// is fast. Math modes other than f32 cost the same as f32 on both; on `cublas` they are for products at which a
+/// library is fast.
+fn kinds(narrow: bool) -> impl Iterator<Item = (Strategy, MathMode)> {
     let cores = if narrow { Strategy::Persistent } else { Strategy::Cublas };
     let strategies =
         Strategy::ALL.into_iter().filter(move |strategy| narrow || *strategy != Strategy::Grouped);
     strategies.flat_map(move |strategy| {
-        let kernels: &[Operands] = if narrow { &Operands::RESIDENT } else { &Operands::ALL };
-        let all = kernels.iter().copied().filter(move |kind| strategy == cores || *kind == Operands::F32);
+        let kernels: &[MathMode] = if narrow { &MathMode::RESIDENT } else { &MathMode::ALL };
+        let all = kernels.iter().copied().filter(move |kind| strategy == cores || *kind == MathMode::F32);
         all.map(move |kind| (strategy, kind))
     })
 }
 
-/// What is measured in turns.
+/// A group of contenders whose samples are interleaved.
 struct Group<'a> {
     net: &'a Net,
-    kinds: &'a [(Strategy, Operands)],
+    kinds: &'a [(Strategy, MathMode)],
     schedule: &'a Schedule,
     seconds: f64,
 }
 
-/// The columns after the steps, one line for each strategy with operands.
-fn rows(sampler: &mut Sampler<OnCard>, device: &Device, of: &Group<'_>) -> Result<Vec<String>> {
-    let call = |kind: &(Strategy, Operands)| Call::new(of.net, (Some(kind.0), kind.1), of.schedule.clone());
+/// The columns after the steps, one line for each strategy and math mode.
+fn rows(sampler: &mut Sampler<OnDevice>, device: &Device, of: &Group<'_>) -> Result<Vec<String>> {
+    let call = |kind: &(Strategy, MathMode)| Call::new(of.net, (Some(kind.0), kind.1), of.schedule.clone());
     let calls: Vec<Result<Call>> = of.kinds.iter().map(call).collect();
     // Candle's product is cuBLAS's
     let (batch, width) = of.net.x.dims2()?;
@@ -179,8 +176,8 @@ fn row(samples: &Samples, plan: &Plan, share: Option<f64>) -> String {
     format!("{counts},{times},{mhz},{flops:e},{per_second:.4e},{share},{},", plan.epilogue_bytes())
 }
 
-/// What is queued, for counting.
-fn planned(of: &Group<'_>, (strategy, operands): (Strategy, Operands), batch: usize) -> Result<Plan> {
+/// The plan of a call, for counting.
+fn planned(of: &Group<'_>, (strategy, math): (Strategy, MathMode), batch: usize) -> Result<Plan> {
     plan(&Ask {
         stack: of.net.stack(),
         schedule: of.schedule,
@@ -188,8 +185,8 @@ fn planned(of: &Group<'_>, (strategy, operands): (Strategy, Operands), batch: us
         batch,
         task: Task::Train(OPTIMISER),
         precision: Precision::F32,
-        operands,
-        card: Card { processors: 1, cooperative: None },
+        math,
+        device: DeviceLimits { processors: 1, cooperative: None },
         products: strategy == Strategy::Cublas,
     })
 }

@@ -1,10 +1,11 @@
-//! Where the time of an sPC step goes on strategy `persistent`: cycles of every phase of a step, as CSV on standard output.
+//! Where the time of an sPC step goes on strategy `persistent`: cycles of every phase of a step, as CSV on standard
+//! output.
 //!
-//! Width 128, batch 64, T = L + 32, depths 8, 32, 64 and 128, with every kind of operands that there are resident kernels for.
-//! One block, that of the layer in the middle on the first tile of the batch, writes down when each phase of its last 32 steps
-//! begins, by the clock of its multiprocessor; thread 0 does, so what other warps do in the meantime is not seen. The median and the range of
-//! 31 steps are given, and of whole steps. A traced kernel is another program than a timed one: what it takes altogether is
-//! `ladder`'s to say.
+//! Width 128, batch 64, T = L + 32, depths 8, 32, 64 and 128, with every math mode that has persistent kernels. One
+//! block, that of the layer in the middle on the first tile of the batch, records when each phase of its last 32 steps
+//! begins, by the clock of its multiprocessor. Thread 0 records, so the times of other warps are not seen. The lines
+//! give the median and the range of 31 steps, for each phase and for whole steps. A traced kernel is another program
+//! than a timed one; `ladder` measures its total time.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -15,14 +16,14 @@ use candle_core::{Device, Error, Result};
 use common::{said, Call, Net};
 use pcnbench_kernels::persistent::trace::{durations, PHASES, STEPS};
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{card, Operands, Rule, Schedule};
+use pcnbench_kernels::{device, MathMode, Rule, Schedule};
 
 const WIDTH: usize = 128;
 const BATCH: usize = 64;
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
-    let device = match card::open(0) {
+    let device = match device::open(0) {
         Ok(device) => device,
         Err(error) => {
             eprintln!("error: device `cuda` is not available: {error}");
@@ -39,18 +40,18 @@ fn main() {
 fn trace(device: &Device, depths: &[usize], out: &mut dyn Write) -> Result<()> {
     writeln!(out, "operands,depth,phase,cycles,low,high,refused").map_err(Error::wrap)?;
     for depth in depths {
-        for operands in Operands::RESIDENT {
-            match row(device, *depth, operands) {
+        for math in MathMode::RESIDENT {
+            match row(device, *depth, math) {
                 Ok(steps) => {
                     let whole: Vec<u64> = steps.iter().map(|step| step.iter().sum()).collect();
                     for (index, phase) in PHASES.iter().enumerate() {
                         let of_phase = steps.iter().map(|step| step[index]).collect();
-                        line(out, (operands, *depth, phase), of_phase)?;
+                        line(out, (math, *depth, phase), of_phase)?;
                     }
-                    line(out, (operands, *depth, "step"), whole)?;
+                    line(out, (math, *depth, "step"), whole)?;
                 }
                 Err(error) => {
-                    writeln!(out, "{operands},{depth},,,,,\"{}\"", said(&error)).map_err(Error::wrap)?;
+                    writeln!(out, "{math},{depth},,,,,\"{}\"", said(&error)).map_err(Error::wrap)?;
                 }
             }
             out.flush().map_err(Error::wrap)?;
@@ -61,21 +62,21 @@ fn trace(device: &Device, depths: &[usize], out: &mut dyn Write) -> Result<()> {
 
 fn line(
     out: &mut dyn Write,
-    (operands, depth, phase): (Operands, usize, &str),
+    (math, depth, phase): (MathMode, usize, &str),
     mut cycles: Vec<u64>,
 ) -> Result<()> {
     cycles.sort_unstable();
     let (low, high) = (cycles.first().copied().unwrap_or(0), cycles.last().copied().unwrap_or(0));
     let middle = cycles.get(cycles.len() / 2).copied().unwrap_or(0);
-    writeln!(out, "{operands},{depth},{phase},{middle},{low},{high},").map_err(Error::wrap)
+    writeln!(out, "{math},{depth},{phase},{middle},{low},{high},").map_err(Error::wrap)
 }
 
 /// Cycles of the phases of each traced step of the second of two calls.
-fn row(device: &Device, depth: usize, operands: Operands) -> Result<Vec<[u64; PHASES.len()]>> {
+fn row(device: &Device, depth: usize, math: MathMode) -> Result<Vec<[u64; PHASES.len()]>> {
     let rule = Rule::Spc { light_cone: true, deviation: false };
     let schedule = Schedule { rule, steps: vec![0.1; depth + STEPS] };
     let net = Net::draw(device, (WIDTH, BATCH, depth), true)?;
-    let call = Call::new(&net, (Some(Strategy::Persistent), operands), schedule)?;
+    let call = Call::new(&net, (Some(Strategy::Persistent), math), schedule)?;
     for _ in 0..2 {
         call.train()?;
     }

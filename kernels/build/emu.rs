@@ -1,4 +1,4 @@
-//! Compiles the kernels for the emulator, once as they are and once as each mutant.
+//! Compiles the kernels for the emulator, once clean and once for each mutant.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -31,9 +31,9 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
         },
     )?;
     let variants = SOURCES.iter().flat_map(|source| {
-        let planted = source.plants.iter().filter(move |plant| plant.is_built(asan));
-        let planted = planted.map(move |plant| (source.path, plant.name));
-        std::iter::once((source.path, "clean")).chain(planted)
+        let mutated = source.mutants.iter().filter(move |mutant| mutant.is_built(asan));
+        let mutated = mutated.map(move |mutant| (source.path, mutant.name));
+        std::iter::once((source.path, "clean")).chain(mutated)
     });
     let jobs = variants.map(|(path, variant)| move || compile(root, out, asan, path, variant));
     parallel::all(jobs.collect()).map(|_: Vec<()>| ())
@@ -49,7 +49,7 @@ fn compile(root: &Path, out: &Path, asan: bool, path: &str, variant: &str) -> Re
     if variant != "clean" {
         build.define(variant, None);
     }
-    // Kernels are known by what runs before main; the linker would leave out what nothing calls.
+    // Kernels register themselves before main; the linker would drop objects that no code calls.
     build.link_lib_modifier("+whole-archive");
     build.try_compile(&format!("pcnbench_emu_{stem}_{variant}")).map_err(|error| {
         format!("{path}.cu does not compile as variant `{variant}` in the emulator: {error}")
@@ -59,8 +59,8 @@ fn compile(root: &Path, out: &Path, asan: bool, path: &str, variant: &str) -> Re
 fn compiler(root: &Path, out: &Path, asan: bool) -> cc::Build {
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").warnings(true).extra_warnings(true).warnings_into_errors(true);
-    // Whatever the profile: without optimisation a fiber's stack is too small, and tests take minutes. Contraction
-    // is what the card does as well.
+    // In every profile: without optimisation a fiber's stack is too small, and tests take minutes. The GPU contracts
+    // multiplications and additions as well.
     build.opt_level(1).debug(true).include(root.join("emu")).include(root.join("cuda")).out_dir(out);
     build.define("PCNBENCH_EMU", None).flag("-Wno-unknown-pragmas");
     if asan {

@@ -1,4 +1,4 @@
-//! Compiles the kernels for cards, with nvcc and without a card.
+//! Compiles the kernels for GPUs, with nvcc and without a GPU.
 
 use std::env;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::sources::{Source, CARDS, NVCC_FLAGS, SOURCES, SPILLS};
+use crate::sources::{Source, CAPABILITIES, NVCC_FLAGS, SOURCES, SPILLS};
 use crate::{parallel, ptxas};
 
 /// Leaves `modules.rs` in `out`: every module with its image, its kernels and the hash of what it was made from.
@@ -25,18 +25,18 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
         )
     })?;
     println!("cargo::rerun-if-env-changed=PCNBENCH_CUDA_ARCHS");
-    let cards = env::var("PCNBENCH_CUDA_ARCHS").unwrap_or_else(|_| CARDS.join(","));
-    let cards: Vec<&str> = cards.split(',').map(str::trim).collect();
-    if cards.iter().any(|card| card.len() < 2 || !card.starts_with(|c: char| c.is_ascii_digit())) {
+    let targets = env::var("PCNBENCH_CUDA_ARCHS").unwrap_or_else(|_| CAPABILITIES.join(","));
+    let targets: Vec<&str> = targets.split(',').map(str::trim).collect();
+    if targets.iter().any(|target| target.len() < 2 || !target.starts_with(|c: char| c.is_ascii_digit())) {
         return Err(format!(
             "PCNBENCH_CUDA_ARCHS is `{}`; expected compute capabilities such as 80,90",
-            cards.join(",")
+            targets.join(",")
         ));
     }
     let headers = headers(&root.join("cuda"))?;
     let mut modules = String::from("&[\n");
     let mut usage = String::new();
-    let sources: Vec<_> = SOURCES.iter().filter(|source| source.card).collect();
+    let sources: Vec<_> = SOURCES.iter().filter(|source| source.for_gpu).collect();
     let files: Vec<_> = sources
         .iter()
         .map(|source| {
@@ -44,27 +44,27 @@ pub fn build(root: &Path, out: &Path) -> Result<(), String> {
             (name, root.join(source.path).with_extension("cu"), out.join(format!("{name}.fatbin")))
         })
         .collect();
-    // the longest last in the list, so first in line
-    let jobs = files.iter().rev().map(|(_, file, image)| || compile(&nvcc, root, file, image, &cards));
+    // the sources that compile longest are last in the list, so they start first
+    let jobs = files.iter().rev().map(|(_, file, image)| || compile(&nvcc, root, file, image, &targets));
     let mut reports = parallel::all(jobs.collect())?;
     for (source, (name, file, image)) in sources.iter().zip(&files) {
         let report = reports.pop().ok_or_else(|| format!("{name}.cu was not compiled"))?;
         let size =
             fs::metadata(image).map_err(|error| format!("nvcc left no {}: {error}", image.display()))?.len();
-        // A stand-in for nvcc writes empty files: then there is nothing to look into.
+        // A stand-in for nvcc writes empty files, which have no usage to read.
         if size > 0 {
             let found = ptxas::read(&report)?;
-            let cards: Vec<_> = cards.iter().map(|card| format!("sm_{card}")).collect();
-            ptxas::judge(&found, source.kernels, &cards, SPILLS)?;
+            let targets: Vec<_> = targets.iter().map(|target| format!("sm_{target}")).collect();
+            ptxas::judge(&found, source.kernels, &targets, SPILLS)?;
             for kernel in &found {
                 let _ = writeln!(
                     usage,
                     "{} {}: {} registers, {} bytes of stack frame, {} bytes spilled",
-                    kernel.kernel, kernel.card, kernel.registers, kernel.frame, kernel.spilled
+                    kernel.kernel, kernel.target, kernel.registers, kernel.frame, kernel.spilled
                 );
             }
         }
-        let hash = hash(source, file, &headers, &cards, &release.stdout)?;
+        let hash = hash(source, file, &headers, &targets, &release.stdout)?;
         let _ = writeln!(
             modules,
             "Module {{ name: {:?}, image: include_bytes!({:?}), kernels: &{:?} }},",
@@ -96,17 +96,17 @@ fn nvcc() -> PathBuf {
         .unwrap_or_else(|| "nvcc".into())
 }
 
-/// Machine code for every card and PTX of the last; gives back what ptxas says.
-fn compile(nvcc: &Path, root: &Path, file: &Path, image: &Path, cards: &[&str]) -> Result<String, String> {
+/// Machine code for every compute capability and PTX for the last; returns the report of ptxas.
+fn compile(nvcc: &Path, root: &Path, file: &Path, image: &Path, targets: &[&str]) -> Result<String, String> {
     let mut command = Command::new(nvcc);
     command.args(NVCC_FLAGS).arg("-I").arg(root.join("cuda"));
     if traced() {
         command.arg("-DPCNBENCH_TRACE");
     }
-    for card in cards {
-        command.arg(format!("-gencode=arch=compute_{card},code=sm_{card}"));
+    for target in targets {
+        command.arg(format!("-gencode=arch=compute_{target},code=sm_{target}"));
     }
-    if let Some(last) = cards.last() {
+    if let Some(last) = targets.last() {
         command.arg(format!("-gencode=arch=compute_{last},code=compute_{last}"));
     }
     command.arg("-o").arg(image).arg(file);
@@ -120,7 +120,7 @@ fn compile(nvcc: &Path, root: &Path, file: &Path, image: &Path, cards: &[&str]) 
     }
 }
 
-/// Whether kernels write down when phases of a step begin.
+/// Whether kernels record when phases of a step begin.
 fn traced() -> bool {
     env::var_os("CARGO_FEATURE_TRACE").is_some()
 }
@@ -138,13 +138,13 @@ fn headers(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-/// Of source, headers, flags, cards and compiler: everything that decides what the image does. Part of the module's
-/// name, because modules are kept by name.
+/// Hash of source, headers, flags, compute capabilities and compiler: everything that determines the image. Part of the
+/// module's name, because modules are cached by name.
 fn hash(
     source: &Source,
     file: &Path,
     headers: &[PathBuf],
-    cards: &[&str],
+    targets: &[&str],
     release: &[u8],
 ) -> Result<String, String> {
     let mut digest = Sha256::new();
@@ -153,7 +153,7 @@ fn hash(
         digest.update((text.len() as u64).to_le_bytes());
         digest.update(text);
     }
-    digest.update(format!("{} {NVCC_FLAGS:?} {} {cards:?}", source.path, traced()));
+    digest.update(format!("{} {NVCC_FLAGS:?} {} {targets:?}", source.path, traced()));
     digest.update(release);
     Ok(digest.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -1,9 +1,9 @@
-//! Compilers, as many at once as cargo runs jobs.
+//! Runs compilers in parallel, as many at once as cargo runs jobs.
 
 use std::env;
 use std::sync::Mutex;
 
-/// What all jobs return, in their order; they are begun in it too.
+/// The results of all jobs, in their order; jobs start in the same order.
 ///
 /// # Errors
 /// The first error in that order.

@@ -1,14 +1,14 @@
-//! Reads what `ptxas -v` says about registers and local memory.
+//! Reads the report of `ptxas -v` on registers and local memory.
 
 use crate::sources::Spill;
 
-/// What one kernel uses on one kind of card.
+/// The usage of one kernel on one compute capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
     /// The kernel.
     pub kernel: String,
-    /// The card, such as `sm_90`.
-    pub card: String,
+    /// The compute capability, such as `sm_90`.
+    pub target: String,
     /// Registers per thread.
     pub registers: u32,
     /// Bytes of local memory per thread.
@@ -20,7 +20,7 @@ pub struct Usage {
 /// Every kernel in a report, in its order.
 ///
 /// # Errors
-/// If a kernel is named and one of its numbers is missing: then the format is another one, and silence would look
+/// If a kernel is named and one of its numbers is missing: then the format has changed, and missing numbers would look
 /// like kernels without spills.
 pub fn read(report: &str) -> Result<Vec<Usage>, String> {
     let mut found = Vec::new();
@@ -28,7 +28,7 @@ pub fn read(report: &str) -> Result<Vec<Usage>, String> {
     while let Some(line) = lines.next() {
         let Some((_, rest)) = line.split_once("Compiling entry function '") else { continue };
         let mut parts = rest.split('\'');
-        let (Some(kernel), Some(card)) = (parts.next(), parts.nth(1)) else {
+        let (Some(kernel), Some(target)) = (parts.next(), parts.nth(1)) else {
             return Err(format!("ptxas names a kernel in a way that is not understood: {line}"));
         };
         let (mut frame, mut spilled, mut registers) = (None, None, None);
@@ -47,17 +47,17 @@ pub fn read(report: &str) -> Result<Vec<Usage>, String> {
         let (Some(frame), Some(spilled), Some(registers)) = (frame, spilled, registers) else {
             return Err(format!("ptxas says nothing about local memory or registers of kernel `{kernel}`"));
         };
-        found.push(Usage { kernel: kernel.to_owned(), card: card.to_owned(), registers, frame, spilled });
+        found.push(Usage { kernel: kernel.to_owned(), target: target.to_owned(), registers, frame, spilled });
     }
     Ok(found)
 }
 
-/// What is wrong with a report, given what is expected in it and let pass.
+/// Checks a report against the expected kernels and the allowed local memory.
 ///
 /// # Errors
 /// One sentence per line: a kernel that uses local memory and is not allowed to, or one that should be there and is
 /// not.
-pub fn judge(found: &[Usage], kernels: &[&str], cards: &[String], allowed: &[Spill]) -> Result<(), String> {
+pub fn judge(found: &[Usage], kernels: &[&str], targets: &[String], allowed: &[Spill]) -> Result<(), String> {
     let mut wrong = Vec::new();
     for usage in found {
         let limit = allowed.iter().find(|spill| spill.kernel == usage.kernel);
@@ -66,7 +66,7 @@ pub fn judge(found: &[Usage], kernels: &[&str], cards: &[String], allowed: &[Spi
             wrong.push(format!(
                 "kernel `{}` uses {} bytes of stack frame and spills {} bytes of registers on {}, where {frame} and \
                  {spilled} are allowed; make it smaller, or allow it with a reason in SPILLS of kernels/sources.rs",
-                usage.kernel, usage.frame, usage.spilled, usage.card
+                usage.kernel, usage.frame, usage.spilled, usage.target
             ));
         }
         if !kernels.contains(&usage.kernel.as_str()) {
@@ -74,10 +74,10 @@ pub fn judge(found: &[Usage], kernels: &[&str], cards: &[String], allowed: &[Spi
         }
     }
     for kernel in kernels {
-        for card in cards {
-            if !found.iter().any(|usage| usage.kernel == *kernel && usage.card == *card) {
+        for target in targets {
+            if !found.iter().any(|usage| usage.kernel == *kernel && usage.target == *target) {
                 wrong.push(format!(
-                    "kernel `{kernel}` is listed in kernels/sources.rs but not built for {card}"
+                    "kernel `{kernel}` is listed in kernels/sources.rs but not built for {target}"
                 ));
             }
         }

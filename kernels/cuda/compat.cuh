@@ -1,15 +1,15 @@
-// What every kernel file begins with: the same words on a card and in the emulator.
+// What every kernel file includes: one vocabulary for GPUs and the emulator.
 //
 //   KERNEL(name, threads, Params, p) { ... }   a kernel of at most `threads` threads per block, one parameter struct
-//   KERNEL_ALONE(...)                          the same for one that may have all registers of a multiprocessor: because it has it
-//                                              to itself, or because it would not do with fewer
-//   ASIDE                                      a function that is called, not written out wherever it is used
+//   KERNEL_ALONE(...)                          the same for a kernel whose one resident block may use all registers of a
+//                                              multiprocessor
+//   ASIDE                                      a function that is called, not inlined
 //   SHARED(float[8][33], tile);                shared memory of a fixed size
 //   DYNAMIC_SHARED(float, ring);               shared memory whose size the launch gives
 //   load4, store4, load2, store2               four floats at once, 16-byte aligned; two, 8-byte aligned
 //   store_release, wait_at_least               flags between blocks
-//   wait_or_lose, lost_anyone                  the same with an end to waiting
-//   load_told, load_told4                      what another block of the same launch has written
+//   wait_or_time_out, any_timed_out            the same with a time limit
+//   load_published, load_published4            values that another block of the same launch has written
 //   exp2_near, reciprocal_near                 2^x and 1/x within two units of the last place
 //   copy_async, copy_async_commit, copy_async_wait<N>
 #pragma once
@@ -86,9 +86,9 @@ __device__ __forceinline__ void store2(float* at, float2 v) { *reinterpret_cast<
 
 // --- flags between blocks ----------------------------------------------------------------------------------
 //
-// All that a block wrote before store_release is seen by a thread that has read the stored value with `poll` and then gone
-// through `fence_acquire`. A poll alone orders nothing, so that it costs no more than a load: one that acquires would empty
-// the L1 cache every time. A block puts __syncthreads() before the store and after the fence.
+// A thread that has read the stored value with `poll` and then passed `fence_acquire` sees everything that the other
+// block wrote before its store_release. A poll alone orders nothing and costs no more than a load; an acquiring load
+// would invalidate the L1 cache at every poll. A block puts __syncthreads() before the store and after the fence.
 
 #ifdef PCNBENCH_EMU
 inline uint32_t poll(const uint32_t* flag, emu::Where w = emu::here()) {
@@ -123,7 +123,7 @@ __device__ __forceinline__ void wait_at_least(const uint32_t* flag, uint32_t val
 }
 #endif
 
-// Nanoseconds since some time. In the emulator they pass only while all threads poll and nothing comes of it.
+// Nanoseconds since an arbitrary time. In the emulator time passes only while all threads poll without progress.
 __device__ __forceinline__ uint64_t clock_ns() {
 #ifdef PCNBENCH_EMU
   return emu::clock_ns();
@@ -134,29 +134,29 @@ __device__ __forceinline__ uint64_t clock_ns() {
 #endif
 }
 
-// Cycles of the multiprocessor since some time. In the emulator a count of calls.
+// Cycles of the multiprocessor since an arbitrary time. In the emulator a count of calls.
 __device__ __forceinline__ unsigned long long clock_cycles() {
 #ifdef PCNBENCH_EMU
   static thread_local unsigned long long calls = 0;
   return ++calls;
 #else
   unsigned long long now;
-  // nothing that reads or writes memory passes it; arithmetic may
+  // memory accesses are not reordered across it; arithmetic may be
   asm volatile("mov.u64 %0, %%clock64;" : "=l"(now)::"memory");
   return now;
 #endif
 }
 
-// Whether a block has given up waiting.
-__device__ __forceinline__ bool lost_anyone(const unsigned long long* lost) {
-  return *static_cast<const volatile unsigned long long*>(lost) != 0;
+// Whether the wait of any block has timed out.
+__device__ __forceinline__ bool any_timed_out(const unsigned long long* timed_out) {
+  return *static_cast<const volatile unsigned long long*>(timed_out) != 0;
 }
 
-// As wait_at_least, but for `patience` nanoseconds, or until another block has given up. Then *lost, 0 before, becomes
-// the complement of the least `mark` of all callers that have timed out, and the caller goes on without the flag. It
-// looks at the clock and at *lost once in POLLS polls: a caller that times out loses microseconds, one that need not
-// wait loses nothing.
-__device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t value, unsigned long long* lost,
+// As wait_at_least, but for at most `patience` nanoseconds, and only until another block has timed out. On a timeout
+// *timed_out, 0 before, becomes the complement of the least `mark` of all callers that have timed out, and the caller
+// goes on without the flag. The clock and *timed_out are read once in POLLS polls: a timeout is noticed microseconds
+// late, and a wait shorter than that costs nothing extra.
+__device__ __forceinline__ void wait_or_time_out(const uint32_t* flag, uint32_t value, unsigned long long* timed_out,
                                              unsigned long long mark, uint64_t patience) {
   constexpr uint32_t POLLS = 64;
   uint64_t since = 0;
@@ -164,22 +164,25 @@ __device__ __forceinline__ void wait_or_lose(const uint32_t* flag, uint32_t valu
     if (polls % POLLS != 0) continue;
     const uint64_t now = clock_ns();
     if (since == 0) since = now;
-    if (lost_anyone(lost) || now - since > patience) {
-      atomicMax(lost, ~mark);
+    if (any_timed_out(timed_out) || now - since > patience) {
+      atomicMax(timed_out, ~mark);
       return;
     }
   }
   fence_acquire();
 }
 
-// What another block has written in this launch, after its flag. By the fence any load would do; this one says that
-// it never is the non-coherent kind, whatever the compiler learns of the pointer, and that L1 keeps nothing of it.
+// A value that another block has written in this launch, to be loaded after its flag. After the fence any load would be
+// correct. This one can never become a non-coherent load, whatever the compiler infers about the pointer, and leaves
+// nothing in L1.
 #ifdef PCNBENCH_EMU
-inline float load_told(const float* at) { return *at; }
-inline float4 load_told4(const float* at, emu::Where w = emu::here()) { return load4(at, w); }
+inline float load_published(const float* at) { return *at; }
+inline float4 load_published4(const float* at, emu::Where w = emu::here()) { return load4(at, w); }
 #else
-__device__ __forceinline__ float load_told(const float* at) { return __ldcg(at); }
-__device__ __forceinline__ float4 load_told4(const float* at) { return __ldcg(reinterpret_cast<const float4*>(at)); }
+__device__ __forceinline__ float load_published(const float* at) { return __ldcg(at); }
+__device__ __forceinline__ float4 load_published4(const float* at) {
+  return __ldcg(reinterpret_cast<const float4*>(at));
+}
 #endif
 
 // --- arithmetic --------------------------------------------------------------------------------------------

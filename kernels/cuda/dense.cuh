@@ -6,12 +6,12 @@
 // As `Activation` in src/stack.rs.
 enum Act { IDENTITY = 0, TANH = 1, RELU = 2, GELU = 3 };
 
-// Without a branch, so that several are in flight at once; within 3.5·10⁻⁷ of itself. Below 0.6 an odd polynomial, the best of its
-// degree, 3·10⁻⁹ off before rounding; above, 1 − 2/(e^{2|z|} + 1), where nothing cancels any more.
+// Without a branch, so that several are in flight at once; relative error below 3.5·10⁻⁷. Below 0.6 an odd polynomial,
+// the best of its degree, 3·10⁻⁹ off before rounding; above, 1 − 2/(e^{2|z|} + 1), where nothing cancels any more.
 __device__ __forceinline__ float tanh_of(float z) {
   const float size = fabsf(z), square = z * z;
   float part = fmaf(square, -5.895158394e-3f, 2.079597195e-2f);
-#ifndef PLANT_TANH_TOO_SHORT
+#ifndef MUTANT_TANH_TOO_SHORT
   part = fmaf(square, part, -5.378383037e-2f);
 #endif
   part = fmaf(square, part, 1.333192413e-1f);
@@ -72,7 +72,7 @@ template <class T> __device__ __forceinline__ T act_slope_from(int kind, T a, T 
   }
 }
 
-// f(Kind<φ>{}) for φ = kind: what f does many times is compiled for every φ, and chosen once.
+// f(Kind<φ>{}) for φ = kind: f is compiled for every φ, and the branch is taken once, outside its loops.
 template <int KIND> struct Kind {
   static constexpr int value = KIND;
 };

@@ -1,17 +1,17 @@
-// What follows a product, element by element: errors after predictions, moves after pulls.
+// What follows a product, element by element: errors after predictions, updates of states and errors after pulls.
 //
-// Both epilogues know all addresses of their layer once. They take N neighbours of a row at a time: i is the first of them in
-// [batch, n_l], and `at` says how they are read and written.
+// Both epilogues know all addresses of their layer once. They take N neighbours of a row at a time: i is the first of
+// them in [batch, n_l], and `at` says how they are read and written.
 #pragma once
 
 #include "relax.cuh"
 
 // Modes of `relax_predict`, as in src/launch/params.rs.
 enum PredictMode {
-  FORWARD = 0,     // v = μ, D or S = φ_out'
-  REBUILD = 1,     // v = μ + ε, D or S = φ_out'
+  FORWARD = 0,     // v = μ, DELTA or OUTPUT_SLOPE = φ_out'
+  REBUILD = 1,     // v = μ + ε, DELTA or OUTPUT_SLOPE = φ_out'
   ERRORS = 2,      // ε = v − μ, δ = φ_out' ⊙ ε
-  SLOPES = 3       // ε = v − μ, D = φ_out'
+  SLOPES = 3       // ε = v − μ, DELTA = φ_out'
 };
 
 // After Σ = Σ_k W_jk h_k: μ = φ_out(a Σ + b) + (v_{l−1} if skip).
@@ -25,23 +25,23 @@ template <class T> struct Predicted {
   __device__ __forceinline__ Predicted(const RelaxParams& p, int l) {
     const Row& row = p.rows[l];
     output = l == p.depth;
-    v = field<T>(p, l, V);
-    h = apart<T>(p, l, H, V);
-    e = field<T>(p, l, E);
-    d = apart<T>(p, l, D, E);
-    m = field<T>(p, l, M);
-    y = field<T>(p, l, Y);
+    v = field<T>(p, l, STATE);
+    h = distinct<T>(p, l, ACTIVATED, STATE);
+    e = field<T>(p, l, ERROR);
+    d = distinct<T>(p, l, DELTA, ERROR);
+    m = field<T>(p, l, PREDICTION);
+    y = field<T>(p, l, TARGET);
     bias = row.bias < 0 ? nullptr : static_cast<const T*>(p.theta) + row.bias;
-    below = row.skip ? field<T>(p, l - 1, V) : nullptr;
-    T* const kept = field<T>(p, l, S);
+    below = row.skip ? field<T>(p, l - 1, STATE) : nullptr;
+    T* const lasting = field<T>(p, l, OUTPUT_SLOPE);
     act_out = row.act_out;
     act_next = output ? IDENTITY : p.rows[l + 1].act_in;
     scale = T(row.scale);
-    weight = T(p.weight);
+    weight = T(p.output_weight);
     mode = p.mode;
     softmax = p.loss == LOSS_CROSS_ENTROPY;
     known = !output && l == 1 && m && mode >= ERRORS;
-    slope = kept ? kept : act_out == IDENTITY ? nullptr : d;
+    slope = lasting ? lasting : act_out == IDENTITY ? nullptr : d;
   }
 
   // Layer 1's prediction from the forward pass, which needs no product.
@@ -61,13 +61,13 @@ template <class T> struct Predicted {
     const auto pre = fma_of(scale, sum, b), a = act(act_out, pre);
     const auto slope_out = [&] { return act_slope_from(act_out, a, pre); };
     auto mu = a;
-#ifndef PLANT_NO_SKIP_UP
+#ifndef MUTANT_NO_SKIP_UP
     if (below) mu = mu + at.load<N>(below + i);
 #endif
     if (output) {
       at.store(m + i, mu);
       if (softmax) {
-        // goes on where there is a sum over the row to be had
+        // the kernel `softmax` completes it, with a sum over the row
         if (d) at.store(d + i, slope_out());
         return;
       }
@@ -86,7 +86,7 @@ template <class T> struct Predicted {
     if (slope) at.store(slope + i, slope_out());
     if (mode == REBUILD) mu = mu + at.load<N>(e + i);
     at.store(v + i, mu);
-#ifndef PLANT_STALE_INPUT
+#ifndef MUTANT_STALE_INPUT
     if (h) at.store(h + i, act(act_next, mu));
 #else
     if (h && mode == FORWARD) at.store(h + i, act(act_next, mu));
@@ -101,7 +101,7 @@ enum PullMode {
   MOVE = 2,     // v += g (r − ε)
   SWEEP = 3,    // v += s and ε += s with s = g (r − ε), then δ = φ_out' ⊙ ε
   FIXED = 4,    // ε' = ε + g (r − ε), δ' = φ_out' ⊙ ε'
-  DELAY = 5,    // R = g (r − ε)
+  DELAY = 5,    // PENDING_STEP = g (r − ε)
   IN_PLACE = 6  // ε += g (r − ε), δ = φ_out' ⊙ ε
 };
 
@@ -117,22 +117,22 @@ template <class T> struct Pulled {
     const Row &row = p.rows[l], &above = p.rows[l + 1];
     const bool swap = p.swap != 0;
     mode = p.mode;
-    v = field<T>(p, l, V);
-    a = field<T>(p, l, H);
-    h = apart<T>(p, l, H, V);
-    e = field<T>(p, l, swap ? E2 : E);
-    e_to = mode == FIXED ? field<T>(p, l, swap ? E : E2) : nullptr;
-    d = mode == FIXED ? (swap ? apart<T>(p, l, D, E) : apart<T>(p, l, D2, E2)) : apart<T>(p, l, D, E);
-    slope = field<T>(p, l, S);
-    r = field<T>(p, l, R);
-    m = field<T>(p, l, M);
-    carried = above.skip ? field<T>(p, l + 1, mode == FIXED ? (swap ? E2 : E) : CARRIED) : nullptr;
+    v = field<T>(p, l, STATE);
+    a = field<T>(p, l, ACTIVATED);
+    h = distinct<T>(p, l, ACTIVATED, STATE);
+    e = field<T>(p, l, swap ? OTHER_ERROR : ERROR);
+    e_to = mode == FIXED ? field<T>(p, l, swap ? ERROR : OTHER_ERROR) : nullptr;
+    d = mode == FIXED && !swap ? distinct<T>(p, l, OTHER_DELTA, OTHER_ERROR) : distinct<T>(p, l, DELTA, ERROR);
+    slope = field<T>(p, l, OUTPUT_SLOPE);
+    r = field<T>(p, l, PENDING_STEP);
+    m = field<T>(p, l, PREDICTION);
+    carried = above.skip ? field<T>(p, l + 1, mode == FIXED ? (swap ? OTHER_ERROR : ERROR) : CARRIED) : nullptr;
     act_in = above.act_in;
     scale = T(above.scale);
-    g = T(p.step);
+    g = T(p.step_size);
     arriving = p.arriving == l;
     plain = row.act_out == IDENTITY;
-    // nothing goes further down than layer 1, whose slope is kept
+    // nothing is pulled back below layer 1, so DELTA of layer 1 keeps its slope
     if (l == 1 && (mode == DESCEND || mode == MOVE || mode == SWEEP)) d = nullptr;
   }
 
@@ -144,10 +144,10 @@ template <class T> struct Pulled {
   template <int N> __device__ __forceinline__ void operator()(int64_t i, const Pack<T, N>& sum, Access at) const {
     const auto old = at.load<N>(v + i);
     auto pull = scale * sum * act_slope_from(act_in, at.load<N>(a + i), old);
-#ifndef PLANT_NO_SKIP_DOWN
+#ifndef MUTANT_NO_SKIP_DOWN
     if (carried) pull = pull + at.load<N>(carried + i);
 #endif
-    // ε after a step: g r where the error arrives, for what ε was is not known then
+    // ε after a step; where an error arrives ε was 0 and has not been written, so the step is g r
     const auto moved_error = [&] {
       if (arriving) return g * pull;
       const auto before = at.load<N>(e + i);
@@ -163,12 +163,12 @@ template <class T> struct Pulled {
         if (r) at.store(r + i, pull);
         const auto error = moved_error();
         at.store(e + i, error);
-        // layer 1 has the last word of a sweep: its prediction is that of the forward pass
+        // the state of layer 1 follows at once, because its prediction is that of the forward pass
         if (m) store(i, at.load<N>(m + i) + error, at);
         return;
       }
       case MOVE:
-#ifdef PLANT_FORGET_ARRIVAL
+#ifdef MUTANT_FORGET_ARRIVAL
         if (false) {
 #else
         if (arriving) {

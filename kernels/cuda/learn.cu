@@ -1,9 +1,9 @@
-// Parameter directions of all layers in one launch, and in the same pass what is done with them.
+// Parameter directions of all layers in one launch, and in the same pass the optimiser.
 //
 //   dW_l = a Σ_b δ_l ⊗ h_{l−1},  db_l = Σ_b δ_l
 //
-// One block makes a tile of W_l, the first ones of each row of tiles b_l too, each sum over the batch in one order: no
-// atomics, equal bits every time. What moves θ by d is applied to the results in their registers.
+// One block makes a tile of W_l; the first block of each row of tiles makes b_l too. Each sum over the batch has one
+// order, without atomics, so equal calls give equal bits. The optimiser works on the results in their registers.
 #include "relax.cuh"
 
 // As `Moves` in src/launch/params.rs. θ has the optimiser's state behind its P parameters.
@@ -12,7 +12,7 @@ enum MoveMode {
   SGD = 1,       // θ += c0 d
   MOMENTUM = 2,  // m ← c1 m + d, θ += c0 m
   ADAM = 3,      // m ← c1 m + c2 d, s ← c3 s + c4 d², θ += c0 m / (√(c5 s) + c6)
-  MQ = 4,        // Δ = c3 d, θ += Δ (c0/(v_l + c2) + c1), and Σ|Δ| is left for mq
+  MQ = 4,        // Δ = c3 d, θ += Δ (c0/(v_l + c2) + c1), and Σ|Δ| is stored for mq
 };
 
 template <class T> struct Mover {
@@ -29,9 +29,9 @@ template <class T> struct Mover {
     if (mode == MQ) c0 = c0 / (theta[parameters + l - 1] + c2) + c1;
   }
 
-  // Whether rows of `columns` numbers from i on, of all that is read and written, are fours.
+  // Whether rows of `columns` numbers from i on can be read and written in fours, in every array that the mode uses.
   __device__ __forceinline__ bool in_fours(int64_t i, int columns) const {
-#ifdef PLANT_STATE_IN_FOURS
+#ifdef MUTANT_STATE_IN_FOURS
     const bool state = false;
 #else
     const bool state = mode == MOMENTUM || mode == ADAM;
@@ -39,7 +39,7 @@ template <class T> struct Mover {
     return (!state || parameters % 4 == 0) && ::in_fours(mode == WRITE ? out + i : theta + i, columns, columns);
   }
 
-  // Moves parameters i..i+N by their directions d, zeros beyond `at`; returns what |Δ| this adds.
+  // Moves parameters i..i+N by their directions d, zeros beyond `at`; returns the sum of their |Δ|.
   template <int N> __device__ __forceinline__ T operator()(int64_t i, const Pack<T, N>& d, Access at) const {
     switch (mode) {
       case WRITE: at.store(out + i, d); break;
@@ -53,7 +53,7 @@ template <class T> struct Mover {
       case ADAM: {
         T *const m = theta + parameters + i, *const s = m + parameters;
         const auto first = c1 * at.load<N>(m) + c2 * d;
-#ifdef PLANT_SQUARE_LOST
+#ifdef MUTANT_MOMENT_OF_D
         const auto second = c3 * at.load<N>(s) + c4 * d;
 #else
         const auto second = c3 * at.load<N>(s) + c4 * (d * d);
@@ -86,7 +86,7 @@ template <class T> __device__ __forceinline__ T block_sum(T mine) {
   __syncthreads();
   for (int half = TILE_THREADS / 2; half > 0; half /= 2) {
     if (thread < half) sums[thread] += sums[thread + half];
-#ifndef PLANT_SUM_WITHOUT_WAITING
+#ifndef MUTANT_SUM_WITHOUT_WAITING
     __syncthreads();
 #endif
   }
@@ -102,12 +102,12 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
   const int tiles = (inputs + TILE - 1) / TILE, across = tiles > 0 ? tiles : 1;
   const int row0 = spot.local / across * TILE, column0 = spot.local % across * TILE;
   const T* const delta = field<T>(p, l, LEARNED);
-  const bool zero = l < p.low;
+  const bool zero = l < p.lowest_nonzero;
   const T* const product = p.products && !zero ? static_cast<const T*>(p.arena) + p.products_at + row.weights : nullptr;
   T sum[PER][PER] = {};
   if (!zero && !product) {
-    const Matrix<T> errors(delta, batch, outputs, p.operands);
-    const Matrix<T> below(field<T>(p, l - 1, H), batch, inputs, p.operands);
+    const Matrix<T> errors(delta, batch, outputs, p.math);
+    const Matrix<T> below(field<T>(p, l - 1, ACTIVATED), batch, inputs, p.math);
     tile_product<false, false>(batch, row0, column0, errors, below, sum);
   }
   const Mover<T> move(p, l);
@@ -118,14 +118,14 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
     if (product) x = Access{product_fours, left}.load<decltype(x)::SIZE>(product + i);
     moved += move(row.weights + i, scale * x, Access{fours, left});
   });
-#ifdef PLANT_BIAS_OF_EVERY_TILE
+#ifdef MUTANT_BIAS_OF_EVERY_TILE
   const bool biases = row.bias >= 0;
 #else
   // the same for all threads of the block
   const bool biases = row.bias >= 0 && column0 == 0;
 #endif
   if (biases) {
-    // Threads take turns at the samples of a unit, so that none has the whole batch to fetch.
+    // PARTS threads share the samples of a unit, so that no thread loads the whole batch.
     constexpr int PARTS = TILE_THREADS / TILE;
     using Sums = T[PARTS][TILE];
     SHARED(Sums, sums);
@@ -135,7 +135,7 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
       for (int k = part; k < batch; k += PARTS) mine += delta[int64_t(k) * outputs + unit];
     }
     sums[part][column] = mine;
-#ifndef PLANT_BIAS_WITHOUT_WAITING
+#ifndef MUTANT_BIAS_WITHOUT_WAITING
     __syncthreads();
 #endif
     if (part == 0 && unit < outputs) {
@@ -147,14 +147,14 @@ template <class T, int PER> __device__ __forceinline__ void learn(const RelaxPar
   }
   if (p.mode == MQ) {
     const T all = block_sum(moved);
-    if (threadIdx.x == 0) static_cast<T*>(p.arena)[p.sums_at + blockIdx.x] = all;
+    if (threadIdx.x == 0) static_cast<T*>(p.arena)[p.delta_sums_at + blockIdx.x] = all;
   }
 }
 
 #define LEARN(KERNEL, T, name, tile, per) \
   KERNEL(learn_##name##_##tile, TILE_THREADS, RelaxParams, p) { learn<T, per>(p); }
 
-// the compiler would rather have many blocks of 64 registers at once, and leave some of them in memory
+// otherwise the compiler aims at more blocks of 64 registers at once, and spills some of them
 LEARN(KERNEL_ALONE, float, f32, 64, 4)
 LEARN(KERNEL, float, f32, 32, 2)
 LEARN(KERNEL, float, f32, 16, 1)
@@ -167,7 +167,7 @@ template <class T> __device__ __forceinline__ void mq(const RelaxParams& p) {
   const int l = p.first + int(blockIdx.x), which = PARAMETERS_64 + p.tile;
   const Row& row = p.rows[l];
   const int64_t first = row.before[which], end = p.rows[l + 1].before[which];
-  const T* const sums = static_cast<const T*>(p.arena) + p.sums_at;
+  const T* const sums = static_cast<const T*>(p.arena) + p.delta_sums_at;
   T mine = T(0);
   for (int64_t i = first + threadIdx.x; i < end; i += TILE_THREADS) mine += sums[i];
   const T all = block_sum(mine);

@@ -24,24 +24,24 @@ __device__ __forceinline__ uint32_t to_tf32(float x) {
 #endif
 }
 
-// The same for a product, which reads no more bits than tf32 has: the others stay as they are. Without the conversion of the
-// instruction set, which on some cards takes seven instructions.
+// The same for an operand of a product, which ignores the bits beyond tf32, so they need not be cleared. Avoids the
+// conversion of the instruction set, which takes seven instructions on some GPUs.
 __device__ __forceinline__ uint32_t near_tf32(float x) {
-#ifdef PLANT_OPERAND_IS_CUT
+#ifdef MUTANT_OPERAND_IS_CUT
   return __float_as_uint(x);
 #else
   return x == x ? __float_as_uint(x) + 0x1000u : 0x7fffe000u;
 #endif
 }
 
-// x = big + small up to 2⁻²¹ of x, in three instructions: big is cut, which leaves less than 2⁻¹⁰ of x, and small has half a unit
-// added to it, which the multiplier, reading 10 bits of fraction, cuts again. Three products big·big + big·small + small·big
-// then leave out 2⁻¹⁹ of a product at most: 2⁻²⁰ of small·small, and 2⁻²¹ of either operand. What is not finite stays so, an
-// infinity perhaps as no number.
+// x = big + small up to 2⁻²¹ of x, in three instructions: big is cut, which leaves less than 2⁻¹⁰ of x, and small has
+// half a unit added to it, which the multiplier, reading 10 bits of fraction, cuts again. Three products big·big +
+// big·small + small·big then leave out 2⁻¹⁹ of a product at most: 2⁻²⁰ of small·small, and 2⁻²¹ of either operand. What
+// is not finite stays so, an infinity perhaps as no number.
 __device__ __forceinline__ void split_tf32(float x, uint32_t& big, uint32_t& small) {
   big = __float_as_uint(x) & ~0x1fffu;
   small = __float_as_uint(x - __uint_as_float(big));
-#ifndef PLANT_SMALL_IS_CUT
+#ifndef MUTANT_SMALL_IS_CUT
   small += 0x1000u;
 #endif
 }
@@ -67,7 +67,7 @@ struct Fragments {
   float* c;
 };
 
-// What the registers of all lanes say together.
+// The product of the operands in the registers of all lanes.
 inline void product(void* const lanes[32], uint32_t) {
   constexpr int DEPTH = 8;
   float a[16][DEPTH], b[DEPTH][8];
@@ -75,7 +75,7 @@ inline void product(void* const lanes[32], uint32_t) {
     const auto& at = *static_cast<Fragments*>(lanes[l]);
     const int g = l / 4, t = l % 4;
     for (int r = 0; r < 4; ++r) {
-      // the hardware looks at no more bits than tf32 has
+      // the hardware ignores the bits beyond tf32
       a[g + r % 2 * 8][t + r / 2 * 4] = __uint_as_float(at.a[r] & ~0x1fffu);
       if (r < 2) b[t + r * 4][g] = __uint_as_float(at.b[r] & ~0x1fffu);
     }

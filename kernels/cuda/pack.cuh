@@ -3,8 +3,8 @@
 
 #include "dense.cuh"
 
-// N neighbours of a row, in registers. Arithmetic on them is element by element: written out N times, so that several are in
-// flight at once, with an activation chosen once for all.
+// N neighbours of a row, in registers. Arithmetic on them is element by element: written out N times, so that several
+// are in flight at once, with an activation chosen once for all.
 template <class T, int N> struct Pack {
   static constexpr int SIZE = N;
   T x[N];
@@ -69,7 +69,7 @@ template <int N> __device__ __forceinline__ void store_run(float* at, const floa
     *at = x[0];
   }
 }
-// One by one: what is computed in f64 is for comparison, not for speed.
+// One by one: f64 is for comparison, not for speed.
 template <int N> __device__ __forceinline__ void load_run(const double* at, double (&x)[N]) {
 #pragma unroll
   for (int r = 0; r < N; ++r) x[r] = at[r];
@@ -79,10 +79,10 @@ template <int N> __device__ __forceinline__ void store_run(double* at, const dou
   for (int r = 0; r < N; ++r) at[r] = x[r];
 }
 
-// Whether rows of `columns` numbers that begin `apart` numbers after one another, the first at row0, are fours of 16 bytes to
-// read or write.
+// Whether rows of `columns` numbers, `apart` numbers from one to the next, the first at row0, can be read and written
+// in aligned fours.
 template <class T> __device__ __forceinline__ bool in_fours(const T* row0, int columns, int apart) {
-#ifdef PLANT_ASSUME_FOURS
+#ifdef MUTANT_ASSUME_FOURS
   return columns > 0 && apart > 0 && row0;
 #else
   return columns % 4 == 0 && apart % 4 == 0 && reinterpret_cast<uintptr_t>(row0) % 16 == 0;
@@ -106,7 +106,7 @@ struct Access {
     if (together) return store_run(at, pack.x);
 #pragma unroll
     for (int r = 0; r < N; ++r)
-#ifdef PLANT_STORE_ONE_LESS
+#ifdef MUTANT_STORE_ONE_LESS
       if (r + 1 < left) at[r] = pack.x[r];
 #else
       if (r < left) at[r] = pack.x[r];

@@ -1,15 +1,18 @@
-// sPC relaxation of a stack of dense layers: all T steps of a batch in one cooperative launch, weights on chip throughout.
+// sPC relaxation of a stack of dense layers: all T steps of a batch in one cooperative launch, weights on chip
+// throughout.
 //
 //   v_l = μ_l for l < L, at the start
 //   μ_l = φ_out(s φ_in(v_{l−1}) W_lᵀ + b) (+ v_{l−1} if skip),  ε_l = v_l − μ_l for l < L,  ε_L = −∂loss/∂μ_L
 //   T times, all layers at once:  v_l += g (φ_in' ⊙ (δ_{l+1} W_{l+1}) (+ ε_{l+1} if skip) − ε_l),  δ_l = s φ_out' ⊙ ε_l
 //
-// φ_in, s, W and skip in a state's step are those of layer l + 1. Afterwards v, ε and δ are those of the last states, v_L = μ_L.
+// φ_in, s, W and skip in a state's step are those of layer l + 1. Afterwards v, ε and δ are those of the last states,
+// v_L = μ_L.
 //
-// A layer on a tile of the batch is an item and belongs to a block, which holds W_l and v_{l−1}: so a step needs no more than one
-// exchange with the layers above and below. Products are in f32 (_f32) or on tensor cores (_3xtf32, _tf32). What a block does:
+// A layer on a tile of the batch is an item and belongs to a block, which holds W_l and v_{l−1}: so a step needs no
+// more than one exchange with the layers above and below. Products are in f32 (_f32) or on tensor cores (_3xtf32,
+// _tf32). Each block runs:
 //
-//   load weights (but W_1, which is streamed when it is needed) and biases of its layers on chip
+//   load the weights and biases of its layers into shared memory (but W_1, which is streamed when it is needed)
 //   forward   for each item:
 //     wait until the layer below has published μ_{l−1};  p = φ_in(μ_{l−1})
 //     m = μ_l,  d = s φ_out',  from p Wᵀ;  publish μ_l above
@@ -21,52 +24,54 @@
 //   finish    for each item:
 //     wait for the last v_l;  store v_{l−1}, ε_l and δ_l in memory
 //
-// Of a product each thread has some results in registers (`map` says which), and does with them what follows before they are
-// written anywhere. φ_in' is read off p, so that every state and every prediction costs one tanh.
+// If the items of a block use one set of tiles in turn (resident.cuh), each step begins with load_tile and ends with
+// store_tile. The results of a product are in registers, some in each thread (`map` says which), and the epilogue works
+// on them there. φ_in' is computed from p, so that every state and every prediction costs one tanh.
 //
-// Layer 1 has no state to move: W_1 x is computed once, and its error at the end. Layer l ≥ 2 begins at step L − l, when the
-// first error arrives; `n` counts its steps since. What it publishes lies in half n mod 2 of `up` and `down`; flag
-// up = n + 1 and flag down = n say how far it is. The parity is that of its own count, because its forward prediction
-// stays in half 0 however long it takes for the first error to arrive.
+// Layer 1 has no state to move: W_1 x is computed once, and its error at the end. Layer l ≥ 2 begins at step L − l,
+// when the first error arrives; `n` counts its steps since. It publishes in half n mod 2 of `up` and `down`; flag up =
+// n + 1 and flag down = n count what it has published. The parity is that of its own count, because its forward
+// prediction stays in half 0 until the first error arrives.
 //
-// No block overwrites what another is still to read. Layer l, at step t, writes over what it published at step t − 2,
-// for which the last use is step t − 1 of a neighbour. It has waited for what both neighbours published at step t − 1,
-// which they do after their reads; a neighbour below that has not begun reads what layer l publishes at the step before
-// it begins, and layer l waits for it from the step after.
+// No block overwrites a value that another block still has to read. Layer l, at step t, overwrites what it published at
+// step t − 2, for which the last use is step t − 1 of a neighbour. It has waited for what both neighbours published at
+// step t − 1, which they do after their reads; a neighbour below that has not begun reads what layer l publishes at the
+// step before it begins, and layer l waits for it from the step after.
 //
-// No block waits for ever, if all blocks are resident, which a cooperative launch sees to. A block takes its items in
-// the order (step, tile, layer), the forward pass being step −1. A forward item needs the layer below on the same tile,
-// which comes earlier in that order; a step needs only steps before it. So the first item of all that is not done is
-// the next of its block and lacks nothing. Should a card not keep its side of this, `await` ends all the same, and the
-// launch leaves no numbers (wait_or_lose).
+// No block waits for ever, if all blocks are resident, which a cooperative launch guarantees. A block processes its
+// items in the order (step, tile, layer), the forward pass being step −1. A forward item needs the layer below on the
+// same tile, which comes earlier in that order; a step needs only earlier steps. So the first unfinished item of all
+// blocks is the next one of its block, and everything that it needs is there. If a GPU breaks this guarantee, the waits
+// time out (wait_or_time_out), and errors and deltas become NaN (invalidate_on_timeout).
 #include "resident_layer.cuh"
 
-// Since when layer `index` has something to do.
+// The first step of layer `index`.
 __device__ __forceinline__ int begins(const PersistentParams& p, int index) {
   if (index == 0) return p.steps;
-#ifdef PLANT_ARRIVE_LATE
+#ifdef MUTANT_ARRIVE_LATE
   return p.light_cone ? p.depth - index : 0;
 #else
   return p.light_cone ? p.depth - 1 - index : 0;
 #endif
 }
-// How many of its steps lie before step t.
+// The number of its steps before step t.
 __device__ __forceinline__ int count(const PersistentParams& p, int index, int t) { return max(t - begins(p, index), 0); }
 
-__device__ __forceinline__ float* half_of(const PersistentParams& p, float* told, int n) {
-#ifdef PLANT_WRONG_HALF
-  return told + n / 2 % 2 * p.half;
+__device__ __forceinline__ float* half_of(const PersistentParams& p, float* published, int n) {
+#ifdef MUTANT_WRONG_HALF
+  return published + n / 2 % 2 * p.half;
 #else
-  return told + n % 2 * p.half;
+  return published + n % 2 * p.half;
 #endif
 }
 
-// If items take turns: v, m and d wait where their final values will lie.
-__device__ __forceinline__ void take(const PersistentParams& p, const Item& it) {
+// If the items of a block use one set of tiles in turn: loads v, m and d of an item from where store_tile has stored
+// them, which is where their final values will be.
+__device__ __forceinline__ void load_tile(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
-  // whose turn it was before has been read
+  // all threads have finished with the item before
   __syncthreads();
-#ifdef PLANT_STALE_OPERAND
+#ifdef MUTANT_STALE_OPERAND
   each(it.rows, it.layer.inputs, [&](int r, int c) { it.v[it.at(r, c)] = p.states[it.below(r, c)]; });
 #else
   if (it.index > 0) operand(it, p.states);
@@ -78,7 +83,7 @@ __device__ __forceinline__ void take(const PersistentParams& p, const Item& it) 
   });
   __syncthreads();
 }
-__device__ __forceinline__ void leave(const PersistentParams& p, const Item& it) {
+__device__ __forceinline__ void store_tile(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
   if (it.index > 0)
     each(it.rows, it.layer.inputs, [&](int r, int c) { p.states[it.below(r, c)] = it.v[it.at(r, c)]; });
@@ -88,49 +93,51 @@ __device__ __forceinline__ void leave(const PersistentParams& p, const Item& it)
   });
 }
 
-// From the product with W_l: μ_l, published above as number n once all columns are there.
+// From the product with W_l: stores μ_l, prediction n of the layer, where the layer above reads it.
 template <class Map>
-__device__ __forceinline__ void tell_above(const PersistentParams& p, const Item& it, int n, const Map& map,
+__device__ __forceinline__ void store_prediction(const PersistentParams& p, const Item& it, int n, const Map& map,
                                            float (&sum)[Map::PIECES][Map::RUN]) {
   predicted(p, it, map, sum);
   to_memory(map, it.rows, it.layer.outputs, half_of(p, p.up, n) + it.own(0, 0), sum);
 }
-__device__ __forceinline__ void told_above(const PersistentParams& p, const Item& it, int n) {
-#ifdef PLANT_NEVER_TELL
+// Publishes prediction n to the layer above, once all its columns are stored.
+__device__ __forceinline__ void publish_prediction(const PersistentParams& p, const Item& it, int n) {
+#ifdef MUTANT_NEVER_PUBLISH
   if (it.index == 1 && n >= 2) return;
 #endif
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 1);
-  leave(p, it);
+  store_tile(p, it);
 }
 
 template <int ROWS, class Math>
 __device__ __forceinline__ void forward(const PersistentParams& p, const Item& it, float* memory) {
-  const auto tell = [&](const auto& map, auto& sum, Nothing) { tell_above(p, it, 0, map, sum); };
+  const auto store = [&](const auto& map, auto& sum, Nothing) { store_prediction(p, it, 0, map, sum); };
   if (it.index == 0) {
-    first_product<ROWS, Math>(p, it, memory, tell);
+    first_product<ROWS, Math>(p, it, memory, store);
   } else {
     await_up(p, it.index - 1, it.tile, 1, 0);
     __syncthreads();
     operand(it, p.up);
     __syncthreads();
-    along_rows<ROWS, Math>(it, BringNothing{}, tell);
+    along_rows<ROWS, Math>(it, LoadNothing{}, store);
   }
-  told_above(p, it, 0);
+  publish_prediction(p, it, 0);
 }
 
-// m = ε_l and d = δ_l at the beginning of step t; n counts what the layer above has published.
+// m = ε_l and d = δ_l at the beginning of a step; n is how many states the layer above has published.
 __device__ __forceinline__ void errors(const PersistentParams& p, const Item& it, int n) {
   if (it.index == p.depth - 1) {
     output_errors(p, it);
   } else if (n == 0) {
-    // before anything has come from above the state is the prediction
+    // the layer above has not moved v_l yet, so it is the prediction
     each(it.rows, it.layer.outputs, [&](int r, int c) {
       it.m[it.at(r, c)] = 0.0f;
       it.d[it.at(r, c)] *= 0.0f;
     });
   } else {
     const int outputs = it.layer.outputs;
-    each_told(it.rows, outputs, half_of(p, p.down, n) + it.own(0, 0), outputs, [&](int row, int column, const float (&state)[4]) {
+    const float* const states = half_of(p, p.down, n) + it.own(0, 0);
+    each_published(it.rows, outputs, states, outputs, [&](int row, int column, const float (&state)[4]) {
       float m[4], d[4];
       load_run(it.m + it.at(row, column), m);
       load_run(it.d + it.at(row, column), d);
@@ -145,7 +152,7 @@ __device__ __forceinline__ void errors(const PersistentParams& p, const Item& it
   }
 }
 
-// From the transposed product: v_{l−1} moves, in v and in place of the sums, and p = φ_in(v_{l−1}) with zeros beyond.
+// From the transposed product: the new v_{l−1}, in v and in place of the sums, and p = φ_in(v_{l−1}) with zeros beyond.
 template <class Kind, class Map>
 __device__ __forceinline__ void move(const Item& it, Kind kind, const Map& map, float (&sum)[Map::PIECES][Map::RUN],
                                      const float (&mu)[Map::PIECES][Map::RUN], float g) {
@@ -173,17 +180,17 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
   const float g = __ldg(p.step_sizes + t);
   const int above = it.index < p.depth - 1 ? count(p, it.index + 1, t) : 0;
   const int n = count(p, it.index, t), below = count(p, it.index - 1, t);
-  take(p, it);
+  load_tile(p, it);
   if (above > 0) await_down(p, it.index + 1, it.tile, uint32_t(above), uint32_t(t) + 1);
   await_up(p, it.index - 1, it.tile, uint32_t(below) + 1, uint32_t(t) + 1);
   __syncthreads();
   begin(ERRORS);
   errors(p, it, above);
-#ifndef PLANT_DROP_SYNC
+#ifndef MUTANT_DROP_SYNC
   __syncthreads();
 #endif
   begin(PRODUCT_DOWN);
-#ifdef PLANT_HALF_BY_STEP
+#ifdef MUTANT_HALF_BY_STEP
   const float* prediction = half_of(p, p.up, t) + it.below(0, 0);
 #else
   const float* prediction = half_of(p, p.up, below) + it.below(0, 0);
@@ -199,21 +206,21 @@ __device__ __forceinline__ void step(const PersistentParams& p, const Item& it, 
       });
   begin(PUBLISH_DOWN);
   publish(down_flag(p, it.index, it.tile), uint32_t(n) + 1);
-  // which has been a barrier of the block: the operand is there
-#ifdef PLANT_SWAP_FLAG
+  // `publish` is a barrier of the block, so the operand p is complete
+#ifdef MUTANT_SWAP_FLAG
   publish(up_flag(p, it.index, it.tile), uint32_t(n) + 2);
 #endif
   begin(PRODUCT_UP);
-  along_rows<ROWS, Math>(it, BringNothing{}, [&](const auto& map, auto& sum, Nothing) {
+  along_rows<ROWS, Math>(it, LoadNothing{}, [&](const auto& map, auto& sum, Nothing) {
     begin(PREDICT);
-    tell_above(p, it, n + 1, map, sum);
+    store_prediction(p, it, n + 1, map, sum);
   });
   begin(PUBLISH_UP);
-  told_above(p, it, n + 1);
+  publish_prediction(p, it, n + 1);
 }
 
 __device__ __forceinline__ void finish(const PersistentParams& p, const Item& it) {
-  take(p, it);
+  load_tile(p, it);
   if (it.index == p.depth - 1) {
     each(it.rows, it.layer.outputs, [&](int r, int c) { p.states[it.own(r, c)] = it.m[it.at(r, c)]; });
     errors(p, it, 0);
@@ -241,7 +248,7 @@ template <int ROWS, class Math> __device__ __forceinline__ void relax(const Pers
       if (it.index > 0 && t >= begins(p, it.index)) step<ROWS, Math>(p, it, t);
     });
   mine.upwards(p, [&](const Item& it) { finish(p, it); });
-  spoil(p, mine);
+  invalidate_on_timeout(p, mine);
 }
 
 #define PERSISTENT_SPC(rows, name, Math) \

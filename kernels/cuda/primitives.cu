@@ -1,5 +1,5 @@
-// The building blocks of compat.cuh, mma.cuh and dense.cuh on their own, each in the smallest kernel that uses it: what the
-// emulator takes them to do can be held against a card.
+// The building blocks of compat.cuh, mma.cuh and dense.cuh, each in the smallest kernel that uses it, so that the
+// emulator can be compared with a GPU.
 #include "dense.cuh"
 #include "mma.cuh"
 
@@ -44,8 +44,8 @@ KERNEL(primitive_mma_3xtf32, 32, PrimitiveParams, p) {
   for (int r = 0; r < 4; ++r) p.out[(g + r / 2 * 8) * 8 + 2 * t + r % 2] = c[r];
 }
 
-// out[i] = a[n − 1 − i]: pieces of 128 floats go through a ring of two in shared memory, the next on its way while one
-// is used, and leave in the other order. One block of 32 threads; `a` is 16-byte aligned, n any number.
+// out[i] = a[n − 1 − i]: pieces of 128 floats go through a ring of two in shared memory, the next in flight while one
+// is used, and are stored in reverse order. One block of 32 threads; `a` is 16-byte aligned, n any number.
 KERNEL(primitive_copy_async, 32, PrimitiveParams, p) {
   DYNAMIC_SHARED(float, ring);
   const int lane = int(threadIdx.x), pieces = (p.n + 127) / 128;
@@ -53,7 +53,7 @@ KERNEL(primitive_copy_async, 32, PrimitiveParams, p) {
     const int from = piece * 128 + lane * 4;
     const int left = p.n - from;
     const unsigned valid = left >= 4 ? 16u : left > 0 ? unsigned(left) * 4u : 0u;
-    // an address to read nothing from must be a good one all the same
+    // an address must be valid even if no byte is read from it
     copy_async<16>(ring + piece % 2 * 128 + lane * 4, p.a + (left > 0 ? from : 0), valid);
     copy_async_commit();
   };
@@ -61,7 +61,7 @@ KERNEL(primitive_copy_async, 32, PrimitiveParams, p) {
   for (int piece = 0; piece < pieces; ++piece) {
     if (piece + 1 < pieces) {
       fetch(piece + 1);
-#ifdef PLANT_WAIT_TOO_LITTLE
+#ifdef MUTANT_WAIT_TOO_LITTLE
       copy_async_wait<2>();
 #else
       copy_async_wait<1>();
@@ -70,12 +70,12 @@ KERNEL(primitive_copy_async, 32, PrimitiveParams, p) {
       copy_async_wait<0>();
     }
     __syncthreads();
-    // another thread's copies: the barrier is what makes them visible
+    // copies of other threads are visible after the barrier
     for (int i = 127 - lane; i >= 0; i -= 32) {
       const int at = piece * 128 + i;
       if (at < p.n) p.out[p.n - 1 - at] = ring[piece % 2 * 128 + i];
     }
-#ifndef PLANT_DROP_RING_SYNC
+#ifndef MUTANT_DROP_RING_SYNC
     __syncthreads();
 #endif
   }
@@ -87,21 +87,21 @@ KERNEL(primitive_copy_async, 32, PrimitiveParams, p) {
 //
 // No block overwrites what a neighbour still reads: step t+1 goes where step t−1 was, and both neighbours have
 // announced step t, for which step t−1 was their last use. No block waits for ever, if all blocks are resident: the
-// block that is furthest behind has neighbours that are not behind it, which is all it waits for.
+// neighbours of the block that is furthest behind are not behind it, so it need not wait.
 KERNEL(primitive_relay, 64, PrimitiveParams, p) {
   const int me = int(blockIdx.x), blocks = int(gridDim.x), thread = int(threadIdx.x);
   const int64_t half = int64_t(blocks) * p.n;
   for (int t = 0; t < p.steps; ++t) {
     if (thread == 0) {
       if (me > 0) wait_at_least(p.flags + me - 1, uint32_t(t));
-#ifndef PLANT_DROP_FLAG_WAIT
+#ifndef MUTANT_DROP_FLAG_WAIT
       if (me + 1 < blocks) wait_at_least(p.flags + me + 1, uint32_t(t));
 #endif
     }
     __syncthreads();
     const float* from = p.out + t % 2 * half;
     float* to = p.out + (t + 1) % 2 * half + int64_t(me) * p.n;
-#ifdef PLANT_SWAP_FLAG
+#ifdef MUTANT_SWAP_FLAG
     if (thread == 0) store_release(p.flags + me, uint32_t(t) + 1);
 #endif
     for (int i = thread; i < p.n; i += int(blockDim.x)) {
@@ -110,7 +110,7 @@ KERNEL(primitive_relay, 64, PrimitiveParams, p) {
       to[i] = 0.5f * (left + right);
     }
     __syncthreads();
-#ifndef PLANT_SWAP_FLAG
+#ifndef MUTANT_SWAP_FLAG
     if (thread == 0) store_release(p.flags + me, uint32_t(t) + 1);
 #endif
   }

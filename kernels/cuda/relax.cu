@@ -1,5 +1,5 @@
-// Inference of every rule, from the loaded batch to states and errors, as a list of launches without the host between
-// them: products with their epilogues, any number of layers in one launch.
+// Inference of every rule, from the loaded batch to states and errors, as a list of launches that needs no decision of
+// the host in between: products with their epilogues, any number of layers in one launch.
 //
 //   grouped     one launch for all layers of a phase, ragged ends included    <- this file
 //   graph       the list recorded once and replayed                           (src/cuda/)
@@ -10,7 +10,7 @@
 // Within a launch no block reads what another writes; src/launch/rules.rs says so for each mode.
 #include "epilogue.cuh"
 
-// Predictions of layers first..first+count and what becomes of them.
+// Predictions of layers first..first+count, and the epilogue.
 template <class T, int PER> __device__ __forceinline__ void predict(const RelaxParams& p) {
   constexpr int TILE = 16 * PER;
   const Spot spot = find_spot(p, STATE_64 + tile_index<PER>());
@@ -23,8 +23,8 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
   T sum[PER][PER] = {};
   // the same for all threads of the block
   if (!then.known && !product) {
-    const Matrix<T> below(field<T>(p, spot.layer - 1, H), batch, inputs, p.operands);
-    const Matrix<T> weights(static_cast<const T*>(p.theta) + own.weights, outputs, inputs, p.operands);
+    const Matrix<T> below(field<T>(p, spot.layer - 1, ACTIVATED), batch, inputs, p.math);
+    const Matrix<T> weights(static_cast<const T*>(p.theta) + own.weights, outputs, inputs, p.math);
     tile_product<true, true>(inputs, row0, column0, below, weights, sum);
   }
   // arrays of the arena begin at multiples of 32 numbers
@@ -37,7 +37,8 @@ template <class T, int PER> __device__ __forceinline__ void predict(const RelaxP
   });
 }
 
-// Errors of layers first+1..first+count+1 pulled back to the states below them, and what becomes of those.
+// The vector-Jacobian products ("pulls") of layers first+1..first+count+1: their errors pulled back to the states below
+// them, and the epilogue.
 template <class T, int PER> __device__ __forceinline__ void pull(const RelaxParams& p) {
   constexpr int TILE = 16 * PER;
   const Spot spot = find_spot(p, STATE_64 + tile_index<PER>());
@@ -49,8 +50,8 @@ template <class T, int PER> __device__ __forceinline__ void pull(const RelaxPara
   const T* const product = p.products ? field<T>(p, spot.layer, PRODUCT) : nullptr;
   T sum[PER][PER] = {};
   if (!product) {
-    const Matrix<T> delta(field<T>(p, spot.layer + 1, p.swap ? D2 : D), batch, depth, p.operands);
-    const Matrix<T> weights(static_cast<const T*>(p.theta) + above.weights, depth, width, p.operands);
+    const Matrix<T> delta(field<T>(p, spot.layer + 1, p.swap ? OTHER_DELTA : DELTA), batch, depth, p.math);
+    const Matrix<T> weights(static_cast<const T*>(p.theta) + above.weights, depth, width, p.math);
     tile_product<true, false>(depth, row0, column0, delta, weights, sum);
   }
   const bool fours = in_fours(static_cast<const T*>(p.arena), width, width);

@@ -1,7 +1,8 @@
-// What the kernels of a whole call share: the table of layers, the parameters, and how a block finds its place.
+// What the kernels of a whole call share: the table of layers, the parameters, and how a block finds its layer and
+// tile.
 //
-// Everything of a call lies in one arena of T (f32 or f64) at offsets that the table names, batch-major: the values of a
-// layer are [batch, n_l], sample after sample. src/launch/ lays it out and says which launches make up which rule.
+// Everything of a call lies in one arena of T (f32 or f64) at offsets that the table names, batch-major: the values of
+// a layer are [batch, n_l], sample after sample. src/launch/ lays it out and says which launches make up which rule.
 #pragma once
 
 #include "tile.cuh"
@@ -9,18 +10,19 @@
 // Arrays that a layer may have, as `Field` in src/launch/table.rs. An offset of −1: it has none. Two fields of a layer
 // may be the same array.
 enum Field {
-  V,        // v_l
-  H,        // φ_in of the layer above at v_l: V where that is the identity
-  E,        // ε_l
-  D,        // φ_out' ⊙ ε_l, φ_out' alone until ε_l is known: E where φ_out is the identity
-  E2, D2,   // the other half of a pair of errors: what is written while E and D are read
-  S,        // φ_out' where it outlives D
-  R,        // steps that may not be taken yet
-  M,        // μ_1, which never changes, and μ_L = o
-  Y,        // targets, at layer L
-  CARRIED,  // what a skip of layer l carries down
-  LEARNED,  // δ_l that parameters learn from
-  PRODUCT,  // a product that a library made
+  STATE,         // v_l
+  ACTIVATED,     // φ_in of the layer above at v_l: STATE where that is the identity
+  ERROR,         // ε_l
+  DELTA,         // φ_out' ⊙ ε_l, φ_out' alone until ε_l is known: ERROR where φ_out is the identity
+  OTHER_ERROR,   // the second buffer of ERROR: written while ERROR is read
+  OTHER_DELTA,   // the second buffer of DELTA
+  OUTPUT_SLOPE,  // φ_out' where it outlives DELTA
+  PENDING_STEP,  // steps of states to be taken later; under ePC the adjoint that a skip carries down
+  PREDICTION,    // μ_1, which never changes, and μ_L = o
+  TARGET,        // y, at layer L
+  CARRIED,       // what a skip of layer l carries down: one of the others
+  LEARNED,       // δ_l that parameters learn from: ERROR or DELTA
+  PRODUCT,       // a product that a library made
   FIELDS
 };
 
@@ -45,44 +47,44 @@ static_assert(sizeof(Row) == 208 && offsetof(Row, before) == 104 && offsetof(Row
                   offsetof(Row, units) == 184 && offsetof(Row, scale) == 200,
               "as in src/launch/table.rs");
 
-// As `Params` in src/launch/params.rs; what a launch does not speak of is 0.
+// As `Params` in src/launch/params.rs; a field that a launch does not use is 0.
 struct RelaxParams {
   const Row* rows;
   void* arena;
   void* theta;    // parameters, and the optimiser's state behind them
   const void* x;  // [batch, n_0]
   const void* y;  // [batch, n_L]
-  void* out;      // what `learn` leaves
+  void* out;      // the results of `learn`
   int64_t parameters;
-  int64_t out_at;       // in `out`, where what is given goes
-  int64_t products_at;  // in the arena, a library's products for parameters, in the form of θ
-  int64_t states_at;    // in the arena, the states of a persistent kernel
-  int64_t apart;        // from these to its errors, and from its errors to its deltas
-  int64_t flags_at;     // in the arena, its flags
-  int64_t sums_at;      // in the arena, sums of |Δ|, one per tile of parameters
+  int64_t out_at;         // in `out`, where `result_field` is written
+  int64_t products_at;    // in the arena, a library's products for parameters, in the form of θ
+  int64_t states_at;      // in the arena, the states of a persistent kernel
+  int64_t buffer_stride;  // from these states to its errors, and from its errors to its deltas
+  int64_t flags_at;       // in the arena, its flags
+  int64_t delta_sums_at;  // in the arena, sums of |Δ| for MQ, one per tile of parameters
   int32_t batch, depth;
   int32_t first, count;  // layers first..first+count take part
   int32_t mode;
   int32_t loss;
-  int32_t low;       // directions of the layers below are exactly zero
-  int32_t arriving;  // the layer whose error was 0 until now, or 0
-  int32_t products;  // 1 if a library has made the products
-  int32_t swap;      // 0: errors are read from E and D and written to E2 and D2; 1: the other way round
-  int32_t operands;  // what products read of their operands
-  int32_t given;     // the field that is given
-  int32_t and_errors;  // 1 if errors are added to it
-  int32_t flags;     // how many flags there are
-  int32_t tile;      // which size of tiles `mq` sums over: 0, 1 or 2
-  // Most blocks of this launch: those of `alike_layers` layers from `alike_first` on, `alike_blocks` each, after `alike_before`
-  // others.
-  int32_t alike_first, alike_layers, alike_blocks, alike_before;
+  int32_t lowest_nonzero;  // errors and directions of lower layers are exactly zero, and may never have been written
+  int32_t arriving;        // the layer that an error reaches in this launch for the first time, or 0
+  int32_t products;        // 1 if a library has made the products
+  int32_t swap;            // 0: reads ERROR and DELTA, writes OTHER_ERROR and OTHER_DELTA; 1: the reverse
+  int32_t math;            // MathMode: how products read their operands
+  int32_t result_field;    // the field that WRITE_RESULT copies to `out`
+  int32_t add_errors;      // 1 if errors are added to it
+  int32_t flags;           // number of flags
+  int32_t tile;            // which size of tiles `mq` sums over: 0, 1 or 2
+  // The longest run of consecutive layers with equally many blocks: uniform_layers layers from uniform_first on, with
+  // uniform_blocks blocks each. uniform_before blocks of other layers come before them.
+  int32_t uniform_first, uniform_layers, uniform_blocks, uniform_before;
   int32_t unused;
-  double step;       // g
-  double weight;     // of the output error
-  double c[7];       // of the optimiser
+  double step_size;      // g
+  double output_weight;  // of the output error
+  double c[7];           // the coefficients of the optimiser
 };
-static_assert(sizeof(RelaxParams) == 256 && offsetof(RelaxParams, batch) == 104 && offsetof(RelaxParams, step) == 184 &&
-                  offsetof(RelaxParams, c) == 200,
+static_assert(sizeof(RelaxParams) == 256 && offsetof(RelaxParams, batch) == 104 &&
+                  offsetof(RelaxParams, step_size) == 184 && offsetof(RelaxParams, c) == 200,
               "as in src/launch/params.rs");
 
 // As `LossKind` in src/stack.rs; squared errors differ in their weight alone.
@@ -93,23 +95,23 @@ struct Spot {
   int layer, local;
 };
 
-// The host says which layers in a row have most blocks, as many each: theirs are found without a look into memory. Of the
-// others there are few, usually, at either end.
+// Most blocks belong to the run of layers with equally many blocks, which the host has found: their layer follows from
+// a division, without a load. The other layers, usually few and at either end, are found by binary search in the table.
 __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
-  const int block = int(blockIdx.x), beyond = block - p.alike_before, end = p.alike_first + p.alike_layers;
-#ifdef PLANT_ALL_ALIKE
-  const int next = min(p.alike_layers > 0 ? p.alike_first + beyond / p.alike_blocks : 0, p.first + p.count - 1);
-  // one without units would only divide by zero
-  if (beyond >= 0 && p.alike_layers > 0 && p.rows[next].units > 0) return {next, beyond % p.alike_blocks};
+  const int block = int(blockIdx.x), beyond = block - p.uniform_before, end = p.uniform_first + p.uniform_layers;
+#ifdef MUTANT_ALL_UNIFORM
+  const int next = min(p.uniform_layers > 0 ? p.uniform_first + beyond / p.uniform_blocks : 0, p.first + p.count - 1);
+  // a layer without units would divide by zero
+  if (beyond >= 0 && p.uniform_layers > 0 && p.rows[next].units > 0) return {next, beyond % p.uniform_blocks};
 #endif
-  if (beyond >= 0 && beyond < p.alike_layers * p.alike_blocks)
-    return {p.alike_first + beyond / p.alike_blocks, beyond % p.alike_blocks};
+  if (beyond >= 0 && beyond < p.uniform_layers * p.uniform_blocks)
+    return {p.uniform_first + beyond / p.uniform_blocks, beyond % p.uniform_blocks};
   const int64_t index = p.rows[p.first].before[which] + block;
-  int low = beyond < 0 ? p.first : end, high = (beyond < 0 ? p.alike_first : p.first + p.count) - 1;
+  int low = beyond < 0 ? p.first : end, high = (beyond < 0 ? p.uniform_first : p.first + p.count) - 1;
   // the last layer whose tiles begin at or before this one: those without any begin where the next one does
   while (low < high) {
     const int middle = (low + high + 1) / 2;
-#ifdef PLANT_LAYER_TOO_HIGH
+#ifdef MUTANT_LAYER_TOO_HIGH
     if (p.rows[middle].before[which] <= index + 1) {
 #else
     if (p.rows[middle].before[which] <= index) {
@@ -119,8 +121,8 @@ __device__ __forceinline__ Spot find_spot(const RelaxParams& p, int which) {
       high = middle - 1;
     }
   }
-#ifdef PLANT_LAYER_TOO_HIGH
-  // one without units would only divide by zero
+#ifdef MUTANT_LAYER_TOO_HIGH
+  // a layer without units would divide by zero
   while (low > p.first && p.rows[low].units == 0) --low;
   return {low, max(int(index - p.rows[low].before[which]), 0)};
 #else
@@ -136,7 +138,7 @@ template <class T> __device__ __forceinline__ T* field(const RelaxParams& p, int
   return at < 0 ? nullptr : static_cast<T*>(p.arena) + at;
 }
 
-// The same where it is an array of its own.
-template <class T> __device__ __forceinline__ T* apart(const RelaxParams& p, int l, Field which, Field from) {
-  return p.rows[l].at[which] == p.rows[l].at[from] ? nullptr : field<T>(p, l, which);
+// The same, or nullptr where the field shares its array with `other`.
+template <class T> __device__ __forceinline__ T* distinct(const RelaxParams& p, int l, Field which, Field other) {
+  return p.rows[l].at[which] == p.rows[l].at[other] ? nullptr : field<T>(p, l, which);
 }

@@ -1,9 +1,10 @@
-// What a persistent kernel keeps on a multiprocessor for as long as it runs: weights of its layers, tiles of its batch.
+// What a persistent kernel keeps in shared memory for as long as it runs: weights of its layers, tiles of the batch.
 //
-// A grid is `stages` blocks for the layers, each with `per_block` consecutive ones, times `replicas`, which share out the
-// tiles of ROWS samples. An item is one layer on one tile; a block owns per_block · ⌈tiles/replicas⌉ of them. If `resident`
-// every item has its four tiles in shared memory; otherwise all items of a block take turns with one set, and what must
-// outlast a turn waits in `states`, `errors` and `deltas`, where no other block looks before the kernel ends.
+// A grid has `stages` × `replicas` blocks. A stage holds `per_block` consecutive layers; the replicas of a stage divide
+// the tiles of ROWS samples among themselves. An item is one layer on one tile; a block owns per_block ·
+// ⌈tiles/replicas⌉ items. If `resident`, every item has its four tiles in shared memory. Otherwise the items of a block
+// use one set in turn (load_tile, store_tile), and what must outlast a turn is stored in `states`, `errors` and
+// `deltas`, which no other block reads before the kernel ends.
 //
 //   W      [outputs, inputs]  read by rows for W φ(v), by columns for the transposed product
 //   b      [outputs]          bias, with zeros up to a multiple of 16, in the four floats after each of the first rows of W
@@ -12,10 +13,10 @@
 //   m      [ROWS, outputs]    prediction μ, then error
 //   d      [ROWS, outputs]    s·φ_out', then δ
 //
-// A row of W, p and d is padded with zeros to a multiple of 16, which the depth of every product divides, and all rows have
-// four floats more: then rows that follow one another begin 4 or 20 banks apart, and neither product has threads that meet in
-// a bank where they read along it with 128 bits each. A state of 784 units below layer 1 has no place: W_1 φ(x) is needed
-// once, and W_1 passes through in pieces of `held_columns` columns.
+// A row of W, p and d is padded with zeros to a multiple of 16, which the depth of every product divides, and all rows
+// have four floats more: consecutive rows begin 4 or 20 banks apart, and neither product has bank conflicts between
+// threads that read 128 bits each. An input of 784 units does not fit: W_1 φ(x) is needed once, and W_1 is streamed
+// through shared memory in pieces of `held_columns` columns.
 #pragma once
 
 #include "pack.cuh"
@@ -51,7 +52,7 @@ struct PersistentParams {
   float* up;        // two halves, each laid out like the states: what a layer publishes to the one above
   float* down;      // two halves, each laid out like the states: what a layer publishes to the one below
   uint32_t* flags;  // up [depth, tiles], down [depth, tiles]; 0 at the start
-  unsigned long long* lost;  // 0, until a block's wait has timed out
+  unsigned long long* timed_out;  // 0, until a block's wait has timed out
   int64_t half;     // floats in a half
   int64_t patience; // nanoseconds for which a block waits
   int32_t batch, depth, steps, tiles;
@@ -68,8 +69,8 @@ static_assert(sizeof(PersistentParams) == 160 && offsetof(PersistentParams, half
                   offsetof(PersistentParams, per_block) == 120 && offsetof(PersistentParams, precision) == 156,
               "as in src/persistent/layout.rs");
 
-// Row `index` of the table, which nothing writes while a kernel runs. Every turn of an item begins with it, and with waiting, for
-// which it is not needed: it arrives meanwhile.
+// Row `index` of the table, which no kernel writes. Every turn of an item begins with this load and with a wait that
+// does not need it, so the load is hidden by the wait.
 __device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int index) {
 #ifdef PCNBENCH_EMU
   return p.layers[index];
@@ -87,13 +88,15 @@ __device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int ind
 // Phases of an sPC step, as `PHASES` in src/persistent/trace.rs.
 enum Phase { WAIT, ERRORS, PRODUCT_DOWN, MOVE, PUBLISH_DOWN, PRODUCT_UP, PREDICT, PUBLISH_UP, PHASES };
 
-// A traced build writes down when a phase of step t begins, of the layer in the middle on the first tile: behind the word at
-// `lost`, for the last TRACED_STEPS steps; of a product of several tiles of columns, that of the last. Others do nothing.
+// A traced build writes down when a phase of step t begins, of the layer in the middle on the first tile: behind the
+// word at `timed_out`, for the last TRACED_STEPS steps; of a product of several tiles of columns, that of the last.
+// Others do nothing.
 constexpr int TRACED_STEPS = 32;
 __device__ __forceinline__ void trace(const PersistentParams& p, int index, int tile, int t, Phase phase) {
 #if defined(PCNBENCH_TRACE) || defined(PCNBENCH_EMU)
   const int step = t - max(p.steps - TRACED_STEPS, 0);
-  if (threadIdx.x == 0 && index == p.depth / 2 && tile == 0 && step >= 0) p.lost[1 + step * PHASES + phase] = clock_cycles();
+  if (threadIdx.x == 0 && index == p.depth / 2 && tile == 0 && step >= 0)
+    p.timed_out[1 + step * PHASES + phase] = clock_cycles();
 #endif
 }
 
@@ -101,8 +104,8 @@ constexpr int RESIDENT_THREADS = 256, RESIDENT_WARPS = RESIDENT_THREADS / 32, RE
 
 __device__ __forceinline__ int padded(int n) { return (n + 15) / 16 * 16; }
 __device__ __forceinline__ int held_stride(int columns) { return padded(columns) + 4; }
-// Where b_j lies from the beginning of a W that is held `columns` wide, j ≥ 0: four in the gap behind each row, that of W's row i
-// from i·held_stride + padded on.
+// Where b_j lies from the beginning of a W that is held `columns` wide, j ≥ 0: four in the gap behind each row, that of
+// W's row i from i·held_stride + padded on.
 __device__ __forceinline__ int held_bias(int columns, int j) { return ((j >> 2) + 1) * padded(columns) + j; }
 
 // f(row, column) for a tile, a warp per row: neighbours in a warp are neighbours in memory.
@@ -111,48 +114,51 @@ template <class F> __device__ __forceinline__ void each(int rows, int columns, c
     for (int column = int(threadIdx.x) % 32; column < columns; column += 32) f(row, column);
 }
 
-// f(row, column, bring(row, column)) for the same elements by the same threads as `each`. `bring` loads from global
-// memory, for 16 elements together, because one after another each would cost the way to L2 and back. f should be
-// short, as the compiler repeats it for every one of the 16.
-template <class Bring, class F>
-__device__ __forceinline__ void each_brought(int rows, int columns, const Bring& bring, const F& f) {
+// f(row, column, load(row, column)) for the same elements by the same threads as `each`. `load` reads global memory,
+// for 16 elements at a time, so that their latencies overlap. f should be short, because the compiler repeats it for
+// each of the 16.
+template <class Load, class F>
+__device__ __forceinline__ void each_loaded(int rows, int columns, const Load& load, const F& f) {
   constexpr int TALL = 4, WIDE = 4;
   for (int row0 = int(threadIdx.x) / 32; row0 < rows; row0 += TALL * RESIDENT_WARPS)
     for (int column0 = int(threadIdx.x) % 32; column0 < columns; column0 += WIDE * 32) {
-      decltype(bring(0, 0)) brought[TALL][WIDE];
+      decltype(load(0, 0)) loaded[TALL][WIDE];
 #pragma unroll
       for (int i = 0; i < TALL; ++i)
 #pragma unroll
         for (int j = 0; j < WIDE; ++j) {
           const int row = row0 + i * RESIDENT_WARPS, column = column0 + j * 32;
-          brought[i][j] = {};
-          if (row < rows && column < columns) brought[i][j] = bring(row, column);
+          loaded[i][j] = {};
+          if (row < rows && column < columns) loaded[i][j] = load(row, column);
         }
 #pragma unroll
       for (int i = 0; i < TALL; ++i)
 #pragma unroll
         for (int j = 0; j < WIDE; ++j) {
           const int row = row0 + i * RESIDENT_WARPS, column = column0 + j * 32;
-#ifdef PLANT_BROUGHT_TOO_FEW
-          if (row < rows && column + 1 < columns) f(row, column, brought[i][j]);
+#ifdef MUTANT_DROP_LAST_LOADED
+          if (row < rows && column + 1 < columns) f(row, column, loaded[i][j]);
 #else
-          if (row < rows && column < columns) f(row, column, brought[i][j]);
+          if (row < rows && column < columns) f(row, column, loaded[i][j]);
 #endif
         }
     }
 }
 
-// Up to `left` of RUN neighbours that another block has written, with zeros beyond; TOGETHER if there are four or none.
-template <bool TOGETHER, int RUN> __device__ __forceinline__ void load_told_run(const float* at, int left, float (&x)[RUN]) {
+// Up to `left` of RUN neighbours that another block has published, with zeros beyond; TOGETHER if there are four or
+// none.
+template <bool TOGETHER, int RUN>
+__device__ __forceinline__ void load_published_run(const float* at, int left, float (&x)[RUN]) {
   if constexpr (TOGETHER) {
-    const float4 all = left > 0 ? load_told4(at) : float4{};
+    const float4 all = left > 0 ? load_published4(at) : float4{};
     x[0] = all.x, x[1] = all.y, x[2] = all.z, x[3] = all.w;
   } else {
 #pragma unroll
-    for (int r = 0; r < RUN; ++r) x[r] = r < left ? load_told(at + r) : 0.0f;
+    for (int r = 0; r < RUN; ++r) x[r] = r < left ? load_published(at + r) : 0.0f;
   }
 }
-template <bool TOGETHER, int RUN> __device__ __forceinline__ void tell_run(float* at, int left, const float (&x)[RUN]) {
+template <bool TOGETHER, int RUN>
+__device__ __forceinline__ void store_published_run(float* at, int left, const float (&x)[RUN]) {
   if constexpr (TOGETHER) {
     if (left > 0) store_run(at, x);
   } else {
@@ -163,16 +169,16 @@ template <bool TOGETHER, int RUN> __device__ __forceinline__ void tell_run(float
 }
 
 // f(row, column, x) for all runs x of four of [rows, columns] at `from`, rows `apart` floats after one another,
-// published by another block or this one, with zeros from `columns` up to a multiple of 16. Of 16 elements together,
-// because one after another each would cost the way to L2 and back.
+// published by another block or this one, with zeros from `columns` up to a multiple of 16. 16 elements are loaded at a
+// time, so that their latencies overlap.
 template <class F>
-__device__ __forceinline__ void each_told(int rows, int columns, const float* from, int apart, const F& f) {
+__device__ __forceinline__ void each_published(int rows, int columns, const float* from, int apart, const F& f) {
   constexpr int TALL = 4;
   const auto go = [&](auto together) {
     for (int row0 = int(threadIdx.x) / 32; row0 < rows; row0 += TALL * RESIDENT_WARPS)
       for (int column = 4 * (int(threadIdx.x) % 32); column < padded(columns); column += 4 * 32) {
-        float told[TALL][4];
-#ifdef PLANT_TOLD_TOO_FEW
+        float published[TALL][4];
+#ifdef MUTANT_DROP_LAST_PUBLISHED
         const int left = columns - 4 - column;
 #else
         const int left = columns - column;
@@ -180,11 +186,11 @@ __device__ __forceinline__ void each_told(int rows, int columns, const float* fr
 #pragma unroll
         for (int i = 0; i < TALL; ++i) {
           const int row = row0 + i * RESIDENT_WARPS;
-          load_told_run<together.value>(from + int64_t(row) * apart + column, row < rows ? left : 0, told[i]);
+          load_published_run<together.value>(from + int64_t(row) * apart + column, row < rows ? left : 0, published[i]);
         }
 #pragma unroll
         for (int i = 0; i < TALL; ++i)
-          if (row0 + i * RESIDENT_WARPS < rows) f(row0 + i * RESIDENT_WARPS, column, told[i]);
+          if (row0 + i * RESIDENT_WARPS < rows) f(row0 + i * RESIDENT_WARPS, column, published[i]);
       }
   };
   if (in_fours(from, columns, apart))
@@ -193,15 +199,17 @@ __device__ __forceinline__ void each_told(int rows, int columns, const float* fr
     go(Truth<false>{});
 }
 
-// Columns first..first+columns of W [outputs, inputs] into shared memory as Math reads them, with zeros up to multiples of 16.
-template <class Math> ASIDE void hold(const float* w, int outputs, int inputs, float* to, int columns, int first) {
+// Loads columns first..first+columns of W [outputs, inputs] into shared memory as Math reads them, with zeros up to
+// multiples of 16.
+template <class Math>
+ASIDE void load_weights(const float* w, int outputs, int inputs, float* to, int columns, int first) {
   const int stride = held_stride(columns);
-#ifdef PLANT_RAGGED_OFF_BY_ONE
+#ifdef MUTANT_RAGGED_OFF_BY_ONE
   const int inside = min(inputs - first - 1, columns);
 #else
   const int inside = min(inputs - first, columns);
 #endif
-  each_brought(
+  each_loaded(
       padded(outputs), padded(columns),
       [&](int row, int column) {
         return row < outputs && column < inside ? __ldg(w + int64_t(row) * inputs + first + column) : 0.0f;
@@ -209,6 +217,8 @@ template <class Math> ASIDE void hold(const float* w, int outputs, int inputs, f
       [&](int row, int column, float weight) { to[row * stride + column] = Math::held(weight); });
 }
 template <class Math>
-__device__ __forceinline__ void hold(const PersistentParams& p, const ResidentRow& layer, float* memory, int first) {
-  hold<Math>(p.weights + layer.weights, layer.outputs, layer.inputs, memory + layer.held, layer.held_columns, first);
+__device__ __forceinline__ void load_weights(const PersistentParams& p, const ResidentRow& layer, float* memory,
+                                             int first) {
+  load_weights<Math>(p.weights + layer.weights, layer.outputs, layer.inputs, memory + layer.held, layer.held_columns,
+                     first);
 }

@@ -1,12 +1,12 @@
 // One layer on one tile of the batch inside a persistent kernel, and how blocks publish values to one another.
 //
-// `each` gives an element to the same thread in every pass, so passes need no barrier between them; what follows a
-// product, or comes before one, is done by other threads and needs one.
+// `each` gives an element to the same thread in every pass, so passes need no barrier between them. A product assigns
+// elements to threads in another way, so a barrier is needed before and after it.
 #pragma once
 
 #include "resident_product.cuh"
 
-// An item in its turn.
+// An item, with its tiles in shared memory.
 struct Item {
   int index, tile;  // layer from 0; tile of the batch
   int rows;         // samples of the tile that exist
@@ -36,9 +36,9 @@ template <int ROWS, class Math> struct Share {
     replica = int(blockIdx.x) / p.stages;
     for (int index = first; index < end; ++index) {
       const ResidentRow layer = row_of(p, index);
-      // W_1 passes through when it is needed
-      if (index > 0) hold<Math>(p, layer, memory, 0);
-#ifdef PLANT_BIAS_OF_FIRST_LAYER
+      // W_1 is streamed when it is needed
+      if (index > 0) load_weights<Math>(p, layer, memory, 0);
+#ifdef MUTANT_BIAS_OF_FIRST_LAYER
       const int64_t bias = row_of(p, first).bias;
 #else
       const int64_t bias = layer.bias;
@@ -53,7 +53,7 @@ template <int ROWS, class Math> struct Share {
     Item it;
     it.index = index, it.tile = tile;
     it.row0 = int64_t(tile) * ROWS;
-#ifdef PLANT_LAST_SAMPLE
+#ifdef MUTANT_LAST_SAMPLE
     it.rows = min(ROWS, p.batch - tile * ROWS - 1);
 #else
     it.rows = min(ROWS, p.batch - tile * ROWS);
@@ -86,25 +86,26 @@ __device__ __forceinline__ uint32_t* down_flag(const PersistentParams& p, int in
   return p.flags + int64_t(p.depth + index) * p.tiles + tile;
 }
 
-// A block that sees the flag also sees everything that this block has written before.
+// Sets a flag. A block that sees the flag also sees everything that this block has written before.
 __device__ __forceinline__ void publish(uint32_t* flag, uint32_t value) {
-#ifndef PLANT_DROP_PUBLISH_SYNC
+#ifndef MUTANT_DROP_PUBLISH_SYNC
   __syncthreads();
 #endif
   if (threadIdx.x == 0) store_release(flag, value);
 }
 
-// For one thread; a barrier comes after it. `when` is the caller's turn, `order` the awaited flag's place among those of one turn
-// in the order in which they are set: the least of both is what all others wait for in the end (src/persistent/watchdog.rs).
+// Waits for a flag, on one thread; a barrier must follow. `when` is the caller's turn; `order` numbers the flags of one
+// turn in the order in which they are set. The least (when, order) of all timeouts names the flag that all other blocks
+// wait for, directly or not (src/persistent/watchdog.rs).
 __device__ __forceinline__ void await(const PersistentParams& p, const uint32_t* flag, uint32_t value, uint32_t when,
                                       uint32_t order) {
-#ifdef PLANT_WAIT_FOR_STEP_BEFORE
+#ifdef MUTANT_WAIT_FOR_STEP_BEFORE
   value -= 1;
 #endif
-  wait_or_lose(flag, value, p.lost, (unsigned long long)(when) << 32 | order, uint64_t(p.patience));
+  wait_or_time_out(flag, value, p.timed_out, (unsigned long long)(when) << 32 | order, uint64_t(p.patience));
 }
-// Until layer `index` has published to the one above for the `value`th time, or to the one below. A thread of a warp of
-// its own waits for each, so that both are polled at once.
+// Waits until layer `index` has published to the layer above (`await_up`) or below (`await_down`) for the `value`th
+// time. Two warps wait, one for each direction, so that both flags are polled at the same time.
 __device__ __forceinline__ void await_up(const PersistentParams& p, int index, int tile, uint32_t value, uint32_t when) {
   if (threadIdx.x == 0) await(p, up_flag(p, index, tile), value, when, uint32_t(index * p.tiles + tile));
 }
@@ -113,36 +114,38 @@ __device__ __forceinline__ void await_down(const PersistentParams& p, int index,
     await(p, down_flag(p, index, tile), value, when, uint32_t((2 * p.depth - 1 - index) * p.tiles + tile));
 }
 
-// Last of all: what was made of something that never came must not look like a result.
-template <class Share> __device__ __forceinline__ void spoil(const PersistentParams& p, const Share& mine) {
-  if (!lost_anyone(p.lost)) return;
-  const float nothing = __int_as_float(0x7fc00000);
+// The last step of a kernel: if a wait has timed out, errors and deltas become NaN, so that nothing looks like a
+// result.
+template <class Share>
+__device__ __forceinline__ void invalidate_on_timeout(const PersistentParams& p, const Share& mine) {
+  if (!any_timed_out(p.timed_out)) return;
+  const float nan = __int_as_float(0x7fc00000);
   mine.upwards(p, [&](const Item& it) {
-    each(it.rows, it.layer.outputs, [&](int r, int c) { p.errors[it.own(r, c)] = p.deltas[it.own(r, c)] = nothing; });
+    each(it.rows, it.layer.outputs, [&](int r, int c) { p.errors[it.own(r, c)] = p.deltas[it.own(r, c)] = nan; });
   });
 }
 
-// [rows, columns] at `from`, rows `apart` floats after one another, as they are into a tile v, if there is one, and φ of them into
-// a tile p.
+// [rows, columns] at `from`, rows `apart` floats after one another, as they are into a tile v, if there is one, and φ
+// of them into a tile p.
 ASIDE void to_operand(int kind, int rows, int columns, const float* from, int apart, float* v, float* p, int stride) {
   with_kind(kind, [&](auto kind) {
-    each_told(rows, columns, from, apart, [&](int row, int column, const float (&x)[4]) {
+    each_published(rows, columns, from, apart, [&](int row, int column, const float (&x)[4]) {
       float a[4];
 #pragma unroll
       for (int r = 0; r < 4; ++r) a[r] = act(kind.value, x[r]);
       if (v) store_run(v + row * stride + column, x);
-      // φ(0) = 0: beyond the columns there are zeros
+      // φ(0) = 0, so there are zeros beyond the columns
       store_run(p + row * stride + column, a);
     });
   });
 }
 
-// v from memory that another block or this one has written, p = φ_in(v).
+// v from values that another block or this one has published, p = φ_in(v).
 __device__ __forceinline__ void operand(const Item& it, const float* from) {
   to_operand(it.layer.act_in, it.rows, it.layer.inputs, from + it.below(0, 0), it.layer.inputs, it.v, it.p, it.stride);
 }
 
-// φ_in(v) W_lᵀ from p, before(map) and then(map, sum, what came) as for `product`.
+// φ_in(v) W_lᵀ from p; before(map) and then(map, sum, loaded) as for `product`.
 template <int ROWS, class Math, class Before, class Then>
 __device__ __forceinline__ void along_rows(const Item& it, const Before& before, const Then& then) {
   product<ROWS, false, Math>(it.p, it.stride, it.w, held_stride(it.layer.held_columns), it.layer.inputs, it.layer.outputs,
@@ -156,18 +159,18 @@ __device__ __forceinline__ void along_columns(const Item& it, const Before& befo
                             before, then);
 }
 
-// φ_in(x) W_1ᵀ, W_1 and x in pieces; the sums of all but the last piece wait in m.
+// φ_in(x) W_1ᵀ, W_1 and x in pieces; the sums of all but the last piece are kept in m.
 template <int ROWS, class Math, class Then>
 __device__ __forceinline__ void first_product(const PersistentParams& p, const Item& it, float* memory, const Then& then) {
   const ResidentRow& layer = it.layer;
-  // once at least, for a layer of no inputs
+  // at least once, for a layer without inputs
   for (int first = 0; first == 0 || first < layer.inputs; first += layer.held_columns) {
     const int inside = min(layer.held_columns, layer.inputs - first);
     const bool last = first + layer.held_columns >= layer.inputs;
-    hold<Math>(p, layer, memory, first);
+    load_weights<Math>(p, layer, memory, first);
     to_operand(layer.act_in, it.rows, inside, p.states + it.below(0, first), layer.inputs, nullptr, it.p, it.stride);
     __syncthreads();
-    product<ROWS, false, Math>(it.p, it.stride, it.w, held_stride(layer.held_columns), inside, layer.outputs, BringNothing{},
+    product<ROWS, false, Math>(it.p, it.stride, it.w, held_stride(layer.held_columns), inside, layer.outputs, LoadNothing{},
                                [&](const auto& map, auto& sum, Nothing nothing) {
                                  if (first > 0) {
                                    const auto before = from_tile(map, layer.outputs, it.m, it.stride);
@@ -202,7 +205,7 @@ __device__ __forceinline__ void predicted(const PersistentParams& p, const Item&
         slope.x[piece][r] = inside ? layer.scale * act_slope_from(kind.value, a, pre) : 0.0f;
       });
       to_tile(part, layer.outputs, it.d, it.stride, slope.x);
-#ifdef PLANT_DROP_SKIP
+#ifdef MUTANT_DROP_SKIP
       if (layer.skip && it.index < 0) {
 #else
       if (layer.skip) {
@@ -217,21 +220,21 @@ __device__ __forceinline__ void predicted(const PersistentParams& p, const Item&
   });
 }
 
-// What the loss is of: targets [rows, outputs].
-struct Aim {
+// The loss on one tile; targets are [rows, outputs].
+struct TileLoss {
   const float* targets;
   int loss;
   float precision;  // p/N
 };
 
 // m = ε_L = −∂loss/∂μ_L from μ_L in m, and d ⊙= ε_L. A row belongs to one warp, in every pass.
-ASIDE void output_errors(Aim aim, int rows, int outputs, float* m, float* d, int stride) {
+ASIDE void output_errors(TileLoss of, int rows, int outputs, float* m, float* d, int stride) {
   const int lane = int(threadIdx.x) % 32;
-  const bool softmax = aim.loss == CROSS_ENTROPY;
+  const bool softmax = of.loss == CROSS_ENTROPY;
   for (int row = int(threadIdx.x) / 32; row < rows; row += RESIDENT_WARPS) {
     float *const mu = m + row * stride, *const delta = d + row * stride;
     float most = -__int_as_float(0x7f800000), sum = 0.0f;
-    // of four outputs at a time
+    // exponentials of four outputs at a time
     const auto exponentials = [&](int i0, float (&e)[4]) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) e[j] = i0 + 32 * j < outputs ? mu[i0 + 32 * j] : most;
@@ -249,7 +252,7 @@ ASIDE void output_errors(Aim aim, int rows, int outputs, float* m, float* d, int
       }
       for (int apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(~0u, sum, apart);
     }
-    const float factor = aim.loss == SQUARED_ERROR ? 2.0f * aim.precision : aim.precision, share = 1.0f / sum;
+    const float factor = of.loss == SQUARED_ERROR ? 2.0f * of.precision : of.precision, share = 1.0f / sum;
     for (int i0 = lane; i0 < outputs; i0 += 4 * 32) {
       float shown[4];
       if (softmax) exponentials(i0, shown);
@@ -257,7 +260,7 @@ ASIDE void output_errors(Aim aim, int rows, int outputs, float* m, float* d, int
       for (int j = 0; j < 4; ++j) {
         const int i = i0 + 32 * j;
         if (i >= outputs) break;
-        const float error = factor * (__ldg(aim.targets + int64_t(row) * outputs + i) - (softmax ? share * shown[j] : mu[i]));
+        const float error = factor * (__ldg(of.targets + int64_t(row) * outputs + i) - (softmax ? share * shown[j] : mu[i]));
         mu[i] = error;
         delta[i] *= error;
       }
@@ -266,5 +269,5 @@ ASIDE void output_errors(Aim aim, int rows, int outputs, float* m, float* d, int
 }
 __device__ __forceinline__ void output_errors(const PersistentParams& p, const Item& it) {
   const int outputs = it.layer.outputs;
-  output_errors(Aim{p.targets + it.row0 * outputs, p.loss, p.precision}, it.rows, outputs, it.m, it.d, it.stride);
+  output_errors(TileLoss{p.targets + it.row0 * outputs, p.loss, p.precision}, it.rows, outputs, it.m, it.d, it.stride);
 }

@@ -1,40 +1,40 @@
 // Products of a persistent kernel, operands in shared memory and results in registers.
 //
-// result [ROWS, columns] = a [ROWS, depth] · W, where W(k, column) is w[column, k] or, TRANSPOSED, w[k, column]; a and w are
-// zero from `depth` up to its multiple of 16. Results come in tiles of ROWS×128. Of each a thread has PIECES runs of RUN
-// neighbouring columns, and Map says which: row(piece) of the tile, column(piece) of the whole. What lies beyond `columns` is
-// multiplied with the last column, so that nothing is read beyond W, and is for the caller to leave out.
+// result [ROWS, columns] = a [ROWS, depth] · W, where W(k, column) is w[column, k] or, TRANSPOSED, w[k, column]; a and
+// w are zero from `depth` up to its multiple of 16. Results come in tiles of ROWS×128. Of each a thread has PIECES runs
+// of RUN neighbouring columns, and Map says which: row(piece) of the tile, column(piece) of the whole. What lies beyond
+// `columns` is multiplied with the last column, so that nothing is read beyond W; the caller must ignore these results.
 #pragma once
 
 #include "mma.cuh"
 #include "resident.cuh"
 
-// before(map) → what the caller wants on its way while a tile is multiplied; then(map, sum, what came) after it. Called by all
-// threads, with barriers before and after.
+// For each tile of results: loaded = before(map), which issues loads that are in flight while the tile is multiplied;
+// then then(map, sum, loaded). Called by all threads, with barriers before and after.
 template <int ROWS, bool TRANSPOSED, class Math, class Before, class Then>
 __device__ __forceinline__ void product(const float* a, int stride, const float* w, int stride_w, int depth, int columns,
                                         const Before& before, const Then& then) {
-#ifdef PLANT_TILE_EDGE
+#ifdef MUTANT_TILE_EDGE
   for (int column0 = 0; column0 == 0 || column0 + RESIDENT_COLUMNS <= columns; column0 += RESIDENT_COLUMNS) {
 #else
   for (int column0 = 0; column0 < columns; column0 += RESIDENT_COLUMNS) {
 #endif
     using Map = typename Math::template Map<ROWS, TRANSPOSED>;
     const Map map(column0);
-    const auto brought = before(map);
+    const auto loaded = before(map);
     float sum[Map::PIECES][Map::RUN] = {};
     Math::accumulate(map, a, stride, w, stride_w, depth, columns, sum);
-    then(map, sum, brought);
+    then(map, sum, loaded);
   }
 }
 
-// What a thread has of a product, or of anything that lies alike.
+// The elements of a thread: of a product, or of another array with the same map.
 template <class Map> struct Runs {
   float x[Map::PIECES][Map::RUN];
 };
 
-// Some of a map's runs, from piece `from` on: sixteen elements, or all. With as many in flight there is always one that can go on,
-// and registers are left for the rest.
+// Some of a map's runs, from piece `from` on: sixteen elements, or all. Sixteen independent elements hide the latency
+// of arithmetic and leave registers for the rest.
 template <class Map> struct Part {
   static constexpr int RUN = Map::RUN, PIECES = Map::PIECES * RUN < 16 ? Map::PIECES : 16 / RUN;
   static_assert(Map::PIECES % PIECES == 0, "parts of one size");
@@ -50,8 +50,8 @@ template <class Map, class F> __device__ __forceinline__ void each_part(const Ma
   for (int from = 0; from < Map::PIECES; from += Part<Map>::PIECES) f(Part<Map>{map, from});
 }
 
-// f(piece, place in it) for all elements, written out. f is for arithmetic alone: without a condition around it several elements
-// are in flight at once, and what lies beyond the columns costs nothing that it would not cost anyway.
+// f(piece, place in it) for all elements, unrolled. f is for arithmetic alone: without a condition around it several
+// elements are in flight at once, and elements beyond the columns cost no extra time.
 template <class Map, class F> __device__ __forceinline__ void each_result(const Map&, const F& f) {
 #pragma unroll
   for (int piece = 0; piece < Map::PIECES; ++piece)
@@ -82,7 +82,8 @@ __device__ __forceinline__ void from_memory_as(const Map& map, int rows, int col
 #pragma unroll
   for (int piece = 0; piece < Map::PIECES; ++piece) {
     const int row = map.row(piece), column = map.column(piece);
-    load_told_run<TOGETHER>(of + int64_t(row) * columns + column, row < rows ? columns - column : 0, runs.x[piece]);
+    const int left = row < rows ? columns - column : 0;
+    load_published_run<TOGETHER>(of + int64_t(row) * columns + column, left, runs.x[piece]);
   }
 }
 template <class Map>
@@ -100,7 +101,7 @@ __device__ __forceinline__ void to_memory_as(const Map& map, int rows, int colum
 #pragma unroll
   for (int piece = 0; piece < Map::PIECES; ++piece) {
     const int row = map.row(piece), column = map.column(piece);
-    tell_run<TOGETHER>(of + int64_t(row) * columns + column, row < rows ? columns - column : 0, x[piece]);
+    store_published_run<TOGETHER>(of + int64_t(row) * columns + column, row < rows ? columns - column : 0, x[piece]);
   }
 }
 template <class Map>
@@ -112,22 +113,23 @@ __device__ __forceinline__ void to_memory(const Map& map, int rows, int columns,
     to_memory_as<false>(map, rows, columns, of, x);
 }
 
-// For products beside which nothing is loaded.
+// For products during which nothing is loaded.
 struct Nothing {};
-struct BringNothing {
+struct LoadNothing {
   template <class Map> __device__ __forceinline__ Nothing operator()(const Map&) const { return {}; }
 };
 
 // In f32 by fused multiply-adds. Sums run over k in order, as in tile.cuh.
 struct F32 {
-  // A weight as it is kept on chip.
+  // A weight as it is stored in shared memory.
   static __device__ __forceinline__ float held(float weight) { return weight; }
 
-  // By rows of W the columns of a thread are ACROSS apart, by columns of W they are fours ACROSS·4 apart: either way lanes of a
-  // warp that read along W with 16 bytes each meet in no bank.
+  // By rows of W the columns of a thread are ACROSS apart, by columns of W they are fours ACROSS·4 apart: either way
+  // lanes of a warp that read along W with 16 bytes each have no bank conflicts.
   //
-  // Even and odd lanes of a warp have other rows of a, pairs of lanes other columns of W: a warp reads 16 different pieces of 16
-  // bytes of W at once, 256 bytes, which shared memory gives in two cycles; 32 different pieces would take four.
+  // Even and odd lanes of a warp have other rows of a, pairs of lanes other columns of W: a warp reads 16 different
+  // pieces of 16 bytes of W at once, 256 bytes, which shared memory gives in two cycles; 32 different pieces would take
+  // four.
   template <int ROWS, bool BY_COLUMNS> struct Map {
     static constexpr bool TRANSPOSED = BY_COLUMNS;
     static constexpr int TALL = ROWS >= 32 ? 4 : 2, ACROSS = RESIDENT_THREADS / (ROWS / TALL);
@@ -197,9 +199,9 @@ struct F32 {
 template <class Kind> struct OnTensorCores {
   static __device__ __forceinline__ float held(float weight) { return Kind::held(weight); }
 
-  // Rows of W begin 4 or 20 banks apart, an odd multiple of 4. By rows of W lanes (g, t) of a warp then read banks 4g + t, all
-  // different. By columns they read banks 4t + n(g), or 20t + n(g): with n(g) = g two lanes would share one, with four
-  // columns and the four 16 further on none do.
+  // Rows of W begin 4 or 20 banks apart, an odd multiple of 4. By rows of W lanes (g, t) of a warp then read banks 4g +
+  // t, all different. By columns they read banks 4t + n(g), or 20t + n(g): with n(g) = g two lanes would share one,
+  // with four columns and the four 16 further on none do.
   template <int ROWS, bool BY_COLUMNS> struct Map {
     static constexpr bool TRANSPOSED = BY_COLUMNS;
     static constexpr int TALL = ROWS / 16, ACROSS = RESIDENT_WARPS / TALL, WIDE = RESIDENT_COLUMNS / 8 / ACROSS;
@@ -217,7 +219,7 @@ template <class Kind> struct OnTensorCores {
       return column0 + (TRANSPOSED ? eight / 4 * 32 + eight % 4 * 4 + n % 4 + n / 4 * 16 : eight * 8 + n);
     }
     __device__ __forceinline__ int row(int piece) const { return top + piece % 2 * 8; }
-#ifdef PLANT_COLUMNS_IN_A_ROW
+#ifdef MUTANT_COLUMNS_IN_A_ROW
     __device__ __forceinline__ int column(int piece) const { return column0 + 8 * (first + piece / 2) + 2 * t; }
 #else
     __device__ __forceinline__ int column(int piece) const { return of_eight(piece / 2, 2 * t); }
@@ -244,7 +246,7 @@ template <class Kind> struct OnTensorCores {
   }
 };
 
-// Operands as tf32: weights are rounded once, where they are loaded, the others here.
+// MathMode as tf32: weights are rounded once, where they are loaded, the others here.
 struct KindTf32 {
   static __device__ __forceinline__ float held(float weight) { return __uint_as_float(to_tf32(weight)); }
   static constexpr int DEPTH = 8;
@@ -260,7 +262,7 @@ struct KindTf32 {
   }
 };
 
-// Operands as two tf32 each: as good as f32.
+// MathMode as two tf32 each: as good as f32.
 struct Kind3xTf32 {
   static __device__ __forceinline__ float held(float weight) { return weight; }
   static constexpr int DEPTH = 8;
@@ -276,7 +278,7 @@ struct Kind3xTf32 {
     uint32_t big[2], small[2];
     split_tf32(right(t), big[0], small[0]);
     split_tf32(right(t + 4), big[1], small[1]);
-#ifndef PLANT_SPLIT_HALF
+#ifndef MUTANT_SPLIT_HALF
     mma_tf32(c, l.small, big);
 #endif
     mma_tf32(c, l.big, small);

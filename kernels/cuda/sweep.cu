@@ -1,36 +1,45 @@
 // ePC and BP on a stack of dense layers: all sweeps of a batch in one cooperative launch, weights on chip throughout.
 //
-// Tiles of the batch pass up and down through the blocks that hold the layers; products in f32 (_f32) or on tensor cores
-// (_3xtf32, _tf32).
+// Tiles of the batch pass up and down through the blocks that hold the layers; products in f32 (_f32) or on tensor
+// cores (_3xtf32, _tf32).
 //
 //   up    v_l = μ_l + e_l,  μ_l = φ_out(s φ_in(v_{l−1}) W_lᵀ + b) (+ v_{l−1})
 //   down  b_L = ε_L = −∂loss/∂μ_L,  b_{l−1} = φ_in' ⊙ ((s φ_out' ⊙ b_l) W_l) (+ b_l),  e_l += g (b_l − e_l) for l < L
 //
-// ePC goes up, then T times down and up, with e = 0 at the start; afterwards ε_l = e_l, ε_L = b_L, δ_l = s·φ_out' ⊙ ε_l, and
-// v is the last way up. BP (`once`) goes up and down once: ε_l = b_l, and v is the forward pass. W_1 x is computed once, and
-// nothing is propagated below layer 1.
+// ePC goes up, then T times down and up, with e = 0 at the start; afterwards ε_l = e_l, ε_L = b_L, δ_l = s·φ_out' ⊙
+// ε_l, and v is the last way up. BP (`once`) goes up and down once: ε_l = b_l, and v is the forward pass. W_1 x is
+// computed once, and nothing is propagated below layer 1.
 //
-// Samples are independent, so tiles need never meet: each is up or down to its own flags, and while one is in the upper
-// layers the blocks of the lower ones work on others. Flag up = t + 1 says that v_l of way t is there, down = t + 1 that b_l is.
-// Layer l writes v_l of way t + 1 after it has seen b_l of way t, which the layer above published when it needed v_l no
-// more; and that layer writes b_l of way t + 1 after it has seen v_l of way t + 1, which came after b_l of way t had
-// been used. One buffer for each is enough.
+// A block, for each of its tiles and layers (on the way up from the lowest layer, on the way down from the highest
+// one):
 //
-// No block waits for ever, if all blocks are resident, which a cooperative launch sees to. A block takes its items in
-// the order (way, tile, layer), ways being up 0, down 0, up 1 and so on and layers being taken in their direction. An
-// item needs its neighbour on the same way and tile, which comes earlier in that order, and its own block's items of
-// earlier ways. So the first item of all that is not done is the next of its block and lacks nothing. Should a card not
-// keep its side of this, `await` ends all the same, and the launch leaves no numbers (wait_or_lose).
+//   up t     wait until the layer below has published v_{l−1} of way t;  p = φ_in(v_{l−1})
+//            m = μ_l,  d = s φ_out',  from p Wᵀ;  publish v_l = μ_l + e_l above   (at the output b_L, from the targets)
+//   down t   wait until the layer above has published b_l of way t
+//            e_l += g (b_l − e_l),  d = d ⊙ b_l;  publish b_{l−1} below, from d W
+//
+// Samples are independent, so each tile has its own flags, and while one tile is in the upper layers the blocks of the
+// lower layers work on other tiles. Flag up = t + 1 says that v_l of way t is published, flag down = t + 1 that b_{l−1}
+// is. One buffer for each is enough: layer l writes v_l of way t + 1 after it has read b_l of way t, which the layer
+// above published after its last use of v_l; and that layer writes b_l of way t + 1 after it has read v_l of way t + 1,
+// which was published after the last use of b_l of way t.
+//
+// No block waits for ever, if all blocks are resident, which a cooperative launch guarantees. A block processes its
+// items in the order (way, tile, layer), ways being up 0, down 0, up 1 and so on, and layers in the direction of the
+// way. An item needs its neighbour on the same way and tile, which comes earlier in that order, and items of earlier
+// ways in its own block. So the first unfinished item of all blocks is the next one of its block, and everything that
+// it needs is there. If a GPU breaks this guarantee, the waits time out (wait_or_time_out), and errors and deltas
+// become NaN (invalidate_on_timeout).
 #include "resident_layer.cuh"
 
-// If items take turns: v is where the layer below published it, d and the output's error wait where their final values
-// will lie.
-__device__ __forceinline__ void take(const PersistentParams& p, const Item& it) {
+// If the items of a block use one set of tiles in turn: loads v from where the layer below has published it, d and the
+// output's error from where store_tile has stored them, which is where their final values will be.
+__device__ __forceinline__ void load_tile(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
-  // all threads have read the item whose turn came before
+  // all threads have finished with the item before
   __syncthreads();
   const bool output = it.index == p.depth - 1;
-#ifdef PLANT_STALE_OPERAND
+#ifdef MUTANT_STALE_OPERAND
   each(it.rows, it.layer.inputs, [&](int r, int c) { it.v[it.at(r, c)] = p.up[it.below(r, c)]; });
 #else
   if (it.index > 0) operand(it, p.up);
@@ -42,7 +51,7 @@ __device__ __forceinline__ void take(const PersistentParams& p, const Item& it) 
   });
   __syncthreads();
 }
-__device__ __forceinline__ void leave(const PersistentParams& p, const Item& it) {
+__device__ __forceinline__ void store_tile(const PersistentParams& p, const Item& it) {
   if (p.resident) return;
   const bool output = it.index == p.depth - 1;
   each(it.rows, it.layer.outputs, [&](int r, int c) {
@@ -60,11 +69,11 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
   // the output has no error of its own to add
   const bool adds = t > 0 && !output;
   if (it.index == 0 && t > 0) {
-    // μ_1 is what it was, in the half that is used for nothing else
-    take(p, it);
+    // μ_1 has not changed; it is in the second half of `up`, which has no other use
+    load_tile(p, it);
     // other threads have made errors and slopes
     __syncthreads();
-    each_told(it.rows, outputs, p.up + p.half + own, outputs, [&](int row, int column, const float (&mu)[4]) {
+    each_published(it.rows, outputs, p.up + p.half + own, outputs, [&](int row, int column, const float (&mu)[4]) {
 #pragma unroll
       for (int r = 0; r < 4; ++r) {
         if (column + r >= outputs) break;
@@ -77,7 +86,7 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
       }
     });
   } else {
-    const auto tell = [&](const auto& map, auto& sum, Nothing) {
+    const auto store = [&](const auto& map, auto& sum, Nothing) {
       predicted(p, it, map, sum);
       if (it.index == 0) to_memory(map, it.rows, outputs, p.up + p.half + own, sum);
       each_part(map, [&](const auto& part) {
@@ -94,13 +103,13 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
       });
     };
     if (it.index == 0) {
-      first_product<ROWS, Math>(p, it, memory, tell);
+      first_product<ROWS, Math>(p, it, memory, store);
     } else {
       await_up(p, it.index - 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t));
       __syncthreads();
       operand(it, p.up);
       __syncthreads();
-      along_rows<ROWS, Math>(it, BringNothing{}, tell);
+      along_rows<ROWS, Math>(it, LoadNothing{}, store);
     }
   }
   publish(up_flag(p, it.index, it.tile), uint32_t(t) + 1);
@@ -112,7 +121,7 @@ __device__ __forceinline__ void go_up(const PersistentParams& p, const Item& it,
         p.deltas[it.own(row, column)] = it.d[it.at(row, column)];
       });
   }
-  if (!last) leave(p, it);
+  if (!last) store_tile(p, it);
 }
 
 // From the transposed product, b_{l−1} in place of the sums.
@@ -122,7 +131,7 @@ __device__ __forceinline__ void adjoint(const Item& it, Kind kind, const Map& ma
   each_part(map, [&](const Part<Map>& part) {
     const auto v = from_tile(part, inputs, it.v, it.stride), a = from_tile(part, inputs, it.p, it.stride);
     Runs<Part<Map>> carried = {};
-#ifndef PLANT_DROP_SKIP_BELOW
+#ifndef MUTANT_DROP_SKIP_BELOW
     if (it.layer.skip) carried = from_tile(part, inputs, it.m, it.stride);
 #endif
     each_result(part, [&](int piece, int r) {
@@ -135,7 +144,7 @@ __device__ __forceinline__ void adjoint(const Item& it, Kind kind, const Map& ma
 // Way t down.
 template <int ROWS, class Math>
 __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& it, int t) {
-  take(p, it);
+  load_tile(p, it);
   if (it.index < p.depth - 1) {
     await_down(p, it.index + 1, it.tile, uint32_t(t) + 1, 2 * uint32_t(t) + 1);
     __syncthreads();
@@ -143,18 +152,18 @@ __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& i
     struct Both {
       float b, error;
     };
-    each_brought(
+    each_loaded(
         it.rows, it.layer.outputs,
         [&](int row, int column) {
           const int64_t own = it.own(row, column);
-          return Both{load_told(p.down + own), t > 0 ? p.errors[own] : 0.0f};
+          return Both{load_published(p.down + own), t > 0 ? p.errors[own] : 0.0f};
         },
         [&](int row, int column, Both both) {
           const int64_t own = it.own(row, column);
           const float b = both.b;
           p.errors[own] = p.once ? b : fmaf(g, b - both.error, both.error);
           it.m[it.at(row, column)] = b;
-          // of layer 1 the slope is needed again
+          // in layer 1 the slope is needed again
           if (it.index > 0 || p.once) it.d[it.at(row, column)] *= b;
           if (p.once) p.deltas[own] = it.d[it.at(row, column)];
         });
@@ -165,20 +174,20 @@ __device__ __forceinline__ void go_down(const PersistentParams& p, const Item& i
     });
   }
   if (it.index == 0) return;
-#ifndef PLANT_DROP_SYNC
+#ifndef MUTANT_DROP_SYNC
   __syncthreads();
 #endif
-#ifdef PLANT_SWAP_FLAG
+#ifdef MUTANT_SWAP_FLAG
   publish(down_flag(p, it.index, it.tile), uint32_t(t) + 1);
 #endif
-  along_columns<ROWS, Math>(it, BringNothing{}, [&](const auto& map, auto& sum, Nothing) {
+  along_columns<ROWS, Math>(it, LoadNothing{}, [&](const auto& map, auto& sum, Nothing) {
     with_kind(it.layer.act_in, [&](auto kind) { adjoint(it, kind, map, sum); });
     to_memory(map, it.rows, it.layer.inputs, p.down + it.below(0, 0), sum);
   });
-#ifdef PLANT_NEVER_TELL
+#ifdef MUTANT_NEVER_PUBLISH
   if (it.index == 2) return;
 #endif
-#ifndef PLANT_SWAP_FLAG
+#ifndef MUTANT_SWAP_FLAG
   publish(down_flag(p, it.index, it.tile), uint32_t(t) + 1);
 #endif
 }
@@ -191,7 +200,7 @@ template <int ROWS, class Math> __device__ __forceinline__ void sweep(const Pers
     mine.upwards(p, [&](const Item& it) { go_up<ROWS, Math>(p, it, t, last, memory); });
     if (t < p.steps) mine.downwards(p, [&](const Item& it) { go_down<ROWS, Math>(p, it, t); });
   }
-  spoil(p, mine);
+  invalidate_on_timeout(p, mine);
 }
 
 #define PERSISTENT_SWEEP(rows, name, Math) \

@@ -4,52 +4,52 @@
 #include "mma.cuh"
 #include "pack.cuh"
 
-// As `rounded` in src/operands.rs: what products read of an operand. On these units products of rounded operands cost what
-// others do, so this is for what they are, not for speed.
-enum Operands { OPERANDS_TF32 = 2, OPERANDS_BF16 = 3 };
+// As `rounded` in src/math_mode.rs: an operand as a product reads it. These multipliers are no faster on rounded
+// operands; rounding is for equal results, not for speed.
+enum MathMode { MATH_TF32 = 2, MATH_BF16 = 3 };
 __device__ __forceinline__ double as_operand(int, double x) { return x; }
-__device__ __forceinline__ float as_operand(int operands, float x) {
-#ifdef PLANT_NOT_ROUNDED
-  if (operands == OPERANDS_TF32) return x;
+__device__ __forceinline__ float as_operand(int math, float x) {
+#ifdef MUTANT_NOT_ROUNDED
+  if (math == MATH_TF32) return x;
 #else
-  if (operands == OPERANDS_TF32) return __uint_as_float(to_tf32(x));
+  if (math == MATH_TF32) return __uint_as_float(to_tf32(x));
 #endif
-  if (operands == OPERANDS_BF16) return to_bf16(x);
+  if (math == MATH_BF16) return to_bf16(x);
   return x;
 }
 
-// An operand of a product: [rows, columns] at `of`, row after row, with zeros outside, each number read as `operands` says.
+// An operand of a product: [rows, columns] at `of`, row after row, with zeros outside, each number read as `math` says.
 template <class T> struct Matrix {
   const T* of;
-  int rows, columns, operands;
+  int rows, columns, math;
   bool fours;
 
-  __device__ __forceinline__ Matrix(const T* of, int rows, int columns, int operands)
-      : of(of), rows(rows), columns(columns), operands(operands), fours(in_fours(of, columns, columns)) {}
+  __device__ __forceinline__ Matrix(const T* of, int rows, int columns, int math)
+      : of(of), rows(rows), columns(columns), math(math), fours(in_fours(of, columns, columns)) {}
 
   // Columns column..column+4 of a row.
   __device__ __forceinline__ Pack<T, 4> four(int row, int column) const {
-#ifdef PLANT_READ_PAST_EDGE
+#ifdef MUTANT_READ_PAST_EDGE
     const bool inside = column < columns;
 #else
     const bool inside = row < rows && column < columns;
 #endif
-#ifdef PLANT_LAST_COLUMN
+#ifdef MUTANT_LAST_COLUMN
     const int left = inside ? columns - 1 - column : 0;
 #else
     const int left = inside ? columns - column : 0;
 #endif
     if (left <= 0) return {};
     const auto read = Access{fours, left}.template load<4>(of + int64_t(row) * columns + column);
-    return each_of<T, 4>([&](int r) { return as_operand(operands, read.x[r]); });
+    return each_of<T, 4>([&](int r) { return as_operand(math, read.x[r]); });
   }
 };
 
 // A tile of (16·PER)² results by 256 threads in steps of 64/PER along the depth of the product.
 //
-// A thread has a square of PER rows from row0 + tile_row<PER>() and PER columns from column0 + tile_column<PER>(). The squares of
-// a warp lie 4 by 8: what it reads of one step along the depth are 4 and 8 packs, both without conflicts between banks, and
-// what it writes of a row are whole sectors of 32 bytes.
+// A thread has a square of PER rows from row0 + tile_row<PER>() and PER columns from column0 + tile_column<PER>(). The
+// squares of a warp lie 4 by 8: what it reads of one step along the depth are 4 and 8 packs, both without conflicts
+// between banks, and what it writes of a row are whole sectors of 32 bytes.
 constexpr int TILE_THREADS = 256;
 
 template <int PER> __device__ __forceinline__ int tile_row() {
@@ -77,10 +77,10 @@ template <class T, int PER, bool ALONG> struct Side {
     line = ALONG ? warp % LINES * 16 + lane % 16 : thread % LINES * 4;
     k = ALONG ? warp / LINES * 8 + lane / 16 * 4 : thread / LINES;
   }
-  __device__ __forceinline__ Pack<T, 4> bring(const Matrix<T>& from, int line0, int k0) const {
+  __device__ __forceinline__ Pack<T, 4> load(const Matrix<T>& from, int line0, int k0) const {
     return ALONG ? from.four(line0 + line, k0 + k) : from.four(k0 + k, line0 + line);
   }
-  __device__ __forceinline__ void leave(Memory& memory, const Pack<T, 4>& four) const {
+  __device__ __forceinline__ void store(Memory& memory, const Pack<T, 4>& four) const {
     if constexpr (ALONG) {
 #pragma unroll
       for (int r = 0; r < 4; ++r) memory[k + r][line] = four.x[r];
@@ -92,9 +92,9 @@ template <class T, int PER, bool ALONG> struct Side {
 
 // sum[i][j] += Σ_k left(row, k) · right(k, column) for the tile at (row0, column0), in the order of k.
 //
-// LEFT_ALONG says that the left matrix is [rows of the result, depth] (a batch), else [depth, rows]; RIGHT_ALONG that the
-// right one is [columns, depth] (weights that predict), else [depth, columns]. All threads of the block must call it; it ends with a
-// barrier, so that it can be called again.
+// LEFT_ALONG says that the left matrix is [rows of the result, depth] (a batch), else [depth, rows]; RIGHT_ALONG that
+// the right one is [columns, depth] (weights that predict), else [depth, columns]. All threads of the block must call
+// it; it ends with a barrier, so that it can be called again.
 template <bool LEFT_ALONG, bool RIGHT_ALONG, class T, int PER>
 __device__ __forceinline__ void tile_product(int depth, int row0, int column0, const Matrix<T>& left, const Matrix<T>& right,
                                              T (&sum)[PER][PER]) {
@@ -107,22 +107,22 @@ __device__ __forceinline__ void tile_product(int depth, int row0, int column0, c
   const Left of_left;
   const Right of_right;
   Pack<T, 4> from_left = {}, from_right = {};
-  // those of the next step are on their way from memory while this one is multiplied
-  const auto bring = [&](int k0) {
-    from_left = of_left.bring(left, row0, k0);
-    from_right = of_right.bring(right, column0, k0);
+  // loads of the next step are in flight while this step is multiplied
+  const auto load = [&](int k0) {
+    from_left = of_left.load(left, row0, k0);
+    from_right = of_right.load(right, column0, k0);
   };
-  if (depth > 0) bring(0);
+  if (depth > 0) load(0);
   for (int k0 = 0; k0 < depth; k0 += Left::STEP) {
-    of_left.leave(lefts, from_left);
-    of_right.leave(rights, from_right);
-#ifndef PLANT_DROP_SYNC_AFTER_LOAD
+    of_left.store(lefts, from_left);
+    of_right.store(rights, from_right);
+#ifndef MUTANT_DROP_SYNC_AFTER_LOAD
     __syncthreads();
 #endif
-#ifdef PLANT_BRING_THE_SAME
-    if (k0 + Left::STEP < depth) bring(k0);
+#ifdef MUTANT_LOAD_SAME_STEP
+    if (k0 + Left::STEP < depth) load(k0);
 #else
-    if (k0 + Left::STEP < depth) bring(k0 + Left::STEP);
+    if (k0 + Left::STEP < depth) load(k0 + Left::STEP);
 #endif
 #pragma unroll
     for (int k = 0; k < Left::STEP; ++k) {
@@ -134,17 +134,17 @@ __device__ __forceinline__ void tile_product(int depth, int row0, int column0, c
 #pragma unroll
         for (int j = 0; j < PER; ++j) sum[i][j] = fma_of(l[i], r[j], sum[i][j]);
     }
-#ifndef PLANT_DROP_SYNC
+#ifndef MUTANT_DROP_SYNC
     __syncthreads();
 #endif
   }
 }
 
-// f(i, column, left, x) for the runs x of a thread's results: neighbours in a row of [rows, columns], the first at element i and in
-// this column, of which there are `left` from there on.
+// f(i, column, left, x) for the runs x of a thread's results: neighbours in a row of [rows, columns], the first at
+// element i and in this column, of which there are `left` from there on.
 template <class T, int PER, class F>
 __device__ __forceinline__ void each_run(const T (&sum)[PER][PER], int row0, int column0, int rows, int columns, const F& f) {
-  // what follows a product would take more registers than there are for four numbers of f64 at a time
+  // an epilogue over four numbers of f64 at a time would need more registers than a thread has
   constexpr int RUN = sizeof(T) == 8 && PER == 4 ? 2 : PER;
 #pragma unroll
   for (int i = 0; i < PER; ++i) {

@@ -1,11 +1,11 @@
 // The part of the CUDA execution model that the kernels use, on a CPU, for tests.
 //
 // Every thread of a block is a fiber. A launch runs on one operating-system thread, in an order of threads and
-// blocks that the caller chooses, so that a failure can be had again. A fiber runs until it waits for others: at a
+// blocks that the caller chooses, so that a failure can be reproduced. A fiber runs until it waits for others: at a
 // barrier, in a warp operation, polling a flag, or having published one. Compilers see plain pointers, so memory
 // errors are for AddressSanitizer; wrong synchronisation shows as a wrong value in one of the orders, as poison
 // (NaN) read from shared memory, or as a deadlock. Memory is sequentially consistent here: an order of loads and
-// stores that only a card's weaker memory allows is not seen.
+// stores that only the weaker memory model of a GPU allows does not occur.
 #pragma once
 
 #include <algorithm>
@@ -60,18 +60,18 @@ extern thread_local const Self* self;
 
 // Ends the launch with an error that names block, thread and line.
 [[noreturn]] void fail(Where where, const char* what);
-// The same in two parts, for a sentence that is put together: what holds memory on the stack of a thread that never
-// goes on would not be freed.
+// The same in two parts, for a message that is built at run time: a thread that never continues would not free the
+// message on its stack.
 void blame(Where where, const std::string& what);
 [[noreturn]] void give_up();
 
 // Waits for every thread of the block; returns the sum of what the threads contribute.
-int barrier(int brought, Where where, const char* name);
+int barrier(int contribution, Where where, const char* name);
 
-// Waits for every lane in `mask`. The last to come calls `combine` with what each lane contributes (null outside the
-// mask), then all go on. `name` identifies the operation: lanes of one operation must call the same one.
+// Waits for every lane in `mask`. The last to arrive calls `combine` with the contribution of each lane (null outside
+// the mask), then all continue. `name` identifies the operation: lanes of one operation must call the same one.
 using Combine = void (*)(void* const lanes[32], uint32_t mask);
-void warp(uint32_t mask, void* brought, Combine combine, Where where, const char* name);
+void warp(uint32_t mask, void* contribution, Combine combine, Where where, const char* name);
 unsigned lane();
 
 // Shared memory, the same for all threads of a block, poisoned with NaN when the block starts. `key` is the

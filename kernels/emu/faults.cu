@@ -1,4 +1,4 @@
-// Kernels that are wrong on purpose: the emulator must say how. Never built for a card.
+// Kernels with deliberate errors, which the emulator must report. Never built for a GPU.
 #include "mma.cuh"
 
 struct FaultParams {
@@ -20,12 +20,12 @@ KERNEL(fault_two_barriers, 64, FaultParams, p) {
   p.data[threadIdx.x] = 1.0f;
 }
 
-KERNEL(fault_flag_nobody_sets, 64, FaultParams, p) {
+KERNEL(fault_flag_never_set, 64, FaultParams, p) {
   if (threadIdx.x == 0) wait_at_least(p.flags, 7);
   __syncthreads();
 }
 
-// Every block waits for the one after it: fine together, for ever one by one.
+// Every block waits for the next one: correct if all run together, a deadlock one by one.
 KERNEL(fault_needs_cooperation, 32, FaultParams, p) {
   if (threadIdx.x == 0) {
     store_release(p.flags + blockIdx.x, 1);
@@ -58,7 +58,7 @@ KERNEL(fault_copy_not_awaited, 32, FaultParams, p) {
   copy_async_commit();
 }
 
-// What is read before it is written must not look like a number.
+// A value that is read before it is written must be NaN.
 KERNEL(fault_reads_poison, 32, FaultParams, p) {
   SHARED(float[32], fixed);
   DYNAMIC_SHARED(float, given);

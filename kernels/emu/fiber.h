@@ -1,4 +1,4 @@
-// Stacks that take turns on one operating-system thread.
+// Fibers: stacks that run alternately on one operating-system thread.
 #pragma once
 
 #include <cstddef>

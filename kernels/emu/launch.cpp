@@ -20,14 +20,14 @@ constexpr size_t STACK = 256 * 1024;  // red zones and unmerged locals
 #else
 constexpr size_t STACK = 64 * 1024;
 #endif
-// At the far end of every stack; a kernel that changes it has used more than there is.
+// At the far end of every stack; a kernel that changes it has overflowed its stack.
 constexpr uint64_t CANARY = 0x7063'6e62'656e'6368;
 // Sweeps in which threads only polled, and saw nothing new, before a launch counts as stuck. More than one,
-// because a loop may poll a few times and then give up.
+// because a loop may poll a few times and then stop.
 constexpr int PATIENCE = 256;
-// How much time passes in such a sweep: on a card waiting threads would poll until it has.
+// The simulated time of such a sweep; on a GPU waiting threads would poll for that long.
 constexpr uint64_t IDLE_NS = 1'000'000'000;
-constexpr size_t MOST_THREADS = 1024;  // in a block, on every card
+constexpr size_t MOST_THREADS = 1024;  // in a block, on every GPU
 
 struct Stacks {
   unsigned char* at;
@@ -211,7 +211,7 @@ void Launch::run() {
     return;
   }
   if (dynamic_bytes > MOST_SHARED) {
-    error = std::to_string(dynamic_bytes) + " bytes of dynamic shared memory; no card gives a block more than " +
+    error = std::to_string(dynamic_bytes) + " bytes of dynamic shared memory; no GPU gives a block more than " +
             std::to_string(MOST_SHARED);
     return;
   }

@@ -52,7 +52,7 @@ struct Pending {
   void* lanes[32];
 };
 
-// The most that a block can have on any card the kernels are built for, both kinds together.
+// The most that a block can have on any GPU the kernels are built for, both kinds together.
 constexpr size_t MOST_SHARED = 227 * 1024;
 
 struct SharedArray {
@@ -89,7 +89,7 @@ struct Launch {
   Block* running_block = nullptr;
   Thread* running = nullptr;
   uint64_t progress = 0;  // counts what can let a waiting thread go on
-  uint64_t clock_ns = 0;  // what the clock of a card would say; stands still while there is progress
+  uint64_t clock_ns = 0;  // simulated clock of a GPU; stands still while there is progress
   std::string error;
 
   void run();

@@ -14,14 +14,14 @@ void note(Where where, const char* doing) {
   launch->running->doing = doing;
 }
 
-// In shuffled order a thread may lose its turn wherever others could see what it did so far.
+// In shuffled order a thread may be preempted wherever others could see its writes so far.
 void maybe_give_way() {
   if (launch->order == Order::shuffled && next_random(launch->random) % 4 == 0) give_way();
 }
 
 }  // namespace
 
-int barrier(int brought, Where where, const char* name) {
+int barrier(int contribution, Where where, const char* name) {
   Block& at = *launch->running_block;
   Thread& me = *launch->running;
   note(where, name);
@@ -36,7 +36,7 @@ int barrier(int brought, Where where, const char* name) {
   }
   at.barrier_where = where;
   at.barrier_name = name;
-  at.sum += brought;
+  at.sum += contribution;
   if (++at.at_barrier < at.threads.size()) {
     me.state = State::waiting;
     give_way();
@@ -52,7 +52,7 @@ int barrier(int brought, Where where, const char* name) {
 
 unsigned lane() { return launch->running->index % 32; }
 
-void warp(uint32_t mask, void* brought, Combine combine, Where where, const char* name) {
+void warp(uint32_t mask, void* contribution, Combine combine, Where where, const char* name) {
   Block& at = *launch->running_block;
   Thread& me = *launch->running;
   const unsigned warp_index = me.index / 32, my_lane = me.index % 32;
@@ -79,13 +79,13 @@ void warp(uint32_t mask, void* brought, Combine combine, Where where, const char
     mine = &pending.back();
   }
   mine->arrived |= 1u << my_lane;
-  mine->lanes[my_lane] = brought;
+  mine->lanes[my_lane] = contribution;
   if (mine->arrived != mask) {
     me.state = State::waiting;
     give_way();
     return;
   }
-  // What the lanes contribute lies on their stacks, which stay as they are until the lanes go on.
+  // The contributions are on the stacks of the lanes, which do not change until the lanes continue.
   combine(mine->lanes, mask);
   ++launch->progress;
   for (unsigned l = 0; l < 32; ++l)
@@ -135,7 +135,7 @@ void* shared(const void* key, size_t bytes, Where where) {
   if (fresh) {
     size_t all = launch->dynamic_bytes;
     for (const auto& [other, array] : at.shared) all += array.bytes;
-    if (all > MOST_SHARED) fail(where, "a block has more shared memory than any card");
+    if (all > MOST_SHARED) fail(where, "a block has more shared memory than any GPU");
     // Not rounded up, so that AddressSanitizer's red zone begins where the array ends.
     void* got = nullptr;
     if (posix_memalign(&got, 128, bytes) != 0) fail(where, "no memory for shared memory");
@@ -170,7 +170,7 @@ uint64_t clock_ns() { return launch->clock_ns; }
 void published(Where where) {
   note(where, "published");
   ++launch->progress;
-  // A waiting thread sees the flag before this thread goes on: a write that should have come first is then missing.
+  // A waiting thread sees the flag before this thread continues, so a write that should have come first is missing.
   if (launch->order == Order::shuffled)
     maybe_give_way();
   else if (launch->cooperative)

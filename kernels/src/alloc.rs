@@ -1,4 +1,4 @@
-//! A global allocator that counts, while counting is switched on, what the program asks of the heap.
+//! A global allocator that counts the allocations of the program while counting is switched on.
 //!
 //! A program that wants the counts installs it:
 //!
@@ -14,11 +14,11 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The system's allocator, with a count of what all threads ask of it during [`count`].
+/// The system's allocator, with a count of the allocations of all threads during [`count`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counting;
 
-/// What was asked of the heap.
+/// Counted allocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Blocks asked for; a block that was made larger or smaller counts once more.
@@ -33,7 +33,7 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 /// Held during a count: two at once would count each other's work.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Takes note of one block.
+/// Counts one block.
 #[inline]
 fn note(bytes: usize) {
     if COUNTS.load(Ordering::Relaxed) {
@@ -68,7 +68,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Ends a count, also when what is counted panics.
+/// Ends a count, also after a panic.
 struct Stop;
 
 impl Drop for Stop {
@@ -77,8 +77,8 @@ impl Drop for Stop {
     }
 }
 
-/// Does `work` and counts what all threads of the process ask of the heap meanwhile; the count is `None` in a program that
-/// has not installed [`Counting`]. Callers take turns; `work` must not call this.
+/// Runs `work` and counts the allocations of all threads of the process meanwhile; the count is `None` in a program
+/// that has not installed [`Counting`]. Concurrent callers wait for each other; `work` must not call this.
 pub fn count<R>(work: impl FnOnce() -> R) -> (Option<Counts>, R) {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (probe, block) = counted(|| Box::new(black_box(0u8)));

@@ -1,8 +1,9 @@
 //! Denormal numbers as zeros: a switch of each thread.
 //!
-//! Numbers below the least normal one (1.2e-38 in f32, 2.2e-308 in f64) take a processor many times longer than others, and
-//! the errors of a deep network under sPC fall below it. XLA computes with zeros in their place. The switch is FTZ and DAZ
-//! in MXCSR on x86, FZ in FPCR on aarch64; it holds for f32 and f64 alike. On other processors nothing here does anything.
+//! Numbers below the least normal one (1.2e-38 in f32, 2.2e-308 in f64) take a processor many times longer than others,
+//! and the errors of a deep network under sPC fall below it. XLA computes with zeros in their place. The switch is FTZ
+//! and DAZ in MXCSR on x86, FZ in FPCR on aarch64; it holds for f32 and f64 alike. On other processors these functions
+//! have no effect.
 
 use std::marker::PhantomData;
 
@@ -45,15 +46,15 @@ impl Drop for Switch {
     }
 }
 
-/// Flushes denormals to zero on the calling thread and on all workers of the pool that Candle's products use, for as long
-/// as it lives. A call of the fused engine computes on all its threads as its caller does.
+/// Flushes denormals to zero on the calling thread and on all workers of the pool that Candle's products use, for as
+/// long as it lives. A call of the fused engine computes on all its threads as its caller does.
 ///
 /// Where rayon's global pool was built around a thread of the program (`use_current_thread`), this is for that thread:
 /// it alone runs the part of that worker. Two of these on different threads must not overlap.
 #[derive(Debug)]
 #[must_use = "denormals are flushed until this is dropped"]
 pub struct Flush {
-    /// How the switch of each worker of the pool was.
+    /// The previous setting of each worker of the pool.
     workers: Vec<bool>,
     _own: Switch,
 }
@@ -90,9 +91,9 @@ mod control {
 
     pub(super) fn write(value: u64) {
         let mxcsr = value as u32;
-        // SAFETY: loads what `read` gave but for the two bits above, which every x86-64 processor has. The compiler takes
-        // arithmetic to be in the default mode, and may move an operation across this or fold it: its result can then be a
-        // denormal where a zero was asked for, or the reverse, and nothing else.
+        // SAFETY: loads what `read` gave but for the two bits above, which every x86-64 processor has. The compiler
+        // takes arithmetic to be in the default mode, and may move an operation across this or fold it: its result can
+        // then be a denormal where a zero was asked for, or the reverse, and nothing else.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, preserves_flags)) };
     }
 }
@@ -112,9 +113,9 @@ mod control {
     }
 
     pub(super) fn write(fpcr: u64) {
-        // SAFETY: writes what `read` gave but for the bit above. The compiler takes arithmetic to be in the default mode, and
-        // may move an operation across this or fold it: its result can then be a denormal where a zero was asked for, or
-        // the reverse, and nothing else.
+        // SAFETY: writes what `read` gave but for the bit above. The compiler takes arithmetic to be in the default
+        // mode, and may move an operation across this or fold it: its result can then be a denormal where a zero was
+        // asked for, or the reverse, and nothing else.
         unsafe { asm!("msr fpcr, {}", in(reg) fpcr, options(nostack, preserves_flags)) };
     }
 }

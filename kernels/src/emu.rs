@@ -1,5 +1,5 @@
-//! The kernels on the CPU, for tests: `emu/` compiles the same sources with the host's C++ compiler and runs every thread
-//! as a fiber, in an order of the caller's choice.
+//! The kernels on the CPU, for tests: `emu/` compiles the same sources with the host's C++ compiler and runs every
+//! thread as a fiber, in an order of the caller's choice.
 
 mod call;
 mod persistent;
@@ -23,8 +23,7 @@ pub enum Order {
     Forward,
     /// By index, the last first.
     Reverse,
-    /// Another one every time round, and threads lose their turn where they publish something; the same for the same
-    /// seed.
+    /// A new order every round, and threads may be preempted where they publish; the same for the same seed.
     Shuffled(u64),
 }
 
@@ -53,7 +52,7 @@ impl Shape {
     }
 }
 
-/// Runs kernels in one order, as they are or as a mutant.
+/// Runs kernels in one order, unchanged or as a mutant.
 #[derive(Debug, Clone)]
 pub struct Emulator {
     /// The order.
@@ -99,12 +98,12 @@ impl Emulator {
     /// Launches `kernel` with one parameter struct.
     ///
     /// # Errors
-    /// What the emulator found wrong, with block, thread and line: a barrier that some threads do not reach, a deadlock,
-    /// a misaligned access; an unknown kernel, or parameters of another size than it takes.
+    /// What the emulator found wrong, with block, thread and line: a barrier that some threads do not reach, a
+    /// deadlock, a misaligned access; an unknown kernel, or parameters of another size than it takes.
     ///
     /// # Safety
-    /// The addresses in `params` must be good for all that the kernel does with them in this shape, and nothing else may
-    /// use that memory meanwhile.
+    /// The addresses in `params` must be good for all that the kernel does with them in this shape, and nothing else
+    /// may use that memory meanwhile.
     pub unsafe fn launch<P: Copy>(&self, kernel: &str, shape: &Shape, params: &P) -> Result<()> {
         let text = |name: &str| match CString::new(name) {
             Ok(text) => Ok(text),

@@ -1,9 +1,9 @@
-//! What a fused call refuses.
+//! Errors of a fused call.
 
 /// Result of every fallible function of this package.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a fused call did not happen. Nothing has been computed or changed when it is returned.
+/// Why a fused call was refused. Nothing has been computed or changed when it is returned.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A layer whose sizes contradict its neighbour's or its own skip.

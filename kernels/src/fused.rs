@@ -11,23 +11,23 @@ use candle_core::{DType, Tensor};
 
 pub use crate::cpu::without_workers_ns;
 use crate::cpu::{Pool, Workspace};
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::schedule::{Optimiser, Schedule};
 use crate::stack::{Loss, Stack};
 use crate::tune::StrategyTable;
 use crate::{Error, Result};
 use call::Call;
 
-/// An engine for one stack: threads, and memory that is kept from call to call.
+/// An engine for one stack, with its threads and the memory that it keeps from call to call.
 pub struct Fused {
     stack: Stack,
     pool: Pool,
-    operands: Operands,
+    math: MathMode,
     strategies: Option<Arc<StrategyTable>>,
     f32: Mutex<Workspace<f32>>,
     f64: Mutex<Workspace<f64>>,
     #[cfg(feature = "cuda")]
-    card: crate::cuda::Engine,
+    gpu: crate::cuda::Engine,
 }
 
 /// The results of a rule, as views of one tensor.
@@ -58,54 +58,54 @@ impl Fused {
         Ok(Self {
             stack,
             pool,
-            operands: Operands::F32,
+            math: MathMode::F32,
             strategies: None,
             f32,
             f64,
             #[cfg(feature = "cuda")]
-            card: crate::cuda::Engine::default(),
+            gpu: crate::cuda::Engine::default(),
         })
     }
 
-    /// The same with products that read their operands so, which takes a card and f32: calls elsewhere are refused, because
-    /// a CPU would only imitate what tensor cores do.
+    /// The same engine with products that read their operands in this mode. Other modes than f32 need a GPU and dtype
+    /// f32; calls elsewhere are refused, because a CPU would only imitate tensor cores.
     #[must_use]
-    pub fn with_operands(self, operands: Operands) -> Self {
+    pub fn with_math(self, math: MathMode) -> Self {
         #[cfg(feature = "cuda")]
-        self.card.forget();
-        Self { operands, ..self }
+        self.gpu.forget();
+        Self { math, ..self }
     }
 
-    /// The same on the launch strategies that a table of measured times gives, where it has an entry for a call; the model
-    /// ([`tune::cuda`](crate::tune::cuda)) chooses elsewhere. The table must be one of the device that the calls run on; on the CPU
-    /// it changes nothing.
+    /// The same engine with launch strategies from a table of measured times. Where the table has no entry for a call,
+    /// the model ([`tune::cuda`](crate::tune::cuda)) chooses. The table must be one of the device that the calls run
+    /// on; on the CPU it changes nothing.
     #[must_use]
     pub fn with_strategies(self, strategies: Option<Arc<StrategyTable>>) -> Self {
         #[cfg(feature = "cuda")]
-        self.card.forget();
+        self.gpu.forget();
         Self { strategies, ..self }
     }
 
-    /// The table that its launch strategies are chosen by, if it has one.
+    /// The table of measured times by which launch strategies are chosen, if there is one.
     pub fn strategies(&self) -> Option<&StrategyTable> {
         self.strategies.as_deref()
     }
 
-    /// What its products read.
-    pub fn operands(&self) -> Operands {
-        self.operands
+    /// How its products read their operands.
+    pub fn math(&self) -> MathMode {
+        self.math
     }
 
-    /// Waits for calls on a card that run in one launch for all steps; what they have left may be read then.
+    /// Waits for queued calls on a GPU that run in one launch for all steps; their results may be read afterwards.
     ///
-    /// Blocks of such a launch wait for one another. A wait times out after half a minute or more; the call then leaves
-    /// NaN, and this says so. There is nothing to wait for elsewhere.
+    /// Blocks of such a launch wait for one another. If a wait times out, after half a minute or more, the results of
+    /// the call are NaN, and this returns an error. On other strategies and on the CPU it returns at once.
     ///
     /// # Errors
-    /// [`Error::Candle`] in a sentence that names layer and step, once for all calls since the last time.
+    /// [`Error::Candle`] in a sentence that names layer and step, once for all calls since the last one of this.
     pub fn settled(&self) -> Result<()> {
         #[cfg(feature = "cuda")]
-        self.card.settled()?;
+        self.gpu.settled()?;
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl Fused {
     /// If the device fails.
     #[cfg(feature = "trace")]
     pub fn phase_clocks(&self) -> Result<Vec<u64>> {
-        Ok(self.card.phase_clocks()?)
+        Ok(self.gpu.phase_clocks()?)
     }
 
     /// Its stack.
@@ -128,31 +128,31 @@ impl Fused {
     pub fn bytes(&self) -> usize {
         let host = guard(&self.f32).bytes() + guard(&self.f64).bytes();
         #[cfg(feature = "cuda")]
-        let host = host + self.card.bytes();
+        let host = host + self.gpu.bytes();
         host
     }
 
-    /// Runs every later call on a card on this strategy, in place of the one that [`tune::choose`](crate::tune::choose)
+    /// Runs every later call on a GPU on this strategy, in place of the one that [`tune::choose`](crate::tune::choose)
     /// gives; `None` gives the choice back. On the CPU it changes nothing.
     pub fn set_strategy(&self, strategy: Option<crate::tune::Strategy>) {
         #[cfg(feature = "cuda")]
-        self.card.force(strategy);
+        self.gpu.force(strategy);
         let _ = strategy;
     }
 
-    /// Queues inference `times` more times in every later call on a card. It begins with the loaded batch each time, so that
-    /// the same comes out, and the durations of calls with different `times` differ by inference alone. A call of a rule that
-    /// moves the parameters in inference is refused then.
+    /// Queues inference `times` more times in every later call on a GPU. Each begins with the loaded batch, so the
+    /// results do not change, and the durations of calls with different `times` differ by inference alone. Calls of
+    /// rules that move the parameters in inference are then refused.
     #[cfg(feature = "cuda")]
     pub fn infer_again(&self, times: usize) {
-        self.card.infer_again(times);
+        self.gpu.infer_again(times);
     }
 
     /// Runs a rule on a batch; θ is left as it is.
     ///
     /// # Errors
-    /// [`Error::Operand`] for a tensor that does not fit, [`Error::Unsupported`] for operands that this device does not
-    /// read so, [`Error::Candle`] if Candle or the device fails.
+    /// [`Error::Operand`] for a tensor that does not fit, [`Error::Unsupported`] for a math mode that this device or
+    /// dtype does not have, [`Error::Candle`] if Candle or the device fails.
     pub fn learn(
         &self,
         schedule: &Schedule,
@@ -228,10 +228,10 @@ impl Fused {
                 return Err(operand(what, "contiguous memory", format!("strides {:?}", tensor.stride())));
             }
         }
-        if self.operands != Operands::F32 && (!theta.device().is_cuda() || theta.dtype() != DType::F32) {
+        if self.math != MathMode::F32 && (!theta.device().is_cuda() || theta.dtype() != DType::F32) {
             return Err(Error::Unsupported(format!(
-                "{} operands need a card and f32; use device `cuda` and dtype f32, or operands of f32",
-                self.operands
+                "{} operands need a GPU and f32; use device `cuda` and dtype f32, or operands of f32",
+                self.math
             )));
         }
         Ok(batch)

@@ -1,25 +1,25 @@
 //! Fused predictive-coding relaxations over a packed layer stack.
 //!
-//! In reading order: [`stack`] says what is computed on (a chain of dense and residual layers whose parameters lie
-//! in one flat tensor), [`schedule`] what is to be done with it, [`fused`] is the public call with Candle tensors,
-//! [`tune`] chooses threads and tiles, and `cpu` does the work.
+//! In reading order: [`stack`] is the network (a chain of dense and residual layers with their parameters in one flat
+//! tensor), [`schedule`] is a learning rule with its steps, [`fused`] is the public call with Candle tensors, [`tune`]
+//! chooses threads and tiles, and `cpu` and `cuda` compute.
 //!
 //! This package is the only place of the project where `unsafe` may stand.
 
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod alloc;
-pub mod card;
 mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod denormals;
+pub mod device;
 #[cfg(feature = "emu")]
 pub mod emu;
 mod error;
 pub mod fused;
 pub mod launch;
-pub mod operands;
+pub mod math_mode;
 pub mod peak;
 pub mod persistent;
 pub mod primitives;
@@ -35,6 +35,6 @@ pub mod tune;
 
 pub use error::{Error, Result};
 pub use fused::{Fused, Learned};
-pub use operands::Operands;
+pub use math_mode::MathMode;
 pub use schedule::{Optimiser, Rule, Schedule};
 pub use stack::{Activation, LayerSpec, Loss, LossKind, Stack};

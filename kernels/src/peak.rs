@@ -1,5 +1,5 @@
-//! What the arithmetic units of this processor do at best, a rate that no product of matrices can exceed; and what the fused
-//! engine's own products reach without the rest of a layer.
+//! The peak rate of the arithmetic units of this processor, which no product of matrices can exceed, and the rate of
+//! the fused engine's products without the rest of a layer.
 
 use std::hint::black_box;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,8 @@ use crate::{Error, Result};
 pub struct Peak {
     /// Of all threads together, two FLOPs per multiply-add.
     pub flops_per_second: f64,
-    /// The vectors that were fastest: `avx512f`, `avx2`, `neon`, or `plain` for what every processor of the architecture has.
+    /// The vectors that were fastest: `avx512f`, `avx2`, `neon`, or `plain` for what every processor of the
+    /// architecture has.
     pub vectors: &'static str,
     /// The highest clock that a thread saw meanwhile; none on architectures where nothing is known to take one cycle.
     pub clock_hz: Option<f64>,
@@ -30,10 +31,10 @@ const TICKS: Duration = Duration::from_micros(50);
 
 /// Best rate of multiply-adds of `dtype` on `threads` threads at once, over `budget`.
 ///
-/// All threads begin a burst together; its rate is the sum of their own rates, each over its own time, so that waiting for
-/// one another is no part of it. The best burst counts: other work and lower clocks only make others slower. A product of
-/// matrices needs a multiplication for each of its multiply-adds, and there is no other instruction here that makes more of
-/// them per cycle; units that multiply whole matrices are not used by anything in this project.
+/// All threads begin a burst together; its rate is the sum of their own rates, each over its own time, so that waiting
+/// for one another is no part of it. The best burst counts: other work and lower clocks only make others slower. A
+/// product of matrices needs a multiplication for each of its multiply-adds, and there is no other instruction here
+/// that makes more of them per cycle; units that multiply whole matrices are not used by anything in this project.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for other numbers than f32 and f64, [`Error::Threads`] if there are no more threads.
@@ -80,8 +81,8 @@ where
     Ok(peak)
 }
 
-/// Best rate in FLOP/s of the engine's products with a layer of `width` units on as many, on a batch of `batch`: W h or Wᵀ d,
-/// 2·batch·width² FLOPs each; on `threads` threads that each have a layer of their own, over `budget`.
+/// Best rate in FLOP/s of the engine's products with a layer of `width` units on as many, on a batch of `batch`: W h or
+/// Wᵀ d, 2·batch·width² FLOPs each; on `threads` threads that each have a layer of their own, over `budget`.
 ///
 /// # Errors
 /// As for [`multiply_adds`].
@@ -135,7 +136,7 @@ fn together(pool: &Pool, threads: usize, rate: impl Fn(usize) -> f64 + Sync) -> 
     Ok(sum.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// What it guards is whole, even if another thread panicked with it.
+/// The guarded value is valid even if another thread has panicked with the lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -161,10 +162,10 @@ fn rate<T: Real>(run: OnVectors<T>, steps: usize) -> f64 {
 }
 
 fn once<T: Real>(run: OnVectors<T>, steps: usize) -> Done {
-    // x stays near 1: no number that a core takes longer for
+    // x stays near 1, so there are no denormal numbers
     let chain = Chain { steps, start: T::ONE, factor: T::of(0.5), summand: T::of(0.5) };
     let done = run(black_box(chain));
-    // what is computed must be wanted, or it would be left out
+    // the compiler would leave out a computation whose result is unused
     black_box(done.sum);
     done
 }
@@ -188,7 +189,7 @@ fn higher(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     [a, b].into_iter().flatten().reduce(f64::max)
 }
 
-/// Since then; never nothing, which a coarse clock could show.
+/// Seconds since then, never 0, which a coarse clock could give.
 fn seconds(begin: Instant) -> f64 {
     begin.elapsed().as_secs_f64().max(1e-9)
 }
@@ -199,8 +200,8 @@ mod tests {
 
     use super::*;
 
-    /// A core makes a whole number of vectors of multiply-adds per cycle, from one to four, and f32 has twice as many lanes
-    /// as f64: FLOPs per cycle, two per multiply-add, reveal a wrong count of lanes, sums, threads or FLOPs.
+    /// A core makes a whole number of vectors of multiply-adds per cycle, from one to four, and f32 has twice as many
+    /// lanes as f64: FLOPs per cycle, two per multiply-add, reveal a wrong count of lanes, sums, threads or FLOPs.
     ///
     /// Without optimisation sums do not stay in registers; `.ci/run` asks the same of the program that users get.
     #[cfg(not(debug_assertions))]
@@ -234,8 +235,8 @@ mod tests {
         assert!(products(DType::U8, 1, 1, 1, time).is_err());
     }
 
-    /// Two FLOPs for each of a chain's multiply-adds, whose number has a test of its own, in the time that passed: a clock that
-    /// is read before and after shows as much or, if something interrupts the thread in between, more.
+    /// Two FLOPs for each of a chain's multiply-adds, whose number has a test of its own, in the time that passed: a
+    /// clock that is read before and after shows as much or, if something interrupts the thread in between, more.
     #[test]
     fn a_multiply_add_is_two_flops() {
         for (name, run) in vectors::<f32>() {

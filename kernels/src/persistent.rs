@@ -1,6 +1,6 @@
-//! Relaxations in one cooperative launch, as `cuda/persistent.cu` (sPC) and `cuda/sweep.cu` (ePC, BP) do them: whether a
-//! stack fits on a card at all, in which shape, where what lies in shared memory, and the parameters of the launch.
-//! Nothing here touches memory of a device.
+//! Relaxations in one cooperative launch, as `cuda/persistent.cu` (sPC) and `cuda/sweep.cu` (ePC, BP) do them: whether
+//! a stack fits on a GPU at all, in which shape, the layout of shared memory, and the parameters of the launch. Nothing
+//! here touches memory of a device.
 //!
 //! The layers are cut into stages of `per_block` consecutive ones, and the batch into tiles of `rows` samples that
 //! `replicas` blocks per stage share out. All blocks must be resident together, because they wait for one another.
@@ -16,12 +16,12 @@ pub use launch::{Launch, Plan};
 pub use layout::{Addresses, PersistentParams, ResidentRow};
 pub use model::{spc_step, DeviceModel, H100};
 pub use states::StateLayout;
-pub use watchdog::{lost, patience_of, PATIENCE};
+pub use watchdog::{describe_timeout, patience_of, PATIENCE};
 
 use std::mem::size_of;
 use std::time::Duration;
 
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::stack::{LayerSpec, Stack};
 
 /// Threads of a block.
@@ -30,7 +30,7 @@ pub const THREADS: u32 = 256;
 pub const ROWS: [usize; 3] = [64, 32, 16];
 /// Tiles of an item: v, p, m and d of `cuda/resident.cuh`.
 const TILES: usize = 4;
-/// The least columns of W_1 that pass through shared memory at once, if it has as many: fewer would cost more barriers
+/// The least columns of W_1 that are in shared memory at once, if it has that many: fewer would cost more barriers
 /// than space.
 const FIRST_COLUMNS: usize = 32;
 
@@ -48,9 +48,9 @@ pub enum Relaxation {
     Bp,
 }
 
-/// What must be known about a card, and how long its blocks wait for one another.
+/// The limits of a cooperative launch on a GPU, and how long its blocks wait for one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Facts {
+pub struct CooperativeLimits {
     /// Multiprocessors.
     pub multiprocessors: usize,
     /// Bytes of shared memory that one block can have.
@@ -59,7 +59,8 @@ pub struct Facts {
     pub resident_blocks: usize,
     /// Compute capability, major and minor.
     pub capability: (u32, u32),
-    /// How long a block waits for another at least, before the launch gives up: [`PATIENCE`] unless something is being tried.
+    /// How long a block waits for another at least, before the launch times out: [`PATIENCE`] unless something is being
+    /// tried.
     pub patience: Duration,
 }
 
@@ -76,7 +77,7 @@ pub struct Shape {
     pub stages: usize,
     /// Blocks that hold the same layers and share out the tiles.
     pub replicas: usize,
-    /// Whether every item of a block has its tiles in shared memory; otherwise they take turns.
+    /// Whether every item of a block has its tiles in shared memory; otherwise its items use one set in turn.
     pub resident: bool,
     /// Bytes of shared memory of a block.
     pub shared: usize,
@@ -92,29 +93,29 @@ impl Shape {
 /// Why a stack is not for a persistent launch; another strategy takes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// Something there is more of than the kernels count with.
+    /// A size beyond the range of the kernels' indices.
     #[error("{what} is {got}; expected at most {most}")]
     Size {
-        /// What it is a number of.
+        /// The name of the size.
         what: &'static str,
-        /// How many there are.
+        /// The size.
         got: usize,
-        /// How many there may be.
+        /// The largest size.
         most: usize,
     },
-    /// There are no kernels.
+    /// There are no kernels for this math mode.
     #[error("{0} operands have no persistent kernels; f32, 3xtf32 and tf32 have")]
-    Operands(Operands),
+    Math(MathMode),
     /// There is nothing to compute.
     #[error("a batch of no samples needs no launch")]
     Nothing,
-    /// The card is too old.
-    #[error("a card of compute capability {}.{} has no persistent kernels; expected 8.0 or later", .0 .0, .0 .1)]
+    /// The GPU is too old.
+    #[error("a GPU of compute capability {}.{} has no persistent kernels; expected 8.0 or later", .0 .0, .0 .1)]
     Capability((u32, u32)),
     /// One layer is too wide for a block.
     #[error(
         "layer {layer} needs {needed} bytes of shared memory for W of {outputs}×{inputs} and tiles of {rows} samples; a \
-         block of this card has {room}"
+         block of this GPU has {available}"
     )]
     Layer {
         /// l, from 1.
@@ -128,11 +129,12 @@ pub enum Misfit {
         /// Bytes.
         needed: usize,
         /// Bytes.
-        room: usize,
+        available: usize,
     },
     /// Every layer fits, but not all of them together.
     #[error(
-        "{layers} layers need {needed} blocks at once with as many of them in a block as fit; this card holds {room} blocks"
+        "{layers} layers need {needed} blocks at once with as many of them in a block as fit; this GPU holds {available} \
+         blocks"
     )]
     Depth {
         /// L.
@@ -140,7 +142,7 @@ pub enum Misfit {
         /// Blocks, at the least.
         needed: usize,
         /// Blocks.
-        room: usize,
+        available: usize,
     },
 }
 
@@ -179,34 +181,39 @@ fn most_held(layers: &[LayerSpec], per_block: usize) -> usize {
     (0..layers.len()).step_by(per_block).map(stage).max().unwrap_or(0)
 }
 
-/// The shape in which a stack and a batch fit on a card, or why there is none.
+/// The shape in which a stack and a batch fit on a GPU, or why there is none.
 ///
-/// Among the shapes that fit, the one whose busiest block has the least to do: samples times layers of one sPC step, or, for
-/// a sweep, of the way from the first tile's start to the last one's end. Items that take turns count a quarter more, for
-/// what they load at each turn; of equals, the wider tile, which reads weights from shared memory less often. This is a
-/// count, not a measurement.
+/// Among the shapes that fit, the one whose busiest block has the least to do: samples times layers of one sPC step,
+/// or, for a sweep, of the way from the first tile's start to the last one's end. If items use one set of tiles in
+/// turn, they count a quarter more, for what each loads; of equals, the wider tile, which reads weights from shared
+/// memory less often. This is a count, not a measurement.
 ///
 /// # Errors
 /// [`Misfit`], in one sentence.
-pub fn fits(stack: &Stack, batch: usize, what: Relaxation, facts: &Facts) -> Result<Shape, Misfit> {
+pub fn fits(
+    stack: &Stack,
+    batch: usize,
+    what: Relaxation,
+    limits: &CooperativeLimits,
+) -> Result<Shape, Misfit> {
     StateLayout::new(stack, batch)?;
     let layers = stack.layers();
-    if facts.capability < (8, 0) {
-        return Err(Misfit::Capability(facts.capability));
+    if limits.capability < (8, 0) {
+        return Err(Misfit::Capability(limits.capability));
     }
     if batch == 0 {
         return Err(Misfit::Nothing);
     }
     let mut best: Option<(usize, Shape)> = None;
-    let room = facts.shared_per_block / size_of::<f32>();
+    let available = limits.shared_per_block / size_of::<f32>();
     let total: usize = (0..layers.len()).map(|index| held(layers, index)).sum();
     for rows in ROWS {
-        for per_block in layers.len().div_ceil(facts.resident_blocks.max(1))..=layers.len() {
-            // what blocks hold on average only grows from here on
-            if total / layers.len().div_ceil(per_block) > room {
+        for per_block in layers.len().div_ceil(limits.resident_blocks.max(1))..=layers.len() {
+            // the average weight memory of a block only grows from here on
+            if total / layers.len().div_ceil(per_block) > available {
                 break;
             }
-            let Some(shape) = shape(stack, batch, rows, per_block, facts) else { continue };
+            let Some(shape) = shape(stack, batch, rows, per_block, limits) else { continue };
             let share = shape.tiles.div_ceil(shape.replicas) * per_block;
             let items = match what {
                 Relaxation::Spc { .. } => share,
@@ -218,43 +225,49 @@ pub fn fits(stack: &Stack, batch: usize, what: Relaxation, facts: &Facts) -> Res
             }
         }
     }
-    best.map(|(_, shape)| shape).ok_or_else(|| misfit(layers, facts))
+    best.map(|(_, shape)| shape).ok_or_else(|| misfit(layers, limits))
 }
 
-/// The shape with tiles of `rows` samples and `per_block` layers to a block, if the card holds it.
-pub fn shape(stack: &Stack, batch: usize, rows: usize, per_block: usize, facts: &Facts) -> Option<Shape> {
+/// The shape with tiles of `rows` samples and `per_block` layers to a block, if the GPU holds it.
+pub fn shape(
+    stack: &Stack,
+    batch: usize,
+    rows: usize,
+    per_block: usize,
+    limits: &CooperativeLimits,
+) -> Option<Shape> {
     let layers = stack.layers();
     let stages = layers.len().div_ceil(per_block.max(1));
     let tiles = batch.div_ceil(rows);
-    if stages == 0 || tiles == 0 || stages > facts.resident_blocks {
+    if stages == 0 || tiles == 0 || stages > limits.resident_blocks {
         return None;
     }
-    let replicas = tiles.min(facts.resident_blocks / stages);
+    let replicas = tiles.min(limits.resident_blocks / stages);
     let weights = most_held(layers, per_block.max(1));
     let tile = TILES * rows * tile_stride(layers);
-    let room = facts.shared_per_block / size_of::<f32>();
+    let available = limits.shared_per_block / size_of::<f32>();
     let items = tiles.div_ceil(replicas) * per_block.max(1);
     let all = tile.checked_mul(items).and_then(|tiles| tiles.checked_add(weights));
-    let resident = all.is_some_and(|all| all <= room);
+    let resident = all.is_some_and(|all| all <= available);
     let floats = if resident { all? } else { weights.checked_add(tile)? };
     let shared = floats * size_of::<f32>();
-    (floats <= room).then_some(Shape { rows, tiles, per_block, stages, replicas, resident, shared })
+    (floats <= available).then_some(Shape { rows, tiles, per_block, stages, replicas, resident, shared })
 }
 
-fn misfit(layers: &[LayerSpec], facts: &Facts) -> Misfit {
-    let (rows, room) = (ROWS[ROWS.len() - 1], facts.shared_per_block);
+fn misfit(layers: &[LayerSpec], limits: &CooperativeLimits) -> Misfit {
+    let (rows, available) = (ROWS[ROWS.len() - 1], limits.shared_per_block);
     let tile = TILES * rows * tile_stride(layers);
     for (index, layer) in layers.iter().enumerate() {
         let needed = (held(layers, index) + tile) * size_of::<f32>();
-        if needed > room {
+        if needed > available {
             let (inputs, outputs) = (layer.inputs, layer.outputs);
-            return Misfit::Layer { layer: index + 1, inputs, outputs, rows, needed, room };
+            return Misfit::Layer { layer: index + 1, inputs, outputs, rows, needed, available };
         }
     }
-    let fits = |n: &usize| (most_held(layers, *n) + tile) * size_of::<f32>() <= room;
+    let fits = |n: &usize| (most_held(layers, *n) + tile) * size_of::<f32>() <= available;
     let most = (1..=layers.len()).take_while(fits).last();
     let needed = layers.len().div_ceil(most.unwrap_or(1));
-    Misfit::Depth { layers: layers.len(), needed, room: facts.resident_blocks }
+    Misfit::Depth { layers: layers.len(), needed, available: limits.resident_blocks }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::mem::{offset_of, size_of};
 
-/// `PrimitiveParams` in `cuda/primitives.cu`. The first four are addresses; what lies there is said at each kernel.
+/// `PrimitiveParams` in `cuda/primitives.cu`. The first four are addresses; each kernel documents its buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct PrimitiveParams {

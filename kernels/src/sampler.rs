@@ -1,11 +1,11 @@
-//! Times of several contenders on a card, taken in turns: what the benches there measure with.
+//! Interleaved timing of several contenders on a GPU, for the benches.
 //!
-//! A card at rest clocks down, and under load its clock follows temperature and power. So a [`Sampler`] first lets the
-//! contenders work until the clock is up, and then takes one sample of each per round, in an order drawn anew for every
-//! round: what drifts hits all of them alike, and two contenders are compared round by round ([`Series`]). A sample is one
-//! pair of events around ten calls and more where these fit into the time, so that neither the resolution of events (half a
-//! microsecond) nor the way to an idle card counts for much. Everything here is arithmetic over a [`Clock`], so that it is
-//! tested without a card.
+//! An idle GPU lowers its clock, and under load its clock follows temperature and power. So a [`Sampler`] first runs
+//! the contenders until the clock is up, and then takes one sample of each per round, in an order drawn anew for every
+//! round: a drift affects all of them alike, and two contenders are compared round by round ([`Series`]). A sample is
+//! one pair of events around ten or more calls, where these fit into the time, so that the resolution of events (half a
+//! microsecond) and the latency of an idle GPU matter little. Everything here is arithmetic over a [`Clock`], so that
+//! it is tested without a GPU.
 
 mod series;
 
@@ -16,31 +16,31 @@ use candle_core::Result;
 /// One call of a contender, queued on the device; nothing need have happened when it returns.
 pub type Work<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// What calls took together.
+/// The time of several calls together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Took {
     /// Nanoseconds between two events of the device.
     pub device_ns: f64,
-    /// Nanoseconds from a device at rest to a device at rest, on the wall clock.
+    /// Nanoseconds of the wall clock, from an idle device to an idle device.
     pub wall_ns: f64,
 }
 
-/// Where time comes from.
+/// A source of time.
 pub trait Clock {
-    /// Queues `work` so often between one pair of events, and waits for it.
+    /// Queues `work` `calls` times between one pair of events, and waits for it.
     ///
     /// # Errors
     /// Those of `work`, and of the device.
     fn time(&mut self, calls: usize, work: &mut Work<'_>) -> Result<Took>;
 
-    /// What the device clocks at now, in MHz, if that can be read. Never asked for between two events.
+    /// The clock of the device now, in MHz, if it can be read. Never called between two events.
     fn mhz(&mut self) -> Option<f64>;
 
     /// Seconds since a moment that stays the same.
     fn now(&self) -> f64;
 }
 
-/// How much is measured.
+/// The amount of measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Seconds of work on the device before the first sample of a process.
@@ -80,10 +80,10 @@ impl Limits {
     }
 }
 
-/// Calls of one sample at most, whatever they take.
+/// The most calls of one sample.
 const MOST_CALLS: usize = 1 << 16;
 
-/// What was measured of one contender; as many samples as every other contender of the same measurement has.
+/// The samples of one contender; all contenders of a measurement have equally many.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// Calls per sample.
@@ -92,7 +92,7 @@ pub struct Samples {
     pub device: Series,
     /// Nanoseconds of the wall clock per call, round by round.
     pub wall: Series,
-    /// What the device clocked at right after samples of this contender, in MHz; empty where that cannot be read.
+    /// The clock of the device right after samples of this contender, in MHz; empty where it cannot be read.
     pub mhz: Vec<f64>,
 }
 
@@ -106,8 +106,8 @@ pub struct Sampler<C> {
     worked: Option<f64>,
 }
 
-/// A contender that still runs.
-struct Runner {
+/// A contender that has not failed.
+struct Contender {
     calls: usize,
     last: Option<Took>,
     read: Option<f64>,
@@ -116,7 +116,7 @@ struct Runner {
     mhz: Vec<f64>,
 }
 
-impl Runner {
+impl Contender {
     fn new() -> Self {
         Self { calls: 1, last: None, read: None, device: vec![], wall: vec![], mhz: vec![] }
     }
@@ -148,27 +148,27 @@ impl<C: Clock> Sampler<C> {
     /// # Errors
     /// Each contender's own: one that fails is measured no further, and the others are.
     pub fn measure(&mut self, seconds: f64, contenders: &mut [Box<Work<'_>>]) -> Vec<Result<Samples>> {
-        let mut runners: Vec<Result<Runner>> = contenders.iter().map(|_| Ok(Runner::new())).collect();
-        self.warm_up(seconds, &mut runners, contenders);
-        for runner in runners.iter_mut().flatten() {
-            runner.calls = runner.calls_within(seconds, &self.limits);
+        let mut states: Vec<Result<Contender>> = contenders.iter().map(|_| Ok(Contender::new())).collect();
+        self.warm_up(seconds, &mut states, contenders);
+        for state in states.iter_mut().flatten() {
+            state.calls = state.calls_within(seconds, &self.limits);
         }
         let start = self.clock.now();
         let (fewest, most) = self.limits.samples;
         for round in 0..most {
-            let living = runners.iter().flatten().count();
+            let living = states.iter().flatten().count();
             let enough = self.clock.now() - start >= seconds * living as f64;
             if living == 0 || (round >= fewest && enough) {
                 break;
             }
-            self.round(&mut runners, contenders, true);
+            self.round(&mut states, contenders, true);
         }
-        runners.into_iter().map(|runner| runner.map(samples)).collect()
+        states.into_iter().map(|state| state.map(samples)).collect()
     }
 
-    /// Lets the contenders work until the clock is up and each one's time is known: twice as many calls from round to round,
-    /// as a queue that runs dry leaves the device waiting.
-    fn warm_up(&mut self, seconds: f64, runners: &mut [Result<Runner>], contenders: &mut [Box<Work<'_>>]) {
+    /// Runs the contenders until the clock is up and the time of each is known: with twice as many calls from round to
+    /// round, because an empty queue leaves the device idle.
+    fn warm_up(&mut self, seconds: f64, states: &mut [Result<Contender>], contenders: &mut [Box<Work<'_>>]) {
         let start = self.clock.now();
         let idle = self.worked.map(|worked| start - worked);
         let spin = match idle {
@@ -177,55 +177,61 @@ impl<C: Clock> Sampler<C> {
             Some(_) => 0.0,
         };
         // the first call loads, allocates and records
-        self.round(runners, contenders, false);
+        self.round(states, contenders, false);
         let (mut spun, begin) = (0.0, self.clock.now());
         loop {
-            spun += 1e-9 * self.round(runners, contenders, false);
+            spun += 1e-9 * self.round(states, contenders, false);
             let mut growing = false;
             let spinning = spun < spin && self.clock.now() - begin < 4.0 * spin;
-            for runner in runners.iter_mut().flatten() {
-                let Some(took) = runner.last else { continue };
+            for state in states.iter_mut().flatten() {
+                let Some(took) = state.last else { continue };
                 // a sample of half the length measures the time of a call well enough
                 let short = took.device_ns < 0.5 * self.limits.sample_ns
                     && 2.0 * took.wall_ns < self.limits.share(seconds)
-                    && runner.calls < MOST_CALLS;
+                    && state.calls < MOST_CALLS;
                 if short {
-                    runner.calls *= 2;
-                    // not of these calls
-                    runner.last = None;
+                    state.calls *= 2;
+                    // the last sample had another number of calls
+                    state.last = None;
                     growing = true;
                 }
             }
-            if (!growing && !spinning) || runners.iter().all(Result::is_err) {
+            if (!growing && !spinning) || states.iter().all(Result::is_err) {
                 return;
             }
         }
     }
 
-    /// One sample of each contender that still runs, in an order of its own; nanoseconds that the device worked.
-    fn round(&mut self, runners: &mut [Result<Runner>], contenders: &mut [Box<Work<'_>>], keep: bool) -> f64 {
+    /// One sample of each contender that has not failed, in random order; returns the nanoseconds that the device
+    /// worked.
+    fn round(
+        &mut self,
+        states: &mut [Result<Contender>],
+        contenders: &mut [Box<Work<'_>>],
+        keep: bool,
+    ) -> f64 {
         let mut worked = 0.0;
         for i in self.order(contenders.len()) {
-            let Ok(runner) = &mut runners[i] else { continue };
-            let took = match self.clock.time(runner.calls, &mut *contenders[i]) {
+            let Ok(state) = &mut states[i] else { continue };
+            let took = match self.clock.time(state.calls, &mut *contenders[i]) {
                 Ok(took) => took,
                 Err(error) => {
-                    runners[i] = Err(error);
+                    states[i] = Err(error);
                     continue;
                 }
             };
             worked += took.device_ns;
-            runner.last = Some(took);
+            state.last = Some(took);
             if !keep {
                 continue;
             }
-            let Took { device_ns, wall_ns } = runner.per_call();
-            runner.device.push(device_ns);
-            runner.wall.push(wall_ns);
+            let Took { device_ns, wall_ns } = state.per_call();
+            state.device.push(device_ns);
+            state.wall.push(wall_ns);
             let now = self.clock.now();
-            if runner.read.is_none_or(|read| now - read >= self.limits.readings) {
-                runner.read = Some(now);
-                runner.mhz.extend(self.clock.mhz());
+            if state.read.is_none_or(|read| now - read >= self.limits.readings) {
+                state.read = Some(now);
+                state.mhz.extend(self.clock.mhz());
             }
         }
         self.worked = Some(self.clock.now());
@@ -248,8 +254,8 @@ impl<C: Clock> Sampler<C> {
     }
 }
 
-fn samples(runner: Runner) -> Samples {
-    let Runner { calls, device, wall, mhz, .. } = runner;
+fn samples(state: Contender) -> Samples {
+    let Contender { calls, device, wall, mhz, .. } = state;
     Samples { calls, device: Series::new(device), wall: Series::new(wall), mhz }
 }
 

@@ -1,4 +1,4 @@
-//! What is to be done with a stack and a batch: a rule, its steps, and what moves the parameters.
+//! What a call computes on a stack and a batch: a rule, its steps, and an optimiser.
 
 /// A learning rule that a fused engine runs. Equations, sources and signs are those of the rules of `pcnbench`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +51,8 @@ pub struct Schedule {
     pub steps: Vec<f64>,
 }
 
-/// What is done with the directions of descent d (sums over the batch of −∂F/∂θ) in the pass that makes them.
+/// An optimiser: how the directions of descent d (sums over the batch of −∂F/∂θ) move θ, in the pass that computes
+/// them.
 ///
 /// Equations and constants are those of the optimisers of `pcnbench`. State lies behind the parameters in the same
 /// flat tensor, see [`state_elements`](Self::state_elements).
@@ -110,8 +111,8 @@ impl Rule {
     pub const NAMES: [&'static str; 9] =
         ["bp", "zil", "spc", "epc", "fpa", "ar", "ar-topdown", "seqil", "ipc"];
 
-    /// Its name in tables of launch strategies. Variants that run on the same launches (with or without a light cone, another
-    /// step size or mixing) share one.
+    /// Its name in tables of launch strategies. Variants that run on the same launches (with or without a light cone,
+    /// another step size or mixing) share one.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Bp => "bp",
@@ -126,8 +127,8 @@ impl Rule {
         }
     }
 
-    /// Whether every sample's inference is on its own, from the first product to the last, so that parts of the batch
-    /// need never meet before the parameter gradients. Only a rule that moves the parameters in between is not.
+    /// Whether the inference of each sample is independent of the others, so that parts of the batch need no
+    /// synchronisation before the parameter gradients. It is not for a rule that moves the parameters in between.
     pub fn samples_are_independent(&self) -> bool {
         !matches!(self, Self::Ipc { .. })
     }

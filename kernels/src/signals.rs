@@ -1,10 +1,10 @@
-//! Signals that would end the program where an error can say more.
+//! Signals that would end the program, where an error is more informative.
 
-/// From now on a write beyond the limit on the size of files (`ulimit -f`) fails as one on a full disk does, with
-/// [`FileTooLarge`](std::io::ErrorKind::FileTooLarge). The system's own way is to send SIGXFSZ, which ends the process in the
-/// middle of a file and says nothing of which.
+/// From now on a write beyond the limit on the size of files (`ulimit -f`) fails like one on a full disk, with
+/// [`FileTooLarge`](std::io::ErrorKind::FileTooLarge). By default the system sends SIGXFSZ, which ends the process in
+/// the middle of a file without naming it.
 ///
-/// Programs that this one starts are begun that way too.
+/// Child processes inherit the setting.
 pub fn let_large_writes_fail() {
     #[cfg(unix)]
     // SAFETY: no handler is installed that could run at a bad moment: the signal is ignored.

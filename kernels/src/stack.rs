@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::{Error, Result};
 
-/// An element-wise activation φ, by the number that kernels on a card know it by; gelu is the erf form, and φ'(0) = 0 for
+/// An element-wise activation φ; its discriminant is its number in the kernels. gelu is the erf form, and φ'(0) = 0 for
 /// relu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
@@ -42,7 +42,7 @@ pub struct LayerSpec {
     pub bias: bool,
 }
 
-/// The form of the output energy, before its weight, by the number that kernels on a card know it by.
+/// The form of the output energy, before its weight; its discriminant is its number in the kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum LossKind {
@@ -63,7 +63,7 @@ pub struct Loss {
     pub weight: f64,
 }
 
-/// Layers and where their parameters lie in the flat tensor.
+/// Layers, and the offsets of their parameters in the flat tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
     layers: Vec<LayerSpec>,

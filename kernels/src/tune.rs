@@ -1,25 +1,26 @@
 //! How a call is laid out over threads: pure functions of sizes, so that they can be tested and so that equal calls do
 //! equal arithmetic.
 
-mod card;
+mod device;
 mod table;
 
-pub use card::{cuda, tile_on, Card, Choice, Strategy};
+pub use device::{cuda, tile_on, Choice, DeviceLimits, Strategy};
 pub use table::{choose, Entry, Failed, Sizes, StrategyTable, Timed, FACTOR};
 
 use crate::schedule::Rule;
 use crate::stack::Stack;
 
-/// A worker with fewer FLOPs than this waits more than it works: about 20 µs of one core.
+/// A worker with fewer FLOPs than this waits longer than it works: about 20 µs of one core.
 const FLOPS_PER_WORKER: f64 = 2e6;
 
-/// FLOPs that sharing must take off the caller of a call: finding together and meeting for the parameter directions costs
-/// what a core needs for these, some 20 µs with workers that are still awake from the call before (see `cpu::standby`). With
-/// this at 1e6, the suite `benches/suites/sharing.toml` on two cores gave times on two threads over times on one of 1.0 where
-/// 1.3e6 are saved (BP of 2 layers), 0.87 to 0.98 at 2.1e6 (3 layers) and 0.85 to 0.90 at 2.9e6 (4 layers), fastest and median.
+/// FLOPs that sharing a call must save its caller: starting the workers and meeting for the parameter directions takes
+/// as long as a core needs for these, some 20 µs with workers that still spin after the call before (see
+/// `cpu::spin_pool`). With this at 1e6, the suite `benches/suites/sharing.toml` on two cores gave times on two threads
+/// over times on one of 1.0 where 1.3e6 are saved (BP of 2 layers), 0.87 to 0.98 at 2.1e6 (3 layers) and 0.85 to 0.90
+/// at 2.9e6 (4 layers), fastest and median.
 const FLOPS_OF_SHARING: f64 = 2.5e6;
 
-/// The same for each step of iPC, whose workers meet in it and find each other's parameters in no cache of their own: there
+/// The same for each step of iPC, whose workers meet in it and do not have each other's new parameters in cache: there
 /// the same run gave 0.96 to 1.15 where 3e6 are saved in a step (8 layers), and 1.23 at 4 layers.
 const FLOPS_OF_A_STEP: f64 = 5e6;
 
@@ -31,14 +32,15 @@ pub(crate) const WIDEST: usize = 64;
 pub struct Plan {
     /// Threads that take part.
     pub workers: usize,
-    /// Whether each worker takes its tiles of the batch through the whole inference on its own (no waiting), or all
-    /// share the layers of each step and meet twice a step.
-    pub alone: bool,
-    /// Samples per tile where workers are alone.
+    /// Batch-parallel: each worker, or each few that share a tile, takes its tiles of the batch through the whole
+    /// inference, without waiting for others. Otherwise layer-parallel: all workers share the layers of each step and
+    /// meet twice a step.
+    pub batch_parallel: bool,
+    /// Samples per tile if batch-parallel.
     pub tile: usize,
-    /// Workers that share a tile there, each doing its part of the units of every layer; more than one where workers are
-    /// together means that all of them do so in the forward pass.
-    pub team: usize,
+    /// Workers that share a tile, each doing its part of the units of every layer. If layer-parallel, more than one
+    /// means that all workers do so in the forward pass.
+    pub workers_per_tile: usize,
     /// Whether the transposed weights are first packed in the order in which products read them.
     pub pack: bool,
 }
@@ -60,20 +62,28 @@ pub fn plan(stack: &Stack, rule: &Rule, steps: usize, batch: usize, threads: usi
     let threads = if saved < least { 1 } else { threads };
     let pack = steps >= PACKING_STEPS && rule.samples_are_independent();
     if threads == 1 {
-        // one worker never waits for itself
-        return Plan { workers: 1, alone: rule.samples_are_independent(), tile: WIDEST, team: 1, pack };
+        // one worker waits for no other
+        return Plan {
+            workers: 1,
+            batch_parallel: rule.samples_are_independent(),
+            tile: WIDEST,
+            workers_per_tile: 1,
+            pack,
+        };
     }
-    // full panels enough for all workers: no reason to meet
+    // there are enough full panels for all workers, so they need not meet
     let plenty = batch / WIDEST >= 2 * threads;
-    // narrower tiles would do; but where the stencil is long, each of them reading all weights costs more than meeting
+    // narrower tiles would be enough; but where the stencil is long, reading all weights for each tile costs more than
+    // meeting
     let enough = batch.div_ceil(lanes) >= threads && !is_long(stack, rule, steps, threads);
     if !rule.samples_are_independent() || (rule.layers_are_parallel() && !plenty && !enough) {
-        let (_, team) = teams(stack, batch, threads, WIDEST);
-        return Plan { workers: threads, alone: false, tile: WIDEST, team, pack };
+        let (_, workers_per_tile) = tiling(stack, batch, threads, WIDEST);
+        return Plan { workers: threads, batch_parallel: false, tile: WIDEST, workers_per_tile, pack };
     }
-    let (tile, team) = teams(stack, batch, threads, lanes);
-    let workers = threads.min(batch.div_ceil(tile).max(1) * team) / team * team;
-    Plan { workers, alone: true, tile, team, pack }
+    let (tile, workers_per_tile) = tiling(stack, batch, threads, lanes);
+    let workers =
+        threads.min(batch.div_ceil(tile).max(1) * workers_per_tile) / workers_per_tile * workers_per_tile;
+    Plan { workers, batch_parallel: true, tile, workers_per_tile, pack }
 }
 
 /// Whether a relaxation along diagonals of depth and time (see `cpu::stencil`) has enough of them for workers that
@@ -84,8 +94,8 @@ fn is_long(stack: &Stack, rule: &Rule, steps: usize, threads: usize) -> bool {
     (depth + steps).saturating_sub(first_diagonal(depth, light_cone)) >= DIAGONALS_PER_WORKER * threads
 }
 
-/// The first diagonal l + t of a relaxation on which anything happens: all of them, or those at and above the light cone of
-/// the output. The last one is L + T − 1.
+/// The first diagonal l + t of a relaxation on which anything happens: all of them, or those at and above the light
+/// cone of the output. The last one is L + T − 1.
 pub(crate) fn first_diagonal(depth: usize, light_cone: bool) -> usize {
     if light_cone {
         depth.saturating_sub(1).max(1)
@@ -94,8 +104,8 @@ pub(crate) fn first_diagonal(depth: usize, light_cone: bool) -> usize {
     }
 }
 
-/// Diagonals per worker from which on following each other is faster than cutting the batch into narrow tiles: chosen on
-/// the machine of the committed records, where with fewer of them tiles were faster and with more, following.
+/// Diagonals per worker from which on following each other is faster than cutting the batch into narrow tiles: chosen
+/// on the machine of the committed records, where with fewer of them tiles were faster and with more, following.
 const DIAGONALS_PER_WORKER: usize = 8;
 
 /// About how many FLOPs a call has: forward, inference and directions, layers of equal size assumed for the light cone.
@@ -115,9 +125,9 @@ fn flops(stack: &Stack, rule: &Rule, steps: usize, batch: usize) -> f64 {
 }
 
 /// Samples per tile and workers per tile for rules that do layer after layer: the widest tiles of which every worker
-/// gets one, no narrower than `wide`. Where there are too few of those, partitions of two, four, … workers share a
-/// tile, as long as a member's part of a product is worth meeting for.
-fn teams(stack: &Stack, batch: usize, threads: usize, wide: usize) -> (usize, usize) {
+/// gets one, no narrower than `wide`. Where there are too few of those, two, four, … workers share a tile, as long as
+/// the part of each in a product is worth a barrier.
+fn tiling(stack: &Stack, batch: usize, threads: usize, wide: usize) -> (usize, usize) {
     let mut tile = WIDEST;
     while tile > wide && batch.div_ceil(tile) < threads {
         tile /= 2;
@@ -125,18 +135,18 @@ fn teams(stack: &Stack, batch: usize, threads: usize, wide: usize) -> (usize, us
     let spare = threads / batch.div_ceil(tile).max(1);
     let layer = (1..=stack.depth()).map(|l| stack.product_flops(l, tile.min(batch))).sum::<f64>()
         / stack.depth() as f64;
-    let mut team = 1;
-    while 2 * team <= spare && layer / (2 * team) as f64 >= FLOPS_PER_MEETING {
-        team *= 2;
+    let mut workers_per_tile = 1;
+    while 2 * workers_per_tile <= spare && layer / (2 * workers_per_tile) as f64 >= FLOPS_PER_MEETING {
+        workers_per_tile *= 2;
     }
-    (tile, team)
+    (tile, workers_per_tile)
 }
 
 /// FLOPs of a worker between two meetings of its partition that make a meeting worth while: a few microseconds.
 const FLOPS_PER_MEETING: f64 = 2.5e5;
 
-/// Diagonals that a worker takes at once through a relaxation: as many layers as half a megabyte holds with their weights
-/// (in both orders) and four states, but no more than leave every worker eight blocks.
+/// Diagonals that a worker takes at once through a relaxation: as many layers as half a megabyte holds with their
+/// weights (in both orders) and four states, but no more than leave every worker eight blocks.
 pub fn window(stack: &Stack, element_bytes: usize, diagonals: usize, workers: usize) -> usize {
     let layers = stack.depth().max(1);
     let bytes = (2 * stack.parameters() + 4 * WIDEST * layers * stack.widest()) * element_bytes / layers;
@@ -213,7 +223,10 @@ mod tests {
         // two threads at width 64 took as long as one at 2 layers, 0.87 to 0.98 times as long at 3, 0.85 to 0.90 at 4
         assert_eq!([2, 3, 4].map(|depth| plan(depth, 64, 64, 2).workers), [1, 1, 2]);
         // nothing to do at all
-        assert_eq!(plan(4, 128, 0, 4), Plan { workers: 1, alone: true, tile: 64, team: 1, pack: false });
+        assert_eq!(
+            plan(4, 128, 0, 4),
+            Plan { workers: 1, batch_parallel: true, tile: 64, workers_per_tile: 1, pack: false }
+        );
     }
 
     /// Two threads at width 64 and batch 64 took 1.2, 1.0 and 0.9 times as long as one at 4, 8 and 16 layers.
@@ -240,36 +253,37 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_feeds_everyone_is_cut_by_samples() {
+    fn a_batch_that_is_large_enough_is_cut_by_samples() {
         let deep = stack(32, 128);
-        assert!(plan(&deep, &SPC, 32, 1024, 4, 16).alone);
-        assert!(!plan(&deep, &SPC, 32, 64, 4, 16).alone);
+        assert!(plan(&deep, &SPC, 32, 1024, 4, 16).batch_parallel);
+        assert!(!plan(&deep, &SPC, 32, 64, 4, 16).batch_parallel);
         // layers of one step are parallel here, diagonals are not: each worker takes its samples through all layers
-        assert!(plan(&deep, &FPA, 32, 64, 4, 16).alone);
+        assert!(plan(&deep, &FPA, 32, 64, 4, 16).batch_parallel);
         // a tile of 16 samples for three of four
-        assert!(!plan(&deep, &FPA, 32, 48, 4, 16).alone);
+        assert!(!plan(&deep, &FPA, 32, 48, 4, 16).batch_parallel);
         assert_eq!(
             plan(&deep, &Rule::Epc, 8, 64, 4, 16),
-            Plan { workers: 4, alone: true, tile: 16, team: 1, pack: true }
+            Plan { workers: 4, batch_parallel: true, tile: 16, workers_per_tile: 1, pack: true }
         );
         let moving = Rule::Ipc { light_cone: true, weight_step: 0.1, evaluate: false };
         assert!(
-            !plan(&deep, &moving, 8, 1024, 4, 16).alone && !plan(&stack(1, 2), &moving, 1, 1, 1, 16).alone
+            !plan(&deep, &moving, 8, 1024, 4, 16).batch_parallel
+                && !plan(&stack(1, 2), &moving, 1, 1, 1, 16).batch_parallel
         );
     }
 
     /// Diagonals are T + 1 inside the light cone and T + L − 1 without: eight for each of four workers are 32.
     #[test]
     fn workers_follow_each_other_only_over_many_diagonals() {
-        let alone = |depth, light_cone, steps| {
+        let batch_parallel = |depth, light_cone, steps| {
             let rule = Rule::Spc { light_cone, deviation: false };
-            plan(&stack(depth, 128), &rule, steps, 64, 4, 16).alone
+            plan(&stack(depth, 128), &rule, steps, 64, 4, 16).batch_parallel
         };
-        assert!(alone(30, true, 30) && !alone(31, true, 31));
-        assert!(alone(8, false, 24) && !alone(8, false, 25));
+        assert!(batch_parallel(30, true, 30) && !batch_parallel(31, true, 31));
+        assert!(batch_parallel(8, false, 24) && !batch_parallel(8, false, 25));
         assert_eq!(plan(&stack(16, 128), &SPC, 16, 64, 4, 16).tile, 16);
         // panels enough for all workers
-        assert!(plan(&stack(64, 128), &SPC, 64, 512, 4, 16).alone);
+        assert!(plan(&stack(64, 128), &SPC, 64, 512, 4, 16).batch_parallel);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the build script makes of compiler reports. The report is what nvcc 13.0 said about kernels
+//! The build script on compiler reports. The report is what nvcc 13.0 said about kernels
 //! written to spill, with a frame given to the function that one of them calls.
 
 #[path = "../build/ptxas.rs"]
@@ -29,7 +29,7 @@ ptxas info    : Used 32 registers, used 0 barriers, 648 bytes cumulative stack s
 ";
 
 fn usage(kernel: &str, registers: u32, frame: u32, spilled: u32) -> Usage {
-    Usage { kernel: kernel.to_owned(), card: "sm_90".to_owned(), registers, frame, spilled }
+    Usage { kernel: kernel.to_owned(), target: "sm_90".to_owned(), registers, frame, spilled }
 }
 
 #[test]
@@ -52,31 +52,31 @@ fn a_report_in_another_format_is_no_silence() {
 
 #[test]
 fn local_memory_needs_to_be_allowed() {
-    let cards = ["sm_90".to_owned()];
+    let targets = ["sm_90".to_owned()];
     let kernels = ["caller", "indexed", "much"];
     let found = read(REPORT).unwrap();
-    let wrong = judge(&found, &kernels, &cards, &[]).unwrap_err();
+    let wrong = judge(&found, &kernels, &targets, &[]).unwrap_err();
     assert_eq!(wrong.lines().count(), 2, "{wrong}");
     assert!(wrong.contains("`much` uses 648 bytes of stack frame and spills 2496 bytes"), "{wrong}");
     let allow = |kernel, frame, spilled| Spill { kernel, frame, spilled, reason: "a test" };
     let enough = [allow("caller", 96, 0), allow("much", 648, 2496)];
-    assert_eq!(judge(&found, &kernels, &cards, &enough), Ok(()));
+    assert_eq!(judge(&found, &kernels, &targets, &enough), Ok(()));
     for short in [[allow("caller", 95, 0), enough[1]], [enough[0], allow("much", 648, 2495)]] {
-        assert_eq!(judge(&found, &kernels, &cards, &short).unwrap_err().lines().count(), 1);
+        assert_eq!(judge(&found, &kernels, &targets, &short).unwrap_err().lines().count(), 1);
     }
 }
 
 #[test]
 fn a_kernel_that_is_listed_and_not_built_or_built_and_not_listed_is_said() {
     let found = [usage("much", 32, 0, 0)];
-    let cards = ["sm_80".to_owned(), "sm_90".to_owned()];
-    let wrong = judge(&found, &["much"], &cards, &[]).unwrap_err();
+    let targets = ["sm_80".to_owned(), "sm_90".to_owned()];
+    let wrong = judge(&found, &["much"], &targets, &[]).unwrap_err();
     assert!(wrong.contains("`much` is listed in kernels/sources.rs but not built for sm_80"), "{wrong}");
     let wrong = judge(&found, &[], &[], &[]).unwrap_err();
     assert!(wrong.contains("`much` is not listed"), "{wrong}");
 }
 
-/// The list is about what is there: every file, every `KERNEL(`, every macro of a mutant, and nothing else.
+/// The list is complete: every file, every `KERNEL(`, every macro of a mutant, and nothing else.
 #[test]
 fn the_list_of_sources_is_complete() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -104,27 +104,27 @@ fn the_list_of_sources_is_complete() {
     };
     for source in SOURCES {
         let text = std::fs::read_to_string(root.join(format!("{}.cu", source.path))).unwrap();
-        // names that the preprocessor puts together are held against the list by the build, which reads them off ptxas
+        // names that the preprocessor concatenates are checked by the build, in the report of ptxas
         if words(&text, "##").is_empty() {
             assert_eq!(words(&text, "\nKERNEL("), source.kernels, "{}", source.path);
         }
-        for plant in source.plants {
-            assert!(plant.name.starts_with("PLANT_"), "{}", plant.name);
-            let used = [&text, &headers].iter().any(|text| text.contains(plant.name));
-            assert!(used, "{} is in neither {}.cu nor a header", plant.name, source.path);
+        for mutant in source.mutants {
+            assert!(mutant.name.starts_with("MUTANT_"), "{}", mutant.name);
+            let used = [&text, &headers].iter().any(|text| text.contains(mutant.name));
+            assert!(used, "{} is in neither {}.cu nor a header", mutant.name, source.path);
         }
-        for name in words(&text, "PLANT_") {
-            let name = format!("PLANT_{name}");
+        for name in words(&text, "MUTANT_") {
+            let name = format!("MUTANT_{name}");
             assert!(
-                source.plants.iter().any(|plant| plant.name == name),
+                source.mutants.iter().any(|mutant| mutant.name == name),
                 "{name} of {} is not listed",
                 source.path
             );
         }
     }
-    for name in words(&headers, "PLANT_") {
-        let name = format!("PLANT_{name}");
-        let listed = SOURCES.iter().flat_map(|source| source.plants).any(|plant| plant.name == name);
+    for name in words(&headers, "MUTANT_") {
+        let name = format!("MUTANT_{name}");
+        let listed = SOURCES.iter().flat_map(|source| source.mutants).any(|mutant| mutant.name == name);
         assert!(listed, "{name} of a header is not listed");
     }
     assert!(SPILLS.iter().all(|spill| !spill.reason.is_empty()));

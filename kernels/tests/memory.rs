@@ -1,5 +1,5 @@
-//! Oracle: an allocator that counts. How much memory a fused call holds at its peak, and that it asks for none inside the
-//! inference loop.
+//! Oracle: an allocator that counts. How much memory a fused call holds at its peak, and that it asks for none inside
+//! the inference loop.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,8 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::fused::without_workers_ns;
 use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Rule, Schedule, Stack};
 
-/// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last looked at.
+/// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last
+/// read.
 struct Watched;
 
 #[global_allocator]
@@ -123,8 +124,8 @@ fn call(engine: &Fused, schedule: &Schedule, [theta, x, y]: &[Tensor; 3], train:
     }
 }
 
-/// Blocks asked for by one call of a warm engine. With several threads, the fewest of `calls` calls: a thread that is woken may
-/// ask for blocks too.
+/// Blocks asked for by one call of a warm engine. With several threads, the fewest of `calls` calls: a thread that is
+/// woken may ask for blocks too.
 fn blocks_of_a_call(
     (engine, threads): (&Fused, usize),
     schedule: &Schedule,
@@ -138,7 +139,7 @@ fn blocks_of_a_call(
         std::thread::sleep(std::time::Duration::from_millis(1));
         let before = without_workers_ns();
         let (blocks, ..) = watched(|| call(engine, schedule, operands, train));
-        // a call that does without workers, which share too few processors here, asks for less
+        // a call without workers allocates less; that happens where processors are contended
         (without_workers_ns() == before).then_some(blocks)
     };
     let whole: Vec<usize> = (0..20_000).filter_map(|_| whole()).take(calls).collect();
@@ -151,7 +152,7 @@ fn nothing_is_allocated_inside_the_inference_loop() {
     let ipc = Rule::Ipc { light_cone: true, weight_step: 1e-3, evaluate: false };
     let rules = [SPC, deviation, Rule::Epc, Rule::Fpa { light_cone: true }, Rule::SeqIl { mixing: 1.0 }, ipc];
     for rule in rules {
-        // 65: one sample in a panel of its own, whose products take another way; others: tiles that fill no vector
+        // 65: one sample in a panel of its own, whose products use another kernel; others: tiles that fill no vector
         for (batch, threads) in [(64, 1), (65, 1), (65, 3), (3, 1), (20, 3), (79, 2)] {
             for train in [true, false] {
                 // few enough for four steps to reach: parameters of layers out of reach have no gradient to be taken
@@ -162,7 +163,7 @@ fn nothing_is_allocated_inside_the_inference_loop() {
                 let schedule = |count| Schedule { rule, steps: steps(count) };
                 // memory is kept from call to call: what the longest one needs is there
                 call(&engine, &schedule(80), &operands, train);
-                // a long stencil is walked in another way than a short one, and has a list to be walked by
+                // a long stencil is computed in another order than a short one, and needs a list of its blocks
                 for (few, many) in [(4, 8), (40, 80)] {
                     let fewest = |calls| {
                         [few, many].map(|n| {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use candle_core::Device;
-use pcnbench_kernels::card::{setup, switches};
+use pcnbench_kernels::device::{setup, switches};
 
 use super::grid::{Format, Grid};
 use super::Exit;

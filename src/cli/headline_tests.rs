@@ -1,8 +1,8 @@
 //! Oracle: invented records, of which every ratio that the table should show is known.
 
 use super::*;
-use crate::record::Status;
 use crate::compare::fixture::{record, DEFINITION};
+use crate::record::Status;
 
 /// A record whose contenders `rules` were measured at `depths`: BP takes 3 products per layer, sPC 6 and ePC 9.
 fn at(depths: &str, rules: &str) -> Record {

@@ -14,7 +14,7 @@ use crate::tune::file::{self, Strategies};
 use crate::tune::{describe, grid, measure, Call, OnDevice};
 use crate::Error;
 
-use pcnbench_kernels::card::capability;
+use pcnbench_kernels::device::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
 /// Options of `tune`.
@@ -142,7 +142,7 @@ fn show(strategies: &Strategies, format: Format, out: &mut dyn Write) -> anyhow:
     for entry in &strategies.table.entries {
         let sizes = entry.sizes;
         let head = || -> Vec<Cell> {
-            let call = describe(entry.rule, entry.precision, entry.operands);
+            let call = describe(entry.rule, entry.precision, entry.math);
             let [n, b, l, t] = [sizes.width, sizes.batch, sizes.depth, sizes.steps].map(Cell::from);
             vec![call.into(), n, b, l, t]
         };

@@ -71,7 +71,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use candle_core::DType;
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::MathMode;
 
 use crate::net::{DataId, ParamId, Topology, VertexId};
 use crate::{Error, Result};
@@ -126,12 +126,12 @@ impl EngineKind {
     }
 
     /// What its products read of their operands.
-    pub fn operands(self) -> Operands {
+    pub fn operands(self) -> MathMode {
         match self {
-            Self::Reference | Self::Autograd | Self::Fused | Self::FusedDeviation => Operands::F32,
-            Self::FusedTf32x3 => Operands::Tf32x3,
-            Self::FusedTf32 => Operands::Tf32,
-            Self::FusedBf16 => Operands::Bf16,
+            Self::Reference | Self::Autograd | Self::Fused | Self::FusedDeviation => MathMode::F32,
+            Self::FusedTf32x3 => MathMode::Tf32x3,
+            Self::FusedTf32 => MathMode::Tf32,
+            Self::FusedBf16 => MathMode::Bf16,
         }
     }
 
@@ -142,7 +142,7 @@ impl EngineKind {
     /// [`Error::Invalid`] in one sentence.
     pub fn check(self, dtype: DType, timed_on_cpu: bool) -> Result<()> {
         let operands = self.operands();
-        if operands == Operands::F32 {
+        if operands == MathMode::F32 {
             return Ok(());
         }
         if dtype != DType::F32 {

@@ -5,7 +5,7 @@
 //! it should compute where there is one.
 
 use candle_core::{DType, Tensor};
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::MathMode;
 
 use super::Engine;
 use crate::net::{DataId, Dense, Graph, Linearization, ParamId, Topology, VertexId};
@@ -23,7 +23,7 @@ pub struct Rounded<'a> {
     /// x and y.
     pub data: &'a [Tensor],
     /// What products read.
-    pub operands: Operands,
+    pub operands: MathMode,
 }
 
 impl Rounded<'_> {
@@ -40,11 +40,11 @@ impl Rounded<'_> {
             let read = t.flatten_all()?.to_vec1::<f32>()?.into_iter().map(part).collect::<Vec<_>>();
             Ok(Tensor::from_vec(read, t.dims(), t.device())?)
         };
-        if self.operands != Operands::Tf32x3 {
+        if self.operands != MathMode::Tf32x3 {
             let read = |x| self.operands.rounded(x);
             return Ok(parts(a, &read)?.matmul(&parts(b, &read)?)?);
         }
-        let (big, small) = (|x| Operands::split(x).0, |x| Operands::split(x).1);
+        let (big, small) = (|x| MathMode::split(x).0, |x| MathMode::split(x).1);
         let (a_big, b_big) = (parts(a, &big)?, parts(b, &big)?);
         let crossed = (parts(a, &small)?.matmul(&b_big)? + a_big.matmul(&parts(b, &small)?)?)?;
         Ok((crossed + a_big.matmul(&b_big)?)?)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use candle_core::Device;
-use pcnbench_kernels::card::Stopwatch;
+use pcnbench_kernels::device::Stopwatch;
 
 use crate::Result;
 

@@ -33,7 +33,7 @@ impl Gpu {
             #[cfg(feature = "cuda")]
             Device::Cuda(card) => {
                 let name = card.cuda_stream().context().name().map_err(candle_core::Error::wrap)?;
-                let (major, minor) = pcnbench_kernels::card::driver_cuda_version()?;
+                let (major, minor) = pcnbench_kernels::device::driver_cuda_version()?;
                 let release = driver_release(&text("/proc/driver/nvidia/version"));
                 Ok(Some(Self { name, driver: format!("{release} (CUDA {major}.{minor})") }))
             }

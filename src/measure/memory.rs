@@ -92,7 +92,7 @@ mod tests {
     fn blocks_on_a_card_are_counted_while_they_are_there() {
         use candle_core::{DType, Tensor};
         // Also where there is a driver but no card.
-        let Ok(device) = pcnbench_kernels::card::open(0) else { return };
+        let Ok(device) = pcnbench_kernels::device::open(0) else { return };
         const BLOCK: usize = 8 << 20;
         let block = || Tensor::zeros(BLOCK, DType::U8, &device).unwrap();
         let kept = block();

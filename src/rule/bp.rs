@@ -1,7 +1,7 @@
 //! Backpropagation, hand-written from the three verbs.
 
-use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
 use super::info::{Inference, Info};
+use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, Shown, Watch};
 use crate::theory::analysis::{self, Analysis};
@@ -22,9 +22,7 @@ pub struct Bp {
 }
 
 impl LearningRule for Bp {
-    const VARIANTS: &'static [Info] = &[
-        Info::new("bp", "bp", Inference::Without, false, true),
-    ];
+    const VARIANTS: &'static [Info] = &[Info::new("bp", "bp", Inference::Without, false, true)];
 
     fn variant(_: &str, _: Steps) -> Self {
         Self::default()

@@ -1,8 +1,8 @@
 //! Error-based predictive coding (ePC).
 
+use super::info::{Inference, Info};
 use super::relaxation::shown;
 use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
-use super::info::{Inference, Info};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
@@ -28,9 +28,7 @@ pub struct Epc {
 }
 
 impl LearningRule for Epc {
-    const VARIANTS: &'static [Info] = &[
-        Info::new("epc", "epc", Inference::Chosen, true, true),
-    ];
+    const VARIANTS: &'static [Info] = &[Info::new("epc", "epc", Inference::Chosen, true, true)];
 
     fn variant(_: &str, steps: Steps) -> Self {
         Self { steps }

@@ -1,8 +1,8 @@
 //! Predictive coding under the fixed-prediction assumption (FPA).
 
+use super::info::{has, Inference, Info};
 use super::relaxation::shown;
 use super::walk::{descent, forward_pass, loss_errors, outputs, Downward, Forward};
-use super::info::{has, Inference, Info};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::theory::analysis::{self, Analysis};

@@ -1,8 +1,8 @@
 //! Incremental predictive coding (iPC).
 
+use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
 use super::walk::outputs;
-use super::info::{has, Inference, Info};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};

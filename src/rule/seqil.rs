@@ -1,8 +1,8 @@
 //! Sequential inference learning (SeqIL).
 
+use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
 use super::walk::weighted;
-use super::info::{has, Inference, Info};
 use super::{Decay, LearningRule, Steps};
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Topology, VertexId};

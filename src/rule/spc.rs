@@ -1,7 +1,7 @@
 //! State-based predictive coding (sPC).
 
-use super::relaxation::Relaxation;
 use super::info::{has, Inference, Info};
+use super::relaxation::Relaxation;
 use super::{Decay, LearningRule, Steps};
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};

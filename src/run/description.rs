@@ -1,6 +1,6 @@
 //! What a run is, in the words of its record: program, suite, data, and how threads and devices are set up.
 
-use pcnbench_kernels::card::switches as card_switches;
+use pcnbench_kernels::device::switches as card_switches;
 
 use crate::contender::backend::fused::engine as fused;
 use crate::engine::EngineKind;

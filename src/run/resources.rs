@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use pcnbench_kernels::card::capability;
+use pcnbench_kernels::device::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
 use crate::data::{self, Batches, Dataset, Source};
@@ -32,7 +32,7 @@ pub fn open_device(kind: DeviceKind) -> Result<Device> {
                 "this program was built without CUDA; build with `--features cuda`, or use `--device cpu`"
                     .into(),
         }),
-        DeviceKind::Cuda => pcnbench_kernels::card::open(0).map_err(|e| Error::Device {
+        DeviceKind::Cuda => pcnbench_kernels::device::open(0).map_err(|e| Error::Device {
             device: "cuda".into(),
             reason: format!("no usable GPU ({}); use `--device cpu`", plain(&e)),
         }),

@@ -2,7 +2,7 @@
 
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::{Entry, Sizes, Strategy, Timed};
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::MathMode;
 
 use super::super::device_health::synchronise;
 use super::super::point::prepare;
@@ -35,7 +35,7 @@ fn found() -> Found {
     let entry = Entry {
         rule: "spc",
         precision: Precision::F32,
-        operands: Operands::F32,
+        math: MathMode::F32,
         sizes: Sizes { width: 4, batch: 2, depth: 2, steps: 2 },
         timed: vec![timed],
         failed: vec![],

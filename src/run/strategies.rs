@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pcnbench_kernels::tune::{Choice, Entry};
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::MathMode;
 
 use crate::tune::describe;
 use crate::tune::file::Found;
@@ -14,7 +14,7 @@ pub(super) struct Ran {
     /// Contender and point.
     pub(super) who: String,
     /// What its products read.
-    pub(super) operands: Operands,
+    pub(super) operands: MathMode,
     /// Its strategy, and by what it was chosen.
     pub(super) choice: Choice,
 }
@@ -22,7 +22,7 @@ pub(super) struct Ran {
 impl Ran {
     fn words(&self) -> String {
         match self.operands {
-            Operands::F32 => self.choice.strategy.name().to_owned(),
+            MathMode::F32 => self.choice.strategy.name().to_owned(),
             rounded => format!("{} with {rounded} operands", self.choice.strategy.name()),
         }
     }
@@ -94,7 +94,7 @@ fn times(entry: &Entry) -> String {
     let failed = entry.failed.iter().map(|it| format!("{} failed", it.strategy.name()));
     format!(
         "timed by pcnbench tune: {} at {}: {}",
-        describe(entry.rule, entry.precision, entry.operands),
+        describe(entry.rule, entry.precision, entry.math),
         entry.sizes,
         ranked.chain(failed).collect::<Vec<_>>().join(", ")
     )
@@ -121,7 +121,7 @@ mod tests {
         Entry {
             rule,
             precision: Precision::F32,
-            operands: Operands::Tf32,
+            math: MathMode::Tf32,
             sizes: Sizes { width: 128, batch: 64, depth, steps: depth },
             timed: vec![timed(Strategy::Grouped, 312_345.6), timed(Strategy::Graph, 98_760.0)],
             failed: vec![Failed { strategy: Strategy::Persistent, why: "a launch failed".into() }],
@@ -131,7 +131,7 @@ mod tests {
     fn ran(who: &str, strategy: Strategy, entry: Option<Entry>) -> Ran {
         let instead = (strategy != Strategy::Persistent).then(|| "it was not timed".to_owned());
         let choice = Choice { strategy, instead, entry };
-        Ran { who: who.into(), operands: Operands::F32, choice }
+        Ran { who: who.into(), operands: MathMode::F32, choice }
     }
 
     fn found() -> Found {
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn operands_stand_beside_strategies() {
         let mut all = [ran("a", Strategy::Persistent, None), ran("b", Strategy::Persistent, None)];
-        all[1].operands = Operands::Tf32;
+        all[1].operands = MathMode::Tf32;
         let said = lines(None, &all);
         assert_eq!(said[1], "fused strategy on cuda: persistent, persistent with tf32 operands");
     }

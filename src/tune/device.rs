@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use pcnbench_kernels::card::{self, Stopwatch};
+use pcnbench_kernels::device::{self, Stopwatch};
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::Strategy;
 use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Schedule, Stack};
@@ -86,7 +86,7 @@ impl Timer for OnDevice {
         };
         let stack = Stack::new(vec![layer; depth])?;
         let schedule = call.schedule();
-        let takes = card::strategies(&self.device, &stack, &schedule, batch, (dtype, call.operands))?;
+        let takes = device::strategies(&self.device, &stack, &schedule, batch, (dtype, call.operands))?;
         let Some((_, theta)) = &self.theta else {
             return Err(Error::Invalid("parameters that were drawn are gone".into()));
         };
@@ -103,7 +103,7 @@ impl Timer for OnDevice {
         let at = match open.engines.iter().position(|(of, _, _)| *of == strategy) {
             Some(at) => at,
             None => {
-                let engine = Fused::new(open.stack.clone(), 1)?.with_operands(open.call.operands);
+                let engine = Fused::new(open.stack.clone(), 1)?.with_math(open.call.operands);
                 engine.set_strategy(Some(strategy));
                 open.engines.push((strategy, engine, open.theta.copy()?));
                 open.engines.len() - 1
@@ -146,14 +146,14 @@ impl Timer for OnDevice {
 mod tests {
     use super::*;
     use crate::tune::grid;
-    use pcnbench_kernels::{Operands, Rule};
+    use pcnbench_kernels::{MathMode, Rule};
 
     /// On the CPU the engine has no strategies, but every rule of the grid runs, and leaves finite numbers.
     #[test]
     fn calls_of_the_grid_run_and_stay_finite() {
         let mut timer = OnDevice::new(Device::Cpu);
         let mut rules = Vec::new();
-        for call in grid(4).into_iter().filter(|call| call.operands == Operands::F32) {
+        for call in grid(4).into_iter().filter(|call| call.operands == MathMode::F32) {
             if (call.sizes.width, call.sizes.batch, call.sizes.depth) != (32, 16, 4) {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::{Entry, Failed, Sizes, Strategy, Timed};
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::MathMode;
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn strategies() -> Strategies {
     let spc = Entry {
         rule: "spc",
         precision: Precision::F32,
-        operands: Operands::Tf32x3,
+        math: MathMode::Tf32x3,
         sizes,
         // digits that a decimal fraction does not end with
         timed: vec![timed(Strategy::Graph, 1e6 / 3.0), timed(Strategy::Persistent, 2e5 / 7.0)],
@@ -24,7 +24,7 @@ fn strategies() -> Strategies {
     let bp = Entry {
         rule: "bp",
         precision: Precision::F64,
-        operands: Operands::F32,
+        math: MathMode::F32,
         sizes: Sizes { steps: 0, ..sizes },
         timed: vec![timed(Strategy::Grouped, 1e21)],
         failed: vec![],

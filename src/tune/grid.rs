@@ -4,7 +4,7 @@ use std::fmt;
 
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::Sizes;
-use pcnbench_kernels::{Operands, Rule, Schedule};
+use pcnbench_kernels::{MathMode, Rule, Schedule};
 
 /// L. Twice, or half, of each is still decided by it.
 const DEPTHS: [usize; 7] = [2, 4, 8, 16, 32, 64, 128];
@@ -33,7 +33,7 @@ pub struct Call {
     /// In which type.
     pub precision: Precision,
     /// What products read.
-    pub operands: Operands,
+    pub operands: MathMode,
     /// Its sizes.
     pub sizes: Sizes,
 }
@@ -53,15 +53,15 @@ impl fmt::Display for Call {
 }
 
 /// `spc in f32`, `spc in f32 with tf32 operands`.
-pub(crate) fn describe(rule: &str, precision: Precision, operands: Operands) -> String {
+pub(crate) fn describe(rule: &str, precision: Precision, operands: MathMode) -> String {
     match operands {
-        Operands::F32 => format!("{rule} in {}", precision.name()),
+        MathMode::F32 => format!("{rule} in {}", precision.name()),
         rounded => format!("{rule} in {} with {rounded} operands", precision.name()),
     }
 }
 
 /// Rules with their types: every rule in f32; sPC, ePC and BP also with rounded operands and in f64.
-fn kinds() -> Vec<(Rule, Precision, Operands)> {
+fn kinds() -> Vec<(Rule, Precision, MathMode)> {
     let ratios = [Rule::Spc { light_cone: true, deviation: false }, Rule::Epc, Rule::Bp];
     let others = [
         Rule::Zil,
@@ -71,11 +71,11 @@ fn kinds() -> Vec<(Rule, Precision, Operands)> {
         Rule::SeqIl { mixing: 1.0 },
         Rule::Ipc { light_cone: true, weight_step: RATE, evaluate: false },
     ];
-    let f32 = ratios.iter().chain(&others).map(|rule| (*rule, Precision::F32, Operands::F32));
-    let rounded = Operands::ALL.into_iter().filter(|operands| *operands != Operands::F32);
+    let f32 = ratios.iter().chain(&others).map(|rule| (*rule, Precision::F32, MathMode::F32));
+    let rounded = MathMode::ALL.into_iter().filter(|operands| *operands != MathMode::F32);
     let rounded =
         rounded.flat_map(|operands| ratios.map(|rule| (rule, Precision::F32, operands)).into_iter());
-    let f64 = ratios.iter().map(|rule| (*rule, Precision::F64, Operands::F32));
+    let f64 = ratios.iter().map(|rule| (*rule, Precision::F64, MathMode::F32));
     f32.chain(rounded).chain(f64).collect()
 }
 
@@ -149,7 +149,7 @@ mod tests {
         let entry = |call: Call| Entry {
             rule: call.rule.name(),
             precision: call.precision,
-            operands: call.operands,
+            math: call.operands,
             sizes: call.sizes,
             timed: vec![],
             failed: vec![],
@@ -160,7 +160,7 @@ mod tests {
             for (width, batch) in [(16, 8), (64, 32), (91, 45), (256, 128), (128, 64), (90, 100)] {
                 for (rule, steps) in [("spc", depth), ("epc", depth), ("bp", 0)] {
                     let sizes = Sizes { width, batch, depth, steps };
-                    let kind = (Precision::F32, Operands::F32);
+                    let kind = (Precision::F32, MathMode::F32);
                     assert!(table.nearest(rule, kind, &sizes).is_some(), "{rule} {sizes}");
                 }
             }

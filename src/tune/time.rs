@@ -96,7 +96,7 @@ pub fn measure(
             continue;
         }
         let Call { rule, precision, operands, sizes } = *call;
-        measured.entries.push(Entry { rule: rule.name(), precision, operands, sizes, timed, failed });
+        measured.entries.push(Entry { rule: rule.name(), precision, math: operands, sizes, timed, failed });
     }
     Ok(measured)
 }

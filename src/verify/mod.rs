@@ -13,7 +13,7 @@ mod schedule;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::MathMode;
 
 use crate::engine::EngineKind;
 use crate::rule::Info;
@@ -186,10 +186,10 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> CaseOutcome {
 /// times B). Errors are differences of states, so their rounding scales with the states, not with the
 /// errors: that is S. The first-order bound of a chain of L + 2T products, each γ_K, in the worst case.
 ///
-/// Operands of less than f32 add what [`Operands::bound`] has beyond that to each product of the chain, and the
+/// Operands of less than f32 add what [`MathMode::bound`] has beyond that to each product of the chain, and the
 /// directions' own; iPC's T updates and SeqIL's sweeps are products of the chain too. A slope of relu at an argument
 /// that rounding carries over zero is not in it: no case has one so near.
-pub fn f32_allowance(case: &Case, entry: &str, expected: &Host, operands: Operands) -> f64 {
+pub fn f32_allowance(case: &Case, entry: &str, expected: &Host, operands: MathMode) -> f64 {
     let unit = f64::from(f32::EPSILON) / 2.0;
     let sizes = case.graph.params().iter().flat_map(|named| named.shape.iter().copied());
     let longest = sizes.max().unwrap_or(1) as f64;
@@ -202,9 +202,9 @@ pub fn f32_allowance(case: &Case, entry: &str, expected: &Host, operands: Operan
         1
     };
     let each = match operands {
-        Operands::F32 => unit * (longest + 2.0),
+        MathMode::F32 => unit * (longest + 2.0),
         rounded => unit * (longest + 2.0) + rounded.bound(longest as usize),
     };
-    let last = if operands == Operands::F32 { 0.0 } else { 1.0 };
+    let last = if operands == MathMode::F32 { 0.0 } else { 1.0 };
     each * (chain + last) * (expected.largest() + magnitude * magnitude * batch as f64)
 }

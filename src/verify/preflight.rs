@@ -3,7 +3,7 @@
 //! A contender that is wrong on its reduced problem gets a row with `err` and no timing.
 
 use candle_core::{DType, Device, Tensor};
-use pcnbench_kernels::Operands;
+use pcnbench_kernels::MathMode;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -46,7 +46,7 @@ fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
 /// rounding of the start does not count.
 ///
 /// A contender whose products round their operands is checked twice: with operands of f32 to that bound, then as it is,
-/// where each of 2(L + Σ g_t) + 1 products adds 2u of what it sums (u: [`Operands::unit`], twice for what a sum's terms
+/// where each of 2(L + Σ g_t) + 1 products adds 2u of what it sums (u: [`MathMode::unit`], twice for what a sum's terms
 /// are larger than it): errors reach the states of T steps through their sizes g_t. What is returned is the larger
 /// share.
 ///
@@ -54,7 +54,7 @@ fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
 /// [`Error::Wrong`] if the error exceeds the allowance; the message names the tensor. [`Error::Diverged`]
 /// if the oracle itself arrives at numbers that the dtype cannot hold.
 pub fn check(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
-    if spec.id.engine.operands() == Operands::F32 {
+    if spec.id.engine.operands() == MathMode::F32 {
         return share(spec, seed, device);
     }
     let id = ContenderId { engine: EngineKind::Fused, ..spec.id.clone() };

@@ -242,7 +242,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
         assert!(said.contains("needs a card") && said.contains("--device cuda"), "{said}");
         let mut contender = Contender::new(&spec(engine), 3, &Device::Cpu).unwrap();
         let said = contender.update(&batch).unwrap_err().to_string();
-        assert!(said.contains("operands need a card") && !said.contains('\n'), "{said}");
+        assert!(said.contains("operands need a GPU") && !said.contains('\n'), "{said}");
         let said = Contender::new(&ContenderSpec { dtype: DType::F64, ..spec(engine) }, 3, &Device::Cpu)
             .unwrap_err();
         assert!(said.to_string().contains("use --dtype f32"), "{said}");

@@ -1,11 +1,12 @@
-//! What is claimed of the fused engine on a card, each claim measured and judged in one run, as CSV on standard output.
+//! The claims about the fused engine on a GPU, each measured and judged in one run, as CSV on standard output.
 //!
-//! Width 128, batch 64 and f32 where nothing else is said. Whatever a line compares is measured in turns (`sampler`), and
-//! computed round by round: `value` is the median over `samples` rounds, `low` and `high` are quartiles, `calls` is the fewest
-//! calls between one pair of events, `sm_mhz` the median of what the multiprocessors clocked at right after samples of what
-//! the line is made of. What a step, an iteration or a pass costs is a difference of two such times, so that what a call
-//! costs besides falls out; `parts` says which. `holds` judges the median. `refused` says why a value is missing. The exit
-//! code says whether everything was measured; whether it holds is said in the column, and in sum on standard error.
+//! Width 128, batch 64 and f32 unless stated otherwise. The times that a line compares are interleaved (`sampler`), and
+//! computed round by round: `value` is the median over `samples` rounds, `low` and `high` are quartiles, `calls` is the
+//! fewest calls between one pair of events, `sm_mhz` the median clock of the multiprocessors right after these samples.
+//! The cost of a step, an iteration or a pass is a difference of two such times, in which the fixed costs of a call
+//! cancel; `parts` has the equations. `holds` judges the median. `refused` is the reason why a value is missing. The
+//! exit code says whether everything was measured; the column, and a summary on standard error, say whether the claims
+//! hold.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,24 +17,24 @@ mod plain;
 use std::io::Write;
 
 use candle_core::{Device, Result};
-use common::{median_mhz, said, OnCard};
+use common::{median_mhz, said, OnDevice};
 use measured::Outcome;
-use pcnbench_kernels::card;
+use pcnbench_kernels::device;
 use pcnbench_kernels::sampler::Sampler;
 
 /// Sizes; those of cargo's own test of benches are small.
 struct Sizes {
-    /// Depths at which a step is timed; none has more layers than a step is compared from.
+    /// Depths at which a step is timed; none has more layers than `few`.
     steps: &'static [usize],
-    /// Steps that are compared: few and many.
+    /// Numbers of steps whose times are subtracted.
     few: usize,
     many: usize,
-    /// Depth, and T, beside one operation after another.
+    /// Depth, and T, of the comparison with one operation after another.
     reference: usize,
-    /// Depths at which an iteration is timed, and the one that is taken off.
+    /// Depths at which an iteration is timed, and the depth whose time is subtracted.
     iterations: &'static [usize],
     shallow: usize,
-    /// Width and batch beside cuBLAS.
+    /// Width and batch of the comparison with cuBLAS.
     wide: (usize, usize),
 }
 
@@ -84,16 +85,16 @@ fn line(what: impl Into<String>, outcome: Outcome, bound: Bound) -> Line {
     Line { what: what.into(), outcome, bound }
 }
 
-/// What every part measures with.
+/// The instruments of every part.
 struct Bench {
     device: Device,
-    sampler: Sampler<OnCard>,
+    sampler: Sampler<OnDevice>,
     sizes: &'static Sizes,
 }
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
-    let device = match card::open(0) {
+    let device = match device::open(0) {
         Ok(device) => device,
         Err(error) => {
             eprintln!("error: device `cuda` is not available: {error}");
@@ -118,7 +119,7 @@ fn main() {
     }
 }
 
-/// Whether everything was measured.
+/// Runs all claims; whether everything was measured.
 fn claims(bench: &mut Bench, out: &mut dyn Write) -> std::io::Result<bool> {
     type Part = fn(&mut Bench) -> Result<Vec<Line>>;
     let claims: [(&str, Part); 5] = [
@@ -126,7 +127,7 @@ fn claims(bench: &mut Bench, out: &mut dyn Write) -> std::io::Result<bool> {
         ("reference", parts::reference),
         ("epc", parts::epc),
         ("wide", parts::wide),
-        // last: what an operation of Candle does while it is recorded is Candle's and cuBLAS's own affair
+        // last, because recording operations of Candle may change state of Candle and cuBLAS
         ("captured", parts::captured),
     ];
     writeln!(out, "claim,what,value,low,high,bound,holds,samples,calls,sm_mhz,refused")?;

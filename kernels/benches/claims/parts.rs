@@ -4,7 +4,7 @@ use candle_core::{Device, Error, Result, Tensor};
 use pcnbench_kernels::cuda::Graph;
 use pcnbench_kernels::sampler::{Samples, Work};
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Operands, Rule, Schedule};
+use pcnbench_kernels::{MathMode, Rule, Schedule};
 
 use crate::common::{measure, Call, Net, Numbers};
 use crate::measured::{device, each, marginal, over, quickest, wall, Outcome};
@@ -18,7 +18,7 @@ const WIDTH: usize = 128;
 const BATCH: usize = 64;
 /// g.
 const STEP: f64 = 0.1;
-/// Seconds of each contender; of those with calls of many milliseconds more.
+/// Seconds of each contender; more for contenders with calls of many milliseconds.
 const SECONDS: f64 = 0.5;
 const LONG: f64 = 2.0;
 
@@ -26,25 +26,25 @@ fn schedule(rule: Rule, steps: usize) -> Schedule {
     Schedule { rule, steps: vec![STEP; steps] }
 }
 
-/// A step takes at most 10 µs, and as long whatever the depth. It is the difference between many and few steps, few being
-/// as many as there are layers, so that every layer takes part in those that are compared:
+/// A step takes at most 10 µs, at every depth. Its time is a difference between many and few steps, where `few` is at
+/// least the number of layers, so that every layer takes part in the steps in between:
 ///
 /// step = (t(many) − t(few)) / (many − few).
 ///
-/// 3×tf32 is as good as f32, and the quicker of both is judged by the 10 µs. A shallow net leaves most of a card idle, so
-/// that its batch can be cut into more and smaller tiles: beside it stands one with as many blocks of the same tile as the
-/// deep one has.
+/// 3×tf32 is as accurate as f32, and the faster of both is compared with the 10 µs. A shallow net leaves most of a GPU
+/// idle, so its batch can be cut into more and smaller tiles; a second line has as many blocks of the same tile as the
+/// deep net.
 pub fn depth(bench: &mut Bench) -> Result<Vec<Line>> {
     let sizes = bench.sizes;
     let (few, many) = (sizes.few, sizes.many);
-    let kinds = [Operands::F32, Operands::Tf32x3];
+    let kinds = [MathMode::F32, MathMode::Tf32x3];
     let (shallow, deep) = (sizes.steps[0], sizes.steps[sizes.steps.len() - 1]);
     let same_blocks = BATCH * (deep / shallow);
     let mut calls = vec![];
-    let mut add = |batch, depth, kinds: &[Operands]| -> Result<()> {
+    let mut add = |batch, depth, kinds: &[MathMode]| -> Result<()> {
         let net = Net::draw(&bench.device, (WIDTH, batch, depth), true)?;
-        for operands in kinds {
-            calls.extend([few, many].map(|steps| Call::new(&net, (None, *operands), schedule(SPC, steps))));
+        for math in kinds {
+            calls.extend([few, many].map(|steps| Call::new(&net, (None, *math), schedule(SPC, steps))));
         }
         Ok(())
     };
@@ -57,12 +57,8 @@ pub fn depth(bench: &mut Bench) -> Result<Vec<Line>> {
         results.chunks(2).map(|pair| marginal(&device(&pair[1]), &device(&pair[0]), many - few)).collect();
     let mut lines = vec![];
     for (depth, pair) in sizes.steps.iter().zip(steps.chunks(2)) {
-        for (operands, step) in kinds.iter().zip(pair) {
-            lines.push(line(
-                format!("ns per step at depth {depth} in {operands}"),
-                step.clone(),
-                Bound::None,
-            ));
+        for (math, step) in kinds.iter().zip(pair) {
+            lines.push(line(format!("ns per step at depth {depth} in {math}"), step.clone(), Bound::None));
         }
         let best = quickest(pair);
         lines.push(line(format!("ns per step at depth {depth}; the quicker"), best, Bound::AtMost(10_000.0)));
@@ -82,11 +78,11 @@ pub fn depth(bench: &mut Bench) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// The same network for both, whose directions must not be apart.
+/// The same network for both contenders, whose directions must agree.
 fn beside(bench: &Bench) -> Result<(Call, Plain)> {
     let depth = bench.sizes.reference;
     let net = Net::draw(&bench.device, (WIDTH, BATCH, depth), true)?;
-    let call = Call::new(&net, (None, Operands::F32), schedule(SPC, depth))?;
+    let call = Call::new(&net, (None, MathMode::F32), schedule(SPC, depth))?;
     let plain = Plain::new(&call.theta, (WIDTH, depth), (&call.x, &call.y), call.loss.weight)?;
     let learned = call.engine.learn(&call.schedule, call.loss, &call.theta, (&call.x, &call.y), false);
     let fused = learned.map_err(Error::wrap)?.theta;
@@ -98,7 +94,7 @@ fn flat(directions: &[Tensor]) -> Result<Tensor> {
     Tensor::cat(&directions.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?, 0)
 }
 
-/// Two ways to the same directions must end at the same place before either is timed.
+/// Two ways to compute the same directions must agree before either is timed.
 fn agree(expected: &Tensor, got: &Tensor) -> Result<()> {
     let norm = |t: Tensor| t.sqr()?.sum_all()?.to_scalar::<f32>();
     let apart = (norm((got - expected)?)? / norm(expected.clone())?).sqrt();
@@ -110,7 +106,7 @@ fn agree(expected: &Tensor, got: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// One call against one operation after another, on the wall clock, whose host is part of it.
+/// One call against one operation after another, on the wall clock, which includes the host.
 pub fn reference(bench: &mut Bench) -> Result<Vec<Line>> {
     let depth = bench.sizes.reference;
     let (call, plain) = beside(bench)?;
@@ -126,10 +122,10 @@ pub fn reference(bench: &mut Bench) -> Result<Vec<Line>> {
 
 /// The same operations recorded once and replayed, without the host between them.
 pub fn captured(bench: &mut Bench) -> Result<Vec<Line>> {
-    let Device::Cuda(card) = bench.device.clone() else { return Err(Error::Msg("a card is needed".into())) };
+    let Device::Cuda(cuda) = bench.device.clone() else { return Err(Error::Msg("a GPU is needed".into())) };
     let depth = bench.sizes.reference;
     let (call, plain) = beside(bench)?;
-    // uploads the shapes of operations to the card, which keeps them, as it does for `reference`: a replay uploads none
+    // uploads the shapes of operations to the GPU, which keeps them, as it does for `reference`: a replay uploads none
     let expected = flat(&plain.spc(depth, STEP)?)?;
     let record = |on: &mut (Plain, Vec<Tensor>)| {
         on.1 = on.0.spc(depth, STEP)?;
@@ -137,7 +133,7 @@ pub fn captured(bench: &mut Bench) -> Result<Vec<Line>> {
     };
     // SAFETY: the operations read the network and the batch, which the graph keeps; everything they make is allocated
     // within the recording.
-    let mut graph = unsafe { Graph::capture(&card, (plain, vec![]), record) }?;
+    let mut graph = unsafe { Graph::capture(&cuda, (plain, vec![]), record) }?;
     graph.replay()?;
     agree(&expected, &flat(&graph.on().1)?)?;
     let other: Box<Work<'_>> = Box::new(move || graph.replay());
@@ -162,18 +158,19 @@ const ITERATIONS: [usize; 2] = [2, 6];
 /// Further inferences of BP that are compared.
 const FURTHER: [usize; 2] = [0, 4];
 
-/// An iteration of ePC is one way down and one way up, as forward and backward of BP are one way up and one down. What each
-/// costs is taken in the same way: what one more layer adds to one more of them. With E(T, L) the time of a call of ePC and
-/// B(n, L) that of a call of BP that queues its inference, which is forward and backward, n more times,
+/// An iteration of ePC is one way down and one way up, as forward and backward of BP are one way up and one down. What
+/// each costs is measured in the same way: the time that one more layer adds to one more of them. With E(T, L) the time
+/// of a call of ePC and B(n, L) that of a call of BP that queues its inference, which is forward and backward, n more
+/// times,
 ///
 /// i(L) = (E(6, L) − E(2, L)) / 4,  b(L) = (B(4, L) − B(0, L)) / 4,
 ///
 /// iteration per layer = (i(L) − i(2)) / (L − 2),  forward and backward per layer = (b(L) − b(2)) / (L − 2).
 ///
-/// Loading, learning and the host fall out of i and b; what an inference of BP costs whatever the depth (launches, the gaps
-/// between them, weights loaded on chip by all blocks at once) falls out by the second difference, and what an
-/// iteration costs so as well. Packing and unpacking of states stay in b, element by element and all layers at once.
-/// Judged are the quickest strategy of the one over the quickest of the other.
+/// Loading, learning and the host cancel in i and b. The costs that do not depend on depth, of an inference of BP
+/// (launches, the gaps between them, weights loaded on chip by all blocks at once) and of an iteration, cancel in the
+/// second difference. Packing and unpacking of states stay in b, element by element and all layers at once. The ratio
+/// judged is that of the fastest strategy of each.
 pub fn epc(bench: &mut Bench) -> Result<Vec<Line>> {
     let sizes = bench.sizes;
     let strategies = [Strategy::Graph, Strategy::Persistent];
@@ -182,7 +179,7 @@ pub fn epc(bench: &mut Bench) -> Result<Vec<Line>> {
     for depth in &depths {
         let net = Net::draw(&bench.device, (WIDTH, BATCH, *depth), true)?;
         for strategy in strategies {
-            let kind = (Some(strategy), Operands::F32);
+            let kind = (Some(strategy), MathMode::F32);
             calls.extend(ITERATIONS.map(|steps| Call::new(&net, kind, schedule(Rule::Epc, steps))));
             calls.extend(FURTHER.map(|times| {
                 let call = Call::new(&net, kind, schedule(Rule::Bp, 0))?;
@@ -241,7 +238,7 @@ pub fn wide(bench: &mut Bench) -> Result<Vec<Line>> {
         ("ePC", Rule::Epc, steps, relaxed),
     ];
     let net = Net::draw(&bench.device, (width, batch, depth), true)?;
-    let kind = (Some(Strategy::Cublas), Operands::F32);
+    let kind = (Some(Strategy::Cublas), MathMode::F32);
     let calls: Vec<_> =
         rules.iter().map(|(_, rule, steps, _)| Call::new(&net, kind, schedule(*rule, *steps))).collect();
     let mut numbers = Numbers(9);

@@ -1,4 +1,4 @@
-//! sPC as one operation of Candle after another: what the engine `reference` of `pcnbench` does, operation for operation, on a
+//! sPC as one operation of Candle after another, the same operations as in the engine `reference` of `pcnbench`, on a
 //! network with tanh before every product and biases.
 
 use candle_core::{Result, Tensor};

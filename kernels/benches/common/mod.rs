@@ -1,4 +1,5 @@
-//! What the benches on a card share: its stopwatch and clock for the sampler, calls of the engine, and numbers from a seed.
+//! Code that the benches on a GPU share: its stopwatch and clock for the sampler, calls of the engine, and numbers from
+//! a seed.
 
 // each bench uses a part of it
 #![allow(dead_code)]
@@ -6,14 +7,14 @@
 use std::time::Instant;
 
 use candle_core::{DType, Device, Error, Result, Tensor};
-use pcnbench_kernels::card::Stopwatch;
 use pcnbench_kernels::cuda::Sensor;
+use pcnbench_kernels::device::Stopwatch;
 use pcnbench_kernels::sampler::{Clock, Limits, Sampler, Samples, Took, Work};
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Schedule, Stack};
+use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, MathMode, Optimiser, Schedule, Stack};
 
-/// Events of a card's own stream, the wall clock, and the clock of its multiprocessors.
-pub struct OnCard {
+/// Events of a GPU's own stream, the wall clock, and the clock of its multiprocessors.
+pub struct OnDevice {
     device: Device,
     watch: Stopwatch,
     sensor: Option<Sensor>,
@@ -21,17 +22,17 @@ pub struct OnCard {
 }
 
 /// A sampler of contenders on `device`.
-pub fn sampler(device: &Device) -> Result<Sampler<OnCard>> {
+pub fn sampler(device: &Device) -> Result<Sampler<OnDevice>> {
     let sensor = match device {
-        Device::Cuda(card) => Sensor::of(card),
+        Device::Cuda(cuda) => Sensor::of(cuda),
         _ => None,
     };
     let clock =
-        OnCard { device: device.clone(), watch: Stopwatch::of(device)?, sensor, start: Instant::now() };
+        OnDevice { device: device.clone(), watch: Stopwatch::of(device)?, sensor, start: Instant::now() };
     Ok(Sampler::new(clock, Limits::default()))
 }
 
-impl Clock for OnCard {
+impl Clock for OnDevice {
     fn time(&mut self, calls: usize, work: &mut Work<'_>) -> Result<Took> {
         self.device.synchronize()?;
         let start = Instant::now();
@@ -86,7 +87,7 @@ impl Net {
     }
 }
 
-/// A training call on parameters and an engine of its own, as an engine keeps memory and recording of one call only.
+/// A training call with its own parameters and engine, because an engine keeps memory and recording of one call only.
 pub struct Call {
     pub engine: Fused,
     pub schedule: Schedule,
@@ -96,13 +97,13 @@ pub struct Call {
     pub y: Tensor,
 }
 
-/// So small that no number of calls takes the parameters anywhere.
+/// So small that the parameters stay where they are after any number of calls.
 pub const OPTIMISER: Optimiser = Optimiser::Sgd { rate: 1e-9 };
 
 impl Call {
-    pub fn new(net: &Net, kind: (Option<Strategy>, Operands), schedule: Schedule) -> Result<Self> {
-        let (strategy, operands) = kind;
-        let engine = Fused::new(net.stack.clone(), 1).map_err(Error::wrap)?.with_operands(operands);
+    pub fn new(net: &Net, kind: (Option<Strategy>, MathMode), schedule: Schedule) -> Result<Self> {
+        let (strategy, math) = kind;
+        let engine = Fused::new(net.stack.clone(), 1).map_err(Error::wrap)?.with_math(math);
         engine.set_strategy(strategy);
         let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / net.x.dim(0)? as f64 };
         let (theta, x, y) = (net.theta.copy()?, net.x.clone(), net.y.clone());
@@ -114,7 +115,7 @@ impl Call {
         done.map_err(Error::wrap)
     }
 
-    /// Whether what was timed has come to an end and to numbers.
+    /// Checks that the timed calls have completed with finite results.
     pub fn check(&self) -> Result<()> {
         self.engine.settled().map_err(Error::wrap)?;
         if !self.theta.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite() {
@@ -124,9 +125,9 @@ impl Call {
     }
 }
 
-/// Times calls and whatever else there is, all of them in turns, for about `seconds` each; in this order.
+/// Times calls and other contenders, interleaved, for about `seconds` each; results are in this order.
 pub fn measure(
-    sampler: &mut Sampler<OnCard>,
+    sampler: &mut Sampler<OnDevice>,
     seconds: f64,
     calls: &[Result<Call>],
     others: Vec<Box<Work<'_>>>,

@@ -1,17 +1,17 @@
-//! Where states, errors and slopes lie: feature-major panels in one block of memory.
+//! The layout of states, errors and slopes: feature-major panels in one block of memory.
 //!
-//! The batch is cut into panels of up to 64 samples, narrower where one worker has fewer to itself: a cache line, or one
-//! next to it, that two workers write to costs more than all else. The values of one layer and panel are stored `[n_l, samples]`,
-//! so that the samples of one unit are neighbours: both products then read and write whole vectors along the batch
-//! without repacking either operand, and an epilogue works on rows of one unit with one bias.
+//! The batch is cut into panels of up to 64 samples, narrower where each worker has fewer samples: two workers that
+//! write to one cache line, or to adjacent lines, cost more than anything else. The values of one layer and panel are
+//! stored `[n_l, samples]`, so that the samples of one unit are neighbours: both products then read and write whole
+//! vectors along the batch without repacking either operand, and an epilogue works on rows of one unit with one bias.
 
 use std::ops::Range;
 
 use super::micro::UNITS;
 use super::real::Real;
 
-/// Elements that make up whole cache lines in either number type. Vectors that straddle two lines cost twice, and a line
-/// that two workers write to costs far more.
+/// Elements that make up whole cache lines in either number type. Vectors that straddle two lines cost twice, and a
+/// line that two workers write to costs far more.
 pub(super) const LINE: usize = 32;
 
 /// Memory that starts on a cache line.
@@ -27,11 +27,11 @@ impl<T: Real> Aligned<T> {
         Self { memory: Vec::new(), start: 0 }
     }
 
-    /// Makes the memory at least `elements` long. If it has to grow, its contents are lost and all of it is zero.
+    /// Makes the memory at least `elements` long. If it has to grow, its contents are discarded and all of it is zero.
     pub(super) fn reserve(&mut self, elements: usize) {
         if self.memory.len() < self.start + elements {
             self.memory = vec![T::ZERO; elements + LINE];
-            // an f32 vector's memory may be anywhere; whatever is said here, only speed depends on it
+            // the memory of a vector has no guaranteed alignment; only speed depends on it
             self.start = self.memory.as_ptr().align_offset(128).min(LINE);
         }
     }

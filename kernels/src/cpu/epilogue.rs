@@ -1,12 +1,13 @@
-//! What follows a product while its result is still in the nearest cache: activation, error, slope, step.
+//! Epilogues of products, on results that are still in the nearest cache: activation, error, slope, step.
 //!
-//! Each epilogue takes the rows of a product as they come, short ones several at a time. The code is compiled for every instruction set that `pulp`
-//! knows and the best one present is entered per tile, so that the loops over a row are vector instructions.
+//! Each epilogue takes the rows of a product in order, short ones several at a time. The code is compiled for every
+//! instruction set that `pulp` knows, and the best one of the processor is chosen per tile, so that the loops over a
+//! row are vector instructions.
 
 use pulp::{NullaryFnOnce, Simd, WithSimd};
 
+use super::activation;
 use super::arena::{View, PANEL};
-use super::phi;
 use super::real::Real;
 use crate::stack::Activation;
 
@@ -14,7 +15,7 @@ use crate::stack::Activation;
 /// the operands of a run do not push those of the product out of the nearest cache.
 pub(super) const RUN: usize = 2 * PANEL;
 
-/// What the layer above will read of a state: φ_in at it, and φ_in' where that does not follow from φ_in.
+/// The fields that the layer above reads of a state: φ_in at it, and φ_in' where that cannot be computed from φ_in.
 #[derive(Clone, Copy)]
 pub(super) struct Next<T> {
     pub(super) act: Activation,
@@ -25,7 +26,8 @@ pub(super) struct Next<T> {
     pub(super) from: Option<View<T>>,
 }
 
-/// ε_1 = v_1 − μ_1 (v_1 itself where it is a deviation), δ_1 = φ_out' ⊙ ε_1: what needs no product because μ_1 never changes.
+/// ε_1 = v_1 − μ_1 (v_1 itself where it is a deviation), δ_1 = φ_out' ⊙ ε_1, without a product, because μ_1
+/// never changes.
 pub(super) struct FirstError<T> {
     pub(super) v: View<T>,
     pub(super) m: Option<View<T>>,
@@ -62,7 +64,7 @@ impl<T: Real> NullaryFnOnce for FirstError<T> {
     }
 }
 
-/// States move by given steps: v += step. `arriving`: e becomes what v moved by, and d ⊙= e.
+/// States move by given steps: v += step. `arriving`: e becomes the change of v, and d ⊙= e.
 pub(super) struct Advance<T> {
     pub(super) v: View<T>,
     pub(super) step: View<T>,
@@ -95,7 +97,7 @@ impl<T: Real> WithSimd for Advance<T> {
     }
 }
 
-/// What the layer above will read of states: as they are, or after v = a + b.
+/// Recomputes the fields that the layer above reads of states; with `sum`, after v = a + b.
 pub(super) struct Restate<T> {
     pub(super) v: View<T>,
     pub(super) sum: Option<(View<T>, View<T>)>,
@@ -124,7 +126,7 @@ impl<T: Real> WithSimd for Restate<T> {
 }
 
 impl<T: Real> Next<T> {
-    /// Rows from j on of a state and of what the layer above will read of it.
+    /// Writes the rows from j on of a state v and of the fields that the layer above reads of it.
     ///
     /// # Safety
     /// As for [`View::row_mut`], for the views of `self`.
@@ -135,7 +137,7 @@ impl<T: Real> Next<T> {
         unsafe { self.at(simd, j, v) };
     }
 
-    /// Writes the rows from j on of what the layer above will read of the state v.
+    /// Writes the rows from j on of the fields that the layer above reads of the state v.
     ///
     /// # Safety
     /// As for [`View::row_mut`], for the views of `self`.
@@ -146,7 +148,7 @@ impl<T: Real> Next<T> {
             match (self.h, self.p, self.from) {
                 (None, ..) => {}
                 (Some(h), Some(p), Some(from)) => {
-                    phi::change(
+                    activation::change(
                         simd,
                         self.act,
                         from.run(j, v.len()),
@@ -155,16 +157,20 @@ impl<T: Real> Next<T> {
                         p.run_mut(j, v.len()),
                     );
                 }
-                (Some(h), Some(p), None) => {
-                    phi::both(simd, self.act, v, h.run_mut(j, v.len()), p.run_mut(j, v.len()))
-                }
-                (Some(h), None, _) => phi::value(simd, self.act, v, h.run_mut(j, v.len())),
+                (Some(h), Some(p), None) => activation::value_and_slope(
+                    simd,
+                    self.act,
+                    v,
+                    h.run_mut(j, v.len()),
+                    p.run_mut(j, v.len()),
+                ),
+                (Some(h), None, _) => activation::value(simd, self.act, v, h.run_mut(j, v.len())),
             }
         }
     }
 }
 
-/// A copy of a short row: in pieces of a length known here, which are moves and not calls.
+/// Copies a short row in pieces of constant length, which compile to moves, not to calls.
 #[inline(always)]
 pub(super) fn copy<T: Real>(from: &[T], to: &mut [T]) {
     const PIECE: usize = 16;

@@ -1,4 +1,4 @@
-//! What an engine keeps of each layer, and where in its one block of memory.
+//! The arrays that an engine keeps for each layer, and their offsets in its one block of memory.
 
 use super::arena::{Tile, View, LINE};
 use super::real::Real;
@@ -9,35 +9,36 @@ use crate::stack::Stack;
 #[repr(usize)]
 pub(super) enum Field {
     /// v_l; the deviation v_l − vh_l where a rule stores that.
-    V,
-    /// φ_in of the layer above at v_l, what the next product reads; shares memory with V where φ_in is the identity.
-    H,
-    /// φ_in'(v_l), where it does not follow from H.
-    P,
+    State,
+    /// φ_in of the layer above at v_l, what the next product reads; shares memory with `State` where φ_in is the
+    /// identity.
+    Activated,
+    /// φ_in'(v_l), where it does not follow from `Activated`.
+    InputSlope,
     /// ε_l.
-    E,
+    Error,
     /// φ_out'(pre_l) ⊙ ε_l, what the transposed product reads (φ_out'(pre_l) alone until ε_l is known); shares memory
-    /// with E where φ_out is the identity.
-    D,
-    /// The other half of a pair of errors: what is read while E is written.
-    E2,
-    /// The same for D.
-    D2,
-    /// φ_out'(pre_l) where it outlives D.
-    S,
-    /// Steps of the states that may not be taken yet.
-    R,
+    /// with `Error` where φ_out is the identity.
+    Delta,
+    /// The second buffer of `Error`: one is read while the other is written.
+    OtherError,
+    /// The second buffer of `Delta`.
+    OtherDelta,
+    /// φ_out'(pre_l) where it outlives `Delta`.
+    OutputSlope,
+    /// Steps of the states to be taken later (iPC); under ePC the adjoint that a skip carries down.
+    PendingStep,
     /// μ_1, which never changes, and μ_L = o.
-    M,
+    Prediction,
     /// vh_l, the forward pass.
-    F,
+    ForwardState,
     /// Pre-activations of φ_out at the forward pass.
-    Z,
+    PreActivation,
     /// Targets y, at layer L.
-    Y,
+    Target,
 }
 
-const FIELDS: usize = Field::Y as usize + 1;
+const FIELDS: usize = Field::Target as usize + 1;
 const ABSENT: usize = usize::MAX;
 
 /// Which fields there are and where.
@@ -104,8 +105,8 @@ impl Fields {
         assert!(offset != ABSENT, "layer {l} has no {field:?}");
         let start = offset + rows * at.panel + at.first;
         debug_assert!(rows == 0 || start + (rows - 1) * at.stride + at.width <= self.elements);
-        // SAFETY: the panels before this one hold `at.panel` samples, so it starts rows times that after the field, and its last row ends
-        // within the field's rows·batch elements, all of them in the block.
+        // SAFETY: the panels before this one hold `at.panel` samples, so it starts rows times that after the field, and
+        // its last row ends within the field's rows·batch elements, all of them in the block.
         unsafe { View::new(block.add(start), at.stride, rows, at.width) }
     }
 }

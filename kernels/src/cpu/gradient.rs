@@ -18,16 +18,16 @@ pub(super) struct Block {
     pub(super) rows: usize,
 }
 
-/// The field of layer l that parameters learn from.
+/// The field of δ_l for parameter directions.
 fn delta<T>(net: &Net<'_, T>, l: usize) -> Field {
     if net.stack.layer(l).act_out == Activation::Identity {
-        Field::E
+        Field::Error
     } else {
-        Field::D
+        Field::Delta
     }
 }
 
-/// Zeros in those of the fields that layer l has.
+/// Sets those of the fields that layer l has to zero.
 ///
 /// # Safety
 /// The contract of [`super::net`], for layer l.
@@ -43,7 +43,7 @@ pub(super) unsafe fn clear<T: Real>(net: &Net<'_, T>, fields: &[Field], l: usize
 /// # Safety
 /// The contract of [`super::net`], for layer l.
 pub(super) unsafe fn start_at_activations<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
-    let (v, e) = (net.view(Field::V, l, at), net.view(Field::E, l, at));
+    let (v, e) = (net.view(Field::State, l, at), net.view(Field::Error, l, at));
     // SAFETY: the caller's.
     unsafe {
         for j in at.rows(v.rows) {
@@ -54,15 +54,16 @@ pub(super) unsafe fn start_at_activations<T: Real>(net: &Net<'_, T>, l: usize, a
     }
 }
 
-/// δ_l = φ_out' ⊙ e_l, for parameters that learn from e while the slope is still kept.
+/// δ_l = φ_out' ⊙ e_l, for rules whose parameters learn from e; the slope must still be stored.
 ///
 /// # Safety
 /// The contract of [`super::net`], for layer l.
 pub(super) unsafe fn learn_from_error<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
-    if delta(net, l) == Field::E {
+    if delta(net, l) == Field::Error {
         return;
     }
-    let (d, e, slope) = (net.view(Field::D, l, at), net.view(Field::E, l, at), net.maybe(Field::S, l, at));
+    let (d, e, slope) =
+        (net.view(Field::Delta, l, at), net.view(Field::Error, l, at), net.maybe(Field::OutputSlope, l, at));
     for j in at.rows(d.rows) {
         // SAFETY: the caller's.
         unsafe {
@@ -75,13 +76,13 @@ pub(super) unsafe fn learn_from_error<T: Real>(net: &Net<'_, T>, l: usize, at: T
     }
 }
 
-/// States from their deviations, and what the layer above reads of them.
+/// States from their deviations, and the fields that the layer above reads of them.
 ///
 /// # Safety
 /// The contract of [`super::net`], for layer l.
 pub(super) unsafe fn undo_deviation<T: Real>(net: &Net<'_, T>, l: usize, at: Tile) {
-    let (v, from) = (net.view(Field::V, l, at), net.view(Field::F, l, at));
-    let h = net.apart(Field::H, Field::V, l, at);
+    let (v, from) = (net.view(Field::State, l, at), net.view(Field::ForwardState, l, at));
+    let h = net.apart(Field::Activated, Field::State, l, at);
     let rows = at.rows(v.rows);
     for j in rows.clone() {
         // SAFETY: the caller's.
@@ -95,7 +96,7 @@ impl Block {
     /// Directions of the block: `weights` row-major `[rows, n_{l−1}]` and, where there are any, `biases`. With `keep`,
     /// factor times the directions is added to what is there.
     ///
-    /// The batch is summed over in pieces of 64 samples, whatever the panels.
+    /// The batch is summed in pieces of 64 samples, independent of the width of panels.
     ///
     /// # Safety
     /// The contract of [`super::net`]. Meanwhile no code writes states or errors, and no other code reads or writes the
@@ -116,7 +117,8 @@ impl Block {
             // SAFETY: the caller's.
             unsafe {
                 let mut panels =
-                    [net.view(Field::H, self.layer - 1, net.grid(net.panel).tile(start / net.panel)); PANELS];
+                    [net.view(Field::Activated, self.layer - 1, net.grid(net.panel).tile(start / net.panel));
+                        PANELS];
                 let (d, count) = self.piece(net, field, start, &mut panels, scratch);
                 let h = &panels[..count];
                 let scaled = factor * layer.scale;
@@ -133,15 +135,16 @@ impl Block {
     /// θ += step · d for the block, in place.
     ///
     /// # Safety
-    /// The contract of [`super::net`]: no other thread reads or writes the block's parameters meanwhile, or writes states or errors.
+    /// The contract of [`super::net`]: no other thread reads or writes the block's parameters meanwhile, or writes
+    /// states or errors.
     pub(super) unsafe fn descend<T: Real>(self, net: &Net<'_, T>, step: f64, scratch: &mut [T]) {
         let (weights, biases) = place(net, self);
         // SAFETY: the caller's; both lie within θ.
         unsafe { self.directions(net, true, step, (net.theta.add(weights), net.theta.add(biases)), scratch) };
     }
 
-    /// For up to 64 samples from `start`: the block's rows of δ_l, where they are if that is one panel, else gathered into
-    /// `scratch`; and into `h` all of φ_in(v_{l−1}), and how many panels that is.
+    /// For up to 64 samples from `start`: the block's rows of δ_l, in place if that is one panel, else gathered into
+    /// `scratch`; into `h` all of φ_in(v_{l−1}); and the number of panels in `h`.
     ///
     /// # Safety
     /// As for [`directions`](Self::directions).
@@ -157,7 +160,7 @@ impl Block {
         let first = start / net.panel;
         let tiles = first..(first + PANEL / net.panel).min(grid.tiles());
         for (h, i) in h.iter_mut().zip(tiles.clone()) {
-            *h = net.view(Field::H, self.layer - 1, grid.tile(i));
+            *h = net.view(Field::Activated, self.layer - 1, grid.tile(i));
         }
         let part = |i: usize| net.view(field, self.layer, grid.tile(i)).rows(self.first, self.rows);
         if net.panel == PANEL {
@@ -182,7 +185,8 @@ impl Block {
 /// Panels of [`PANEL`] samples at most: the narrowest have eight.
 const PANELS: usize = PANEL / 8;
 
-/// Blocks of layers L..`to`, large enough for their products to be worth a call, small enough to deal out evenly.
+/// Blocks of layers L..`to`, large enough for their products to be worth a call, small enough to divide evenly among
+/// workers.
 pub(super) fn blocks(stack: &Stack, to: usize, workers: usize) -> impl Iterator<Item = Block> + '_ {
     let layers = stack.depth() + 1 - to;
     let parts = if workers == 1 { 1 } else { (4 * workers).div_ceil(layers) };
@@ -212,11 +216,11 @@ pub(super) fn panels<'a>(
 ) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> + 'a {
     let blocks = |l: usize| stack.units(l - 1).div_ceil(UNITS);
     let share = |n: usize| n * worker.index / worker.count..n * (worker.index + 1) / worker.count;
-    // no product goes through the first layer
+    // W_1 has no transposed product
     (2..=stack.depth()).map(move |l| (l, share(blocks(l))))
 }
 
-/// θ += step · d for the layers L..`to`, in place: what a rule does that moves the parameters itself.
+/// θ += step · d for the layers L..`to`, in place, for a rule that moves the parameters itself.
 ///
 /// # Safety
 /// The contract of [`super::net`]: all workers run this call and no other code reads θ meanwhile.
@@ -235,7 +239,7 @@ pub(super) unsafe fn descend<T: Real>(
     }
 }
 
-/// Where the parameters of a block lie.
+/// The offsets of a block's weights and biases in θ.
 pub(super) fn place<T>(net: &Net<'_, T>, block: Block) -> (usize, usize) {
     let Block { layer, first, .. } = block;
     let biases = net.stack.biases(layer);

@@ -15,7 +15,7 @@ use crate::tune::Plan;
 
 /// A worker's own memory.
 pub(super) struct Scratch<T> {
-    /// One tile of the widest layer, or what a product of parameters needs.
+    /// One tile of the widest layer, or the scratch of a product of parameters.
     pub(super) tile: Aligned<T>,
     /// One block of parameter directions.
     pub(super) block: Aligned<T>,
@@ -43,7 +43,7 @@ pub(crate) struct Workspace<T> {
     layout: Option<Layout>,
 }
 
-/// What the layout of the fields depends on, besides the stack, which an engine never changes.
+/// The layout of the fields depends on these, and on the stack, which an engine never changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Layout {
     rule: std::mem::Discriminant<Rule>,
@@ -94,7 +94,7 @@ impl<T: Real> Workspace<T> {
             self.block.reserve(self.fields.elements());
             self.layout = Some(layout);
         }
-        // what a call reads without having written it shows as NaN
+        // a value that a call reads before it has written it is NaN
         #[cfg(debug_assertions)]
         self.block.as_mut_slice().fill(T::of(f64::NAN));
         let layers = || (1..=stack.depth()).map(|l| (stack.units(l), stack.units(l - 1)));
@@ -124,7 +124,7 @@ impl<T: Real> Workspace<T> {
     }
 }
 
-/// The fields that a rule needs, no more: what is not needed would be written and read for nothing.
+/// The fields that a rule needs and no others, which would cost writes and reads.
 fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
     let depth = stack.depth();
     let mut f = Fields::new(stack);
@@ -133,55 +133,55 @@ fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
     let adjoint = matches!(rule, Rule::Bp | Rule::Zil);
     for l in 0..depth {
         let act = stack.layer(l + 1).act_in;
-        f.add(Field::V, l, batch);
-        f.add_unless(act == Activation::Identity, Field::H, Field::V, l, batch);
-        let told = matches!(act, Activation::Tanh | Activation::Relu) && !(deviation && l > 0);
-        if act != Activation::Identity && !told {
-            f.add(Field::P, l, batch);
+        f.add(Field::State, l, batch);
+        f.add_unless(act == Activation::Identity, Field::Activated, Field::State, l, batch);
+        let from_activated = matches!(act, Activation::Tanh | Activation::Relu) && !(deviation && l > 0);
+        if act != Activation::Identity && !from_activated {
+            f.add(Field::InputSlope, l, batch);
         }
         if deviation && l > 0 {
-            f.add(Field::F, l, batch);
+            f.add(Field::ForwardState, l, batch);
         }
     }
     for l in 1..=depth {
         let hidden = l < depth;
         // adjoints are read by skips, by a caller that asks for traces, and by products where they are δ
         if !adjoint || !hidden || plain(l) || stack.layer(l).skip || traces {
-            f.add(Field::E, l, batch);
+            f.add(Field::Error, l, batch);
         }
-        // under ePC what is carried down is not what parameters learn from
+        // under ePC a skip carries down the adjoint, while parameters learn from ε
         let same = plain(l) && !(hidden && matches!(rule, Rule::Epc));
-        f.add_unless(same, Field::D, Field::E, l, batch);
+        f.add_unless(same, Field::Delta, Field::Error, l, batch);
         match rule {
             Rule::Spc { .. } | Rule::Epc | Rule::SeqIl { .. } if l == 1 && hidden => {
-                f.add(Field::M, l, batch);
+                f.add(Field::Prediction, l, batch);
                 if !plain(l) {
-                    f.add(Field::S, l, batch);
+                    f.add(Field::OutputSlope, l, batch);
                 }
             }
             Rule::Fpa { .. } | Rule::Ar { .. } => {
                 if hidden && *rule != (Rule::Ar { top_down: true }) {
-                    f.add(Field::E2, l, batch);
-                    f.add_unless(plain(l), Field::D2, Field::E2, l, batch);
+                    f.add(Field::OtherError, l, batch);
+                    f.add_unless(plain(l), Field::OtherDelta, Field::OtherError, l, batch);
                 }
                 if !plain(l) {
-                    f.add(Field::S, l, batch);
+                    f.add(Field::OutputSlope, l, batch);
                 }
             }
-            Rule::Ipc { .. } if hidden => f.add(Field::R, l, batch),
+            Rule::Ipc { .. } if hidden => f.add(Field::PendingStep, l, batch),
             _ => {}
         }
         if matches!(rule, Rule::Epc) && hidden && !plain(l) && stack.layer(l).skip {
-            f.add(Field::R, l, batch);
+            f.add(Field::PendingStep, l, batch);
         }
         if deviation && !plain(l) {
-            f.add(Field::Z, l, batch);
+            f.add(Field::PreActivation, l, batch);
         }
     }
-    f.add(Field::M, depth, batch);
-    f.add(Field::Y, depth, batch);
+    f.add(Field::Prediction, depth, batch);
+    f.add(Field::Target, depth, batch);
     if deviation {
-        f.add(Field::F, depth, batch);
+        f.add(Field::ForwardState, depth, batch);
     }
     f
 }

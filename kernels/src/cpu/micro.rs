@@ -1,9 +1,9 @@
 //! The inner loops of a product: a few vectors of samples times eight units, in registers.
 //!
-//! The `gemm` crate, on which Candle stands, takes neither an operand that was packed before nor work to be done on a
-//! result while it is in registers, and at these sizes (128 units, 64 samples) it spends an eighth of its time packing
-//! and deciding how to. States lie feature-major, so that nothing has to be packed here but, for many steps, the
-//! weights, once. The last samples of a tile that do not fill a vector are read and written under a mask.
+//! The `gemm` crate, which Candle uses, accepts neither an operand that is already packed nor an epilogue on results in
+//! registers, and at these sizes (128 units, 64 samples) it spends an eighth of its time packing and deciding how to.
+//! States lie feature-major, so that nothing has to be packed here but, for many steps, the weights, once. The last
+//! samples of a tile that do not fill a vector are read and written under a mask.
 
 use pulp::{MemMask, Simd};
 
@@ -19,7 +19,8 @@ pub(crate) struct Strides {
     pub(super) block: usize,
 }
 
-/// Units that are best done at once: more of them, for registers' sake, where there is but one vector of samples.
+/// The number of units to compute at once: more where there is one vector of samples only, so that all registers are
+/// used.
 #[inline(always)]
 pub(super) fn units_at_once<S: Simd, T: Micro>(width: usize, neighbours: bool) -> usize {
     if neighbours && S::REGISTER_COUNT >= 32 && width < 2 * T::lanes::<S>() {
@@ -29,7 +30,7 @@ pub(super) fn units_at_once<S: Simd, T: Micro>(width: usize, neighbours: bool) -
     }
 }
 
-/// Asks for the cache line of an address that will be read soon; any address will do.
+/// Prefetches the cache line of an address that will be read soon; the address need not be valid.
 #[inline(always)]
 fn soon<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -85,8 +86,8 @@ macro_rules! micro {
 
             #[inline(always)]
             unsafe fn block<S: Simd>(simd: S, block: Block<Self>) {
-                /// M vectors of samples, N units, where the operands of `b` begin; under a mask if `TAIL`, with weights of
-                /// neighbouring units side by side if `NEXT`.
+                /// M vectors of samples, N units, where the operands of `b` begin; under a mask if `TAIL`, with weights
+                /// of neighbouring units side by side if `NEXT`.
                 ///
                 /// # Safety
                 /// As for [`Micro::block`].

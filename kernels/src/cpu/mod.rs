@@ -5,29 +5,29 @@
 //! sums it. The one exception is the MQ optimiser, whose rates follow from sums over blocks of parameters, which
 //! threads cut differently.
 
+mod activation;
 mod arena;
-mod crew;
 mod epilogue;
 mod exchange;
 mod fields;
-mod frozen;
+mod fixed_prediction;
 mod gradient;
-mod learner;
 mod loss;
 mod memory;
 mod micro;
 mod net;
+mod optimiser;
+mod partition;
 pub(crate) mod peak;
-mod phi;
 mod pool;
 mod predict;
 mod product;
-mod pull;
 pub(crate) mod rate;
 mod real;
 mod rules;
-mod standby;
+mod spin_pool;
 mod stencil;
+mod vjp;
 mod wait;
 
 pub(crate) use memory::Workspace;
@@ -43,14 +43,14 @@ use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Loss, Stack};
 use crate::tune;
 use arena::{Tile, PANEL};
-use crew::Crew;
 use fields::Field;
-use learner::Learner;
 use memory::Scratch;
 use net::Net;
+use optimiser::BoundOptimiser;
+use partition::Partition;
 use stencil::Progress;
 
-/// What a call works on; the caller has checked that the sizes fit the stack.
+/// The inputs of a call; the caller has checked that the sizes fit the stack.
 pub(crate) struct Task<'a, T> {
     pub(crate) stack: &'a Stack,
     pub(crate) schedule: &'a Schedule,
@@ -79,7 +79,7 @@ fn reached(schedule: &Schedule, depth: usize) -> usize {
         Rule::Spc { light_cone: true, .. } | Rule::Fpa { light_cone: true } => {
             depth.saturating_sub(steps).max(1)
         }
-        // under iPC the last errors belong to a point whose directions are not taken, so this is for readers only
+        // under iPC no directions are taken at the last point, so its errors matter for results only
         Rule::Ipc { light_cone: true, evaluate, .. } => {
             depth.saturating_sub(if evaluate { steps } else { steps.saturating_sub(1) }).max(1)
         }
@@ -96,12 +96,12 @@ pub(crate) fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usi
     stack.parameters() + batch * (stack.units(depth) + traced)
 }
 
-/// Whether the numbers depend on how many threads there are.
+/// Whether the results depend on the number of threads.
 fn sums_over_blocks<T>(result: &Result<'_, T>) -> bool {
     matches!(result, Result::Trained { optimiser: Optimiser::Mq { .. }, .. })
 }
 
-/// Does the whole task; on the caller's thread alone while other processes keep the workers from running.
+/// Runs a whole call; on the caller's thread alone while other processes keep the workers from running.
 ///
 /// # Errors
 /// As for [`Pool::run`]; nothing has been changed then.
@@ -128,7 +128,7 @@ pub(crate) fn execute<T: Real>(
     let fields = &*fields;
 
     let moves = matches!(schedule.rule, Rule::Ipc { .. });
-    let (theta, out, learner) = match result {
+    let (theta, out, optimiser) = match result {
         Result::Learned { theta, out, .. } => {
             let to = out.as_mut_ptr();
             if moves {
@@ -143,14 +143,14 @@ pub(crate) fn execute<T: Real>(
         Result::Trained { theta, optimiser } => {
             let (own, state) = theta.split_at_mut(stack.parameters());
             let (state, sums) = (state.as_mut_ptr(), sums.as_mut_ptr());
-            (own.as_mut_ptr(), None, (!moves).then_some(Learner { optimiser, state, sums }))
+            (own.as_mut_ptr(), None, (!moves).then_some(BoundOptimiser { kind: optimiser, state, sums }))
         }
     };
     let net = Net {
         stack,
         fields,
         batch,
-        panel: if plan.alone { plan.tile } else { PANEL },
+        panel: if plan.batch_parallel { plan.tile } else { PANEL },
         loss,
         mixing: if let Rule::SeqIl { mixing } = schedule.rule { mixing } else { 1.0 },
         deviation: matches!(schedule.rule, Rule::Spc { deviation: true, .. }),
@@ -162,25 +162,25 @@ pub(crate) fn execute<T: Real>(
     let low = reached(schedule, stack.depth());
 
     let progress = match schedule.rule {
-        Rule::Spc { light_cone, .. } if !plan.alone && stack.depth() > 1 => {
+        Rule::Spc { light_cone, .. } if !plan.batch_parallel && stack.depth() > 1 => {
             let stencil = rules::stencil(&net, schedule.steps.len(), light_cone, plan.workers);
             Progress::new(stencil.blocks(), net.grid(net.panel).tiles())
         }
         _ => Progress::new(0, 1),
     };
 
-    let members = if plan.alone { plan.team } else { 1 };
-    // one worker with the whole batch in one tile need not wait for others before parameters move
-    let on_the_way = learner.as_ref().filter(|learner| {
+    let members = if plan.batch_parallel { plan.workers_per_tile } else { 1 };
+    // one worker with the whole batch in one tile may move parameters during the backward pass
+    let during_backward = optimiser.as_ref().filter(|optimiser| {
         let backward = matches!(schedule.rule, Rule::Bp | Rule::Zil);
-        backward && learner.layer_by_layer() && plan.workers == 1 && net.grid(net.panel).tiles() == 1
+        backward && optimiser.layer_by_layer() && plan.workers == 1 && net.grid(net.panel).tiles() == 1
     });
     pool.run(plan.workers, members, |worker| {
         let mut own = lock(&scratches[worker.index]);
-        // SAFETY: every worker of the pool runs this same function. Under `Crew::Alone`, a partition of workers holds
-        // whole tiles that no other partition has, and each of its members has its own units of every layer. Under
-        // `Crew::Together`, the workers divide layers and tiles among themselves and meet between phases. Buffers are
-        // as long as the stack and the batch say, which `prepare` and the caller have seen to.
+        // SAFETY: every worker of the pool runs this same function. Under `Partition::BatchParallel`, a partition of
+        // workers holds whole tiles that no other partition has, and each of its members has its own units of every
+        // layer. Under `Partition::LayerParallel`, the workers divide layers and tiles among themselves and meet
+        // between phases. `prepare` and the caller have ensured that buffers are as long as stack and batch require.
         unsafe {
             if let Some(packed) = net.packed {
                 for (l, blocks) in gradient::panels(stack, worker) {
@@ -188,29 +188,29 @@ pub(crate) fn execute<T: Real>(
                 }
                 worker.meet();
             }
-            if plan.alone {
-                let (grid, team) = (net.grid(plan.tile), plan.team);
-                for i in (worker.index / team..grid.tiles()).step_by(worker.count / team) {
-                    let tile = Tile { part: (worker.index % team, team), ..grid.tile(i) };
-                    let crew = Crew::Alone { tile, worker };
+            if plan.batch_parallel {
+                let (grid, sharers) = (net.grid(plan.tile), plan.workers_per_tile);
+                for i in (worker.index / sharers..grid.tiles()).step_by(worker.count / sharers) {
+                    let tile = Tile { part: (worker.index % sharers, sharers), ..grid.tile(i) };
+                    let partition = Partition::BatchParallel { tile, worker };
                     net.load(x, y, tile);
-                    crew.sync();
-                    rules::infer(&net, schedule, crew, &mut own, on_the_way);
+                    partition.sync();
+                    rules::infer(&net, schedule, partition, &mut own, during_backward);
                 }
                 worker.meet();
             } else {
-                let crew = Crew::Together {
+                let partition = Partition::LayerParallel {
                     worker,
                     batch,
                     lanes: T::LANES,
-                    share_units: plan.team > 1,
+                    share_units: plan.workers_per_tile > 1,
                     progress: &progress,
                 };
-                crew.tiles(|at| net.load(x, y, at));
-                rules::infer(&net, schedule, crew, &mut own, None);
+                partition.tiles(|at| net.load(x, y, at));
+                rules::infer(&net, schedule, partition, &mut own, None);
             }
-            if let (Some(learner), None) = (&learner, on_the_way) {
-                learner::update(&net, low, learner, &mut own, worker);
+            if let (Some(optimiser), None) = (&optimiser, during_backward) {
+                optimiser::update(&net, low, optimiser, &mut own, worker);
             }
             if let Some(out) = &out {
                 if !moves {
@@ -222,7 +222,7 @@ pub(crate) fn execute<T: Real>(
                         }
                     }
                 }
-                // the last reading of states and errors by others
+                // other workers may still read states and errors before this
                 worker.meet();
                 let grid = net.grid(net.panel);
                 for at in worker.share(grid.tiles()).map(|i| grid.tile(i)) {
@@ -240,7 +240,7 @@ struct Shared<T>(*mut T);
 unsafe impl<T: Real> Sync for Shared<T> {}
 
 fn lock<T>(scratch: &Mutex<Scratch<T>>) -> std::sync::MutexGuard<'_, Scratch<T>> {
-    // what a worker leaves in its scratch is never read by the next call
+    // scratch is written before it is read, so it is valid after a panic
     scratch.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -260,20 +260,20 @@ unsafe fn write_out<T: Real>(
     let depth = net.depth();
     // SAFETY: the caller's; offsets add up as `learned_elements` counts them.
     unsafe {
-        exchange::transpose_out(net.view(Field::M, depth, at), to, at);
+        exchange::transpose_out(net.view(Field::Prediction, depth, at), to, at);
         if !traces {
             return;
         }
         let mut to = to.add(net.batch * net.stack.units(depth));
-        // these rules read the moved states nowhere, and keep the forward pass in their place
+        // these rules never read the moved states, and their fields hold the forward pass
         let plus_error = matches!(schedule.rule, Rule::Fpa { .. } | Rule::Zil);
         for l in 1..=depth {
             if l < low {
-                gradient::clear(net, &[Field::E], l, at);
+                gradient::clear(net, &[Field::Error], l, at);
             }
         }
         for l in 1..depth {
-            let (v, e) = (net.view(Field::V, l, at), net.view(Field::E, l, at));
+            let (v, e) = (net.view(Field::State, l, at), net.view(Field::Error, l, at));
             if plus_error {
                 (0..v.rows).for_each(|j| epilogue::plus(v.row_mut(j), e.row(j)));
             }
@@ -281,7 +281,7 @@ unsafe fn write_out<T: Real>(
             to = to.add(net.batch * net.stack.units(l));
         }
         for l in 1..=depth {
-            exchange::transpose_out(net.view(Field::E, l, at), to, at);
+            exchange::transpose_out(net.view(Field::Error, l, at), to, at);
             to = to.add(net.batch * net.stack.units(l));
         }
     }

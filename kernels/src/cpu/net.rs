@@ -1,8 +1,8 @@
-//! A stack bound to parameters, a batch and memory: the products of each layer with what follows them.
+//! A stack bound to parameters, a batch and memory: the products of each layer with their epilogues.
 //!
-//! Which worker may access what: work is cut into (layer, tile) pairs. A worker that holds such a pair writes the
+//! Contract of access: work is cut into (layer, tile) pairs. A worker that holds such a pair writes the
 //! fields of that layer and tile, and reads those of its neighbours that no worker writes in the same phase; all
-//! workers meet between phases. Tiles share no memory with each other. Every `unsafe fn` here has that as its contract.
+//! workers meet between phases. Tiles share no memory with each other. This is the contract of every `unsafe fn` here.
 
 use pulp::Arch;
 
@@ -13,8 +13,8 @@ use super::fields::{Field, Fields};
 use super::memory::Scratch;
 use super::predict::{Predict, Predicted};
 use super::product::{Product, Weights};
-use super::pull::{Pull, Pulled};
 use super::real::Real;
+use super::vjp::{AfterVjp, Vjp};
 use crate::stack::{Activation, Loss, Stack};
 
 /// See the module.
@@ -64,7 +64,7 @@ impl<T: Real> Net<'_, T> {
         self.fields.has(field, l).then(|| self.view(field, l, at))
     }
 
-    /// The same, if it is memory of its own.
+    /// The same, if it does not share its memory with `from`.
     pub(super) fn apart(&self, field: Field, from: Field, l: usize, at: Tile) -> Option<View<T>> {
         self.fields.apart(field, from, l).then(|| self.view(field, l, at))
     }
@@ -86,23 +86,23 @@ impl<T: Real> Net<'_, T> {
         unsafe { std::slice::from_raw_parts(self.theta.add(range.start), range.len()) }
     }
 
-    /// Field that states below and in the output live in during the forward pass.
+    /// The field of states, and of the output, during the forward pass.
     fn forward_field(&self) -> Field {
         if self.deviation {
-            Field::F
+            Field::ForwardState
         } else {
-            Field::V
+            Field::State
         }
     }
 
-    /// What layer l + 1 will read of state l.
+    /// The fields that layer l + 1 reads of state l.
     fn next(&self, l: usize, at: Tile, deviation: bool) -> Next<T> {
         let act = self.stack.layer(l + 1).act_in;
         Next {
             act,
-            h: self.apart(Field::H, Field::V, l, at),
-            p: self.maybe(Field::P, l, at),
-            from: deviation.then(|| self.view(Field::F, l, at)),
+            h: self.apart(Field::Activated, Field::State, l, at),
+            p: self.maybe(Field::InputSlope, l, at),
+            from: deviation.then(|| self.view(Field::ForwardState, l, at)),
         }
     }
 
@@ -113,14 +113,14 @@ impl<T: Real> Net<'_, T> {
     pub(super) unsafe fn load(&self, x: &[T], y: &[T], at: Tile) {
         // SAFETY: the caller's.
         unsafe {
-            transpose_in(x, self.view(Field::V, 0, at), at);
-            transpose_in(y, self.view(Field::Y, self.depth(), at), at);
+            transpose_in(x, self.view(Field::State, 0, at), at);
+            transpose_in(y, self.view(Field::Target, self.depth(), at), at);
         }
-        let (v, next) = (self.view(Field::V, 0, at), self.next(0, at, false));
+        let (v, next) = (self.view(Field::State, 0, at), self.next(0, at, false));
         self.arch.dispatch(Restate { v, sum: None, rows: at.rows(v.rows), next });
     }
 
-    /// W_l times what a field of the state below holds.
+    /// W_l times a field of the layer below.
     fn product(&self, l: usize, input: Field, scratch: &mut Scratch<T>, at: Tile) -> Product<T> {
         let z = scratch.view(self.stack.units(l), at);
         let (w, scale, h) = (self.weights(l), self.stack.layer(l).scale, self.view(input, l - 1, at));
@@ -134,20 +134,22 @@ impl<T: Real> Net<'_, T> {
     pub(super) unsafe fn forward_layer(&self, l: usize, scratch: &mut Scratch<T>, at: Tile, rebuild: bool) {
         let layer = self.stack.layer(l);
         let own = self.forward_field();
-        let from = if l == 1 { Field::V } else { own };
-        let input = if self.fields.apart(Field::H, Field::V, l - 1) { Field::H } else { from };
+        let from = if l == 1 { Field::State } else { own };
+        let input =
+            if self.fields.apart(Field::Activated, Field::State, l - 1) { Field::Activated } else { from };
         // SAFETY: the caller's.
         unsafe {
             let z = self.product(l, input, scratch, at);
             let slope = self.slope(l, at);
             let then = if l == self.depth() {
-                let o = self.view(if self.deviation { Field::F } else { Field::M }, l, at);
+                let o =
+                    self.view(if self.deviation { Field::ForwardState } else { Field::Prediction }, l, at);
                 Predicted::Output { o, from: None, slope }
             } else {
                 Predicted::State {
                     v: self.view(own, l, at),
-                    plus: rebuild.then(|| self.view(Field::E, l, at)),
-                    also: if rebuild { None } else { self.maybe(Field::M, l, at) },
+                    plus: rebuild.then(|| self.view(Field::Error, l, at)),
+                    also: if rebuild { None } else { self.maybe(Field::Prediction, l, at) },
                     slope,
                     next: self.next(l, at, false),
                 }
@@ -158,20 +160,21 @@ impl<T: Real> Net<'_, T> {
                 act: layer.act_out,
                 from: None,
                 below: layer.skip.then(|| self.view(from, l - 1, at)),
-                keep: self.maybe(Field::Z, l, at),
+                keep: self.maybe(Field::PreActivation, l, at),
                 then,
             });
             if l == self.depth() && self.deviation {
-                copy(self.view(Field::F, l, at), self.view(Field::M, l, at), at);
+                copy(self.view(Field::ForwardState, l, at), self.view(Field::Prediction, l, at), at);
             }
         }
     }
 
-    /// Where φ_out'(pre_l) goes in a forward pass: S if it is to last, else D; nowhere if it is 1.
+    /// The field for φ_out'(pre_l) in a forward pass: `OutputSlope` if the layer has it, else `Delta`; none if the
+    /// slope is 1.
     fn slope(&self, l: usize, at: Tile) -> Option<View<T>> {
-        let to = self.maybe(Field::S, l, at);
+        let to = self.maybe(Field::OutputSlope, l, at);
         to.or_else(|| {
-            (self.stack.layer(l).act_out != Activation::Identity).then(|| self.view(Field::D, l, at))
+            (self.stack.layer(l).act_out != Activation::Identity).then(|| self.view(Field::Delta, l, at))
         })
     }
 
@@ -180,7 +183,7 @@ impl<T: Real> Net<'_, T> {
     /// # Safety
     /// The contract of the module, for layer 1.
     pub(super) unsafe fn rebuild_first(&self, at: Tile) {
-        let [m, e, v] = [Field::M, Field::E, Field::V].map(|f| self.view(f, 1, at));
+        let [m, e, v] = [Field::Prediction, Field::Error, Field::State].map(|f| self.view(f, 1, at));
         let next = self.next(1, at, false);
         self.arch.dispatch(Restate { v, sum: Some((m, e)), rows: at.rows(v.rows), next });
     }
@@ -193,15 +196,15 @@ impl<T: Real> Net<'_, T> {
         let layer = self.stack.layer(l);
         // SAFETY: the caller's.
         unsafe {
-            let z = self.product(l, Field::H, scratch, at);
+            let z = self.product(l, Field::Activated, scratch, at);
             let then = if l == self.depth() {
-                let from = self.deviation.then(|| self.view(Field::F, l, at));
-                Predicted::Output { o: self.view(Field::M, l, at), from, slope: self.slope(l, at) }
+                let from = self.deviation.then(|| self.view(Field::ForwardState, l, at));
+                Predicted::Output { o: self.view(Field::Prediction, l, at), from, slope: self.slope(l, at) }
             } else {
                 Predicted::Error {
-                    v: self.view(Field::V, l, at),
-                    e: self.view(Field::E, l, at),
-                    d: self.apart(Field::D, Field::E, l, at),
+                    v: self.view(Field::State, l, at),
+                    e: self.view(Field::Error, l, at),
+                    d: self.apart(Field::Delta, Field::Error, l, at),
                     slope_only,
                 }
             };
@@ -209,8 +212,8 @@ impl<T: Real> Net<'_, T> {
                 z,
                 bias: if self.deviation { &[] } else { self.bias(l) },
                 act: layer.act_out,
-                from: if self.deviation { self.maybe(Field::Z, l, at) } else { None },
-                below: layer.skip.then(|| self.view(Field::V, l - 1, at)),
+                from: if self.deviation { self.maybe(Field::PreActivation, l, at) } else { None },
+                below: layer.skip.then(|| self.view(Field::State, l - 1, at)),
                 keep: None,
                 then,
             });
@@ -223,27 +226,27 @@ impl<T: Real> Net<'_, T> {
     /// The contract of the module, for layer 1; no worker moves states meanwhile.
     pub(super) unsafe fn first_error(&self, at: Tile) {
         let view = |field| self.view(field, 1, at);
-        let slope = self.maybe(Field::S, 1, at);
+        let slope = self.maybe(Field::OutputSlope, 1, at);
         self.arch.dispatch(FirstError {
-            v: view(Field::V),
-            m: (!self.deviation).then(|| view(Field::M)),
-            e: view(Field::E),
-            d: self.apart(Field::D, Field::E, 1, at).zip(slope),
+            v: view(Field::State),
+            m: (!self.deviation).then(|| view(Field::Prediction)),
+            e: view(Field::Error),
+            d: self.apart(Field::Delta, Field::Error, 1, at).zip(slope),
             rows: at.rows(self.stack.units(1)),
         });
     }
 
-    /// J_lᵀ applied to what field D of layer l holds, and what becomes of it; l > 1.
+    /// The vector-Jacobian product J_lᵀ δ of layer l > 1, δ in field `delta`, and its epilogue `then`.
     ///
     /// # Safety
     /// The contract of the module, for layer l − 1.
-    pub(super) unsafe fn pull(
+    pub(super) unsafe fn vjp(
         &self,
         l: usize,
         (delta, carried): (Field, Field),
         scratch: &mut Scratch<T>,
         at: Tile,
-        then: impl FnOnce(Next<T>) -> Pulled<T>,
+        then: impl FnOnce(Next<T>) -> AfterVjp<T>,
     ) {
         let layer = self.stack.layer(l);
         let out = scratch.view(self.stack.units(l - 1), at);
@@ -253,32 +256,33 @@ impl<T: Real> Net<'_, T> {
             // SAFETY: packed as the weights are, layer after layer, with the same offsets.
             r = r.packed(unsafe { packed.add(self.stack.weights(l).start) });
         }
-        // a deviation's slope does not follow from its φ_in and is therefore kept, as for gelu
+        // the slope at a deviation cannot be computed from its φ_in and is therefore stored, as for gelu
         let act = match layer.act_in {
             Activation::Identity => Activation::Identity,
             _ if self.deviation => Activation::Gelu,
             other => other,
         };
-        // what the caller promises is what the operation asks for
-        self.arch.dispatch(Pull {
+        // the contract of the caller is the contract of the operation
+        self.arch.dispatch(Vjp {
             r,
             act,
-            h: self.view(Field::H, l - 1, at),
-            p: self.maybe(Field::P, l - 1, at),
+            h: self.view(Field::Activated, l - 1, at),
+            p: self.maybe(Field::InputSlope, l - 1, at),
             skip: layer.skip.then(|| self.view(carried, l, at)),
             then: then(self.next(l - 1, at, self.deviation)),
         });
     }
 
-    /// Moves state l by what field R holds.
+    /// Moves state l by its `PendingStep`.
     ///
     /// # Safety
     /// The contract of the module, for layer l.
     pub(super) unsafe fn advance(&self, l: usize, at: Tile, arriving: bool) {
         self.arch.dispatch(Advance {
-            v: self.view(Field::V, l, at),
-            step: self.view(Field::R, l, at),
-            arriving: arriving.then(|| (self.view(Field::E, l, at), self.apart(Field::D, Field::E, l, at))),
+            v: self.view(Field::State, l, at),
+            step: self.view(Field::PendingStep, l, at),
+            arriving: arriving
+                .then(|| (self.view(Field::Error, l, at), self.apart(Field::Delta, Field::Error, l, at))),
             next: self.next(l, at, self.deviation),
         });
     }
@@ -286,22 +290,22 @@ impl<T: Real> Net<'_, T> {
     /// ε_L = −∂loss/∂o and δ_L, of the whole tile by the first worker of a partition.
     ///
     /// # Safety
-    /// The contract of the module, for layer L; the output is there.
+    /// The contract of the module, for layer L; the output has been computed.
     pub(super) unsafe fn output_error(&self, at: Tile) {
         if at.part.0 > 0 {
             return;
         }
         let depth = self.depth();
-        let [o, y, e] = [Field::M, Field::Y, Field::E].map(|f| self.view(f, depth, at));
+        let [o, y, e] = [Field::Prediction, Field::Target, Field::Error].map(|f| self.view(f, depth, at));
         let slope = self.slope(depth, at);
-        let d = self.apart(Field::D, Field::E, depth, at);
+        let d = self.apart(Field::Delta, Field::Error, depth, at);
         // SAFETY: the caller's.
         unsafe {
             super::loss::error(self.loss, self.mixing, o, y, e);
             if let (Some(d), Some(slope)) = (d, slope) {
                 for j in 0..d.rows {
                     let d = d.row_mut(j);
-                    if self.fields.has(Field::S, depth) {
+                    if self.fields.has(Field::OutputSlope, depth) {
                         d.copy_from_slice(slope.row(j));
                     }
                     super::epilogue::times(d, e.row(j));

@@ -4,13 +4,14 @@ use std::hint::black_box;
 
 use pulp::{Simd, WithSimd};
 
-/// Independent sums of a chain: as many multiply-adds in flight hide the latency of each (4 or 5 cycles on two units need
-/// ten), and with the two factors they fit 16 registers.
+/// Independent sums of a chain: as many multiply-adds in flight hide the latency of each (4 or 5 cycles on two units
+/// need ten), and with the two factors they fit 16 registers.
 const FEW: usize = 12;
 /// The same with 32 registers, for cores with four units.
 const MANY: usize = 24;
 
-/// `steps` of x ← a x + b on every lane of [`FEW`] or [`MANY`] vectors; results in multiply-adds done, and the sum of all x.
+/// `steps` of x ← a x + b on every lane of [`FEW`] or [`MANY`] vectors; results in multiply-adds done, and the sum of
+/// all x.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chain<T> {
     pub(crate) steps: usize,
@@ -28,8 +29,8 @@ pub(crate) struct Done {
     pub(crate) sum: f64,
 }
 
-/// A chain without vector instructions of a known name: a product and a sum, which the compiler lays out for whatever every
-/// processor of the architecture has.
+/// A chain without vector instructions of a known name: a product and a sum, which the compiler lays out for whatever
+/// every processor of the architecture has.
 pub(crate) trait Plain: WithSimd<Output = Done> + Copy {
     /// Does it.
     fn plain(self) -> Done;
@@ -91,8 +92,8 @@ pub(crate) type OnVectors<T> = fn(Chain<T>) -> Done;
 
 /// The kinds of vectors of this processor that a product may use, by name.
 ///
-/// All of them, because the widest are not always the fastest: where a core has one unit for 512 bits and two for 256, or
-/// lowers its clock for the former, the latter may win.
+/// All of them, because the widest are not always the fastest: where a core has one unit for 512 bits and two for 256,
+/// or lowers its clock for the former, the latter may win.
 pub(crate) fn vectors<T>() -> Vec<(&'static str, OnVectors<T>)>
 where
     Chain<T>: Plain,
@@ -125,8 +126,8 @@ where
     found
 }
 
-/// Makes `16 · rounds` additions, each of which needs the one before, and so takes as many cycles; false on architectures
-/// for which none are written.
+/// Makes `16 · rounds` additions, each of which needs the one before, and so takes as many cycles; false on
+/// architectures for which none are written.
 ///
 /// In machine code, because a compiler would make one product of them, and of registers, because some cores leave out
 /// additions of constants.

@@ -8,35 +8,35 @@ use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::standby::{Standby, ECHO};
+use super::spin_pool::{SpinPool, SECONDARY_PANIC};
 use super::wait::{wait_until, waited, Contention, NAP};
 use crate::denormals::{self, Switch};
 use crate::{Error, Result};
 
 /// A fixed number of threads.
 ///
-/// One function runs on all of them at once, so that a whole relaxation needs no task to be made, stolen or
-/// allocated on its way. They are the first threads of rayon's global pool, which Candle's products use too: threads of
-/// another pool would compete with those for a while after every product, because idle threads look for work before they
-/// sleep. Only a caller that asks for more threads than that pool has gets a pool apart, shared with all callers that
-/// ask for as many.
+/// One function runs on all of them at once, so that no task is created, stolen or allocated during a relaxation. They
+/// are the first threads of rayon's global pool, which Candle's products use too: threads of another pool would compete
+/// with those for a while after every product, because idle threads look for work before they sleep. A caller that asks
+/// for more threads than the global pool has gets a separate pool, shared with all callers that ask for the same
+/// number.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     threads: usize,
-    home: Arc<Home>,
+    set: Arc<ThreadSet>,
 }
 
-/// Threads, and which of them wait for work.
+/// The threads that pools of one size share.
 #[derive(Debug)]
-struct Home {
+struct ThreadSet {
     /// None for the global pool.
     apart: Option<ThreadPool>,
-    standby: Arc<Standby>,
+    spin_pool: Arc<SpinPool>,
     contention: Contention,
 }
 
-/// A value on cache lines of its own: two, because processors fetch them in pairs. Where one thread reads again and again
-/// what another is to write, nothing else may be written beside it.
+/// A value on cache lines of its own: two, because processors fetch them in pairs. While one thread polls a value, no
+/// thread may write anything else to its lines.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Line<T>(pub(super) T);
@@ -49,11 +49,11 @@ pub(crate) struct Worker<'a> {
     /// Workers that run the same function.
     pub(crate) count: usize,
     barrier: &'a Barrier,
-    teams: &'a [Barrier],
+    partitions: &'a [Barrier],
 }
 
-/// A barrier that is crossed thousands of times a second: waiting workers read one counter, and only after a while sleep
-/// ([`wait_until`]).
+/// A barrier that is crossed thousands of times a second: waiting workers read one counter, and only after a while
+/// sleep ([`wait_until`]).
 #[derive(Debug)]
 struct Barrier {
     count: usize,
@@ -74,30 +74,31 @@ impl Barrier {
 }
 
 impl Pool {
-    /// A pool of `threads` (at least one; one needs no thread besides the caller's).
+    /// A pool of `threads` threads, at least one; a pool of one uses only the thread of its caller.
     pub(crate) fn new(threads: usize) -> Result<Self> {
-        static HOMES: OnceLock<Mutex<Vec<Arc<Home>>>> = OnceLock::new();
+        static SETS: OnceLock<Mutex<Vec<Arc<ThreadSet>>>> = OnceLock::new();
         let threads = threads.max(1);
         let global = rayon::current_num_threads();
         let apart = threads > global;
         let size = if apart { threads } else { global };
-        let mut homes = match HOMES.get_or_init(Mutex::default).lock() {
-            Ok(homes) => homes,
-            // what it guards is a list that is only ever appended to
+        let mut sets = match SETS.get_or_init(Mutex::default).lock() {
+            Ok(sets) => sets,
+            // the list is only ever appended to, so it is valid after a panic
             Err(poisoned) => poisoned.into_inner(),
         };
-        let found = homes.iter().find(|h| h.apart.is_some() == apart && h.standby.threads() == size);
-        if let Some(home) = found {
-            return Ok(Self { threads, home: Arc::clone(home) });
+        let found = sets.iter().find(|h| h.apart.is_some() == apart && h.spin_pool.threads() == size);
+        if let Some(set) = found {
+            return Ok(Self { threads, set: Arc::clone(set) });
         }
         let pool = || {
             let named = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("fused-{i}"));
             named.build().map_err(|e| Error::Threads { threads, source: io::Error::other(e) })
         };
         let apart = apart.then(pool).transpose()?;
-        let home = Arc::new(Home { apart, standby: Standby::new(size), contention: Contention::default() });
-        homes.push(Arc::clone(&home));
-        Ok(Self { threads, home })
+        let set =
+            Arc::new(ThreadSet { apart, spin_pool: SpinPool::new(size), contention: Contention::default() });
+        sets.push(Arc::clone(&set));
+        Ok(Self { threads, set })
     }
 
     /// How many threads.
@@ -105,21 +106,23 @@ impl Pool {
         self.threads
     }
 
-    /// Whether other processes have just kept workers from running for so long that a call is faster on its caller's thread.
+    /// Whether other processes have just kept workers from running for so long that a call is faster on its caller's
+    /// thread.
     pub(crate) fn is_contended(&self) -> bool {
-        self.home.contention.is_on(Instant::now())
+        self.set.contention.is_on(Instant::now())
     }
 
-    /// Runs `work` on `count` workers at once (no more than the pool has) and returns when all have returned. Workers are
-    /// in partitions of `members` neighbours that can meet on their own; `count` must be a multiple of `members`. A
+    /// Runs `work` on `count` workers at once (no more than the pool has) and returns when all have returned. Workers
+    /// are in partitions of `members` neighbours that can meet on their own; `count` must be a multiple of `members`. A
     /// panic in a worker ends the others at their next meeting and is passed on.
     ///
     /// # Errors
-    /// [`Error::Threads`] if it needs threads besides the pool's and the system does not give them; `work` has not begun.
+    /// [`Error::Threads`] if it needs threads besides the pool's and the system does not give them; `work` has not
+    /// begun.
     pub(crate) fn run(&self, count: usize, members: usize, work: impl Fn(&Worker<'_>) + Sync) -> Result<()> {
         let count = count.clamp(1, self.threads);
         let barrier = Barrier::new(count);
-        let teams: Vec<Barrier> = if members > 1 {
+        let partitions: Vec<Barrier> = if members > 1 {
             (0..count / members).map(|_| Barrier::new(members)).collect()
         } else {
             Vec::new()
@@ -128,31 +131,31 @@ impl Pool {
         let one = |index: usize| {
             let watch = Watch(&barrier);
             let _as_the_caller = Switch::set(flush);
-            work(&Worker { index, count, barrier: &barrier, teams: &teams });
+            work(&Worker { index, count, barrier: &barrier, partitions: &partitions });
             std::mem::forget(watch);
         };
         if count == 1 {
             one(0);
             return Ok(());
         }
-        let Home { apart, standby, contention } = &*self.home;
-        // A pool's first thread may be one that is never there for the asking, so that one of its other threads would call
-        // for more than there are. And the pool that this is called in need not be the one that was there when this was
-        // made.
-        let stranger = match apart {
+        let ThreadSet { apart, spin_pool, contention } = &*self.set;
+        // On a thread of the pool other than the first, the call would need more threads than there are, because the
+        // first one may never serve a slot. On a thread of another rayon pool than the one that existed when this pool
+        // was made, the slots do not match its threads.
+        let foreign = match apart {
             Some(pool) => pool.current_thread_index().is_some(),
             None => {
                 rayon::current_thread_index().is_some_and(|i| i > 0)
-                    || rayon::current_num_threads() != standby.threads()
+                    || rayon::current_num_threads() != spin_pool.threads()
             }
         };
-        if stranger {
-            return on_threads_of_their_own(count, &one);
+        if foreign {
+            return on_new_threads(count, &one);
         }
         let (start, before) = (Instant::now(), waited());
-        standby.run(count, &one, |slot| {
-            let standby = Arc::clone(standby);
-            let serve = move || standby.serve(slot);
+        spin_pool.run(count, &one, |slot| {
+            let spin_pool = Arc::clone(spin_pool);
+            let serve = move || spin_pool.serve(slot);
             match apart {
                 Some(pool) => pool.spawn(serve),
                 None => rayon::spawn(serve),
@@ -162,23 +165,23 @@ impl Pool {
         Ok(())
     }
 
-    /// A lock that another caller may hold for the length of a call. A thread that waits for it helps with the call,
-    /// which might otherwise be waiting for this very thread.
+    /// Locks a mutex that another caller may hold for the length of a call. While this thread waits, it helps with the
+    /// call, which might otherwise wait for this thread.
     pub(crate) fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
         loop {
             match mutex.try_lock() {
                 Ok(guard) => return guard,
                 Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) if self.home.standby.help() => {}
+                Err(TryLockError::WouldBlock) if self.set.spin_pool.help() => {}
                 Err(TryLockError::WouldBlock) => thread::sleep(NAP),
             }
         }
     }
 }
 
-/// Runs `one(0)` here and `one(i)` for 0 < i < `count` on new threads, which begin when all of them are there: the others
-/// would wait for ever for one that the system refuses.
-fn on_threads_of_their_own(count: usize, one: &(dyn Fn(usize) + Sync)) -> Result<()> {
+/// Runs `one(0)` here and `one(i)` for 0 < i < `count` on new threads, which begin only after all of them have been
+/// started: if the system refuses one, the others would wait for it for ever.
+fn on_new_threads(count: usize, one: &(dyn Fn(usize) + Sync)) -> Result<()> {
     thread::scope(|scope| {
         let begin = |index| {
             let (begin, begun) = mpsc::channel();
@@ -193,7 +196,7 @@ fn on_threads_of_their_own(count: usize, one: &(dyn Fn(usize) + Sync)) -> Result
     })
 }
 
-/// Breaks the barrier if it is dropped by a panic on its way.
+/// Breaks the barrier if it is dropped during a panic.
 struct Watch<'a>(&'a Barrier);
 
 impl Drop for Watch<'_> {
@@ -203,22 +206,22 @@ impl Drop for Watch<'_> {
 }
 
 impl Worker<'_> {
-    /// Waits until all workers are here. What each wrote before is then seen by all.
+    /// Waits until all workers have called this. Each then sees what the others wrote before.
     pub(crate) fn meet(&self) {
         self.meet_at(self.barrier);
     }
 
-    /// Waits until all members of this worker's partition are here.
-    pub(crate) fn meet_team(&self) {
-        let members = self.team_size();
+    /// Waits until all members of this worker's partition have called this.
+    pub(crate) fn meet_partition(&self) {
+        let members = self.partition_size();
         if members > 1 {
-            self.meet_at(&self.teams[self.index / members]);
+            self.meet_at(&self.partitions[self.index / members]);
         }
     }
 
     /// Members of each partition.
-    pub(crate) fn team_size(&self) -> usize {
-        self.teams.first().map_or(1, |team| team.count)
+    pub(crate) fn partition_size(&self) -> usize {
+        self.partitions.first().map_or(1, |partition| partition.count)
     }
 
     fn meet_at(&self, b: &Barrier) {
@@ -234,12 +237,12 @@ impl Worker<'_> {
         self.wait_until(|| b.generation.0.load(Ordering::Acquire) != generation);
     }
 
-    /// Waits until something is so that another worker makes so.
+    /// Waits until another worker has made `so` return true.
     pub(crate) fn wait_until(&self, so: impl Fn() -> bool) {
         wait_until(|| {
             let done = so();
             if !done && self.barrier.broken.0.load(Ordering::Acquire) {
-                std::panic::panic_any(ECHO);
+                std::panic::panic_any(SECONDARY_PANIC);
             }
             done
         });

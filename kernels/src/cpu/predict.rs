@@ -2,29 +2,29 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::activation;
 use super::arena::View;
 use super::epilogue::{add, copy, plus, times, Next, RUN};
-use super::phi;
 use super::product::{Product, Rows};
 use super::real::Real;
 use crate::stack::Activation;
 
-/// After z = a W h: μ = φ_out(z + b) + skip, and what becomes of it.
+/// The epilogue of z = a W h: μ = φ_out(z + b) + skip, and its use.
 pub(super) struct Predict<'a, T> {
     pub(super) z: Product<T>,
     /// b, or empty.
     pub(super) bias: &'a [T],
     pub(super) act: Activation,
-    /// Where z is a change of the pre-activation: what it is a change from.
+    /// The pre-activation of the forward pass, if z is a change of it.
     pub(super) from: Option<View<T>>,
-    /// v_{l−1} where it is added.
+    /// v_{l−1}, if it is added.
     pub(super) below: Option<View<T>>,
-    /// Keeps the pre-activation.
+    /// Where to store the pre-activation.
     pub(super) keep: Option<View<T>>,
     pub(super) then: Predicted<T>,
 }
 
-/// What becomes of a prediction.
+/// The use of a prediction.
 #[derive(Clone, Copy)]
 pub(super) enum Predicted<T> {
     /// v = μ (+ e), slope = φ_out'.
@@ -75,11 +75,11 @@ impl<T: Real> Rows<T> for PredictRows<'_, T> {
             let mu = match (act, from) {
                 (Activation::Identity, _) => mu,
                 (_, None) => {
-                    phi::both(simd, act, mu, &mut post[..n], &mut slope[..n]);
+                    activation::value_and_slope(simd, act, mu, &mut post[..n], &mut slope[..n]);
                     &mut post[..n]
                 }
                 (_, Some(from)) => {
-                    phi::change(simd, act, from.run(j, n), mu, &mut post[..n], &mut slope[..n]);
+                    activation::change(simd, act, from.run(j, n), mu, &mut post[..n], &mut slope[..n]);
                     &mut post[..n]
                 }
             };

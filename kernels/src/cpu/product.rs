@@ -72,8 +72,8 @@ impl<T: Real> Product<T> {
         }
     }
 
-    /// The same, said which batch the tile is of: a batch of one sample has a loop of its own, and takes it wherever its
-    /// tile lies, so that bits do not depend on how a larger batch is cut.
+    /// The same, said which batch the tile is of: a batch of one sample has a loop of its own, and takes it wherever
+    /// its tile lies, so that bits do not depend on how a larger batch is cut.
     pub(super) fn of_batch(self, batch: usize) -> Self {
         Self { single: batch == 1, ..self }
     }
@@ -88,8 +88,8 @@ impl<T: Real> Product<T> {
         self.out.width
     }
 
-    /// Computes the result block by block and hands its rows on while they are in the nearest cache: one at a time, or in
-    /// runs of [`RUN`] elements where they are short.
+    /// Computes the result block by block and hands its rows on while they are in the nearest cache: one at a time, or
+    /// in runs of [`RUN`] elements where they are short.
     ///
     /// # Safety
     /// The weights must be allocated and initialised for the sizes given. Meanwhile no code may write them or h, and no
@@ -135,8 +135,8 @@ impl<T: Real> Product<T> {
         }
     }
 
-    /// All wanted units of a single sample: a product with a vector, which reads each weight once and is better done along
-    /// the weights. The `gemm` crate does that, without memory of its own.
+    /// All wanted units of a single sample: a product with a vector, which reads each weight once and is better done
+    /// along the weights. The `gemm` crate does that, without memory of its own.
     ///
     /// # Safety
     /// As for [`rows`](Self::rows).
@@ -152,8 +152,8 @@ impl<T: Real> Product<T> {
             } else {
                 (first * strides.unit, strides.unit, strides.input)
             };
-            // SAFETY: the sample is the one row of the product (distance 1 in h and out), units its columns; every element
-            // lies within the operands by the caller's word.
+            // SAFETY: the sample is the one row of the product (distance 1 in h and out), units its columns; every
+            // element lies within the operands by the caller's word.
             unsafe {
                 gemm::gemm(
                     1,

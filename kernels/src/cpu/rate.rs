@@ -48,7 +48,8 @@ impl<T: Real> WithSimd for Once<'_, T> {
         let grid = Grid::new(batch, PANEL, PANEL);
         for tile in (0..grid.tiles()).map(|i| grid.tile(i)) {
             let (at, size) = (tile.panel * width, tile.width * width);
-            // SAFETY: the slices are checked to hold the tile's panel and a whole result, and live longer than the views.
+            // SAFETY: the slices are checked to hold the tile's panel and a whole result, and live longer than the
+            // views.
             let (h, out) = unsafe {
                 let h = View::new(states[at..at + size].as_mut_ptr(), tile.width, width, tile.width);
                 (h, View::new(result[..size].as_mut_ptr(), tile.width, width, tile.width))
@@ -124,8 +125,8 @@ mod tests {
         }
     }
 
-    /// FLOPs by hand, in the time that passed: a clock that is read before and after shows as much or, if something interrupts
-    /// the thread in between, more.
+    /// FLOPs by hand, in the time that passed: a clock that is read before and after shows as much or, if something
+    /// interrupts the thread in between, more.
     #[test]
     fn a_rate_is_flops_over_time() {
         let (batch, width, calls) = (70, 33, 200);
@@ -141,7 +142,8 @@ mod tests {
         }
     }
 
-    /// A call or a tile that is counted and not made would multiply the rate: one of 64 calls by 64, one of 16 tiles by 16.
+    /// A call or a tile that is counted and not made would multiply the rate: one of 64 calls by 64, one of 16
+    /// tiles by 16.
     #[test]
     fn all_calls_and_tiles_are_made() {
         let best = |batch: usize, calls: usize, backward: bool| {

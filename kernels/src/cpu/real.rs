@@ -54,11 +54,12 @@ pub(crate) trait Real:
     fn abs(self) -> Self;
     /// A buffer as Candle's storage.
     fn storage(values: Vec<Self>) -> CpuStorage;
-    /// Transposes a square of [`SQUARE`] rows and columns in registers where S has instructions for that, and says whether
-    /// it has.
+    /// Transposes a square of [`SQUARE`] rows and columns in registers where S has instructions for that, and says
+    /// whether it has.
     ///
     /// # Safety
-    /// Rows of `from` must be readable and those of `to` writable, each `SQUARE` elements at its stride, without overlap.
+    /// Rows of `from` must be readable and those of `to` writable, each `SQUARE` elements at its stride, without
+    /// overlap.
     #[inline(always)]
     unsafe fn transpose_square<S: Simd>(_from: (*const Self, usize), _to: (*mut Self, usize)) -> bool {
         false
@@ -92,8 +93,8 @@ const ERF_FLAT: f32 = 3.9;
 /// (eʳ − 1 − r)/r² for |r| ≤ ½ ln 2, relative error of eʳ 3.7e-9 before rounding.
 const EXP: [f32; 5] = [4.999_998_9e-1, 1.666_651_8e-1, 4.166_953_3e-2, 8.368_916e-3, 1.375_140_8e-3];
 
-/// Σ c_i xⁱ, each step rounded once where the processor has an instruction for that (every S but [`pulp::Scalar`]): half
-/// as many instructions. Elsewhere `mul_add` would be a call.
+/// Σ c_i xⁱ, each step rounded once where the processor has an instruction for that (every S but [`pulp::Scalar`]):
+/// half as many instructions. Elsewhere `mul_add` would be a call.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize>(c: &[f32; N], x: f32) -> f32 {
     let mut sum = c[N - 1];

@@ -1,16 +1,16 @@
-//! Each rule as a schedule of fused products. Equations and signs are in `pcnbench`'s rules of the same names; what is
-//! said here is which field holds what, and which layers are in the light cone.
+//! Each rule as a schedule of fused products. Equations and signs are in `pcnbench`'s rules of the same names; this
+//! file documents what each field holds, and which layers are in the light cone.
 
-use super::crew::Crew;
 use super::fields::Field;
-use super::frozen::{fixed, in_place};
+use super::fixed_prediction::{fixed, in_place};
 use super::gradient;
-use super::learner::{self, Learner};
 use super::memory::Scratch;
 use super::net::Net;
-use super::pull::Pulled;
+use super::optimiser::{self, BoundOptimiser};
+use super::partition::Partition;
 use super::real::Real;
 use super::stencil::Stencil;
+use super::vjp::AfterVjp;
 use crate::schedule::{Rule, Schedule};
 use crate::stack::Activation;
 use crate::tune;
@@ -28,77 +28,77 @@ pub(super) fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
 ///
 /// # Safety
 /// The contract of [`super::net`]: no other partition has the tiles of this one, and all workers of the pool run this
-/// same call. With a learner that is the one worker with the one tile of the batch.
+/// same call. With an optimiser, the caller is the only worker and has the only tile of the batch.
 pub(super) unsafe fn infer<T: Real>(
     net: &Net<'_, T>,
     schedule: &Schedule,
-    crew: Crew<'_>,
+    partition: Partition<'_>,
     scratch: &mut Scratch<T>,
-    learner: Option<&Learner<T>>,
+    optimiser: Option<&BoundOptimiser<T>>,
 ) {
     // SAFETY: the caller's.
     unsafe {
-        crew.upwards(net.depth(), |l, at| net.forward_layer(l, scratch, at, false));
-        crew.tiles(|at| net.output_error(at));
+        partition.upwards(net.depth(), |l, at| net.forward_layer(l, scratch, at, false));
+        partition.tiles(|at| net.output_error(at));
         match schedule.rule {
-            Rule::Bp | Rule::Zil => backward(net, crew, scratch, learner),
-            Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, crew, scratch),
-            Rule::Epc => epc(net, &schedule.steps, crew, scratch),
+            Rule::Bp | Rule::Zil => backward(net, partition, scratch, optimiser),
+            Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, partition, scratch),
+            Rule::Epc => epc(net, &schedule.steps, partition, scratch),
             Rule::Fpa { light_cone } => {
                 if !light_cone {
-                    crew.layers(net.depth() - 1, 1, |l, at| {
-                        gradient::clear(net, &[Field::E, Field::D], l, at)
+                    partition.layers(net.depth() - 1, 1, |l, at| {
+                        gradient::clear(net, &[Field::Error, Field::Delta], l, at)
                     });
                 }
-                fixed(net, &schedule.steps, light_cone, crew, scratch);
+                fixed(net, &schedule.steps, light_cone, partition, scratch);
             }
             Rule::Ar { top_down } => {
-                crew.layers(net.depth() - 1, 1, |l, at| gradient::start_at_activations(net, l, at));
+                partition.layers(net.depth() - 1, 1, |l, at| gradient::start_at_activations(net, l, at));
                 if top_down {
-                    in_place(net, &schedule.steps, crew, scratch);
+                    in_place(net, &schedule.steps, partition, scratch);
                 } else {
-                    fixed(net, &schedule.steps, false, crew, scratch);
+                    fixed(net, &schedule.steps, false, partition, scratch);
                 }
             }
-            Rule::SeqIl { .. } => seqil(net, &schedule.steps, crew, scratch),
+            Rule::SeqIl { .. } => seqil(net, &schedule.steps, partition, scratch),
             Rule::Ipc { light_cone, weight_step, evaluate } => {
-                ipc(net, &schedule.steps, (light_cone, evaluate), weight_step, crew, scratch);
+                ipc(net, &schedule.steps, (light_cone, evaluate), weight_step, partition, scratch);
             }
         }
     }
 }
 
-/// D holds φ_out' from the forward pass and becomes δ on the way down; E holds −adjoints where a skip, a product or the
-/// caller reads them.
+/// `Delta` holds φ_out' from the forward pass and becomes δ on the way down; `Error` holds −adjoints where a skip, a
+/// product or the caller reads them.
 ///
 /// Z-IL's frontier is the same: its states move after their layer has been read, so that only a reader of the final
-/// states asks for V + E.
+/// states asks for `State` + `Error`.
 ///
-/// With a learner, parameters move on the way, each layer's when the product with their transpose is done.
+/// With an optimiser, parameters move during the pass, each layer's after the product with their transpose.
 unsafe fn backward<T: Real>(
     net: &Net<'_, T>,
-    crew: Crew<'_>,
+    partition: Partition<'_>,
     scratch: &mut Scratch<T>,
-    learner: Option<&Learner<T>>,
+    optimiser: Option<&BoundOptimiser<T>>,
 ) {
-    crew.tiles(|at| {
+    partition.tiles(|at| {
         for l in (2..=net.depth()).rev() {
             let k = l - 1;
             // SAFETY: the caller's; a tile's layers are done one after another.
             unsafe {
-                net.pull(l, (Field::D, Field::E), scratch, at, |_| Pulled::Adjoint {
-                    e: net.maybe(Field::E, k, at),
-                    d: net.apart(Field::D, Field::E, k, at),
+                net.vjp(l, (Field::Delta, Field::Error), scratch, at, |_| AfterVjp::Adjoint {
+                    e: net.maybe(Field::Error, k, at),
+                    d: net.apart(Field::Delta, Field::Error, k, at),
                 });
-                if let Some(learner) = learner {
-                    learner::update_layer(net, l, learner, scratch);
+                if let Some(optimiser) = optimiser {
+                    optimiser::update_layer(net, l, optimiser, scratch);
                 }
             }
-            crew.sync();
+            partition.sync();
         }
-        if let Some(learner) = learner {
+        if let Some(optimiser) = optimiser {
             // SAFETY: the caller's.
-            unsafe { learner::update_layer(net, 1, learner, scratch) };
+            unsafe { optimiser::update_layer(net, 1, optimiser, scratch) };
         }
     });
 }
@@ -108,44 +108,46 @@ unsafe fn spc<T: Real>(
     net: &Net<'_, T>,
     steps: &[f64],
     light_cone: bool,
-    crew: Crew<'_>,
+    partition: Partition<'_>,
     scratch: &mut Scratch<T>,
 ) {
     let depth = net.depth();
     // SAFETY: the caller's; the stencil says which cells may be done when, and layers are cleared before.
     unsafe {
         if net.deviation {
-            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::V, Field::H], l, at));
+            partition
+                .layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::State, Field::Activated], l, at));
         }
         if !light_cone {
-            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));
+            partition
+                .layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::Error, Field::Delta], l, at));
         }
         if depth > 1 {
-            crew.cells(&stencil(net, steps.len(), light_cone, crew.workers()), |k, t, at| {
+            partition.cells(&stencil(net, steps.len(), light_cone, partition.workers()), |k, t, at| {
                 if k == depth {
                     net.predict(depth, scratch, at, false);
                     net.output_error(at);
                     return;
                 }
                 let arriving = light_cone && t + 1 + k == depth;
-                net.pull(k + 1, (Field::D, Field::E), scratch, at, |next| Pulled::Move {
-                    v: net.view(Field::V, k, at),
-                    e: net.view(Field::E, k, at),
-                    d: if k > 1 { net.apart(Field::D, Field::E, k, at) } else { None },
+                net.vjp(k + 1, (Field::Delta, Field::Error), scratch, at, |next| AfterVjp::Move {
+                    v: net.view(Field::State, k, at),
+                    e: net.view(Field::Error, k, at),
+                    d: if k > 1 { net.apart(Field::Delta, Field::Error, k, at) } else { None },
                     g: T::of(steps[t]),
                     arriving,
                     next,
                 });
                 match k {
                     1 => net.first_error(at),
-                    // what has just arrived is predicted by a state that has not moved
+                    // a layer that an error has just reached is predicted by a state that has not moved
                     _ if arriving => {}
                     _ => net.predict(k, scratch, at, false),
                 }
             });
         }
         if net.deviation {
-            crew.layers(depth - 1, 1, |l, at| gradient::undo_deviation(net, l, at));
+            partition.layers(depth - 1, 1, |l, at| gradient::undo_deviation(net, l, at));
         }
     }
 }
@@ -157,46 +159,46 @@ pub(super) fn stencil<T>(net: &Net<'_, T>, steps: usize, light_cone: bool, worke
     Stencil::new(net.stack.depth(), steps, light_cone, window)
 }
 
-/// E holds e; D holds φ_out' on the way up and δ of the adjoint b on the way down (b itself where φ_out is the
-/// identity); R holds b where a skip needs it and D does not.
-unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch: &mut Scratch<T>) {
+/// `Error` holds e; `Delta` holds φ_out' on the way up and δ of the adjoint b on the way down (b itself where φ_out is
+/// the identity); `PendingStep` holds b where a skip needs it and `Delta` does not.
+unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], partition: Partition<'_>, scratch: &mut Scratch<T>) {
     let depth = net.depth();
-    crew.tiles(|at| {
+    partition.tiles(|at| {
         // SAFETY: the caller's; a tile's layers are done one after another.
         unsafe {
             for (t, g) in steps.iter().enumerate().take(if depth > 1 { steps.len() } else { 0 }) {
                 for l in (2..=depth).rev() {
                     let k = l - 1;
                     let carried = match net.stack.layer(l).act_out {
-                        _ if l == depth => Field::E,
-                        Activation::Identity => Field::D,
-                        _ => Field::R,
+                        _ if l == depth => Field::Error,
+                        Activation::Identity => Field::Delta,
+                        _ => Field::PendingStep,
                     };
                     let plain = net.stack.layer(k).act_out == Activation::Identity;
                     // nothing is carried further than layer 1
-                    let own = (k > 1).then(|| net.view(Field::D, k, at));
-                    net.pull(l, (Field::D, carried), scratch, at, |_| Pulled::Descend {
-                        e: net.view(Field::E, k, at),
+                    let own = (k > 1).then(|| net.view(Field::Delta, k, at));
+                    net.vjp(l, (Field::Delta, carried), scratch, at, |_| AfterVjp::Descend {
+                        e: net.view(Field::Error, k, at),
                         d: if plain { None } else { own },
-                        keep: if plain { own } else { net.maybe(Field::R, k, at) },
+                        keep: if plain { own } else { net.maybe(Field::PendingStep, k, at) },
                         g: T::of(*g),
                         first: t == 0,
                     });
-                    crew.sync();
+                    partition.sync();
                 }
                 net.rebuild_first(at);
-                crew.sync();
+                partition.sync();
                 for l in 2..=depth {
                     net.forward_layer(l, scratch, at, l < depth);
-                    crew.sync();
+                    partition.sync();
                 }
                 net.output_error(at);
-                crew.sync();
+                partition.sync();
             }
             // parameters learn from e, not from b
             for l in 1..depth {
                 if steps.is_empty() {
-                    gradient::clear(net, &[Field::E, Field::D], l, at);
+                    gradient::clear(net, &[Field::Error, Field::Delta], l, at);
                 } else {
                     gradient::learn_from_error(net, l, at);
                 }
@@ -205,75 +207,81 @@ unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch:
     });
 }
 
-/// D holds φ_out' from the last predictions until its layer has moved, then δ.
-unsafe fn seqil<T: Real>(net: &Net<'_, T>, steps: &[f64], crew: Crew<'_>, scratch: &mut Scratch<T>) {
+/// `Delta` holds φ_out' from the last predictions until its layer has moved, then δ.
+unsafe fn seqil<T: Real>(
+    net: &Net<'_, T>,
+    steps: &[f64],
+    partition: Partition<'_>,
+    scratch: &mut Scratch<T>,
+) {
     let depth = net.depth();
-    crew.tiles(|at| {
+    partition.tiles(|at| {
         // SAFETY: the caller's; a tile's layers are done one after another.
         unsafe {
             for (t, g) in steps.iter().enumerate().take(if depth > 1 { steps.len() } else { 0 }) {
                 for l in (2..=depth).rev() {
                     let k = l - 1;
-                    net.pull(l, (Field::D, Field::E), scratch, at, |next| Pulled::Sweep {
-                        v: net.view(Field::V, k, at),
-                        e: net.view(Field::E, k, at),
-                        d: if k > 1 { net.apart(Field::D, Field::E, k, at) } else { None },
+                    net.vjp(l, (Field::Delta, Field::Error), scratch, at, |next| AfterVjp::Sweep {
+                        v: net.view(Field::State, k, at),
+                        e: net.view(Field::Error, k, at),
+                        d: if k > 1 { net.apart(Field::Delta, Field::Error, k, at) } else { None },
                         g: T::of(*g),
                         first: t == 0,
                         next,
                     });
-                    crew.sync();
+                    partition.sync();
                 }
                 net.first_error(at);
                 for l in 2..=depth {
                     net.predict(l, scratch, at, t + 1 < steps.len());
                 }
-                crew.sync();
+                partition.sync();
                 net.output_error(at);
-                crew.sync();
+                partition.sync();
             }
             if steps.is_empty() {
-                (1..depth).for_each(|l| gradient::clear(net, &[Field::E, Field::D], l, at));
+                (1..depth).for_each(|l| gradient::clear(net, &[Field::Error, Field::Delta], l, at));
             }
         }
     });
 }
 
-/// Four phases per step, every gradient at the same point: steps of the states into R, then the weights move, then the
-/// states, then errors follow from both.
+/// Four phases per step, every gradient at the same point: steps of the states into `PendingStep`, then the weights
+/// move, then the states, then errors follow from both.
 unsafe fn ipc<T: Real>(
     net: &Net<'_, T>,
     steps: &[f64],
     (light_cone, evaluate): (bool, bool),
     weight_step: f64,
-    crew: Crew<'_>,
+    partition: Partition<'_>,
     scratch: &mut Scratch<T>,
 ) {
     let depth = net.depth();
     // SAFETY: the caller's; between phases the workers of the partition have met.
     unsafe {
         if !light_cone {
-            crew.layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::E, Field::D], l, at));
+            partition
+                .layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::Error, Field::Delta], l, at));
         }
         for (t, g) in steps.iter().enumerate() {
             let low = lowest(depth, t, light_cone);
             let reached = if light_cone { depth.saturating_sub(t).max(1) } else { 1 };
             let arriving = |k: usize| light_cone && t + 1 + k == depth;
-            crew.layers(depth - 1, low, |k, at| {
-                net.pull(k + 1, (Field::D, Field::E), scratch, at, |_| Pulled::Step {
-                    e: net.view(Field::E, k, at),
-                    step: net.view(Field::R, k, at),
+            partition.layers(depth - 1, low, |k, at| {
+                net.vjp(k + 1, (Field::Delta, Field::Error), scratch, at, |_| AfterVjp::Step {
+                    e: net.view(Field::Error, k, at),
+                    step: net.view(Field::PendingStep, k, at),
                     g: T::of(*g),
                     arriving: arriving(k),
                 });
             });
-            if let Some(worker) = crew.together() {
+            if let Some(worker) = partition.layer_parallel() {
                 gradient::descend(net, reached, weight_step, scratch.tile.as_mut_slice(), worker);
                 worker.meet();
             }
-            crew.layers(depth - 1, low, |k, at| net.advance(k, at, arriving(k)));
+            partition.layers(depth - 1, low, |k, at| net.advance(k, at, arriving(k)));
             if t + 1 < steps.len() || evaluate {
-                crew.layers(depth, reached, |l, at| {
+                partition.layers(depth, reached, |l, at| {
                     net.predict(l, scratch, at, false);
                     if l == depth {
                         net.output_error(at);

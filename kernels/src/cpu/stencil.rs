@@ -1,16 +1,26 @@
 //! The order of a relaxation in depth and time: blocks of diagonals, so that each layer's weights and states are used
 //! for several steps while they are in cache, and several workers follow each other down the layers.
 //!
-//! In cell (l, t), state l takes its step t and its error is then renewed; in cell (L, t) the output is. A cell reads
-//! the results of cells (l − 1, t), (l, t − 1) and (l + 1, t − 1), which lie on diagonals j − 1 and j with j = l + t.
-//! What it overwrites, no cell reads any more but those that are in turn waiting for it. So diagonals can be taken one
-//! after another through all times (one worker, whatever the depth, never needs more than a few layers in its cache),
-//! and a block of diagonals may be at time t as soon as the block before it has left time t: workers take blocks in
-//! order and none waits for longer than one step of one block. The light cone from a forward start is diagonal L − 1:
-//! nothing below it happens.
+//! In cell (l, t), state l makes its step t and its error is then recomputed; in cell (L, t) the output is. A cell
+//! on diagonal j = l + t reads the results of cells (l − 1, t), (l, t − 1) and (l + 1, t − 1), which lie on diagonals
+//! j − 1 and j. The values that it overwrites are read only by cells that wait for it anyway. So a block of consecutive
+//! diagonals can run through all times before the next block begins: one worker, at any depth, needs only a few layers
+//! in its cache. With several workers, a block may be at time t as soon as the block before it has finished time t:
 //!
-//! No worker waits for a block that no worker has taken: blocks are taken in order, and the first of those taken but
-//! not finished waits for none. So there is no deadlock.
+//! ```text
+//! each worker:  while blocks are left:
+//!     block = the next one, in order of diagonals
+//!     for each time t at which the block has cells:
+//!         wait until the block before has finished time t
+//!         for the layers l of the block at time t, from low to high:  work(l, t)
+//!         this block has finished time t
+//! ```
+//!
+//! A worker waits for at most one step of one block at a time. The light cone from a forward start is diagonal L − 1:
+//! no cell below it is computed.
+//!
+//! A worker waits only for a block that another worker has begun, because blocks are begun in order, and the first
+//! unfinished block waits for no other. So there is no deadlock.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +33,7 @@ use crate::tune;
 pub(super) struct Stencil {
     depth: usize,
     steps: usize,
-    /// The first diagonal on which anything happens.
+    /// The first diagonal with cells.
     start: usize,
     window: usize,
 }
@@ -61,7 +71,7 @@ impl Stencil {
     }
 }
 
-/// How far the blocks of diagonals have got, over several tiles that are independent of each other.
+/// The progress of the blocks of diagonals, over several tiles that are independent of each other.
 #[derive(Debug)]
 pub(super) struct Progress {
     tiles: usize,

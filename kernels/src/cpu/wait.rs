@@ -1,27 +1,27 @@
-//! How threads wait for one another, and what is done where that takes too long.
+//! How threads wait for one another, and when calls fall back to one thread.
 //!
-//! On a machine that does nothing else a wait is short, and a thread that looks again and again goes on soonest. Where
-//! another process has the processor of the thread that is waited for, looking again and again takes milliseconds of
-//! processor time without any use; to yield does not help against processes of equal priority, and costs the thread its
-//! place. So a waiting thread looks for [`SPIN`], then sleeps between looks. Threads of one call are still only as
-//! fast as if all of them ran at once, which under contention they may rarely do; so where calls lose more by waiting than
-//! several threads gain, the next ones are left to one thread ([`Contention`]).
+//! On a machine that does nothing else a wait is short, and a spinning thread goes on soonest. Where another process
+//! has the processor of the thread that is waited for, spinning wastes milliseconds of processor time; yielding does
+//! not help against processes of equal priority, and costs the thread its place. So a waiting thread spins for
+//! [`SPIN`], then sleeps between polls. The threads of a call are fast only if all of them run at the same time, which
+//! is rare under contention. So where calls lose more by waiting than several threads gain, the next calls use one
+//! thread ([`Contention`]).
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a waiting thread looks before it sleeps: longer than waits are on a quiet machine, short beside the
+/// How long a waiting thread spins before it sleeps: longer than waits on a quiet machine, short compared with the
 /// milliseconds after which a scheduler changes threads.
 const SPIN: Duration = Duration::from_micros(200);
-/// How long it then sleeps between two looks; the system adds about as much.
+/// How long it then sleeps between two polls; the system adds about as much.
 pub(super) const NAP: Duration = Duration::from_micros(50);
-/// Looks between two readings of the clock.
-const LOOKS: u32 = 32;
+/// Polls between two readings of the clock.
+const POLLS: u32 = 32;
 
 thread_local! {
-    /// What this thread has waited beyond [`SPIN`], all waits together.
+    /// How long this thread has waited beyond [`SPIN`], all waits together.
     static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
@@ -30,15 +30,15 @@ pub(super) fn waited() -> Duration {
     WAITED.get()
 }
 
-/// Waits until something is so that another thread makes so.
+/// Waits until another thread has made `so` return true.
 pub(super) fn wait_until(so: impl Fn() -> bool) {
     // most waits are over before a clock is worth reading
-    if (0..LOOKS).any(|_| so() || pause()) {
+    if (0..POLLS).any(|_| so() || pause()) {
         return;
     }
     let start = Instant::now();
     while start.elapsed() < SPIN {
-        if (0..LOOKS).any(|_| so() || pause()) {
+        if (0..POLLS).any(|_| so() || pause()) {
             return;
         }
     }
@@ -48,21 +48,22 @@ pub(super) fn wait_until(so: impl Fn() -> bool) {
     WAITED.set(WAITED.get() + start.elapsed());
 }
 
-/// Between two looks.
+/// Between two polls.
 fn pause() -> bool {
     std::hint::spin_loop();
     false
 }
 
-/// Shortest wait of a call that is not taken for chance: schedulers change threads after milliseconds.
+/// Shortest wait of a call that counts as contention: schedulers change threads after milliseconds.
 const STALL: Duration = Duration::from_millis(1);
-/// Seconds by which losses of calls on several threads may exceed their gains before calls are left to one thread, and the
-/// most that gains count: several slices of a scheduler. A scheduler soon serves a thread that has slept, so the threads of a
-/// call come to run at the same times, and beside other processes of equal priority two are then faster than one.
+/// Seconds by which losses of calls on several threads may exceed their gains before calls fall back to one thread, and
+/// the most that gains count: several slices of a scheduler. A scheduler soon serves a thread that has slept, so the
+/// threads of a call come to run at the same times; two threads are then faster than one, even beside processes of
+/// equal priority.
 const ENOUGH_S: f64 = 0.02;
-/// For how many times as long as was lost later calls do without workers.
+/// Later calls use one thread for this many times the time that was lost.
 const BACKOFF: f64 = 8.0;
-/// But no longer than this, so that the end of contention is noticed.
+/// The longest such time, so that the end of contention is noticed.
 const LONGEST_S: f64 = 1.0;
 
 /// Whether a pool's threads are kept from running by other processes.
@@ -74,17 +75,18 @@ struct Account {
     /// Seconds that calls on several threads have gained on one thread, less those that they have lost; at most
     /// [`ENOUGH_S`].
     gained: f64,
-    /// Until when calls are left to one thread.
+    /// Calls use one thread until then.
     until: Option<Instant>,
 }
 
 impl Contention {
-    /// Takes note of a call of `count` workers that took `total` from `start`, for `waited` of which its caller waited for the
-    /// others.
+    /// Takes note of a call of `count` workers that took `total` from `start`, for `waited` of which its caller waited
+    /// for the others.
     ///
     /// With workers that have equal parts, one thread would have taken `count` times what the caller worked; the
-    /// difference is gained or lost. Once losses exceed gains by more than [`ENOUGH_S`], the next calls are left to one
-    /// thread, for eight times what was lost: trying again costs about as much once more, an eighth of the time.
+    /// difference is gained or lost. Once losses exceed gains by more than [`ENOUGH_S`], the next calls use one thread,
+    /// for eight times the time that was lost: the next try may lose as much again, which is then an eighth of the
+    /// time.
     pub(super) fn judge(&self, count: usize, start: Instant, total: Duration, waited: Duration) {
         let alone = count as f64 * total.saturating_sub(waited).as_secs_f64();
         let mut account = self.account();
@@ -95,7 +97,7 @@ impl Contention {
         }
     }
 
-    /// Whether calls are left to one thread at this time.
+    /// Whether calls use one thread at this time.
     pub(super) fn is_on(&self, now: Instant) -> bool {
         let mut account = self.account();
         account.until = account.until.filter(|until| now < *until);
@@ -110,14 +112,14 @@ impl Contention {
 /// See [`without_workers_ns`].
 static WITHOUT_WORKERS: AtomicU64 = AtomicU64::new(0);
 
-/// Nanoseconds, over all calls of this process and all workers, for which a worker would have taken part in a call on the
-/// CPU but was not asked, since other processes had kept workers from running just before. No scheduler counts these: the
-/// worker slept.
+/// Nanoseconds, over all calls of this process and all workers, for which a worker would have taken part in a call on
+/// the CPU but was not asked, since other processes had kept workers from running just before. No scheduler counts
+/// these: the worker slept.
 pub fn without_workers_ns() -> u64 {
     WITHOUT_WORKERS.load(Ordering::Relaxed)
 }
 
-/// Counts the time of a call that does without this many of its workers, until it is dropped.
+/// Counts the time of a call that runs without this many of its workers, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Missing {
     workers: usize,
@@ -174,8 +176,8 @@ mod tests {
         assert!(busy < Duration::from_millis(200), "{busy:?}");
     }
 
-    /// An account, its time zero, and what notes a call from then on: workers, milliseconds in all, and those that its caller
-    /// waited.
+    /// An account, its time zero, and what notes a call from then on: workers, milliseconds in all, and those that its
+    /// caller waited.
     fn calls() -> (Contention, Instant, impl Fn(&Contention, usize, u64, u64)) {
         let start = Instant::now();
         let ms = Duration::from_millis;

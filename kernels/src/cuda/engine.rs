@@ -1,4 +1,5 @@
-//! Whole calls on a card: a plan with addresses put in. Nothing waits for the card; parameters and states never leave it.
+//! Whole calls on a GPU: a plan with addresses filled in. Nothing waits for the GPU; parameters and states never leave
+//! it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,22 +8,22 @@ use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut, DeviceR
 use candle_core::cuda_backend::CudaDType;
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, WithDType};
 
-use super::facts::card_of;
-use super::kept::{no_memory, offsets, Kept};
+use super::device_limits::device_limits;
 use super::library::Multiply;
+use super::plan_cache::{no_memory, offsets, CachedPlan};
 use crate::launch::{finish, Ask, Precision, Task};
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
 use crate::stack::{Loss, Stack};
 use crate::tune::{self, Strategy, StrategyTable};
 
-/// What is kept from call to call: at most one plan and its memory.
+/// The CUDA engine; keeps at most one plan and its memory from call to call.
 #[derive(Default)]
 pub(crate) struct Engine {
-    kept: Mutex<Option<Kept>>,
+    cached: Mutex<Option<CachedPlan>>,
     forced: Mutex<Option<Strategy>>,
-    /// How often inference is queued beyond the once that a call takes.
+    /// How many more times inference is queued than a call needs.
     further: AtomicUsize,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) loss: Loss,
     pub(crate) batch: usize,
     pub(crate) task: Task,
-    pub(crate) operands: Operands,
+    pub(crate) math: MathMode,
     /// Measured times to choose a strategy by, if there are any.
     pub(crate) strategies: Option<&'a StrategyTable>,
 }
@@ -61,12 +62,16 @@ impl Engine {
 
     /// Plans the next call anew.
     pub(crate) fn forget(&self) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Bytes on the card between calls.
+    /// Bytes on the GPU between calls.
     pub(crate) fn bytes(&self) -> usize {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |kept| kept.arena.len())
+        self.cached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map_or(0, |cached| cached.arena.len())
     }
 
     /// Waits for the calls that have been queued.
@@ -74,18 +79,18 @@ impl Engine {
     /// # Errors
     /// If a block of one of them timed out while it waited for another; which, where and after how long.
     pub(crate) fn settled(&self) -> Result<()> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_mut().map_or(Ok(()), Kept::settled)
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.as_mut().map_or(Ok(()), CachedPlan::settled)
     }
 
-    /// What the last call's kernel has written down of its phases.
+    /// The phase clocks that the kernel of the last call has recorded.
     #[cfg(feature = "trace")]
     pub(crate) fn phase_clocks(&self) -> Result<Vec<u64>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().map_or(Ok(vec![]), Kept::phase_clocks)
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.as_ref().map_or(Ok(vec![]), CachedPlan::phase_clocks)
     }
 
-    /// What `learn` leaves, in one buffer.
+    /// The results of `learn`, in one buffer.
     pub(crate) fn learn<T: Number>(
         &self,
         asked: &Asked<'_>,
@@ -94,17 +99,17 @@ impl Engine {
         y: Operand<'_>,
     ) -> Result<(CudaStorage, usize)> {
         let device = theta.device.clone();
-        let mut guard = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = self.prepare::<T>(&mut guard, asked, &device)?;
-        let (elements, moves) = (kept.plan.out, kept.plan.moves);
+        let mut guard = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = self.prepare::<T>(&mut guard, asked, &device)?;
+        let (elements, moves) = (cached.plan.out, cached.plan.moves);
         // SAFETY: every reader reads it on the same stream, after the launches below, which write every element.
         let mut out = unsafe { device.alloc::<T>(elements.max(1)) }
-            .map_err(|error| no_memory(&error, "what a call leaves", elements * size_of::<T>()))?;
+            .map_err(|error| no_memory(&error, "the results of a call", elements * size_of::<T>()))?;
         let (start, end) = offsets(lt)?;
-        let parameters = start..start + kept.plan.parameters;
+        let parameters = start..start + cached.plan.parameters;
         let theta = theta.as_cuda_slice::<T>()?;
         if moves && end > start {
-            device.memcpy_dtod(&theta.slice(parameters), &mut out.slice_mut(..kept.plan.parameters))?;
+            device.memcpy_dtod(&theta.slice(parameters), &mut out.slice_mut(..cached.plan.parameters))?;
         }
         {
             let stream = device.cuda_stream();
@@ -112,7 +117,7 @@ impl Engine {
             let (out, _out) = out.device_ptr_mut(&stream);
             let theta = if moves { out } else { theta + (start * size_of::<T>()) as u64 };
             // a copy of θ lies somewhere else each time
-            kept.run::<T>(theta, x, y, out, (!moves, self.further.load(Ordering::Relaxed)))?;
+            cached.run::<T>(theta, x, y, out, (!moves, self.further.load(Ordering::Relaxed)))?;
         }
         Ok((CudaStorage::wrap_cuda_slice(out, device), elements))
     }
@@ -126,61 +131,61 @@ impl Engine {
         y: Operand<'_>,
     ) -> Result<()> {
         let device = theta.device.clone();
-        let mut guard = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = self.prepare::<T>(&mut guard, asked, &device)?;
+        let mut guard = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = self.prepare::<T>(&mut guard, asked, &device)?;
         let (start, _) = offsets(lt)?;
         let stream = device.cuda_stream();
         let (theta, _theta) = theta.as_cuda_slice_mut::<T>()?.device_ptr_mut(&stream);
         let theta = theta + (start * size_of::<T>()) as u64;
-        kept.run::<T>(theta, x, y, 0, (true, self.further.load(Ordering::Relaxed)))
+        cached.run::<T>(theta, x, y, 0, (true, self.further.load(Ordering::Relaxed)))
     }
 
-    /// The plan and the memory of a call: what was kept, if it fits.
+    /// The plan and the memory of a call: the cached one, if it fits.
     fn prepare<'k, T: Number>(
         &self,
-        kept: &'k mut Option<Kept>,
+        cached: &'k mut Option<CachedPlan>,
         asked: &Asked<'_>,
         device: &CudaDevice,
-    ) -> Result<&'k mut Kept> {
+    ) -> Result<&'k mut CachedPlan> {
         let Some(precision) = Precision::of(T::DTYPE) else {
             refuse!("there are no kernels for {:?}; expected f32 or f64", T::DTYPE)
         };
-        let fits = |kept: &Kept| {
-            kept.precision == precision
-                && kept.plan.table.batch == asked.batch
-                && kept.device.id() == device.id()
-                && same_kind(&kept.task, &asked.task)
-                && kept.loss == asked.loss
-                && kept.schedule == *asked.schedule
+        let fits = |cached: &CachedPlan| {
+            cached.precision == precision
+                && cached.plan.table.batch == asked.batch
+                && cached.device.id() == device.id()
+                && same_kind(&cached.task, &asked.task)
+                && cached.loss == asked.loss
+                && cached.schedule == *asked.schedule
         };
-        let ask = |card, strategy| Ask {
+        let ask = |limits, strategy| Ask {
             stack: asked.stack,
             schedule: asked.schedule,
             loss: asked.loss,
             batch: asked.batch,
             task: asked.task,
             precision,
-            operands: asked.operands,
-            card,
+            math: asked.math,
+            device: limits,
             products: strategy == Strategy::Cublas,
         };
-        match kept.take().filter(fits) {
+        match cached.take().filter(fits) {
             Some(mut same) => {
                 if same.task != asked.task {
                     // only the optimiser's numbers differ
-                    same.plan.finish = finish(&ask(same.card, same.strategy), &same.plan.table);
+                    same.plan.finish = finish(&ask(same.limits, same.strategy), &same.plan.table);
                     same.task = asked.task;
                 }
-                Ok(kept.insert(same))
+                Ok(cached.insert(same))
             }
             None => {
-                let card = card_of(device)?;
-                let kind = (precision, asked.operands);
+                let limits = device_limits(device)?;
+                let kind = (precision, asked.math);
                 let Asked { stack, schedule, batch, strategies, .. } = *asked;
-                let chosen = || tune::choose(strategies, stack, schedule, batch, kind, &card).strategy;
+                let chosen = || tune::choose(strategies, stack, schedule, batch, kind, &limits).strategy;
                 let forced = *self.forced.lock().unwrap_or_else(PoisonError::into_inner);
                 let strategy = forced.unwrap_or_else(chosen);
-                Ok(kept.insert(Kept::new::<T>(&ask(card, strategy), strategy, device)?))
+                Ok(cached.insert(CachedPlan::new::<T>(&ask(limits, strategy), strategy, device)?))
             }
         }
     }

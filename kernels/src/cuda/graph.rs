@@ -8,7 +8,7 @@ use crate::refuse::refuse;
 
 /// A recorded sequence of launches, with what they work on.
 pub struct Graph<T> {
-    // before what it works on: dropped first
+    // the first field, because it must be dropped before the memory that it works on
     graph: CudaGraph,
     on: T,
 }
@@ -20,27 +20,27 @@ impl<T> Graph<T> {
     /// What `body` returns, if the driver refuses something in it (waiting, for one), or if it queues nothing.
     ///
     /// # Safety
-    /// Whatever `body` queues must work on memory that `on` owns, or that outlives the graph by other means: the addresses
-    /// are used again at every replay.
+    /// Whatever `body` queues must work on memory that `on` owns, or that outlives the graph by other means: the
+    /// addresses are used again at every replay.
     pub unsafe fn capture(
         device: &CudaDevice,
         mut on: T,
         body: impl FnOnce(&mut T) -> Result<()>,
     ) -> Result<Self> {
         let stream = device.cuda_stream();
-        // Of this thread alone: others may go on allocating.
+        // Thread-local mode: other threads may go on allocating.
         stream
             .begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
             .map_err(failed("launches cannot be recorded"))?;
         let done = body(&mut on);
-        // Whatever happened: a stream left recording is of no further use.
+        // Also after an error: a stream that is left recording cannot be used any more.
         let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
         let graph = stream.end_capture(flags);
         done?;
         let Some(graph) = graph.map_err(failed("launches cannot be recorded"))? else {
             refuse!("there is nothing to replay; expected at least one launch")
         };
-        graph.upload().map_err(failed("recorded launches cannot be brought to the card"))?;
+        graph.upload().map_err(failed("recorded launches cannot be uploaded to the GPU"))?;
         Ok(Self { graph, on })
     }
 

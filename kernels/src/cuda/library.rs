@@ -6,7 +6,7 @@ use candle_core::cuda_backend::cudarc::cublas::{result, sys};
 use candle_core::{CudaDevice, Result};
 
 use crate::launch::{Addresses, Base, Operand, Product};
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 
 /// Numbers that the library multiplies.
@@ -44,12 +44,12 @@ macro_rules! multiply {
                     true => sys::cublasOperation_t::CUBLAS_OP_T,
                     false => sys::cublasOperation_t::CUBLAS_OP_N,
                 };
-                let compute = match product.operands {
+                let compute = match product.math {
                     // f32 in f32, not in tf32; two parts of tf32 would be as good, and no faster to make here
-                    Operands::F32 | Operands::Tf32x3 => sys::cublasComputeType_t::$exactly,
+                    MathMode::F32 | MathMode::Tf32x3 => sys::cublasComputeType_t::$exactly,
                     // the library reads f32 and makes of it what tensor cores take
-                    Operands::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
-                    Operands::Bf16 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_16BF,
+                    MathMode::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+                    MathMode::Bf16 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_16BF,
                 };
                 let handle = device.cublas_handle();
                 let (one, zero): ($number, $number) = (1.0, 0.0);

@@ -1,19 +1,19 @@
-//! The kernels on a card: loading, launching, timing, replaying. Everything runs on the stream that Candle itself uses,
-//! so that it keeps its order with Candle's operations without waiting.
+//! The kernels on a GPU: loading, launching, timing, replaying. Everything runs on the stream that Candle uses, so that
+//! it keeps its order with Candle's operations without synchronisation.
 
+mod device_limits;
 mod engine;
-mod facts;
 mod graph;
-mod kept;
 mod library;
 mod module;
+mod plan_cache;
 mod pool;
 mod sensor;
 mod setup;
 mod time;
 
+pub(crate) use device_limits::{capability_of, device_limits};
 pub(crate) use engine::{Asked, Engine};
-pub(crate) use facts::{capability_of, card_of};
 pub use graph::Graph;
 pub use module::{kernel, Kernel, Module, Shape, MODULES};
 pub use pool::Pool;

@@ -15,18 +15,18 @@ use crate::refuse::refuse;
 /// Kernels compiled from one source.
 #[derive(Debug)]
 pub struct Module {
-    /// `pcnbench-<file>-<hash of source, headers, flags, cards and compiler>`.
+    /// `pcnbench-<file>-<hash of source, headers, flags, compute capabilities and compiler>`.
     pub name: &'static str,
-    /// Machine code for some cards and PTX for later ones; empty if nvcc was a stand-in.
+    /// Machine code for some GPUs and PTX for later ones; empty if nvcc was a stand-in.
     pub image: &'static [u8],
-    /// What is in it.
+    /// The names of its kernels.
     pub kernels: &'static [&'static str],
 }
 
 /// Every module of this build.
 pub static MODULES: &[Module] = include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
-/// Loaded modules by card and name. A module keeps its context alive, so an address of a context is not used twice.
+/// Loaded modules by context and name. A module keeps its context alive, so the address of a context is not reused.
 type Loaded = HashMap<(usize, &'static str), Arc<CudaModule>>;
 static LOADED: LazyLock<Mutex<Loaded>> = LazyLock::new(Mutex::default);
 
@@ -69,7 +69,7 @@ impl Shape {
     }
 }
 
-/// An error of the driver in one line, with what was being done.
+/// An error of the driver in one line, with the operation that failed.
 pub(super) fn failed<'a>(doing: impl Display + 'a) -> impl FnOnce(DriverError) -> Error + 'a {
     move |error| match error.error_string() {
         Ok(words) => Error::Msg(format!("{doing}: {:?}: {}", error.0, words.to_string_lossy())),
@@ -77,7 +77,7 @@ pub(super) fn failed<'a>(doing: impl Display + 'a) -> impl FnOnce(DriverError) -
     }
 }
 
-/// The kernel of this name, from a module that is loaded at its first use and once per card.
+/// The kernel of this name, from a module that is loaded at its first use and once per GPU.
 ///
 /// # Errors
 /// If no module has such a kernel, or the driver refuses the module; both say which.
@@ -100,11 +100,11 @@ pub fn kernel(device: &CudaDevice, name: &str) -> Result<Kernel> {
     let here = match loaded.get(&key) {
         Some(here) => here.clone(),
         None => {
-            // Takes machine code and PTX alike; the driver picks what fits the card.
+            // the image has machine code and PTX; the driver picks what fits the GPU
             let here = context.load_module(Ptx::from_binary(module.image.to_vec())).map_err(|error| {
                 let advice = match error.0 {
                     sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU => {
-                        "; it has no code for this card, build it with PCNBENCH_CUDA_ARCHS set to the card's \
+                        "; it has no code for this GPU, build it with PCNBENCH_CUDA_ARCHS set to the GPU's \
                              compute capability"
                     }
                     _ => "",
@@ -122,8 +122,7 @@ pub fn kernel(device: &CudaDevice, name: &str) -> Result<Kernel> {
     let function = here
         .load_function(name)
         .map_err(failed(format_args!("module `{}` gives no kernel `{name}`", module.name)))?;
-    // Drivers load a function when it is first used; asked for what it needs, it is there now, and not in the middle of a
-    // recording or of what is timed.
+    // A driver loads a function at its first use. This query loads it now, and not during a recording or a timing.
     function.num_regs().map_err(failed(format_args!("kernel `{name}` cannot be loaded")))?;
     Ok(Kernel { name: name.to_owned(), module: module.name, function, stream })
 }
@@ -134,18 +133,18 @@ impl Kernel {
         &self.name
     }
 
-    /// Allows launches with up to `bytes` of dynamic shared memory, beyond the 48 KiB that need no asking. What has been
-    /// allowed before stays so: the limit belongs to the function, which others may be launching with more.
+    /// Allows launches with up to `bytes` of dynamic shared memory, beyond the 48 KiB that are always allowed. The
+    /// limit never shrinks: it belongs to the function, which other engines may launch with more.
     ///
     /// # Errors
-    /// If the card has less.
+    /// If the GPU has less.
     pub fn allow_shared(&self, bytes: u32) -> Result<()> {
         let what = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         let Ok(value) = i32::try_from(bytes) else {
-            refuse!("kernel `{}` cannot have {bytes} bytes of shared memory; no card has as much", self.name)
+            refuse!("kernel `{}` cannot have {bytes} bytes of shared memory; no GPU has as much", self.name)
         };
         let doing = || format!("kernel `{}` cannot have {bytes} bytes of shared memory", self.name);
-        // held between looking and setting
+        // one thread at a time reads and sets the limit
         let _one_at_a_time = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if self.function.get_attribute(what).map_err(failed(doing()))? >= value {
             return Ok(());
@@ -153,7 +152,7 @@ impl Kernel {
         self.function.set_attribute(what, value).map_err(failed(doing()))
     }
 
-    /// How many blocks of `shape` the card can hold at once: the most that a cooperative launch may have.
+    /// How many blocks of `shape` the GPU can hold at once: the most that a cooperative launch may have.
     ///
     /// # Errors
     /// If the driver does not answer.
@@ -168,7 +167,7 @@ impl Kernel {
         Ok(u64::from(per_multiprocessor) * u64::try_from(multiprocessors).unwrap_or(0))
     }
 
-    /// Registers and bytes of local memory per thread on this card.
+    /// Registers and bytes of local memory per thread on this GPU.
     ///
     /// # Errors
     /// If the driver does not answer.
@@ -181,7 +180,7 @@ impl Kernel {
     /// Queues one launch; returns before it has run.
     ///
     /// # Errors
-    /// If the driver refuses the launch. What goes wrong later is an error of whatever waits for it.
+    /// If the driver refuses the launch. An error during execution is returned by a later call that waits for it.
     ///
     /// # Safety
     /// `params` must be the kernel's own parameter struct, and its addresses good, on this device, for all that the
@@ -200,15 +199,15 @@ impl Kernel {
     /// As [`launch`](Self::launch), with all blocks resident together, so that they may wait for one another.
     ///
     /// # Errors
-    /// As [`launch`](Self::launch), and if the card cannot hold all of the shape's blocks at once.
+    /// As [`launch`](Self::launch), and if the GPU cannot hold all of the shape's blocks at once.
     ///
     /// # Safety
     /// As [`launch`](Self::launch).
     pub unsafe fn launch_cooperative<P: DeviceRepr>(&self, shape: Shape, params: &P) -> Result<()> {
-        let room = self.resident_blocks(shape)?;
-        if shape.blocks() > room {
+        let most = self.resident_blocks(shape)?;
+        if shape.blocks() > most {
             refuse!(
-                "kernel `{}` needs {} blocks at once; this card holds {room} of this shape, launch fewer",
+                "kernel `{}` needs {} blocks at once; this GPU holds {most} of this shape; launch fewer",
                 self.name,
                 shape.blocks()
             );

@@ -1,25 +1,25 @@
-//! What a card clocks at, through NVML, which is looked for when a program runs.
+//! The clock of a GPU, through NVML, which is loaded when a program runs.
 
 use candle_core::CudaDevice;
 use nvml_wrapper::enum_wrappers::device::Clock;
 use nvml_wrapper::Nvml;
 
-/// A card's number as NVML spells it; nothing if the driver does not say it.
+/// The UUID of a GPU as NVML spells it; `None` if the driver does not report it.
 pub fn uuid(device: &CudaDevice) -> Option<String> {
     let uuid = device.cuda_stream().context().uuid().ok()?;
-    Some(crate::card::spelled(uuid.bytes.map(|b| b as u8)))
+    Some(crate::device::spelled(uuid.bytes.map(|b| b as u8)))
 }
 
-/// The clock of a card's multiprocessors.
+/// The clock of a GPU's multiprocessors.
 #[derive(Debug)]
 pub struct Sensor {
     nvml: Nvml,
-    // by its own number: the order of cards differs between the two libraries
+    // by UUID, because the order of GPUs differs between the two libraries
     uuid: String,
 }
 
 impl Sensor {
-    /// That of the card behind `device`; nothing without NVML.
+    /// The clock of the GPU behind `device`; `None` without NVML.
     pub fn of(device: &CudaDevice) -> Option<Self> {
         Some(Self { nvml: Nvml::init().ok()?, uuid: uuid(device)? })
     }

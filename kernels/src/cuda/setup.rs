@@ -1,4 +1,4 @@
-//! How a card is set up, for people who read timings.
+//! The setup of a GPU, for readers of timings.
 
 use candle_core::cuda_backend::cudarc::driver::sys;
 use candle_core::{CudaDevice, Result};
@@ -9,19 +9,20 @@ use super::module::{failed, MODULES};
 pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> {
     let stream = device.cuda_stream();
     let context = stream.context();
-    let ask = |attribute| context.attribute(attribute).map_err(failed("the card does not say what it is"));
+    let ask =
+        |attribute| context.attribute(attribute).map_err(failed("the attributes of the GPU cannot be read"));
     use sys::CUdevice_attribute_enum::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
         CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS,
     };
-    let (newest, minor) = crate::card::driver_cuda_version()?;
-    let (free, all) = context.mem_get_info().map_err(failed("the card does not say what memory it has"))?;
+    let (newest, minor) = crate::device::driver_cuda_version()?;
+    let (free, all) = context.mem_get_info().map_err(failed("the memory of the GPU cannot be read"))?;
     let gib = |bytes: usize| bytes as f64 / f64::from(1 << 30);
     let images = MODULES.iter().filter(|module| !module.image.is_empty()).count();
     Ok(vec![
         (
-            "card",
+            "GPU",
             format!(
                 "{} multiprocessors, compute capability {}.{}, {:.1} of {:.1} GiB free; driver runs CUDA up to \
                  {newest}.{minor}",
@@ -34,16 +35,16 @@ pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> 
         ),
         (
             "persistent launches",
-            match super::card_of(device)?.cooperative {
-                Some(facts) => format!(
+            match super::device_limits(device)?.cooperative {
+                Some(limits) => format!(
                     "up to {} blocks at once with {} KiB of shared memory each",
-                    facts.resident_blocks,
-                    facts.shared_per_block / 1024
+                    limits.resident_blocks,
+                    limits.shared_per_block / 1024
                 ),
-                None => "none: this card has no cooperative launches".to_owned(),
+                None => "none: this GPU has no cooperative launches".to_owned(),
             },
         ),
-        ("kernels", format!("{images} of {} modules compiled for cards", MODULES.len())),
+        ("kernels", format!("{images} of {} modules compiled for GPUs", MODULES.len())),
         ("event tracking", if device.is_event_tracking() { "on" } else { "off" }.to_owned()),
         (
             "stream",
@@ -57,7 +58,7 @@ pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> 
                     bytes => format!("keeps up to {bytes} bytes when everything is done"),
                 }
             } else {
-                "none: this card has no memory pools, so every allocation goes to the driver".to_owned()
+                "none: this GPU has no memory pools, so every allocation goes to the driver".to_owned()
             },
         ),
     ])
@@ -73,7 +74,7 @@ fn pool_of(device: sys::CUdevice) -> Result<sys::CUmemoryPool> {
     Ok(pool)
 }
 
-/// Lets the pool keep what is freed. A card without pools (some virtual ones have none) is used without.
+/// Lets the pool keep freed memory. Does nothing on a GPU without pools (some virtual GPUs have none).
 pub(crate) fn keep_pool(device: &CudaDevice) -> Result<()> {
     let stream = device.cuda_stream();
     if !stream.context().has_async_alloc() {
@@ -82,10 +83,11 @@ pub(crate) fn keep_pool(device: &CudaDevice) -> Result<()> {
     let pool = pool_of(stream.context().cu_device())?;
     let mut all = u64::MAX;
     let which = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    // SAFETY: the pool is the device's own; this attribute is one 64-bit number, read from `all` before the call returns.
+    // SAFETY: the pool is the device's own; this attribute is one 64-bit number, read from `all` before the call
+    // returns.
     unsafe { sys::cuMemPoolSetAttribute(pool, which, std::ptr::from_mut(&mut all).cast()) }
         .result()
-        .map_err(failed("the pool of memory cannot be told to keep what is freed"))
+        .map_err(failed("the pool of memory cannot be set to keep freed memory"))
 }
 
 /// The release threshold of the pool.

@@ -1,4 +1,4 @@
-//! Time on the card.
+//! Time on the GPU.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Events {
     /// Nanoseconds between them; waits for the second.
     ///
     /// # Errors
-    /// What went wrong on the card before, or the driver's own.
+    /// What went wrong on the GPU before, or the driver's own.
     pub fn elapsed_ns(&self) -> Result<u64> {
         let elapsed = self
             .start

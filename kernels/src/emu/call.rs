@@ -1,11 +1,11 @@
-//! Whole calls in the emulator: the list of launches that a card gets.
+//! Whole calls in the emulator: the list of launches that a GPU gets.
 
 use candle_core::{DType, Result, WithDType};
 
-use super::persistent::lost_by;
+use super::persistent::timeout_error;
 use super::{Emulator, Shape};
 use crate::launch::{Addresses, Base, Launch, Operand, Plan, Product};
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 use crate::sources::SOURCES;
 
@@ -13,16 +13,16 @@ use crate::sources::SOURCES;
 pub trait Number: WithDType + std::ops::AddAssign + std::ops::Mul<Output = Self> {
     /// The same number in f64.
     fn exactly(self) -> f64;
-    /// The number as a product reads it; f64 as it is.
-    fn read_as(self, operands: Operands) -> Self;
+    /// The number as a product reads it; f64 is never rounded.
+    fn read_as(self, math: MathMode) -> Self;
 }
 
 impl Number for f32 {
     fn exactly(self) -> f64 {
         f64::from(self)
     }
-    fn read_as(self, operands: Operands) -> Self {
-        operands.rounded(self)
+    fn read_as(self, math: MathMode) -> Self {
+        math.rounded(self)
     }
 }
 
@@ -30,17 +30,17 @@ impl Number for f64 {
     fn exactly(self) -> f64 {
         self
     }
-    fn read_as(self, _: Operands) -> Self {
+    fn read_as(self, _: MathMode) -> Self {
         self
     }
 }
 
 impl Emulator {
-    /// The same with the mutant only if it is one of this kernel's source.
+    /// This emulator for a kernel whose source has the mutant, else one for the clean kernel.
     fn of(&self, kernel: &str) -> Self {
         let mut own = SOURCES.iter().filter(|source| source.kernels.contains(&kernel));
-        let planted = own.any(|source| source.plants.iter().any(|plant| plant.name == self.variant));
-        if planted {
+        let mutated = own.any(|source| source.mutants.iter().any(|mutant| mutant.name == self.variant));
+        if mutated {
             self.clone()
         } else {
             Self::new(self.order)
@@ -49,7 +49,7 @@ impl Emulator {
 
     /// Runs a plan on slices: θ (with the optimiser's state behind it), x, y, and what `learn` leaves.
     ///
-    /// The arena starts as NaN, so that whatever is read before it is written shows.
+    /// The arena starts as NaN, so that a value that is read before it is written shows.
     ///
     /// # Errors
     /// As [`launch`](Self::launch), slices of another length than the plan says, and a table that lies outside them.
@@ -109,12 +109,12 @@ impl Emulator {
                         ..Shape::new(relax.blocks, relax.threads)
                     };
                     let (rows, steps) = (resident.rows.as_ptr(), resident.step_sizes.as_ptr());
-                    let mut lost = vec![0u64; 1 + crate::persistent::trace::WORDS];
-                    let word = lost.as_mut_ptr() as u64;
+                    let mut timed_out = vec![0u64; 1 + crate::persistent::trace::WORDS];
+                    let word = timed_out.as_mut_ptr() as u64;
                     let params = relax.at(&at, rows as u64, steps as u64, word);
                     // SAFETY: as above; table, step sizes and those numbers live as long.
                     unsafe { self.of(relax.name).launch(relax.name, &shape, &params)? };
-                    lost_by(relax.lost(lost[0]))?;
+                    timeout_error(relax.describe_timeout(timed_out[0]))?;
                 }
                 // SAFETY: as above.
                 Launch::Product(product) => unsafe { multiply::<T>(product, &at) },
@@ -124,12 +124,12 @@ impl Emulator {
     }
 }
 
-/// What a library that stores matrices by columns does on a card.
+/// The products of a library that stores matrices by columns, as on a GPU.
 ///
 /// # Safety
 /// The addresses are of memory that holds all that the product names, and no other code uses it meanwhile.
 unsafe fn multiply<T: Number>(product: &Product, at: &Addresses) {
-    let Product { m, n, k, count, left, right, to, operands, .. } = *product;
+    let Product { m, n, k, count, left, right, to, math, .. } = *product;
     let by = product.by_columns();
     for layer in 0..count {
         let start = |operand: Operand| {
@@ -149,7 +149,7 @@ unsafe fn multiply<T: Number>(product: &Product, at: &Addresses) {
                     let r = if by.turn_right { d + j * by.ld_right } else { j + d * by.ld_right };
                     let l = if by.turn_left { i + d * by.ld_left } else { d + i * by.ld_left };
                     // SAFETY: the caller's.
-                    sum += unsafe { (*left.add(l)).read_as(operands) * (*right.add(r)).read_as(operands) };
+                    sum += unsafe { (*left.add(l)).read_as(math) * (*right.add(r)).read_as(math) };
                 }
                 // SAFETY: the caller's.
                 unsafe { *to.add(i * n + j) = sum };

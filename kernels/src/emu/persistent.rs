@@ -7,7 +7,7 @@ use crate::persistent::{self, Addresses, Plan};
 use crate::refuse::refuse;
 use crate::stack::Loss;
 
-/// What a launch works on, in the memory of the host, laid out as [`StateLayout`](persistent::StateLayout) says.
+/// The buffers of a launch, in the memory of the host, laid out as [`StateLayout`](persistent::StateLayout) says.
 #[derive(Debug)]
 pub struct Buffers<'a> {
     /// W and b of every layer, as in a [`Stack`](crate::Stack).
@@ -23,8 +23,8 @@ pub struct Buffers<'a> {
 }
 
 impl Emulator {
-    /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ, with g_t of `step_sizes`. Returns what the kernel has written down of
-    /// its phases ([`persistent::trace`]).
+    /// Runs a [`Plan`]: from v_0 in `on.states` to v, ε and δ, with g_t of `step_sizes`. Returns the phase clocks of
+    /// the kernel ([`persistent::trace`]).
     ///
     /// # Errors
     /// As [`launch`](Self::launch), and buffers that are not as long as the plan's stack and layout of states say.
@@ -47,8 +47,8 @@ impl Emulator {
                 refuse!("the buffer of {what} has {got} numbers; expected {expected}");
             }
         }
-        let mut lost = vec![0u64; 1 + persistent::trace::WORDS];
-        // what a block reads before a layer has published it must not look like a number
+        let mut timed_out = vec![0u64; 1 + persistent::trace::WORDS];
+        // a value that a block reads before a layer has published it must be NaN
         let (mut exchange, mut flags) = (vec![f32::NAN; plan.exchange()], vec![0u32; plan.flags()]);
         let at = Addresses {
             layers: plan.rows().as_ptr() as u64,
@@ -60,7 +60,7 @@ impl Emulator {
             deltas: on.deltas.as_mut_ptr() as u64,
             exchange: exchange.as_mut_ptr() as u64,
             flags: flags.as_mut_ptr() as u64,
-            lost: lost.as_mut_ptr() as u64,
+            timed_out: timed_out.as_mut_ptr() as u64,
         };
         let launch = plan.launch(&at, step_sizes.len(), loss)?;
         let shape = Shape {
@@ -69,17 +69,17 @@ impl Emulator {
             ..Shape::new(launch.blocks, launch.threads)
         };
         // SAFETY: the addresses are those of the plan's rows, of buffers whose lengths have been checked against it, of
-        // three that are as long as the plan and the kernels say; all are borrowed or owned until this returns. `launch` runs a kernel that
-        // the plan was made for, in its shape, with as many step sizes as it has steps.
+        // three that are as long as the plan and the kernels say; all are borrowed or owned until this returns.
+        // `launch` runs a kernel that the plan was made for, in its shape, with as many step sizes as it has steps.
         unsafe { self.launch(launch.kernel, &shape, &launch.params)? };
-        let clocks = lost.split_off(1);
-        lost_by(persistent::lost(&launch.params, launch.kernel, lost[0]))?;
+        let clocks = timed_out.split_off(1);
+        timeout_error(persistent::describe_timeout(&launch.params, launch.kernel, timed_out[0]))?;
         Ok(clocks)
     }
 }
 
 /// An error if a block's wait has timed out.
-pub(super) fn lost_by(said: Option<String>) -> Result<()> {
+pub(super) fn timeout_error(said: Option<String>) -> Result<()> {
     match said {
         None => Ok(()),
         Some(said) => refuse!("{said}"),

@@ -69,9 +69,9 @@ impl Call<'_> {
     fn asked(&self) -> crate::cuda::Asked<'_> {
         let Self { schedule, loss, batch, traces, .. } = *self;
         let task = self.optimiser.map_or(crate::launch::Task::Learn { traces }, crate::launch::Task::Train);
-        let (stack, operands) = (&self.engine.stack, self.engine.operands);
+        let (stack, math) = (&self.engine.stack, self.engine.math);
         let strategies = self.engine.strategies();
-        crate::cuda::Asked { stack, schedule, loss, batch, task, operands, strategies }
+        crate::cuda::Asked { stack, schedule, loss, batch, task, math, strategies }
     }
 
     fn task<'t, T>(&'t self, x: &'t [T], y: &'t [T]) -> Task<'t, T> {
@@ -130,11 +130,11 @@ impl CustomOp3 for Call<'_> {
         y: &CudaStorage,
         ly: &Layout,
     ) -> candle_core::Result<(CudaStorage, Shape)> {
-        let (asked, card) = (self.asked(), &self.engine.card);
+        let (asked, gpu) = (self.asked(), &self.engine.gpu);
         let (theta, x, y) = ((theta, lt), (x, lx), (y, ly));
         let (storage, elements) = match theta.0.dtype() {
-            DType::F32 => card.learn::<f32>(&asked, theta, x, y)?,
-            DType::F64 => card.learn::<f64>(&asked, theta, x, y)?,
+            DType::F32 => gpu.learn::<f32>(&asked, theta, x, y)?,
+            DType::F64 => gpu.learn::<f64>(&asked, theta, x, y)?,
             _ => return Err(mixed()),
         };
         Ok((storage, elements.into()))
@@ -178,10 +178,10 @@ impl InplaceOp3 for Call<'_> {
         y: &CudaStorage,
         ly: &Layout,
     ) -> candle_core::Result<()> {
-        let (asked, card) = (self.asked(), &self.engine.card);
+        let (asked, gpu) = (self.asked(), &self.engine.gpu);
         match theta.dtype() {
-            DType::F32 => card.train::<f32>(&asked, (theta, lt), (x, lx), (y, ly)),
-            DType::F64 => card.train::<f64>(&asked, (theta, lt), (x, lx), (y, ly)),
+            DType::F32 => gpu.train::<f32>(&asked, (theta, lt), (x, lx), (y, ly)),
+            DType::F64 => gpu.train::<f64>(&asked, (theta, lt), (x, lx), (y, ly)),
             _ => Err(mixed()),
         }
     }

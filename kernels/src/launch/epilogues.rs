@@ -1,8 +1,8 @@
-//! What the launches after a library's products move through memory: counted, as no card was asked.
+//! The bytes that the launches after a library's products move through memory: counted, not measured.
 //!
-//! As `cuda/epilogue.cuh` and `cuda/learn.cu` name them: an array counts once where a launch reads it and once where it
-//! writes it, whatever caches do; two fields that are one array count as one. Single numbers (a bias per unit aside), the
-//! table and the sums of MQ are left out.
+//! As in `cuda/epilogue.cuh` and `cuda/learn.cu`: an array counts once where a launch reads it and once where it writes
+//! it, without regard to caches; two fields that share an array count as one. Single numbers (a bias per unit aside),
+//! the table and the sums of MQ are left out.
 
 use super::params::{Kernel, Launch, Moves, Predict, Pull};
 use super::table::{Field, Table};
@@ -37,15 +37,15 @@ impl Plan {
             name if name.starts_with("relax_pull") && p.products != 0 => layers
                 .map(|l| pulled(table, l, p.mode, p.arriving as usize == l, p.swap != 0) * state(l))
                 .sum(),
-            // what the library has left of cross entropy's layer: o, y, ε and δ
-            name if name.starts_with("softmax") => {
-                layers.map(|l| (3 + 2 * usize::from(apart(table, l, Field::D, Field::E))) * state(l)).sum()
-            }
+            // cross entropy after the product: o, y, ε and δ
+            name if name.starts_with("softmax") => layers
+                .map(|l| (3 + 2 * usize::from(apart(table, l, Field::Delta, Field::Error))) * state(l))
+                .sum(),
             name if name.starts_with("learn") && p.products != 0 => layers
                 .map(|l| {
                     let (weights, bias) = (units(l) * units(l - 1), table.rows[l].bias >= 0);
-                    // directions below are zero, and nothing is read for them
-                    let known = usize::from(l >= p.low as usize);
+                    // directions of lower layers are zero, and need no reads
+                    let known = usize::from(l >= p.lowest_nonzero as usize);
                     let biases = if bias { known * state(l) + moved(p.mode) * units(l) } else { 0 };
                     (known + moved(p.mode)) * weights + biases
                 })
@@ -70,8 +70,8 @@ fn predicted(table: &Table, l: usize, mode: i32, softmax: bool) -> (Arrays, bool
     let row = &table.rows[l];
     let output = l == table.depth();
     let errors = mode >= Predict::Errors as i32;
-    let d = usize::from(apart(table, l, Field::D, Field::E));
-    if !output && l == 1 && errors && has(table, l, Field::M) {
+    let d = usize::from(apart(table, l, Field::Delta, Field::Error));
+    if !output && l == 1 && errors && has(table, l, Field::Prediction) {
         // v, μ → ε, and φ_out' → δ
         return (3 + 2 * d, false);
     }
@@ -87,10 +87,10 @@ fn predicted(table: &Table, l: usize, mode: i32, softmax: bool) -> (Arrays, bool
         2 + d
     } else {
         let forward = mode == Predict::Forward as i32;
-        let slope = has(table, l, Field::S) || (row.act_out != 0 && d == 1);
-        let kept = usize::from(if forward { has(table, l, Field::M) } else { true });
+        let slope = has(table, l, Field::OutputSlope) || (row.act_out != 0 && d == 1);
+        let kept = usize::from(if forward { has(table, l, Field::Prediction) } else { true });
         // μ_1 or ε, φ_out', v, φ_in(v)
-        kept + usize::from(slope) + 1 + usize::from(apart(table, l, Field::H, Field::V))
+        kept + usize::from(slope) + 1 + usize::from(apart(table, l, Field::Activated, Field::State))
     };
     // the product, and what a skip adds
     (1 + below + then, row.bias >= 0)
@@ -99,20 +99,24 @@ fn predicted(table: &Table, l: usize, mode: i32, softmax: bool) -> (Arrays, bool
 /// `Pulled` of the kernels.
 fn pulled(table: &Table, l: usize, mode: i32, arriving: bool, swap: bool) -> Arrays {
     let is = |pull: Pull| mode == pull as i32;
-    let h = usize::from(apart(table, l, Field::H, Field::V));
+    let h = usize::from(apart(table, l, Field::Activated, Field::State));
     let to_lowest = l == 1 && (is(Pull::Descend) || is(Pull::Move) || is(Pull::Sweep));
-    let (delta, error) = if is(Pull::Fixed) && !swap { (Field::D2, Field::E2) } else { (Field::D, Field::E) };
+    let (delta, error) = if is(Pull::Fixed) && !swap {
+        (Field::OtherDelta, Field::OtherError)
+    } else {
+        (Field::Delta, Field::Error)
+    };
     let d = usize::from(apart(table, l, delta, error) && !to_lowest);
     let e = usize::from(!arriving);
     let state = 1 + h;
     // the product, v, φ_in(v), and what a skip carries
     let read = 1 + state + usize::from(table.rows[l + 1].skip != 0);
     let then = if is(Pull::Adjoint) {
-        2 * d + usize::from(has(table, l, Field::E))
+        2 * d + usize::from(has(table, l, Field::Error))
     } else if is(Pull::Descend) {
         let plain = table.rows[l].act_out == 0;
-        let first = if has(table, l, Field::M) { 1 + state } else { 0 };
-        let adjoint = usize::from(has(table, l, Field::R));
+        let first = if has(table, l, Field::Prediction) { 1 + state } else { 0 };
+        let adjoint = usize::from(has(table, l, Field::PendingStep));
         adjoint + e + 1 + d * if plain { 1 } else { 2 } + first
     } else if is(Pull::Move) {
         state + if arriving { 1 + 2 * d } else { 1 }

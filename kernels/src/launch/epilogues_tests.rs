@@ -1,10 +1,10 @@
 //! Every number is a sum over arrays read and written, counted by hand from the equations of a rule.
 
 use super::super::{plan, Ask, Precision, Task};
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Activation, LayerSpec, Loss, LossKind, Stack};
-use crate::tune::Card;
+use crate::tune::DeviceLimits;
 
 const SGD: Task = Task::Train(Optimiser::Sgd { rate: 0.1 });
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
@@ -40,8 +40,8 @@ impl Call<'_> {
             batch: self.batch,
             task: self.task,
             precision,
-            operands: Operands::F32,
-            card: Card { processors: 4, cooperative: None },
+            math: MathMode::F32,
+            device: DeviceLimits { processors: 4, cooperative: None },
             products,
         };
         plan(&ask).unwrap().epilogue_bytes()
@@ -68,7 +68,8 @@ fn of_a_plain_net_under_every_rule() {
     let learn = 3 * 12 + (20 + 2 * 4) + 3 * 8;
     // product, v and tanh v to ε
     assert_eq!(call(Rule::Bp, 0, SGD), up + top + 4 * 20 + learn);
-    // the same to v, tanh v and the error that arrives, then with an error to v and tanh v; errors from v and μ_1 each time
+    // the same to v, tanh v and the error that arrives, then with an error to v and tanh v; errors from v and μ_1 each
+    // time
     let errors = 3 * 20 + top;
     assert_eq!(call(SPC, 2, SGD), kept + top + 6 * 20 + errors + 6 * 20 + errors + learn);
     // no error but the last, so zeros for layer 1
@@ -85,7 +86,8 @@ fn of_a_plain_net_under_every_rule() {
     assert_eq!(call(Rule::Ar { top_down: true }, 1, SGD), up + top + 5 * 20 + learn);
 }
 
-/// 2 samples of 4: 8 numbers in every state, 16 in every matrix. φ_in is the identity, so there is no φ_in(v); φ_out is not.
+/// 2 samples of 4: 8 numbers in every state, 16 in every matrix. φ_in is the identity, so there is no φ_in(v); φ_out is
+/// not.
 #[test]
 fn of_epc_with_skips_and_slopes() {
     let layer = LayerSpec {

@@ -1,9 +1,9 @@
-//! Launches put together: which kernel, how many blocks, and the products that come before it where a library makes them.
+//! Builds the launches of a call: the kernel, its blocks, and the products before it if a library makes them.
 
-use super::params::{Around, Kernel, Launch, Moves, Params, Precision, Predict, Pull};
+use super::params::{Elementwise, Kernel, Launch, Moves, Params, Precision, Predict, Pull};
 use super::product::{Base, Form, Operand, Product};
 use super::table::{Field, Table, CHUNKS, PARAMETERS};
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::tune;
 
 /// Threads of every kernel but cross entropy.
@@ -35,11 +35,11 @@ const NAMES: [[[&str; 3]; 2]; 3] = [
 pub(super) struct List<'a> {
     pub(super) table: &'a Table,
     pub(super) precision: Precision,
-    pub(super) operands: Operands,
-    pub(super) card: tune::Card,
-    /// Library products; where directions are made then, in the arena.
+    pub(super) math: MathMode,
+    pub(super) device: tune::DeviceLimits,
+    /// If a library makes the products, the offset in the arena of its directions.
     pub(super) products: Option<usize>,
-    /// What all launches have in common.
+    /// The parameters that all launches have in common.
     pub(super) base: Params,
     pub(super) softmax: bool,
     pub(super) launches: Vec<Launch>,
@@ -47,7 +47,7 @@ pub(super) struct List<'a> {
 
 impl List<'_> {
     fn push(&mut self, name: &'static str, blocks: usize, threads: u32, params: Params) {
-        // nothing to do needs no launch, and the table has refused more blocks than fit
+        // a launch without blocks is left out, and the table has refused more blocks than fit
         if let Some(blocks) = u32::try_from(blocks).ok().filter(|n| *n > 0) {
             self.launches.push(Launch::Kernel(Kernel { name, blocks, threads, params }));
         }
@@ -61,10 +61,10 @@ impl List<'_> {
         Params { first: first as i32, count: (last + 1 - first) as i32, ..self.base }
     }
 
-    /// The tile for layers `first..=last`, and how many there are; `which` as in `Row::before`.
+    /// The tile size for layers `first..=last`, and the number of tiles; `which` as in `Row::before`.
     fn tile(&self, which: usize, first: usize, last: usize) -> (usize, usize) {
         let counts = [0, 1, 2].map(|i| self.table.count(which + i, first, last));
-        let tile = if self.by_library() { 0 } else { tune::tile_on(counts, &self.card) };
+        let tile = if self.by_library() { 0 } else { tune::tile_on(counts, &self.device) };
         (tile, counts[tile])
     }
 
@@ -72,12 +72,13 @@ impl List<'_> {
         let (first, last) = (params.first as usize, (params.first + params.count) as usize - 1);
         let (tile, blocks) = self.tile(which, first, last);
         let name = NAMES[family as usize][usize::from(self.precision == Precision::F64)][tile];
-        self.push(name, blocks, THREADS, self.alike(which + tile, params));
+        self.push(name, blocks, THREADS, self.with_uniform_run(which + tile, params));
         tile
     }
 
-    /// The same with the layers in a row that have most blocks, as many each: blocks find these without a look into the table.
-    fn alike(&self, which: usize, params: Params) -> Params {
+    /// The same with the longest run of layers with equally many blocks: blocks of these find their layer without the
+    /// table.
+    fn with_uniform_run(&self, which: usize, params: Params) -> Params {
         let (first, last) = (params.first as usize, (params.first + params.count) as usize - 1);
         let blocks = |l: usize| self.table.count(which, l, l);
         let mut best = params;
@@ -87,12 +88,12 @@ impl List<'_> {
                 from = l;
             }
             let layers = l + 1 - from;
-            if layers * blocks(l) > (best.alike_layers * best.alike_blocks) as usize {
-                best.alike_first = from as i32;
-                best.alike_layers = layers as i32;
-                best.alike_blocks = blocks(l) as i32;
+            if layers * blocks(l) > (best.uniform_layers * best.uniform_blocks) as usize {
+                best.uniform_first = from as i32;
+                best.uniform_layers = layers as i32;
+                best.uniform_blocks = blocks(l) as i32;
                 let before = |l: usize| self.table.rows[l].before[which];
-                best.alike_before = (before(from) - before(first)) as i32;
+                best.uniform_before = (before(from) - before(first)) as i32;
             }
         }
         best
@@ -105,7 +106,7 @@ impl List<'_> {
         }
         let depth = self.table.depth();
         if self.by_library() {
-            let known = first == 1 && depth > 1 && self.table.at(1, Field::M).is_some();
+            let known = first == 1 && depth > 1 && self.table.at(1, Field::Prediction).is_some();
             let from = if known && matches!(mode, Predict::Errors | Predict::Slopes) { 2 } else { first };
             self.products(Form::Up, from, last, false);
         }
@@ -141,7 +142,7 @@ impl List<'_> {
         }
         let params = Params {
             mode: mode as i32,
-            step: g,
+            step_size: g,
             arriving: arriving as i32,
             swap: i32::from(swap),
             products: i32::from(self.by_library()),
@@ -151,19 +152,19 @@ impl List<'_> {
     }
 
     /// One element-wise launch over layers `first..=last`.
-    pub(super) fn around(&mut self, first: usize, last: usize, mode: Around, with: Params) {
+    pub(super) fn elementwise(&mut self, first: usize, last: usize, mode: Elementwise, with: Params) {
         if first > last {
             return;
         }
         let Params { first: at, count, .. } = self.range(first, last);
         let blocks = self.table.count(CHUNKS, first, last);
-        let name = self.of("around_f32", "around_f64");
+        let name = self.of("elementwise_f32", "elementwise_f64");
         let params = Params { first: at, count, mode: mode as i32, ..with };
-        self.push(name, blocks, THREADS, self.alike(CHUNKS, params));
+        self.push(name, blocks, THREADS, self.with_uniform_run(CHUNKS, params));
     }
 
-    /// Directions of layers `first..=L`, exactly zero below `low`, and what is done with them; `c` is the optimiser's.
-    /// `sums` is where MQ leaves one sum per tile.
+    /// Directions of layers `first..=L`, exactly zero below `low`, and the optimiser; `c` are its coefficients.
+    /// `sums` is the offset at which MQ stores one sum per tile.
     pub(super) fn learn(&mut self, first: usize, low: usize, mode: Moves, c: [f64; 7], sums: usize) {
         let depth = self.table.depth();
         if self.by_library() {
@@ -171,11 +172,11 @@ impl List<'_> {
         }
         let params = Params {
             mode: mode as i32,
-            low: low as i32,
+            lowest_nonzero: low as i32,
             c,
             products: i32::from(self.by_library()),
             products_at: self.products.unwrap_or(0) as i64,
-            sums_at: sums as i64,
+            delta_sums_at: sums as i64,
             ..self.range(first, depth)
         };
         let tile = self.tiled(Family::Learn, PARAMETERS, params);
@@ -193,7 +194,7 @@ impl List<'_> {
         }
     }
 
-    /// Products of layers (for `Down`: of states) `first..=last`, as many at once as lie equally far apart.
+    /// Products of layers (for `Down`: of states) `first..=last`; consecutive layers at equal distances share one call.
     fn products(&mut self, form: Form, first: usize, last: usize, swap: bool) {
         let mut l = first;
         while l <= last {
@@ -214,7 +215,7 @@ impl List<'_> {
         let units = |l: usize| t.rows[l].units as usize;
         let arena = |l: usize, field: Field| Operand {
             base: Base::Arena,
-            // layers have all the fields that a product of theirs reads or writes
+            // a layer has all the fields that its products read or write
             offset: t.at(l, field).unwrap_or(0),
             stride: 0,
         };
@@ -222,23 +223,30 @@ impl List<'_> {
         let (m, n, k, left, right, to) = match form {
             Form::Up => {
                 let to = arena(l, Field::Product);
-                (t.batch, units(l), units(l - 1), arena(l - 1, Field::H), weights(l), to)
+                (t.batch, units(l), units(l - 1), arena(l - 1, Field::Activated), weights(l), to)
             }
             Form::Down => {
-                let delta = arena(l + 1, if swap { Field::D2 } else { Field::D });
+                let delta = arena(l + 1, if swap { Field::OtherDelta } else { Field::Delta });
                 (t.batch, units(l), units(l + 1), delta, weights(l + 1), arena(l, Field::Product))
             }
             Form::Outer => {
                 let offset = self.products.unwrap_or(0) + t.rows[l].weights as usize;
                 let to = Operand { base: Base::Arena, offset, stride: 0 };
-                (units(l), units(l - 1), t.batch, arena(l, Field::Learned), arena(l - 1, Field::H), to)
+                (
+                    units(l),
+                    units(l - 1),
+                    t.batch,
+                    arena(l, Field::Learned),
+                    arena(l - 1, Field::Activated),
+                    to,
+                )
             }
         };
-        Product { form, m, n, k, count: 1, left, right, to, operands: self.operands }
+        Product { form, m, n, k, count: 1, left, right, to, math: self.math }
     }
 }
 
-/// Takes one more layer into a product of several, if it has the same shape and is as far away as those before.
+/// Adds one more layer to a batched product, if it has the same shape and the same distance as the layers before.
 fn follows(product: &mut Product, next: &Product) -> bool {
     let same = (product.m, product.n, product.k) == (next.m, next.n, next.k);
     let stride = |a: &Operand, b: &Operand| {

@@ -1,13 +1,14 @@
 //! Oracle: blocks counted by hand.
 
-use crate::launch::params::{Around, Moves};
+use crate::launch::params::{Elementwise, Moves};
 use crate::launch::{plan, Ask, Launch, Precision, Task};
 use crate::stack::{Activation, LayerSpec, Loss, LossKind};
-use crate::tune::Card;
-use crate::{Operands, Rule, Schedule, Stack};
+use crate::tune::DeviceLimits;
+use crate::{MathMode, Rule, Schedule, Stack};
 
-/// The layers of most blocks, of each launch of a kernel and mode: the first, how many, and blocks of each and before them.
-fn alike(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4]> {
+/// The layers of most blocks, of each launch of a kernel and mode: the first, how many, and blocks of each and before
+/// them.
+fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4]> {
     let layer = |pair: &[usize]| LayerSpec {
         inputs: pair[0],
         outputs: pair[1],
@@ -26,9 +27,9 @@ fn alike(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4]>
         batch: 64,
         task: Task::Learn { traces: false },
         precision: Precision::F32,
-        operands: Operands::F32,
+        math: MathMode::F32,
         // one multiprocessor has no use for small tiles
-        card: Card { processors: 1, cooperative: None },
+        device: DeviceLimits { processors: 1, cooperative: None },
         products: false,
     };
     let plan = plan(&ask).unwrap();
@@ -36,18 +37,19 @@ fn alike(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4]>
         Launch::Kernel(it) if it.name.starts_with(kernel) && it.params.mode == mode => Some(it.params),
         _ => None,
     });
-    found.map(|p| [p.alike_first, p.alike_layers, p.alike_blocks, p.alike_before]).collect()
+    found.map(|p| [p.uniform_first, p.uniform_layers, p.uniform_blocks, p.uniform_before]).collect()
 }
 
 #[test]
 fn most_blocks_find_their_layer_without_a_look() {
-    let learnt = |widths: &[usize]| alike(widths, Rule::Bp, "learn", Moves::Write as i32);
+    let learnt = |widths: &[usize]| uniform(widths, Rule::Bp, "learn", Moves::Write as i32);
     // tiles of 64 by 64: W_1 is 2 by 13 of them, W_2 and W_3 are 2 by 2 and W_4 is 1 by 2
     assert_eq!(learnt(&[784, 128, 128, 128, 10]), [[1, 1, 26, 0]]);
     assert_eq!(learnt(&[64, 128, 128, 128, 128, 128, 10]), [[2, 4, 4, 2]]);
     // hidden layers alone; a chunk is of 1024 numbers: 64 samples of 16 units are one
-    let started =
-        |widths: &[usize]| alike(widths, Rule::Ar { top_down: false }, "around", Around::Start as i32);
+    let started = |widths: &[usize]| {
+        uniform(widths, Rule::Ar { top_down: false }, "elementwise", Elementwise::Start as i32)
+    };
     assert_eq!(started(&[9, 16, 16, 16, 9]), [[1, 3, 1, 0]]);
     assert_eq!(started(&[9, 16, 16, 32, 32, 32, 9]), [[3, 3, 2, 2]]);
     assert_eq!(started(&[9, 32, 16, 16, 48, 9]), [[4, 1, 3, 4]]);

@@ -1,5 +1,5 @@
-//! A whole call as a list of launches: a pure function of stack, schedule and batch, so that the emulator and a card run
-//! the same one. Each of the two only turns offsets into addresses.
+//! A whole call as a list of launches: a pure function of stack, schedule and batch. The emulator and a GPU run the
+//! same list; each only turns offsets into addresses.
 
 mod epilogues;
 mod list;
@@ -14,13 +14,13 @@ pub use persistent::{relaxation, resident, Relax, Resident};
 pub use product::{Base, Form, Operand, Product};
 pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
 
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::{Loss, LossKind, Stack};
 use crate::tune;
 use list::List;
-use params::{Around, Moves, Predict};
+use params::{Elementwise, Moves, Predict};
 
 /// What a call computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,25 +34,25 @@ pub enum Task {
     Train(Optimiser),
 }
 
-/// What is to be planned.
+/// A call to be planned.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ask<'a> {
-    /// On what.
+    /// The network.
     pub stack: &'a Stack,
-    /// By which rule.
+    /// The rule and its steps.
     pub schedule: &'a Schedule,
     /// The output energy.
     pub loss: Loss,
     /// B.
     pub batch: usize,
-    /// To what end.
+    /// What is computed.
     pub task: Task,
-    /// In which type.
+    /// The type of the computation.
     pub precision: Precision,
-    /// What products read.
-    pub operands: Operands,
-    /// On which card.
-    pub card: tune::Card,
+    /// How products read their operands.
+    pub math: MathMode,
+    /// The limits of the GPU.
+    pub device: tune::DeviceLimits,
     /// Whether a library makes the products.
     pub products: bool,
 }
@@ -64,22 +64,22 @@ pub struct Plan {
     pub table: Table,
     /// Elements of the arena.
     pub arena: usize,
-    /// Elements of what `learn` leaves; 0 for `train`.
+    /// Elements of the results of `learn`; 0 for `train`.
     pub out: usize,
     /// P.
     pub parameters: usize,
     /// Elements of optimiser state behind the P parameters.
     pub state: usize,
-    /// Whether the rule moves θ: `learn` then works on a copy of θ at the start of what it leaves.
+    /// Whether the rule moves θ: `learn` then works on a copy of θ at the start of its results.
     pub moves: bool,
-    /// What a persistent launch reads besides, if there is one.
+    /// The further inputs of a persistent launch, if there is one.
     pub resident: Option<Resident>,
     /// x and y into the arena: reads the caller's tensors.
     pub load: Vec<Launch>,
     /// Inference: touches θ and the arena alone, and is the same in every call with the same schedule, so that it can
     /// be recorded once.
     pub infer: Vec<Launch>,
-    /// Directions and what becomes of them; results.
+    /// Directions and optimiser; results.
     pub finish: Vec<Launch>,
 }
 
@@ -108,7 +108,7 @@ impl Plan {
                     }
                     name if name.starts_with("relax_pull") => (first..=last).map(|l| product(l + 1)).sum(),
                     name if name.starts_with("learn") => {
-                        (first.max(p.low as usize)..=last).map(product).sum()
+                        (first.max(p.lowest_nonzero as usize)..=last).map(product).sum()
                     }
                     _ => 0.0,
                 }
@@ -117,11 +117,11 @@ impl Plan {
         self.launches().map(of).sum()
     }
 
-    /// Whether a prediction is that of the forward pass, which needs no product.
+    /// Whether a prediction is known from the forward pass, so that it needs no product.
     fn known(&self, l: usize, mode: i32) -> bool {
         l == 1
             && self.table.depth() > 1
-            && self.table.at(1, Field::M).is_some()
+            && self.table.at(1, Field::Prediction).is_some()
             && mode >= Predict::Errors as i32
     }
 }
@@ -129,26 +129,26 @@ impl Plan {
 /// Plans a call.
 ///
 /// # Errors
-/// For sPC with states stored as deviations, which the kernels do not do, f64 with operands of less, and sizes beyond what
-/// they count with.
+/// For sPC with states stored as deviations, which the kernels do not support; for f64 with rounded operands; and for
+/// sizes beyond the range of their indices.
 pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
     let Ask { stack, schedule, batch, task, .. } = *ask;
     if matches!(schedule.rule, Rule::Spc { deviation: true, .. }) {
         refuse!(
-            "the fused engine on a card stores states, not deviations; use `fused` in place of `fused-deviation`, or \
+            "the fused engine on a GPU stores states, not deviations; use `fused` in place of `fused-deviation`, or \
              device `cpu`"
         );
     }
-    if ask.operands != Operands::F32 && ask.precision != Precision::F32 {
-        refuse!("{} operands are for f32; this call is in f64", ask.operands);
+    if ask.math != MathMode::F32 && ask.precision != Precision::F32 {
+        refuse!("{} operands are for f32; this call is in f64", ask.math);
     }
     let traces = matches!(task, Task::Learn { traces: true });
     let table = Table::new(stack, &schedule.rule, batch, traces, by_library(ask))?;
     let (depth, parameters) = (stack.depth(), stack.parameters());
     let mut list = list(ask, &table);
     let base = list.base;
-    list.around(0, 0, Around::Load, base);
-    list.around(depth, depth, Around::Load, base);
+    list.elementwise(0, 0, Elementwise::Load, base);
+    list.elementwise(depth, depth, Elementwise::Load, base);
     let load = std::mem::take(&mut list.launches);
     list.infer(schedule);
     let infer = std::mem::take(&mut list.launches);
@@ -175,7 +175,7 @@ pub fn finish(ask: &Ask<'_>, table: &Table) -> Vec<Launch> {
             if !moves {
                 list.learn(1, low, Moves::Write, [0.0; 7], 0);
             }
-            give(&mut list, ask, low, traces);
+            write_results(&mut list, ask, low, traces);
         }
         Task::Train(_) if moves => {}
         Task::Train(optimiser) => train(&mut list, optimiser, low, after_directions(ask, table)),
@@ -183,12 +183,12 @@ pub fn finish(ask: &Ask<'_>, table: &Table) -> Vec<Launch> {
     list.launches
 }
 
-/// Whether a library makes the products; it need not know products of nothing.
+/// Whether a library makes the products; not if a size is zero, which a library may refuse.
 fn by_library(ask: &Ask<'_>) -> bool {
     ask.products && ask.batch > 0 && (0..=ask.stack.depth()).all(|l| ask.stack.units(l) > 0)
 }
 
-/// Where the arena goes on behind the fields and the directions that a library makes.
+/// The offset in the arena behind the fields and the directions that a library makes.
 fn after_directions(ask: &Ask<'_>, table: &Table) -> usize {
     let directions = if by_library(ask) { ask.stack.parameters().next_multiple_of(32) } else { 0 };
     table.elements + directions
@@ -204,15 +204,15 @@ fn list<'a>(ask: &Ask<'_>, table: &'a Table) -> List<'a> {
         batch: ask.batch as i32,
         depth: stack.depth() as i32,
         loss: if softmax { 2 } else { 0 },
-        operands: ask.operands as i32,
-        weight: loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 },
+        math: ask.math as i32,
+        output_weight: loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 },
         ..Params::default()
     };
     List {
         table,
         precision: ask.precision,
-        operands: ask.operands,
-        card: ask.card,
+        math: ask.math,
+        device: ask.device,
         products: by_library(ask).then_some(table.elements),
         base,
         softmax,
@@ -220,7 +220,7 @@ fn list<'a>(ask: &Ask<'_>, table: &'a Table) -> List<'a> {
     }
 }
 
-/// Elements of what `learn` leaves: θ, o, and if `traces` v_1..v_{L−1} and ε_1..ε_L.
+/// Elements of the results of `learn`: θ, o, and if `traces` v_1..v_{L−1} and ε_1..ε_L.
 fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usize {
     let units = |from: usize, to: usize| (from..=to).map(|l| stack.units(l)).sum::<usize>();
     let depth = stack.depth();
@@ -229,20 +229,21 @@ fn learned_elements(stack: &Stack, batch: usize, traces: bool) -> usize {
 }
 
 /// o behind the parameters, then states and errors if asked for.
-fn give(list: &mut List<'_>, ask: &Ask<'_>, low: usize, traces: bool) {
+fn write_results(list: &mut List<'_>, ask: &Ask<'_>, low: usize, traces: bool) {
     let (depth, batch) = (ask.stack.depth(), ask.batch);
     let mut at = ask.stack.parameters();
     let mut put = |first: usize, last: usize, field: Field, plus: bool| {
-        let (given, and_errors) = (field as i32, i32::from(plus));
-        let with = Params { out_at: at as i64, low: low as i32, given, and_errors, ..list.base };
-        list.around(first, last, Around::Give, with);
+        let (result_field, add_errors) = (field as i32, i32::from(plus));
+        let with =
+            Params { out_at: at as i64, lowest_nonzero: low as i32, result_field, add_errors, ..list.base };
+        list.elementwise(first, last, Elementwise::WriteResult, with);
         at += (first..=last).map(|l| ask.stack.units(l)).sum::<usize>() * batch;
     };
-    put(depth, depth, Field::M, false);
+    put(depth, depth, Field::Prediction, false);
     if traces {
-        // these rules read the moved states nowhere, and keep the forward pass in their place
-        put(1, depth - 1, Field::V, matches!(ask.schedule.rule, Rule::Fpa { .. } | Rule::Zil));
-        put(1, depth, Field::E, false);
+        // these rules never read the moved states, and their fields hold the forward pass
+        put(1, depth - 1, Field::State, matches!(ask.schedule.rule, Rule::Fpa { .. } | Rule::Zil));
+        put(1, depth, Field::Error, false);
     }
 }
 

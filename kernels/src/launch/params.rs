@@ -1,11 +1,11 @@
-//! What a launch is: a kernel with its parameters, or a product that a library makes.
+//! A launch: a kernel with its parameters, or a product that a library makes.
 
 use std::mem::{offset_of, size_of};
 
 use super::product::Product;
 
-/// Parameters of the kernels of `cuda/relax.cu`, `around.cu` and `learn.cu`, `RelaxParams` in `cuda/relax.cuh`. The first
-/// six are addresses, zero until [`Params::at`] puts them in.
+/// Parameters of the kernels of `cuda/relax.cu`, `elementwise.cu` and `learn.cu`, `RelaxParams` in `cuda/relax.cuh`.
+/// The first six are addresses, zero until [`Params::at`] fills them in.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct Params {
@@ -19,22 +19,22 @@ pub struct Params {
     pub x: u64,
     /// Of y, `[B, n_L]`.
     pub y: u64,
-    /// Of what `learn` leaves.
+    /// Of the results of `learn`.
     pub out: u64,
     /// P.
     pub parameters: i64,
-    /// In `out`, where `around` gives to.
+    /// In `out`, where `elementwise` writes the `result_field`.
     pub out_at: i64,
-    /// In the arena, where a library leaves products for parameters, in the form of θ.
+    /// In the arena, where a library writes products for parameters, in the form of θ.
     pub products_at: i64,
     /// In the arena, the states of a persistent kernel.
     pub states_at: i64,
-    /// From these to its errors, and from its errors to its deltas.
-    pub apart: i64,
+    /// Elements from these states to its errors, and from its errors to its deltas.
+    pub buffer_stride: i64,
     /// In the arena, its flags.
     pub flags_at: i64,
-    /// In the arena, sums of |Δ|, one per tile of parameters.
-    pub sums_at: i64,
+    /// In the arena, sums of |Δ| for MQ, one per tile of parameters.
+    pub delta_sums_at: i64,
     /// B.
     pub batch: i32,
     /// L.
@@ -43,55 +43,55 @@ pub struct Params {
     pub first: i32,
     /// How many layers take part.
     pub count: i32,
-    /// What becomes of the product: one of the kernel's modes.
+    /// One of the modes of the kernel.
     pub mode: i32,
     /// 2 for cross entropy.
     pub loss: i32,
-    /// Directions of the layers below are exactly zero.
-    pub low: i32,
-    /// The layer whose error was zero until now, or 0.
+    /// Errors and directions of the layers below are exactly zero, and may never have been written.
+    pub lowest_nonzero: i32,
+    /// The layer that an error reaches in this launch for the first time, or 0.
     pub arriving: i32,
     /// 1 if a library has made the products.
     pub products: i32,
-    /// Which half of a pair of errors is read.
+    /// 0 if `Error` and `Delta` are read and `OtherError` and `OtherDelta` are written, 1 for the reverse.
     pub swap: i32,
-    /// [`Operands`](crate::Operands), by their place.
-    pub operands: i32,
-    /// The [`Field`](super::table::Field) that `around` gives.
-    pub given: i32,
-    /// 1 if it adds the error.
-    pub and_errors: i32,
+    /// The index of the [`MathMode`](crate::MathMode).
+    pub math: i32,
+    /// The [`Field`](super::table::Field) that `elementwise` writes to `out`.
+    pub result_field: i32,
+    /// 1 if errors are added to it.
+    pub add_errors: i32,
     /// How many flags a persistent kernel has.
     pub flags: i32,
     /// Which of [`TILES`](super::TILES) `mq` sums over.
     pub tile: i32,
-    /// The first of the layers in a row that have most blocks of this launch, as many each.
-    pub alike_first: i32,
-    /// How many such layers there are.
-    pub alike_layers: i32,
-    /// Blocks of each.
-    pub alike_blocks: i32,
-    /// Blocks of layers before them.
-    pub alike_before: i32,
+    /// The first layer of the longest run of consecutive layers with equally many blocks in this launch.
+    pub uniform_first: i32,
+    /// Layers of the run.
+    pub uniform_layers: i32,
+    /// Blocks of each of its layers.
+    pub uniform_blocks: i32,
+    /// Blocks of the layers before the run.
+    pub uniform_before: i32,
     /// 0.
     pub unused: i32,
     /// g.
-    pub step: f64,
-    /// Of the output error.
-    pub weight: f64,
-    /// Of the optimiser.
+    pub step_size: f64,
+    /// Weight of the output error.
+    pub output_weight: f64,
+    /// Coefficients of the optimiser.
     pub c: [f64; 7],
 }
 
 const _: () = assert!(
     size_of::<Params>() == 256
         && offset_of!(Params, batch) == 104
-        && offset_of!(Params, step) == 184
+        && offset_of!(Params, step_size) == 184
         && offset_of!(Params, c) == 200,
     "as in cuda/relax.cuh"
 );
 
-/// Where the memory of a call lies, on the card or in the emulator that runs the kernels.
+/// Where the memory of a call lies, on the GPU or in the emulator that runs the kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
     /// Of [`Table::rows`](super::Table::rows).
@@ -104,7 +104,7 @@ pub struct Addresses {
     pub x: u64,
     /// Of y.
     pub y: u64,
-    /// Of what `learn` leaves.
+    /// Of the results of `learn`.
     pub out: u64,
 }
 
@@ -116,7 +116,7 @@ impl Params {
     }
 }
 
-/// What is computed in.
+/// The type of the computation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// f32.
@@ -195,33 +195,33 @@ pub enum Pull {
     Move = 2,
     /// v and ε += g (r − ε).
     Sweep = 3,
-    /// The other ε = ε + g (r − ε).
+    /// `OtherError` = `Error` + g (r − `Error`), or the reverse.
     Fixed = 4,
-    /// R = g (r − ε).
+    /// `PendingStep` = g (r − ε).
     Delay = 5,
     /// ε += g (r − ε), δ = φ_out' ⊙ ε.
     InPlace = 6,
 }
 
-/// Modes of `around`, as in `cuda/around.cu`.
+/// Modes of `elementwise`, as in `cuda/elementwise.cu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Around {
-    /// The batch into the arena.
+pub enum Elementwise {
+    /// x and y into the arena.
     Load = 0,
     /// ε = 0.
     Clear = 1,
     /// δ = φ_out' ⊙ ε.
     LearnError = 2,
-    /// ε from the other half.
-    TakeOther = 3,
-    /// v += R.
+    /// `Error` = `OtherError` and `Delta` = `OtherDelta`.
+    SwapBuffers = 3,
+    /// v += `PendingStep`.
     Advance = 4,
-    /// An array into what `learn` leaves.
-    Give = 5,
-    /// The batch to a persistent kernel.
-    Bring = 6,
-    /// What a persistent kernel leaves into the arena.
-    HandOver = 7,
+    /// A field into the results of `learn`.
+    WriteResult = 5,
+    /// x into the states of a persistent kernel.
+    PackStates = 6,
+    /// The results of a persistent kernel into the arena.
+    UnpackStates = 7,
     /// ε = −v.
     Start = 8,
 }

@@ -1,17 +1,17 @@
-//! Inference in one cooperative launch, in place of the list that a plan has for it. The launch works on states, errors and
-//! deltas of its own behind the arena; an element-wise launch before it copies the batch there, and one after it copies
-//! the results into the arena.
+//! Inference in one cooperative launch, in place of the list that a plan has for it. The launch works on states, errors
+//! and deltas of its own behind the arena; an element-wise launch before it copies the batch there, and one after it
+//! copies the results into the arena.
 
-use super::params::{Addresses, Around, Params, Precision};
+use super::params::{Addresses, Elementwise, Params, Precision};
 use super::table::Field;
 use super::{list, plan, Ask, Launch, Plan};
-use crate::operands::Operands;
-use crate::persistent::{self, Facts, PersistentParams, Relaxation, ResidentRow};
+use crate::math_mode::MathMode;
+use crate::persistent::{self, CooperativeLimits, PersistentParams, Relaxation, ResidentRow};
 use crate::refuse::refuse;
 use crate::schedule::Rule;
 use crate::stack::Stack;
 
-/// What a persistent launch reads besides θ and the arena, the same in every call.
+/// The inputs of a persistent launch besides θ and the arena, the same in every call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resident {
     /// Its table.
@@ -38,9 +38,9 @@ pub struct Relax {
 }
 
 impl Relax {
-    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`], `lost` is that of a zero of 64
-    /// bits, with [`trace::WORDS`](persistent::trace::WORDS) more behind it where kernels are traced.
-    pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64, lost: u64) -> PersistentParams {
+    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`], `timed_out` is that of a zero
+    /// of 64 bits, with [`trace::WORDS`](persistent::trace::WORDS) more behind it where kernels are traced.
+    pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64, timed_out: u64) -> PersistentParams {
         let p = self.params;
         PersistentParams {
             layers: rows,
@@ -53,28 +53,28 @@ impl Relax {
             up: at.arena + p.up,
             down: at.arena + p.down,
             flags: at.arena + p.flags,
-            lost,
+            timed_out,
             ..p
         }
     }
 
-    /// What `lost` says after the launch; nothing if all blocks have met.
-    pub fn lost(&self, word: u64) -> Option<String> {
-        persistent::lost(&self.params, self.name, word)
+    /// The error that the word `timed_out` stands for after the launch; `None` if no wait has timed out.
+    pub fn describe_timeout(&self, word: u64) -> Option<String> {
+        persistent::describe_timeout(&self.params, self.name, word)
     }
 }
 
 /// Inference of a call as one cooperative launch.
 ///
 /// # Errors
-/// In words that go on after "because", for what the persistent kernels do not take: another rule than sPC, ePC, BP and
-/// Z-IL, f64, or what does not fit on the card ([`persistent::Misfit`]).
+/// As the end of a sentence after "because", for a call that the persistent kernels cannot run: a rule other than sPC,
+/// ePC, BP and Z-IL, f64, or a stack that does not fit on the GPU ([`persistent::Misfit`]).
 pub fn relaxation(
     stack: &Stack,
     rule: &Rule,
     batch: usize,
-    (precision, operands): (Precision, Operands),
-    facts: &Facts,
+    (precision, math): (Precision, MathMode),
+    limits: &CooperativeLimits,
 ) -> Result<persistent::Plan, String> {
     let what = match *rule {
         Rule::Spc { light_cone, .. } => Relaxation::Spc { light_cone },
@@ -91,20 +91,20 @@ pub fn relaxation(
     if let Some(index) = stack.layers().iter().position(|layer| layer.scale as f32 == 0.0) {
         return Err(format!("layer {} has a factor of zero", index + 1));
     }
-    persistent::Plan::new(stack, batch, what, operands, facts).map_err(|why| why.to_string())
+    persistent::Plan::new(stack, batch, what, math, limits).map_err(|why| why.to_string())
 }
 
 /// Plans a call whose inference is one cooperative launch.
 ///
 /// # Errors
 /// As [`plan`], and, in a sentence with the reason, as [`relaxation`].
-pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
+pub fn resident(ask: &Ask<'_>, limits: &CooperativeLimits) -> candle_core::Result<Plan> {
     let mut plan = plan(ask)?;
     if ask.products {
         refuse!("a call is asked for with products by a library and without them; choose one");
     }
-    let kind = (ask.precision, ask.operands);
-    let relaxation = relaxation(ask.stack, &ask.schedule.rule, ask.batch, kind, facts).map_err(|why| {
+    let kind = (ask.precision, ask.math);
+    let relaxation = relaxation(ask.stack, &ask.schedule.rule, ask.batch, kind, limits).map_err(|why| {
         candle_core::Error::Msg(format!(
             "strategy `persistent` does not take this call: {why}; take strategy `graph`"
         ))
@@ -123,14 +123,14 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
         layers: 0,
         weights: 0,
         // layer L has targets in every table
-        targets: bytes(plan.table.at(ask.stack.depth(), Field::Y).unwrap_or(0)),
+        targets: bytes(plan.table.at(ask.stack.depth(), Field::Target).unwrap_or(0)),
         step_sizes: 0,
         states: bytes(from),
         errors: bytes(from + states),
         deltas: bytes(from + 2 * states),
         exchange: bytes(from + 3 * states),
         flags: bytes(flags),
-        lost: 0,
+        timed_out: 0,
     };
     let launch = relaxation.launch(&at, ask.schedule.steps.len(), ask.loss)?;
     let count = relaxation.flags();
@@ -139,7 +139,7 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
         let depth = ask.stack.depth();
         let begin =
             Params { states_at: from as i64, flags_at: flags as i64, flags: count as i32, ..list.base };
-        list.around(0, depth, Around::Bring, begin);
+        list.elementwise(0, depth, Elementwise::PackStates, begin);
         list.launches.push(Launch::Relax(Relax {
             name: launch.kernel,
             blocks: launch.blocks,
@@ -148,12 +148,12 @@ pub fn resident(ask: &Ask<'_>, facts: &Facts) -> candle_core::Result<Plan> {
             flops,
             params: launch.params,
         }));
-        let end = Params { states_at: from as i64, apart: states as i64, ..list.base };
-        list.around(1, depth, Around::HandOver, end);
+        let end = Params { states_at: from as i64, buffer_stride: states as i64, ..list.base };
+        list.elementwise(1, depth, Elementwise::UnpackStates, end);
         list.launches
     };
     let mut step_sizes: Vec<f32> = ask.schedule.steps.iter().map(|g| *g as f32).collect();
-    // a buffer of nothing cannot be had everywhere
+    // not every allocator returns empty buffers
     step_sizes.resize(step_sizes.len().max(1), 0.0);
     plan.resident = Some(Resident { rows: relaxation.rows().to_vec(), step_sizes });
     Ok(plan)

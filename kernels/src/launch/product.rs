@@ -23,15 +23,15 @@ pub struct Operand {
 /// Which sides of a product are transposed; all matrices are stored row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// `[m, k] [n, k]ᵀ`: what a layer makes of the state below.
+    /// `[m, k] [n, k]ᵀ`: a prediction from the state below.
     Up,
-    /// `[m, k] [k, n]`: what a layer pulls back.
+    /// `[m, k] [k, n]`: a vector-Jacobian product (pull).
     Down,
     /// `[k, m]ᵀ [k, n]`: parameter directions.
     Outer,
 }
 
-/// `count` products of one shape, `[m, n]` each, over a depth of k, written without adding.
+/// `count` products of one shape, `[m, n]` each, over a depth of k; the result overwrites what was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Product {
     /// Transpositions.
@@ -50,12 +50,12 @@ pub struct Product {
     pub right: Operand,
     /// Result.
     pub to: Operand,
-    /// What it reads of its operands.
-    pub operands: crate::Operands,
+    /// How it reads its operands.
+    pub math: crate::MathMode,
 }
 
-/// A product as a library sees it that stores matrices column by column, where what is stored row by row is transposed:
-/// it makes toᵀ = right'·left', `[n, k]` by `[k, m]`.
+/// A product for a library that stores matrices column by column. It reads a matrix that is stored row by row as its
+/// transpose, and makes toᵀ = right'·left', `[n, k]` by `[k, m]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByColumns {
     /// Whether the right operand, which comes first, is turned.

@@ -2,10 +2,10 @@
 //!
 //! Which launch writes what: `relax_predict` writes errors and, on the way forward, the states of its one layer;
 //! `relax_pull` writes the states of its layers and errors that no other layer of the launch reads (those of the lowest
-//! one, or the other half of a pair). So no block of a launch reads what another one writes.
+//! one, or the second buffer). So no block of a launch reads what another one writes.
 
 use super::list::List;
-use super::params::{Around, Moves, Params, Predict, Pull};
+use super::params::{Elementwise, Moves, Params, Predict, Pull};
 use crate::schedule::{Rule, Schedule};
 
 /// The lowest layer that has moved after t + 1 steps from the forward pass (L if there is none to move).
@@ -25,7 +25,7 @@ pub(super) fn reached(schedule: &Schedule, depth: usize) -> usize {
         Rule::Spc { light_cone: true, .. } | Rule::Fpa { light_cone: true } => {
             depth.saturating_sub(steps).max(1)
         }
-        // under iPC the last errors belong to a point whose directions are not taken, so this is for readers only
+        // under iPC no directions are taken at the last point, so its errors matter for results only
         Rule::Ipc { light_cone: true, evaluate, .. } => {
             depth.saturating_sub(if evaluate { steps } else { steps.saturating_sub(1) }).max(1)
         }
@@ -57,7 +57,7 @@ impl List<'_> {
                 self.fixed(steps, light_cone);
             }
             Rule::Ar { top_down } => {
-                self.around(1, depth - 1, Around::Start, self.base);
+                self.elementwise(1, depth - 1, Elementwise::Start, self.base);
                 if top_down {
                     self.in_place(steps);
                 } else {
@@ -72,7 +72,7 @@ impl List<'_> {
     }
 
     fn clear(&mut self) {
-        self.around(1, self.table.depth() - 1, Around::Clear, self.base);
+        self.elementwise(1, self.table.depth() - 1, Elementwise::Clear, self.base);
     }
 
     /// Two launches per step: states move from errors, then errors follow from states.
@@ -85,7 +85,7 @@ impl List<'_> {
             let low = lowest(depth, t, light_cone);
             let arriving = arriving(depth, t, light_cone);
             self.pull(low, depth - 1, Pull::Move, *g, (arriving, false));
-            // what has just arrived is predicted by a state that has not moved
+            // a layer that an error has just reached is predicted by a state that has not moved
             self.predict(if low == 1 { 1 } else { low + 1 }, depth, Predict::Errors);
         }
     }
@@ -105,11 +105,12 @@ impl List<'_> {
         if steps.is_empty() {
             self.clear();
         } else {
-            self.around(1, depth - 1, Around::LearnError, self.base);
+            self.elementwise(1, depth - 1, Elementwise::LearnError, self.base);
         }
     }
 
-    /// One launch per step: (E, D) and (E2, D2) take turns. V stays at the forward pass.
+    /// One launch per step: (`Error`, `Delta`) and (`OtherError`, `OtherDelta`) alternate. `State` stays at the forward
+    /// pass.
     fn fixed(&mut self, steps: &[f64], light_cone: bool) {
         let depth = self.table.depth();
         for (t, g) in steps.iter().enumerate() {
@@ -119,11 +120,11 @@ impl List<'_> {
         }
         if steps.len() % 2 == 1 {
             let low = lowest(depth, steps.len() - 1, light_cone);
-            self.around(low, depth - 1, Around::TakeOther, self.base);
+            self.elementwise(low, depth - 1, Elementwise::SwapBuffers, self.base);
         }
     }
 
-    /// A launch per layer from the output down, each reading what has just moved.
+    /// A launch per layer from the output down; each reads the errors that the launch before has updated.
     fn in_place(&mut self, steps: &[f64]) {
         for g in steps {
             for k in (1..self.table.depth()).rev() {
@@ -132,7 +133,7 @@ impl List<'_> {
         }
     }
 
-    /// A launch per layer on the way down, one for all predictions, which are of states that rest meanwhile.
+    /// A launch per layer on the way down; then one for all predictions, during which no state moves.
     fn seqil(&mut self, steps: &[f64]) {
         let depth = self.table.depth();
         for (t, g) in steps.iter().enumerate().take(if depth > 1 { steps.len() } else { 0 }) {
@@ -146,8 +147,8 @@ impl List<'_> {
         }
     }
 
-    /// Four launches per step, every gradient at the same point: steps of the states into R, then the weights move, then
-    /// the states, then errors follow from both.
+    /// Four launches per step, every gradient at the same point: steps of the states into `PendingStep`, then the
+    /// weights move, then the states, then errors follow from both.
     fn ipc(&mut self, steps: &[f64], (light_cone, evaluate): (bool, bool), weight_step: f64) {
         let depth = self.table.depth();
         if !light_cone {
@@ -161,7 +162,7 @@ impl List<'_> {
             let c = [weight_step, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
             self.learn(reached, reached, Moves::Sgd, c, 0);
             let with = Params { arriving: arriving as i32, ..self.base };
-            self.around(low, depth - 1, Around::Advance, with);
+            self.elementwise(low, depth - 1, Elementwise::Advance, with);
             if t + 1 < steps.len() || evaluate {
                 self.predict(reached, depth, Predict::Errors);
             }

@@ -1,4 +1,4 @@
-//! Where everything of a call lies in its arena, and the table of layers that the kernels read.
+//! The layout of a call's arena, and the table of layers that the kernels read.
 
 use std::mem::{offset_of, size_of};
 
@@ -11,28 +11,28 @@ use crate::stack::{Activation, Stack};
 #[repr(usize)]
 pub enum Field {
     /// v_l.
-    V,
-    /// φ_in of the layer above at v_l; V where that is the identity.
-    H,
+    State,
+    /// φ_in of the layer above at v_l; `State` where that is the identity.
+    Activated,
     /// ε_l.
-    E,
-    /// φ_out' ⊙ ε_l, φ_out' alone until ε_l is known; E where φ_out is the identity.
-    D,
-    /// The other half of a pair of errors.
-    E2,
-    /// The same for D.
-    D2,
-    /// φ_out' where it outlives D.
-    S,
-    /// Steps of states that may not be taken yet; under ePC the adjoint that a skip carries down.
-    R,
+    Error,
+    /// φ_out' ⊙ ε_l, φ_out' alone until ε_l is known; `Error` where φ_out is the identity.
+    Delta,
+    /// The second buffer of `Error`: one is read while the other is written.
+    OtherError,
+    /// The second buffer of `Delta`.
+    OtherDelta,
+    /// φ_out' where it outlives `Delta`.
+    OutputSlope,
+    /// Steps of states to be taken later; under ePC the adjoint that a skip carries down.
+    PendingStep,
     /// μ_1, which never changes, and μ_L = o.
-    M,
+    Prediction,
     /// Targets, at layer L.
-    Y,
-    /// What a skip of the layer carries down: one of the others.
+    Target,
+    /// The adjoint or error that a skip of the layer carries down: shares its array with another field.
     Carried,
-    /// What parameters learn from: E or D.
+    /// The δ of parameter directions: `Error` or `Delta`.
     Learned,
     /// A product made by a library.
     Product,
@@ -55,7 +55,7 @@ pub const CHUNKS: usize = 6;
 pub struct Row {
     /// Where each [`Field`] begins in the arena.
     pub at: [i64; FIELDS],
-    /// What lies before the layer: tiles of `[B, n_l]` and of `[n_l, n_{l−1}]` in each of [`TILES`], and chunks.
+    /// Counts before the layer: tiles of `[B, n_l]` and of `[n_l, n_{l−1}]` in each of [`TILES`], and chunks.
     pub before: [i64; 7],
     /// Where W_l begins in θ.
     pub weights: i64,
@@ -84,7 +84,7 @@ const _: () = assert!(
     "as in cuda/relax.cuh"
 );
 
-/// The table of a stack, a rule and a batch: rows 0..=L, and one behind them that ends all counts.
+/// The table of a stack, a rule and a batch: rows 0..=L, and one more that ends all counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// The rows.
@@ -99,7 +99,7 @@ impl Table {
     /// Lays out the fields that a rule needs; `traces` if errors are asked for, `products` if a library makes products.
     ///
     /// # Errors
-    /// If sizes are beyond what kernels count with.
+    /// If sizes are beyond the range of the kernels' indices.
     pub fn new(
         stack: &Stack,
         rule: &Rule,
@@ -113,7 +113,7 @@ impl Table {
             [("the batch", batch), ("the widest layer", stack.widest()), ("the number of layers", depth)]
         {
             if n > limit {
-                refuse!("{what} is {n} on a card; expected at most {limit}");
+                refuse!("{what} is {n} on a GPU; expected at most {limit}");
             }
         }
         let mut table = Self { rows: Vec::with_capacity(depth + 2), elements: 0, batch };
@@ -169,7 +169,7 @@ impl Table {
         usize::try_from(self.rows[l].at[field as usize]).ok()
     }
 
-    /// What is counted by index `which` of [`Row::before`] in layers `first..=last`.
+    /// The count at index `which` of [`Row::before`] over layers `first..=last`.
     pub fn count(&self, which: usize, first: usize, last: usize) -> usize {
         (self.rows[last + 1].before[which] - self.rows[first].before[which]).max(0) as usize
     }
@@ -210,56 +210,56 @@ impl Table {
         let plain = |l: usize| stack.layer(l).act_out == Activation::Identity;
         let adjoint = matches!(rule, Rule::Bp | Rule::Zil);
         for l in 0..depth {
-            self.add(l, V)?;
+            self.add(l, State)?;
         }
         for l in 0..depth {
-            self.add_unless(stack.layer(l + 1).act_in == Activation::Identity, l, H, V)?;
+            self.add_unless(stack.layer(l + 1).act_in == Activation::Identity, l, Activated, State)?;
         }
         // adjoints are read by skips, by a caller that asks for traces, and by products where they are δ
         for l in 1..=depth {
             if !adjoint || l == depth || plain(l) || stack.layer(l).skip || traces {
-                self.add(l, E)?;
+                self.add(l, Error)?;
             }
         }
         for l in 1..=depth {
-            // under ePC what is carried down is not what parameters learn from
+            // under ePC a skip carries down the adjoint, while parameters learn from ε
             let same = plain(l) && !(l < depth && matches!(rule, Rule::Epc));
-            self.add_unless(same, l, D, E)?;
-            self.same(l, Learned, if plain(l) { E } else { D });
-            self.same(l, Carried, E);
+            self.add_unless(same, l, Delta, Error)?;
+            self.same(l, Learned, if plain(l) { Error } else { Delta });
+            self.same(l, Carried, Error);
         }
         for l in 1..depth {
             match rule {
                 Rule::Spc { .. } | Rule::Epc | Rule::SeqIl { .. } if l == 1 => {
-                    self.add(l, M)?;
+                    self.add(l, Prediction)?;
                     if !plain(l) {
-                        self.add(l, S)?;
+                        self.add(l, OutputSlope)?;
                     }
                 }
                 Rule::Fpa { .. } | Rule::Ar { .. } => {
-                    self.add(l, E2)?;
-                    self.add_unless(plain(l), l, D2, E2)?;
+                    self.add(l, OtherError)?;
+                    self.add_unless(plain(l), l, OtherDelta, OtherError)?;
                     if !plain(l) {
-                        self.add(l, S)?;
+                        self.add(l, OutputSlope)?;
                     }
                 }
-                Rule::Ipc { .. } => self.add(l, R)?,
+                Rule::Ipc { .. } => self.add(l, PendingStep)?,
                 _ => {}
             }
             if matches!(rule, Rule::Epc) {
                 if plain(l) {
-                    self.same(l, Carried, D);
+                    self.same(l, Carried, Delta);
                 } else if stack.layer(l).skip {
-                    self.add(l, R)?;
-                    self.same(l, Carried, R);
+                    self.add(l, PendingStep)?;
+                    self.same(l, Carried, PendingStep);
                 }
             }
         }
-        // the output error never changes and has one side only
-        self.same(depth, E2, E);
-        self.same(depth, D2, D);
-        self.add(depth, M)?;
-        self.add(depth, Y)?;
+        // the output error never changes, so it has one buffer
+        self.same(depth, OtherError, Error);
+        self.same(depth, OtherDelta, Delta);
+        self.add(depth, Prediction)?;
+        self.add(depth, Target)?;
         if products {
             for l in 1..=depth {
                 self.add(l, Product)?;

@@ -1,4 +1,4 @@
-//! The launch itself: its kernel, its shape and its parameters.
+//! The launch: its kernel, its shape and its parameters.
 
 use std::mem::size_of;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::watchdog::{patience, PATIENCE};
 use super::{fits, held, held_columns, most_held, tile_stride};
 use super::{
-    Addresses, Facts, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, StateLayout, ROWS, THREADS,
+    Addresses, CooperativeLimits, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, StateLayout,
+    ROWS, THREADS,
 };
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::sources::{SPC_KERNELS, SWEEP_KERNELS};
 use crate::stack::{Loss, Stack};
 
@@ -35,7 +36,7 @@ pub struct Plan {
     states: StateLayout,
     rows: Vec<ResidentRow>,
     what: Relaxation,
-    operands: Operands,
+    math: MathMode,
     shape: Shape,
     patience: Duration,
     pub(super) tiles_at: usize,
@@ -51,27 +52,27 @@ impl Plan {
         stack: &Stack,
         batch: usize,
         what: Relaxation,
-        operands: Operands,
-        facts: &Facts,
+        math: MathMode,
+        limits: &CooperativeLimits,
     ) -> Result<Self, Misfit> {
-        let shape = fits(stack, batch, what, facts)?;
-        let plan = Self::with_shape(stack, batch, what, operands, shape)?;
-        Ok(Self { patience: facts.patience, ..plan })
+        let shape = fits(stack, batch, what, limits)?;
+        let plan = Self::with_shape(stack, batch, what, math, shape)?;
+        Ok(Self { patience: limits.patience, ..plan })
     }
 
     /// Plans a relaxation in a shape that [`shape`](super::shape) gave for the same stack and batch, with [`PATIENCE`].
     ///
     /// # Errors
-    /// [`Misfit::Operands`] and [`Misfit::Size`].
+    /// [`Misfit::Math`] and [`Misfit::Size`].
     pub fn with_shape(
         stack: &Stack,
         batch: usize,
         what: Relaxation,
-        operands: Operands,
+        math: MathMode,
         shape: Shape,
     ) -> Result<Self, Misfit> {
-        if !Operands::RESIDENT.contains(&operands) {
-            return Err(Misfit::Operands(operands));
+        if !MathMode::RESIDENT.contains(&math) {
+            return Err(Misfit::Math(math));
         }
         let states = StateLayout::new(stack, batch)?;
         let layers = stack.layers();
@@ -91,7 +92,7 @@ impl Plan {
                 act_out: layer.act_out as i32,
                 skip: i32::from(layer.skip),
                 scale: layer.scale as f32,
-                // below `shape.shared`, which no card has more of than 32 bits count
+                // below `shape.shared`, which fits in 32 bits on every GPU
                 held: at as i32,
                 held_columns: held_columns(layers, index) as i32,
             });
@@ -107,7 +108,7 @@ impl Plan {
         }
         let (tiles_at, stride) = (most_held(layers, shape.per_block), tile_stride(layers));
         let stack = stack.clone();
-        Ok(Self { stack, batch, states, rows, what, operands, shape, patience: PATIENCE, tiles_at, stride })
+        Ok(Self { stack, batch, states, rows, what, math, shape, patience: PATIENCE, tiles_at, stride })
     }
 
     /// What is relaxed.
@@ -142,7 +143,7 @@ impl Plan {
 
     /// The kernel that it launches.
     pub fn kernel(&self) -> &'static str {
-        let math = Operands::RESIDENT.iter().position(|it| *it == self.operands).unwrap_or(0);
+        let math = MathMode::RESIDENT.iter().position(|it| *it == self.math).unwrap_or(0);
         let rows = ROWS.iter().rev().position(|rows| *rows == self.shape.rows).unwrap_or(0);
         match self.what {
             Relaxation::Spc { .. } => SPC_KERNELS[3 * math + rows],
@@ -159,7 +160,7 @@ impl Plan {
             crate::refuse::refuse!("{steps} inference steps; expected at most {}", i32::MAX)
         };
         let half = self.states.elements() as u64 * size_of::<f32>() as u64;
-        // a single layer has no state to move and no error but the output's
+        // a single layer has no state to move, and only the output has an error
         let steps = match self.what {
             Relaxation::Bp => 1,
             _ if self.rows.len() == 1 => 0,
@@ -182,7 +183,7 @@ impl Plan {
                 up: at.exchange,
                 down: at.exchange + 2 * half,
                 flags: at.flags,
-                lost: at.lost,
+                timed_out: at.timed_out,
                 half: self.states.elements() as i64,
                 patience: patience(self.patience, self.stack.layers(), shape, steps),
                 batch: self.batch as i32,

@@ -1,4 +1,4 @@
-//! What the kernels read, laid out as C++ says.
+//! The structs that the kernels read, with the layout of C++.
 
 use std::mem::{offset_of, size_of};
 
@@ -33,7 +33,7 @@ pub struct ResidentRow {
     pub scale: f32,
     /// Where W, and b between its rows, lie in shared memory.
     pub held: i32,
-    /// Columns of it that are there at once.
+    /// Columns of it that are in shared memory at once.
     pub held_columns: i32,
 }
 
@@ -62,15 +62,15 @@ pub struct PersistentParams {
     pub errors: u64,
     /// Of δ, laid out like the states.
     pub deltas: u64,
-    /// Of what layers publish to those above, two halves laid out like the states.
+    /// Of the values that layers publish to the layer above, two halves laid out like the states.
     pub up: u64,
-    /// Of what layers publish to those below, two halves laid out like the states.
+    /// Of the values that layers publish to the layer below, two halves laid out like the states.
     pub down: u64,
     /// Of the flags, 0 at the start.
     pub flags: u64,
     /// Of the word in which a block records that its wait has timed out, 64 bits, 0 at the start;
     /// [`trace::WORDS`](super::trace::WORDS) more behind it where kernels are traced.
-    pub lost: u64,
+    pub timed_out: u64,
     /// Floats of a half.
     pub half: i64,
     /// Nanoseconds for which a block waits for another.
@@ -113,7 +113,7 @@ const _: () = assert!(
     "as in cuda/resident.cuh"
 );
 
-/// Where the buffers of a launch lie, in the memory of the card or emulator that runs the kernels.
+/// The addresses of the buffers of a launch, in the memory of the GPU or of the emulator.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// [`Plan::rows`].
@@ -122,7 +122,7 @@ pub struct Addresses {
     pub weights: u64,
     /// y, `[batch, n_L]`.
     pub targets: u64,
-    /// g_t, as many as there are steps.
+    /// g_t, `[steps]`.
     pub step_sizes: u64,
     /// [`StateLayout::elements`] floats, v_0 among them.
     pub states: u64,
@@ -134,7 +134,7 @@ pub struct Addresses {
     pub exchange: u64,
     /// [`Plan::flags`] zeros of 32 bits.
     pub flags: u64,
-    /// A zero of 64 bits, what it is afterwards [`lost`](super::lost) puts into words, and behind it where kernels are traced
-    /// [`trace::WORDS`](super::trace::WORDS) more.
-    pub lost: u64,
+    /// A zero of 64 bits, whose value after the launch [`describe_timeout`](super::describe_timeout) explains; where
+    /// kernels are traced, followed by [`trace::WORDS`](super::trace::WORDS) more.
+    pub timed_out: u64,
 }

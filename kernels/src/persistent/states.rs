@@ -1,25 +1,25 @@
-//! Where states lie in the buffers of a persistent launch.
+//! The layout of states in the buffers of a persistent launch.
 
 use std::ops::Range;
 
 use super::Misfit;
 use crate::stack::Stack;
 
-/// Where v_0 to v_L lie, one after another without gaps, each `[batch, n_l]` row by row; ε and δ lie alike in buffers of their
-/// own.
+/// v_0 to v_L one after another without gaps, each `[batch, n_l]` row by row; ε and δ have the same layout in buffers
+/// of their own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateLayout {
     /// Where v_0 to v_L begin, and where v_L ends.
     starts: Vec<usize>,
 }
 
-/// The most samples, units or layers that kernels count with, an index being 32 bits and up to a tile beyond the last.
+/// The most samples, units or layers of the kernels: an index has 32 bits, and can be up to a tile beyond the last.
 const MOST: usize = i32::MAX as usize - 64;
 /// The most elements of a buffer.
 const MOST_ELEMENTS: usize = i64::MAX as usize;
 
 impl StateLayout {
-    /// Those of a stack on a batch.
+    /// The layout of a stack on a batch.
     ///
     /// # Errors
     /// [`Misfit::Size`].

@@ -21,8 +21,8 @@ fn net(depth: usize, width: usize) -> Stack {
 }
 
 const SPC: Relaxation = Relaxation::Spc { light_cone: true };
-const fn facts(multiprocessors: usize, kib: usize, capability: (u32, u32)) -> Facts {
-    Facts {
+const fn limits(multiprocessors: usize, kib: usize, capability: (u32, u32)) -> CooperativeLimits {
+    CooperativeLimits {
         multiprocessors,
         shared_per_block: kib * 1024,
         resident_blocks: multiprocessors,
@@ -32,8 +32,8 @@ const fn facts(multiprocessors: usize, kib: usize, capability: (u32, u32)) -> Fa
 }
 
 /// One block of 227 KiB for each of 132 multiprocessors.
-const HOPPER: Facts = facts(132, 227, (9, 0));
-const AMPERE: Facts = facts(108, 163, (8, 0));
+const HOPPER: CooperativeLimits = limits(132, 227, (9, 0));
+const AMPERE: CooperativeLimits = limits(108, 163, (8, 0));
 
 #[test]
 fn a_deep_net_has_a_block_for_every_layer() {
@@ -63,26 +63,27 @@ fn more_layers_than_blocks_share_a_block() {
 
 #[test]
 fn why_not_is_said_in_one_sentence() {
-    let said = |stack: &Stack, batch, facts| {
-        let text = fits(stack, batch, SPC, facts).expect_err("does not fit").to_string();
+    let said = |stack: &Stack, batch, limits| {
+        let text = fits(stack, batch, SPC, limits).expect_err("does not fit").to_string();
         assert!(!text.contains('\n'));
         text
     };
-    // W of 512 rows of 516 floats alone is more than a megabyte; layer 1 passes through, but its tile does not fit either
+    // W of 512 rows of 516 floats alone is more than a megabyte; layer 1 passes through, but its tile does not fit
+    // either
     assert!(said(&net(4, 512), 64, &HOPPER).contains("of shared memory for W of 512×"));
     assert_eq!(
         said(&net(600, 128), 64, &HOPPER),
-        "600 layers need 300 blocks at once with as many of them in a block as fit; this card holds 132 blocks"
+        "600 layers need 300 blocks at once with as many of them in a block as fit; this GPU holds 132 blocks"
     );
-    let old = Facts { capability: (7, 5), ..HOPPER };
+    let old = CooperativeLimits { capability: (7, 5), ..HOPPER };
     assert!(said(&net(4, 64), 64, &old).contains("compute capability 7.5"));
-    let bf16 = Plan::new(&net(4, 64), 64, SPC, Operands::Bf16, &HOPPER).unwrap_err().to_string();
+    let bf16 = Plan::new(&net(4, 64), 64, SPC, MathMode::Bf16, &HOPPER).unwrap_err().to_string();
     assert_eq!(bf16, "bf16 operands have no persistent kernels; f32, 3xtf32 and tf32 have");
     assert_eq!(said(&net(4, 64), 0, &HOPPER), "a batch of no samples needs no launch");
     assert!(said(&net(4, 64), 1 << 40, &HOPPER).contains("the batch size is 1099511627776; expected at most"));
 }
 
-/// Over many sizes: what fits really fits, every item has exactly one place, nothing overlaps, and a bigger card never
+/// Over many sizes: what fits really fits, every item has exactly one place, nothing overlaps, and a larger GPU never
 /// refuses what a smaller one takes.
 #[test]
 fn whatever_fits_has_room() {
@@ -95,10 +96,10 @@ fn whatever_fits_has_room() {
                     let small = fits(&stack, batch, what, &AMPERE);
                     let large = fits(&stack, batch, what, &HOPPER);
                     assert!(small.is_err() || large.is_ok(), "{depth} {width} {batch}");
-                    for (shape, facts) in [(small, AMPERE), (large, HOPPER)] {
+                    for (shape, limits) in [(small, AMPERE), (large, HOPPER)] {
                         let Ok(shape) = shape else { continue };
                         fitting += 1;
-                        check(&stack, batch, what, shape, &facts);
+                        check(&stack, batch, what, shape, &limits);
                     }
                 }
             }
@@ -107,15 +108,15 @@ fn whatever_fits_has_room() {
     assert!(fitting > 1500, "{fitting}");
 }
 
-fn check(stack: &Stack, batch: usize, what: Relaxation, shape: Shape, facts: &Facts) {
-    assert!(shape.blocks() <= facts.resident_blocks && shape.shared <= facts.shared_per_block, "{shape:?}");
+fn check(stack: &Stack, batch: usize, what: Relaxation, shape: Shape, limits: &CooperativeLimits) {
+    assert!(shape.blocks() <= limits.resident_blocks && shape.shared <= limits.shared_per_block, "{shape:?}");
     assert!(shape.rows * shape.tiles >= batch && shape.rows * (shape.tiles - 1) < batch);
     assert!(
         shape.per_block * shape.stages >= stack.depth()
             && shape.per_block * (shape.stages - 1) < stack.depth()
     );
     assert!((1..=shape.tiles).contains(&shape.replicas));
-    let plan = Plan::with_shape(stack, batch, what, Operands::F32, shape).expect("counts");
+    let plan = Plan::with_shape(stack, batch, what, MathMode::F32, shape).expect("counts");
     let end = |row: &ResidentRow| {
         row.held as usize + padded(row.outputs as usize) * stride(row.held_columns as usize)
     };
@@ -141,7 +142,7 @@ fn check(stack: &Stack, batch: usize, what: Relaxation, shape: Shape, facts: &Fa
 #[test]
 fn kernels_are_named_after_shape_and_precision() {
     for (what, word) in [(SPC, "spc"), (Relaxation::Epc, "sweep"), (Relaxation::Bp, "sweep")] {
-        for (math, suffix) in Operands::RESIDENT.into_iter().zip(["f32", "3xtf32", "tf32"]) {
+        for (math, suffix) in MathMode::RESIDENT.into_iter().zip(["f32", "3xtf32", "tf32"]) {
             for rows in ROWS {
                 let stack = net(2, 16);
                 let shape = shape(&stack, 20, rows, 1, &HOPPER).expect("small");
@@ -164,16 +165,16 @@ fn a_launch_waits_as_long_as_it_is_told() {
         deltas: 0,
         exchange: 0,
         flags: 0,
-        lost: 0,
+        timed_out: 0,
     };
     let loss = Loss { kind: LossKind::CrossEntropy, weight: 0.25 };
-    let seconds = |facts: &Facts| {
-        let plan = Plan::new(&net(4, 64), 64, SPC, Operands::F32, facts).unwrap();
+    let seconds = |limits: &CooperativeLimits| {
+        let plan = Plan::new(&net(4, 64), 64, SPC, MathMode::F32, limits).unwrap();
         let params = plan.launch(&at, 8, loss).unwrap().params;
         assert_eq!((params.loss, params.precision, params.batch, params.depth), (2, 0.25, 64, 4));
         params.patience as f64 / 1e9
     };
     // and a little longer, for what the block itself has to do
     assert!((30.0..30.1).contains(&seconds(&HOPPER)));
-    assert!((2.0..2.1).contains(&seconds(&Facts { patience: Duration::from_secs(2), ..HOPPER })));
+    assert!((2.0..2.1).contains(&seconds(&CooperativeLimits { patience: Duration::from_secs(2), ..HOPPER })));
 }

@@ -1,23 +1,25 @@
-//! What a traced build of the persistent sPC kernels writes down: when the phases of a step begin.
+//! The records of a traced build of the persistent sPC kernels: when the phases of a step begin.
 //!
-//! Feature `trace` compiles `cuda/persistent.cu` with `PCNBENCH_TRACE`, and the emulator always does. The words lie behind the word
-//! of [`PersistentParams::lost`](super::PersistentParams): for each of the last [`STEPS`] steps the clock at the beginning of each
-//! of [`PHASES`], of layer L/2 (counted from 0) on the first tile of the batch. A step that the layer does not make leaves zeros. Where a
-//! block has several items, what it does for the others counts as the last phase.
+//! Feature `trace` compiles `cuda/persistent.cu` with `PCNBENCH_TRACE`, and the emulator always does. The words lie
+//! behind the word of [`PersistentParams::timed_out`](super::PersistentParams): for each of the last [`STEPS`] steps
+//! the clock at the beginning of each of [`PHASES`], of layer L/2 (counted from 0) on the first tile of the batch. A
+//! step that the layer does not make leaves zeros. Where a block has several items, what it does for the others counts
+//! as the last phase.
 
-/// Phases of a step, as `Phase` in `cuda/resident.cuh`, by what is done in them.
+/// Names of the phases of a step, as `Phase` in `cuda/resident.cuh`.
 pub const PHASES: [&str; 8] =
     ["wait", "errors", "product down", "move", "publish down", "product up", "predict", "publish up"];
 
-/// Steps that are written down, the last of a relaxation.
+/// Steps that are recorded, the last of a relaxation.
 pub const STEPS: usize = 32;
 
 /// Words of 64 bits behind the first.
 pub const WORDS: usize = STEPS * PHASES.len();
 
-/// Cycles that each phase took, for every step that another traced one follows.
+/// Cycles of each phase, for every traced step that is followed by another.
 ///
-/// The last phase of a step ends where the next step begins, so the last step has none. Steps with a clock of zero are left out.
+/// The last phase of a step ends where the next step begins, so the last step has none. Steps with a clock of zero are
+/// left out.
 pub fn durations(clocks: &[u64]) -> Vec<[u64; PHASES.len()]> {
     let (steps, _) = clocks.as_chunks::<{ PHASES.len() }>();
     let whole = steps.windows(2).filter(|pair| pair.iter().flatten().all(|clock| *clock > 0));

@@ -1,19 +1,19 @@
 //! What a block does when its wait for another block times out.
 //!
-//! That no block waits for ever is argued in `cuda/persistent.cu` and `cuda/sweep.cu`, for cards that do what a cooperative
-//! launch promises. Should one of the two be wrong, a machine must not hang: a block waits until its time limit,
-//! records which flag it has missed, and goes on without; so do all other blocks. What the launch leaves is no number
-//! then, and the caller that waits for it gets an error that says why.
+//! `cuda/persistent.cu` and `cuda/sweep.cu` argue that no block waits for ever, on a GPU that does what a cooperative
+//! launch guarantees. If the argument or the GPU is wrong, the machine must still not hang: a block waits until its
+//! time limit, records the missing flag, and goes on without it; so do all other blocks. Errors and deltas of the
+//! launch are then NaN, and the caller that waits for it gets an error that names the flag.
 
 use std::time::Duration;
 
 use super::{PersistentParams, Shape};
 use crate::stack::LayerSpec;
 
-/// How long a block waits at least, by default: a thousand times as long as the longest wait of a usual network, but
-/// not longer than a reader of the error would wait for it.
+/// How long a block waits at least, by default: a thousand times as long as the longest wait of a usual network, and
+/// short enough for a user to wait for the error.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// What may be asked for instead.
+/// The seconds that a setting may ask for.
 const ALLOWED: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
 
 /// The patience that the text of a setting asks for, in seconds; [`PATIENCE`] if there is none.
@@ -47,11 +47,12 @@ pub(super) fn patience(least: Duration, layers: &[LayerSpec], shape: &Shape, ste
     i64::try_from(least.as_nanos()).unwrap_or(i64::MAX).saturating_add((flops / SLOWEST) as i64)
 }
 
-/// What the word `lost` says after a launch with these parameters; `None` if no block has timed out.
+/// The error that the word `timed_out` stands for after a launch with these parameters; `None` if no wait has timed
+/// out.
 ///
 /// The word is the complement of the turn in which a block timed out and of the missing flag's place among those of a
-/// turn, the least of all blocks that did: every other block waits for that flag, or for one that waits for it.
-pub fn lost(params: &PersistentParams, kernel: &str, word: u64) -> Option<String> {
+/// turn, the least of all blocks whose wait did: every other block waits for that flag, or for one that waits for it.
+pub fn describe_timeout(params: &PersistentParams, kernel: &str, word: u64) -> Option<String> {
     if word == 0 {
         return None;
     }
@@ -64,7 +65,7 @@ pub fn lost(params: &PersistentParams, kernel: &str, word: u64) -> Option<String
     let up = row < depth;
     let layer = if up { row + 1 } else { (2 * depth).saturating_sub(row) };
     let waiting = if up { layer + 1 } else { layer.saturating_sub(1) };
-    let told = match (up, kernel.contains("_spc_")) {
+    let published = match (up, kernel.contains("_spc_")) {
         (true, _) => "predicts",
         (false, true) => "moves above it",
         (false, false) => "sends down",
@@ -79,8 +80,8 @@ pub fn lost(params: &PersistentParams, kernel: &str, word: u64) -> Option<String
         (false, turn) => format!("step {}", turn.div_ceil(2)),
     };
     Some(format!(
-        "kernel `{kernel}` has given up: in {step}, layer {waiting} waited {} s for what layer {layer} {told} (tile {} of \
-         {tiles}); nothing that this call has computed counts, run it again, and if it stays so on strategy `graph`",
+        "kernel `{kernel}` has timed out: in {step}, layer {waiting} waited {} s for what layer {layer} {published} (tile {} of \
+         {tiles}); its results are invalid; run it again, and if it fails again, use strategy `graph`",
         params.patience / 1_000_000_000,
         tile + 1
     ))

@@ -1,4 +1,4 @@
-//! Numbers of the same rounds, computed with round by round.
+//! One number per round of a measurement, and arithmetic round by round.
 
 /// One number per round of a measurement.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,12 +41,12 @@ impl Series {
         Self(self.0.iter().map(|a| f(*a)).collect())
     }
 
-    /// What one more costs, where these are the times of `many` and `few` are the times of fewer, `difference` fewer.
+    /// The marginal cost of one unit: `self` are the times with `difference` units more than `few`.
     pub fn marginal(&self, few: &Self, difference: usize) -> Self {
         self.minus(few).each(|cost| cost / difference as f64)
     }
 
-    /// Its quartiles, by straight lines between neighbours in order; not a number where there are none.
+    /// Its quartiles, by linear interpolation; NaN if there are no numbers.
     pub fn spread(&self) -> Spread {
         let mut ordered = self.0.clone();
         ordered.sort_by(f64::total_cmp);

@@ -126,7 +126,7 @@ fn calls_fill_a_millisecond_are_ten_or_as_many_as_there_is_time_for() {
 }
 
 #[test]
-fn the_clock_is_brought_up_before_the_first_sample_and_after_a_pause() {
+fn the_clock_is_up_before_the_first_sample_and_after_a_pause() {
     let world = world(0.0);
     let mut sampler = Sampler::new(Fake(world.clone()), Limits::default());
     // nanoseconds of warming up of a measurement that begins with sample `from`

@@ -1,13 +1,14 @@
-//! Launch strategies by measurement: a table of what each strategy took for calls of some sizes on one device, and which
-//! strategy follows from it for a call. Pure data and pure functions; `pcnbench tune` measures, and its file holds the table.
+//! Launch strategies by measurement: a table of the times of each strategy for calls of some sizes on one device, and
+//! the choice of a strategy from it. Pure data and pure functions; `pcnbench tune` measures, and its file holds the
+//! table.
 
-use super::card::{cuda, Card, Choice, Strategy};
+use super::device::{cuda, Choice, DeviceLimits, Strategy};
 use crate::launch::Precision;
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::schedule::Schedule;
 use crate::stack::Stack;
 
-/// What the time of a call depends on, besides its rule and its types.
+/// The sizes that the time of a call depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sizes {
     /// Units of the widest hidden layer; of the output if no layer is hidden.
@@ -21,7 +22,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Those of a call.
+    /// The sizes of a call.
     pub fn of(stack: &Stack, schedule: &Schedule, batch: usize) -> Self {
         let depth = stack.depth();
         let width = (1..depth).map(|l| stack.units(l)).max().unwrap_or_else(|| stack.units(depth));
@@ -32,7 +33,7 @@ impl Sizes {
         [self.width, self.batch, self.depth, self.steps]
     }
 
-    /// The squared distance of two in logarithms to base 2; nothing if one of the four differs by more than a factor of
+    /// The squared distance in logarithms to base 2; `None` if one of the four sizes differs by more than a factor of
     /// [`FACTOR`], or is zero on one side only.
     fn distance(&self, other: &Self) -> Option<f64> {
         let mut sum = 0.0;
@@ -56,14 +57,14 @@ impl std::fmt::Display for Sizes {
     }
 }
 
-/// The factor by which each size of an entry may differ from that of a call which it decides. Strategies change places where tiles
-/// or multiprocessors run out, so that times of 4 layers say nothing about 32.
+/// The factor by which each size of an entry may differ from that of a call which it decides. The order of strategies
+/// changes where tiles or multiprocessors run out, so times of 4 layers predict nothing about 32.
 pub const FACTOR: usize = 2;
 
-/// What a strategy took.
+/// The time of a strategy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timed {
-    /// Which.
+    /// The strategy.
     pub strategy: Strategy,
     /// Median nanoseconds of a call.
     pub median_ns: f64,
@@ -71,30 +72,30 @@ pub struct Timed {
     pub q1_ns: f64,
     /// Third quartile.
     pub q3_ns: f64,
-    /// How many samples these are of.
+    /// Number of samples.
     pub samples: usize,
-    /// How many calls one after another made a sample; times are means over them.
+    /// Consecutive calls of a sample; times are means over them.
     pub calls: usize,
 }
 
-/// A strategy that takes the call but gave no time.
+/// A strategy that accepts the call but failed when it was timed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// Which.
+    /// The strategy.
     pub strategy: Strategy,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
-/// What every strategy took for one call.
+/// The times of every strategy for one call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The rule, one of [`Rule::NAMES`](crate::Rule::NAMES).
     pub rule: &'static str,
-    /// In which type.
+    /// The type of the computation.
     pub precision: Precision,
-    /// What products read.
-    pub operands: Operands,
+    /// How products read their operands.
+    pub math: MathMode,
     /// Its sizes.
     pub sizes: Sizes,
     /// Every strategy that was timed.
@@ -120,7 +121,7 @@ impl Entry {
     }
 }
 
-/// What was measured on one device.
+/// The measurements of one device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StrategyTable {
     /// The device, as its driver names it.
@@ -132,35 +133,36 @@ pub struct StrategyTable {
 }
 
 impl StrategyTable {
-    /// The entry that decides a call: of its rule, precision and operands, none of its sizes more than a factor of [`FACTOR`] off,
-    /// and of these the one nearest in the logarithms of all four; of equally near ones that with the smaller sizes, width first.
-    pub fn nearest(&self, rule: &str, kind: (Precision, Operands), sizes: &Sizes) -> Option<&Entry> {
+    /// The entry that decides a call: of its rule, precision and operands, none of its sizes more than a factor of
+    /// [`FACTOR`] off, and of these the one nearest in the logarithms of all four; of equally near ones that with the
+    /// smaller sizes, width first.
+    pub fn nearest(&self, rule: &str, kind: (Precision, MathMode), sizes: &Sizes) -> Option<&Entry> {
         let near = |entry: &Entry| entry.sizes.distance(sizes);
         self.entries
             .iter()
-            .filter(|entry| entry.rule == rule && (entry.precision, entry.operands) == kind)
+            .filter(|entry| entry.rule == rule && (entry.precision, entry.math) == kind)
             .filter_map(|entry| near(entry).map(|distance| (distance, entry)))
             .min_by(|(a, left), (b, right)| a.total_cmp(b).then_with(|| left.sizes.cmp(&right.sizes)))
             .map(|(_, entry)| entry)
     }
 }
 
-/// The strategy for a call: the fastest of the [nearest](StrategyTable::nearest) entry's that takes it, else what the model
-/// says ([`cuda`]).
+/// The strategy for a call: the fastest in the [nearest](StrategyTable::nearest) entry that accepts it, else the choice
+/// of the model ([`cuda`]).
 pub fn choose(
     table: Option<&StrategyTable>,
     stack: &Stack,
     schedule: &Schedule,
     batch: usize,
-    kind: (Precision, Operands),
-    card: &Card,
+    kind: (Precision, MathMode),
+    device: &DeviceLimits,
 ) -> Choice {
-    let takes = |strategy: Strategy| strategy.takes(stack, schedule, batch, kind, card);
+    let takes = |strategy: Strategy| strategy.takes(stack, schedule, batch, kind, device);
     let sizes = Sizes::of(stack, schedule, batch);
     let entry = table.and_then(|table| table.nearest(schedule.rule.name(), kind, &sizes));
     let ranked = entry.map(Entry::ranked).unwrap_or_default();
     let Some(fastest) = ranked.iter().find(|timed| takes(timed.strategy).is_ok()) else {
-        return cuda(stack, schedule, batch, kind, card);
+        return cuda(stack, schedule, batch, kind, device);
     };
     let strategy = fastest.strategy;
     let instead = (strategy != Strategy::Persistent).then(|| {

@@ -1,17 +1,17 @@
 //! Oracle: distances by hand, and tables made for one answer.
 
 use super::*;
-use crate::persistent::{Facts, PATIENCE};
+use crate::persistent::{CooperativeLimits, PATIENCE};
 use crate::schedule::Rule;
 use crate::stack::{Activation, LayerSpec};
 
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
-const F32: (Precision, Operands) = (Precision::F32, Operands::F32);
+const F32: (Precision, MathMode) = (Precision::F32, MathMode::F32);
 
 /// The numbers of an H100.
-const CARD: Card = Card {
+const GPU: DeviceLimits = DeviceLimits {
     processors: 132,
-    cooperative: Some(Facts {
+    cooperative: Some(CooperativeLimits {
         multiprocessors: 132,
         shared_per_block: 227 * 1024,
         resident_blocks: 132,
@@ -33,9 +33,9 @@ fn entry(rule: &'static str, sizes: Sizes, times: &[(Strategy, f64)]) -> Entry {
         samples: 5,
         calls: 1,
     };
-    let (precision, operands) = F32;
+    let (precision, math) = F32;
     let timed = times.iter().map(timed).collect();
-    Entry { rule, precision, operands, sizes, timed, failed: vec![] }
+    Entry { rule, precision, math, sizes, timed, failed: vec![] }
 }
 
 fn table(entries: Vec<Entry>) -> StrategyTable {
@@ -61,7 +61,7 @@ fn stack(width: usize, depth: usize) -> Stack {
 
 fn chosen(table: &StrategyTable, width: usize, depth: usize, rule: Rule, steps: usize) -> Choice {
     let schedule = Schedule { rule, steps: vec![0.1; steps] };
-    choose(Some(table), &stack(width, depth), &schedule, 64, F32, &CARD)
+    choose(Some(table), &stack(width, depth), &schedule, 64, F32, &GPU)
 }
 
 #[test]
@@ -106,14 +106,14 @@ fn nothing_is_decided_over_more_than_a_factor_of_two() {
     ] {
         assert!(near(close) && !near(far), "{close}; {far}");
     }
-    assert!(table.nearest("spc", (Precision::F64, Operands::F32), &at).is_none());
-    assert!(table.nearest("spc", (Precision::F32, Operands::Tf32), &at).is_none());
+    assert!(table.nearest("spc", (Precision::F64, MathMode::F32), &at).is_none());
+    assert!(table.nearest("spc", (Precision::F32, MathMode::Tf32), &at).is_none());
     // the model says what it says without a table
     let schedule = Schedule { rule: SPC, steps: vec![0.1; 33] };
     let (deep, kind) = (stack(128, 33), F32);
-    let by_model = cuda(&deep, &schedule, 64, kind, &CARD);
-    assert_eq!(choose(Some(&table), &deep, &schedule, 64, kind, &CARD), by_model);
-    assert_eq!(choose(None, &deep, &schedule, 64, kind, &CARD), by_model);
+    let by_model = cuda(&deep, &schedule, 64, kind, &GPU);
+    assert_eq!(choose(Some(&table), &deep, &schedule, 64, kind, &GPU), by_model);
+    assert_eq!(choose(None, &deep, &schedule, 64, kind, &GPU), by_model);
     assert_ne!(by_model.strategy, Strategy::Grouped);
     // no steps are near none only
     let bp = sizes(128, 64, 8, 0);
@@ -171,8 +171,8 @@ fn a_strategy_that_does_not_take_the_call_gives_way_to_the_next() {
     assert!(failed.instead.unwrap().contains("was not timed"));
     let mut with_reason = entry("spc", at, &all[1..]);
     with_reason.failed = vec![Failed { strategy: Strategy::Persistent, why: "it gave no number".into() }];
-    let told = chosen(&self::table(vec![with_reason]), 200, 8, SPC, 8);
-    assert_eq!(told.instead.as_deref(), Some("it failed when it was timed: it gave no number"));
+    let choice = chosen(&self::table(vec![with_reason]), 200, 8, SPC, 8);
+    assert_eq!(choice.instead.as_deref(), Some("it failed when it was timed: it gave no number"));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Whole calls, by the list of launches that a card gets, against the engine on the CPU.
+//! Whole calls, by the list of launches that a GPU gets, against the engine on the CPU.
 
 use pcnbench_kernels::emu::{Emulator, Number, Order, ASAN};
 use pcnbench_kernels::launch::{plan, resident, Ask, Launch, Plan, Precision, Task};
-use pcnbench_kernels::persistent::{Facts, PATIENCE};
+use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
-use pcnbench_kernels::tune::Card;
-use pcnbench_kernels::{Operands, Rule, Schedule, Stack};
+use pcnbench_kernels::tune::DeviceLimits;
+use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, Case, RULES};
 
@@ -17,8 +17,8 @@ pub fn planned(case: &Case, precision: Precision, processors: usize, products: b
         batch: case.batch,
         task: case.task,
         precision,
-        operands: Operands::F32,
-        card: Card { processors, cooperative: None },
+        math: MathMode::F32,
+        device: DeviceLimits { processors, cooperative: None },
         products,
     })
     .unwrap()
@@ -68,8 +68,8 @@ fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) ->
         batch: case.batch,
         task: case.task,
         precision: Precision::F32,
-        operands: Operands::F32,
-        card: Card { processors: 4, cooperative: None },
+        math: MathMode::F32,
+        device: DeviceLimits { processors: 4, cooperative: None },
         products: false,
     };
     match resident(&ask, &SMALL) {
@@ -88,8 +88,8 @@ fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) ->
     }
 }
 
-/// A card of few blocks, so that layers and tiles share them.
-const SMALL: Facts = Facts {
+/// A GPU of few blocks, so that layers and tiles share them.
+const SMALL: CooperativeLimits = CooperativeLimits {
     multiprocessors: 5,
     shared_per_block: 200 * 1024,
     resident_blocks: 5,
@@ -97,7 +97,7 @@ const SMALL: Facts = Facts {
     patience: PATIENCE,
 };
 
-/// Everything that is asked of the kernels of a call, of one variant of them.
+/// All tests of the kernels of a call, on one variant of them.
 pub fn battery(variant: &str) -> Result<(), String> {
     // under AddressSanitizer everything takes five times as long
     let drawn = if ASAN { 6 } else { 24 };
@@ -118,7 +118,7 @@ pub fn battery(variant: &str) -> Result<(), String> {
             first = Some(got);
         }
     }
-    crate::operands::battery(variant)
+    crate::math_mode::battery(variant)
 }
 
 #[test]
@@ -143,20 +143,11 @@ fn launches(depth: usize, width: usize, rule: Rule, steps: usize, products: bool
     let stack = deep(depth, width);
     let schedule = Schedule { rule, steps: vec![0.1; steps] };
     let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
-    let (precision, operands) = (Precision::F32, Operands::F32);
-    let card = Card { processors: 132, cooperative: None };
+    let (precision, math) = (Precision::F32, MathMode::F32);
+    let device = DeviceLimits { processors: 132, cooperative: None };
     let task = Task::Train(pcnbench_kernels::Optimiser::Sgd { rate: 0.1 });
-    let ask = Ask {
-        stack: &stack,
-        schedule: &schedule,
-        loss,
-        batch: 64,
-        task,
-        precision,
-        operands,
-        card,
-        products,
-    };
+    let ask =
+        Ask { stack: &stack, schedule: &schedule, loss, batch: 64, task, precision, math, device, products };
     let plan = plan(&ask).unwrap();
     [plan.load.len(), plan.infer.len(), plan.finish.len()]
 }
@@ -170,7 +161,7 @@ fn launches_are_as_many_as_the_schedule_needs() {
             Rule::Bp | Rule::Zil => depth + depth - 1,
             Rule::Spc { light_cone, .. } => depth + usize::from(!light_cone) + 2 * steps,
             Rule::Epc => depth + steps * 2 * (depth - 1) + 1,
-            // an even number of steps ends on the first half of the pair
+            // after an even number of steps the results are in the first buffers
             Rule::Fpa { light_cone } => depth + usize::from(!light_cone) + steps,
             Rule::Ar { top_down: false } => depth + 1 + steps,
             Rule::Ar { top_down: true } => depth + 1 + steps * (depth - 1),
@@ -184,8 +175,8 @@ fn launches_are_as_many_as_the_schedule_needs() {
     }
 }
 
-/// Backpropagation is 3L − 1 products, and sPC T·(2L − 2) more but for layer 1's prediction, which stays; a library makes
-/// as many as the kernels.
+/// Backpropagation is 3L − 1 products, and sPC T·(2L − 2) more but for layer 1's prediction, which stays; a library
+/// makes as many as the kernels.
 #[test]
 fn flops_are_those_of_the_schedule() {
     let (depth, width, batch, steps) = (6, 10, 4, 3);
@@ -207,8 +198,8 @@ fn flops_are_those_of_the_schedule() {
                 batch,
                 task: Task::Learn { traces: false },
                 precision: Precision::F32,
-                operands: Operands::F32,
-                card: Card { processors: 4, cooperative: None },
+                math: MathMode::F32,
+                device: DeviceLimits { processors: 4, cooperative: None },
                 products: library,
             };
             assert_eq!(plan(&ask).unwrap().flops() / one, products as f64, "{rule:?} {library}");
@@ -216,7 +207,7 @@ fn flops_are_those_of_the_schedule() {
     }
 }
 
-/// Layers of one size are one product of a library per phase, however many they are.
+/// All layers of one size share one library product per phase.
 #[test]
 fn equal_layers_are_one_product() {
     let rule = Rule::Spc { light_cone: false, deviation: false };
@@ -239,16 +230,16 @@ fn deviations_are_refused_in_one_sentence() {
         batch: 1,
         task: Task::Learn { traces: false },
         precision: Precision::F64,
-        operands: Operands::F32,
-        card: Card { processors: 1, cooperative: None },
+        math: MathMode::F32,
+        device: DeviceLimits { processors: 1, cooperative: None },
         products: false,
     };
     let error = plan(&ask).expect_err("deviations").to_string();
     assert!(error.contains("stores states, not deviations") && !error.contains('\n'), "{error}");
 }
 
-/// What a bench on a card queues several times to measure what inference costs: it begins with the loaded batch each
-/// time. Under a rule that moves the parameters in inference it ends elsewhere, so such calls are refused there.
+/// Repeated inference, which benches use to measure its cost, begins with the loaded batch each time. Under a rule that
+/// moves the parameters in inference the results would differ, so such calls are refused.
 #[test]
 fn inference_queued_again_leaves_the_same_bits() {
     let emulator = Emulator { order: Order::ALL[0], variant: "clean".to_owned() };
@@ -264,8 +255,8 @@ fn inference_queued_again_leaves_the_same_bits() {
             batch: case.batch,
             task,
             precision: Precision::F32,
-            operands: Operands::F32,
-            card: Card { processors: 4, cooperative: None },
+            math: MathMode::F32,
+            device: DeviceLimits { processors: 4, cooperative: None },
             products: false,
         };
         plans.extend(resident(&ask, &SMALL));
@@ -288,7 +279,7 @@ fn launches_are_never_empty() {
                 match launch {
                     Launch::Kernel(kernel) => assert!(kernel.blocks > 0 && kernel.params.count > 0),
                     Launch::Product(product) => assert!(product.m * product.n * product.count > 0),
-                    Launch::Relax(relax) => panic!("nobody has asked for {relax:?}"),
+                    Launch::Relax(relax) => panic!("unexpected launch {relax:?}"),
                 }
             }
         }

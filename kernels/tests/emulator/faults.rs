@@ -1,4 +1,4 @@
-//! The emulator itself: what is wrong with `emu/faults.cu` must be said, with block, thread and line.
+//! The emulator itself: it must report the errors of `emu/faults.cu`, with block, thread and line.
 
 use std::process::Command;
 
@@ -37,7 +37,7 @@ fn what_is_wrong_is_said_with_its_line() {
     let one = |threads| Shape::new(1, threads);
     let cases = [
         ("fault_barrier_of_some", one(64), "__syncthreads", "__syncthreads"),
-        ("fault_flag_nobody_sets", one(64), "wait_at_least", "deadlock"),
+        ("fault_flag_never_set", one(64), "wait_at_least", "deadlock"),
         ("fault_needs_cooperation", Shape::new(3, 32), "wait_at_least", "cooperative"),
         ("fault_lane_left_out", one(32), "__shfl_xor_sync", "deadlock"),
         ("fault_masks_disagree", one(32), "__shfl_sync", "__shfl_sync"),
@@ -85,8 +85,8 @@ fn shared_memory_is_poison_in_every_block() {
 #[test]
 fn a_launch_that_cannot_be_is_refused() {
     let mut none = [];
-    let unknown = launch("nobody", &Shape::new(1, 1), Order::Forward, &mut none, &mut []).unwrap_err();
-    assert!(unknown.contains("no kernel `nobody` in variant `clean`"), "{unknown}");
+    let unknown = launch("missing", &Shape::new(1, 1), Order::Forward, &mut none, &mut []).unwrap_err();
+    assert!(unknown.contains("no kernel `missing` in variant `clean`"), "{unknown}");
     for (blocks, threads) in [(1, 0), (1, 33), (0, 32), (1, 4096)] {
         let refused =
             launch("fault_past_global", &Shape::new(blocks, threads), Order::Forward, &mut none, &mut []);
@@ -97,7 +97,7 @@ fn a_launch_that_cannot_be_is_refused() {
     assert!(refused.contains("233472 bytes of dynamic shared memory"), "{refused}");
     let both = Shape { shared: 227 * 1024, ..Shape::new(1, 32) };
     let refused = launch("fault_reads_poison", &both, Order::Forward, &mut [0.0; 64], &mut []).unwrap_err();
-    assert!(refused.contains("more shared memory than any card"), "{refused}");
+    assert!(refused.contains("more shared memory than any GPU"), "{refused}");
     // SAFETY: a kernel that takes other parameters than these is not started.
     let wrong =
         unsafe { Emulator::new(Order::Forward).launch("fault_past_global", &Shape::new(1, 1), &1u32) };

@@ -6,9 +6,9 @@ mod call;
 mod call_cases;
 mod energy;
 mod faults;
-mod operands;
+mod math_mode;
+mod mutants;
 mod persistent;
-mod plants;
 #[path = "../shared/primitive_cases.rs"]
 mod primitive_cases;
 mod primitives;

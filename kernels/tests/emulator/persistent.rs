@@ -2,8 +2,10 @@
 //! make in f64; the same bits in every order, and with the light cone as without it.
 
 use pcnbench_kernels::emu::{Buffers, Emulator, Order};
-use pcnbench_kernels::persistent::{shape, Facts, Plan, Relaxation, Shape, StateLayout, PATIENCE, ROWS};
-use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Operands, Stack};
+use pcnbench_kernels::persistent::{
+    shape, CooperativeLimits, Plan, Relaxation, Shape, StateLayout, PATIENCE, ROWS,
+};
+use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, MathMode, Stack};
 
 use crate::random::Random;
 use crate::relaxation::{relaxed, Net};
@@ -12,7 +14,7 @@ const ACTS: [Activation; 4] = [Activation::Identity, Activation::Tanh, Activatio
 const LOSSES: [LossKind; 3] = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
 const LIGHT: Relaxation = Relaxation::Spc { light_cone: true };
 const FULL: Relaxation = Relaxation::Spc { light_cone: false };
-/// What no kernel may touch.
+/// A value in memory that no kernel may change.
 const UNTOUCHED: f32 = -77.25;
 
 #[derive(Debug, Clone)]
@@ -65,10 +67,10 @@ fn net(random: &mut Random, wanted: &Wanted) -> Net {
     Net { stack, batch: wanted.batch, loss, step_sizes, weights, input, targets }
 }
 
-/// A shape that the emulator's card holds; which one is drawn.
+/// A random shape that fits on the emulated GPU.
 fn any_shape(random: &mut Random, net: &Net) -> Shape {
     loop {
-        let facts = Facts {
+        let limits = CooperativeLimits {
             multiprocessors: 64,
             shared_per_block: random.one_of(&[227 * 1024, 48 * 1024, 20 * 1024]),
             resident_blocks: random.one_of(&[2, 5, 40]),
@@ -79,7 +81,7 @@ fn any_shape(random: &mut Random, net: &Net) -> Shape {
         // an emulated tile of 64 samples takes four times as long, however many of them exist
         let much = net.stack.depth() * net.step_sizes.len() > 40;
         let rows = if much { 16 } else { random.one_of(&ROWS) };
-        if let Some(shape) = shape(&net.stack, net.batch, rows, per_block, &facts) {
+        if let Some(shape) = shape(&net.stack, net.batch, rows, per_block, &limits) {
             return shape;
         }
     }
@@ -148,7 +150,7 @@ fn on<'a>(net: &'a Net, left: &'a mut Left) -> Buffers<'a> {
     Buffers { weights: &net.weights, targets: &net.targets, states, errors, deltas }
 }
 
-fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: Operands) -> Result<Left, String> {
+fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: MathMode) -> Result<Left, String> {
     let net = &case.net;
     let plan = Plan::with_shape(&net.stack, net.batch, what, math, case.shape).map_err(|e| e.to_string())?;
     let mut left = start(net);
@@ -168,9 +170,10 @@ fn same(got: &[f32], expected: &[f32], what: &str) -> Result<(), String> {
     }
 }
 
-/// Against the loop in f64. A step of these nets adds what `Operands::bound` says of its sums, some eight roundings, and
-/// no more than doubles what is wrong before it; over all steps and layers the sum of what is added is far above what is seen.
-fn close(case: &Case, what: Relaxation, math: Operands, left: &Left) -> Result<(), String> {
+/// Against the loop in f64. A step of these nets adds what `MathMode::bound` says of its sums, some eight roundings,
+/// and no more than doubles what is wrong before it; over all steps and layers the sum of what is added is far above
+/// what is seen.
+fn close(case: &Case, what: Relaxation, math: MathMode, left: &Left) -> Result<(), String> {
     let (net, layout) = (&case.net, layout(&case.net));
     let exact = relaxed(net, what);
     let longest = net.stack.layers().iter().map(|layer| layer.inputs.max(layer.outputs)).max().unwrap_or(0);
@@ -200,12 +203,12 @@ fn close(case: &Case, what: Relaxation, math: Operands, left: &Left) -> Result<(
     same(&left[1][first.clone()], &vec![UNTOUCHED; first.len()], "an error below layer 1")
 }
 
-/// What is left in the first of the orders, after it has passed the check and the others have left the same.
+/// The results in the first order, after they have passed the check and the other orders have given the same results.
 fn everywhere(
     variant: &str,
     case: &Case,
     what: Relaxation,
-    math: Operands,
+    math: MathMode,
     orders: &[Order],
     check: &dyn Fn(&Left) -> Result<(), String>,
 ) -> Result<Left, String> {
@@ -229,12 +232,12 @@ fn everywhere(
     first.ok_or_else(|| "there is no order".to_owned())
 }
 
-/// Everything that is asked of `cuda/persistent.cu`, of one variant of it.
+/// All tests of `cuda/persistent.cu`, on one variant of it.
 pub fn battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
-        let close = |left: &Left| close(&case, LIGHT, Operands::F32, left);
-        let light = everywhere(variant, &case, LIGHT, Operands::F32, &Order::ALL, &close)?;
-        everywhere(variant, &case, FULL, Operands::F32, &[Order::Shuffled(4)], &|left| {
+        let close = |left: &Left| close(&case, LIGHT, MathMode::F32, left);
+        let light = everywhere(variant, &case, LIGHT, MathMode::F32, &Order::ALL, &close)?;
+        everywhere(variant, &case, FULL, MathMode::F32, &[Order::Shuffled(4)], &|left| {
             let mut all = left.iter().zip(&light).zip(["v", "errors", "deltas"]);
             all.try_for_each(|((got, light), name)| {
                 same(got, light, &format!("without the light cone, {name}"))
@@ -244,12 +247,12 @@ pub fn battery(variant: &str) -> Result<(), String> {
     tensor_cores(variant, &[LIGHT])
 }
 
-/// Everything that is asked of `cuda/sweep.cu`, of one variant of it.
+/// All tests of `cuda/sweep.cu`, on one variant of it.
 pub fn sweep_battery(variant: &str) -> Result<(), String> {
     for case in cases(false) {
         for what in [Relaxation::Epc, Relaxation::Bp] {
-            let close = |left: &Left| close(&case, what, Operands::F32, left);
-            everywhere(variant, &case, what, Operands::F32, &Order::ALL, &close)?;
+            let close = |left: &Left| close(&case, what, MathMode::F32, left);
+            everywhere(variant, &case, what, MathMode::F32, &Order::ALL, &close)?;
         }
     }
     tensor_cores(variant, &[Relaxation::Epc, Relaxation::Bp])
@@ -258,7 +261,7 @@ pub fn sweep_battery(variant: &str) -> Result<(), String> {
 fn tensor_cores(variant: &str, all: &[Relaxation]) -> Result<(), String> {
     for case in cases(true).into_iter().filter(|case| case.net.stack.depth() < 9) {
         for what in all {
-            for math in &Operands::RESIDENT[1..] {
+            for math in &MathMode::RESIDENT[1..] {
                 let emulator = Emulator { order: Order::Shuffled(3), variant: variant.to_owned() };
                 let wrong = |wrong: String| format!("{wrong}, {what:?} {math:?} in {case:?}");
                 let left = run(&emulator, &case, *what, *math).map_err(wrong)?;
@@ -282,55 +285,55 @@ fn sweeps_follow_their_equations() {
 /// Four layers of four units, a block each.
 fn chain(steps: usize) -> Case {
     let net = net(&mut Random::new(9), &Wanted { widths: vec![4; 5], batch: 20, steps, smooth: true });
-    let facts = Facts {
+    let limits = CooperativeLimits {
         multiprocessors: 8,
         shared_per_block: 64 * 1024,
         resident_blocks: 8,
         capability: (9, 0),
         patience: PATIENCE,
     };
-    let shape = shape(&net.stack, net.batch, 16, 1, &facts).unwrap();
+    let shape = shape(&net.stack, net.batch, 16, 1, &limits).unwrap();
     Case { net, shape }
 }
 
-/// Layer 2 of an sPC launch never says that its prediction of its second step is there; of a sweep, layer 3 never says
-/// that its adjoint is. Without an end to waiting both would hang, which the emulator calls a deadlock.
+/// Layer 2 of an sPC launch never publishes the prediction of its second step; in a sweep, layer 3 never publishes its
+/// adjoint. Without a timeout both would hang, which the emulator reports as a deadlock.
 #[test]
 fn a_flag_that_never_comes_is_an_error_that_names_layer_and_step() {
     for order in Order::ALL {
-        let emulator = Emulator { order, variant: "PLANT_NEVER_TELL".to_owned() };
+        let emulator = Emulator { order, variant: "MUTANT_NEVER_PUBLISH".to_owned() };
         // layer 2 of 4 begins at step 3, so it publishes its second step in step 4; layer 3 misses that in step 5
-        let told = |what, steps| match run(&emulator, &chain(steps), what, Operands::F32) {
+        let error_of = |what, steps| match run(&emulator, &chain(steps), what, MathMode::F32) {
             Ok(_) => panic!("{what:?} has not missed anything"),
             Err(said) => said,
         };
-        let said = told(LIGHT, 7);
+        let said = error_of(LIGHT, 7);
         assert!(
-            said.contains("has given up: in step 5, layer 3 waited 30 s for what layer 2 predicts"),
+            said.contains("has timed out: in step 5, layer 3 waited 30 s for what layer 2 predicts"),
             "{said}"
         );
-        let said = told(FULL, 7);
+        let said = error_of(FULL, 7);
         assert!(said.contains("in step 3, layer 3 waited 30 s for what layer 2 predicts"), "{said}");
-        let said = told(Relaxation::Epc, 3);
+        let said = error_of(Relaxation::Epc, 3);
         assert!(
             said.contains("in step 1, layer 2 waited 30 s for what layer 3 sends down (tile 1 of 2)"),
             "{said}"
         );
-        let said = told(Relaxation::Bp, 0);
+        let said = error_of(Relaxation::Bp, 0);
         assert!(said.contains("in the backward pass, layer 2 waited"), "{said}");
         assert!(!said.contains('\n') && said.contains("strategy `graph`"), "{said}");
         // no layer misses what would have been published after the last step that reads it
-        run(&emulator, &chain(3), LIGHT, Operands::F32).unwrap();
+        run(&emulator, &chain(3), LIGHT, MathMode::F32).unwrap();
     }
 }
 
-/// A caller that does not look for the error still finds no number.
+/// A caller that does not check for the error still finds NaN.
 #[test]
 fn what_was_made_without_a_flag_is_not_a_number() {
     let case = chain(7);
-    let plan = Plan::with_shape(&case.net.stack, case.net.batch, LIGHT, Operands::F32, case.shape).unwrap();
+    let plan = Plan::with_shape(&case.net.stack, case.net.batch, LIGHT, MathMode::F32, case.shape).unwrap();
     let mut left = start(&case.net);
-    let emulator = Emulator { order: Order::Forward, variant: "PLANT_NEVER_TELL".to_owned() };
+    let emulator = Emulator { order: Order::Forward, variant: "MUTANT_NEVER_PUBLISH".to_owned() };
     emulator.relax(&plan, &mut on(&case.net, &mut left), case.net.loss, &case.net.step_sizes).unwrap_err();
     for l in 1..=4 {
         let at = plan.states().range(l);
@@ -341,7 +344,7 @@ fn what_was_made_without_a_flag_is_not_a_number() {
 #[test]
 fn buffers_of_the_wrong_length_are_refused() {
     let case = chain(3);
-    let plan = Plan::with_shape(&case.net.stack, case.net.batch, LIGHT, Operands::F32, case.shape).unwrap();
+    let plan = Plan::with_shape(&case.net.stack, case.net.batch, LIGHT, MathMode::F32, case.shape).unwrap();
     let mut left = start(&case.net);
     left[2].pop();
     let emulator = Emulator::new(Order::Forward);

@@ -31,7 +31,7 @@ fn launch(emulator: &Emulator, work: Work<'_>) -> Result<(), String> {
     unsafe { emulator.launch(work.kernel, &shape, &params) }.map_err(|error| error.to_string())
 }
 
-/// Everything that is asked of `cuda/primitives.cu`, of one variant of it.
+/// All tests of `cuda/primitives.cu`, on one variant of it.
 pub fn battery(variant: &str) -> Result<(), String> {
     for order in Order::ALL {
         let emulator = Emulator { order, variant: variant.to_owned() };

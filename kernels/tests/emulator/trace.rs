@@ -1,11 +1,11 @@
-//! What traced kernels write down: every phase of the last steps of the layer in the middle, in their order, and nothing else.
+//! The records of traced kernels: every phase of the last steps of the layer in the middle, in order, and nothing else.
 
 use pcnbench_kernels::emu::{Buffers, Emulator, Order};
 use pcnbench_kernels::persistent::trace::{durations, PHASES, STEPS, WORDS};
-use pcnbench_kernels::persistent::{shape, Facts, Plan, Relaxation, StateLayout, PATIENCE};
-use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Operands, Stack};
+use pcnbench_kernels::persistent::{shape, CooperativeLimits, Plan, Relaxation, StateLayout, PATIENCE};
+use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, MathMode, Stack};
 
-const FACTS: Facts = Facts {
+const LIMITS: CooperativeLimits = CooperativeLimits {
     multiprocessors: 132,
     shared_per_block: 227 * 1024,
     resident_blocks: 132,
@@ -14,7 +14,7 @@ const FACTS: Facts = Facts {
 };
 const SPC: Relaxation = Relaxation::Spc { light_cone: true };
 
-/// The words that sPC of a chain of `depth` layers leaves.
+/// The records of sPC on a chain of `depth` layers.
 fn traced(depth: usize, steps: usize, order: Order) -> Vec<u64> {
     const UNITS: usize = 4;
     const BATCH: usize = 20;
@@ -33,8 +33,8 @@ fn traced(depth: usize, steps: usize, order: Order) -> Vec<u64> {
     let mut states = vec![f32::NAN; layout.elements()];
     states[layout.range(0)].fill(1.0);
     let (mut errors, mut deltas) = (vec![0.0; layout.elements()], vec![0.0; layout.elements()]);
-    let shape = shape(&stack, BATCH, 16, 1, &FACTS).expect("small layers fit");
-    let plan = Plan::with_shape(&stack, BATCH, SPC, Operands::F32, shape).unwrap();
+    let shape = shape(&stack, BATCH, 16, 1, &LIMITS).expect("small layers fit");
+    let plan = Plan::with_shape(&stack, BATCH, SPC, MathMode::F32, shape).unwrap();
     let mut on = Buffers {
         weights: &weights,
         targets: &targets,

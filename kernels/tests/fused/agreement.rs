@@ -1,4 +1,4 @@
-//! Whatever the stack, rule, loss, batch and threads: the results of the engine are what the equations say.
+//! For every stack, rule, loss, batch and number of threads, the results of the engine agree with the equations.
 
 use candle_core::DType;
 use pcnbench_kernels::Rule;
@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use crate::case::{case, Case, Size};
 
-/// Holds the engine against the plain loops; a relu that came within the allowance of its kink may fall either way, and
-/// such a draw says nothing.
+/// Compares the engine with the plain loops. A relu within the allowance of its kink may fall either way, so such a
+/// draw is inconclusive.
 fn agree(case: &Case, dtype: DType) -> Result<(), TestCaseError> {
     let numbers = case.numbers();
     let want = case.plain(&numbers);

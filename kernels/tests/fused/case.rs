@@ -175,8 +175,8 @@ impl Case {
 
     /// The allowed error of a state, error or output, relative to the largest number of the call: a rounding for every
     /// term of a sum, which add up like a random walk, in each of the L layers of each of the T sweeps and the two
-    /// others, plus four for what follows a product. f32 takes its transcendentals from approximations of relative error
-    /// 4e-7, seven roundings.
+    /// others, plus four for what follows a product. f32 takes its transcendentals from approximations of relative
+    /// error 4e-7, seven roundings.
     pub fn tolerance(&self, dtype: DType) -> f64 {
         let stack = self.stack();
         let (rounding, transcendental) =

@@ -1,4 +1,5 @@
-//! The rules in f64, straight from their equations: nested loops over samples and units, nothing skipped, nothing shared.
+//! The rules in f64, straight from their equations: nested loops over samples and units, nothing skipped, nothing
+//! shared.
 //!
 //! Layer l predicts μ_l = φ_out(a W φ_in(v_{l−1}) + b) + v_{l−1} (if it has a skip). With δ = φ_out' ⊙ e,
 //! J_lᵀe = φ_in' ⊙ a Wᵀδ + e (if it has a skip), and parameters learn along a δ φ_in(v_{l−1})ᵀ and δ.

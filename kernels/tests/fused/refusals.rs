@@ -1,8 +1,8 @@
-//! Operands that do not fit are refused in one sentence, and nothing is touched.
+//! Operands that do not fit are refused in one sentence, and no buffer is changed.
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::{
-    Activation, Error, Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Rule, Schedule, Stack,
+    Activation, Error, Fused, LayerSpec, Loss, LossKind, MathMode, Optimiser, Rule, Schedule, Stack,
 };
 
 const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
@@ -116,14 +116,16 @@ fn contiguous_parts_are_taken_where_they_lie() {
 fn operands_of_tensor_cores() {
     let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
     let (theta, x, y) = (ones(&[26]), ones(&[5, 3]), ones(&[5, 2]));
-    for operands in Operands::ALL {
-        let engine = engine().with_operands(operands);
-        assert_eq!(engine.operands(), operands);
+    for math in MathMode::ALL {
+        let engine = engine().with_math(math);
+        assert_eq!(engine.math(), math);
         match engine.learn(&schedule, LOSS, &theta, (&x, &y), false) {
-            Ok(_) => assert_eq!(operands, Operands::F32),
+            Ok(_) => assert_eq!(math, MathMode::F32),
             Err(error) => assert_eq!(
                 error.to_string(),
-                format!("{operands} operands need a card and f32; use device `cuda` and dtype f32, or operands of f32")
+                format!(
+                    "{math} operands need a GPU and f32; use device `cuda` and dtype f32, or operands of f32"
+                )
             ),
         }
         engine.settled().unwrap();

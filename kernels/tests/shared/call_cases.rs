@@ -1,4 +1,4 @@
-//! Whole calls of the engine, on stacks of every kind, with what the engine on the CPU makes of them in f64.
+//! Whole calls of the engine, on stacks of every kind, with the results of the engine on the CPU in f64.
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::launch::Task;
@@ -30,7 +30,7 @@ pub const RULES: [Rule; 14] = [
     Rule::Ipc { light_cone: false, weight_step: 0.05, evaluate: true },
 ];
 
-/// What is done with a batch: everything that can be asked for.
+/// Every task.
 pub fn tasks() -> [Task; 6] {
     [
         Task::Learn { traces: true },
@@ -148,7 +148,7 @@ impl Case {
         Start { theta, x, y }
     }
 
-    /// θ (with the optimiser's state) after `train`, or everything that `learn` leaves, as the CPU's engine has it in f64.
+    /// θ (with the optimiser's state) after `train`, or all results of `learn`, by the engine on the CPU in f64.
     pub fn on_cpu(&self, start: &Start) -> Vec<f64> {
         let engine = Fused::new(self.stack.clone(), 1).unwrap();
         let tensor =
@@ -186,7 +186,7 @@ impl Case {
         8.0 * epsilon * terms as f64 * (depth + steps + 1) as f64
     }
 
-    /// Holds a result against the CPU's.
+    /// Compares a result with that of the CPU.
     pub fn compare(&self, got: &[f64], expected: &[f64], epsilon: f64) -> Result<(), String> {
         assert_eq!(got.len(), expected.len());
         let most = expected.iter().fold(1.0f64, |most, e| most.max(e.abs()));

@@ -1,4 +1,4 @@
-//! The building blocks of the kernels, against what they are said to do, on a card and in the emulator.
+//! The building blocks of the kernels against their specification, on a GPU and in the emulator.
 
 use crate::random::Random;
 
@@ -19,7 +19,7 @@ pub struct Work<'a> {
     pub steps: usize,
 }
 
-/// Does what is asked to `out` and `flags`.
+/// Runs one launch, which changes `out` and `flags`.
 pub type Runner<'a> = dyn FnMut(Work<'_>) -> Result<(), String> + 'a;
 
 impl<'a> Work<'a> {
@@ -70,7 +70,7 @@ fn matrix_products(run: &mut Runner<'_>) -> Result<(), String> {
             }
         }
     }
-    // what is not a number, in the bits that a card makes, stays none
+    // NaN, with the bits of a GPU, stays NaN
     for (kernel, ..) in kernels {
         let (mut a, b, mut out) = (vec![1.0; 16 * 8], vec![1.0; 8 * 8], vec![0.0; 128]);
         a[8] = f32::from_bits(0x7fff_ffff);
@@ -80,7 +80,8 @@ fn matrix_products(run: &mut Runner<'_>) -> Result<(), String> {
             return Err(format!("{kernel} [{},{}] is {} beside a NaN in row 1", at / 8, at % 8, out[at]));
         }
     }
-    // one product by 1, of a number whose small part has two bits more than tf32: rounded it is 2⁻²³ off, cut three times that
+    // one product by 1, of a number whose small part has two bits more than tf32: rounded it is 2⁻²³ off, cut three
+    // times that
     let (mut a, mut b, mut out) = (vec![0.0; 16 * 8], vec![0.0; 8 * 8], vec![0.0; 128]);
     (a[0], b[0]) = (1.0 + 2f32.powi(-11) + 3.0 * 2f32.powi(-23), 1.0);
     run(Work { b: &b, ..Work::new("primitive_mma_3xtf32", (1, 32), &a, &mut out) })?;
@@ -200,7 +201,7 @@ fn hyperbolic_tangents(run: &mut Runner<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that is asked of the primitives.
+/// All tests of the primitives.
 pub fn check(run: &mut Runner<'_>) -> Result<(), String> {
     [matrix_products, asynchronous_copies, relay, warps, atomics, hyperbolic_tangents]
         .into_iter()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::{Entry, Failed, Sizes, Strategy, StrategyTable, Timed};
-use pcnbench_kernels::{Operands, Rule};
+use pcnbench_kernels::{MathMode, Rule};
 use serde::Deserialize;
 
 use super::{Strategies, SCHEMA};
@@ -93,7 +93,7 @@ pub(super) fn text(strategies: &Strategies) -> String {
              depth = {depth}\nsteps = {steps}\nstrategy = \"{}\"\ntimed = [\n",
             entry.rule,
             entry.precision.name(),
-            entry.operands,
+            entry.math,
             entry.fastest().map_or("", Strategy::name),
         );
         for timed in &entry.timed {
@@ -156,7 +156,7 @@ impl File {
             );
             let entry =
                 entry.checked().map_err(|problem| Error::content(path, format!("{named}: {problem}")))?;
-            if !seen.insert((entry.rule, entry.precision.name(), entry.operands, entry.sizes)) {
+            if !seen.insert((entry.rule, entry.precision.name(), entry.math, entry.sizes)) {
                 return refuse(format!("{named}: stands twice; one is allowed"));
             }
             entries.push(entry);
@@ -184,7 +184,7 @@ impl EntryWire {
     fn checked(self) -> Result<Entry, String> {
         let rule = one_of("rule", &self.rule, &Rule::NAMES, |name| name)?;
         let precision = one_of("dtype", &self.dtype, &Precision::ALL, Precision::name)?;
-        let operands = one_of("operands", &self.operands, &Operands::ALL, Operands::name)?;
+        let operands = one_of("operands", &self.operands, &MathMode::ALL, MathMode::name)?;
         if let Some((key, _)) = [("width", self.width), ("batch", self.batch), ("depth", self.depth)]
             .into_iter()
             .find(|(_, size)| *size == 0)
@@ -203,7 +203,7 @@ impl EntryWire {
         if let Some(twice) = all.into_iter().find(|it| !seen.insert(*it)) {
             return Err(format!("strategy `{}` stands twice; one is allowed", twice.name()));
         }
-        let entry = Entry { rule, precision, operands, sizes, timed, failed };
+        let entry = Entry { rule, precision, math: operands, sizes, timed, failed };
         let Some(fastest) = entry.fastest() else {
             return Err("no strategy is timed; expected one or more".into());
         };

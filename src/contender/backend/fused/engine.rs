@@ -37,7 +37,7 @@ impl Fused {
         let specs = layers.iter().map(spec).collect::<Result<_>>()?;
         let engine =
             kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
-        let engine = engine.with_operands(kind.operands());
+        let engine = engine.with_math(kind.operands());
         Ok(Self { engine, layers, deviation: kind == EngineKind::FusedDeviation })
     }
 
@@ -103,7 +103,7 @@ impl Fused {
         (x, y): (&Tensor, &Tensor),
     ) -> Result<Learned<Tensor, Tensor, Tensor>> {
         let params = self.unpack(theta)?;
-        let (layers, operands) = (&self.layers[..], self.engine.operands());
+        let (layers, operands) = (&self.layers[..], self.engine.math());
         let graph = chain(self.layers.clone(), &x.dims()[1..], *loss)?;
         let data = [x.clone(), y.clone()];
         rule.learn(&Rounded { graph: &graph, layers, params: &params, data: &data, operands }, &mut unwatched)
@@ -125,7 +125,7 @@ impl Fused {
     ) -> Result<Learned<Tensor, Tensor, Tensor>> {
         let schedule = self.schedule(rule)?;
         let (x, y) = (rows(batch.0)?, rows(batch.1)?);
-        if theta.device().is_cpu() && self.engine.operands() != kernels::Operands::F32 {
+        if theta.device().is_cpu() && self.engine.math() != kernels::MathMode::F32 {
             return self.imitated(rule, loss, theta, (&x, &y));
         }
         let loss = output_energy(loss, &y)?;
@@ -200,7 +200,7 @@ pub fn strategy(
 ) -> Result<Option<kernels::tune::Choice>> {
     let (stack, schedule) = (stack(spec)?, schedule(&spec.rule, false)?);
     let (kind, table) = ((spec.dtype, spec.id.engine.operands()), spec.strategies.as_deref());
-    Ok(kernels::card::strategy(device, &stack, &schedule, batch, kind, table)?)
+    Ok(kernels::device::strategy(device, &stack, &schedule, batch, kind, table)?)
 }
 
 fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {

@@ -1,4 +1,4 @@
-//! Opening a card so that what Candle does behind the scenes does not end up in the timings.
+//! Opens a GPU in such a way that timings do not include housekeeping of Candle.
 
 mod strategy;
 
@@ -6,61 +6,62 @@ use candle_core::{Device, Error, Result};
 
 pub use strategy::{strategies, strategy};
 
-/// What [`open`] has set on a device, for the header of a record: it changes times, not results. Nothing on the CPU.
+/// The settings that [`open`] has made on a device, for the header of a record: they change times, not results. None on
+/// the CPU.
 pub fn switches(device: &Device) -> Vec<&'static str> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => {
+        Device::Cuda(cuda) => {
             let mut set = vec!["CUDA stream of its own", "CUDA event tracking off"];
-            if card.cuda_stream().context().has_async_alloc() {
+            if cuda.cuda_stream().context().has_async_alloc() {
                 set.push("CUDA memory pool keeps what is freed");
             }
-            set.push("Candle keeps small uploads on the card");
+            set.push("Candle keeps small uploads on the GPU");
             set
         }
         _ => vec![],
     }
 }
 
-/// Opens card number `ordinal`, with a stream of its own, without event tracking, with a pool that keeps memory, and, on the
-/// thread that opens it, with Candle's store of small uploads. That thread is the one that should measure.
+/// Opens GPU number `ordinal`, with a stream of its own, without event tracking, with a pool that keeps memory, and, on
+/// the thread that opens it, with Candle's store of small uploads. That thread is the one that should measure.
 ///
 /// Candle's `Device::new_cuda` works on the stream of the calling thread, so that one timed by events
 /// may not be the one worked on; this device has one stream for all threads. With tracking on, every
 /// allocation makes two CUDA events, and once a second stream exists every operation waits on and
 /// records those of its operands: host time that belongs to no learning rule. It has to be switched off
 /// before there is a tensor, which is why it is part of opening. By default, the pool that allocations come from gives
-/// freed memory back to the system whenever a thread waits for the card, as every timing does: the next timing would
-/// begin with mapping memory, and most of all that of the engine that allocates at every operation.
+/// freed memory back to the system whenever a thread waits for the GPU, as every timing does: the next timing would
+/// begin with mapping memory, which would affect most an engine that allocates at every operation.
 ///
-/// Candle uploads sizes and strides to the card at every operation on a tensor that is not contiguous, unless it is set
+/// Candle uploads sizes and strides to the GPU at every operation on a tensor that is not contiguous, unless it is set
 /// to keep what it has uploaded; recorded operations need that setting. It holds for everything that this thread does
-/// from here on, so that one operation after another and their recording are timed under one setting, the one that
-/// favours them. It changes no result: what is kept is looked up by device, type and content, kernels only read it, and
+/// from here on, so that single operations and recorded ones are timed under the same setting, the one that favours
+/// them. It changes no result: what is kept is looked up by device, type and content, kernels only read it, and
 /// an upload of the caller's own that is found there (4 KiB at most) is a copy of it, made on the same stream. It grows
 /// by what is new.
 ///
 /// # Errors
-/// Without feature `cuda`, a driver that runs the CUDA version of this build, or a card. A program that links the CUDA
+/// Without feature `cuda`, a driver that runs the CUDA version of this build, or a GPU. A program that links the CUDA
 /// libraries does not get this far where there are none: the system refuses to start it.
 pub fn open(ordinal: usize) -> Result<Device> {
-    // A driver that does not even say its version says below what is wrong with it.
+    // a driver that does not report its version reports its error below
     #[cfg(feature = "cuda")]
     if let Ok(offered) = driver_cuda_version() {
         new_enough(offered, version(candle_core::cuda_backend::cudarc::driver::sys::CUDA_VERSION))?;
     }
     let device = Device::new_cuda_with_stream(ordinal).map_err(in_words)?;
     #[cfg(feature = "cuda")]
-    if let Device::Cuda(card) = &device {
+    if let Device::Cuda(cuda) = &device {
         // SAFETY: tracking orders the work of different streams on one tensor. Every tensor of this
         // device is allocated, used and freed on the stream made above: Candle launches nowhere else,
-        // refuses operands of another device (a second `open` of the same card included), and neither
+        // refuses operands of another device (a second `open` of the same GPU included), and neither
         // this package nor `pcnbench` makes another stream in this context. Within one stream the
         // driver keeps the order of submission.
-        unsafe { card.disable_event_tracking() };
-        crate::cuda::keep_pool(card)?;
-        // it counts how many hold it: never let go, it cannot be off for a part of a run
-        std::mem::forget(card.enable_cuda_graph_htod_cache());
+        unsafe { cuda.disable_event_tracking() };
+        crate::cuda::keep_pool(cuda)?;
+        // it is reference-counted; a reference that is never dropped keeps it on
+        std::mem::forget(cuda.enable_cuda_graph_htod_cache());
     }
     Ok(device)
 }
@@ -72,12 +73,12 @@ pub fn open(ordinal: usize) -> Result<Device> {
 pub fn capability(device: &Device) -> Result<Option<(u32, u32)>> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => crate::cuda::capability_of(card).map(Some),
+        Device::Cuda(cuda) => crate::cuda::capability_of(cuda).map(Some),
         _ => Ok(None),
     }
 }
 
-/// Time between two points of a device's own stream; on the CPU it measures nothing.
+/// Measures the time between two points of a device's own stream; nothing on the CPU.
 #[derive(Debug)]
 pub struct Stopwatch {
     #[cfg(feature = "cuda")]
@@ -94,13 +95,13 @@ impl Stopwatch {
         Ok(Self {
             #[cfg(feature = "cuda")]
             events: match device {
-                Device::Cuda(card) => Some(crate::cuda::Events::new(card)?),
+                Device::Cuda(cuda) => Some(crate::cuda::Events::new(cuda)?),
                 _ => None,
             },
         })
     }
 
-    /// Starts when the stream has come to where it is now.
+    /// Queues the start: the time begins when the stream has finished the work queued so far.
     ///
     /// # Errors
     /// What the driver says.
@@ -112,7 +113,7 @@ impl Stopwatch {
         Ok(())
     }
 
-    /// Stops when the stream has come to where it is now.
+    /// Queues the stop: the time ends when the stream has finished the work queued so far.
     ///
     /// # Errors
     /// What the driver says.
@@ -127,7 +128,7 @@ impl Stopwatch {
     /// Nanoseconds from start to stop, to the half microsecond that events resolve; waits for the second.
     ///
     /// # Errors
-    /// What went wrong on the card before, or the driver's own.
+    /// What went wrong on the GPU before, or the driver's own.
     pub fn elapsed_ns(&self) -> Result<Option<u64>> {
         #[cfg(feature = "cuda")]
         if let Some(events) = &self.events {
@@ -137,20 +138,20 @@ impl Stopwatch {
     }
 }
 
-/// How a device is set up, in words, where that changes times; nothing on the CPU.
+/// The setup of a device, in words, as far as it changes times; nothing on the CPU.
 ///
 /// # Errors
 /// If the driver does not answer.
 pub fn setup(device: &Device) -> Result<Vec<(&'static str, String)>> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => crate::cuda::setup(card),
+        Device::Cuda(cuda) => crate::cuda::setup(cuda),
         _ => Ok(vec![]),
     }
 }
 
-/// The driver's own words for what it refused, in one line; Candle adds a call stack if `RUST_BACKTRACE` is
-/// set, which does not help a user without a card.
+/// The driver's own message for what it refused, in one line; Candle adds a call stack if `RUST_BACKTRACE` is
+/// set, which does not help a user without a GPU.
 fn in_words(error: Error) -> Error {
     match error {
         Error::WithBacktrace { inner, .. } => in_words(*inner),
@@ -160,7 +161,7 @@ fn in_words(error: Error) -> Error {
             match source.downcast_ref() {
                 Some(CudaError::Cuda(refused)) => Error::Msg(match refused.error_string() {
                     Ok(words) => format!("{:?}: {}", refused.0, words.to_string_lossy()),
-                    // not a real driver, then
+                    // a stand-in for the driver has no messages
                     Err(_) => format!("{:?}", refused.0),
                 }),
                 _ => Error::Cuda(source),
@@ -191,7 +192,7 @@ fn version(number: u32) -> (u32, u32) {
 }
 
 /// Refuses a driver that runs CUDA up to `offered` only, for a program built with `built`. It would load no PTX of this
-/// build and may lack functions; what it would say then names neither version.
+/// build and may lack functions, and its own error would name neither version.
 #[cfg(any(feature = "cuda", test))]
 fn new_enough(offered: (u32, u32), built: (u32, u32)) -> Result<()> {
     if offered >= built {
@@ -204,7 +205,7 @@ fn new_enough(offered: (u32, u32), built: (u32, u32)) -> Result<()> {
     )
 }
 
-/// A card's number as NVML spells it: `GPU-` and 16 bytes in groups of 4, 2, 2, 2 and 6.
+/// A GPU's number as NVML spells it: `GPU-` and 16 bytes in groups of 4, 2, 2, 2 and 6.
 #[cfg(any(feature = "cuda", test))]
 pub(crate) fn spelled(bytes: [u8; 16]) -> String {
     let hex = |part: &[u8]| part.iter().map(|b| format!("{b:02x}")).collect::<String>();
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_cards() {
+    fn numbers_of_gpus() {
         let mut bytes = [0; 16];
         (0..16u8).for_each(|i| bytes[usize::from(i)] = 16 * i + 1);
         assert_eq!(spelled(bytes), "GPU-01112131-4151-6171-8191-a1b1c1d1e1f1");
@@ -250,9 +251,9 @@ mod tests {
         }
     }
 
-    /// The only check that also holds where there is a card; what a device does is tested with it.
+    /// The only check that also holds on a machine with a GPU; `tests/device` has the others.
     #[test]
-    fn a_card_that_no_machine_has_is_an_error_of_one_line() {
+    fn a_gpu_that_no_machine_has_is_an_error_of_one_line() {
         let error = open(usize::from(u16::MAX)).unwrap_err().to_string();
         assert!(!error.contains('\n'), "{error}");
     }

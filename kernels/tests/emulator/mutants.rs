@@ -1,4 +1,4 @@
-//! Every mutant is caught by the tests that the kernels pass without its bug.
+//! The tests that the clean kernels pass catch every mutant.
 
 use std::process::Command;
 
@@ -7,10 +7,10 @@ use pcnbench_kernels::sources::SOURCES;
 
 type Battery = fn(&str) -> Result<(), String>;
 
-/// What a source is held to; several may be held to the same.
+/// The tests of a source; several sources may share them.
 fn battery(path: &str) -> Result<(&'static str, Battery), String> {
     match path {
-        "cuda/relax" | "cuda/around" | "cuda/learn" => Ok(("calls", crate::call::battery)),
+        "cuda/relax" | "cuda/elementwise" | "cuda/learn" => Ok(("calls", crate::call::battery)),
         "cuda/primitives" => Ok(("primitives", crate::primitives::battery)),
         "cuda/persistent" => Ok(("persistent", crate::persistent::battery)),
         "cuda/sweep" => Ok(("sweeps", crate::persistent::sweep_battery)),
@@ -20,7 +20,7 @@ fn battery(path: &str) -> Result<(&'static str, Battery), String> {
 
 /// Run in a process of its own: a mutant may end it.
 #[test]
-#[ignore = "what `every_plant_is_caught` starts"]
+#[ignore = "what `every_mutant_is_caught` starts"]
 fn child() {
     let (path, variant) =
         (std::env::var("PCNBENCH_SOURCE").unwrap(), std::env::var("PCNBENCH_VARIANT").unwrap());
@@ -34,7 +34,7 @@ fn child() {
 /// What caught the mutant, or nothing.
 fn caught(path: &str, variant: &str) -> Option<String> {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--ignored", "--exact", "plants::child", "--nocapture"]);
+    child.args(["--ignored", "--exact", "mutants::child", "--nocapture"]);
     let output = child.env("PCNBENCH_SOURCE", path).env("PCNBENCH_VARIANT", variant).output().unwrap();
     let said =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
@@ -50,21 +50,21 @@ fn caught(path: &str, variant: &str) -> Option<String> {
 }
 
 #[test]
-fn every_plant_is_caught() {
+fn every_mutant_is_caught() {
     let (mut missed, mut clean) = (Vec::new(), Vec::new());
-    // what shows without AddressSanitizer has been caught without it, and under it everything takes five times as long
+    // other mutants are caught without AddressSanitizer, under which tests take five times as long
     let wanted = |silent: bool| silent == ASAN;
-    let sources = SOURCES.iter().filter(|source| source.card);
-    for source in sources.filter(|source| source.plants.iter().any(|plant| wanted(plant.silent))) {
+    let sources = SOURCES.iter().filter(|source| source.for_gpu);
+    for source in sources.filter(|source| source.mutants.iter().any(|mutant| wanted(mutant.silent))) {
         let (name, _) = battery(source.path).unwrap();
         if !clean.contains(&name) {
             assert_eq!(caught(source.path, "clean"), None, "{}", source.path);
             clean.push(name);
         }
-        for plant in source.plants.iter().filter(|plant| wanted(plant.silent)) {
-            match caught(source.path, plant.name) {
-                Some(by) => println!("{}: {} -- {by}", plant.name, plant.what),
-                None => missed.push(format!("{} ({})", plant.name, plant.what)),
+        for mutant in source.mutants.iter().filter(|mutant| wanted(mutant.silent)) {
+            match caught(source.path, mutant.name) {
+                Some(by) => println!("{}: {} -- {by}", mutant.name, mutant.what),
+                None => missed.push(format!("{} ({})", mutant.name, mutant.what)),
             }
         }
     }

@@ -1,22 +1,22 @@
-//! Whole calls on a card, on every strategy, against the engine on the CPU.
+//! Whole calls on a GPU, on every strategy, against the engine on the CPU.
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::launch::Task;
 use pcnbench_kernels::stack::Activation;
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Fused, LayerSpec, Loss, LossKind, Operands, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{Fused, LayerSpec, Loss, LossKind, MathMode, Optimiser, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, tasks, Case, RULES};
 use crate::random::Random;
 
-/// The first card, or nothing if there is none.
-fn card() -> Option<Device> {
-    crate::card().map(Device::Cuda)
+/// The first GPU, or nothing if there is none.
+fn gpu() -> Option<Device> {
+    crate::gpu().map(Device::Cuda)
 }
 
 const STRATEGIES: [Strategy; 3] = [Strategy::Grouped, Strategy::Graph, Strategy::Cublas];
 
-/// θ after `train`, or all that `learn` leaves, after `calls` calls.
+/// θ after `train`, or all results of `learn`, after `calls` calls.
 fn run(
     case: &Case,
     device: &Device,
@@ -24,18 +24,18 @@ fn run(
     strategy: Option<Strategy>,
     calls: usize,
 ) -> candle_core::Result<Vec<f64>> {
-    with_operands(case, device, dtype, (strategy, Operands::F32), calls)
+    with_math(case, device, dtype, (strategy, MathMode::F32), calls)
 }
 
-fn with_operands(
+fn with_math(
     case: &Case,
     device: &Device,
     dtype: DType,
-    (strategy, operands): (Option<Strategy>, Operands),
+    (strategy, math): (Option<Strategy>, MathMode),
     calls: usize,
 ) -> candle_core::Result<Vec<f64>> {
     let start = case.start();
-    let engine = Fused::new(case.stack.clone(), 1).map_err(candle_core::Error::wrap)?.with_operands(operands);
+    let engine = Fused::new(case.stack.clone(), 1).map_err(candle_core::Error::wrap)?.with_math(math);
     engine.set_strategy(strategy);
     let tensor = |numbers: &[f64], shape: &[usize]| {
         Tensor::from_slice(numbers, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
@@ -70,19 +70,19 @@ fn with_operands(
     Ok(all)
 }
 
-/// All cases that there can be on a card, where Candle makes no empty tensors; under a sanitizer fewer, spread over rules
-/// and tasks.
+/// All cases that there can be on a GPU, where Candle makes no empty tensors; under a sanitizer fewer, spread over
+/// rules and tasks.
 fn possible() -> Vec<Case> {
     let mut all = cases(40);
     all.retain(|case| case.batch > 0 && (0..=case.stack.depth()).all(|l| case.stack.units(l) > 0));
-    let most = std::env::var("PCNBENCH_CARD_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
+    let most = std::env::var("PCNBENCH_DEVICE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
     let apart = all.len().div_ceil(most.clamp(1, all.len()));
     all.into_iter().step_by(apart).collect()
 }
 
 #[test]
 fn calls_do_on_a_card_what_they_do_on_the_cpu() {
-    let Some(device) = card() else { return };
+    let Some(device) = gpu() else { return };
     for (index, case) in possible().iter().enumerate() {
         let expected = case.on_cpu(&case.start());
         for strategy in STRATEGIES {
@@ -98,10 +98,10 @@ fn calls_do_on_a_card_what_they_do_on_the_cpu() {
     }
 }
 
-/// Inference in one launch, where the kernels take it; where they do not, they say why.
+/// Inference in one launch, where the kernels can run it; elsewhere the error names the reason.
 #[test]
 fn calls_in_one_launch_do_what_the_engine_on_the_cpu_does() {
-    let Some(device) = card() else { return };
+    let Some(device) = gpu() else { return };
     let (mut taken, possible) = (0, possible());
     for case in &possible {
         let expected = case.on_cpu(&case.start());
@@ -118,13 +118,14 @@ fn calls_in_one_launch_do_what_the_engine_on_the_cpu_does() {
     assert!(5 * taken > possible.len(), "{taken} of {}", possible.len());
 }
 
-/// As many blocks as fit on a card exchange numbers for many steps, in every layout: blocks that hold one layer or several,
-/// on one tile or in turns; other launches work on large tiles there, with rows that are fours and rows that are not. What is read too early, or from a cache that does not know yet, is another number in one of
-/// the runs.
+/// As many blocks as fit on a GPU exchange numbers for many steps, in every layout: blocks that hold one layer or
+/// several, with resident items or items that use one set of tiles in turn; other launches use large tiles, with rows
+/// that are fours and rows that are not. A value that is read too early, or from a stale cache, differs in one of the
+/// runs.
 #[test]
 fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
-    let Some(device) = card() else { return };
-    let few = std::env::var_os("PCNBENCH_CARD_CASES").is_some();
+    let Some(device) = gpu() else { return };
+    let few = std::env::var_os("PCNBENCH_DEVICE_CASES").is_some();
     let runs = if few { 2 } else { 20 };
     for (width, batch, depth) in
         [(128, 64, 128), (128, 256, 31), (64, 100, 200), (62, 60, 200), (33, 17, 128), (128, 1024, 8)]
@@ -178,7 +179,7 @@ fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
 /// A recording is replayed on the θ of the call before, and equal calls give equal bits.
 #[test]
 fn call_after_call_a_recording_gives_the_bits_of_its_launches() {
-    let Some(device) = card() else { return };
+    let Some(device) = gpu() else { return };
     for (i, rule) in RULES.into_iter().enumerate() {
         for task in tasks() {
             let case = case(5000 + i as u64, &[9, 33, 33, 33, 4], 17, rule, 4, task);
@@ -192,8 +193,8 @@ fn call_after_call_a_recording_gives_the_bits_of_its_launches() {
 }
 
 #[test]
-fn what_a_card_cannot_do_is_said_in_one_sentence() {
-    let Some(device) = card() else { return };
+fn what_a_gpu_cannot_do_is_said_in_one_sentence() {
+    let Some(device) = gpu() else { return };
     let deviation = Rule::Spc { light_cone: true, deviation: true };
     let case = case(6000, &[3, 4, 2], 2, deviation, 2, Task::Learn { traces: false });
     let error = run(&case, &device, DType::F32, None, 1).unwrap_err().to_string();
@@ -206,7 +207,7 @@ fn what_a_card_cannot_do_is_said_in_one_sentence() {
 /// differential tests.
 #[test]
 fn operands_are_read_as_asked_for_on_every_strategy() {
-    let Some(device) = card() else { return };
+    let Some(device) = gpu() else { return };
     let smooth = |case: &Case| {
         let kinked =
             |l: usize| [case.stack.layer(l).act_in, case.stack.layer(l).act_out].contains(&Activation::Relu);
@@ -220,20 +221,16 @@ fn operands_are_read_as_asked_for_on_every_strategy() {
             let expected = case.on_cpu(&case.start());
             let most = expected.iter().fold(1.0f64, |most, e| most.max(e.abs()));
             let products = 2.0 * (case.stack.depth() + case.schedule.steps.len()) as f64 + 1.0;
-            for operands in Operands::ALL {
-                let bound = 4.0 * case.bound(f64::from(f32::EPSILON)) + 4.0 * operands.unit() * products;
+            for math in MathMode::ALL {
+                let bound = 4.0 * case.bound(f64::from(f32::EPSILON)) + 4.0 * math.unit() * products;
                 let takes = |strategy: &Strategy| {
-                    *strategy != Strategy::Persistent || Operands::RESIDENT.contains(&operands)
+                    *strategy != Strategy::Persistent || MathMode::RESIDENT.contains(&math)
                 };
                 for strategy in Strategy::ALL.into_iter().filter(takes) {
-                    let got =
-                        with_operands(&case, &device, DType::F32, (Some(strategy), operands), 1).unwrap();
+                    let got = with_math(&case, &device, DType::F32, (Some(strategy), math), 1).unwrap();
                     for (got, expected) in got.iter().zip(&expected) {
                         let off = (got - expected).abs();
-                        assert!(
-                            off <= bound * most,
-                            "{operands} on {strategy:?}: off by {off:e} in {case:?}"
-                        );
+                        assert!(off <= bound * most, "{math} on {strategy:?}: off by {off:e} in {case:?}");
                     }
                 }
             }
@@ -241,12 +238,12 @@ fn operands_are_read_as_asked_for_on_every_strategy() {
     }
 }
 
-/// A net that fills a card in one launch. Bounds of the worst case say nothing in a net that deep; rounding of either
+/// A net that fills a GPU in one launch. Bounds of the worst case say nothing in a net that deep; rounding of either
 /// sign leaves all numbers together a third of a unit off where a CPU imitates it, and a part that is missing or read
 /// too early leaves them off by their size. Operands that are not rounded at all are found too.
 #[test]
-fn operands_are_read_as_asked_for_in_a_net_that_fills_a_card() {
-    let Some(device) = card() else { return };
+fn operands_are_read_as_asked_for_in_a_net_that_fills_a_gpu() {
+    let Some(device) = gpu() else { return };
     let (width, batch, depth) = (128, 64, 128);
     let layer = LayerSpec {
         inputs: width,
@@ -264,17 +261,17 @@ fn operands_are_read_as_asked_for_in_a_net_that_fills_a_card() {
     let expected = case.on_cpu(&case.start());
     let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|n| n * n).sum::<f64>().sqrt();
     let size = norm(&mut expected.iter().copied());
-    for operands in Operands::RESIDENT {
-        let strategy = (Some(Strategy::Persistent), operands);
-        let got = with_operands(&case, &device, DType::F32, strategy, 1).unwrap();
+    for math in MathMode::RESIDENT {
+        let strategy = (Some(Strategy::Persistent), math);
+        let got = with_math(&case, &device, DType::F32, strategy, 1).unwrap();
         assert_eq!(got.len(), expected.len());
         let apart = norm(&mut got.iter().zip(&expected).map(|(g, e)| g - e)) / size;
-        let unit = operands.unit();
-        // of a product of two operands that are split, what `Operands::bound` says they leave out
-        let left_out = if operands == Operands::Tf32x3 { 2f64.powi(-19) } else { 0.0 };
+        let unit = math.unit();
+        // of a product of two operands that are split, what `MathMode::bound` says they leave out
+        let left_out = if math == MathMode::Tf32x3 { 2f64.powi(-19) } else { 0.0 };
         assert!(
             apart <= 1e-5 + 2.0 * unit + 4.0 * left_out && apart >= unit / 32.0,
-            "{operands}: {apart:e} of all numbers"
+            "{math}: {apart:e} of all numbers"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept from call to call on a card: a plan, its memory, its kernels and, on strategy `graph`, its recording.
+//! A plan with its memory, its kernels and, on strategy `graph`, its recording: cached from call to call.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::primitives::PrimitiveParams;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
 use crate::stack::Loss;
-use crate::tune::{Card, Strategy};
+use crate::tune::{DeviceLimits, Strategy};
 
 // SAFETY: laid out as C says, without padding or pointers of the host, as the assertions beside both definitions hold.
 unsafe impl DeviceRepr for Row {}
@@ -26,19 +26,19 @@ unsafe impl DeviceRepr for PersistentParams {}
 // SAFETY: as above.
 unsafe impl DeviceRepr for PrimitiveParams {}
 
-/// A plan with its memory and its kernels.
-pub(super) struct Kept {
-    // before the memory that it works on: dropped first
+/// A cached plan.
+pub(super) struct CachedPlan {
+    // the first field, because it must be dropped before the memory that it works on
     graph: Option<(u64, CudaGraph)>,
     pub(super) plan: Plan,
     pub(super) strategy: Strategy,
-    pub(super) card: Card,
+    pub(super) limits: DeviceLimits,
     pub(super) schedule: Schedule,
     pub(super) loss: Loss,
     pub(super) task: Task,
     pub(super) precision: Precision,
     rows: CudaSlice<Row>,
-    resident: Option<OnCard>,
+    resident: Option<ResidentBuffers>,
     // bytes, whatever the precision; allocations are aligned for every number
     pub(super) arena: CudaSlice<u8>,
     kernels: HashMap<&'static str, Kernel>,
@@ -46,21 +46,21 @@ pub(super) struct Kept {
 }
 
 /// What a persistent launch reads besides θ and the arena.
-struct OnCard {
+struct ResidentBuffers {
     rows: CudaSlice<ResidentRow>,
     step_sizes: CudaSlice<f32>,
     // 0, until a block's wait has timed out; behind it what a traced kernel writes
-    lost: CudaSlice<u64>,
+    timed_out: CudaSlice<u64>,
 }
 
-impl Kept {
-    /// Plans a call, loads its kernels and takes its memory.
+impl CachedPlan {
+    /// Plans a call, loads its kernels and allocates its memory.
     pub(super) fn new<T: Number>(ask: &Ask<'_>, strategy: Strategy, device: &CudaDevice) -> Result<Self> {
         let plan = match strategy {
-            Strategy::Persistent => match &ask.card.cooperative {
-                Some(facts) => resident(ask, facts)?,
+            Strategy::Persistent => match &ask.device.cooperative {
+                Some(limits) => resident(ask, limits)?,
                 None => refuse!(
-                    "strategy `persistent` needs cooperative launches, which this card has not; take strategy `graph`"
+                    "strategy `persistent` needs cooperative launches, which this GPU does not have; take strategy `graph`"
                 ),
             },
             _ => plan(ask)?,
@@ -82,7 +82,7 @@ impl Kept {
         }
         let bytes = plan.arena.max(1) * size_of::<T>();
         let arena = {
-            // SAFETY: the kernels read nothing of it that they have not written, which the emulator holds them to.
+            // SAFETY: the kernels read nothing of it that they have not written, which the emulator checks.
             unsafe { device.alloc::<u8>(bytes) }
                 .map_err(|error| no_memory(&error, "states and errors of a call", bytes))?
         };
@@ -90,16 +90,16 @@ impl Kept {
             graph: None,
             rows: device.clone_htod(&plan.table.rows)?,
             resident: match &plan.resident {
-                Some(with) => Some(OnCard {
+                Some(with) => Some(ResidentBuffers {
                     rows: device.clone_htod(&with.rows)?,
                     step_sizes: device.clone_htod(&with.step_sizes)?,
-                    lost: device.clone_htod(&vec![0u64; 1 + trace::WORDS])?,
+                    timed_out: device.clone_htod(&vec![0u64; 1 + trace::WORDS])?,
                 }),
                 None => None,
             },
             plan,
             strategy,
-            card: ask.card,
+            limits: ask.device,
             schedule: ask.schedule.clone(),
             loss: ask.loss,
             task: ask.task,
@@ -113,24 +113,25 @@ impl Kept {
     /// Waits for what has been queued; an error if a block of a persistent launch has timed out since the last time.
     pub(super) fn settled(&mut self) -> Result<()> {
         let Some(on) = &mut self.resident else { return Ok(()) };
-        let word = self.device.clone_dtoh(&on.lost.slice(..1))?.first().copied().unwrap_or(0);
+        let word = self.device.clone_dtoh(&on.timed_out.slice(..1))?.first().copied().unwrap_or(0);
         let relax = self.plan.infer.iter().find_map(|launch| match launch {
-            Launch::Relax(relax) => relax.lost(word),
+            Launch::Relax(relax) => relax.describe_timeout(word),
             _ => None,
         });
         let Some(said) = relax else { return Ok(()) };
-        self.device.memcpy_htod(&[0u64], &mut on.lost.slice_mut(..1))?;
+        self.device.memcpy_htod(&[0u64], &mut on.timed_out.slice_mut(..1))?;
         refuse!("{said}")
     }
 
-    /// What a traced persistent kernel has written down; nothing on another strategy.
+    /// The clocks that a traced persistent kernel has recorded; nothing on another strategy.
     #[cfg(feature = "trace")]
     pub(super) fn phase_clocks(&self) -> Result<Vec<u64>> {
         let Some(on) = &self.resident else { return Ok(vec![]) };
-        self.device.clone_dtoh(&on.lost.slice(1..))
+        self.device.clone_dtoh(&on.timed_out.slice(1..))
     }
 
-    /// Queues the call, inference `further` times more than it takes. `stays`: θ will be where it is in the next call.
+    /// Queues the call, with inference queued `further` more times. `stays`: θ will be at the same address in the next
+    /// call.
     pub(super) fn run<T: Number>(
         &mut self,
         theta: u64,
@@ -176,18 +177,18 @@ impl Kept {
     /// Records inference, which reads neither x nor y nor `out`; nothing if there is nothing to do.
     fn capture<T: Number>(&self, at: &Addresses) -> Result<Option<CudaGraph>> {
         let stream = self.device.cuda_stream();
-        // of this thread alone: others may go on allocating
+        // thread-local mode: other threads may go on allocating
         stream
             .begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
             .map_err(failed("launches cannot be recorded"))?;
         let done = self.queue::<T>(&self.plan.infer, at);
-        // whatever happened: a stream left recording is of no further use
+        // also after an error: a stream that is left recording cannot be used any more
         let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
         let graph = stream.end_capture(flags);
         done?;
         let graph = graph.map_err(failed("launches cannot be recorded"))?;
         if let Some(graph) = &graph {
-            graph.upload().map_err(failed("recorded launches cannot be brought to the card"))?;
+            graph.upload().map_err(failed("recorded launches cannot be uploaded to the GPU"))?;
         }
         Ok(graph)
     }
@@ -210,12 +211,12 @@ impl Kept {
                     let (rows, _rows) = on.rows.device_ptr(&stream);
                     let (steps, _steps) = on.step_sizes.device_ptr(&stream);
                     // written by the kernel alone, read by `settled` and `phase_clocks` on the same stream
-                    let (lost, _lost) = on.lost.device_ptr(&stream);
+                    let (timed_out, _timed_out) = on.timed_out.device_ptr(&stream);
                     let shape = Shape { shared: relax.shared, ..Shape::new(relax.blocks, relax.threads) };
                     // SAFETY: as above; the table and the step sizes are those of the plan.
                     unsafe {
                         self.kernels[relax.name]
-                            .launch_cooperative(shape, &relax.at(at, rows, steps, lost))?
+                            .launch_cooperative(shape, &relax.at(at, rows, steps, timed_out))?
                     };
                 }
                 // SAFETY: as above.
@@ -236,7 +237,7 @@ pub(super) fn offsets(layout: &Layout) -> Result<(usize, usize)> {
 pub(super) fn no_memory(error: &candle_core::Error, what: &str, bytes: usize) -> candle_core::Error {
     let mib = bytes as f64 / f64::from(1 << 20);
     candle_core::Error::Msg(format!(
-        "the card gives no {mib:.1} MiB for {what} ({}); use a smaller batch or network",
+        "the GPU gives no {mib:.1} MiB for {what} ({}); use a smaller batch or network",
         error.to_string().lines().next().unwrap_or_default()
     ))
 }

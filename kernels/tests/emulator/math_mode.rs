@@ -1,16 +1,16 @@
-//! What products read of their operands, on every strategy: backpropagation through two layers of one unit, where no sum has
-//! more than one term, so that every number is known to the bit.
+//! How products read their operands, on every strategy: backpropagation through two layers of one unit, where no
+//! sum has more than one term, so that every number is known to the bit.
 
 use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::launch::{plan, resident, Ask, Plan, Precision, Task};
-use pcnbench_kernels::persistent::{Facts, PATIENCE};
+use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
 use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
-use pcnbench_kernels::tune::Card;
-use pcnbench_kernels::{Operands, Rule, Schedule, Stack};
+use pcnbench_kernels::tune::DeviceLimits;
+use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
 use crate::random::Random;
 
-/// A card's own words for rounding, once more: to nearest by way of f64, ties as each format says.
+/// The rounding of each format, written independently: to nearest by way of f64, with the ties of the format.
 fn nearest(x: f32, bits: i32, ties_to_even: bool) -> f32 {
     let x = f64::from(x);
     if x == 0.0 {
@@ -22,17 +22,17 @@ fn nearest(x: f32, bits: i32, ties_to_even: bool) -> f32 {
     (rounded * unit) as f32
 }
 
-fn read(operands: Operands, x: f32) -> f32 {
-    match operands {
-        Operands::F32 | Operands::Tf32x3 => x,
-        Operands::Tf32 => nearest(x, 10, false),
-        Operands::Bf16 => nearest(x, 7, true),
+fn read(math: MathMode, x: f32) -> f32 {
+    match math {
+        MathMode::F32 | MathMode::Tf32x3 => x,
+        MathMode::Tf32 => nearest(x, 10, false),
+        MathMode::Bf16 => nearest(x, 7, true),
     }
 }
 
 /// dW_1, dW_2 and o.
-fn expected(operands: Operands, [w1, w2, x, y]: [f32; 4]) -> [f32; 3] {
-    let times = |a: f32, b: f32| read(operands, a) * read(operands, b);
+fn expected(math: MathMode, [w1, w2, x, y]: [f32; 4]) -> [f32; 3] {
+    let times = |a: f32, b: f32| read(math, a) * read(math, b);
     let state = times(w1, x);
     let output = times(w2, state);
     let error = y - output;
@@ -40,7 +40,7 @@ fn expected(operands: Operands, [w1, w2, x, y]: [f32; 4]) -> [f32; 3] {
     [times(below, x), times(error, state), output]
 }
 
-fn plans(operands: Operands, stack: &Stack, schedule: &Schedule) -> Vec<(&'static str, Plan)> {
+fn plans(math: MathMode, stack: &Stack, schedule: &Schedule) -> Vec<(&'static str, Plan)> {
     let ask = |products| Ask {
         stack,
         schedule,
@@ -48,11 +48,11 @@ fn plans(operands: Operands, stack: &Stack, schedule: &Schedule) -> Vec<(&'stati
         batch: 1,
         task: Task::Learn { traces: false },
         precision: Precision::F32,
-        operands,
-        card: Card { processors: 4, cooperative: None },
+        math,
+        device: DeviceLimits { processors: 4, cooperative: None },
         products,
     };
-    let facts = Facts {
+    let limits = CooperativeLimits {
         multiprocessors: 4,
         shared_per_block: 64 * 1024,
         resident_blocks: 4,
@@ -60,8 +60,8 @@ fn plans(operands: Operands, stack: &Stack, schedule: &Schedule) -> Vec<(&'stati
         patience: PATIENCE,
     };
     let mut plans = vec![("grouped", plan(&ask(false)).unwrap()), ("cublas", plan(&ask(true)).unwrap())];
-    if Operands::RESIDENT.contains(&operands) {
-        plans.push(("persistent", resident(&ask(false), &facts).unwrap()));
+    if MathMode::RESIDENT.contains(&math) {
+        plans.push(("persistent", resident(&ask(false), &limits).unwrap()));
     }
     plans
 }
@@ -81,25 +81,25 @@ pub fn battery(variant: &str) -> Result<(), String> {
     let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
     let emulator = Emulator { order: Order::Forward, variant: variant.to_owned() };
     let mut random = Random::new(11);
-    for operands in Operands::ALL {
-        let plans = plans(operands, &stack, &schedule);
+    for math in MathMode::ALL {
+        let plans = plans(math, &stack, &schedule);
         for _ in 0..20 {
             let numbers = [(); 4].map(|()| random.number());
             let [w1, w2, x, y] = numbers;
-            let expected = expected(operands, numbers);
+            let expected = expected(math, numbers);
             for (strategy, plan) in &plans {
                 let mut out = [f32::NAN; 3];
                 emulator
                     .call(plan, &mut [w1, w2], (&[x], &[y]), &mut out)
                     .map_err(|error| error.to_string())?;
-                // only there are operands split, which leaves out a part in 2¹⁹ of a product; numbers are below 1, directions products of
-                // two or three
-                let split = operands == Operands::Tf32x3 && *strategy == "persistent";
+                // only there are operands split, which leaves out a part in 2¹⁹ of a product; numbers are below 1,
+                // directions products of two or three
+                let split = math == MathMode::Tf32x3 && *strategy == "persistent";
                 let near = |got: f32, expected: f32| (got - expected).abs() <= 2f32.powi(-17);
                 let same =
                     |(got, expected): (&f32, &f32)| got == expected || (split && near(*got, *expected));
                 if !out.iter().zip(&expected).all(same) {
-                    return Err(format!("{operands} operands, {strategy}: {out:?}, expected {expected:?}"));
+                    return Err(format!("{math} operands, {strategy}: {out:?}, expected {expected:?}"));
                 }
             }
         }
@@ -131,8 +131,8 @@ fn operands_of_less_are_for_f32() {
         batch: 1,
         task: Task::Learn { traces: false },
         precision: Precision::F64,
-        operands: Operands::Bf16,
-        card: Card { processors: 4, cooperative: None },
+        math: MathMode::Bf16,
+        device: DeviceLimits { processors: 4, cooperative: None },
         products: false,
     };
     let said = plan(&ask).unwrap_err().to_string();

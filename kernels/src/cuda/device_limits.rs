@@ -1,4 +1,4 @@
-//! What choices need to know of a card.
+//! Limits of a GPU, read from the driver.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute_enum as A
 use candle_core::{CudaDevice, Result};
 
 use super::module::failed;
-use crate::persistent::{patience_of, Facts};
-use crate::tune::Card;
+use crate::persistent::{patience_of, CooperativeLimits};
+use crate::tune::DeviceLimits;
 
-/// The setting of how many seconds a block waits for another, see [`Facts::patience`].
+/// The environment variable for how many seconds a block waits for another, see [`CooperativeLimits::patience`].
 const SETTING: &str = "PCNBENCH_PATIENCE_SECONDS";
 
 fn patience() -> Result<Duration> {
@@ -33,21 +33,21 @@ fn ask(device: &CudaDevice, what: Ask, name: &str) -> Result<u32> {
     Ok(u32::try_from(value).unwrap_or(0))
 }
 
-/// Asks the driver. One block to a multiprocessor is what any card holds of the persistent kernels.
-pub(crate) fn card_of(device: &CudaDevice) -> Result<Card> {
+/// Asks the driver. Every GPU holds one block of the persistent kernels per multiprocessor.
+pub(crate) fn device_limits(device: &CudaDevice) -> Result<DeviceLimits> {
     let of = |what, name| ask(device, what, name);
     let processors =
         of(Ask::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, "the number of multiprocessors")? as usize;
     if of(Ask::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, "whether there are cooperative launches")? == 0 {
-        return Ok(Card { processors, cooperative: None });
+        return Ok(DeviceLimits { processors, cooperative: None });
     }
     let shared = of(Ask::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, "the size of shared memory")?;
-    let facts = Facts {
+    let limits = CooperativeLimits {
         multiprocessors: processors,
         shared_per_block: shared as usize,
         resident_blocks: processors,
         capability: capability_of(device)?,
         patience: patience()?,
     };
-    Ok(Card { processors, cooperative: Some(facts) })
+    Ok(DeviceLimits { processors, cooperative: Some(limits) })
 }

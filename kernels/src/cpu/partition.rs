@@ -1,40 +1,41 @@
-//! How the (layer, tile) pairs of a phase are dealt out.
+//! How the (layer, tile) pairs of a phase are divided among workers: batch-parallel or layer-parallel.
 
 use super::arena::{Grid, Tile, PANEL};
 use super::pool::Worker;
 use super::stencil::{Progress, Stencil};
 use crate::tune;
 
-/// The partition of workers that does the layers of one phase.
+/// The workers that do the layers of one phase together, and how they divide them.
 #[derive(Clone, Copy)]
-pub(super) enum Crew<'a> {
-    /// A partition of workers (often a single one) takes one tile through everything; its members share the units of
-    /// each layer and meet after it.
-    Alone { tile: Tile, worker: &'a Worker<'a> },
+pub(super) enum Partition<'a> {
+    /// A few workers (often a single one) take one tile through all layers; they share the units of each layer and meet
+    /// after it. Other workers do other tiles at the same time.
+    BatchParallel { tile: Tile, worker: &'a Worker<'a> },
     /// All workers share the (layer, tile) pairs and meet after each phase.
-    Together {
+    LayerParallel {
         worker: &'a Worker<'a>,
         batch: usize,
-        /// Narrowest tile worth having.
+        /// Samples of the narrowest tile at which a product runs at full speed.
         lanes: usize,
-        /// Whether a part of the units of a layer is worth meeting for.
+        /// Whether sharing the units of a layer is worth a barrier.
         share_units: bool,
-        /// Of a stencil, if there is one.
+        /// The progress of the stencil, for [`cells`](Self::cells).
         progress: &'a Progress,
     },
 }
 
-impl Crew<'_> {
+impl Partition<'_> {
     /// Does `work` for layers `from` down to `to` and every tile of this partition; all is done on return.
     ///
-    /// From the top down, so that in every phase the same layer goes to the same worker, in whose cache its weights are.
+    /// From the top down, so that in every phase the same layer goes to the same worker, in whose cache its weights
+    /// are.
     pub(super) fn layers(&self, from: usize, to: usize, mut work: impl FnMut(usize, Tile)) {
         match *self {
-            Self::Alone { tile, .. } => (to..=from).rev().for_each(|l| {
+            Self::BatchParallel { tile, .. } => (to..=from).rev().for_each(|l| {
                 work(l, tile);
                 self.sync();
             }),
-            Self::Together { worker, batch, lanes, .. } => {
+            Self::LayerParallel { worker, batch, lanes, .. } => {
                 let layers = (from + 1).saturating_sub(to);
                 let grid = Grid::new(batch, PANEL, tune::tile_for(layers, batch, worker.count, lanes));
                 for task in worker.share(layers * grid.tiles()) {
@@ -49,11 +50,11 @@ impl Crew<'_> {
     /// partition have written is there after [`sync`](Self::sync).
     pub(super) fn tiles(&self, mut work: impl FnMut(Tile)) {
         match *self {
-            Self::Alone { tile, .. } => {
+            Self::BatchParallel { tile, .. } => {
                 work(tile);
                 self.sync();
             }
-            Self::Together { worker, batch, lanes, .. } => {
+            Self::LayerParallel { worker, batch, lanes, .. } => {
                 let grid = Grid::new(batch, PANEL, tune::tile_for(1, batch, worker.count, lanes));
                 worker.share(grid.tiles()).for_each(|i| work(grid.tile(i)));
                 worker.meet();
@@ -63,14 +64,14 @@ impl Crew<'_> {
 
     /// Does `work` for layers 1 to `depth`, one after another, and every tile of this partition; all is done on return.
     ///
-    /// Under `Together`, workers that outnumber the tiles share the units of each layer, if `share_units`.
+    /// Under `LayerParallel`, workers that outnumber the tiles share the units of each layer, if `share_units`.
     pub(super) fn upwards(&self, depth: usize, mut work: impl FnMut(usize, Tile)) {
         match *self {
-            Self::Alone { tile, .. } => (1..=depth).for_each(|l| {
+            Self::BatchParallel { tile, .. } => (1..=depth).for_each(|l| {
                 work(l, tile);
                 self.sync();
             }),
-            Self::Together { worker, batch, share_units, .. } => {
+            Self::LayerParallel { worker, batch, share_units, .. } => {
                 let grid = Grid::new(batch, PANEL, tune::WIDEST);
                 if !share_units || grid.tiles() >= worker.count {
                     return self.tiles(|at| (1..=depth).for_each(|l| work(l, at)));
@@ -88,14 +89,14 @@ impl Crew<'_> {
     /// Does `work(l, t)` for every cell of a stencil and every tile of this partition; all is done on return.
     pub(super) fn cells(&self, stencil: &Stencil, mut work: impl FnMut(usize, usize, Tile)) {
         match *self {
-            Self::Alone { tile, .. } => {
+            Self::BatchParallel { tile, .. } => {
                 for block in 0..stencil.blocks() {
                     for t in stencil.times(block) {
                         stencil.layers(block, t).for_each(|l| work(l, t, tile));
                     }
                 }
             }
-            Self::Together { worker, batch, progress, .. } => {
+            Self::LayerParallel { worker, batch, progress, .. } => {
                 let grid = Grid::new(batch, PANEL, tune::WIDEST);
                 progress.run(stencil, worker, |tile, l, t| work(l, t, grid.tile(tile)));
                 worker.meet();
@@ -105,21 +106,21 @@ impl Crew<'_> {
 
     /// Waits for the other members of a partition that shares a tile.
     pub(super) fn sync(&self) {
-        if let Self::Alone { worker, .. } = self {
-            worker.meet_team();
+        if let Self::BatchParallel { worker, .. } = self {
+            worker.meet_partition();
         }
     }
 
     /// Workers that share this partition's cells.
     pub(super) fn workers(&self) -> usize {
-        self.together().map_or(1, |worker| worker.count)
+        self.layer_parallel().map_or(1, |worker| worker.count)
     }
 
-    /// The worker, if all workers are one partition (`Together`), for what is not cut into tiles.
-    pub(super) fn together(&self) -> Option<&Worker<'_>> {
+    /// The worker, if all workers are one partition (`LayerParallel`), for what is not cut into tiles.
+    pub(super) fn layer_parallel(&self) -> Option<&Worker<'_>> {
         match self {
-            Self::Alone { .. } => None,
-            Self::Together { worker, .. } => Some(worker),
+            Self::BatchParallel { .. } => None,
+            Self::LayerParallel { worker, .. } => Some(worker),
         }
     }
 }

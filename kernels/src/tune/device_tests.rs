@@ -3,22 +3,22 @@ use crate::persistent::PATIENCE;
 use crate::stack::{Activation, LayerSpec};
 
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
-const F32: (Precision, Operands) = (Precision::F32, Operands::F32);
+const F32: (Precision, MathMode) = (Precision::F32, MathMode::F32);
 
-const fn card(processors: usize, kib: usize, capability: (u32, u32)) -> Card {
-    let facts = Facts {
+const fn gpu(processors: usize, kib: usize, capability: (u32, u32)) -> DeviceLimits {
+    let limits = CooperativeLimits {
         multiprocessors: processors,
         shared_per_block: kib * 1024,
         resident_blocks: processors,
         capability,
         patience: PATIENCE,
     };
-    Card { processors, cooperative: Some(facts) }
+    DeviceLimits { processors, cooperative: Some(limits) }
 }
-const A100: Card = card(108, 163, (8, 0));
-const H100: Card = card(132, 227, (9, 0));
-/// A card for playing games.
-const SMALL: Card = card(28, 99, (8, 6));
+const A100: DeviceLimits = gpu(108, 163, (8, 0));
+const H100: DeviceLimits = gpu(132, 227, (9, 0));
+/// A small GPU for games.
+const SMALL: DeviceLimits = gpu(28, 99, (8, 6));
 
 fn stack(widths: &[usize]) -> Stack {
     let act = Activation::Identity;
@@ -34,12 +34,12 @@ fn stack(widths: &[usize]) -> Stack {
     Stack::new(widths.windows(2).map(layer).collect()).unwrap()
 }
 
-fn choice(widths: &[usize], rule: Rule, steps: usize, batch: usize, card: &Card) -> Choice {
-    cuda(&stack(widths), &Schedule { rule, steps: vec![0.1; steps] }, batch, F32, card)
+fn choice(widths: &[usize], rule: Rule, steps: usize, batch: usize, device: &DeviceLimits) -> Choice {
+    cuda(&stack(widths), &Schedule { rule, steps: vec![0.1; steps] }, batch, F32, device)
 }
 
-fn strategy(widths: &[usize], rule: Rule, steps: usize, card: &Card) -> Strategy {
-    choice(widths, rule, steps, 64, card).strategy
+fn strategy(widths: &[usize], rule: Rule, steps: usize, device: &DeviceLimits) -> Strategy {
+    choice(widths, rule, steps, 64, device).strategy
 }
 
 #[test]
@@ -60,10 +60,10 @@ fn one_launch_for_all_steps_wherever_it_fits() {
     assert_eq!(
         small.instead.as_deref(),
         Some(
-            "128 layers need 128 blocks at once with as many of them in a block as fit; this card holds 28 blocks"
+            "128 layers need 128 blocks at once with as many of them in a block as fit; this GPU holds 28 blocks"
         )
     );
-    // what the small card holds it runs so
+    // what the small GPU holds it runs so
     assert_eq!(strategy(&[128; 17], SPC, 16, &SMALL), Strategy::Persistent);
     assert_eq!(strategy(&[64; 65], Rule::Epc, 8, &SMALL), Strategy::Persistent);
     for rule in [SPC, Rule::Epc, Rule::Bp, Rule::Zil] {
@@ -74,10 +74,10 @@ fn one_launch_for_all_steps_wherever_it_fits() {
 #[test]
 fn width_is_bounded_by_shared_memory() {
     // W of n rows of n + 4 floats and four tiles of 16 such rows: n(n + 4) + 64(n + 4) floats
-    for (card, kib) in [(&A100, 163), (&H100, 227), (&SMALL, 99)] {
-        let room = kib * 1024 / 4;
-        let widest = (16..).step_by(16).take_while(|n| (n + 64) * (n + 4) <= room).last().unwrap();
-        let at = |width: usize| choice(&[width; 9], SPC, 8, 16, card);
+    for (device, kib) in [(&A100, 163), (&H100, 227), (&SMALL, 99)] {
+        let floats = kib * 1024 / 4;
+        let widest = (16..).step_by(16).take_while(|n| (n + 64) * (n + 4) <= floats).last().unwrap();
+        let at = |width: usize| choice(&[width; 9], SPC, 8, 16, device);
         assert_eq!(at(widest).strategy, Strategy::Persistent, "{widest} units in {kib} KiB");
         let wider = at(widest + 16);
         assert_eq!(wider.strategy, Strategy::Graph);
@@ -86,7 +86,7 @@ fn width_is_bounded_by_shared_memory() {
 }
 
 #[test]
-fn what_the_persistent_kernels_do_not_take_goes_to_the_next_rung_with_a_reason() {
+fn what_the_persistent_kernels_do_not_take_goes_to_another_strategy_with_a_reason() {
     let widths = [32; 9];
     let said = |choice: Choice| {
         assert_eq!(choice.strategy, Strategy::Graph, "{choice:?}");
@@ -106,17 +106,17 @@ fn what_the_persistent_kernels_do_not_take_goes_to_the_next_rung_with_a_reason()
         assert!(said(choice(&widths, rule, 8, 64, &H100)).contains("its rule is not one of"), "{rule:?}");
     }
     let schedule = Schedule { rule: SPC, steps: vec![0.1; 8] };
-    let f64 = cuda(&stack(&widths), &schedule, 64, (Precision::F64, Operands::F32), &H100);
+    let f64 = cuda(&stack(&widths), &schedule, 64, (Precision::F64, MathMode::F32), &H100);
     assert!(said(f64).contains("f64"));
-    let none = Card { processors: 132, cooperative: None };
+    let none = DeviceLimits { processors: 132, cooperative: None };
     assert!(said(choice(&widths, SPC, 8, 64, &none)).contains("cooperative"));
-    assert!(said(choice(&widths, SPC, 8, 64, &card(80, 96, (7, 0)))).contains("compute capability 7.0"));
+    assert!(said(choice(&widths, SPC, 8, 64, &gpu(80, 96, (7, 0)))).contains("compute capability 7.0"));
     assert!(said(choice(&widths, SPC, 8, 0, &H100)).contains("no samples"));
-    let bf16 = cuda(&stack(&widths), &schedule, 64, (Precision::F32, Operands::Bf16), &H100);
+    let bf16 = cuda(&stack(&widths), &schedule, 64, (Precision::F32, MathMode::Bf16), &H100);
     assert!(said(bf16).contains("bf16 operands have no persistent kernels"));
-    for operands in Operands::RESIDENT {
-        let found = cuda(&stack(&widths), &schedule, 64, (Precision::F32, operands), &H100);
-        assert_eq!(found.strategy, Strategy::Persistent, "{operands}");
+    for math in MathMode::RESIDENT {
+        let found = cuda(&stack(&widths), &schedule, 64, (Precision::F32, math), &H100);
+        assert_eq!(found.strategy, Strategy::Persistent, "{math}");
     }
 }
 
@@ -155,7 +155,7 @@ fn small_tiles_spread_what_large_ones_would_leave_to_a_few() {
     assert_eq!(tile_on(blocks(128, 64, 128), &H100), 0);
     assert_eq!(tile_on(blocks(1, 1024, 4096), &H100), 0);
     // nothing to spread over
-    let one = |processors| Card { processors, cooperative: None };
+    let one = |processors| DeviceLimits { processors, cooperative: None };
     assert_eq!(tile_on(blocks(1, 64, 128), &one(1)), 0);
     assert_eq!(tile_on([0; 3], &one(0)), 0);
 }

@@ -7,10 +7,10 @@ use pcnbench_kernels::{Fused, Rule};
 
 use crate::call_cases::{case, RULES};
 
-/// It leaves what one time leaves, or is refused.
+/// The results are those of one inference, or the call is refused.
 #[test]
 fn inference_queued_again_leaves_the_same_bits() {
-    let Some(device) = crate::card().map(Device::Cuda) else { return };
+    let Some(device) = crate::gpu().map(Device::Cuda) else { return };
     let learn = Task::Learn { traces: false };
     for (i, rule) in RULES.into_iter().enumerate() {
         let case = case(9000 + i as u64, &[9, 33, 33, 33, 4], 17, rule, 3, learn);

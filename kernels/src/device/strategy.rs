@@ -1,14 +1,14 @@
-//! Launch strategies on the device at hand.
+//! Launch strategies on a device.
 
 use candle_core::{DType, Device, Result};
 
-use crate::operands::Operands;
+use crate::math_mode::MathMode;
 use crate::schedule::Schedule;
 use crate::stack::Stack;
 use crate::tune::{Choice, Strategy, StrategyTable};
 
-/// The strategy on which the fused engine runs a call of this dtype with these operands on a device by a table (see
-/// [`choose`](crate::tune::choose)), and why not on [`Strategy::Persistent`]; none on the CPU.
+/// The strategy on which the fused engine runs a call of this dtype and math mode on a device, given a table of
+/// measured times (see [`choose`](crate::tune::choose)), and why not on [`Strategy::Persistent`]; `None` on the CPU.
 ///
 /// # Errors
 /// If the driver does not answer, or there are no kernels for the dtype.
@@ -17,15 +17,15 @@ pub fn strategy(
     stack: &Stack,
     schedule: &Schedule,
     batch: usize,
-    kind: (DType, Operands),
+    kind: (DType, MathMode),
     table: Option<&StrategyTable>,
 ) -> Result<Option<Choice>> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => {
-            let card = crate::cuda::card_of(card)?;
+        Device::Cuda(cuda) => {
+            let limits = crate::cuda::device_limits(cuda)?;
             let kind = (precision(kind.0)?, kind.1);
-            Ok(Some(crate::tune::choose(table, stack, schedule, batch, kind, &card)))
+            Ok(Some(crate::tune::choose(table, stack, schedule, batch, kind, &limits)))
         }
         _ => {
             let _ = (stack, schedule, batch, kind, table);
@@ -34,7 +34,7 @@ pub fn strategy(
     }
 }
 
-/// The strategies that take a call on a device; none on the CPU.
+/// The strategies that accept a call on a device; none on the CPU.
 ///
 /// # Errors
 /// As [`strategy`].
@@ -43,14 +43,14 @@ pub fn strategies(
     stack: &Stack,
     schedule: &Schedule,
     batch: usize,
-    kind: (DType, Operands),
+    kind: (DType, MathMode),
 ) -> Result<Vec<Strategy>> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => {
-            let card = crate::cuda::card_of(card)?;
+        Device::Cuda(cuda) => {
+            let limits = crate::cuda::device_limits(cuda)?;
             let kind = (precision(kind.0)?, kind.1);
-            let takes = |it: &Strategy| it.takes(stack, schedule, batch, kind, &card).is_ok();
+            let takes = |it: &Strategy| it.takes(stack, schedule, batch, kind, &limits).is_ok();
             Ok(Strategy::ALL.into_iter().filter(takes).collect())
         }
         _ => {

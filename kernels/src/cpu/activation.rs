@@ -23,7 +23,13 @@ pub(super) fn value<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut 
 
 /// out = φ(z) and slope = φ'(z).
 #[inline(always)]
-pub(super) fn both<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut [T], slope: &mut [T]) {
+pub(super) fn value_and_slope<S: Simd, T: Real>(
+    _: S,
+    act: Activation,
+    z: &[T],
+    out: &mut [T],
+    slope: &mut [T],
+) {
     let n = out.len();
     let (z, slope) = (&z[..n], &mut slope[..n]);
     match act {
@@ -52,8 +58,8 @@ pub(super) fn both<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut [
 ///
 /// tanh: tanh Δ · (1 − tanh z₀ tanh(z₀ + Δ)), an identity. relu: by cases of the two signs. gelu, with z = z₀ + Δ:
 /// Δ Φ(z) + z₀ (Φ(z) − Φ(z₀)), where near z₀ the last difference is φ(z₀) times the Taylor polynomial
-/// Δ − z₀Δ²/2 + (z₀² − 1)Δ³/6 − (z₀³ − 3z₀)Δ⁴/24, whose remainder is below Δ⁵/100: a part in 10⁸ of Δ at 1/32, where f32
-/// begins to do without it, and in 10¹⁴ at 1/1024, where f64 does.
+/// Δ − z₀Δ²/2 + (z₀² − 1)Δ³/6 − (z₀³ − 3z₀)Δ⁴/24, whose remainder is below Δ⁵/100: a part in 10⁸ of Δ at 1/32, where
+/// f32 begins to do without it, and in 10¹⁴ at 1/1024, where f64 does.
 #[inline(always)]
 pub(super) fn change<S: Simd, T: Real>(
     _: S,
@@ -100,7 +106,7 @@ pub(super) fn change<S: Simd, T: Real>(
 
 /// r ⊙= φ'(z), computed from a = φ(z) where it follows from that; `slope` holds φ'(z) for gelu.
 #[inline(always)]
-pub(super) fn pull_back<T: Real>(act: Activation, a: &[T], slope: &[T], r: &mut [T]) {
+pub(super) fn times_slope<T: Real>(act: Activation, a: &[T], slope: &[T], r: &mut [T]) {
     let n = r.len();
     match act {
         Activation::Identity => {}

@@ -1,5 +1,5 @@
-//! The kernels of `cuda/` on a card, against the same equations as in the emulator. Without a card, all that is tested is
-//! that this is said.
+//! The kernels of `cuda/` on a GPU, against the same equations as in the emulator. Without a GPU, the only
+//! test is that the error names its absence.
 
 mod again;
 mod call;
@@ -17,15 +17,15 @@ use pcnbench_kernels::primitives::PrimitiveParams;
 
 use primitive_cases::Work;
 
-/// The first card, or nothing if there is none.
-fn card() -> Option<CudaDevice> {
-    match pcnbench_kernels::card::open(0) {
-        Ok(Device::Cuda(card)) => Some(card),
-        Ok(_) => panic!("not a card"),
+/// The first GPU, or nothing if there is none.
+fn gpu() -> Option<CudaDevice> {
+    match pcnbench_kernels::device::open(0) {
+        Ok(Device::Cuda(gpu)) => Some(gpu),
+        Ok(_) => panic!("not a GPU"),
         Err(error) => {
             let error = error.to_string();
             assert!(error.contains("CUDA_ERROR") && !error.contains('\n'), "{error}");
-            println!("skipped, there is no card: {error}");
+            println!("skipped, there is no GPU: {error}");
             None
         }
     }
@@ -33,32 +33,32 @@ fn card() -> Option<CudaDevice> {
 
 #[test]
 fn every_kernel_is_there_and_keeps_to_its_registers() {
-    let Some(card) = card() else { return };
+    let Some(gpu) = gpu() else { return };
     for name in MODULES.iter().flat_map(|module| module.kernels) {
-        let (registers, local) = kernel(&card, name).unwrap().usage().unwrap();
+        let (registers, local) = kernel(&gpu, name).unwrap().usage().unwrap();
         assert!(registers > 0 && local == 0, "{name}: {registers} registers, {local} bytes of local memory");
     }
-    let error = kernel(&card, "no_such_kernel").unwrap_err().to_string();
+    let error = kernel(&gpu, "no_such_kernel").unwrap_err().to_string();
     assert!(
         error.contains("no module has a kernel `no_such_kernel`; there are relax_predict_f32_64"),
         "{error}"
     );
 }
 
-fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
-    // nothing is not allocated
-    let bring = |numbers: &[f32]| card.clone_htod(&[numbers, &[f32::NAN]].concat());
-    let (a, b, mut out) = (bring(work.a)?, bring(work.b)?, bring(work.out)?);
-    let mut flags = card.clone_htod(&[&*work.flags, &[0]].concat())?;
+fn launch(gpu: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
+    // an empty buffer cannot be allocated
+    let upload = |numbers: &[f32]| gpu.clone_htod(&[numbers, &[f32::NAN]].concat());
+    let (a, b, mut out) = (upload(work.a)?, upload(work.b)?, upload(work.out)?);
+    let mut flags = gpu.clone_htod(&[&*work.flags, &[0]].concat())?;
     {
-        let stream = card.cuda_stream();
+        let stream = gpu.cuda_stream();
         let (a, _a) = a.device_ptr(&stream);
         let (b, _b) = b.device_ptr(&stream);
         let (out, _out) = out.device_ptr_mut(&stream);
         let (flags, _flags) = flags.device_ptr_mut(&stream);
         let params = PrimitiveParams { a, b, out, flags, n: work.n as i32, steps: work.steps as i32 };
         let shape = Shape { shared: work.shared, ..Shape::new(work.blocks, work.threads) };
-        let kernel = kernel(card, work.kernel)?;
+        let kernel = kernel(gpu, work.kernel)?;
         // SAFETY: the cases give every kernel what its comment in cuda/primitives.cu asks for; the buffers are freed on
         // the stream of the launch, so after it, and allocations are aligned to far more than 16 bytes.
         unsafe {
@@ -69,7 +69,7 @@ fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
             }
         }
     }
-    let (all, counts) = (card.clone_dtoh(&out)?, card.clone_dtoh(&flags)?);
+    let (all, counts) = (gpu.clone_dtoh(&out)?, gpu.clone_dtoh(&flags)?);
     work.out.copy_from_slice(&all[..work.out.len()]);
     work.flags.copy_from_slice(&counts[..work.flags.len()]);
     Ok(())
@@ -79,9 +79,9 @@ fn launch(card: &CudaDevice, work: Work<'_>) -> candle_core::Result<()> {
 /// for another.
 #[test]
 fn shared_memory_that_was_allowed_stays_allowed() {
-    let Some(card) = card() else { return };
+    let Some(gpu) = gpu() else { return };
     let copy = |kib: u32| {
-        kernel(&card, "primitive_copy_async").unwrap().allow_shared(kib << 10).unwrap();
+        kernel(&gpu, "primitive_copy_async").unwrap().allow_shared(kib << 10).unwrap();
         let a: Vec<f32> = (0..300).map(|i| i as f32).collect();
         let mut out = vec![0.0; a.len()];
         let work = Work {
@@ -97,7 +97,7 @@ fn shared_memory_that_was_allowed_stays_allowed() {
             n: a.len(),
             steps: 0,
         };
-        launch(&card, work).unwrap();
+        launch(&gpu, work).unwrap();
         out.reverse();
         assert_eq!(out, a);
     };
@@ -105,9 +105,9 @@ fn shared_memory_that_was_allowed_stays_allowed() {
     copy(64);
 }
 
-/// What the emulator takes the building blocks to do is what they do.
+/// The building blocks do on a GPU what the emulator assumes.
 #[test]
-fn primitives_do_what_they_say_on_a_card() {
-    let Some(card) = card() else { return };
-    primitive_cases::check(&mut |work| launch(&card, work).map_err(|error| error.to_string())).unwrap();
+fn primitives_do_what_they_say_on_a_gpu() {
+    let Some(gpu) = gpu() else { return };
+    primitive_cases::check(&mut |work| launch(&gpu, work).map_err(|error| error.to_string())).unwrap();
 }

@@ -1,32 +1,32 @@
-//! Choices for a card by a model: pure functions of sizes, whose weights are reasoned, not measured. [`super::choose`] asks a
+//! Choices for a GPU by a model: pure functions of sizes, with assumed, unmeasured weights. [`super::choose`] asks a
 //! table of measured times first.
 
 use super::table::Entry;
 use crate::launch::{relaxation, Precision, TILES};
-use crate::operands::Operands;
-use crate::persistent::Facts;
+use crate::math_mode::MathMode;
+use crate::persistent::CooperativeLimits;
 use crate::schedule::{Rule, Schedule};
 use crate::stack::Stack;
 
-/// What choices need to know of a card.
+/// The limits of a GPU that choices depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Card {
+pub struct DeviceLimits {
     /// Multiprocessors.
     pub processors: usize,
-    /// What a cooperative launch can have; nothing if the card has no such launches.
-    pub cooperative: Option<Facts>,
+    /// The limits of a cooperative launch; `None` if the GPU has no such launches.
+    pub cooperative: Option<CooperativeLimits>,
 }
 
-/// What a block of each of [`TILES`] takes beyond its share of the arithmetic, in units of that of a 16×16 tile: small
-/// tiles read each operand more often per result.
+/// Factor on the time of a block of each of [`TILES`], relative to its arithmetic: small tiles read each operand more
+/// often per result.
 const READS: [f64; 3] = [1.0, 1.5, 2.5];
 
 /// Index in [`TILES`] for a launch that would have these many blocks at each size.
 ///
-/// A launch takes as long as the multiprocessor with most to do. Large tiles do the work with fewer reads; small ones
+/// A launch takes as long as the busiest multiprocessor. Large tiles do the work with fewer reads; small ones
 /// spread it where there are fewer large ones than multiprocessors.
-pub fn tile_on(blocks: [usize; 3], card: &Card) -> usize {
-    let processors = card.processors.max(1);
+pub fn tile_on(blocks: [usize; 3], device: &DeviceLimits) -> usize {
+    let processors = device.processors.max(1);
     let cost = |i: usize| {
         let area = (TILES[i] / TILES[2]).pow(2) as f64;
         blocks[i].div_ceil(processors) as f64 * area * READS[i]
@@ -34,7 +34,7 @@ pub fn tile_on(blocks: [usize; 3], card: &Card) -> usize {
     (1..TILES.len()).fold(0, |best, i| if cost(i) < cost(best) { i } else { best })
 }
 
-/// How a call runs on a card. All strategies follow the same rule; they differ in which launches and blocks wait.
+/// How a call runs on a GPU. All strategies compute the same rule; they differ in their launches and waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// One launch per phase, whatever the depth; queued by the host one after another.
@@ -66,23 +66,23 @@ impl Strategy {
         Self::ALL.into_iter().find(|strategy| strategy.name() == name)
     }
 
-    /// Whether it takes a call.
+    /// Whether it can run a call.
     ///
     /// # Errors
-    /// Why not, in words that go on after "because".
+    /// The reason why it cannot, in words that go on after "because".
     pub fn takes(
         self,
         stack: &Stack,
         schedule: &Schedule,
         batch: usize,
-        kind: (Precision, Operands),
-        card: &Card,
+        kind: (Precision, MathMode),
+        device: &DeviceLimits,
     ) -> Result<(), String> {
-        match (self, &card.cooperative) {
+        match (self, &device.cooperative) {
             (Self::Grouped | Self::Graph | Self::Cublas, _) => Ok(()),
-            (Self::Persistent, None) => Err("this card has no cooperative launches".to_owned()),
-            (Self::Persistent, Some(facts)) => {
-                relaxation(stack, &schedule.rule, batch, kind, facts).map(|_| ())
+            (Self::Persistent, None) => Err("this GPU has no cooperative launches".to_owned()),
+            (Self::Persistent, Some(limits)) => {
+                relaxation(stack, &schedule.rule, batch, kind, limits).map(|_| ())
             }
         }
     }
@@ -91,7 +91,7 @@ impl Strategy {
 /// Units from which on a library's product is worth a launch of its own: 2·B·1024² FLOPs are more than tiles of 64
 /// without tensor cores or asynchronous copies do well.
 const WIDE: usize = 1024;
-/// Launches from which on it pays to record them: a recording costs about as much as queueing them a few times.
+/// Number of launches from which on recording pays: a recording costs about as much as queueing them a few times.
 const RECORDED: usize = 8;
 
 /// A strategy, and why it is not [`Strategy::Persistent`] if it is another.
@@ -101,11 +101,11 @@ pub struct Choice {
     pub strategy: Strategy,
     /// In words that go on after "not on strategy `persistent`, because".
     pub instead: Option<String>,
-    /// The times that it was chosen by; none if a model chose.
+    /// The entry of measured times that decided; `None` if the model decided.
     pub entry: Option<Entry>,
 }
 
-/// Launches that the host queues for inference on [`Strategy::Grouped`], where no light cone spares any.
+/// Launches that the host queues for inference on [`Strategy::Grouped`], if no light cone saves any.
 fn launches(depth: usize, schedule: &Schedule) -> usize {
     let steps = schedule.steps.len();
     let per_step = match schedule.rule {
@@ -117,27 +117,28 @@ fn launches(depth: usize, schedule: &Schedule) -> usize {
     depth + steps * per_step
 }
 
-/// The strategy for a call by the model, where nothing was measured.
+/// The strategy for a call by the model, for calls without measured times.
 ///
-/// [`Strategy::Persistent`] wherever its kernels take the call and it replaces enough launches: no step waits for the host or
-/// for the whole card, and weights are read once. Else [`Strategy::Cublas`] where most of the work is in products worth a
-/// library's launch, [`Strategy::Graph`] where there is much to queue, and [`Strategy::Grouped`].
+/// [`Strategy::Persistent`] wherever its kernels take the call and it replaces enough launches: no step waits for the
+/// host or for the whole GPU, and weights are read once. Else [`Strategy::Cublas`] where most of the work is in
+/// products worth a library's launch, [`Strategy::Graph`] where there are many launches to queue, and
+/// [`Strategy::Grouped`].
 ///
-/// [`spc_step`](crate::persistent::spc_step) predicts that a step on `persistent` takes no longer than one of `graph`, whose steps
-/// are guessed at 9 µs in 8 layers of width 128 and at 18 µs in 128, or longer by less than its own error (a test holds both to
-/// that over these depths).
+/// [`spc_step`](crate::persistent::spc_step) predicts that a step on `persistent` takes no longer than one of `graph`,
+/// whose steps are guessed at 9 µs in 8 layers of width 128 and at 18 µs in 128, or longer by less than its own error
+/// (a test holds both to that over these depths).
 pub fn cuda(
     stack: &Stack,
     schedule: &Schedule,
     batch: usize,
-    kind: (Precision, Operands),
-    card: &Card,
+    kind: (Precision, MathMode),
+    device: &DeviceLimits,
 ) -> Choice {
     let launches = launches(stack.depth(), schedule);
-    let instead = if card.cooperative.is_some() && launches < RECORDED {
+    let instead = if device.cooperative.is_some() && launches < RECORDED {
         format!("the {launches} launches that it would replace are queued as fast one by one")
     } else {
-        match Strategy::Persistent.takes(stack, schedule, batch, kind, card) {
+        match Strategy::Persistent.takes(stack, schedule, batch, kind, device) {
             Ok(()) => return Choice { strategy: Strategy::Persistent, instead: None, entry: None },
             Err(why) => why,
         }
@@ -157,5 +158,5 @@ pub fn cuda(
 }
 
 #[cfg(test)]
-#[path = "card_tests.rs"]
+#[path = "device_tests.rs"]
 mod tests;

@@ -1,4 +1,5 @@
-//! What moves the parameters along their directions, block by block, while a block of directions is in cache.
+//! The optimisers: they move the parameters along their directions, block by block, while a block of directions is in
+//! cache.
 
 use super::gradient::{blocks, blocks_of, descend, place, Block};
 use super::memory::Scratch;
@@ -7,9 +8,9 @@ use super::pool::Worker;
 use super::real::Real;
 use crate::schedule::Optimiser;
 
-/// Memory that an optimiser works on.
-pub(super) struct Learner<T> {
-    pub(super) optimiser: Optimiser,
+/// An optimiser with the memory that it works on.
+pub(super) struct BoundOptimiser<T> {
+    pub(super) kind: Optimiser,
     /// Behind the P parameters.
     pub(super) state: *mut T,
     /// One sum of |Δ| per block, for MQ.
@@ -17,7 +18,7 @@ pub(super) struct Learner<T> {
 }
 
 // SAFETY: each worker writes its own blocks' parts of both.
-unsafe impl<T: Real> Sync for Learner<T> {}
+unsafe impl<T: Real> Sync for BoundOptimiser<T> {}
 
 /// One update of all layers; those below `to` have directions of exactly zero.
 ///
@@ -27,11 +28,11 @@ unsafe impl<T: Real> Sync for Learner<T> {}
 pub(super) unsafe fn update<T: Real>(
     net: &Net<'_, T>,
     to: usize,
-    learner: &Learner<T>,
+    optimiser: &BoundOptimiser<T>,
     own: &mut Scratch<T>,
     worker: &Worker<'_>,
 ) {
-    if let Optimiser::Sgd { rate } = learner.optimiser {
+    if let Optimiser::Sgd { rate } = optimiser.kind {
         // SAFETY: the caller's.
         unsafe { descend(net, to, rate, own.tile.as_mut_slice(), worker) };
         return;
@@ -39,37 +40,37 @@ pub(super) unsafe fn update<T: Real>(
     for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
         if i % worker.count == worker.index {
             // SAFETY: the caller's; blocks do not overlap.
-            unsafe { update_block(net, to, learner, own, (i, block)) };
+            unsafe { update_block(net, to, optimiser, own, (i, block)) };
         }
     }
-    if let Optimiser::Mq { decay, .. } = learner.optimiser {
+    if let Optimiser::Mq { decay, .. } = optimiser.kind {
         worker.meet();
         if worker.index == 0 {
             let mut totals = vec![T::ZERO; net.depth()];
             for (i, block) in blocks(net.stack, 1, worker.count).enumerate() {
                 // SAFETY: all workers have met, and only this one goes on with the sums.
-                totals[block.layer - 1] += unsafe { *learner.sums.add(i) };
+                totals[block.layer - 1] += unsafe { *optimiser.sums.add(i) };
             }
             for (l, total) in (1..=net.depth()).zip(totals) {
                 let elements = net.stack.weights(l).len() + net.stack.biases(l).len();
                 // SAFETY: the optimiser's state is one element per layer.
-                let v = unsafe { &mut *learner.state.add(l - 1) };
+                let v = unsafe { &mut *optimiser.state.add(l - 1) };
                 *v = T::of(decay) * *v + T::of((1.0 - decay) / elements.max(1) as f64) * total;
             }
         }
     }
 }
 
-impl<T> Learner<T> {
-    /// Whether a layer's parameters may move as soon as nothing reads them any more: unless what moves them is numbered
+impl<T> BoundOptimiser<T> {
+    /// Whether a layer's parameters may move as soon as no code reads them any more. MQ may not: its sums are numbered
     /// over all layers.
     pub(super) fn layer_by_layer(&self) -> bool {
-        !matches!(self.optimiser, Optimiser::Mq { .. })
+        !matches!(self.kind, Optimiser::Mq { .. })
     }
 }
 
-/// One update of layer l, by one worker alone, whose optimiser goes [`layer_by_layer`](Learner::layer_by_layer): what
-/// [`update`] does for it, while its weights and states are still in cache.
+/// The part of [`update`] for layer l, by one worker, while the weights and states of the layer are still in cache. The
+/// optimiser must allow it ([`layer_by_layer`](BoundOptimiser::layer_by_layer)).
 ///
 /// # Safety
 /// The contract of [`super::net`]: no other thread touches the layer's parameters or their state, or writes what its
@@ -77,16 +78,16 @@ impl<T> Learner<T> {
 pub(super) unsafe fn update_layer<T: Real>(
     net: &Net<'_, T>,
     l: usize,
-    learner: &Learner<T>,
+    optimiser: &BoundOptimiser<T>,
     own: &mut Scratch<T>,
 ) {
     for block in blocks_of(net.stack, l, 1) {
         // SAFETY: the caller's.
         unsafe {
-            if let Optimiser::Sgd { rate } = learner.optimiser {
+            if let Optimiser::Sgd { rate } = optimiser.kind {
                 block.descend(net, rate, own.tile.as_mut_slice());
             } else {
-                update_block(net, l, learner, own, (0, block));
+                update_block(net, l, optimiser, own, (0, block));
             }
         }
     }
@@ -99,7 +100,7 @@ pub(super) unsafe fn update_layer<T: Real>(
 unsafe fn update_block<T: Real>(
     net: &Net<'_, T>,
     to: usize,
-    learner: &Learner<T>,
+    optimiser: &BoundOptimiser<T>,
     own: &mut Scratch<T>,
     (i, block): (usize, Block),
 ) {
@@ -120,18 +121,18 @@ unsafe fn update_block<T: Real>(
         for (d, at) in [(w, at_w), (b, at_b)] {
             let slice = |from: *mut T| std::slice::from_raw_parts_mut(from.add(at), d.len());
             let theta = slice(net.theta);
-            net.arch.dispatch(|| match learner.optimiser {
+            net.arch.dispatch(|| match optimiser.kind {
                 Optimiser::Sgd { .. } | Optimiser::Mq { .. } => {}
                 Optimiser::Momentum { rate, mu } => {
-                    momentum(T::of(rate), T::of(mu), theta, d, slice(learner.state))
+                    momentum(T::of(rate), T::of(mu), theta, d, slice(optimiser.state))
                 }
                 Optimiser::Adam { rate, betas, epsilon, update } => {
-                    let (m, s) = (slice(learner.state), slice(learner.state.add(parameters)));
+                    let (m, s) = (slice(optimiser.state), slice(optimiser.state.add(parameters)));
                     adam(rate, betas, T::of(epsilon), update, theta, d, m, s);
                 }
             });
-            if let Optimiser::Mq { rate, min_rate, r, .. } = learner.optimiser {
-                let v = *learner.state.add(block.layer - 1);
+            if let Optimiser::Mq { rate, min_rate, r, .. } = optimiser.kind {
+                let v = *optimiser.state.add(block.layer - 1);
                 let mean = T::ONE / T::of(net.batch as f64);
                 let factor = T::of(rate) / (v + T::of(r)) + T::of(min_rate);
                 let mut sum = T::ZERO;
@@ -140,7 +141,7 @@ unsafe fn update_block<T: Real>(
                     *p += delta * factor;
                     sum += delta.abs();
                 }
-                let sums = &mut *learner.sums.add(i);
+                let sums = &mut *optimiser.sums.add(i);
                 *sums = sum + if at == at_b && at != at_w { *sums } else { T::ZERO };
             }
         }

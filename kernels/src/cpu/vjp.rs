@@ -1,44 +1,44 @@
-//! After Wᵀ d: slope, skip, and the step of a state or an error.
+//! Vector-Jacobian products: Wᵀ d, then slope, skip, and the step of a state or an error.
 
 use pulp::{Simd, WithSimd};
 
+use super::activation;
 use super::arena::View;
 use super::epilogue::{copy, plus, times, Next};
-use super::phi;
 use super::product::{Product, Rows};
 use super::real::Real;
 use crate::stack::Activation;
 
-/// After r = a Wᵀ d: r = φ_in' ⊙ r + skip, and what becomes of it.
-pub(super) struct Pull<T> {
+/// r = a Wᵀ d with its epilogue r = φ_in' ⊙ r + skip, and the use of r.
+pub(super) struct Vjp<T> {
     pub(super) r: Product<T>,
     pub(super) act: Activation,
     /// φ_in and φ_in' at the state below.
     pub(super) h: View<T>,
     pub(super) p: Option<View<T>>,
-    /// What the skip carries down.
+    /// The error or adjoint that the skip carries down.
     pub(super) skip: Option<View<T>>,
-    pub(super) then: Pulled<T>,
+    pub(super) then: AfterVjp<T>,
 }
 
-/// What becomes of J_{l+1}ᵀ(·).
+/// The use of r = J_{l+1}ᵀ(·).
 #[derive(Clone, Copy)]
-pub(super) enum Pulled<T> {
+pub(super) enum AfterVjp<T> {
     /// e = r, d ⊙= r.
     Adjoint { e: Option<View<T>>, d: Option<View<T>> },
-    /// e += g (r − e), d ⊙= r, and r is kept for the next skip. `first`: e was 0.
+    /// e += g (r − e), d ⊙= r, and r is stored in `keep` for the next skip. `first`: e was 0.
     Descend { e: View<T>, d: Option<View<T>>, keep: Option<View<T>>, g: T, first: bool },
-    /// v += g (r − e). `arriving`: e was 0; it becomes what v moved by, and d ⊙= e.
+    /// v += g (r − e). `arriving`: e was 0; it becomes the change of v, and d ⊙= e.
     Move { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, arriving: bool, next: Next<T> },
     /// v += s, e += s with s = g (r − e), then d ⊙= e. `first`: e was 0.
     Sweep { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, first: bool, next: Next<T> },
-    /// to = e + g (r − e), d = slope ⊙ to; e is `to` itself where none is given. `arriving`: e was 0.
+    /// to = e + g (r − e), d = slope ⊙ to; `e: None` means e is `to` itself. `arriving`: e was 0.
     Fixed { e: Option<View<T>>, to: View<T>, d: Option<(View<T>, View<T>)>, g: T, arriving: bool },
     /// step = g (r − e). `arriving`: e was 0.
     Step { e: View<T>, step: View<T>, g: T, arriving: bool },
 }
 
-impl<T: Real> WithSimd for Pull<T> {
+impl<T: Real> WithSimd for Vjp<T> {
     type Output = ();
 
     #[inline(always)]
@@ -49,7 +49,7 @@ impl<T: Real> WithSimd for Pull<T> {
     }
 }
 
-impl<T: Real> Rows<T> for Pull<T> {
+impl<T: Real> Rows<T> for Vjp<T> {
     #[inline(always)]
     unsafe fn take<S: Simd>(&mut self, simd: S, j: usize, r: &mut [T]) {
         let Self { act, h, p, skip, then, .. } = *self;
@@ -57,12 +57,12 @@ impl<T: Real> Rows<T> for Pull<T> {
         unsafe {
             let n = r.len();
             let slopes = p.map_or(&[][..], |p| p.run(j, n));
-            phi::pull_back(act, h.run(j, n), slopes, r);
+            activation::times_slope(act, h.run(j, n), slopes, r);
             if let Some(skip) = skip {
                 plus(r, skip.run(j, n));
             }
             match then {
-                Pulled::Adjoint { e, d } => {
+                AfterVjp::Adjoint { e, d } => {
                     if let Some(d) = d {
                         times(d.run_mut(j, n), r);
                     }
@@ -70,7 +70,7 @@ impl<T: Real> Rows<T> for Pull<T> {
                         copy(r, e.run_mut(j, n));
                     }
                 }
-                Pulled::Descend { e, d, keep, g, first } => {
+                AfterVjp::Descend { e, d, keep, g, first } => {
                     if let Some(keep) = keep {
                         copy(r, keep.run_mut(j, n));
                     }
@@ -84,7 +84,7 @@ impl<T: Real> Rows<T> for Pull<T> {
                         (0..n).for_each(|c| e[c] += g * (r[c] - e[c]));
                     }
                 }
-                Pulled::Move { v, e, d, g, arriving, next } => {
+                AfterVjp::Move { v, e, d, g, arriving, next } => {
                     let v = &mut v.run_mut(j, n)[..n];
                     if arriving {
                         let e = &mut e.run_mut(j, n)[..n];
@@ -102,7 +102,7 @@ impl<T: Real> Rows<T> for Pull<T> {
                     }
                     next.at(simd, j, v);
                 }
-                Pulled::Sweep { v, e, d, g, first, next } => {
+                AfterVjp::Sweep { v, e, d, g, first, next } => {
                     let (v, e) = (&mut v.run_mut(j, n)[..n], &mut e.run_mut(j, n)[..n]);
                     if first {
                         e.fill(T::ZERO);
@@ -117,7 +117,7 @@ impl<T: Real> Rows<T> for Pull<T> {
                     }
                     next.at(simd, j, v);
                 }
-                Pulled::Fixed { e, to, d, g, arriving } => {
+                AfterVjp::Fixed { e, to, d, g, arriving } => {
                     let to = &mut to.run_mut(j, n)[..n];
                     match e {
                         _ if arriving => (0..n).for_each(|c| to[c] = g * r[c]),
@@ -133,7 +133,7 @@ impl<T: Real> Rows<T> for Pull<T> {
                         times(d, to);
                     }
                 }
-                Pulled::Step { e, step, g, arriving } => {
+                AfterVjp::Step { e, step, g, arriving } => {
                     let step = &mut step.run_mut(j, n)[..n];
                     if arriving {
                         (0..n).for_each(|c| step[c] = g * r[c]);
