@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::tune::StrategyTable;
 
 use crate::engine::threads::{self, Limit};
-use crate::engine::Watch;
+use crate::engine::{EngineKind, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::{Directions, OptimiserKind};
 use crate::rule::Rule;
@@ -76,7 +76,7 @@ impl Contender {
         }
         let rule = spec.rule.with_weight_step(spec.learning_rate);
         let graph = Arc::new(spec.graph()?);
-        let backend = backend::build(spec, rule, &graph, start)?;
+        let backend = build(spec, rule, &graph, start)?;
         Ok(Self { spec: spec.clone(), rule, graph, backend })
     }
 
@@ -179,4 +179,21 @@ impl Contender {
         let correct = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
         Ok(correct as f64 / labels.len().max(1) as f64)
     }
+}
+
+/// The backend of a contender, from `start`.
+///
+/// # Errors
+/// If the engine does not take the network, the rule or the dtype.
+fn build(spec: &ContenderSpec, rule: Rule, graph: &Arc<Graph>, start: State) -> Result<Box<dyn Backend>> {
+    let graph = Arc::clone(graph);
+    Ok(match spec.id.engine {
+        EngineKind::Reference => Box::new(backend::candle::Candle::new(spec, rule, graph, start)),
+        EngineKind::Autograd => Box::new(backend::autograd::Autograd::new(spec, graph, start.params)?),
+        EngineKind::Fused
+        | EngineKind::FusedDeviation
+        | EngineKind::FusedTf32x3
+        | EngineKind::FusedTf32
+        | EngineKind::FusedBf16 => Box::new(backend::fused::Fused::new(spec, rule, &graph, &start.params)?),
+    })
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::Exit;
+use super::exit::Exit;
 use crate::compare::agreement::Agreement;
 use crate::compare::Side;
 use crate::{record, Result};

@@ -9,10 +9,10 @@ use std::time::Duration;
 use candle_core::DType;
 use pcnbench_kernels::persistent::{DeviceModel, H100};
 
+use super::exit::Exit;
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
 use super::results::duration;
-use super::Exit;
 use crate::contender::backend::fused::engine as fused;
 use crate::measure;
 use crate::record::{Ceiling, SummaryRow};

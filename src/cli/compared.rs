@@ -1,8 +1,8 @@
 //! The table of a comparison, and the exit code it comes to.
 
+use super::exit::Exit;
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use super::Exit;
 use crate::compare::gate::{self, GateOutcome};
 use crate::compare::{Comparison, Measure, Row};
 use crate::stats::PairedRatio;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap_complete::Shell;
 
-use super::Exit;
+use super::exit::Exit;
 
 /// Options of `completions`.
 #[derive(Debug, clap::Args)]

@@ -5,8 +5,8 @@ use std::io::Write;
 use candle_core::Device;
 use pcnbench_kernels::device::{setup, switches};
 
+use super::exit::Exit;
 use super::grid::{Format, Grid};
-use super::Exit;
 use crate::error::plain;
 use crate::measure::card::Card;
 use crate::measure::energy::Meter;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::Exit;
+use super::exit::Exit;
 use crate::compare::export::{self, Target};
 use crate::compare::Side;
 use crate::record;

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
+use super::exit::Exit;
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
-use super::Exit;
 use crate::net::architecture::KINDS;
 use crate::suite::{Overrides, Suite, AXES, BUILT_IN};
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Exit;
+use super::exit::Exit;
 use crate::{record, Error, Result};
 
 /// Options of `man`.

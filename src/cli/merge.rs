@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::exit::Exit;
 use super::grid::Format;
-use super::Exit;
 use crate::{record, run};
 
 /// Options of `merge`.

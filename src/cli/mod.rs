@@ -11,6 +11,7 @@ mod cmp;
 mod compared;
 mod completions;
 mod doctor;
+mod exit;
 mod export;
 mod gate;
 mod grid;
@@ -38,26 +39,13 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub use exit::Exit;
 pub use grid::Format;
 use output::Output;
 
 use crate::measure::threads::Choice;
 use crate::text::one_line;
 use crate::Error;
-
-/// What a subcommand ends with when nothing broke.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// Exit code 0.
-    Clean,
-    /// Exit code 2: a conformance case, a contender or a formula gave wrong numbers, or a count is another than the
-    /// baseline's; says which.
-    Wrong(String),
-    /// Exit code 3: something became slower than tolerated; says what.
-    Regressed(String),
-    /// Exit code 4: under `--strict`, something could not be told; says what.
-    Inconclusive(String),
-}
 
 /// What predictive coding costs next to backpropagation, measured.
 #[derive(Debug, Parser)]
@@ -125,7 +113,7 @@ pub fn main() -> ExitCode {
     let mut out = Output::new(io::stdout().lock());
     let command = cli.command.unwrap_or_else(|| Command::Run(run::Args::default()));
     // before anything that could start a thread
-    let outcome = threads::settle(&command);
+    let outcome = asked(&command).map_or(Ok(None), |asked| threads::settle(asked).map(Some));
     let outcome = outcome.and_then(|threads| dispatch(command, threads, &mut out));
     let (code, said) = match outcome {
         Ok(Exit::Clean) => (0, None),
@@ -178,6 +166,17 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Doctor(args) => doctor::main(&args, threads, out),
         Command::Completions(args) => completions::main(&args, &mut Cli::command(), out),
         Command::Man(args) => man::main(&args, Cli::command(), out),
+    }
+}
+
+/// The number of threads that a command asks for; none for a command that does not compute.
+fn asked(command: &Command) -> Option<Option<usize>> {
+    match command {
+        Command::Run(args) => Some(args.threads()),
+        Command::Verify(args) => Some(args.threads.threads),
+        Command::Doctor(args) => Some(args.threads.threads),
+        Command::Gate(_) => Some(None),
+        _ => None,
     }
 }
 

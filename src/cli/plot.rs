@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Exit;
+use super::exit::Exit;
 use crate::plot::{self, Drawing, Slope};
 use crate::record::{self, Record};
 use crate::stats;

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::exit::Exit;
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
-use super::Exit;
 use crate::compare::rank::rank;
 use crate::compare::Side;
 use crate::record;

@@ -1,6 +1,5 @@
 //! `--threads`, for every subcommand that computes.
 
-use super::Command;
 use crate::measure::threads::{self, Choice};
 
 /// The option.
@@ -11,18 +10,11 @@ pub(super) struct Threads {
     pub(super) threads: Option<usize>,
 }
 
-/// Sets the number of threads for this process; nothing for a command that does not compute.
-pub(super) fn settle(command: &Command) -> anyhow::Result<Option<Choice>> {
-    let asked = match command {
-        Command::Run(args) => args.threads(),
-        Command::Verify(args) => args.threads.threads,
-        Command::Doctor(args) => args.threads.threads,
-        Command::Gate(_) => None,
-        _ => return Ok(None),
-    };
+/// Sets the number of threads for this process: as many as are `asked` for.
+pub(super) fn settle(asked: Option<usize>) -> anyhow::Result<Choice> {
     let choice = threads::settle(asked)?;
     if let Some(warning) = &choice.warning {
         tracing::warn!("{warning}");
     }
-    Ok(Some(choice))
+    Ok(choice)
 }

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::exit::Exit;
 use super::grid::{Cell, Format, Grid};
 use super::progress::Bar;
-use super::Exit;
 use crate::measure::card::Card;
 use crate::measure::{build, debug_build, utc_now, Gpu};
 use crate::run::{open_device, Observer};

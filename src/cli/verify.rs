@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use candle_core::DType;
 
-use super::Exit;
+use super::exit::Exit;
 use crate::engine::EngineKind;
 use crate::run::open_device;
 use crate::suite::DeviceKind;

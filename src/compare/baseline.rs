@@ -9,7 +9,7 @@ mod file;
 
 use serde::{Deserialize, Serialize};
 
-use super::exact::Build;
+use super::build::Build;
 use super::side::{Entry, Side};
 use crate::record::Record;
 use crate::{stats, Error, Result};

@@ -4,32 +4,12 @@
 //! a pool of threads allocates for each of them, a matrix product packs what it reads by vector width and size of caches,
 //! and a compiler may do the same with other instructions.
 
-use serde::{Deserialize, Serialize};
-
 use super::side::{Entry, Side};
 use crate::measure::exact::Exact;
-use crate::record::Record;
 
 /// Relative difference from which on a count of instructions is another one. An interrupt or a page that is not yet there
 /// adds some to any count; the smallest of a few executions differs by far less than this between runs of one program.
 pub const INSTRUCTIONS_TOLERANCE: f64 = 0.01;
-
-/// What counts of instructions hang on besides the code; empty where it is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Build {
-    /// SIMD extensions of the machine.
-    pub simd: String,
-    /// Compiler of the program, as it names itself.
-    pub compiler: String,
-}
-
-impl Build {
-    /// Of a record.
-    pub fn of(record: &Record) -> Self {
-        Self { simd: record.machine.simd.clone(), compiler: record.run.rustc.clone() }
-    }
-}
 
 /// One of the quantities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::exact::Build;
+use super::build::Build;
 use super::side::{Entry, Side, Work};
 use crate::measure::exact::Exact;
 use crate::record::{summarise, Machine, Record, Run, Sample, Status, SummaryRow, SCHEMA};

@@ -6,6 +6,7 @@
 pub mod agreement;
 pub mod baseline;
 mod compatibility;
+pub mod build;
 pub mod exact;
 pub mod export;
 pub mod gate;

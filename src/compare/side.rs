@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::build::Build;
 use super::compatibility::{facts, hash};
-use super::exact::Build;
 use crate::measure::exact::Exact;
 use crate::record::{summarise, RatioRow, Record, SummaryRow};
 use crate::stats::{noise_floor, quantile, quiet_ratio, ratio_over_instances, PairedRatio, Rounds, QUIET};

@@ -5,14 +5,12 @@ pub mod candle;
 pub mod fused;
 
 use std::fmt;
-use std::sync::Arc;
 
 use candle_core::Tensor;
 use pcnbench_kernels::tune::StrategyTable;
 
-use super::spec::ContenderSpec;
 use crate::engine::reference::Reference;
-use crate::engine::{unwatched, EngineKind, Learned, Watch};
+use crate::engine::{Learned, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::Directions;
 use crate::rule::Rule;
@@ -81,26 +79,4 @@ fn directions_of(rule: &Rule, learned: LearnedTensors, params: &[Tensor], rate: 
         new.map(|new| Ok((new - old)?.affine(1.0 / rate, 0.0)?)).transpose()
     };
     learned.params.into_iter().zip(params).map(moved).collect()
-}
-
-/// The backend of a contender, from `start`.
-///
-/// # Errors
-/// If the engine does not take the network, the rule or the dtype.
-pub(super) fn build(
-    spec: &ContenderSpec,
-    rule: Rule,
-    graph: &Arc<Graph>,
-    start: State,
-) -> Result<Box<dyn Backend>> {
-    let graph = Arc::clone(graph);
-    Ok(match spec.id.engine {
-        EngineKind::Reference => Box::new(candle::Candle::new(spec, rule, graph, start)),
-        EngineKind::Autograd => Box::new(autograd::Autograd::new(spec, graph, start.params)?),
-        EngineKind::Fused
-        | EngineKind::FusedDeviation
-        | EngineKind::FusedTf32x3
-        | EngineKind::FusedTf32
-        | EngineKind::FusedBf16 => Box::new(fused::Fused::new(spec, rule, &graph, &start.params)?),
-    })
 }

@@ -1,6 +1,6 @@
 //! Whether a card had to slow down: its clock after each sample against the run's own median.
 
-use super::sampler::Timed;
+use super::subject::Timed;
 
 /// A clock below this share of the median is throttled. Ordinary boosting moves it by some percent.
 const THROTTLED: f64 = 0.75;

@@ -10,7 +10,7 @@ use std::thread;
 
 use candle_core::Device;
 
-use super::memory_limit::Memory;
+use super::memory_limit::{field, Memory};
 use crate::record::{slug, Machine};
 use crate::Result;
 
@@ -112,14 +112,6 @@ pub(super) fn logical_cpus() -> usize {
 /// Content of a small system file, empty if there is none.
 pub(super) fn text(path: &str) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
-/// Value of the first line `key : value`.
-pub(super) fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        (name.trim() == key).then(|| value.trim()).filter(|value| !value.is_empty())
-    })
 }
 
 /// Numbers in a list such as `0-3,8`.

@@ -8,7 +8,7 @@ use std::fs;
 
 use candle_core::Device;
 
-use super::machine::field;
+use super::memory_limit::field;
 
 /// Growth of resident memory in bytes, from the start of `work` to its highest, and what `work` returns. The growth
 /// is `None` where the system does not tell, or tells of none: work that got by on memory the process already had has

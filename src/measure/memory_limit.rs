@@ -5,8 +5,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::machine::field;
-
 /// Main memory that this process may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
@@ -132,6 +130,14 @@ fn unescaped(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(text.to_owned(), |text, (code, plain)| text.replace(code, plain))
+}
+
+/// Value of the first line `key : value`.
+pub(super) fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.trim()).filter(|value| !value.is_empty())
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod planted;
 pub mod quiet;
 pub mod run_queue_wait;
 pub mod sampler;
+pub mod subject;
 pub mod threads;
 
 pub use clock::{time, time_with_device, utc_now, utc_today};

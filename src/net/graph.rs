@@ -2,6 +2,7 @@
 
 mod builder;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use candle_core::Tensor;
@@ -169,7 +170,8 @@ impl Graph {
         for (i, operation) in self.operations.iter().enumerate() {
             let node = self.topology.node(i);
             let below = i.checked_sub(1).map_or(Source::Data(0), Source::Vertex);
-            let Some(dense) = operation.as_dense() else {
+            let operation: &dyn Operation = operation.as_ref();
+            let Some(dense) = (operation as &dyn Any).downcast_ref::<Dense>() else {
                 return Err(refuse(i, &format!("is a {} operation", operation.kind())));
             };
             if node.inputs != [below] {

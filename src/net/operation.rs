@@ -150,7 +150,7 @@ impl Linearization {
 ///
 /// Operations hold structure, not parameters: parameters come in as tensors, so that one network can be trained
 /// under several rules from the same bits.
-pub trait Operation: std::fmt::Debug + Send + Sync {
+pub trait Operation: std::any::Any + std::fmt::Debug + Send + Sync {
     /// The operation's name in case files.
     fn kind(&self) -> &'static str;
 
@@ -192,11 +192,6 @@ pub trait Operation: std::fmt::Debug + Send + Sync {
     /// (∂f/∂θ)ᵀ c summed over the batch, one tensor per parameter slot; an operation with parameters must have it.
     fn param_grad(&self, _at: &Linearization, _c: &Tensor) -> Result<Vec<Tensor>> {
         Ok(Vec::new())
-    }
-
-    /// The layer that it is, if it is a dense layer: what fused engines take.
-    fn as_dense(&self) -> Option<&super::Dense> {
-        None
     }
 
     /// Work of the verbs on a batch.

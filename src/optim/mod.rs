@@ -9,30 +9,20 @@
 pub(crate) mod adam;
 pub(crate) mod momentum;
 pub(crate) mod mq;
+mod optimiser;
 mod sgd;
 
 pub use adam::Adam;
 pub use momentum::Momentum;
 pub use mq::Mq;
+pub use optimiser::{Directions, Optimiser};
 pub use sgd::Sgd;
 
 use std::fmt;
 use std::str::FromStr;
 
-use candle_core::Tensor;
-
-use crate::net::{ParamId, Params};
+use crate::net::ParamId;
 use crate::{Error, Result};
-
-/// Directions of descent, one entry per parameter as in [`Params`]; `None` is exactly zero.
-pub type Directions = Vec<Option<Tensor>>;
-
-/// An optimiser with its state.
-pub trait Optimiser: fmt::Debug + Send {
-    /// Moves `params` along `directions`, which are sums over `batch` samples. Optimisers whose equations
-    /// are about the batch mean divide; the others work on sums, whatever the batch.
-    fn step(&mut self, params: &mut Params, directions: &Directions, batch: usize) -> Result<()>;
-}
 
 /// Which optimiser, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,18 +77,4 @@ impl FromStr for OptimiserKind {
             .find(|k| k.name() == s)
             .ok_or_else(|| Error::unknown("optimiser", s, Self::ALL.map(Self::name)))
     }
-}
-
-/// Calls `update(index, parameter, direction)` for every tensor and stores what it returns.
-fn for_each(
-    params: &mut Params,
-    directions: &Directions,
-    mut update: impl FnMut(usize, &Tensor, Option<&Tensor>) -> Result<Option<Tensor>>,
-) -> Result<()> {
-    for (index, (p, direction)) in params.iter_mut().zip(directions).enumerate() {
-        if let Some(new) = update(index, p, direction.as_ref())? {
-            *p = new;
-        }
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{for_each, Directions, Optimiser};
+use super::optimiser::{for_each, Directions, Optimiser};
 use crate::net::Params;
 use crate::Result;
 

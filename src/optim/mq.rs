@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Directions, Optimiser};
+use super::optimiser::{Directions, Optimiser};
 use crate::net::{ParamId, Params};
 use crate::{Error, Result};
 

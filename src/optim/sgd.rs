@@ -1,6 +1,6 @@
 //! Plain gradient descent.
 
-use super::{for_each, Directions, Optimiser};
+use super::optimiser::{for_each, Directions, Optimiser};
 use crate::net::Params;
 use crate::Result;
 

@@ -1,6 +1,6 @@
 //! When engines executed a rule alike, so that a figure of directions need not draw it twice.
 
-use super::direction::{distance, Point};
+use super::direction_point::{distance, Point};
 use crate::record::AlignmentRow;
 
 /// Whether two engines' points of a rule are the same to the eye: at the same conditions, directions of all layers

@@ -4,43 +4,21 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::agreement::agree;
+use super::direction_point::MOST_LAYERS;
+pub use super::direction_point::{distance, Point};
 use super::filenames;
 use super::group::parameterisations;
 use super::split::Key;
 use super::style::{self, Rgb, Style};
-use crate::record::{AlignmentRow, Record, SummaryRow};
+use crate::record::{Record, SummaryRow};
 use crate::theory::decay::SignalDecay;
 
-/// Rows beyond this are damage, not data; following them would never end.
-const MOST_LAYERS: usize = 10_000;
+/// Steps beyond this are damage, not data; following them would never end.
 const MOST_STEPS: usize = 1_000_000;
 /// Lines of one panel that can still be told apart.
 pub const MOST_LINES: usize = 6;
 /// Solid, dashed, dotted and dash-dotted, for step sizes.
 const DASHES: [&[f64]; 4] = [&[], &[6.0, 3.0], &[1.6, 2.4], &[7.0, 2.6, 1.6, 2.6]];
-
-/// One contender with given depth, step size and number of steps.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point<'a> {
-    /// The conditions.
-    pub row: &'a SummaryRow,
-    /// All layers together, if recorded.
-    pub whole: Option<&'a AlignmentRow>,
-    /// Layer by layer, from 1.
-    pub layers: BTreeMap<usize, &'a AlignmentRow>,
-}
-
-impl Point<'_> {
-    /// Norms of backpropagation's direction in layers 1..=L, if all of them are known and finite.
-    pub fn bp_norms(&self) -> Option<Vec<f64>> {
-        if self.row.depth == 0 || self.row.depth > MOST_LAYERS {
-            return None;
-        }
-        (1..=self.row.depth)
-            .map(|layer| self.layers.get(&layer).map(|r| r.bp_norm).filter(|n| n.is_finite() && *n >= 0.0))
-            .collect()
-    }
-}
 
 /// A contender with all its points.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,21 +109,6 @@ fn distinct(values: impl Iterator<Item = f64>) -> Vec<f64> {
 pub fn some_of<T: Copy>(values: &[T]) -> Vec<T> {
     let (count, last) = (values.len().min(MOST_LINES), values.len().saturating_sub(1));
     (0..count).filter_map(|i| values.get((i * last).div_ceil(count.max(2) - 1)).copied()).collect()
-}
-
-/// ‖g − g_bp‖/‖g_bp‖, from the cosine c and the ratio r of norms: √(1 + r² − 2rc). A zero direction is at distance 1
-/// whatever its undefined cosine; `None` where the row is not finite.
-pub fn distance(row: &AlignmentRow) -> Option<f64> {
-    let (r, c) = (row.norm_ratio, row.cosine);
-    if r == 0.0 {
-        return Some(1.0);
-    }
-    if !c.is_finite() {
-        return None;
-    }
-    // The same sum in a form that does not cancel where the directions agree; rounding can bring c above 1.
-    let square = (1.0 - r) * (1.0 - r) + 2.0 * r * (1.0 - c).max(0.0);
-    Some(square.sqrt()).filter(|d| d.is_finite())
 }
 
 /// Share of BP's gradient that the law of FPA gives the layer at distance d to the output; `None` where the law does not
@@ -257,6 +220,7 @@ fn field<'a>(record: &Record, own: &Key<'a>, keys: &[&Key<'a>], points: &[Point<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::AlignmentRow;
 
     fn row(cosine: f64, norm_ratio: f64) -> AlignmentRow {
         let (point, contender) = ("p".into(), "spc/reference".into());

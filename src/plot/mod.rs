@@ -28,6 +28,7 @@ pub mod cost_ratio;
 pub mod decay_curves;
 pub mod decay_heatmap;
 pub mod direction;
+mod direction_point;
 pub mod fidelity;
 pub mod filenames;
 pub mod font;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::columns::Row;
-use super::read::RUN;
+use super::header::RUN;
 use super::schema::{AlignmentRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
-use super::store::finished_points;
 use super::summarise::by_point;
 use crate::contender::ContenderId;
 use crate::rule::Info;
@@ -79,7 +78,7 @@ fn refuse<R: Row>(record: &Record, problem: &str) -> Error {
 
 fn check_points(record: &Record, expected: &[(&Benchmark, &Point)]) -> Result<()> {
     let refuse = |problem: String| Err(refuse::<SummaryRow>(record, &problem));
-    let found = finished_points(record);
+    let found = record.finished_points();
     let whole = match record.run.shard {
         None => "the suite".to_owned(),
         Some(shard) => format!("shard {shard} of the suite"),

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::place::Place;
+use super::place::{folder_of, Place};
 use crate::{Error, Result};
 
 /// Begins and ends the names of temporary files, `.pcnbench-<16 hex digits>.tmp`; such files are never read.
@@ -74,11 +74,6 @@ fn put(path: &Path, bytes: &[u8], old: Option<&fs::Metadata>) -> io::Result<()> 
         let _ = remove(&temporary);
     }
     written
-}
-
-/// The folder that holds `path`; the parent of a bare name is the empty path, which the system does not take for one.
-pub(super) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes names created in, renamed into or removed from `folder` durable.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::schema::PointResult;
 use super::schema::{AlignmentRow, Machine, RatioRow, Run, Sample, SignalRow, Status, SummaryRow, SCHEMA};
-use super::store::PointResult;
 use super::summarise;
 
 pub(super) fn run() -> Run {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::schema::Run;
+use super::header::{Run, MACHINE, RUN};
 use super::{disk, read};
 use crate::text::resume_command;
 use crate::{Error, Result};
@@ -98,7 +98,7 @@ fn check_empty(dir: &Path, files: &Files) -> Result<Vec<PathBuf>> {
     if !dir.is_dir() {
         return Err(Error::content(dir, "exists and is not a folder; choose another one with `--out`"));
     }
-    if dir.join(read::RUN).exists() {
+    if dir.join(RUN).exists() {
         let unfinished = read::read_run(dir).is_ok_and(|run| run.finished.is_none());
         let advice = match unfinished {
             true => format!(" that is not finished; go on with it by `{}`, or choose", resume_command(dir)),
@@ -135,8 +135,9 @@ fn is_left(entry: &fs::DirEntry, files: &Files) -> bool {
     if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
         return false;
     }
-    let whole =
-        |bytes: &Vec<u8>| name == read::MACHINE || fs::read(entry.path()).is_ok_and(|found| found == *bytes);
+    let whole = |bytes: &Vec<u8>| {
+        name == MACHINE || fs::read(entry.path()).is_ok_and(|found| found == *bytes)
+    };
     disk::is_temporary(&name) || files.iter().any(|(own, bytes)| name == *own && whole(bytes))
 }
 
@@ -266,7 +267,7 @@ mod tests {
 
         fs::write(empty.join("thesis.tex"), "").unwrap();
         assert!(refused(&empty).contains("is not empty (it holds `thesis.tex`)"), "{}", refused(&empty));
-        fs::write(empty.join(read::RUN), "").unwrap();
+        fs::write(empty.join(RUN), "").unwrap();
         assert!(refused(&empty).contains("already holds a record; choose another folder"));
         assert!(refused(&empty.join("thesis.tex")).contains("is not a folder"));
         let below_a_file = refused(&empty.join("thesis.tex/run"));
@@ -277,8 +278,11 @@ mod tests {
     /// Whatever the instant at which a process that fills an empty folder is killed, the folder can be filled again.
     #[test]
     fn a_folder_whose_filling_was_killed_is_filled_again() {
-        let files: &Files =
-            &[(read::MACHINE, b"{}".to_vec()), ("samples.csv", b"a,b".to_vec()), (read::RUN, b"{}".to_vec())];
+        let files: &Files = &[
+            (MACHINE, b"{}".to_vec()),
+            ("samples.csv", b"a,b".to_vec()),
+            (RUN, b"{}".to_vec()),
+        ];
         let mut kills = 0;
         for after in 0.. {
             let root = tempfile::tempdir().unwrap();
@@ -289,23 +293,23 @@ mod tests {
                 made.unwrap();
                 break;
             }
-            if root.path().join(read::RUN).exists() {
+            if root.path().join(RUN).exists() {
                 continue;
             }
             kills += 1;
             assert!(made.is_err());
             // another machine, restarted: its own file differs
-            let again: &Files = &[(read::MACHINE, b"{1}".to_vec()), files[1].clone(), files[2].clone()];
+            let again: &Files = &[(MACHINE, b"{1}".to_vec()), files[1].clone(), files[2].clone()];
             drop(create_at(root.path(), again).unwrap());
-            assert_eq!(names(root.path()), [LOCK, read::MACHINE, read::RUN, "samples.csv"]);
-            assert_eq!(fs::read(root.path().join(read::MACHINE)).unwrap(), b"{1}");
+            assert_eq!(names(root.path()), [LOCK, MACHINE, RUN, "samples.csv"]);
+            assert_eq!(fs::read(root.path().join(MACHINE)).unwrap(), b"{1}");
         }
         assert!(kills > 6, "{kills}");
     }
 
     #[test]
     fn files_of_others_are_never_taken_for_left_ones() {
-        let files: &Files = &[("samples.csv", b"a,b".to_vec()), (read::RUN, b"{}".to_vec())];
+        let files: &Files = &[("samples.csv", b"a,b".to_vec()), (RUN, b"{}".to_vec())];
         for (name, bytes, locked) in
             [("samples.csv", "mine", true), ("samples.csv", "a,b", false), (".thesis.tmp", "", true)]
         {
@@ -324,7 +328,7 @@ mod tests {
     fn an_unfinished_record_in_the_way_is_told_with_the_command_that_goes_on() {
         let root = tempfile::tempdir().unwrap();
         let write =
-            |run: &Run| fs::write(root.path().join(read::RUN), serde_json::to_vec(run).unwrap()).unwrap();
+            |run: &Run| fs::write(root.path().join(RUN), serde_json::to_vec(run).unwrap()).unwrap();
         write(&run());
         let refused = || create_at(root.path(), FILES).unwrap_err().to_string();
         assert!(refused().contains(&format!("`{}`", resume_command(root.path()))), "{}", refused());

@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::shard::Shard;
+use crate::{Error, Result};
+
+/// File of [`Run`].
+pub(super) const RUN: &str = "run.json";
+/// File of [`Machine`].
+pub(super) const MACHINE: &str = "machine.json";
 
 /// `run.json`: what was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,4 +137,11 @@ pub struct Machine {
     /// Size of all data caches together, every level and core of the machine; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_bytes: Option<u64>,
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| Error::Invalid(format!("a record header cannot be written as JSON: {e}")))?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }

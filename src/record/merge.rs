@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::columns::Row;
+use super::header::{to_json, MACHINE, RUN};
 use super::schema::{Ceiling, Machine, Record, Run, ShardRun, SCHEMA};
 use super::shard::Shard;
-use super::store::{check_run, finished_points, seal_of, to_json};
+use super::store::{check_run, seal_of};
 use super::summarise::by_point;
 use super::table::Tables;
-use super::{facts, folder, read, seal};
+use super::{facts, folder, seal};
 use crate::text::resume_command;
 use crate::{Error, Result};
 
@@ -65,9 +66,9 @@ pub fn write(root: &Path, record: &Record, explicit_dir: Option<&Path>) -> Resul
     let tables = Tables::of(record)?;
     let (run, machine) = (to_json(&record.run)?, to_json(&record.machine)?);
     let seal = seal_of(&run, &machine, &tables);
-    let mut files = vec![(read::MACHINE, machine)];
+    let mut files = vec![(MACHINE, machine)];
     files.extend(tables.files().map(|(name, bytes)| (name, bytes.clone())));
-    files.extend([(seal::SEAL, seal), (read::RUN, run)]);
+    files.extend([(seal::SEAL, seal), (RUN, run)]);
     let (dir, lock) = match explicit_dir {
         Some(dir) => (dir.to_path_buf(), folder::create_at(dir, &files)?),
         None => {
@@ -173,7 +174,7 @@ fn machine(machine: &Machine) -> [(&'static str, String); 7] {
 fn check_points(shard: Shard, record: &Record, points: &[String]) -> Result<()> {
     let own = points.iter().enumerate().filter(|(position, _)| shard.owns(*position));
     let expected: Vec<&String> = own.map(|(_, point)| point).collect();
-    let found = finished_points(record);
+    let found = record.finished_points();
     let problem = if let Some(missing) = expected.iter().find(|point| !found.contains(point)) {
         format!("point `{missing}` is missing; restore the record, or run the shard again")
     } else if let Some(strange) = found.iter().find(|point| !expected.contains(point)) {

@@ -5,7 +5,8 @@ use std::fs;
 use super::*;
 use crate::record::disk::fault::{self, Kind};
 use crate::record::fixture::{machine, names, result, run, summary};
-use crate::record::store::{PointResult, Store};
+use crate::record::schema::PointResult;
+use crate::record::store::Store;
 
 const POINTS: [&str; 5] = ["p@depth=2", "p@depth=4", "p@depth=8", "q@depth=2", "q@depth=4"];
 
@@ -42,7 +43,7 @@ fn written(root: &Path, shard: Option<Shard>) -> Record {
     for position in (0..POINTS.len()).filter(|p| shard.is_none_or(|shard| shard.owns(*p))) {
         store.finish_point(&measured(position)).unwrap();
     }
-    read::load(&store.finish("2026-11-22T06:00:00Z".into(), vec![]).unwrap()).unwrap()
+    crate::record::read::load(&store.finish("2026-11-22T06:00:00Z".into(), vec![]).unwrap()).unwrap()
 }
 
 fn shards(root: &Path, of: usize) -> Vec<Record> {
@@ -71,7 +72,7 @@ fn merged_is_unsharded() {
             let out = folder.path().join(format!("merged-{turn}"));
             assert_eq!(write(Path::new("unused"), &merged(&shards).unwrap(), Some(&out)).unwrap(), out);
             assert_eq!(names(&out), names(&whole.dir));
-            let same = |name: &&String| ![read::RUN, seal::SEAL].contains(&name.as_str());
+            let same = |name: &&String| ![RUN, seal::SEAL].contains(&name.as_str());
             for name in names(&out).iter().filter(same) {
                 assert_eq!(
                     fs::read(out.join(name)).unwrap(),
@@ -80,10 +81,10 @@ fn merged_is_unsharded() {
                 );
             }
             // the header too does not depend on the order in which shards are given
-            let header = fs::read(out.join(read::RUN)).unwrap();
+            let header = fs::read(out.join(RUN)).unwrap();
             assert_eq!(first.get_or_insert(header.clone()), &header);
         }
-        let merged = read::load(&folder.path().join("merged-0")).unwrap().run;
+        let merged = crate::record::read::load(&folder.path().join("merged-0")).unwrap().run;
         assert_eq!(merged.shards.len(), of);
         let like_whole = Run { argv: whole.run.argv.clone(), shards: vec![], ..merged };
         assert_eq!(like_whole, whole.run);
@@ -246,13 +247,13 @@ fn a_merge_killed_anywhere_leaves_all_or_nothing() {
                     assert!(after > 20, "a record takes more than {after} operations");
                     break;
                 }
-                match read::load(&out) {
+                match crate::record::read::load(&out) {
                     Ok(found) => {
                         assert_eq!(Record { dir: whole.dir.clone(), ..found }, whole, "operation {after}")
                     }
-                    Err(_) => assert!(!out.join(read::RUN).exists(), "operation {after}"),
+                    Err(_) => assert!(!out.join(RUN).exists(), "operation {after}"),
                 }
-                if kind == Kind::Full && outcome.is_err() && !out.join(read::RUN).exists() {
+                if kind == Kind::Full && outcome.is_err() && !out.join(RUN).exists() {
                     // with room again, into the same folder
                     write(root.path(), &whole, Some(&out)).unwrap();
                 }
@@ -267,6 +268,6 @@ fn a_merged_record_is_finished() {
     let root = tempfile::tempdir().unwrap();
     let dir = write(root.path(), &merged(&shards(root.path(), 2)).unwrap(), None).unwrap();
     assert!(Store::resume(&dir, &machine(), &run()).unwrap_err().to_string().contains("it is finished"));
-    let again = write(root.path(), &read::load(&dir).unwrap(), Some(&dir)).unwrap_err().to_string();
+    let again = write(root.path(), &crate::record::read::load(&dir).unwrap(), Some(&dir)).unwrap_err().to_string();
     assert!(again.contains("already holds a record"), "{again}");
 }

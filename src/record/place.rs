@@ -4,8 +4,6 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::disk::folder_of;
-
 /// Links followed until they count as a loop, as on Linux.
 const MOST_LINKS: usize = 40;
 
@@ -27,6 +25,11 @@ pub(super) enum Through {
     Descriptor,
     /// A socket with a listener.
     Socket,
+}
+
+/// The folder that holds `path`; the parent of a bare name is the empty path, which the system does not take for one.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Place {

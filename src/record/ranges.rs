@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::columns::Row;
-use super::read::{MACHINE, RUN};
+use super::header::{MACHINE, RUN};
 use super::schema::{
     AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow,
 };

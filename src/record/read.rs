@@ -8,15 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::columns::Row;
+use super::header::{MACHINE, RUN};
 use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
 use super::shard::Shard;
 use super::{definition, ranges, seal, summarise, table};
 use crate::{Error, Result};
-
-/// File of [`Run`].
-pub(super) const RUN: &str = "run.json";
-/// File of [`Machine`](super::Machine).
-pub(super) const MACHINE: &str = "machine.json";
 
 /// Reads the record in `dir`, finished or not, if nothing in it contradicts anything else: its files are what was written
 /// (their hashes tell), every value lies in the range of its column, points and rows are those of the

@@ -289,6 +289,21 @@ impl SummaryRow {
     }
 }
 
+/// All rows of one finished point.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PointResult {
+    /// Raw samples of all contenders and A/A controls.
+    pub samples: Vec<Sample>,
+    /// One row per contender, at least one; see [`summarise::fill`](super::summarise::fill).
+    pub summary: Vec<SummaryRow>,
+    /// Cost ratios to the baseline.
+    pub ratios: Vec<RatioRow>,
+    /// Energies by layer and step.
+    pub signals: Vec<SignalRow>,
+    /// Directions by layer beside those of backpropagation.
+    pub alignments: Vec<AlignmentRow>,
+}
+
 /// A record read into memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -308,4 +323,13 @@ pub struct Record {
     pub signals: Vec<SignalRow>,
     /// `alignments.csv`, finished points only.
     pub alignments: Vec<AlignmentRow>,
+}
+
+impl Record {
+    pub(super) fn finished_points(&self) -> Vec<String> {
+        let mut points: Vec<String> = self.summary.iter().map(|row| row.point.clone()).collect();
+        // The rows of a point were written at once, so they are neighbours.
+        points.dedup();
+        points
+    }
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::read::{MACHINE, RUN};
-use super::store::to_json;
+use super::header::to_json;
+use super::header::{MACHINE, RUN};
 use super::table::Tables;
 use crate::{Error, Result};
 

@@ -8,29 +8,13 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::columns::Row;
-use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::header::{to_json, MACHINE, RUN};
+use super::schema::{Machine, PointResult, Run, SCHEMA};
 use super::seal::{self, Progress};
 use super::table::Tables;
 use super::{disk, facts, folder, read};
 use crate::{Error, Result};
-
-/// All rows of one finished point.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct PointResult {
-    /// Raw samples of all contenders and A/A controls.
-    pub samples: Vec<Sample>,
-    /// One row per contender, at least one; see [`summarise::fill`](super::summarise::fill).
-    pub summary: Vec<SummaryRow>,
-    /// Cost ratios to the baseline.
-    pub ratios: Vec<RatioRow>,
-    /// Energies by layer and step.
-    pub signals: Vec<SignalRow>,
-    /// Directions by layer beside those of backpropagation.
-    pub alignments: Vec<AlignmentRow>,
-}
 
 /// The writer of one run directory. Dropping it leaves a record that can be resumed.
 #[derive(Debug)]
@@ -56,11 +40,11 @@ impl Store {
         check_run(run)?;
         let tables = Tables::empty();
         let headers = [to_json(run)?, to_json(machine)?];
-        let mut files = vec![(read::MACHINE, headers[1].clone())];
+        let mut files = vec![(MACHINE, headers[1].clone())];
         files.extend(tables.files().map(|(name, bytes)| (name, bytes.clone())));
         let progress = Progress::of(vec![seal::sha256(&headers[0])], &headers[1], &tables);
         files.push((seal::PROGRESS, progress.to_bytes()?));
-        files.push((read::RUN, headers[0].clone()));
+        files.push((RUN, headers[0].clone()));
 
         let (dir, lock) = match explicit_dir {
             Some(dir) => (dir.to_path_buf(), folder::create_at(dir, &files)?),
@@ -105,8 +89,8 @@ impl Store {
             let path = dir.join(name);
             fs::read(&path).map_err(|e| Error::io("read", &path, e))
         };
-        let headers = [bytes(read::RUN)?, bytes(read::MACHINE)?];
-        let finished = finished_points(&record);
+        let headers = [bytes(RUN)?, bytes(MACHINE)?];
+        let finished = record.finished_points();
         let mut store = Self {
             dir: dir.to_path_buf(),
             run: record.run,
@@ -173,7 +157,7 @@ impl Store {
         check_run(&run)?;
         let bytes = to_json(&run)?;
         self.note_progress(&[&bytes])?;
-        disk::replace(&self.dir.join(read::RUN), &bytes)?;
+        disk::replace(&self.dir.join(RUN), &bytes)?;
         (self.run, self.headers[0]) = (run, bytes);
         self.note_progress(&[])
     }
@@ -198,7 +182,7 @@ impl Store {
         let run = to_json(&self.run)?;
         let seal = seal_of(&run, &self.headers[1], &self.tables);
         disk::replace(&self.dir.join(seal::SEAL), &seal)?;
-        disk::replace(&self.dir.join(read::RUN), &run)?;
+        disk::replace(&self.dir.join(RUN), &run)?;
         // A finished record cannot be resumed, so these have no more use; a leftover does no harm.
         for name in [seal::PROGRESS, folder::LOCK] {
             let _ = fs::remove_file(self.dir.join(name));
@@ -240,7 +224,7 @@ impl Store {
 
 /// `files.sha256` of a finished record.
 pub(super) fn seal_of(run: &[u8], machine: &[u8], tables: &Tables) -> Vec<u8> {
-    let headers = [(read::RUN, run), (read::MACHINE, machine)];
+    let headers = [(RUN, run), (MACHINE, machine)];
     let tables = tables.files().map(|(name, bytes)| (name, bytes.as_slice()));
     seal::seal(&headers.into_iter().chain(tables).collect::<Vec<_>>())
 }
@@ -248,13 +232,6 @@ pub(super) fn seal_of(run: &[u8], machine: &[u8], tables: &Tables) -> Vec<u8> {
 /// Points of rows that do not belong to `point`.
 fn strangers<'a, R: Row>(rows: &'a [R], point: &'a str) -> impl Iterator<Item = &'a str> {
     rows.iter().map(Row::point).filter(move |other| *other != point)
-}
-
-pub(super) fn finished_points(record: &Record) -> Vec<String> {
-    let mut points: Vec<String> = record.summary.iter().map(|row| row.point.clone()).collect();
-    // The rows of a point were written at once, so they are neighbours.
-    points.dedup();
-    points
 }
 
 /// Refuses what `run.json` could not hold or no reader could read back.
@@ -315,13 +292,6 @@ fn push_new(warnings: &mut Vec<String>, warning: String) {
     if !warnings.contains(&warning) {
         warnings.push(warning);
     }
-}
-
-pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|e| Error::Invalid(format!("a record header cannot be written as JSON: {e}")))?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::record::Record;
 use crate::record::disk::fault::{self, Kind};
 use crate::record::fixture::{alignment, machine, names, result, run, signal, summary};
 use crate::record::{latest_unfinished, schema::Ceiling, summarise};
@@ -99,7 +100,7 @@ fn killed_anywhere_in_an_existing_folder() {
         }
         match read::load(out.path()) {
             Ok(record) => assert!(points(&record).starts_with(&done)),
-            Err(_) => assert!(done.is_empty() && !out.path().join(read::RUN).exists(), "operation {after}"),
+            Err(_) => assert!(done.is_empty() && !out.path().join(RUN).exists(), "operation {after}"),
         }
     }
 }
@@ -237,7 +238,7 @@ fn resume_refuses_what_cannot_be_compared() {
     let other = Machine { class: "cpu-other-8c".into(), ..machine() };
     assert!(refused(&other, &run()).contains("machine class `cpu-test-4c` and this is `cpu-other-8c`"));
 
-    let path = dir.join(read::RUN);
+    let path = dir.join(RUN);
     let text = fs::read_to_string(&path).unwrap();
     let schema = |n: u32| format!("\"schema\": {n}");
     fs::write(&path, text.replace(&schema(SCHEMA), &schema(9))).unwrap();
@@ -303,7 +304,7 @@ fn the_latest_unfinished_record_of_the_suite() {
     let late = begin("quick", "2026-11-23T05:00:00Z");
     begin("full", "2026-11-24T05:00:00Z");
     let damaged = begin("quick", "2026-11-25T05:00:00Z").dir().to_path_buf();
-    fs::write(damaged.join(read::RUN), "{").unwrap();
+    fs::write(damaged.join(RUN), "{").unwrap();
     assert_eq!(latest(), Some(late.dir().to_path_buf()));
     late.finish("2026-11-23T06:00:00Z".into(), vec![]).unwrap();
     assert_eq!(latest(), Some(early));

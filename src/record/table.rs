@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use super::columns::Row;
+use super::schema::PointResult;
 use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
-use super::store::PointResult;
 use crate::{Error, Result};
 use csv::{ErrorKind, Reader, StringRecord, WriterBuilder};
 

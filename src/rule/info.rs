@@ -1,6 +1,5 @@
 //! What the program knows of a rule or variant besides its schedule.
 
-use super::Rule;
 use crate::engine::EngineKind;
 
 /// Inference steps of a rule.
@@ -42,11 +41,6 @@ impl Info {
         Self { name, family, inference, energy, fused }
     }
 
-    /// Of the rule or variant of this name; `None` for a name that no rule has.
-    pub fn of(name: &str) -> Option<&'static Self> {
-        Rule::VARIANTS.iter().copied().flatten().find(|info| info.name == name)
-    }
-
     /// Whether an engine can execute it at all.
     pub fn runs_on(&self, engine: EngineKind) -> bool {
         match engine {
@@ -58,11 +52,6 @@ impl Info {
                 self.fused
             }
         }
-    }
-
-    /// Whether an engine can execute the rule or variant of this name.
-    pub fn runs(name: &str, engine: EngineKind) -> bool {
-        Self::of(name).is_some_and(|info| info.runs_on(engine))
     }
 
     /// Whether it is the rule that costs are stated in units of.
@@ -88,7 +77,7 @@ pub(super) fn has(name: &str, switch: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Steps;
+    use crate::rule::{Rule, Steps};
 
     /// The table and the schedules say the same: names, families, steps.
     #[test]

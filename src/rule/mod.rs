@@ -23,6 +23,7 @@ mod epc;
 mod fpa;
 pub mod info;
 mod ipc;
+pub mod learning;
 mod registry;
 mod relaxation;
 mod seqil;
@@ -36,11 +37,14 @@ pub use epc::Epc;
 pub use fpa::Fpa;
 pub use info::Info;
 pub use ipc::Ipc;
+pub use learning::{Decay, LearningRule, Steps};
 pub use seqil::SeqIl;
 pub use spc::Spc;
 pub use zil::{Nodes, Zil};
 
-use crate::engine::{Engine, LearnedOn, Watch};
+use std::fmt;
+
+use crate::engine::{Engine, EngineKind, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
 use crate::theory::analysis::Analysis;
 use crate::theory::cost::{NetCost, RuleCost};
@@ -65,104 +69,32 @@ registry::rules! {
     Ar,
 }
 
-/// A schedule of forward, vjp and param_grad that ends in a direction for every parameter, and what the program has to
-/// know of it.
-pub trait LearningRule: Copy {
-    /// The rule and its variants, one row each; the first name is the rule's own, as case files spell it.
-    const VARIANTS: &'static [Info];
-
-    /// The variant of a name in [`VARIANTS`](Self::VARIANTS), with these inference steps (ignored by rules without).
-    fn variant(name: &str, steps: Steps) -> Self;
-
-    /// The name of this variant; of the nearest one that has a name where switches were set by hand.
-    fn name(&self) -> &'static str;
-
-    /// The inference steps, if the rule has any to choose.
-    fn steps(&self) -> Option<Steps> {
-        None
+impl Info {
+    /// Of the rule or variant of this name; `None` for a name that no rule has.
+    pub fn of(name: &str) -> Option<&'static Self> {
+        Rule::VARIANTS.iter().copied().flatten().find(|info| info.name == name)
     }
 
-    /// The same rule with T and g replaced; unchanged if it has none to choose.
-    fn with_steps(self, _: Steps) -> Self {
-        self
+    /// Whether an engine can execute the rule or variant of this name.
+    pub fn runs(name: &str, engine: EngineKind) -> bool {
+        Self::of(name).is_some_and(|info| info.runs_on(engine))
     }
-
-    /// Whether the rule moves the parameters itself, so that no optimiser comes after it.
-    fn moves_parameters(&self) -> bool {
-        false
-    }
-
-    /// The same rule with the step α of the parameters it moves itself; unchanged if it moves none.
-    fn with_weight_step(self, _: f64) -> Self {
-        self
-    }
-
-    /// Whether the rule carries errors down weights of their own.
-    fn learns_feedback(&self) -> bool {
-        false
-    }
-
-    /// The same rule, evaluating errors and outputs of every vertex after the last step; unchanged if it does so anyway.
-    fn evaluated(self) -> Self {
-        self
-    }
-
-    /// The graph that the rule runs on, and the number of each vertex in it.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if the rule is not defined on the graph.
-    fn prepare(&self, graph: &Graph) -> Result<(Graph, Vec<VertexId>)> {
-        Ok((graph.clone(), (0..graph.len()).collect()))
-    }
-
-    /// Executes the rule on a network bound to a batch. `watch` is called at the start (0 steps done) and
-    /// after each inference step.
-    fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>>;
-
-    /// The closed formula for the work of [`learn`](Self::learn); equal to what the counting engine counts.
-    fn cost(&self, net: &NetCost) -> RuleCost;
-
-    /// Counts, bounds and predictions on a network.
-    fn analysis(&self, net: &NetCost) -> Analysis;
 }
 
-/// How the step size changes over inference steps t = 0..T−1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Decay {
-    /// g_t = g.
-    #[default]
-    None,
-    /// g_t = g/(1 + t).
-    Inverse,
-}
-
-/// T inference steps and their sizes, per sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Steps {
-    /// T; 0 leaves the states at the forward pass.
-    pub count: usize,
-    /// g, per sample (not divided by B).
-    pub size: f64,
-    /// How g_t follows from g.
-    pub decay: Decay,
-}
-
-impl Steps {
-    /// The same with g_t = g/(1 + t).
-    pub fn decaying(self) -> Self {
-        Self { decay: Decay::Inverse, ..self }
+impl Rule {
+    /// Whether the end of inference is a point of the energy.
+    pub fn has_energy(&self) -> bool {
+        Info::of(self.name()).is_some_and(|info| info.energy)
     }
 
-    /// T steps of constant size.
-    pub fn constant(count: usize, size: f64) -> Self {
-        Self { count, size, decay: Decay::None }
+    /// Weight updates per batch: T under a rule that moves the parameters in every inference step, else 1.
+    pub fn updates(&self) -> u64 {
+        self.steps().filter(|_| self.moves_parameters()).map_or(1, |s| s.count as u64)
     }
+}
 
-    /// g_t.
-    pub fn size(&self, t: usize) -> f64 {
-        match self.decay {
-            Decay::None => self.size,
-            Decay::Inverse => self.size / (1 + t) as f64,
-        }
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

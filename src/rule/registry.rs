@@ -1,10 +1,8 @@
-//! Every rule with its switches, by name: what calls of a [`Rule`] do is written once for all rules.
+//! Every rule with its switches, by name: what calls of a `Rule` do is written once for all rules.
 
-use std::fmt;
+use super::info::Info;
 
-use super::{Info, Rule};
-
-/// The enum [`Rule`] of the rules in a list, with a method for each of [`LearningRule`](super::LearningRule)'s.
+/// The enum [`Rule`] of the rules in a list, with a method for each of those of `LearningRule`.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident,)+) => {
         /// Every rule with its switches.
@@ -110,24 +108,6 @@ macro_rules! rules {
 }
 
 pub(super) use rules;
-
-impl Rule {
-    /// Whether the end of inference is a point of the energy.
-    pub fn has_energy(&self) -> bool {
-        Info::of(self.name()).is_some_and(|info| info.energy)
-    }
-
-    /// Weight updates per batch: T under a rule that moves the parameters in every inference step, else 1.
-    pub fn updates(&self) -> u64 {
-        self.steps().filter(|_| self.moves_parameters()).map_or(1, |s| s.count as u64)
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// Rows of all tables together.
 pub(super) const fn count(tables: &[&[Info]]) -> usize {

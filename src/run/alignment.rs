@@ -11,9 +11,10 @@ use crate::rule::{Bp, Rule};
 use crate::verify::preflight;
 use crate::{Error, Result};
 
+use super::device_health;
+use super::job::Observer;
 use super::point::Prepared;
 use super::resources::Resources;
-use super::{device_health, Observer};
 
 /// Compares every contender of a point with backpropagation on one batch, from the network's start.
 ///

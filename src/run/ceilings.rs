@@ -9,9 +9,9 @@ use crate::record::{product_size, Ceiling, Store};
 use crate::suite::{DeviceKind, Model};
 use crate::Result;
 
+use super::job::Observer;
 use super::point::Prepared;
 use super::resources::Resources;
-use super::Observer;
 
 /// For the multiply-adds of one dtype on one number of threads: when a run begins, and after each of its points.
 const FIRST: Duration = Duration::from_millis(150);

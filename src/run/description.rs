@@ -10,10 +10,10 @@ use crate::record::{Run, SCHEMA};
 use crate::suite::DeviceKind;
 use crate::Result;
 
+use super::job::Job;
 use super::point::Prepared;
 use super::resources::Resources;
 use super::strategies::{self, Ran};
-use super::Job;
 
 /// The header of the record of a run that has not begun.
 ///

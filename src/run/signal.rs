@@ -6,9 +6,10 @@ use crate::record::{PointResult, SignalRow};
 use crate::verify::preflight;
 use crate::{Error, Result};
 
+use super::device_health;
+use super::job::Observer;
 use super::point::Prepared;
 use super::resources::Resources;
-use super::{device_health, Observer};
 
 /// Traces every contender of a point on one batch, from the network's start.
 pub(super) fn trace(

@@ -1,24 +1,15 @@
 //! Whether points are small enough: for this machine's memory, and for numbers that count work.
 
-use candle_core::DType;
-
 use crate::contender::ContenderSpec;
 use crate::data::Source;
-use crate::engine::EngineKind;
 use crate::measure::memory_limit::Memory;
 use crate::net::{Graph, Named};
-use crate::optim::OptimiserKind;
 use crate::rule::Rule;
-use crate::suite::{DeviceKind, Model, Point};
+use crate::suite::Point;
 use crate::{Error, Result};
-
-use super::point::Prepared;
-use super::weight_update::ROTATION;
 
 /// FLOPs of one weight update beyond which counts leave no room in 64 bits: a day of an exaflop machine.
 const MOST_FLOPS: f64 = 1e17;
-/// Tensors `[B, N]` kept per layer: state, error, step, and the four of a linearisation.
-const KEPT: f64 = 7.0;
 
 /// Refuses a contender whose work could not be counted, or would never end.
 pub(super) fn check_work(spec: &ContenderSpec, point: &Point) -> Result<()> {
@@ -36,15 +27,6 @@ pub(super) fn check_work(spec: &ContenderSpec, point: &Point) -> Result<()> {
          {MOST_FLOPS:.0e} are run; lower one of them",
         spec.id, point.depth, point.width, point.batch
     )))
-}
-
-/// Refuses points that would not fit into `memory`, instead of being killed later.
-pub(super) fn check_memory(prepared: &[Prepared<'_>], memory: &Memory) -> Result<()> {
-    for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cpu) {
-        let what = || format!("point {}", p.point.id);
-        check_room(what, bytes(p)?, memory, "lower its width, depth or batch")?;
-    }
-    Ok(())
 }
 
 /// Refuses invented data that would not fit.
@@ -80,7 +62,7 @@ pub(super) fn check_simulation(spec: &ContenderSpec, point: &Point, memory: &Mem
     check_room(what, BYTES_PER_PRODUCT * products as f64, memory, advice)
 }
 
-fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory, advice: &str) -> Result<()> {
+pub(super) fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory, advice: &str) -> Result<()> {
     if memory.has_room_for(bytes) {
         return Ok(());
     }
@@ -98,38 +80,6 @@ fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory, advice: &s
     )))
 }
 
-/// Weights, optimiser state and gradients of all contenders and controls at once, with batches of their own; the states
-/// of one at a time; and the largest parameter in f64 while it is drawn.
-fn bytes(p: &Prepared<'_>) -> Result<f64> {
-    let element = if p.point.dtype == DType::F64 { 8.0 } else { 4.0 };
-    let batch = p.point.batch as f64;
-    let timed = p.benchmark.model == Model::WeightUpdate;
-    let (mut all, mut largest, mut at_work, mut drawn) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
-    for spec in &p.specs {
-        let graph = spec.network.graph(spec.loss)?;
-        let parameters = graph.params().iter().map(elements).sum::<f64>();
-        let values = (0..graph.len()).map(|i| product(graph.shape(i))).sum::<f64>();
-        let held = parameters * copies(spec);
-        let copies = if p.has_control(spec) { 2.0 } else { 1.0 };
-        all += copies * (held + ROTATION as f64 * batch * data(&graph) as f64);
-        largest = largest.max(2.0 * held);
-        at_work = at_work.max(parameters + KEPT * batch * values);
-        drawn = drawn.max(8.0 * graph.params().iter().map(elements).fold(0.0, f64::max));
-    }
-    Ok(element * (at_work + if timed { all } else { largest }) + drawn)
-}
-
-/// How often a contender holds its parameters: themselves, backward weights, the optimiser's moments of both, variables.
-fn copies(spec: &ContenderSpec) -> f64 {
-    let moments = match spec.optimiser {
-        OptimiserKind::Sgd | OptimiserKind::Mq => 0.0,
-        OptimiserKind::Momentum => 1.0,
-        OptimiserKind::Adam => 2.0,
-    };
-    let sets = if spec.rule.learns_feedback() { 2.0 } else { 1.0 };
-    sets * (1.0 + moments) + if spec.id.engine == EngineKind::Autograd { 1.0 } else { 0.0 }
-}
-
 /// Numbers of all data tensors of one sample.
 pub(super) fn data(graph: &Graph) -> u64 {
     graph.data().iter().map(elements).sum::<f64>() as u64
@@ -141,53 +91,10 @@ fn weights_read(graph: &Graph) -> f64 {
     (0..graph.len()).map(own).sum()
 }
 
-fn elements(tensor: &Named) -> f64 {
+pub(super) fn elements(tensor: &Named) -> f64 {
     product(&tensor.shape)
 }
 
-fn product(shape: &[usize]) -> f64 {
+pub(super) fn product(shape: &[usize]) -> f64 {
     shape.iter().map(|&n| n as f64).product()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::device_health::synchronise;
-    use super::super::point::prepare;
-    use super::super::resources::Resources;
-    use super::*;
-    use crate::suite::{Overrides, Suite};
-
-    /// Of one network of width 4 on two samples of 64 pixels and 10 classes, in f32, with SGD.
-    #[test]
-    fn memory_is_counted_for_controls_and_batches() {
-        let of = |contenders: &str, control: bool| {
-            let text = format!(
-                r#"schema = 1
-name = "sizes"
-about = "One point."
-seed = 1
-[[benchmark]]
-name = "only"
-model = "weight-update"
-about = "x"
-data = "digits"
-contenders = [{contenders}]
-[benchmark.axes]
-depth = [2]
-width = [4]
-batch = [2]
-[benchmark.timing]
-control = {control}
-"#
-            );
-            let suite = Suite::parse(&text, "sizes.toml", &Overrides::default()).unwrap();
-            let mut resources = Resources::new(&suite, None, &synchronise).unwrap();
-            bytes(&prepare(&suite, &mut resources).unwrap()[0]).unwrap()
-        };
-        // weights, and eight batches
-        let each = 4.0 * ((64 * 4 + 4 * 10) as f64 + 8.0 * 2.0 * 74.0);
-        let (one, two) = ("\"bp/reference\"", "\"bp/reference\", \"spc/reference\"");
-        assert_eq!(of(two, false) - of(one, false), each);
-        assert_eq!(of(two, true) - of(two, false), each, "BP is what sPC's ratio is to");
-    }
 }

@@ -12,10 +12,11 @@ use crate::record::PointResult;
 use crate::suite::Model;
 use crate::Result;
 
+use super::job::Observer;
 use super::point::Prepared;
 use super::resources::Resources;
+use super::watch::Watch;
 use super::weight_update::Measuring;
-use super::{Observer, Watch};
 
 /// Time over which points are spread, as far as their first instances tell: about as much as is not yet on disk when a
 /// run is killed.

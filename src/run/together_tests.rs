@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::{device_health, run_with, Job, Target};
-use super::Observer;
+use crate::run::job::Observer;
 use crate::record;
 use crate::suite::{Overrides, Suite};
 

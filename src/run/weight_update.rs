@@ -21,12 +21,13 @@ use crate::{Error, Result};
 
 use super::accuracy::accuracy;
 use super::device_health::{self, HealthCheck};
+use super::job::Observer;
 use super::layout::Layout;
 use super::pairs::{whole_pairs, Named, Numbered, Role};
 use super::point::Prepared;
 use super::resources::Resources;
 use super::training::Training;
-use super::{Observer, Watch};
+use super::watch::Watch;
 
 /// Batches that samples rotate through, so that no sample repeats the last one's input.
 pub(super) const ROTATION: usize = 8;

@@ -2,7 +2,8 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, PI};
 
-use super::bootstrap::Z_95;
+/// Quantile 0.975 of the standard normal distribution.
+pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 
 /// Largest |ρ| thought possible. A series that resembles itself more is one of drift, which has no median to speak of.
 const LIMIT: f64 = 0.9;

@@ -1,6 +1,6 @@
 //! Ratios of paired times with a confidence interval that survives few rounds and slow drift.
 
-use super::autocorrelation::{multiplier, rank_correlation};
+use super::autocorrelation::{multiplier, rank_correlation, Z_95};
 use super::order::{median_ci_interpolated, quantile_sorted, sorted, FEWEST_FOR_INTERVAL};
 
 /// Cost of a in units of b, from times of the same rounds; above 1 means that a is slower.
@@ -119,9 +119,6 @@ fn interval(d: &[f64], z: impl FnOnce(&[f64], f64) -> f64) -> Option<[f64; 3]> {
     let (low, high) = median_ci_interpolated(&x, level);
     Some([low, centre, high])
 }
-
-/// Quantile 0.975 of the standard normal distribution.
-pub(super) const Z_95: f64 = 1.959_963_984_540_054;
 
 /// τ² of [`paired_ratio`]: 1 on average for independent values, above it if neighbours resemble each other. Blocks of
 /// `block` values, of which there are at least as many.

@@ -2,7 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bootstrap::{log_ratios, median_of_rounds, PairedRatio, Z_95};
+use super::autocorrelation::Z_95;
+use super::bootstrap::{log_ratios, median_of_rounds, PairedRatio};
 use super::order::{median, FEWEST_FOR_INTERVAL};
 
 /// Times of two contenders in the rounds of one instance, in the order in which they were run.

@@ -6,6 +6,8 @@
 pub mod axis;
 mod built_in;
 mod checks;
+mod definition;
+mod device;
 mod expand;
 pub mod limits;
 mod narrow;
@@ -13,221 +15,20 @@ mod place;
 mod steps;
 pub mod wire;
 
-use std::ops::Deref;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 pub use axis::{Axes, Axis, Value, AXES};
 pub use built_in::BUILT_IN;
+pub use definition::{Benchmark, ContenderConfig, DataKind, Model, Overrides, Point, Suite};
+pub use device::DeviceKind;
 pub use steps::StepCount;
 pub use wire::TimingWire as Timing;
 
-use crate::contender::ContenderId;
 use crate::files::read_text;
-use crate::net::architecture::Kind;
-use crate::net::{ActivationOrder, Loss};
-use crate::optim::OptimiserKind;
-use crate::rule::{Rule, Steps};
 use crate::text::one_line;
 use crate::{Error, Result};
-
-/// A validated suite.
-#[derive(Debug, Clone)]
-pub struct Suite {
-    /// Name.
-    pub name: String,
-    /// What it is meant to show.
-    pub about: String,
-    /// Seed of every random stream.
-    pub seed: u64,
-    /// The definition it was made from, overrides included, as TOML.
-    pub definition: String,
-    /// Its groups of points.
-    pub benchmarks: Vec<Benchmark>,
-}
-
-/// What is done at a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Model {
-    /// Time one whole weight update: forward, inference, gradients, optimiser.
-    WeightUpdate,
-    /// Trace the energy of each layer over inference steps, without timing.
-    SignalDecay,
-    /// Compare parameter directions with backpropagation's, without timing.
-    Alignment,
-}
-
-/// Where the numbers come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DataKind {
-    /// The embedded digits, or the folder given with `--data`.
-    Digits,
-    /// The folder given with `--data`, which is then required.
-    Folder,
-    /// MNIST, from the folder given with `--data` or (feature `hub`) fetched.
-    Mnist,
-    /// Fashion-MNIST, likewise.
-    FashionMnist,
-    /// A seeded teacher network.
-    Teacher,
-}
-
-/// A group of points that share everything but their axes.
-#[derive(Debug, Clone)]
-pub struct Benchmark {
-    /// Name.
-    pub name: String,
-    /// What is done.
-    pub model: Model,
-    /// What it is meant to show.
-    pub about: String,
-    /// Data.
-    pub data: DataKind,
-    /// The contenders, with their own settings.
-    pub contenders: Vec<ContenderConfig>,
-    /// The contender to whose time ratios are stated.
-    pub baseline: ContenderId,
-    /// Points, in order.
-    pub points: Vec<Point>,
-    /// The kind of its networks.
-    pub architecture: &'static Kind,
-    /// Biases?
-    pub bias: bool,
-    /// Factor on the start of standard parameterisations.
-    pub gain: f64,
-    /// Output energy.
-    pub loss: Loss,
-    /// Where activations stand.
-    pub activation_order: ActivationOrder,
-    /// Optimiser.
-    pub optimiser: OptimiserKind,
-    /// α.
-    pub learning_rate: f64,
-    /// Updates before test accuracy is read (0: not read).
-    pub accuracy_updates: u64,
-    /// Depth beyond which it is not read.
-    pub accuracy_max_depth: usize,
-    /// Sampling.
-    pub timing: Timing,
-}
-
-/// A contender in a benchmark, with its own settings.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ContenderConfig {
-    /// Its id.
-    pub id: ContenderId,
-    /// Steps instead of the axis.
-    pub steps: Option<StepCount>,
-    /// Step size instead of the axis.
-    pub step_size: Option<f64>,
-    /// Learning rate instead of the benchmark's.
-    pub learning_rate: Option<f64>,
-}
-
-impl ContenderConfig {
-    /// What the contender runs with at a point: its rule, and the axes with the contender's own settings in place of the
-    /// point's, steps counted, and neither steps nor a step size for a rule without inference.
-    ///
-    /// # Errors
-    /// If there is no such rule.
-    pub fn at(&self, point: &Axes) -> Result<(Rule, Axes)> {
-        let steps = self.steps.unwrap_or(point.steps).at(point.depth);
-        let rule = Rule::from_name(
-            &self.id.rule,
-            Steps::constant(steps, self.step_size.unwrap_or(point.step_size)),
-        )?;
-        let own = rule.steps();
-        let axes = Axes {
-            parameterisation: self.id.parameterisation.unwrap_or(point.parameterisation),
-            steps: StepCount::Fixed(own.map_or(0, |steps| steps.count)),
-            step_size: own.map_or(0.0, |steps| steps.size),
-            ..*point
-        };
-        Ok((rule, axes))
-    }
-}
-
-/// A point of a benchmark: one value of every axis, which it is read like.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// `benchmark@axis=value,…`, axes sorted by name: a tracking key, stable between versions.
-    pub id: String,
-    /// Its values.
-    pub axes: Axes,
-}
-
-impl Deref for Point {
-    type Target = Axes;
-    fn deref(&self) -> &Axes {
-        &self.axes
-    }
-}
-
-/// Kind of device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeviceKind {
-    /// Host.
-    Cpu,
-    /// First CUDA device.
-    Cuda,
-}
-
-impl DeviceKind {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Cpu, Self::Cuda];
-
-    /// `cpu` or `cuda`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-        }
-    }
-}
-
-impl std::str::FromStr for DeviceKind {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        match s {
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda),
-            _ => Err(Error::unknown("device", s, Self::ALL.map(Self::name))),
-        }
-    }
-}
-
-impl Model {
-    /// The name used in suites and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WeightUpdate => "weight-update",
-            Self::SignalDecay => "signal-decay",
-            Self::Alignment => "alignment",
-        }
-    }
-}
-
-/// Changes a command line makes to a suite before it is expanded.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    /// Axes that have one value at every point. Contenders' own steps give way to a value of [`axis::STEPS`].
-    pub axes: Vec<(&'static Axis, Value)>,
-    /// Replaces the seed.
-    pub seed: Option<u64>,
-    /// Replaces every `max_seconds`.
-    pub max_seconds: Option<f64>,
-    /// Keeps only depths up to this.
-    pub max_depth: Option<usize>,
-}
-
-impl Overrides {
-    /// With `value` in place of all that benchmarks list for `axis`, if there is one.
-    pub fn with(mut self, axis: &'static Axis, value: Option<impl Into<Value>>) -> Self {
-        self.axes.extend(value.map(|value| (axis, value.into())));
-        self
-    }
-}
 
 impl Suite {
     /// Finds a suite by built-in name, or reads a file when the name ends in `.toml` or contains a slash.

@@ -1,41 +1,21 @@
 //! `results/<machine class>/strategies.toml`: what `pcnbench tune` has measured, beside the baseline of the machine
 //! class. FORMAT.md describes it key by key.
 
+mod strategies;
 mod wire;
-
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
-
-use pcnbench_kernels::tune::StrategyTable;
 
 use crate::files::{read_text, toml_refused};
 use crate::record::{save, sha256, slug};
 use crate::{Error, Result};
+use std::fs;
+use std::path::Path;
+
+pub use strategies::{Strategies, SCHEMA};
 
 /// File name within the folder of a machine class.
 pub const FILE: &str = "strategies.toml";
-/// Version of the format.
-pub const SCHEMA: u32 = 1;
 /// An entry is less than a kilobyte, and the grid has some thousand.
 const LIMIT: u64 = 16 << 20;
-
-/// A table of times with where they come from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Strategies {
-    /// Driver of the device.
-    pub driver: String,
-    /// Commit of the program that measured.
-    pub rev: String,
-    /// Whether the built tree differed from that commit.
-    pub dirty: bool,
-    /// Start of the measurement, RFC 3339 UTC.
-    pub started: String,
-    /// Seconds that each call was timed for.
-    pub seconds: f64,
-    /// The device and its times.
-    pub table: Arc<StrategyTable>,
-}
 
 /// The file of a machine class.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,9 @@
 //! Oracles: what was written is read to the bit, and every damage is named in one sentence.
 
+use std::sync::Arc;
+
 use pcnbench_kernels::launch::Precision;
-use pcnbench_kernels::tune::{Entry, Failed, Sizes, Strategy, Timed};
+use pcnbench_kernels::tune::{Entry, Failed, Sizes, Strategy, StrategyTable, Timed};
 use pcnbench_kernels::MathMode;
 
 use super::*;

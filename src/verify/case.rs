@@ -3,9 +3,9 @@
 
 mod chain;
 mod graph;
+pub(super) mod wire;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -14,11 +14,13 @@ use serde_json::Value;
 use super::host::Host;
 use super::schedule;
 use crate::files::read_text;
-use crate::net::{Graph, Loss};
+use crate::net::Graph;
 use crate::rule::{Rule, Steps};
 use crate::suite::limits;
 use crate::{Error, Result};
 use graph::WireGraph;
+pub use wire::EQUILIBRIUM;
+use wire::{name_of, within, Network, WireLoss};
 
 /// A case: a network, data, a rule and the numbers the rule must produce.
 #[derive(Debug, Clone)]
@@ -84,35 +86,9 @@ pub(super) struct Wire {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WireLoss {
-    pub(super) kind: String,
-    pub(super) reduction: String,
-    pub(super) output_precision: f64,
-}
-
-impl WireLoss {
-    pub(super) fn loss(&self, place: &str) -> Result<Loss, String> {
-        within(&format!("{place}.output_precision"), self.output_precision, limits::RATE)?;
-        Ok(Loss {
-            kind: self.kind.parse().map_err(|e: Error| format!("{place}.kind: {e}"))?,
-            reduction: self.reduction.parse().map_err(|e: Error| format!("{place}.reduction: {e}"))?,
-            precision: self.output_precision,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct WireTolerance {
     relative: f64,
     absolute: f64,
-}
-
-/// What the two schemas make of a case: the network with its tensors, or the operation that is not built.
-pub(super) struct Network {
-    pub(super) graph: Graph,
-    pub(super) data: Vec<Host>,
-    pub(super) params: Vec<Host>,
 }
 
 /// Bytes of a case file.
@@ -128,9 +104,6 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
     schedule::NAMES.into_iter()
 }
 
-/// The closed form that cases list beside the rules.
-pub const EQUILIBRIUM: &str = "linear_equilibrium";
-
 /// Reads one case file.
 ///
 /// # Errors
@@ -141,13 +114,6 @@ pub fn read(path: &Path) -> Result<Reading> {
         .map_err(|e| Error::content(path, format!("not a conformance case of schema 1 or 2: {e}")))?;
     check_numbers(&wire).map_err(|problem| Error::content(path, problem))?;
     reading(wire).map_err(|problem| Error::content(path, problem))
-}
-
-pub(super) fn within(place: &str, value: f64, limits: RangeInclusive<f64>) -> Result<(), String> {
-    if limits.contains(&value) {
-        return Ok(());
-    }
-    Err(format!("{place} is {value:e}; expected {:e} to {:e}", limits.start(), limits.end()))
 }
 
 /// Refuses switches under which anything would pass, or nothing would ever end.
@@ -165,10 +131,6 @@ fn check_numbers(wire: &Wire) -> Result<(), String> {
         within("rule.weight_step_size", size, 0.0..=*limits::RATE.end())?;
     }
     Ok(())
-}
-
-pub(super) fn name_of(v: &Value, key: &str) -> Result<String, String> {
-    v.get(key).and_then(Value::as_str).map(str::to_owned).ok_or(format!("missing text key `{key}`"))
 }
 
 fn reading(wire: Wire) -> Result<Reading, String> {
@@ -217,8 +179,4 @@ fn reading(wire: Wire) -> Result<Reading, String> {
         relative: wire.tolerance.relative,
         absolute: wire.tolerance.absolute,
     })))
-}
-
-pub(super) fn parse<T: serde::de::DeserializeOwned>(value: Value, place: &str) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|e| format!("{place}: {e}"))
 }

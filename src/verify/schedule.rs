@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::case::EQUILIBRIUM;
+use super::case::wire::EQUILIBRIUM;
 use crate::rule::{Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Steps, Sweep, Zil};
 
 #[derive(Deserialize)]

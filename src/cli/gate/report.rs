@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use super::Args;
+use super::args::Args;
 use crate::cli::compared;
 use crate::cli::grid::Format;
 use crate::compare::baseline::Choice;

@@ -10,7 +10,7 @@ use crate::run::{self, Job, Target};
 use crate::suite::Suite;
 use crate::Result;
 
-use super::Args;
+use super::args::Args;
 
 /// A record, and for which share of the time other programs kept it from running.
 pub(super) struct Session {

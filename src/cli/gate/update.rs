@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
+use super::args::{Args, Place};
 use super::session::{measure, Session};
-use super::{Args, Place};
-use crate::cli::Exit;
+use crate::cli::exit::Exit;
 use crate::compare::baseline::{self, Baseline};
 use crate::compare::gate;
 use crate::record;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{unwatched, Backend, ContenderSpec, LearnedTensors, State, Watch};
-use crate::engine::autograd;
+use super::{Backend, LearnedTensors, State};
+use crate::contender::spec::ContenderSpec;
+use crate::engine::{autograd, unwatched, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::{Directions, Optimiser};
 use crate::rule::Rule;
@@ -22,7 +23,7 @@ pub struct Autograd {
 
 impl Autograd {
     /// From `params`.
-    pub(super) fn new(spec: &ContenderSpec, graph: Arc<Graph>, params: Params) -> Result<Self> {
+    pub(in crate::contender) fn new(spec: &ContenderSpec, graph: Arc<Graph>, params: Params) -> Result<Self> {
         let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
         Ok(Self { engine: autograd::Autograd::new(&params)?, graph, params, optimiser })
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{directions_of, unwatched, Backend, ContenderSpec, LearnedTensors, State, Watch};
+use super::{directions_of, Backend, LearnedTensors, State};
+use crate::contender::spec::ContenderSpec;
+use crate::engine::{unwatched, Watch};
 use crate::net::{Graph, ParamId, Params};
 use crate::optim::{Directions, Optimiser};
 use crate::rule::Rule;
@@ -24,7 +26,12 @@ pub struct Candle {
 
 impl Candle {
     /// From `start`.
-    pub(super) fn new(spec: &ContenderSpec, rule: Rule, graph: Arc<Graph>, start: State) -> Self {
+    pub(in crate::contender) fn new(
+        spec: &ContenderSpec,
+        rule: Rule,
+        graph: Arc<Graph>,
+        start: State,
+    ) -> Self {
         let optimiser = |groups| spec.optimiser.build(spec.learning_rate, groups);
         let feedback_optimiser = start.feedback.as_ref().map(|table| {
             let alone = (0..table.iter().flatten().count()).map(|k| vec![k]).collect();

@@ -7,8 +7,9 @@ use pcnbench_kernels::tune::StrategyTable;
 use pcnbench_kernels::Schedule;
 
 use self::engine as fused;
-use super::{directions_of, Backend, ContenderSpec, LearnedTensors, State, Watch};
-use crate::engine::Shown;
+use super::{directions_of, Backend, LearnedTensors, State};
+use crate::contender::spec::ContenderSpec;
+use crate::engine::{Shown, Watch};
 use crate::net::{Graph, Loss, Params};
 use crate::optim::{Directions, OptimiserKind};
 use crate::rule::{Rule, Steps};
@@ -36,7 +37,12 @@ impl Fused {
     ///
     /// # Errors
     /// If the network is no stack of layers, or the engine does not run the rule.
-    pub(super) fn new(spec: &ContenderSpec, rule: Rule, graph: &Graph, params: &[Tensor]) -> Result<Self> {
+    pub(in crate::contender) fn new(
+        spec: &ContenderSpec,
+        rule: Rule,
+        graph: &Graph,
+        params: &[Tensor],
+    ) -> Result<Self> {
         let layers = graph.as_stack()?;
         let depth = layers.len();
         let engine = fused::Fused::new(layers, spec.id.engine, spec.id.threads)?

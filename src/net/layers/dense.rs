@@ -160,10 +160,6 @@ impl Operation for Dense {
         Ok(grads)
     }
 
-    fn as_dense(&self) -> Option<&Self> {
-        Some(self)
-    }
-
     fn cost(&self, batch: usize, _: &[&[usize]], _: &[&[usize]]) -> OperationCost {
         self.layer_cost(batch).operation()
     }

@@ -10,7 +10,7 @@ use pcnbench_kernels::tune::{Entry, Failed, Sizes, Strategy, StrategyTable, Time
 use pcnbench_kernels::{MathMode, Rule};
 use serde::Deserialize;
 
-use super::{Strategies, SCHEMA};
+use super::strategies::{Strategies, SCHEMA};
 use crate::record::slug;
 use crate::{Error, Result};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{name_of, parse, Network, WireLoss};
+use super::wire::{name_of, parse, Network, WireLoss};
 use crate::net::architecture::mlp::chain;
 use crate::net::{Activation, Dense};
 use crate::verify::host::Host;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{name_of, parse, within, Network, WireLoss};
+use super::wire::{name_of, parse, within, Network, WireLoss};
 use crate::net::layers::{Act, Activation, Add, Concat, Linear, Mul, Scale, Slice, Sub};
 use crate::net::{DataId, GraphBuilder, Operation, ParamId, Source, VertexId};
 use crate::suite::limits;
