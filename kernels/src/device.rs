@@ -4,6 +4,11 @@ mod strategy;
 
 use candle_core::{Device, Error, Result};
 
+#[cfg(feature = "cuda")]
+pub use crate::driver::driver_cuda_version;
+#[cfg(any(feature = "cuda", test))]
+use crate::driver::version;
+
 pub use strategy::{strategies, strategy};
 
 /// The settings that [`open`] has made on a device, for the header of a record: they change times, not results. None on
@@ -169,26 +174,6 @@ fn in_words(error: Error) -> Error {
         }
         other => other,
     }
-}
-
-/// The newest CUDA version that the installed driver can run, as (major, minor).
-///
-/// # Errors
-/// If the driver does not answer.
-#[cfg(feature = "cuda")]
-pub fn driver_cuda_version() -> Result<(u32, u32)> {
-    use candle_core::cuda_backend::cudarc::driver::sys;
-    let mut number = 0;
-    // SAFETY: the call writes one integer to the address it is given, which is that of `number`; it may
-    // be made at any time, by any thread, before initialisation too.
-    unsafe { sys::cuDriverGetVersion(&mut number) }.result().map_err(candle_core::Error::wrap)?;
-    Ok(version(u32::try_from(number).unwrap_or(0)))
-}
-
-/// CUDA's own spelling of its versions, 13020 for 13.2, as (major, minor).
-#[cfg(any(feature = "cuda", test))]
-fn version(number: u32) -> (u32, u32) {
-    (number / 1000, number % 1000 / 10)
 }
 
 /// Refuses a driver that runs CUDA up to `offered` only, for a program built with `built`. It would load no PTX of this

@@ -4,6 +4,7 @@
 //! `[B, n_0]`, y `[B, n_L]`, all contiguous, of one dtype (f32 or f64) and on one device.
 
 mod call;
+mod engine;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,18 +18,7 @@ use crate::stack::{Loss, Stack};
 use crate::tune::StrategyTable;
 use crate::{Error, Result};
 use call::Call;
-
-/// An engine for one stack, with its threads and the memory that it keeps from call to call.
-pub struct Fused {
-    stack: Stack,
-    pool: Pool,
-    math: MathMode,
-    strategies: Option<Arc<StrategyTable>>,
-    f32: Mutex<Workspace<f32>>,
-    f64: Mutex<Workspace<f64>>,
-    #[cfg(feature = "cuda")]
-    gpu: crate::cuda::Engine,
-}
+pub use engine::Fused;
 
 /// The results of a rule, as views of one tensor.
 #[derive(Debug, Clone)]
@@ -39,12 +29,6 @@ pub struct Learned {
     pub output: Tensor,
     /// v_1..v_{L−1}, `[B, n_l]`, and ε_1..ε_L (negative adjoints under backpropagation), if they were asked for.
     pub traces: Option<(Vec<Tensor>, Vec<Tensor>)>,
-}
-
-impl std::fmt::Debug for Fused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fused").field("depth", &self.stack.depth()).field("pool", &self.pool).finish()
-    }
 }
 
 impl Fused {
@@ -84,11 +68,6 @@ impl Fused {
         #[cfg(feature = "cuda")]
         self.gpu.forget();
         Self { strategies, ..self }
-    }
-
-    /// The table of measured times by which launch strategies are chosen, if there is one.
-    pub fn strategies(&self) -> Option<&StrategyTable> {
-        self.strategies.as_deref()
     }
 
     /// How its products read their operands.

@@ -14,6 +14,7 @@ mod cpu;
 pub mod cuda;
 pub mod denormals;
 pub mod device;
+mod driver;
 #[cfg(feature = "emu")]
 pub mod emu;
 mod error;

@@ -138,3 +138,12 @@ impl Rule {
         matches!(self, Self::Spc { .. } | Self::Fpa { .. } | Self::Ipc { .. } | Self::Ar { top_down: false })
     }
 }
+
+/// The lowest layer that has moved after t + 1 steps from the forward pass (L if there is none to move).
+pub(crate) fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
+    if light_cone {
+        depth.saturating_sub(t + 1).max(1)
+    } else {
+        1
+    }
+}

@@ -1,11 +1,15 @@
 //! How a call is laid out over threads: pure functions of sizes, so that they can be tested and so that equal calls do
 //! equal arithmetic.
 
+mod choice;
 mod device;
+mod strategy;
 mod table;
 
-pub use device::{cuda, tile_on, Choice, DeviceLimits, Strategy};
-pub use table::{choose, Entry, Failed, Sizes, StrategyTable, Timed, FACTOR};
+pub use choice::choose;
+pub use device::{cuda, tile_on};
+pub use strategy::{DeviceLimits, Strategy};
+pub use table::{Choice, Entry, Failed, Sizes, StrategyTable, Timed, FACTOR};
 
 use crate::schedule::Rule;
 use crate::stack::Stack;

@@ -1,10 +1,12 @@
-//! `pcnbench list`: suites, the points and contenders of one, the axes that points have, or the kinds of networks.
+//! `pcnbench list`: suites, the points and contenders of one, the axes that points have, and the networks and
+//! data sets that benchmarks can name.
 
 use std::io::Write;
 
 use super::exit::Exit;
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
+use crate::data;
 use crate::net::architecture::KINDS;
 use crate::suite::{Overrides, Suite, AXES, BUILT_IN};
 
@@ -19,6 +21,9 @@ pub struct Args {
     /// The architectures that a benchmark of a suite may name, instead of suites
     #[arg(long, conflicts_with_all = ["suite", "axes"])]
     architectures: bool,
+    /// The data sets that a benchmark of a suite may name, instead of suites
+    #[arg(long, conflicts_with_all = ["suite", "axes", "architectures"])]
+    data: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -28,6 +33,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let grid = match &args.suite {
         None if args.axes => axes(),
         None if args.architectures => architectures(),
+        None if args.data => data_sets(),
         None => suites()?,
         Some(name) => points(&Suite::load(name, &Overrides::default())?),
     };
@@ -48,6 +54,14 @@ fn suites() -> anyhow::Result<Grid> {
 fn architectures() -> Grid {
     let mut grid = Grid::new(vec![("architecture", "architecture"), ("is", "about")]);
     for kind in KINDS {
+        grid.push(vec![kind.name.into(), kind.about.into()]);
+    }
+    grid
+}
+
+fn data_sets() -> Grid {
+    let mut grid = Grid::new(vec![("data", "data"), ("is", "about")]);
+    for kind in data::KINDS {
         grid.push(vec![kind.name.into(), kind.about.into()]);
     }
     grid

@@ -5,8 +5,8 @@
 
 pub mod agreement;
 pub mod baseline;
-mod compatibility;
 pub mod build;
+mod compatibility;
 pub mod exact;
 pub mod export;
 pub mod gate;

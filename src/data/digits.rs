@@ -9,11 +9,21 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
+use super::kind::{Folder, Kind};
 use super::{images, Dataset};
 use crate::{Error, Result};
 
 const FILE: &str = "assets/digits/digits.csv.gz";
 const BYTES: &[u8] = include_bytes!("../../assets/digits/digits.csv.gz");
+
+/// The entry of the table of data sets.
+pub const KIND: Kind = Kind {
+    name: "digits",
+    about: "1,797 handwritten digits of 8×8, carried inside the program; replaced by `--data`",
+    folder: Folder::Replaces,
+    sized: false,
+    load: |_| load(),
+};
 
 /// Side of an image.
 const SIDE: usize = 8;

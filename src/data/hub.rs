@@ -7,7 +7,7 @@
 use candle_core::{DType, Tensor};
 use candle_datasets::vision;
 
-use super::{Dataset, Images, Source};
+use super::{Dataset, Images};
 use crate::{Error, Result};
 
 /// Fetches `mnist` or `fashion-mnist`, or takes it from the cache of an earlier download.
@@ -16,32 +16,32 @@ use crate::{Error, Result};
 /// revision, and `candle-datasets` 0.11.1 panics on an image that it cannot decode.
 ///
 /// # Errors
-/// [`Error::Invalid`] if `source` is neither of the two, if the download fails or if what came is not a
+/// [`Error::Invalid`] if `name` is neither of the two, if the download fails or if what came is not a
 /// collection of grey 28×28 images in ten classes.
-pub fn load(source: &Source) -> Result<Dataset> {
-    let fetched = match source {
-        Source::Mnist => vision::mnist::load(),
-        Source::FashionMnist => vision::fashion_mnist::load(),
+pub fn load(name: &str) -> Result<Dataset> {
+    let fetched = match name {
+        "mnist" => vision::mnist::load(),
+        "fashion-mnist" => vision::fashion_mnist::load(),
         other => {
             return Err(Error::Invalid(format!(
                 "data `{other}` cannot be fetched; only `mnist` and `fashion-mnist` can"
             )))
         }
     };
-    fetched.map_err(|e| e.to_string()).and_then(|set| convert(source, &set).map_err(|e| e.to_string())).map_err(
+    fetched.map_err(|e| e.to_string()).and_then(|set| convert(name, &set).map_err(|e| e.to_string())).map_err(
         |reason| {
             Error::Invalid(format!(
-                "data `{source}` could not be fetched ({reason}); name a folder that holds its four files with \
+                "data `{name}` could not be fetched ({reason}); name a folder that holds its four files with \
                  --data DIR instead"
             ))
         },
     )
 }
 
-fn convert(source: &Source, set: &vision::Dataset) -> Result<Dataset> {
+fn convert(name: &str, set: &vision::Dataset) -> Result<Dataset> {
     let train = images(&set.train_images, &set.train_labels)?;
     let test = images(&set.test_images, &set.test_labels)?;
-    Images::dataset(source.name(), &train, &test)
+    Images::dataset(name, &train, &test)
 }
 
 /// Back to bytes: `candle-datasets` divides by 255 in its own way, and every source here must scale a pixel
@@ -82,13 +82,13 @@ mod tests {
         };
         let ((train_images, train_labels), (test_images, test_labels)) = (tensors(&train)?, tensors(&test)?);
         let set = vision::Dataset { train_images, train_labels, test_images, test_labels, labels: 10 };
-        assert_eq!(convert(&Source::Mnist, &set)?, Images::dataset("mnist", &train, &test)?);
+        assert_eq!(convert("mnist", &set)?, Images::dataset("mnist", &train, &test)?);
         Ok(())
     }
 
     #[test]
-    fn other_sources_are_not_fetched() {
-        let error = load(&Source::Digits).unwrap_err().to_string();
+    fn other_names_are_not_fetched() {
+        let error = load("digits").unwrap_err().to_string();
         assert!(error.contains("`digits` cannot be fetched"), "{error}");
     }
 }

@@ -13,11 +13,30 @@ use std::path::{Path, PathBuf};
 use stream::Stream;
 
 use super::images::{Images, CLASSES};
+use super::kind::{self, Folder};
 use super::Dataset;
 use crate::{Error, Result};
 
 /// Most elements taken from one file, 1 GiB as bytes and 4 GiB once scaled: twenty times MNIST.
 const LIMIT: u64 = 1 << 30;
+
+/// The entry of the table of data sets.
+pub const FOLDER: kind::Kind = kind::Kind {
+    name: "folder",
+    about: "a collection of ten classes in the four files of MNIST, in the folder of `--data`",
+    folder: Folder::Needed,
+    sized: false,
+    load: |request| {
+        match request.folder {
+        Some(folder) => load(folder, "idx"),
+        None => Err(Error::Invalid(
+            "data `folder` is read from a folder and none was given; name the folder that holds its four files with \
+             --data DIR"
+                .into(),
+        )),
+    }
+    },
+};
 
 /// The collection in the folder `dir`, called `name`: ten classes, pixels in [−1, 1].
 ///

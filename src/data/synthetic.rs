@@ -1,9 +1,33 @@
 //! Invented data of any size: nothing to fetch, the same bits for the same seed.
 
 use super::images::CLASSES;
+use super::kind::{Folder, Kind, Request, Sizes};
 use super::rng::{self, Purpose};
 use super::{Dataset, Images, Split, Targets};
 use crate::{Error, Result};
+
+/// The teacher's entry of the table of data sets.
+pub const TEACHER: Kind = Kind {
+    name: "teacher",
+    about: "regression of any size: what a random network answers",
+    folder: Folder::Ignored,
+    sized: true,
+    load: |&Request { seed, sizes: Sizes { inputs, outputs, train, test }, .. }| {
+        TeacherStudent { inputs, outputs, train, test, seed }.generate()
+    },
+};
+
+/// The entry of [`images`] in the table of data sets.
+pub const BLOBS: Kind = Kind {
+    name: "blobs",
+    about: "invented images of 28×28 in ten classes",
+    folder: Folder::Ignored,
+    sized: true,
+    load: |request| {
+        let (train, test) = images(request.sizes.train, request.sizes.test, request.seed)?;
+        Images::dataset("blobs", &train, &test)
+    },
+};
 
 /// Hidden units of the teacher: enough for a curved surface, few enough that generating the targets never
 /// costs more than learning from them.

@@ -1,6 +1,10 @@
 //! What a vertex computes: an operation with its derivatives and its cost.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{Error, Result};
 
@@ -88,6 +92,27 @@ impl OperationCost {
             ))
         })
     }
+}
+
+/// An operation by name, with a function that reads it from its attributes.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// Its name.
+    pub name: &'static str,
+    /// The operation with these attributes, a JSON object; else the problem, as the end of a sentence.
+    pub read: fn(Value) -> Result<Arc<dyn Operation>, String>,
+}
+
+impl Kind {
+    /// The operation of type `O`, whose fields are the attributes.
+    pub const fn of<O: Operation + DeserializeOwned>(name: &'static str) -> Self {
+        Self { name, read: read::<O> }
+    }
+}
+
+fn read<O: Operation + DeserializeOwned>(attributes: Value) -> Result<Arc<dyn Operation>, String> {
+    let operation: O = serde_json::from_value(attributes).map_err(|e| e.to_string())?;
+    Ok(Arc::new(operation))
 }
 
 /// Work of one layer of a chain, as the closed formulas of [`crate::theory`] see it: one input, whose VJP has one cost.

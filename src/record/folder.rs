@@ -135,9 +135,8 @@ fn is_left(entry: &fs::DirEntry, files: &Files) -> bool {
     if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
         return false;
     }
-    let whole = |bytes: &Vec<u8>| {
-        name == MACHINE || fs::read(entry.path()).is_ok_and(|found| found == *bytes)
-    };
+    let whole =
+        |bytes: &Vec<u8>| name == MACHINE || fs::read(entry.path()).is_ok_and(|found| found == *bytes);
     disk::is_temporary(&name) || files.iter().any(|(own, bytes)| name == *own && whole(bytes))
 }
 
@@ -278,11 +277,8 @@ mod tests {
     /// Whatever the instant at which a process that fills an empty folder is killed, the folder can be filled again.
     #[test]
     fn a_folder_whose_filling_was_killed_is_filled_again() {
-        let files: &Files = &[
-            (MACHINE, b"{}".to_vec()),
-            ("samples.csv", b"a,b".to_vec()),
-            (RUN, b"{}".to_vec()),
-        ];
+        let files: &Files =
+            &[(MACHINE, b"{}".to_vec()), ("samples.csv", b"a,b".to_vec()), (RUN, b"{}".to_vec())];
         let mut kills = 0;
         for after in 0.. {
             let root = tempfile::tempdir().unwrap();
@@ -327,8 +323,7 @@ mod tests {
     #[test]
     fn an_unfinished_record_in_the_way_is_told_with_the_command_that_goes_on() {
         let root = tempfile::tempdir().unwrap();
-        let write =
-            |run: &Run| fs::write(root.path().join(RUN), serde_json::to_vec(run).unwrap()).unwrap();
+        let write = |run: &Run| fs::write(root.path().join(RUN), serde_json::to_vec(run).unwrap()).unwrap();
         write(&run());
         let refused = || create_at(root.path(), FILES).unwrap_err().to_string();
         assert!(refused().contains(&format!("`{}`", resume_command(root.path()))), "{}", refused());

@@ -268,6 +268,7 @@ fn a_merged_record_is_finished() {
     let root = tempfile::tempdir().unwrap();
     let dir = write(root.path(), &merged(&shards(root.path(), 2)).unwrap(), None).unwrap();
     assert!(Store::resume(&dir, &machine(), &run()).unwrap_err().to_string().contains("it is finished"));
-    let again = write(root.path(), &crate::record::read::load(&dir).unwrap(), Some(&dir)).unwrap_err().to_string();
+    let again =
+        write(root.path(), &crate::record::read::load(&dir).unwrap(), Some(&dir)).unwrap_err().to_string();
     assert!(again.contains("already holds a record"), "{again}");
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::record::Record;
 use crate::record::disk::fault::{self, Kind};
 use crate::record::fixture::{alignment, machine, names, result, run, signal, summary};
+use crate::record::Record;
 use crate::record::{latest_unfinished, schema::Ceiling, summarise};
 
 const POINTS: [&str; 3] = ["p@depth=2", "p@depth=4", "p@depth=8"];

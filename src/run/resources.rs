@@ -8,12 +8,12 @@ use candle_core::{Device, Tensor};
 use pcnbench_kernels::device::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
-use crate::data::{self, Batches, Dataset, Source};
+use crate::data::{idx, Batches, Dataset, Folder, Kind, Request, Sizes, KINDS};
 use crate::error::plain;
 use crate::measure::card::Card;
 use crate::measure::memory_limit::Memory;
 use crate::measure::Gpu;
-use crate::suite::{Benchmark, DataKind, DeviceKind, Point, Suite};
+use crate::suite::{Benchmark, DeviceKind, Point, Suite};
 use crate::tune::file::{self, Found};
 use crate::{Error, Result};
 
@@ -43,7 +43,8 @@ pub fn open_device(kind: DeviceKind) -> Result<Device> {
 pub(super) struct Resources<'a> {
     suite: &'a Suite,
     folder: Option<&'a Path>,
-    sets: HashMap<Source, Dataset>,
+    /// By name, and by sizes where these decide the content.
+    sets: HashMap<(&'static str, Option<Sizes>), Dataset>,
     devices: HashMap<DeviceKind, Device>,
     health_check: HealthCheck<'a>,
     memory: Memory,
@@ -98,44 +99,47 @@ impl<'a> Resources<'a> {
 
     /// The collection that `--data` names instead of a folder: `mnist` or `fashion-mnist`, unless a folder of
     /// that name is there.
-    fn fetched(&self) -> Option<Source> {
+    fn collection(&self) -> Option<&'static Kind> {
         let name = self.folder.filter(|folder| !folder.exists())?.to_str()?;
-        [Source::Mnist, Source::FashionMnist].into_iter().find(|s| s.name() == name)
+        KINDS.into_iter().find(|kind| kind.folder == Folder::Used && kind.name == name)
     }
 
-    fn source(&self, benchmark: &Benchmark, point: &Point) -> Result<Source> {
-        if let (DataKind::Digits | DataKind::Folder, Some(collection)) = (benchmark.data, self.fetched()) {
-            return Ok(collection);
-        }
-        match benchmark.data {
-            DataKind::Mnist => Ok(Source::Mnist),
-            DataKind::FashionMnist => Ok(Source::FashionMnist),
-            DataKind::Digits if self.folder.is_none() => Ok(Source::Digits),
-            DataKind::Digits | DataKind::Folder if self.folder.is_some() => Ok(Source::Idx),
-            DataKind::Digits | DataKind::Folder => Err(Error::Key {
+    /// The data set of a benchmark, with `--data` in its place where the benchmark leaves it to that.
+    fn kind(&self, benchmark: &Benchmark) -> Result<&'static Kind> {
+        let given = self.folder.map(|_| self.collection().unwrap_or(&idx::FOLDER));
+        match (benchmark.data.folder, given) {
+            (Folder::Replaces | Folder::Needed, Some(given)) => Ok(given),
+            (Folder::Needed, None) => Err(Error::Key {
                 place: format!("benchmark \"{}\"", benchmark.name),
                 key: "data".into(),
-                problem: "`folder` needs --data DIR with the four IDX files of MNIST or Fashion-MNIST".into(),
+                problem: format!(
+                    "`{}` needs --data DIR with the four IDX files of MNIST or Fashion-MNIST",
+                    benchmark.data.name
+                ),
             }),
-            DataKind::Teacher => Ok(Source::Teacher {
-                inputs: point.width,
-                outputs: point.width,
-                train: point.batch.saturating_mul(8),
-                test: point.batch,
-            }),
+            _ => Ok(benchmark.data),
         }
     }
 
     /// The data of a point, loaded at first use.
     pub(super) fn data(&mut self, benchmark: &Benchmark, point: &Point) -> Result<&Dataset> {
-        let source = self.source(benchmark, point)?;
-        if !self.sets.contains_key(&source) {
-            super::size::check_data(&source, &self.memory)?;
-            let folder = self.folder.filter(|_| self.fetched().is_none());
-            let set = data::load(&source, folder, self.suite.seed)?;
-            self.sets.insert(source.clone(), set);
+        let kind = self.kind(benchmark)?;
+        let sizes = Sizes {
+            inputs: point.width,
+            outputs: point.width,
+            train: point.batch.saturating_mul(8),
+            test: point.batch,
+        };
+        let key = (kind.name, kind.sized.then_some(sizes));
+        if !self.sets.contains_key(&key) {
+            if kind.sized {
+                super::size::check_data(kind, &sizes, &self.memory)?;
+            }
+            let folder = self.folder.filter(|_| self.collection().is_none());
+            let set = (kind.load)(&Request { folder, seed: self.suite.seed, sizes })?;
+            self.sets.insert(key, set);
         }
-        self.sets.get(&source).ok_or_else(|| Error::Invalid("a data set that was loaded is gone".into()))
+        self.sets.get(&key).ok_or_else(|| Error::Invalid("a data set that was loaded is gone".into()))
     }
 
     /// The first N batches of a point, on its device and in its dtype.

@@ -1,7 +1,7 @@
 //! Whether points are small enough: for this machine's memory, and for numbers that count work.
 
 use crate::contender::ContenderSpec;
-use crate::data::Source;
+use crate::data::{Kind, Sizes};
 use crate::measure::memory_limit::Memory;
 use crate::net::{Graph, Named};
 use crate::rule::Rule;
@@ -30,10 +30,13 @@ pub(super) fn check_work(spec: &ContenderSpec, point: &Point) -> Result<()> {
 }
 
 /// Refuses invented data that would not fit.
-pub(super) fn check_data(source: &Source, memory: &Memory) -> Result<()> {
-    let Source::Teacher { inputs, outputs, train, test } = *source else { return Ok(()) };
+pub(super) fn check_data(kind: &Kind, sizes: &Sizes, memory: &Memory) -> Result<()> {
+    let Sizes { inputs, outputs, train, test } = *sizes;
     let numbers = (train as f64 + test as f64) * (inputs as f64 + outputs as f64);
-    let what = || format!("data set `{source}`");
+    let what = || {
+        let name = kind.name;
+        format!("data set `{name}:inputs={inputs},outputs={outputs},train={train},test={test}`")
+    };
     check_room(what, 4.0 * numbers, memory, "lower width or batch")
 }
 

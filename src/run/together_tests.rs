@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::super::{device_health, run_with, Job, Target};
-use crate::run::job::Observer;
 use crate::record;
+use crate::run::job::Observer;
 use crate::suite::{Overrides, Suite};
 
 /// The depths of points as they are built or traced, and `!` before one that is finished.

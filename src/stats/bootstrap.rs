@@ -70,8 +70,7 @@ impl PairedRatio {
 /// whatever ρ is; the one that covers 97 % of independent rounds then covers 93 % at ρ = 0.3 and 89 % at ρ = 0.5. For
 /// ρ = 0.5 to be within 93 and 97 % takes about 25 rounds. Six to nine rounds end at their extremes where ρ asks for more
 /// (96 to 97 % of independent rounds, 89 to 93 % at ρ = 0.3); fewer than six give the whole range of the ratios, which
-/// covers `1 − 2^(1 − n)` of independent rounds (n = 5: 93.75 %) and which records of schema 3 call an interval
-/// ([`super::ratio_over_instances`] gives none). Rounds that alternate (ρ < 0) are covered by more than 97 %. Drift that
+/// covers `1 − 2^(1 − n)` of independent rounds (n = 5: 93.75 %) ([`super::ratio_over_instances`] gives none). Rounds that alternate (ρ < 0) are covered by more than 97 %. Drift that
 /// takes tens of rounds to come back is not seen by few of them: with a fifth of the variance in AR(1) of ρ = 0.95, 80
 /// rounds cover 72 %.
 ///

@@ -72,7 +72,7 @@ pub const OF_INTEREST: f64 = 0.05;
 pub const MOST_NOISE: f64 = 0.1;
 
 /// Standard deviation, in logarithms, of what one instance shifts a ratio by, for estimates from a single one, which cannot
-/// know it: records before schema 4, baselines before schema 2, suites that ask for one instance.
+/// know it: of suites that ask for one instance.
 ///
 /// Twenty such records on a two-core machine with other work on it differed by 0.2 to 0.4 % beyond what their rounds told
 /// for updates of more than half a millisecond, and by up to 0.7 % for shorter ones (sPC, ePC and their like at two layers

@@ -6,6 +6,7 @@ use super::axis::{Axes, Axis, Value};
 use super::steps::StepCount;
 use super::wire::TimingWire as Timing;
 use crate::contender::ContenderId;
+use crate::data;
 use crate::net::architecture::Kind;
 use crate::net::{ActivationOrder, Loss};
 use crate::optim::OptimiserKind;
@@ -38,21 +39,6 @@ pub enum Model {
     Alignment,
 }
 
-/// Where the numbers come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DataKind {
-    /// The embedded digits, or the folder given with `--data`.
-    Digits,
-    /// The folder given with `--data`, which is then required.
-    Folder,
-    /// MNIST, from the folder given with `--data` or (feature `hub`) fetched.
-    Mnist,
-    /// Fashion-MNIST, likewise.
-    FashionMnist,
-    /// A seeded teacher network.
-    Teacher,
-}
-
 /// A group of points that share everything but their axes.
 #[derive(Debug, Clone)]
 pub struct Benchmark {
@@ -63,7 +49,7 @@ pub struct Benchmark {
     /// What it is meant to show.
     pub about: String,
     /// Data.
-    pub data: DataKind,
+    pub data: &'static data::Kind,
     /// The contenders, with their own settings.
     pub contenders: Vec<ContenderConfig>,
     /// The contender to whose time ratios are stated.

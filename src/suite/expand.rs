@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use super::axis::{self, Axes, Axis, Value, Values, AXES};
 use super::place::Place;
 use super::wire::{AxesWire, BenchmarkWire, ContenderWire, StepsWire, SuiteWire};
-use super::{
-    checks, limits, Benchmark, ContenderConfig, DataKind, Model, Overrides, Point, StepCount, Suite,
-};
+use super::{checks, limits, Benchmark, ContenderConfig, Model, Overrides, Point, StepCount, Suite};
 use crate::contender::ContenderId;
+use crate::data;
 use crate::net::architecture::Kind;
 use crate::net::{ActivationOrder, Loss};
 use crate::optim::OptimiserKind;
@@ -90,14 +89,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         &b.model,
         &[Model::WeightUpdate, Model::SignalDecay, Model::Alignment].map(|m| (m.name(), m)),
     )?;
-    let kinds = [
-        ("digits", DataKind::Digits),
-        ("folder", DataKind::Folder),
-        ("mnist", DataKind::Mnist),
-        ("fashion-mnist", DataKind::FashionMnist),
-        ("teacher", DataKind::Teacher),
-    ];
-    let data = here.word("data", &b.data, &kinds)?;
+    let data = data::Kind::of(&b.data).map_err(|e| here.key("data", e.to_string()))?;
     let contenders = b.contenders.iter().map(|c| contender(c, here)).collect::<Result<Vec<_>>>()?;
     if contenders.is_empty() {
         return Err(here.key("contenders", "the list is empty; expected at least one rule/engine"));

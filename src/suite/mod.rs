@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use axis::{Axes, Axis, Value, AXES};
 pub use built_in::BUILT_IN;
-pub use definition::{Benchmark, ContenderConfig, DataKind, Model, Overrides, Point, Suite};
+pub use definition::{Benchmark, ContenderConfig, Model, Overrides, Point, Suite};
 pub use device::DeviceKind;
 pub use steps::StepCount;
 pub use wire::TimingWire as Timing;

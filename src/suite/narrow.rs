@@ -72,8 +72,8 @@ mod tests {
                 let kept = &alone.benchmarks[0];
                 assert_eq!(kept.points, std::slice::from_ref(point));
                 assert_eq!(
-                    (&kept.contenders, kept.loss, kept.data),
-                    (&benchmark.contenders, benchmark.loss, benchmark.data)
+                    (&kept.contenders, kept.loss, kept.data.name),
+                    (&benchmark.contenders, benchmark.loss, benchmark.data.name)
                 );
                 assert_eq!(kept.timing, benchmark.timing);
                 assert_eq!(alone.seed, suite.seed);

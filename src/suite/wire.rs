@@ -31,7 +31,7 @@ pub struct BenchmarkWire {
     pub model: String,
     /// What this group is meant to show.
     pub about: String,
-    /// `digits` (replaced by `--data`), `folder` (needs `--data`), `mnist`, `fashion-mnist` or `teacher`.
+    /// Name of a data set; `pcnbench list --data` shows them.
     #[serde(default = "default_data")]
     pub data: String,
     /// Contender ids `rule/engine`, or tables that override steps, step size or learning rate.
@@ -42,8 +42,8 @@ pub struct BenchmarkWire {
     /// Axes; the points are their product.
     #[serde(default)]
     pub axes: AxesWire,
-    /// The kind of networks.
-    #[serde(default)]
+    /// The kind of networks; not written where it is the default, so that definitions keep their hashes.
+    #[serde(default, skip_serializing_if = "ArchitectureWire::is_default")]
     pub architecture: ArchitectureWire,
     /// What is the same at every point.
     #[serde(default)]
@@ -105,6 +105,12 @@ pub enum StepsWire {
 pub struct ArchitectureWire {
     /// Name of an architecture; `pcnbench list --architectures` shows them.
     pub kind: String,
+}
+
+impl ArchitectureWire {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for ArchitectureWire {

@@ -7,7 +7,7 @@ use pcnbench::record::{read, Record, SummaryRow};
 
 const HEADER: &str =
     "| L | sPC / BP, `fused` | sPC / BP, `reference` | GEMMs, sPC / BP | `fused` over GEMMs | of reference: \
-                      BP, sPC, ePC | sPC on 1, 2, 4 threads |";
+                      BP, sPC, ePC | sPC on 1, 2 threads |";
 
 /// The table of the suite `fused` in METHODOLOGY.md must be the one that its record gives.
 #[test]
@@ -50,7 +50,7 @@ fn rows(record: &Record) -> Vec<String> {
         };
         let gemms = at("spc/fused", depth).gemms as f64 / at("bp/fused", depth).gemms as f64;
         let (fused, reference) = (ratio("spc/fused"), ratio("spc/reference"));
-        let times = ["spc/fused:1", "spc/fused:2", "spc/fused"].map(|id| {
+        let times = ["spc/fused:1", "spc/fused"].map(|id| {
             let ms = at(id, depth).median_ns as f64 * 1e-6;
             // three digits
             format!("{ms:.*}", if ms < 10.0 { 2 } else { usize::from(ms < 100.0) })

@@ -1,6 +1,7 @@
 //! Oracle: the file formats. What is written must be read back, whatever happened in between, and what
 //! is committed must follow from its own samples.
 
+mod circles;
 mod committed;
 mod documents;
 mod record;

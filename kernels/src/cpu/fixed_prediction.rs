@@ -6,8 +6,8 @@ use super::memory::Scratch;
 use super::net::Net;
 use super::partition::Partition;
 use super::real::Real;
-use super::rules::lowest;
 use super::vjp::AfterVjp;
+use crate::schedule::lowest;
 
 /// FPA from errors of zero, AR from the negative activations. (`Error`, `Delta`) and (`OtherError`, `OtherDelta`)
 /// alternate: one is read while the other is written. `State` stays at the forward pass.

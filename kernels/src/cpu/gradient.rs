@@ -3,6 +3,7 @@
 use super::arena::{Tile, View, PANEL};
 use super::epilogue::{copy, times, Next, Restate};
 use super::fields::Field;
+use super::memory::block_rows;
 use super::micro::UNITS;
 use super::net::Net;
 use super::pool::Worker;
@@ -198,15 +199,6 @@ pub(super) fn blocks_of(stack: &Stack, layer: usize, parts: usize) -> impl Itera
     let (outputs, inputs) = (stack.units(layer), stack.units(layer - 1));
     let rows = block_rows(outputs, inputs, parts);
     (0..outputs).step_by(rows).map(move |first| Block { layer, first, rows: rows.min(outputs - first) })
-}
-
-/// Elements of a block of directions that stay in a core's own cache.
-const BLOCK: usize = 1 << 16;
-
-/// Rows of a block: the layer in `parts`, but no less than 16 rows, and no more elements than [`BLOCK`].
-pub(super) fn block_rows(outputs: usize, inputs: usize, parts: usize) -> usize {
-    let fitting = (BLOCK / inputs.max(1)).max(16);
-    outputs.div_ceil(parts.max(1)).max(16).min(fitting)
 }
 
 /// This worker's share of the blocks of [`product::pack`], layer by layer.

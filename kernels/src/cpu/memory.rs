@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::arena::{Aligned, Tile, View, PANEL};
 use super::fields::{Field, Fields};
-use super::gradient::block_rows;
 use super::micro::UNITS;
 use super::product;
 use super::real::Real;
@@ -184,4 +183,13 @@ fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
         f.add(Field::ForwardState, depth, batch);
     }
     f
+}
+
+/// Elements of a block of directions that stay in a core's own cache.
+const BLOCK: usize = 1 << 16;
+
+/// Rows of a block: the layer in `parts`, but no less than 16 rows, and no more elements than [`BLOCK`].
+pub(super) fn block_rows(outputs: usize, inputs: usize, parts: usize) -> usize {
+    let fitting = (BLOCK / inputs.max(1)).max(16);
+    outputs.div_ceil(parts.max(1)).max(16).min(fitting)
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::spin_pool::{SpinPool, SECONDARY_PANIC};
-use super::wait::{wait_until, waited, Contention, NAP};
+use super::wait::{wait_until, waited, Contention, Line, NAP};
 use crate::denormals::{self, Switch};
 use crate::{Error, Result};
 
@@ -34,12 +34,6 @@ struct ThreadSet {
     spin_pool: Arc<SpinPool>,
     contention: Contention,
 }
-
-/// A value on cache lines of its own: two, because processors fetch them in pairs. While one thread polls a value, no
-/// thread may write anything else to its lines.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(super) struct Line<T>(pub(super) T);
 
 /// One of the threads of a pool, at work.
 #[derive(Debug)]

@@ -11,18 +11,9 @@ use super::partition::Partition;
 use super::real::Real;
 use super::stencil::Stencil;
 use super::vjp::AfterVjp;
-use crate::schedule::{Rule, Schedule};
+use crate::schedule::{lowest, Rule, Schedule};
 use crate::stack::Activation;
 use crate::tune;
-
-/// The lowest layer that has moved after t + 1 steps from the forward pass (L if there is none to move).
-pub(super) fn lowest(depth: usize, t: usize, light_cone: bool) -> usize {
-    if light_cone {
-        depth.saturating_sub(t + 1).max(1)
-    } else {
-        1
-    }
-}
 
 /// Inference, from the loaded batch to states and errors at the last point, for the partition's part of the work.
 ///

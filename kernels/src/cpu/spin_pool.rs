@@ -25,8 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pool::Line;
-use super::wait::wait_until;
+use super::wait::{wait_until, Line};
 
 /// How long a thread spins for the next call: long compared with the pause between two updates of a training loop,
 /// short compared with a delay that other work on its core would notice.

@@ -139,6 +139,12 @@ impl Drop for Missing {
     }
 }
 
+/// A value on cache lines of its own: two, because processors fetch them in pairs. While one thread polls a value, no
+/// thread may write anything else to its lines.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Line<T>(pub(super) T);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,12 +4,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut, DeviceRepr};
-use candle_core::cuda_backend::CudaDType;
-use candle_core::{CudaDevice, CudaStorage, Layout, Result, WithDType};
+use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut};
+use candle_core::{CudaDevice, CudaStorage, Layout, Result};
 
 use super::device_limits::device_limits;
-use super::library::Multiply;
+use super::operand::{Number, Operand};
 use super::plan_cache::{no_memory, offsets, CachedPlan};
 use crate::launch::{finish, Ask, Precision, Task};
 use crate::math_mode::MathMode;
@@ -27,11 +26,6 @@ pub(crate) struct Engine {
     further: AtomicUsize,
 }
 
-/// Numbers that both Candle and the kernels have.
-pub(crate) trait Number: CudaDType + WithDType + DeviceRepr + Multiply {}
-impl Number for f32 {}
-impl Number for f64 {}
-
 /// One call, without its tensors.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
@@ -44,9 +38,6 @@ pub(crate) struct Asked<'a> {
     /// Measured times to choose a strategy by, if there are any.
     pub(crate) strategies: Option<&'a StrategyTable>,
 }
-
-/// An operand: its storage and where it begins there.
-pub(crate) type Operand<'a> = (&'a CudaStorage, &'a Layout);
 
 impl Engine {
     /// Runs every later call on this strategy; with nothing, on the one that [`tune::choose`] gives.

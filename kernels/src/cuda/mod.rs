@@ -6,6 +6,7 @@ mod engine;
 mod graph;
 mod library;
 mod module;
+mod operand;
 mod plan_cache;
 mod pool;
 mod sensor;

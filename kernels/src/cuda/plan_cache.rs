@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use candle_core::cuda_backend::cudarc::driver::{sys, CudaGraph, CudaSlice, DevicePtr, DeviceRepr};
 use candle_core::{CudaDevice, Layout, Result};
 
-use super::engine::{Number, Operand};
 use super::module::{failed, kernel, Kernel, Shape};
+use super::operand::{Number, Operand};
 use crate::launch::{plan, resident, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
 use crate::persistent::{trace, PersistentParams, ResidentRow};
 use crate::primitives::PrimitiveParams;

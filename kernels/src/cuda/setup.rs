@@ -16,7 +16,7 @@ pub(crate) fn setup(device: &CudaDevice) -> Result<Vec<(&'static str, String)>> 
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
         CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS,
     };
-    let (newest, minor) = crate::device::driver_cuda_version()?;
+    let (newest, minor) = crate::driver::driver_cuda_version()?;
     let (free, all) = context.mem_get_info().map_err(failed("the memory of the GPU cannot be read"))?;
     let gib = |bytes: usize| bytes as f64 / f64::from(1 << 30);
     let images = MODULES.iter().filter(|module| !module.image.is_empty()).count();

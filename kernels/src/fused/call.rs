@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use candle_core::{backend::BackendStorage, CudaStorage, DType};
 use candle_core::{CpuStorage, CustomOp3, InplaceOp3, Layout, Shape};
 
-use super::Fused;
+use super::engine::Fused;
 use crate::cpu::{self, Real, Task, Workspace};
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::Loss;

@@ -9,8 +9,8 @@ mod product;
 mod rules;
 mod table;
 
-pub use params::{Addresses, Kernel, Launch, Params, Precision};
-pub use persistent::{relaxation, resident, Relax, Resident};
+pub use params::{Addresses, Kernel, Launch, Params, Precision, Relax};
+pub use persistent::{relaxation, resident, Resident};
 pub use product::{Base, Form, Operand, Product};
 pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
 

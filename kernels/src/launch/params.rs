@@ -3,6 +3,7 @@
 use std::mem::{offset_of, size_of};
 
 use super::product::Product;
+use crate::persistent::PersistentParams;
 
 /// Parameters of the kernels of `cuda/relax.cu`, `elementwise.cu` and `learn.cu`, `RelaxParams` in `cuda/relax.cuh`.
 /// The first six are addresses, zero until [`Params::at`] fills them in.
@@ -168,7 +169,7 @@ pub enum Launch {
     /// A product of a library.
     Product(Product),
     /// All of inference, by one of the persistent kernels.
-    Relax(super::persistent::Relax),
+    Relax(Relax),
 }
 
 /// Modes of `relax_predict`, as in `cuda/epilogue.cuh`.
@@ -239,4 +240,48 @@ pub enum Moves {
     Adam = 3,
     /// One scalar per layer.
     Mq = 4,
+}
+
+/// A cooperative launch of a persistent kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Relax {
+    /// The kernel.
+    pub name: &'static str,
+    /// Blocks, all resident together.
+    pub blocks: u32,
+    /// Threads per block.
+    pub threads: u32,
+    /// Bytes of dynamic shared memory.
+    pub shared: u32,
+    /// FLOPs of its matrix products: those of the launches that it replaces.
+    pub flops: f64,
+    /// Its parameters, with bytes from the beginning of their buffer for addresses.
+    pub(super) params: PersistentParams,
+}
+
+impl Relax {
+    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`](super::persistent::Resident), `timed_out` is that of a zero
+    /// of 64 bits, with [`trace::WORDS`](crate::persistent::trace::WORDS) more behind it where kernels are traced.
+    pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64, timed_out: u64) -> PersistentParams {
+        let p = self.params;
+        PersistentParams {
+            layers: rows,
+            step_sizes,
+            weights: at.theta,
+            targets: at.arena + p.targets,
+            states: at.arena + p.states,
+            errors: at.arena + p.errors,
+            deltas: at.arena + p.deltas,
+            up: at.arena + p.up,
+            down: at.arena + p.down,
+            flags: at.arena + p.flags,
+            timed_out,
+            ..p
+        }
+    }
+
+    /// The error that the word `timed_out` stands for after the launch; `None` if no wait has timed out.
+    pub fn describe_timeout(&self, word: u64) -> Option<String> {
+        crate::persistent::describe_timeout(&self.params, self.name, word)
+    }
 }

@@ -2,11 +2,11 @@
 //! and deltas of its own behind the arena; an element-wise launch before it copies the batch there, and one after it
 //! copies the results into the arena.
 
-use super::params::{Addresses, Elementwise, Params, Precision};
+use super::params::{Elementwise, Params, Precision, Relax};
 use super::table::Field;
 use super::{list, plan, Ask, Launch, Plan};
 use crate::math_mode::MathMode;
-use crate::persistent::{self, CooperativeLimits, PersistentParams, Relaxation, ResidentRow};
+use crate::persistent::{self, CooperativeLimits, Relaxation, ResidentRow};
 use crate::refuse::refuse;
 use crate::schedule::Rule;
 use crate::stack::Stack;
@@ -18,50 +18,6 @@ pub struct Resident {
     pub rows: Vec<ResidentRow>,
     /// g_t; one zero if there is no step.
     pub step_sizes: Vec<f32>,
-}
-
-/// A cooperative launch of a persistent kernel.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Relax {
-    /// The kernel.
-    pub name: &'static str,
-    /// Blocks, all resident together.
-    pub blocks: u32,
-    /// Threads per block.
-    pub threads: u32,
-    /// Bytes of dynamic shared memory.
-    pub shared: u32,
-    /// FLOPs of its matrix products: those of the launches that it replaces.
-    pub flops: f64,
-    /// Its parameters, with bytes from the beginning of their buffer for addresses.
-    params: PersistentParams,
-}
-
-impl Relax {
-    /// Its parameters with addresses; `rows` and `step_sizes` are those of [`Resident`], `timed_out` is that of a zero
-    /// of 64 bits, with [`trace::WORDS`](persistent::trace::WORDS) more behind it where kernels are traced.
-    pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64, timed_out: u64) -> PersistentParams {
-        let p = self.params;
-        PersistentParams {
-            layers: rows,
-            step_sizes,
-            weights: at.theta,
-            targets: at.arena + p.targets,
-            states: at.arena + p.states,
-            errors: at.arena + p.errors,
-            deltas: at.arena + p.deltas,
-            up: at.arena + p.up,
-            down: at.arena + p.down,
-            flags: at.arena + p.flags,
-            timed_out,
-            ..p
-        }
-    }
-
-    /// The error that the word `timed_out` stands for after the launch; `None` if no wait has timed out.
-    pub fn describe_timeout(&self, word: u64) -> Option<String> {
-        persistent::describe_timeout(&self.params, self.name, word)
-    }
 }
 
 /// Inference of a call as one cooperative launch.

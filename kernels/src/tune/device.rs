@@ -1,21 +1,12 @@
 //! Choices for a GPU by a model: pure functions of sizes, with assumed, unmeasured weights. [`super::choose`] asks a
 //! table of measured times first.
 
-use super::table::Entry;
-use crate::launch::{relaxation, Precision, TILES};
+use super::strategy::{DeviceLimits, Strategy};
+use super::table::Choice;
+use crate::launch::{Precision, TILES};
 use crate::math_mode::MathMode;
-use crate::persistent::CooperativeLimits;
 use crate::schedule::{Rule, Schedule};
 use crate::stack::Stack;
-
-/// The limits of a GPU that choices depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceLimits {
-    /// Multiprocessors.
-    pub processors: usize,
-    /// The limits of a cooperative launch; `None` if the GPU has no such launches.
-    pub cooperative: Option<CooperativeLimits>,
-}
 
 /// Factor on the time of a block of each of [`TILES`], relative to its arithmetic: small tiles read each operand more
 /// often per result.
@@ -34,76 +25,11 @@ pub fn tile_on(blocks: [usize; 3], device: &DeviceLimits) -> usize {
     (1..TILES.len()).fold(0, |best, i| if cost(i) < cost(best) { i } else { best })
 }
 
-/// How a call runs on a GPU. All strategies compute the same rule; they differ in their launches and waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Strategy {
-    /// One launch per phase, whatever the depth; queued by the host one after another.
-    Grouped,
-    /// The same launches, recorded once and replayed.
-    Graph,
-    /// One launch for all steps, weights kept on the multiprocessors.
-    Persistent,
-    /// Products by a library, the epilogues of the grouped launches after them.
-    Cublas,
-}
-
-impl Strategy {
-    /// Every strategy, in the order in which equal times are decided.
-    pub const ALL: [Self; 4] = [Self::Grouped, Self::Graph, Self::Persistent, Self::Cublas];
-
-    /// Its name in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Grouped => "grouped",
-            Self::Graph => "graph",
-            Self::Persistent => "persistent",
-            Self::Cublas => "cublas",
-        }
-    }
-
-    /// The strategy of this name, if there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|strategy| strategy.name() == name)
-    }
-
-    /// Whether it can run a call.
-    ///
-    /// # Errors
-    /// The reason why it cannot, in words that go on after "because".
-    pub fn takes(
-        self,
-        stack: &Stack,
-        schedule: &Schedule,
-        batch: usize,
-        kind: (Precision, MathMode),
-        device: &DeviceLimits,
-    ) -> Result<(), String> {
-        match (self, &device.cooperative) {
-            (Self::Grouped | Self::Graph | Self::Cublas, _) => Ok(()),
-            (Self::Persistent, None) => Err("this GPU has no cooperative launches".to_owned()),
-            (Self::Persistent, Some(limits)) => {
-                relaxation(stack, &schedule.rule, batch, kind, limits).map(|_| ())
-            }
-        }
-    }
-}
-
 /// Units from which on a library's product is worth a launch of its own: 2·B·1024² FLOPs are more than tiles of 64
 /// without tensor cores or asynchronous copies do well.
 const WIDE: usize = 1024;
 /// Number of launches from which on recording pays: a recording costs about as much as queueing them a few times.
 const RECORDED: usize = 8;
-
-/// A strategy, and why it is not [`Strategy::Persistent`] if it is another.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    /// The strategy.
-    pub strategy: Strategy,
-    /// In words that go on after "not on strategy `persistent`, because".
-    pub instead: Option<String>,
-    /// The entry of measured times that decided; `None` if the model decided.
-    pub entry: Option<Entry>,
-}
 
 /// Launches that the host queues for inference on [`Strategy::Grouped`], if no light cone saves any.
 fn launches(depth: usize, schedule: &Schedule) -> usize {

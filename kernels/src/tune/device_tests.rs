@@ -1,4 +1,5 @@
 use super::*;
+use crate::persistent::CooperativeLimits;
 use crate::persistent::PATIENCE;
 use crate::stack::{Activation, LayerSpec};
 

@@ -2,7 +2,7 @@
 //! the choice of a strategy from it. Pure data and pure functions; `pcnbench tune` measures, and its file holds the
 //! table.
 
-use super::device::{cuda, Choice, DeviceLimits, Strategy};
+use super::strategy::Strategy;
 use crate::launch::Precision;
 use crate::math_mode::MathMode;
 use crate::schedule::Schedule;
@@ -35,7 +35,7 @@ impl Sizes {
 
     /// The squared distance in logarithms to base 2; `None` if one of the four sizes differs by more than a factor of
     /// [`FACTOR`], or is zero on one side only.
-    fn distance(&self, other: &Self) -> Option<f64> {
+    pub(super) fn distance(&self, other: &Self) -> Option<f64> {
         let mut sum = 0.0;
         for (a, b) in self.all().into_iter().zip(other.all()) {
             let (low, high) = (a.min(b), a.max(b));
@@ -121,6 +121,17 @@ impl Entry {
     }
 }
 
+/// A strategy, and why it is not [`Strategy::Persistent`] if it is another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// In words that go on after "not on strategy `persistent`, because".
+    pub instead: Option<String>,
+    /// The entry of measured times that decided; `None` if the model decided.
+    pub entry: Option<Entry>,
+}
+
 /// The measurements of one device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StrategyTable {
@@ -146,41 +157,3 @@ impl StrategyTable {
             .map(|(_, entry)| entry)
     }
 }
-
-/// The strategy for a call: the fastest in the [nearest](StrategyTable::nearest) entry that accepts it, else the choice
-/// of the model ([`cuda`]).
-pub fn choose(
-    table: Option<&StrategyTable>,
-    stack: &Stack,
-    schedule: &Schedule,
-    batch: usize,
-    kind: (Precision, MathMode),
-    device: &DeviceLimits,
-) -> Choice {
-    let takes = |strategy: Strategy| strategy.takes(stack, schedule, batch, kind, device);
-    let sizes = Sizes::of(stack, schedule, batch);
-    let entry = table.and_then(|table| table.nearest(schedule.rule.name(), kind, &sizes));
-    let ranked = entry.map(Entry::ranked).unwrap_or_default();
-    let Some(fastest) = ranked.iter().find(|timed| takes(timed.strategy).is_ok()) else {
-        return cuda(stack, schedule, batch, kind, device);
-    };
-    let strategy = fastest.strategy;
-    let instead = (strategy != Strategy::Persistent).then(|| {
-        let timed = ranked.iter().find(|timed| timed.strategy == Strategy::Persistent);
-        let failed =
-            entry.and_then(|entry| entry.failed.iter().find(|it| it.strategy == Strategy::Persistent));
-        match (takes(Strategy::Persistent), timed) {
-            (Err(why), _) => why,
-            (Ok(()), Some(_)) => "another one was measured to be faster".to_owned(),
-            (Ok(()), None) => match failed {
-                Some(failed) => format!("it failed when it was timed: {}", failed.why),
-                None => "it was not timed at the sizes nearest to this call".to_owned(),
-            },
-        }
-    });
-    Choice { strategy, instead, entry: entry.cloned() }
-}
-
-#[cfg(test)]
-#[path = "table_tests.rs"]
-mod tests;

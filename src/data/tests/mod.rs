@@ -8,7 +8,7 @@ mod dataset;
 mod digits;
 mod idx;
 mod idx_mutated;
-mod source;
+mod kind;
 mod synthetic;
 
 /// The message of an outcome that must be an error.

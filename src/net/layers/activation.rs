@@ -2,10 +2,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use candle_core::Tensor;
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::super::operation::{elements, no_params, only, Linearization, Operation, OperationCost, VerbCost};
+use super::super::operation::{
+    elements, no_params, only, Kind, Linearization, Operation, OperationCost, VerbCost,
+};
 use crate::{Error, Result};
 
 /// An element-wise activation φ.
@@ -154,6 +159,21 @@ impl FromStr for Activation {
             .find(|a| a.name() == s)
             .ok_or_else(|| Error::unknown("activation", s, Self::ALL.map(Self::name)))
     }
+}
+
+/// The entry of the table of operations.
+pub const KIND: Kind = Kind { name: "act", read };
+
+/// The attributes of [`Act`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attributes {
+    function: String,
+}
+
+fn read(attributes: Value) -> Result<Arc<dyn Operation>, String> {
+    let Attributes { function } = serde_json::from_value(attributes).map_err(|e| e.to_string())?;
+    Ok(Arc::new(Act(Activation::function(&function).map_err(|e| e.to_string())?)))
 }
 
 /// The operation φ(a), element by element.

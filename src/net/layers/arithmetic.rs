@@ -1,9 +1,24 @@
 //! Sums, differences, products and multiples of tensors of one shape.
 
-use candle_core::Tensor;
+use std::sync::Arc;
 
-use super::super::operation::{elements, no_params, only, Linearization, Operation, OperationCost, VerbCost};
+use candle_core::Tensor;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::operation::{
+    elements, no_params, only, Kind, Linearization, Operation, OperationCost, VerbCost,
+};
 use crate::Result;
+
+/// The entries of the table of operations.
+pub const ADD: Kind = Kind { name: "add", read: |attributes| plain(attributes, Add) };
+/// a − b.
+pub const SUB: Kind = Kind { name: "sub", read: |attributes| plain(attributes, Sub) };
+/// a ⊙ b.
+pub const MUL: Kind = Kind { name: "mul", read: |attributes| plain(attributes, Mul) };
+/// k·a.
+pub const SCALE: Kind = Kind::of::<Scale>("scale");
 
 /// a + b + …, two or more inputs of one shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +33,20 @@ pub struct Mul;
 pub struct Sub;
 
 /// k·a.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scale {
     /// k.
     pub constant: f64,
+}
+
+/// An operation without attributes.
+fn plain(attributes: Value, operation: impl Operation) -> Result<Arc<dyn Operation>, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Attributes {}
+    let Attributes {} = serde_json::from_value(attributes).map_err(|e| e.to_string())?;
+    Ok(Arc::new(operation))
 }
 
 /// The one shape of two or more inputs.

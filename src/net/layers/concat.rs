@@ -1,12 +1,17 @@
 //! Tensors joined along an axis.
 
 use candle_core::Tensor;
+use serde::Deserialize;
 
-use super::super::operation::{elements, no_params, Linearization, Operation, OperationCost, VerbCost};
+use super::super::operation::{elements, no_params, Kind, Linearization, Operation, OperationCost, VerbCost};
 use crate::Result;
 
+/// The entry of the table of operations.
+pub const KIND: Kind = Kind::of::<Concat>("concat");
+
 /// Two or more inputs joined along `axis`, in the given order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Concat {
     /// The axis, counted from the sample axis 0, which it may not be.
     pub axis: usize,

@@ -1,13 +1,18 @@
 //! The linear map: a Wᵀ + b on the last axis.
 
 use candle_core::{Tensor, D};
+use serde::Deserialize;
 
-use super::super::operation::{elements, only, Linearization, Operation, OperationCost, VerbCost};
+use super::super::operation::{elements, only, Kind, Linearization, Operation, OperationCost, VerbCost};
 use crate::Result;
+
+/// The entry of the table of operations.
+pub const KIND: Kind = Kind::of::<Linear>("linear");
 
 /// a Wᵀ + b: W is `[outputs, inputs]`, b is `[outputs]`, a is `[B, …, inputs]`; every index before the last is a row of
 /// the product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Whether there is a bias.
     pub bias: bool,

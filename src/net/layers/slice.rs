@@ -1,13 +1,20 @@
 //! A run of entries along an axis.
 
 use candle_core::Tensor;
+use serde::Deserialize;
 
-use super::super::operation::{elements, no_params, only, Linearization, Operation, OperationCost, VerbCost};
+use super::super::operation::{
+    elements, no_params, only, Kind, Linearization, Operation, OperationCost, VerbCost,
+};
 use super::concat::axis_of;
 use crate::Result;
 
+/// The entry of the table of operations.
+pub const KIND: Kind = Kind::of::<Slice>("slice");
+
 /// Entries `from`, …, `to` − 1 of an axis, counted from 0; the axis stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Slice {
     /// The axis, counted from the sample axis 0, which it may not be.
     pub axis: usize,

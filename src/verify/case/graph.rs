@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::{name_of, parse, within, Network, WireLoss};
-use crate::net::layers::{Act, Activation, Add, Concat, Linear, Mul, Scale, Slice, Sub};
+use super::wire::{name_of, within, Network, WireLoss};
+use crate::net::layers::KINDS;
 use crate::net::{DataId, GraphBuilder, Operation, ParamId, Source, VertexId};
 use crate::suite::limits;
 use crate::verify::host::Host;
@@ -54,24 +54,7 @@ struct WireTerm {
     output_precision: f64,
 }
 
-/// An operation by kind, with its attributes; unknown kinds and keys are refused.
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum WireOperation {
-    Linear { bias: bool },
-    Act { function: String },
-    Add {},
-    Mul {},
-    Sub {},
-    Scale { constant: f64 },
-    Concat { axis: usize },
-    Slice { axis: usize, from: usize, to: usize },
-}
-
-/// Operations of [`WireOperation`].
-const BUILT: [&str; 8] = ["linear", "act", "add", "sub", "mul", "scale", "concat", "slice"];
-
-/// Operations that the format knows and this build does not have.
+/// Operations that the format knows and that are not in [`KINDS`] yet.
 const MISSING: [&str; 10] = [
     "conv2d",
     "sum",
@@ -85,21 +68,12 @@ const MISSING: [&str; 10] = [
     "avgpool",
 ];
 
-impl WireOperation {
-    fn build(self) -> Result<Arc<dyn Operation>, String> {
-        Ok(match self {
-            Self::Linear { bias } => Arc::new(Linear { bias }),
-            Self::Act { function } => {
-                Arc::new(Act(Activation::function(&function).map_err(|e| e.to_string())?))
-            }
-            Self::Add {} => Arc::new(Add),
-            Self::Mul {} => Arc::new(Mul),
-            Self::Sub {} => Arc::new(Sub),
-            Self::Scale { constant } => Arc::new(Scale { constant }),
-            Self::Concat { axis } => Arc::new(Concat { axis }),
-            Self::Slice { axis, from, to } => Arc::new(Slice { axis, from, to }),
-        })
-    }
+/// The operation of a vertex, of a kind in [`KINDS`].
+fn operation(mut op: Value) -> Result<Arc<dyn Operation>, String> {
+    let name = op.as_object_mut().and_then(|attributes| attributes.remove("kind"));
+    let kind = KINDS.iter().find(|kind| name.as_ref().and_then(Value::as_str) == Some(kind.name));
+    let kind = kind.ok_or("missing text key `kind`")?;
+    (kind.read)(op)
 }
 
 /// The network and its tensors, or the operation that is not built.
@@ -110,11 +84,13 @@ pub(super) fn network(
     let mut missing = None;
     for vertex in &wire.vertices {
         let kind = name_of(&vertex.op, "kind").map_err(|e| format!("vertex `{}`: op: {e}", vertex.name))?;
-        if MISSING.contains(&kind.as_str()) {
+        let built = KINDS.iter().any(|built| built.name == kind);
+        if !built && MISSING.contains(&kind.as_str()) {
             missing = missing.or(Some(kind));
-        } else if !BUILT.contains(&kind.as_str()) {
-            let known = Error::unknown("operation", &kind, BUILT.into_iter().chain(MISSING));
-            return Err(format!("vertex `{}`: op: {known}", vertex.name));
+        } else if !built {
+            let known = KINDS.iter().map(|kind| kind.name).chain(MISSING);
+            let problem = Error::unknown("operation", &kind, known);
+            return Err(format!("vertex `{}`: op: {problem}", vertex.name));
         }
     }
     if let Some(kind) = missing {
@@ -180,8 +156,7 @@ pub(super) fn network(
             (true, None) => return Err(format!("{place} is latent but has no precision")),
             (false, Some(_)) => return Err(format!("{place} has a precision but is not latent")),
         };
-        let operation = parse::<WireOperation>(vertex.op, &format!("{place}: op"))?;
-        let operation = operation.build().map_err(|e| format!("{place}: op: {e}"))?;
+        let operation = operation(vertex.op).map_err(|e| format!("{place}: op: {e}"))?;
         let id = builder.add(&name, operation, &inputs, &own, precision).map_err(|e| e.to_string())?;
         vertices.insert(name, id);
     }

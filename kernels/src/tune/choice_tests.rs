@@ -4,6 +4,7 @@ use super::*;
 use crate::persistent::{CooperativeLimits, PATIENCE};
 use crate::schedule::Rule;
 use crate::stack::{Activation, LayerSpec};
+use crate::tune::{Failed, Timed};
 
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
 const F32: (Precision, MathMode) = (Precision::F32, MathMode::F32);
