@@ -24,6 +24,7 @@ mod fpa;
 pub mod info;
 mod ipc;
 pub mod learning;
+mod once;
 mod registry;
 mod relaxation;
 mod seqil;
@@ -38,6 +39,7 @@ pub use fpa::Fpa;
 pub use info::Info;
 pub use ipc::Ipc;
 pub use learning::{Decay, LearningRule, Steps};
+pub use once::Once;
 pub use seqil::SeqIl;
 pub use spc::Spc;
 pub use zil::{Nodes, Zil};
@@ -67,6 +69,8 @@ registry::rules! {
     Ipc,
     /// Activation relaxation.
     Ar,
+    /// One step of error-based predictive coding.
+    Once,
 }
 
 impl Info {
