@@ -5,6 +5,7 @@ pub mod arithmetic;
 pub mod concat;
 pub mod dense;
 pub mod linear;
+pub mod negate;
 pub mod slice;
 
 pub use activation::{Act, Activation};
@@ -12,13 +13,15 @@ pub use arithmetic::{Add, Mul, Scale, Sub};
 pub use concat::Concat;
 pub use dense::Dense;
 pub use linear::Linear;
+pub use negate::Negate;
 pub use slice::Slice;
 
 use super::operation::Kind;
 
 /// Every operation that can be named, by the names of the case format.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     linear::KIND,
+    negate::KIND,
     activation::KIND,
     arithmetic::ADD,
     arithmetic::SUB,
