@@ -13,6 +13,7 @@ pub mod hub;
 pub mod idx;
 mod images;
 pub mod kind;
+mod noise;
 mod rng;
 pub mod synthetic;
 #[cfg(test)]
@@ -26,13 +27,14 @@ pub use kind::{Folder, Kind, Request, Sizes};
 use crate::{Error, Result};
 
 /// Every data set, in the order of help texts.
-pub const KINDS: [&Kind; 6] = [
+pub const KINDS: [&Kind; 7] = [
     &digits::KIND,
     &idx::FOLDER,
     &collections::MNIST,
     &collections::FASHION_MNIST,
     &synthetic::TEACHER,
     &synthetic::BLOBS,
+    &noise::KIND,
 ];
 
 impl Kind {
