@@ -45,8 +45,7 @@ pub mod signal;
 mod split;
 pub mod style;
 pub mod tables;
-pub mod time_vs_bytes;
-mod time_vs_depth;
+pub mod time_vs_depth;
 pub mod time_vs_gemms;
 pub mod utilisation;
 
@@ -136,7 +135,6 @@ impl Drawing {
 pub fn draw_all(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Drawing> {
     let parts = [
         time_vs_depth::draw(record, folder, fit)?,
-        time_vs_bytes::draw(record, folder)?,
         time_vs_gemms::draw(record, folder)?,
         cost_ratio::draw(record, folder)?,
         bounds::draw(record, folder)?,
