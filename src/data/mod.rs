@@ -13,7 +13,6 @@ pub mod hub;
 pub mod idx;
 mod images;
 pub mod kind;
-mod noise;
 mod rng;
 pub mod synthetic;
 #[cfg(test)]
@@ -27,14 +26,13 @@ pub use kind::{Folder, Kind, Request, Sizes};
 use crate::{Error, Result};
 
 /// Every data set, in the order of help texts.
-pub const KINDS: [&Kind; 7] = [
+pub const KINDS: [&Kind; 6] = [
     &digits::KIND,
     &idx::FOLDER,
     &collections::MNIST,
     &collections::FASHION_MNIST,
     &synthetic::TEACHER,
     &synthetic::BLOBS,
-    &noise::KIND,
 ];
 
 impl Kind {
