@@ -5,7 +5,6 @@ pub mod arithmetic;
 pub mod concat;
 pub mod dense;
 pub mod linear;
-pub mod negate;
 pub mod slice;
 
 pub use activation::{Act, Activation};
@@ -13,15 +12,13 @@ pub use arithmetic::{Add, Mul, Scale, Sub};
 pub use concat::Concat;
 pub use dense::Dense;
 pub use linear::Linear;
-pub use negate::Negate;
 pub use slice::Slice;
 
 use super::operation::Kind;
 
 /// Every operation that can be named, by the names of the case format.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 8] = [
     linear::KIND,
-    negate::KIND,
     activation::KIND,
     arithmetic::ADD,
     arithmetic::SUB,
