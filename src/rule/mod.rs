@@ -24,7 +24,6 @@ mod fpa;
 pub mod info;
 mod ipc;
 pub mod learning;
-mod once;
 mod registry;
 mod relaxation;
 mod seqil;
@@ -39,7 +38,6 @@ pub use fpa::Fpa;
 pub use info::Info;
 pub use ipc::Ipc;
 pub use learning::{Decay, LearningRule, Steps};
-pub use once::Once;
 pub use seqil::SeqIl;
 pub use spc::Spc;
 pub use zil::{Nodes, Zil};
@@ -69,8 +67,6 @@ registry::rules! {
     Ipc,
     /// Activation relaxation.
     Ar,
-    /// One step of error-based predictive coding.
-    Once,
 }
 
 impl Info {

@@ -47,7 +47,6 @@ pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Tensor>> {
         Rule::Fpa(r) => problem.fixed_prediction(r.steps),
         Rule::SeqIl(r) => problem.sequential_descent(r),
         Rule::Ipc(r) => problem.incremental_descent(r),
-        Rule::Once(_) => problem.error_descent(Steps::constant(1, 1.0)),
         Rule::Ar(r) => problem.activation_relaxation(r),
     }
 }
