@@ -92,8 +92,8 @@ fn layer(hidden: bool) -> kernels::LayerSpec {
     kernels::LayerSpec { inputs: WIDTH, outputs: WIDTH, act_in, act_out, scale: 1.0, skip: false, bias: true }
 }
 
-/// On a card: one launch per operation, the slowest way, which every other is held against.
-fn card(criterion: &mut Criterion) -> Result<()> {
+/// On a GPU: one launch per operation, the slowest way, which every other is held against.
+fn gpu(criterion: &mut Criterion) -> Result<()> {
     let mut group = criterion.benchmark_group("ladder");
     for (name, device) in common::devices().iter().filter(|(_, device)| !device.is_cpu()) {
         for depth in DEPTHS {
@@ -113,5 +113,5 @@ fn card(criterion: &mut Criterion) -> Result<()> {
 }
 
 fn main() -> std::process::ExitCode {
-    common::main(&[products, fused, card])
+    common::main(&[products, fused, gpu])
 }

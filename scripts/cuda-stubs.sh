@@ -4,7 +4,7 @@
 #   scripts/cuda-stubs.sh DIR
 #
 # Linking needs the names a library offers and the name it is loaded by, not what is in it. That saves
-# most of a gigabyte of downloads, and a driver is installed only with a card. The program built this way
+# most of a gigabyte of downloads, and a driver is installed only with a GPU. The program built this way
 # is an ordinary one: where it runs, the system's loader finds the real libraries by the same names. Every
 # function of a stub only says that it failed, so a program that loads one by accident has no GPU.
 #

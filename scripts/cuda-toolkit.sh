@@ -7,7 +7,7 @@
 # It needs python3 with pip, a C compiler and cargo; about 100 MB are downloaded once. What is printed
 # goes to standard output, everything else to standard error. `rm -r .cuda` undoes it.
 #
-# CUDA_COMPUTE_CAP (default 90, for Hopper alone) chooses the cards Candle's own kernels are built for: 80
+# CUDA_COMPUTE_CAP (default 90, for Hopper alone) chooses the GPUs Candle's own kernels are built for: 80
 # runs on Ampere and everything later.
 set -euo pipefail
 

@@ -3,12 +3,12 @@
 #
 #   scripts/gpu-build.sh [OPTION OF cargo build...]
 #
-# leaves, stripped, gpu-bin/pcnbench, gpu-bin/device, the tests of the kernels on a card, gpu-bin/ladder, their timings
+# leaves, stripped, gpu-bin/pcnbench, gpu-bin/device, the tests of the kernels on a GPU, gpu-bin/ladder, their timings
 # strategy by strategy, gpu-bin/claims, what is claimed of them, gpu-bin/trace, which says where the time of a step goes, and
 # gpu-bin/build.txt, which says what they are and of which
-# commit; and all of it in gpu-bin.tar.xz. That file, a fifth as large, is what travels. The target is a Hopper card;
+# commit; and all of it in gpu-bin.tar.xz. That file, a fifth as large, is what travels. The target is a Hopper GPU;
 # CUDA_COMPUTE_CAP=80 makes one for Ampere and everything later. It needs what scripts/cuda-toolkit.sh needs and nothing
-# that belongs to a card.
+# that belongs to a GPU.
 #
 # The program is linked like any other: it needs an NVIDIA driver (libcuda.so.1) and the libraries of
 # CUDA 13 (cuBLAS, cuRAND, NVRTC) where it runs, and a glibc no older than this machine's. Where one is
@@ -52,7 +52,7 @@ for built in pcnbench device ladder claims trace; do
   fi
 done
 
-# What can be tried here: it starts, knows its features, and says in one sentence that there is no card.
+# What can be tried here: it starts, knows its features, and says in one sentence that there is no GPU.
 loadable=$CUDA_HOME/lib/stubs/loadable
 LD_LIBRARY_PATH=$loadable gpu-bin/pcnbench doctor >gpu-bin/build.txt
 grep -q '^ *features *cuda' gpu-bin/build.txt || { echo "gpu-build: built without feature cuda" >&2; exit 1; }

@@ -3,15 +3,15 @@
 # the second:
 #
 #   scripts/gpu-build.sh                          # anywhere: makes gpu-bin/ and gpu-bin.tar.xz, which is what travels
-#   OUT=gpu-out scripts/gpu-check.sh first        # on the machine with the card, from the same checkout: at most 240 s
+#   OUT=gpu-out scripts/gpu-check.sh first        # on the machine with the GPU, from the same checkout: at most 240 s
 #   OUT=gpu-out scripts/gpu-check.sh full         # at most 360 s
 #
-# The machine with the card needs bash, coreutils, tar, gzip, xz or python3, a driver and the libraries of CUDA 13; no cargo, no
-# compiler, no network. Where it has python3 with PyTorch or JAX, these are measured too. It reads the card's settings and changes
+# The machine with the GPU needs bash, coreutils, tar, gzip, xz or python3, a driver and the libraries of CUDA 13; no cargo, no
+# compiler, no network. Where it has python3 with PyTorch or JAX, these are measured too. It reads the GPU's settings and changes
 # none. Every log grows while its step runs, so that a machine that is lost has left all that it did.
 #
 #   $OUT/summary.txt     one line per step, then how many passed and failed; a note if gpu-bin is of another commit
-#   $OUT/facts.txt       card, driver, clocks, what else runs on it, libraries in use, `doctor`
+#   $OUT/facts.txt       GPU, driver, clocks, what else runs on it, libraries in use, `doctor`
 #   $OUT/kernels.txt     the kernels against their equations. first: building blocks, then 60 calls, at last deep nets in one
 #                        launch three times. full: everything, then memcheck and racecheck of some of it
 #   $OUT/ladder.csv      time per call on every strategy of the fused engine and with every kind of operands, beside cuBLAS's
@@ -22,23 +22,23 @@
 #                        and 128, recorded as one CUDA graph or by jit. full: a step of sPC again, beside the claims, and compiled
 #   $OUT/ratios.csv      how many times as long as the fused engine they take; the fastest of them in the summary too
 #   $OUT/ncu.txt         first: what the profiler says of a step on strategies `graph` and `persistent`
-#   $OUT/verify.txt      full: conformance cases on the card, and the differential test of the fused engine around tile
+#   $OUT/verify.txt      full: conformance cases on the GPU, and the differential test of the fused engine around tile
 #                        sizes, in f64 at their own tolerance and in f32 at its stated bound
-#   $OUT/claims.csv      full: what is claimed of the fused engine on a card, measured in turns and judged line by line
-#   $OUT/depth.txt       full: the suite `fused-depth` on the card: table, warnings
+#   $OUT/claims.csv      full: what is claimed of the fused engine on a GPU, measured in turns and judged line by line
+#   $OUT/depth.txt       full: the suite `fused-depth` on the GPU: table, warnings
 #   $OUT/record.tar.gz   full: its record with samples and figures; unpack at the top of the checkout
 #
 # A step that fails or takes too long leaves the others their time. A block's wait for another ends as an error after 3 s.
 # Exit code 0 only if every step passed.
 #
-#   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the card's place, `fused-depth` up to 16 layers, PyTorch and JAX
-#                          with two rows each, and passes over the programs that need a card
+#   GPU_CHECK_DEVICE=cpu   runs what can run with the CPU in the GPU's place, `fused-depth` up to 16 layers, PyTorch and JAX
+#                          with two rows each, and passes over the programs that need a GPU
 #   GPU_BIN=DIR            another folder than gpu-bin
 #   GPU_CHECK_SECONDS=S    seconds that samples of a point of `fused-depth` take, 5 unless told otherwise
 #
-# Not run on a card yet: this script as a whole, the programs under contenders/, every kernel of the fused engine (they have run
+# Not run on a GPU yet: this script as a whole, the programs under contenders/, every kernel of the fused engine (they have run
 # in the emulator and been compiled), recording and replaying, products by cuBLAS under them, the events that time samples,
-# claims and ladder, and the lines of `doctor` about a card.
+# claims and ladder, and the lines of `doctor` about a GPU.
 set -uo pipefail
 
 case ${1:-} in
@@ -136,7 +136,7 @@ facts() {
   timeout 5 nvidia-smi --query-compute-apps=pid,used_memory --format=csv
 }
 
-# Without a card the tests say that they skip, and pass. One after another: two launches that each want the whole card for
+# Without a GPU the tests say that they skip, and pass. One after another: two launches that each want the whole GPU for
 # themselves had better not meet.
 kernels() {
   "$bin/device" --nocapture --test-threads 1 "$@" | tee "$work/kernels"
@@ -241,7 +241,7 @@ first() {
     "kernels primitives_do shared_memory every_kernel what_a_gpu"
   PCNBENCH_DEVICE_CASES=60 step "kernels: calls" 45 "$out/kernels.txt" "${strict[@]}" \
     "kernels calls_do calls_in_one call_after operands_are"
-  # what came before may have failed: these times are what a start on a card is for
+  # what came before may have failed: these times are what a start on a GPU is for
   step "every strategy, short" 45 "$work/ladder.txt" "${strict[@]}" "ladder --first"
   step "phases of a step" 10 "$work/trace.txt" "${strict[@]}" trace
   # they end by themselves after 17 s

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What nvcc made of the kernels, read off the machine code for one card:
+# What nvcc made of the kernels, read off the machine code for one GPU:
 #
 #   scripts/sass.sh [--check | --write | CARD]
 #
 # builds the kernels with scripts/cuda-toolkit.sh's compiler, disassembles them for CARD (90, whose table it is) and prints a table with one line per
 # kernel, whose columns scripts/sass.py explains. --write makes it kernels/machine-code.csv; --check ends with exit code 1 where
 # there is more of anything than that table has, and 3 where its tools cannot be downloaded. Two programs of the CUDA toolkit are downloaded once, 6 MB, into .cuda/sass; it
-# needs no card.
+# needs no GPU.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -103,7 +103,7 @@ impl Contender {
     /// What it has learned so far.
     ///
     /// # Errors
-    /// If a call on a card did not end.
+    /// If a call on a GPU did not end.
     pub fn state(&self) -> Result<State> {
         self.backend.state()
     }
@@ -150,7 +150,7 @@ impl Contender {
     /// Sum of all parameters in f64, one after another: the checksum of a sample.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if it is not finite, and if a call on a card did not end.
+    /// [`Error::Diverged`] if it is not finite, and if a call on a GPU did not end.
     pub fn checksum(&self) -> Result<f64> {
         let mut sum = 0.0;
         for t in self.state()?.params {

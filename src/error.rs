@@ -84,7 +84,7 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
-    /// A card stopped working in the middle of a run.
+    /// A GPU stopped working in the middle of a run.
     #[error(
         "device `{device}` has stopped working ({cause}); points finished before are kept in {}, and `{}` goes on with the \
          others",

@@ -102,11 +102,11 @@ pub fn normal(rows: usize, columns: usize, stream: u64, device: &Device) -> Resu
     Ok(Tensor::from_vec(values, (rows, columns), device)?)
 }
 
-/// The devices to measure on, with their names; says why a card is left out.
+/// The devices to measure on, with their names; says why a GPU is left out.
 pub fn devices() -> Vec<(&'static str, Device)> {
     let mut all = vec![("cpu", Device::Cpu)];
     match pcnbench::run::open_device(DeviceKind::Cuda) {
-        Ok(card) => all.push(("cuda", card)),
+        Ok(gpu) => all.push(("cuda", gpu)),
         Err(e) => eprintln!("no CUDA part: {e}"),
     }
     all
@@ -126,7 +126,7 @@ pub fn contender(
     match (first, device.1) {
         (Ok(()), _) => {}
         (Err(e), Device::Cpu) => return Err(e),
-        // not every engine runs on every card
+        // not every engine runs on every GPU
         (Err(e), _) => {
             eprintln!("{} on {} left out: {e}", spec.id, device.0);
             return Ok(());
@@ -139,7 +139,7 @@ pub fn contender(
     Ok(())
 }
 
-/// Times `work`: on a card by events of its own stream, one execution per sample; else by the wall clock, synchronised.
+/// Times `work`: on a GPU by events of its own stream, one execution per sample; else by the wall clock, synchronised.
 pub fn timed(b: &mut Bencher<'_, WallTime>, device: &Device, mut work: impl FnMut() -> Result<()>) {
     match device {
         #[cfg(feature = "cuda")]

@@ -59,22 +59,22 @@ pub struct Args {
     /// Measure this machine's ceiling, which takes a second, and give each bound as a time too
     #[arg(long)]
     seconds: bool,
-    /// Predict how long a step of sPC by the fused engine takes on a card, by a model of it
-    #[arg(long, value_enum, value_name = "CARD")]
-    device_model: Option<Card>,
+    /// Predict how long a step of sPC by the fused engine takes on a GPU, by a model of it
+    #[arg(long, value_enum, value_name = "GPU")]
+    device_model: Option<ModelledGpu>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// Cards that there is a model of.
+/// GPUs that there is a model of.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Card {
+enum ModelledGpu {
     /// NVIDIA H100 SXM
     H100,
 }
 
-impl Card {
+impl ModelledGpu {
     fn model(self) -> &'static DeviceModel {
         match self {
             Self::H100 => &H100,
@@ -91,13 +91,13 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let suite = Suite::load(&args.suite, &overrides)?;
     let plan = run::plan(&suite, args.data.as_deref(), args.simulate)?;
     let ceilings = if args.seconds { Some(Ceilings::default()) } else { None };
-    let card = args.device_model.map(Card::model);
-    table(&plan, args.simulate.is_some(), ceilings, card)?.print(args.format, out)?;
-    if let (Some(card), Format::Table) = (card, args.format) {
+    let gpu = args.device_model.map(ModelledGpu::model);
+    table(&plan, args.simulate.is_some(), ceilings, gpu)?.print(args.format, out)?;
+    if let (Some(gpu), Format::Table) = (gpu, args.format) {
         writeln!(
             out,
             "\n`predicted step` is of a model of {}, from counts of instructions and assumed latencies; nothing was measured",
-            card.name
+            gpu.name
         )?;
     }
     if args.explain && args.format == Format::Table {
@@ -165,7 +165,7 @@ fn table(
     plan: &[Planned],
     simulated: bool,
     mut ceilings: Option<Ceilings>,
-    card: Option<&DeviceModel>,
+    gpu: Option<&DeviceModel>,
 ) -> anyhow::Result<Grid> {
     let mut columns = vec![
         ("benchmark", "point"),
@@ -192,7 +192,7 @@ fn table(
     if simulated {
         columns.extend([("predicted on P", "makespan_flops"), ("/ BP on P", "makespan_over_bp")]);
     }
-    if card.is_some() {
+    if gpu.is_some() {
         columns.push(("predicted step", "predicted_step_ns"));
     }
     let mut grid = Grid::new(columns).optional(&[
@@ -242,8 +242,8 @@ fn table(
         if let Some(m) = p.makespan {
             cells.extend([Cell::count(m.flops), share(m.flops, m.backpropagation)]);
         }
-        if let Some(card) = card {
-            cells.push(match fused::predicted_step(&p.spec, row.batch, card)? {
+        if let Some(gpu) = gpu {
+            cells.push(match fused::predicted_step(&p.spec, row.batch, gpu)? {
                 Some(seconds) => Cell::new(duration(1e9 * seconds), 1e9 * seconds),
                 None => Cell::empty(),
             });

@@ -8,7 +8,7 @@ use pcnbench_kernels::device::{setup, switches};
 use super::exit::Exit;
 use super::grid::{Format, Grid};
 use crate::error::plain;
-use crate::measure::card::Card;
+use crate::measure::gpu_state::GpuState;
 use crate::measure::energy::Meter;
 use crate::measure::run_queue_wait::Scheduler;
 use crate::measure::threads::Choice;
@@ -62,21 +62,21 @@ pub(super) fn main(args: &Args, threads: Option<Choice>, out: &mut dyn Write) ->
     say(
         "cuda",
         match &cuda {
-            Ok(card) => format!("{}, driver {}; {}", machine.gpu, machine.driver, switches(card).join("; ")),
+            Ok(gpu) => format!("{}, driver {}; {}", machine.gpu, machine.driver, switches(gpu).join("; ")),
             Err(e) => e.to_string(),
         },
     );
     let told = |told: bool| if told { "told by this system" } else { "not told by this system" };
     say("delay of threads", told(Scheduler::of_this_process().is_some()).into());
-    let meter = |device: &Device| Meter::of(device, &Card::of(device)).is_some();
+    let meter = |device: &Device| Meter::of(device, &GpuState::of(device)).is_some();
     say("energy of the cpu", told(meter(&Device::Cpu)).into());
     if let Ok(device) = &cuda {
-        say("energy of the card", told(meter(device)).into());
+        say("energy of the GPU", told(meter(device)).into());
         // what a driver does not tell is said in its place
-        for (what, found) in setup(device).unwrap_or_else(|e| vec![("card", plain(&e))]) {
+        for (what, found) in setup(device).unwrap_or_else(|e| vec![("GPU", plain(&e))]) {
             say(what, found);
         }
-        for (what, found) in Card::of(device).facts() {
+        for (what, found) in GpuState::of(device).facts() {
             say(what, found);
         }
     }

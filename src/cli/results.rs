@@ -59,7 +59,7 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             ("GEMM FLOPs", "gemm_flops"),
             ("critical path", "critical_path"),
             ("memory", "peak_bytes"),
-            ("card's memory", "device_peak_bytes"),
+            ("GPU's memory", "device_peak_bytes"),
             ("bound, GEMMs", "least_gemms"),
             ("bound, GEMM FLOPs", "least_gemm_flops"),
             ("bound, time", "bound_ns"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Exit;
 use super::grid::{Cell, Format, Grid};
 use super::progress::Bar;
-use crate::measure::card::Card;
+use crate::measure::gpu_state::GpuState;
 use crate::measure::{build, debug_build, utc_now, Gpu};
 use crate::run::{open_device, Observer};
 use crate::suite::DeviceKind;
@@ -59,7 +59,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let (Some(gpu), Some(capability)) = (Gpu::of(&device)?, capability(&device)?) else {
         return Err(Error::Invalid("the device does not say what it is".into()).into());
     };
-    let warnings = Card::of(&device).warnings();
+    let warnings = GpuState::of(&device).warnings();
     let started = utc_now();
     let mut bar = Bar::new();
     bar.planned(calls.len(), 0);

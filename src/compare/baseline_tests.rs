@@ -135,7 +135,7 @@ fn the_nearest_baseline_stands_in_and_says_why() {
         (b.machine_class, b.threads, b.started) = (class.into(), threads, started.into());
         b.write(&root.join(class).join(FILE)).unwrap();
     };
-    write("some-card", 2, "2026-12-01T00:00:00Z");
+    write("some-gpu", 2, "2026-12-01T00:00:00Z");
     write("cpu-big-64c", 64, "2026-12-01T00:00:00Z");
     write("cpu-old-4c", 4, "2026-01-01T00:00:00Z");
     write("cpu-young-4c", 4, "2026-11-01T00:00:00Z");
@@ -148,13 +148,13 @@ fn the_nearest_baseline_stands_in_and_says_why() {
     let why = why.unwrap();
     assert!(why.contains("`cpu-test-2c`") && why.contains("`cpu-young-4c` with 4 threads"), "{why}");
     assert_eq!(chosen("cpu-test-48c", 48).0, "cpu-big-64c");
-    assert_eq!(chosen("another-card", 64).0, "some-card");
+    assert_eq!(chosen("another-gpu", 64).0, "some-gpu");
     assert_eq!(chosen("cpu-old-4c", 4), ("cpu-old-4c".to_owned(), None));
     // A damaged baseline keeps only its own class from being gated.
     fs::write(root.join("cpu-old-4c").join(FILE), "x").unwrap();
     assert!(choose(root, "cpu-old-4c", 4).unwrap_err().to_string().contains("cpu-old-4c"));
     assert_eq!(chosen("cpu-test-2c", 2).0, "cpu-young-4c");
-    // A CPU's stands in for no card, nor the other way round.
-    fs::remove_dir_all(root.join("some-card")).unwrap();
-    assert_eq!(choose(root, "another-card", 4).unwrap(), None);
+    // A CPU's stands in for no GPU, nor the other way round.
+    fs::remove_dir_all(root.join("some-gpu")).unwrap();
+    assert_eq!(choose(root, "another-gpu", 4).unwrap(), None);
 }

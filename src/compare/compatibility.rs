@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::record::{Record, SummaryRow};
-use crate::suite::wire::{BenchmarkWire, ContenderWire};
+use crate::suite::wire::{ArchitectureWire, BenchmarkWire, ContenderWire};
 use crate::suite::AXES;
 
 /// See [`Entry::facts`](super::Entry::facts). What the point id holds is in it; the rest comes from row and definition.
@@ -39,7 +39,10 @@ pub(super) fn facts(
         return facts;
     };
     say("data", b.data.clone());
-    say("architecture", b.architecture.kind.clone());
+    // left out where it is what it was before there were others: facts are hashed, and baselines keep the hash
+    if b.architecture != ArchitectureWire::default() {
+        say("architecture", b.architecture.kind.clone());
+    }
     say("bias", b.network.bias.to_string());
     say("gain", b.network.gain.to_string());
     say("loss", b.network.loss.clone());
@@ -71,6 +74,7 @@ pub(super) fn hash(facts: &BTreeMap<String, String>) -> String {
 mod tests {
     use super::*;
     use crate::compare::fixture;
+    use crate::suite::wire::SuiteWire;
 
     /// The names and values that the hashes in baseline files are of.
     #[test]
@@ -99,5 +103,31 @@ mod tests {
         ];
         let found: Vec<(&str, &str)> = found.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(found, expected);
+    }
+
+    /// A benchmark adds these to its rows and no others, so that hashes of baselines stay; another architecture does.
+    #[test]
+    fn a_benchmark_adds_facts() {
+        let record = fixture::record(fixture::DEFINITION, 1);
+        let mut suite: SuiteWire = toml::from_str(&record.run.definition).unwrap();
+        let names = |b: &BenchmarkWire| -> Vec<String> {
+            let without = facts(&record, &record.summary[1], None);
+            let with = facts(&record, &record.summary[1], Some(b));
+            with.into_keys().filter(|name| !without.contains_key(name)).collect()
+        };
+        let expected = [
+            "bias",
+            "data",
+            "gain",
+            "learning_rate",
+            "learning_rate of the baseline",
+            "loss",
+            "optimiser",
+            "placement",
+            "reduction",
+        ];
+        assert_eq!(names(&suite.benchmark[0]), expected);
+        suite.benchmark[0].architecture.kind = "another".into();
+        assert!(names(&suite.benchmark[0]).contains(&"architecture".to_owned()));
     }
 }

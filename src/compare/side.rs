@@ -46,7 +46,7 @@ pub struct Entry {
     ///
     /// The hash of a whole suite would be too coarse: two suites that share a point measure the same there, and a
     /// change of the sampling limits or of a neighbouring benchmark moves nothing. So only these count: model and
-    /// clock, seed, data, network, loss, placement, optimiser and learning rates of contender and baseline, steps,
+    /// clock, seed, data, architecture, network, loss, placement, optimiser and learning rates of contender and baseline, steps,
     /// step size, dtype, device and its set-up. How long it was sampled, and what was said about it, do not.
     pub facts: BTreeMap<String, String>,
     /// Time in units of the baseline's, from paired rounds; absent for baselines and failures.
@@ -109,10 +109,8 @@ impl Side {
     /// If the summaries of the record are not those of its samples: what is compared is what was measured.
     pub fn of(record: &Record) -> Result<Self> {
         summarise::check(record)?;
-        // Intervals of an older schema are narrower; sides are to be compared by one measure.
-        let ratios = &record.ratios;
         let ratios: HashMap<_, _> =
-            ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
+            record.ratios.iter().map(|r| ((r.point.as_str(), r.contender.as_str()), r)).collect();
         // A definition that this version does not read any more still has its hash.
         let suite = toml::from_str::<SuiteWire>(&record.run.definition).ok();
         let timed = record.summary.iter().filter(|row| row.model == "weight-update");

@@ -34,7 +34,7 @@ pub struct ContenderSpec {
     pub learning_rate: f64,
     /// f32 or f64.
     pub dtype: DType,
-    /// Measured times that the fused engine chooses its launch strategy on a card by; without them a model chooses.
+    /// Measured times that the fused engine chooses its launch strategy on a GPU by; without them a model chooses.
     pub strategies: Option<Arc<StrategyTable>>,
 }
 

@@ -26,13 +26,12 @@ pub use kind::{Folder, Kind, Request, Sizes};
 use crate::{Error, Result};
 
 /// Every data set, in the order of help texts.
-pub const KINDS: [&Kind; 6] = [
+pub const KINDS: [&Kind; 5] = [
     &digits::KIND,
     &idx::FOLDER,
     &collections::MNIST,
     &collections::FASHION_MNIST,
     &synthetic::TEACHER,
-    &synthetic::BLOBS,
 ];
 
 impl Kind {

@@ -17,17 +17,14 @@ pub const TEACHER: Kind = Kind {
     },
 };
 
-/// The entry of [`images`] in the table of data sets.
-pub const BLOBS: Kind = Kind {
-    name: "blobs",
-    about: "invented images of 28×28 in ten classes",
-    folder: Folder::Ignored,
-    sized: true,
-    load: |request| {
-        let (train, test) = images(request.sizes.train, request.sizes.test, request.seed)?;
-        Images::dataset("blobs", &train, &test)
-    },
-};
+/// The data set `blobs`: [`images`] as examples of ten classes.
+///
+/// # Errors
+/// As [`images`].
+pub fn blobs(train: usize, test: usize, seed: u64) -> Result<Dataset> {
+    let (train, test) = images(train, test, seed)?;
+    Images::dataset("blobs", &train, &test)
+}
 
 /// Hidden units of the teacher: enough for a curved surface, few enough that generating the targets never
 /// costs more than learning from them.

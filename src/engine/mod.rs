@@ -153,7 +153,7 @@ impl EngineKind {
         }
         if timed_on_cpu {
             return Err(Error::Invalid(format!(
-                "engine {self} needs a card: a CPU imitates {operands} operands, and how long that takes says nothing; use \
+                "engine {self} needs a GPU: a CPU imitates {operands} operands, and how long that takes says nothing; use \
                  --device cuda, or engine fused"
             )));
         }

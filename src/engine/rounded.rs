@@ -1,7 +1,7 @@
-//! What tensor cores read, imitated on the CPU: each operand of each product is rounded as a card rounds it, sums are
+//! What tensor cores read, imitated on the CPU: each operand of each product is rounded as a GPU rounds it, sums are
 //! f32.
 //!
-//! Slow, and not for timing: it says what the fused engine with such operands computes where there is no card, and what
+//! Slow, and not for timing: it says what the fused engine with such operands computes where there is no GPU, and what
 //! it should compute where there is one.
 
 use candle_core::{DType, Tensor};

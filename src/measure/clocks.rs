@@ -1,4 +1,4 @@
-//! Whether a card had to slow down: its clock after each sample against the run's own median.
+//! Whether a GPU had to slow down: its clock after each sample against the run's own median.
 
 use super::subject::Timed;
 
@@ -45,7 +45,7 @@ impl Clocks {
     pub fn warning(&self) -> Option<String> {
         (self.discarded + self.slow > 0).then(|| {
             format!(
-                "the card throttled: {} samples were discarded and measured again because its clock was below {:.0} % \
+                "the GPU throttled: {} samples were discarded and measured again because its clock was below {:.0} % \
                  of the run's median, {} of {} kept samples are slow all the same; cool it or lower its power, and \
                  run again",
                 self.discarded,

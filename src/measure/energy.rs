@@ -1,6 +1,6 @@
-//! Energy of a piece of work, where a counter can be read: the processor's own (RAPL) or the card's (NVML).
+//! Energy of a piece of work, where a counter can be read: the processor's own (RAPL) or the GPU's (NVML).
 //!
-//! Counters cover everything that the package or the card does, idle power and other work included, and advance in
+//! Counters cover everything that the package or the GPU does, idle power and other work included, and advance in
 //! steps of milliseconds; so the work is repeated for a while and the energy divided by the number of repetitions.
 
 use std::fs;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use candle_core::Device;
 
-use super::card::Card;
+use super::gpu_state::GpuState;
 use crate::Result;
 
 /// Processors update their counters every millisecond: a thousand steps.
 const PROCESSOR_WINDOW: Duration = Duration::from_secs(1);
-/// Cards sample their power for only a part of the time; shorter windows can miss much of it.
-const CARD_WINDOW: Duration = Duration::from_secs(10);
+/// GPUs sample their power for only a part of the time; shorter windows can miss much of it.
+const GPU_WINDOW: Duration = Duration::from_secs(10);
 
 /// The window of each of the `contenders` of a point whose samples may take `max_seconds` together: energy takes no
 /// longer than samples do, so that a limit on the time of samples limits the whole suite.
@@ -28,8 +28,8 @@ pub fn share(max_seconds: f64, contenders: usize) -> Duration {
 pub enum Meter<'a> {
     /// Packages and memory of this machine.
     Processor(Vec<Zone>),
-    /// The card.
-    Card(&'a Card),
+    /// The GPU.
+    Gpu(&'a GpuState),
 }
 
 /// One counter of the processor.
@@ -42,13 +42,13 @@ pub struct Zone {
 
 impl<'a> Meter<'a> {
     /// The counter of what works on `device`; `None` where there is none, or this user may not read it.
-    pub fn of(device: &Device, card: &'a Card) -> Option<Self> {
+    pub fn of(device: &Device, gpu: &'a GpuState) -> Option<Self> {
         match device {
             Device::Cpu => {
                 let zones = zones(Path::new("/sys/class/powercap"));
                 (!zones.is_empty()).then_some(Self::Processor(zones))
             }
-            _ => card.energy_mj().map(|_| Self::Card(card)),
+            _ => gpu.energy_mj().map(|_| Self::Gpu(gpu)),
         }
     }
 
@@ -71,7 +71,7 @@ impl<'a> Meter<'a> {
     fn window(&self) -> Duration {
         match self {
             Self::Processor(_) => PROCESSOR_WINDOW,
-            Self::Card(_) => CARD_WINDOW,
+            Self::Gpu(_) => GPU_WINDOW,
         }
     }
 
@@ -87,7 +87,7 @@ impl<'a> Meter<'a> {
         let mut calls = 0;
         while calls == 0 || more(calls) {
             work()?;
-            // otherwise a card's queue would take in work long after the window
+            // otherwise a GPU's queue would take in work long after the window
             device.synchronize()?;
             calls += 1;
         }
@@ -100,14 +100,14 @@ impl<'a> Meter<'a> {
     fn read(&self) -> Option<Vec<u64>> {
         match self {
             Self::Processor(zones) => zones.iter().map(|zone| number(&zone.counter)).collect(),
-            Self::Card(card) => Some(vec![card.energy_mj()?.saturating_mul(1000)]),
+            Self::Gpu(gpu) => Some(vec![gpu.energy_mj()?.saturating_mul(1000)]),
         }
     }
 
     fn spent(&self, before: &[u64], after: &[u64]) -> u64 {
         let range = |i: usize| match self {
             Self::Processor(zones) => zones[i].range_uj,
-            Self::Card(_) => u64::MAX,
+            Self::Gpu(_) => u64::MAX,
         };
         let pairs = before.iter().zip(after).enumerate();
         pairs.map(|(i, (&before, &after))| advance(before, after, range(i))).sum()
@@ -168,10 +168,10 @@ mod tests {
         assert_eq!(share(8.0, 0), Duration::from_secs(8));
         assert_eq!(share(f64::MAX, 1), Duration::MAX);
         // the windows that are cut, and those that are not
-        let card = Card::default();
-        let (card, processor) = (Meter::Card(&card), Meter::Processor(vec![]));
+        let gpu = GpuState::default();
+        let (gpu, processor) = (Meter::Gpu(&gpu), Meter::Processor(vec![]));
         let seconds = |meter: &Meter<'_>, most: Duration| meter.window().min(most).as_secs_f64();
-        assert_eq!((seconds(&card, share(8.0, 4)), seconds(&card, share(120.0, 4))), (2.0, 10.0));
+        assert_eq!((seconds(&gpu, share(8.0, 4)), seconds(&gpu, share(120.0, 4))), (2.0, 10.0));
         assert_eq!((seconds(&processor, share(8.0, 4)), seconds(&processor, share(2.0, 4))), (1.0, 0.5));
     }
 

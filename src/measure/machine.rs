@@ -14,7 +14,7 @@ use super::memory_limit::{field, Memory};
 use crate::record::{slug, Machine};
 use crate::Result;
 
-/// What tells one card from another.
+/// What tells one GPU from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gpu {
     /// As the driver names it.
@@ -24,15 +24,15 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// The card behind a Candle device; `None` for the CPU.
+    /// The GPU behind a Candle device; `None` for the CPU.
     ///
     /// # Errors
     /// If the driver does not answer.
     pub fn of(device: &Device) -> Result<Option<Self>> {
         match device {
             #[cfg(feature = "cuda")]
-            Device::Cuda(card) => {
-                let name = card.cuda_stream().context().name().map_err(candle_core::Error::wrap)?;
+            Device::Cuda(gpu) => {
+                let name = gpu.cuda_stream().context().name().map_err(candle_core::Error::wrap)?;
                 let (major, minor) = pcnbench_kernels::device::driver_cuda_version()?;
                 let release = driver_release(&text("/proc/driver/nvidia/version"));
                 Ok(Some(Self { name, driver: format!("{release} (CUDA {major}.{minor})") }))
@@ -276,10 +276,10 @@ mod tests {
         assert!(
             here.class.starts_with("cpu-") && here.class.ends_with(&format!("-{}c", here.physical_cores))
         );
-        let card = Gpu { name: "NVIDIA H100 80GB HBM3".into(), driver: "550.54".into() };
-        let with_card = Machine::detect(Some(card));
+        let gpu = Gpu { name: "NVIDIA H100 80GB HBM3".into(), driver: "550.54".into() };
+        let with_gpu = Machine::detect(Some(gpu));
         assert_eq!(
-            (with_card.class.as_str(), with_card.driver.as_str()),
+            (with_gpu.class.as_str(), with_gpu.driver.as_str()),
             ("nvidia-h100-80gb-hbm3", "550.54")
         );
     }

@@ -1,4 +1,4 @@
-//! How far a piece of work makes the process grow, and what it takes of a card's memory.
+//! How far a piece of work makes the process grow, and what it takes of a GPU's memory.
 //!
 //! Linux remembers the most memory that a process has had resident, and forgets it on request. The difference to what
 //! was resident before is a lower bound of what the work held at once: memory that the allocator kept from earlier work
@@ -28,9 +28,9 @@ pub fn growth<T>(work: impl FnOnce() -> T) -> (Option<u64>, T) {
 /// outside the pool are not in it.
 pub fn device_growth<T>(device: &Device, work: impl FnOnce() -> T) -> (Option<u64>, T) {
     #[cfg(feature = "cuda")]
-    if let Device::Cuda(card) = device {
-        // What cannot be told stays unknown; a card that does not work shows in the work itself.
-        let pool = pcnbench_kernels::cuda::Pool::of(card).ok().flatten();
+    if let Device::Cuda(gpu) = device {
+        // What cannot be told stays unknown; a GPU that does not work shows in the work itself.
+        let pool = pcnbench_kernels::cuda::Pool::of(gpu).ok().flatten();
         let before = pool.as_ref().and_then(|pool| {
             pool.forget_highest().ok()?;
             pool.in_use().ok()
@@ -89,9 +89,9 @@ mod tests {
     /// pool keeps. Sizes are multiples of what a pool may round to.
     #[cfg(feature = "cuda")]
     #[test]
-    fn blocks_on_a_card_are_counted_while_they_are_there() {
+    fn blocks_on_a_gpu_are_counted_while_they_are_there() {
         use candle_core::{DType, Tensor};
-        // Also where there is a driver but no card.
+        // Also where there is a driver but no GPU.
         let Ok(device) = pcnbench_kernels::device::open(0) else { return };
         const BLOCK: usize = 8 << 20;
         let block = || Tensor::zeros(BLOCK, DType::U8, &device).unwrap();

@@ -3,7 +3,7 @@
 
 pub mod affinity;
 pub mod build;
-pub mod card;
+pub mod gpu_state;
 pub mod clock;
 pub mod clocks;
 pub mod energy;

@@ -2,7 +2,7 @@
 //! products and of moving memory.
 //!
 //! Utilisation is stated against these rather than against data sheets, which know nothing of the clock,
-//! the threads or the library at hand. Inputs are random: zeros draw less power and let a card clock
+//! the threads or the library at hand. Inputs are random: zeros draw less power and let a GPU clock
 //! higher than real work would.
 
 use std::hint::black_box;

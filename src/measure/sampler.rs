@@ -65,7 +65,7 @@ const FEWEST_ROUNDS: usize = 2;
 /// Executions of each subject before the first sample, however long one takes: of the first instance, and of later ones,
 /// which find threads and clocks awake and only their own memory new.
 const FEWEST_WARMUPS: [usize; 2] = [5, 1];
-/// Times a sample is taken again because the card had slowed down. Throttling can last; waiting for its end would not.
+/// Times a sample is taken again because the GPU had slowed down. Throttling can last; waiting for its end would not.
 const RETRIES: usize = 3;
 
 /// Samples the subjects of a point in several instances: all subjects are built anew for each, warmed up, and measured in

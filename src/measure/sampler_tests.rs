@@ -145,7 +145,7 @@ fn a_turn_is_filled_half_untimed_and_half_timed() {
     assert!(of(0).all(|n| n == 5) && of(1).all(|n| n == 1));
 }
 
-/// Ten samples at 1000 MHz, then the card slows down for two executions, then for good: the two are taken again
+/// Ten samples at 1000 MHz, then the GPU slows down for two executions, then for good: the two are taken again
 /// with no gap in the rounds, later ones are kept after three more tries each.
 #[test]
 fn throttled_samples_are_taken_again_a_few_times() {

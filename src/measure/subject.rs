@@ -13,7 +13,7 @@ pub struct Timed {
     pub checksum: f64,
     /// Time for which threads of this process waited for a processor per execution, where the system tells.
     pub delay_ns: Option<u64>,
-    /// Clock of the card after the sample, where there is one.
+    /// Clock of the GPU after the sample, where there is one.
     pub sm_clock_mhz: Option<u32>,
     /// Executions that were timed together.
     pub executions: u32,

@@ -1,6 +1,7 @@
 //! What is trained: networks as graphs of operations, their losses, scalings and starts.
 
 pub mod architecture;
+pub mod architecture_kind;
 pub mod graph;
 pub mod layers;
 pub mod levels;

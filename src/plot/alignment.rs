@@ -11,7 +11,8 @@ use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Marker, Rgb, GUIDE, INK};
-use super::{canvas, csv_text, number, Drawing, Drawn};
+use super::{canvas, number};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

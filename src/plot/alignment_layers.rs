@@ -11,7 +11,8 @@ use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Rgb, GUIDE, INK, SOFT};
-use super::{canvas, csv_text, filenames, number, Drawing, Drawn};
+use super::{canvas, filenames, number};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{AlignmentRow, Record};
 use crate::Result;
 

@@ -19,7 +19,8 @@ use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::signal::traces;
 use super::style::{Rgb, SOFT};
-use super::{canvas, csv_text, Drawing, Drawn};
+use super::canvas;
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

@@ -13,7 +13,8 @@ use super::plot_area::{PlotArea, NOTE, TICK};
 use super::scene::{Anchor, Scene};
 use super::style::{Marker, Rgb, Style, GRID, INK, SOFT};
 use super::time_vs_depth::{dot, words};
-use super::{canvas, csv_text, number, Drawing, Drawn};
+use super::{canvas, number};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 

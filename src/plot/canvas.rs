@@ -19,7 +19,8 @@ use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, Int
 use super::raster::{self, Pixels};
 use super::scene::{Anchor, Item, Scene, Spot};
 use super::style::{Rgb, PAPER};
-use super::{font, Files};
+use super::font;
+use super::drawing::Files;
 use crate::record;
 use crate::{Error, Result};
 

@@ -10,7 +10,8 @@ use super::chart::{Chart, Dot, Level, Series};
 use super::group::{enumerated, groups, Group};
 use super::legend::Entry;
 use super::time_vs_depth::words;
-use super::{canvas, csv_text, number, style, Drawing, Drawn};
+use super::{canvas, number, style};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Mark, Marks, RatioRow, Record, SummaryRow};
 use crate::Result;
 
@@ -251,7 +252,7 @@ mod tests {
         assert_eq!(by_engine.note, "unit: BP on the same network by the same engine");
         let one = unit(same.into_iter().take(1));
         assert_eq!((&*one.name, &*one.note), ("BP on the same network", "unit: BP · reference"));
-        // In older records one BP was the unit of all engines.
+        // Where a suite times BP by one engine, it is the unit of all.
         let pairs =
             [("spc/reference", "bp/fused"), ("spc/fused", "bp/fused"), ("mupc/fused", "mupc-bp/fused")];
         let older = unit(pairs.into_iter());

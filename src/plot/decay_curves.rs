@@ -10,7 +10,8 @@ use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Marker, Rgb};
-use super::{canvas, csv_text, Drawing, Drawn};
+use super::canvas;
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

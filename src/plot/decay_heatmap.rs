@@ -9,7 +9,8 @@ use super::plot_area::{PlotArea, TICK};
 use super::scene::{Anchor, Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Rgb, INK, PAPER};
-use super::{canvas, csv_text, font, number, style, Drawing, Drawn};
+use super::{canvas, font, number, style};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

@@ -15,7 +15,8 @@ use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Style, GUIDE, INK, PAPER};
-use super::{canvas, csv_text, number, Drawing, Drawn};
+use super::{canvas, number};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 

@@ -29,6 +29,7 @@ pub mod decay_curves;
 pub mod decay_heatmap;
 pub mod direction;
 mod direction_point;
+mod drawing;
 pub mod fidelity;
 pub mod filenames;
 pub mod font;
@@ -56,82 +57,17 @@ pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
+use std::path::Path;
 
 use crate::record::Record;
-use crate::{Error, Result};
+use crate::Result;
 
-/// Exponent of t = a + b·Lᵖ with its 95 % confidence interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Slope {
-    /// The exponent.
-    pub p: f64,
-    /// Lower end of its interval.
-    pub low: f64,
-    /// Upper end of its interval.
-    pub high: f64,
-}
-
-/// Fits the exponent of one contender: given each depth with its wall times in nanoseconds, ordered by
-/// depth; `None` where nothing can be fitted.
-pub type Fitter<'a> = dyn Fn(&[(f64, Vec<f64>)]) -> Option<Slope> + 'a;
-
-/// The files of one figure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files {
-    /// Vector picture.
-    pub svg: PathBuf,
-    /// Bitmap at twice the nominal size.
-    pub png: PathBuf,
-    /// The numbers drawn.
-    pub csv: PathBuf,
-}
-
-/// One figure that was drawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drawn {
-    /// Kind of figure, e.g. `time-vs-depth`.
-    pub figure: &'static str,
-    /// File name without ending.
-    pub stem: String,
-    /// Heading.
-    pub title: String,
-    /// What the figure shows and how to read it.
-    pub about: String,
-    /// Where it is.
-    pub files: Files,
-}
-
-/// A figure the record has no data for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// Kind of figure.
-    pub figure: &'static str,
-    /// Why there is none.
-    pub reason: String,
-}
-
-/// What became of the figures of a record.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Drawing {
-    /// Figures on disk.
-    pub drawn: Vec<Drawn>,
-    /// Figures left out.
-    pub skipped: Vec<Skipped>,
-}
-
-impl Drawing {
-    pub(crate) fn skip(&mut self, figure: &'static str, reason: impl Into<String>) {
-        self.skipped.push(Skipped { figure, reason: reason.into() });
-    }
-}
+pub use drawing::{Drawing, Drawn, Files, Fitter, Skipped, Slope};
 
 /// Draws every figure the record has rows for into `folder`, which is created if need be.
 ///
 /// # Errors
-/// [`Error::Io`] if a file cannot be written; [`Error::Invalid`] if a figure cannot be painted.
+/// [`Error::Io`](crate::Error::Io) if a file cannot be written; [`Error::Invalid`](crate::Error::Invalid) if a figure cannot be painted.
 pub fn draw_all(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Drawing> {
     let parts = [
         time_vs_depth::draw(record, folder, fit)?,
@@ -152,16 +88,4 @@ pub fn draw_all(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Draw
         all.skipped.extend(part.skipped);
     }
     Ok(all)
-}
-
-/// Rows as CSV text with a header line.
-fn csv_text<T: Serialize>(rows: &[T]) -> Result<String> {
-    let failed =
-        |problem: String| Error::Invalid(format!("the table of a figure cannot be written: {problem}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).map_err(|e| failed(e.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| failed(e.to_string()))
 }

@@ -9,7 +9,8 @@ use super::axes::Axis;
 use super::chart::{guide_entry, Chart, Dot, Guide, Series};
 use super::group::{groups, DepthSeries, Group};
 use super::legend::Entry;
-use super::{canvas, csv_text, number, Drawing, Drawn, Fitter, Slope};
+use super::{canvas, number};
+use super::drawing::{csv_text, Drawing, Drawn, Fitter, Slope};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 

@@ -9,7 +9,8 @@ use super::chart::{guide_entry, Chart, Guide};
 use super::group::{groups, DepthSeries, Group};
 use super::legend::Entry;
 use super::time_vs_depth::{series, time_axis, words};
-use super::{canvas, csv_text, number, Drawing, Drawn};
+use super::{canvas, number};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

@@ -10,7 +10,8 @@ use super::group::{groups, Group};
 use super::legend::Entry;
 use super::style::SOFT;
 use super::time_vs_depth::{dot, words};
-use super::{canvas, csv_text, number, Drawing, Drawn};
+use super::{canvas, number};
+use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Ceiling, Record, SummaryRow};
 use crate::Result;
 

@@ -116,7 +116,7 @@ pub struct Ceiling {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// Machine class, the folder name under `results/`: `cpu-<model>-<cores>c` or the card's name.
+    /// Machine class, the folder name under `results/`: `cpu-<model>-<cores>c` or the GPU's name.
     pub class: String,
     /// CPU model name.
     pub cpu: String,

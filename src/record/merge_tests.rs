@@ -185,7 +185,7 @@ fn unlike_shards_are_refused() {
         ("number of physical cores", |r| r.machine.physical_cores = 2),
         ("number of usable logical processors", |r| r.machine.logical_cpus = 2),
         ("set of SIMD extensions", |r| r.machine.simd = "avx2".into()),
-        ("GPU", |r| r.machine.gpu = "Card".into()),
+        ("GPU", |r| r.machine.gpu = "GPU".into()),
         ("GPU driver", |r| r.machine.driver = "1.2".into()),
         ("number of worker threads", |r| r.run.threads = 1),
         ("revision", |r| r.run.rev = "def5678".into()),

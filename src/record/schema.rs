@@ -87,7 +87,7 @@ pub struct Sample {
     /// threads; absent where the system does not tell. The time of workers that fused
     /// calls did without, because other processes had just kept them from running, counts too.
     pub delay_ns: Option<u64>,
-    /// Clock of the card's multiprocessors right after the sample; absent on the CPU.
+    /// Clock of the GPU's multiprocessors right after the sample; absent on the CPU.
     pub sm_clock_mhz: Option<u32>,
 }
 
@@ -194,7 +194,7 @@ pub struct SummaryRow {
     /// Growth of the process's resident memory to its peak during the contender's first weight update, a lower bound of
     /// what an update holds; absent where the system does not tell or nothing grew.
     pub peak_bytes: Option<u64>,
-    /// Growth of what is in use of the card's memory pool, to its peak during the contender's first weight update; absent
+    /// Growth of what is in use of the GPU's memory pool, to its peak during the contender's first weight update; absent
     /// on the CPU, and where the driver does not tell.
     pub device_peak_bytes: Option<u64>,
     /// Energy of one sample in microjoules, idle power included; absent where no counter can be read.

@@ -9,7 +9,7 @@ use crate::Error;
 
 /// Shard i of n, i = 1..n: the points i, i + n, i + 2n, … of the suite, counted from 1 in its own order.
 ///
-/// Points are dealt like cards because neighbours in that order differ in one axis and cost about the same;
+/// Points are dealt one after another because neighbours in that order differ in one axis and cost about the same;
 /// blocks would leave all the deep networks to one shard. A point is never divided: its contenders are paired
 /// within rounds, so they must be measured side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,9 +19,11 @@ pub(super) fn accuracy(
     let Some(labels) = data.test.labels() else { return Ok(None) };
     let mut contender = Contender::new(spec, seed, device)?;
     let updates = usize::try_from(p.benchmark.accuracy_updates).unwrap_or(usize::MAX);
-    let _limit = contender.limit_threads();
-    for batch in Batches::new(&data.train, p.point.batch, seed)?.endless().take(updates) {
-        contender.update(&batch.to_tensors(p.point.dtype, device)?)?;
+    {
+        let _limit = contender.limit_threads();
+        for batch in Batches::new(&data.train, p.point.batch, seed)?.endless().take(updates) {
+            contender.update(&batch.to_tensors(p.point.dtype, device)?)?;
+        }
     }
     contender.checksum()?;
     let all = data.test.in_order(data.test.rows().max(1)).next();

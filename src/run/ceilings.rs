@@ -91,7 +91,7 @@ fn wanted(prepared: &[Prepared<'_>]) -> Vec<Wanted> {
     let all = measure::threads();
     let mut wanted: Vec<Wanted> = Vec::new();
     for p in prepared.iter().filter(|p| p.benchmark.model == Model::WeightUpdate) {
-        // threads of the host make no difference to a card
+        // threads of the host make no difference to a GPU
         let asked = p.specs.iter().filter_map(|spec| spec.id.threads).filter(|&n| n <= all);
         let fewer = asked.chain([1]).filter(|_| p.point.device == DeviceKind::Cpu);
         let size = (p.point.batch, p.point.width);

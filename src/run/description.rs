@@ -1,10 +1,10 @@
 //! What a run is, in the words of its record: program, suite, data, and how threads and devices are set up.
 
-use pcnbench_kernels::device::switches as card_switches;
+use pcnbench_kernels::device::switches as gpu_switches;
 
 use crate::contender::backend::fused::engine as fused;
 use crate::engine::EngineKind;
-use crate::measure::card::Card;
+use crate::measure::gpu_state::GpuState;
 use crate::measure::{self, affinity, build};
 use crate::record::{Run, SCHEMA};
 use crate::suite::DeviceKind;
@@ -52,10 +52,10 @@ pub(super) fn header(
     })
 }
 
-/// What disturbs times on the card in use, a sentence each.
-pub(super) fn card_warnings(resources: &Resources<'_>) -> Vec<String> {
-    let card = resources.opened().get(&DeviceKind::Cuda);
-    card.map_or_else(Vec::new, |device| Card::of(device).warnings())
+/// What disturbs times on the GPU in use, a sentence each.
+pub(super) fn gpu_warnings(resources: &Resources<'_>) -> Vec<String> {
+    let gpu = resources.opened().get(&DeviceKind::Cuda);
+    gpu.map_or_else(Vec::new, |device| GpuState::of(device).warnings())
 }
 
 /// How threads and the devices in use were set up, where that changes times, and on which strategies the fused engine
@@ -68,13 +68,13 @@ fn switches(resources: &Resources<'_>, prepared: &[Prepared<'_>]) -> Result<Vec<
     if prepared.iter().any(Prepared::flushes_denormals) {
         switches.push("denormals flushed to zero in timed f32 work on the cpu".to_owned());
     }
-    let Some(card) = resources.opened().get(&DeviceKind::Cuda) else { return Ok(switches) };
-    switches.extend(card_switches(card).into_iter().map(str::to_owned));
+    let Some(gpu) = resources.opened().get(&DeviceKind::Cuda) else { return Ok(switches) };
+    switches.extend(gpu_switches(gpu).into_iter().map(str::to_owned));
     let mut ran = Vec::new();
     for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
         let chosen = |kind: EngineKind| kind.is_fused() && kind != EngineKind::FusedDeviation;
         for spec in p.specs.iter().filter(|spec| chosen(spec.id.engine)) {
-            if let Some(choice) = fused::strategy(spec, p.point.batch, card)? {
+            if let Some(choice) = fused::strategy(spec, p.point.batch, gpu)? {
                 let who = format!("{} at {}", spec.id, p.point.id);
                 ran.push(Ran { who, operands: spec.id.engine.operands(), choice });
             }

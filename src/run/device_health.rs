@@ -1,8 +1,8 @@
-//! What an error means on a device: a contender that failed, or a card that is gone.
+//! What an error means on a device: a contender that failed, or a GPU that is gone.
 //!
 //! Some errors of CUDA stay: after a wrong address or a launch that failed, every later call of the process gets the same
 //! answer. All contenders after it would fail for no fault of theirs and be recorded so; and since a new process has a
-//! working card again, it is better to stop.
+//! working GPU again, it is better to stop.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub(super) fn end<'a>(
     let Some((name, device)) = devices.into_iter().find(|(_, device)| health_check(device).is_err()) else {
         return error;
     };
-    // The handles of cuBLAS and cuRAND cannot be destroyed on a card that has failed: their destructors panic, and a
+    // The handles of cuBLAS and cuRAND cannot be destroyed on a GPU that has failed: their destructors panic, and a
     // panic would be all that is seen of this. One clone that stays keeps them from being run; the process ends soon
     // anyway.
     let _stays = std::mem::ManuallyDrop::new(device.clone());

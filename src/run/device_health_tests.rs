@@ -118,7 +118,7 @@ fn data_that_do_not_fit_on_a_device_are_an_error_of_every_contender() {
     for row in &result.summary {
         assert!(row.err.contains("OUT_OF_MEMORY") && row.n == 0, "{}", row.err);
     }
-    // on a card that is gone, and for what no device has anything to do with, the run ends
+    // on a GPU that is gone, and for what no device has anything to do with, the run ends
     assert!(point.rows_on_upload_failure(Err::<(), _>(full()), &Device::Cpu, &gone).is_err());
     let other = Error::Invalid("the data hold no batch".into());
     assert!(point.rows_on_upload_failure(Err::<(), _>(other), &Device::Cpu, works).is_err());

@@ -41,7 +41,7 @@ use watch::Watch;
 /// # Errors
 /// Anything wrong with the definition, the data, the device or the record folder is reported before
 /// anything is measured or written. A contender that fails is a row with `err`, not an error. [`Error::Lost`] for a
-/// card that stops working: points that are being measured are not recorded, and the record can be resumed.
+/// GPU that stops working: points that are being measured are not recorded, and the record can be resumed.
 pub fn run(job: &Job<'_>, observer: &mut dyn Observer) -> Result<PathBuf> {
     run_with(job, observer, &device_health::synchronise)
 }
@@ -63,7 +63,7 @@ fn run_with(
     }
     let mut resources = Resources::new(job.suite, job.data, health_check)?.with_results(job.results);
     let prepared = point::prepare(job.suite, &mut resources)?;
-    warnings.extend(description::card_warnings(&resources));
+    warnings.extend(description::gpu_warnings(&resources));
 
     let machine = Machine::detect(resources.gpu()?);
     memory::check_memory(&prepared, resources.memory())?;

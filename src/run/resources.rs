@@ -10,7 +10,7 @@ use pcnbench_kernels::tune::StrategyTable;
 
 use crate::data::{idx, Batches, Dataset, Folder, Kind, Request, Sizes, KINDS};
 use crate::error::plain;
-use crate::measure::card::Card;
+use crate::measure::gpu_state::GpuState;
 use crate::measure::memory_limit::Memory;
 use crate::measure::Gpu;
 use crate::suite::{Benchmark, DeviceKind, Point, Suite};
@@ -22,7 +22,7 @@ use super::device_health::{self, HealthCheck};
 /// Opens a device.
 ///
 /// # Errors
-/// [`Error::Device`] for `cuda` in a build without it, or on a machine without a usable card.
+/// [`Error::Device`] for `cuda` in a build without it, or on a machine without a usable GPU.
 pub fn open_device(kind: DeviceKind) -> Result<Device> {
     match kind {
         DeviceKind::Cpu => Ok(Device::Cpu),
@@ -50,7 +50,7 @@ pub(super) struct Resources<'a> {
     memory: Memory,
     /// Folder of all records, where launch strategies are looked for.
     results: Option<&'a Path>,
-    /// The launch strategies of the card, once they were looked for.
+    /// The launch strategies of the GPU, once they were looked for.
     strategies: Option<Option<Found>>,
 }
 
@@ -188,12 +188,12 @@ impl<'a> Resources<'a> {
         )
     }
 
-    /// The card in use, as far as it can be asked while it works.
-    pub(super) fn card(&self) -> Card {
-        self.devices.get(&DeviceKind::Cuda).map(Card::of).unwrap_or_default()
+    /// The GPU in use, as far as it can be asked while it works.
+    pub(super) fn gpu_state(&self) -> GpuState {
+        self.devices.get(&DeviceKind::Cuda).map(GpuState::of).unwrap_or_default()
     }
 
-    /// The card, if one is in use.
+    /// The GPU, if one is in use.
     pub(super) fn gpu(&self) -> Result<Option<Gpu>> {
         self.devices.get(&DeviceKind::Cuda).map(Gpu::of).transpose().map(Option::flatten)
     }

@@ -52,9 +52,9 @@ fn found() -> Found {
     Found { name: "a-gpu/strategies.toml".into(), sha256: "x".into(), strategies }
 }
 
-/// From the file to the engine: of fused contenders on the card, and of no others.
+/// From the file to the engine: of fused contenders on the GPU, and of no others.
 #[test]
-fn the_table_of_a_card_reaches_the_engines_of_its_points() {
+fn the_table_of_a_gpu_reaches_the_engines_of_its_points() {
     let suite = Suite::parse(SUITE, "strategies.toml", &Overrides::default()).unwrap();
     let mut resources = Resources::new(&suite, None, &synchronise).unwrap();
     resources.devices.insert(DeviceKind::Cuda, Device::Cpu);
@@ -77,7 +77,7 @@ fn the_table_of_a_card_reaches_the_engines_of_its_points() {
 
 /// A device without a name has no file, wherever records are.
 #[test]
-fn strategies_are_looked_for_once_and_only_for_a_card() {
+fn strategies_are_looked_for_once_and_only_for_a_gpu() {
     let suite = Suite::parse(SUITE, "strategies.toml", &Overrides::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut resources = Resources::new(&suite, None, &synchronise).unwrap().with_results(folder.path());

@@ -13,12 +13,11 @@ const MOST_FLOPS: f64 = 1e17;
 
 /// Refuses a contender whose work could not be counted, or would never end.
 pub(super) fn check_work(spec: &ContenderSpec, point: &Point) -> Result<()> {
-    let graph = spec.network.graph(spec.loss)?;
     let steps = match spec.rule {
-        Rule::Zil(_) => graph.len() as f64,
+        Rule::Zil(_) => point.depth as f64,
         rule => rule.steps().map_or(0, |s| s.count) as f64,
     };
-    let flops = 6.0 * point.batch as f64 * weights_read(&graph) * (steps + 1.0);
+    let flops = 6.0 * point.batch as f64 * spec.network.weights_read() * (steps + 1.0);
     if flops <= MOST_FLOPS {
         return Ok(());
     }
@@ -34,8 +33,10 @@ pub(super) fn check_data(kind: &Kind, sizes: &Sizes, memory: &Memory) -> Result<
     let Sizes { inputs, outputs, train, test } = *sizes;
     let numbers = (train as f64 + test as f64) * (inputs as f64 + outputs as f64);
     let what = || {
-        let name = kind.name;
-        format!("data set `{name}:inputs={inputs},outputs={outputs},train={train},test={test}`")
+        format!(
+            "data set `{}` ({train} training and {test} test rows of {inputs} inputs and {outputs} outputs)",
+            kind.name
+        )
     };
     check_room(what, 4.0 * numbers, memory, "lower width or batch")
 }
@@ -86,12 +87,6 @@ pub(super) fn check_room(what: impl Fn() -> String, bytes: f64, memory: &Memory,
 /// Numbers of all data tensors of one sample.
 pub(super) fn data(graph: &Graph) -> u64 {
     graph.data().iter().map(elements).sum::<f64>() as u64
-}
-
-/// Parameters that the products of one pass read, each as often as a vertex uses it.
-fn weights_read(graph: &Graph) -> f64 {
-    let own = |i| graph.topology().node(i).params.iter().map(|&p| elements(&graph.params()[p])).sum::<f64>();
-    (0..graph.len()).map(own).sum()
 }
 
 pub(super) fn elements(tensor: &Named) -> f64 {

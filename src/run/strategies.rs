@@ -8,7 +8,7 @@ use pcnbench_kernels::MathMode;
 use crate::tune::describe;
 use crate::tune::file::Found;
 
-/// A contender that runs on a card in one call, at one point.
+/// A contender that runs on a GPU in one call, at one point.
 #[derive(Debug)]
 pub(super) struct Ran {
     /// Contender and point.
@@ -36,7 +36,7 @@ fn and_more(first: &str, count: usize) -> String {
     }
 }
 
-/// Sentences for the record's `switches`; none if nothing ran on a card in one call.
+/// Sentences for the record's `switches`; none if nothing ran on a GPU in one call.
 pub(super) fn lines(found: Option<&Found>, ran: &[Ran]) -> Vec<String> {
     if ran.is_empty() {
         return vec![];

@@ -7,7 +7,7 @@ use pcnbench_kernels::fused::without_workers_ns;
 
 use crate::contender::Contender;
 use crate::engine::threads::Limit;
-use crate::measure::card::Card;
+use crate::measure::gpu_state::GpuState;
 use crate::measure::exact::{self, Exact};
 use crate::measure::run_queue_wait::Scheduler;
 use crate::measure::sampler::{Subject, Timed, Turn};
@@ -24,13 +24,13 @@ pub(super) struct Training<'a> {
     name: String,
     batches: Vec<[Tensor; 2]>,
     device: &'a Device,
-    card: &'a Card,
+    gpu: &'a GpuState,
     scheduler: &'a RefCell<Option<Scheduler>>,
     /// Done so far; batches follow each other in their order.
     updates: usize,
     /// Growth of the process in the first update, which is one of warming up.
     pub(super) peak_bytes: Option<u64>,
-    /// Growth of what is in use of the card's memory, in the same update.
+    /// Growth of what is in use of the GPU's memory, in the same update.
     pub(super) device_peak_bytes: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Training<'a> {
         contender: Contender,
         batches: Vec<[Tensor; 2]>,
         device: &'a Device,
-        card: &'a Card,
+        gpu: &'a GpuState,
         scheduler: &'a RefCell<Option<Scheduler>>,
     ) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl<'a> Training<'a> {
             contender,
             batches,
             device,
-            card,
+            gpu,
             scheduler,
             updates: 0,
             peak_bytes: None,
@@ -69,8 +69,8 @@ impl<'a> Training<'a> {
         if self.updates > 1 {
             return self.contender.update(batch);
         }
-        let on_card = || memory::device_growth(self.device, || self.contender.update(batch));
-        let (grown, (device_grown, done)) = memory::growth(on_card);
+        let on_gpu = || memory::device_growth(self.device, || self.contender.update(batch));
+        let (grown, (device_grown, done)) = memory::growth(on_gpu);
         (self.peak_bytes, self.device_peak_bytes) = (grown, device_grown);
         done
     }
@@ -91,7 +91,7 @@ impl<'a> Training<'a> {
     /// What one weight update asks of the machine, counted over a few more of them.
     pub(super) fn count(&mut self) -> Result<Exact> {
         let threads = self.contender.spec().id.threads.unwrap_or_else(measure::threads);
-        // On a card the host waits for as long as it takes, and waiting is instructions too.
+        // On a GPU the host waits for as long as it takes, and waiting is instructions too.
         let one_thread = self.device.is_cpu() && threads == 1;
         let _limit = self.contender.limit_threads();
         exact::count(one_thread, || self.execute())
@@ -117,7 +117,7 @@ impl Subject for &mut Training<'_> {
         let (wall, device_ns) =
             measure::time_with_device(device, || (0..turn.timed).try_for_each(|_| self.execute()))?;
         let delay_ns = before.and_then(|before| Some(self.delay_ns()?.saturating_sub(before)));
-        let sm_clock_mhz = self.card.sm_clock_mhz();
+        let sm_clock_mhz = self.gpu.sm_clock_mhz();
         let checksum = self.contender.checksum()?;
         let each = |ns: u64| ns / u64::from(turn.timed.max(1));
         Ok(Timed {

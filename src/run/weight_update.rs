@@ -124,7 +124,7 @@ impl<'a> Measuring<'a> {
         let point = &self.p.point.id;
         let (names, device, scheduler) = (&self.names, &self.device, &self.scheduler);
         let _flush = self.p.flushes_denormals().then(Flush::new);
-        let Watch { card, clocks, pauses } = watch;
+        let Watch { gpu, clocks, pauses } = watch;
         observer.at(point, "building");
         let mut built = Vec::new();
         for i in self.sampler.order() {
@@ -132,7 +132,7 @@ impl<'a> Measuring<'a> {
             let contender = shifted.and_then(|()| Contender::new(names[i].spec, self.seed, device));
             let training = contender.and_then(|contender| {
                 let batches = self.layout.copies(&self.batches, device)?;
-                Ok(Training::new(contender, batches, device, card, scheduler))
+                Ok(Training::new(contender, batches, device, gpu, scheduler))
             });
             built.push((i, training));
         }
@@ -167,7 +167,7 @@ impl<'a> Measuring<'a> {
             return Ok(());
         }
 
-        let meter = Meter::of(device, card);
+        let meter = Meter::of(device, gpu);
         let window = energy::share(self.p.benchmark.timing.max_seconds, self.p.specs.len());
         for (i, training) in &mut trainings {
             let (Role::Row(row), true) = (roles[*i], self.sampler.succeeds(*i)) else { continue };

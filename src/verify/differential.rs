@@ -32,7 +32,7 @@ const RAGGED: [(&[usize], usize); 5] = [
     (&[33, 128, 15, 64, 127, 16, 31, 1, 129, 17], 65),
 ];
 
-/// Enough for an error of the output to come down every depth but the last, and for a card to take a rule's steps in one
+/// Enough for an error of the output to come down every depth but the last, and for a GPU to take a rule's steps in one
 /// launch where that pays.
 const STEPS: usize = 5;
 const STEP: f64 = 0.1;
@@ -45,7 +45,7 @@ const RELATIVE: f64 = 1e-11;
 const ABSOLUTE: f64 = 1e-11;
 
 /// The engine that `verify` compares with the reference engine: the one asked for if it is a fused one, `fused` on a
-/// card, whose kernels are what there is to be checked there, none otherwise. What a CPU imitates says nothing of a
+/// GPU, whose kernels are what there is to be checked there, none otherwise. What a CPU imitates says nothing of a
 /// kernel.
 pub fn engine(options: &Options) -> Option<EngineKind> {
     let on_cpu = options.device.is_cpu();

@@ -305,7 +305,7 @@ fn contenders_that_can_never_run_are_refused_by_every_command() {
             ["`optimiser`", "ipc/reference", "momentum"],
         ),
         (tf32("signal-decay", "f64"), ["`contenders`", "spc/fused-tf32", "not in f64"]),
-        (tf32("weight-update", "f32"), ["`contenders`", "spc/fused-tf32", "needs a card"]),
+        (tf32("weight-update", "f32"), ["`contenders`", "spc/fused-tf32", "needs a GPU"]),
     ] {
         let (dir, file) = suite(&text);
         let out = arg(dir.path().join("record"));

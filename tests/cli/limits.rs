@@ -88,7 +88,7 @@ fn nothing_measured_beats_its_bound() {
 
 /// A prediction is called one, is asked for, and is of one rule and engine only.
 #[test]
-fn steps_on_a_card_are_predicted_if_asked_for() {
+fn steps_on_a_gpu_are_predicted_if_asked_for() {
     let net = ["bounds", "fused", "--depth", "64", "--width", "128", "--batch", "64", "--steps", "8"];
     let table = |more: &[&str]| succeeds(&[&net[..], more].concat());
     assert!(!table(&[]).contains("predicted step"));

@@ -18,12 +18,14 @@ struct Crate {
 
 /// Production code without comments, inline tests and imports for documentation only.
 fn code(text: &str) -> String {
-    let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-    let plain = lines.map(|line| line.split("//").next().unwrap_or_default());
+    let plain = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    // an item for tests or documentation ends with the first line that closes it in the first column
     let mut skip = false;
     let kept = plain.filter(|line| {
-        let hidden = skip || line.starts_with("#[cfg(doc)]");
-        skip = line.starts_with("#[cfg(doc)]") || (skip && !line.ends_with(';'));
+        let starts = line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(doc)]");
+        let hidden = skip || starts;
+        let ends = line.starts_with('}') || (line.ends_with(';') && !line.starts_with(' '));
+        skip = starts || (skip && !ends);
         !hidden
     });
     // a visibility is no import

@@ -46,8 +46,8 @@ fn committed_baselines_fit_the_gate() {
     let mut count = 0;
     for machine in machines().into_iter().filter(|machine| machine.join(FILE).is_file()) {
         let baseline = Baseline::read(&machine.join(FILE)).unwrap();
-        let card = !baseline.machine_class.starts_with("cpu-");
-        let device = card.then(|| "cuda".to_owned());
+        let gpu = !baseline.machine_class.starts_with("cpu-");
+        let device = gpu.then(|| "cuda".to_owned());
         let suite = Suite::load("gate", &Overrides::default().with(&axis::DEVICE, device)).unwrap();
         let wanted: BTreeSet<(String, String)> = suite
             .benchmarks

@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use pcnbench::contender::{Contender, ContenderSpec};
-use pcnbench::data::synthetic::BLOBS;
-use pcnbench::data::{Batches, Request, Sizes};
+use pcnbench::data::{synthetic, Batches};
 use pcnbench::engine::Shown;
 use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec};
 use pcnbench::optim::OptimiserKind;
@@ -41,8 +40,7 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
         dtype,
         strategies: None,
     };
-    let sizes = Sizes { inputs: 0, outputs: 0, train: 20, test: 10 };
-    let blobs = (BLOBS.load)(&Request { folder: None, seed: 7, sizes }).unwrap();
+    let blobs = synthetic::blobs(20, 10, 7).unwrap();
     let batch = Batches::new(&blobs.train, 1, seed).unwrap().endless().next().unwrap();
     let data = batch.to_tensors(dtype, &Device::Cpu).unwrap();
     let contender = Contender::new(&spec, seed, &Device::Cpu).unwrap();

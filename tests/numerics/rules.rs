@@ -239,7 +239,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
         assert!(low < off && off < high, "{engine}: {off}");
         assert!(engine.check(DType::F32, false).is_ok());
         let said = engine.check(DType::F32, true).unwrap_err().to_string();
-        assert!(said.contains("needs a card") && said.contains("--device cuda"), "{said}");
+        assert!(said.contains("needs a GPU") && said.contains("--device cuda"), "{said}");
         let mut contender = Contender::new(&spec(engine), 3, &Device::Cpu).unwrap();
         let said = contender.update(&batch).unwrap_err().to_string();
         assert!(said.contains("operands need a GPU") && !said.contains('\n'), "{said}");

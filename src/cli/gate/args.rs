@@ -87,8 +87,8 @@ impl Place {
                 suite: record.run.suite,
             });
         }
-        let card = suite.benchmarks.iter().flat_map(|b| &b.points).any(|p| p.device == DeviceKind::Cuda);
-        let gpu = if card { Gpu::of(&open_device(DeviceKind::Cuda)?)? } else { None };
+        let gpu = suite.benchmarks.iter().flat_map(|b| &b.points).any(|p| p.device == DeviceKind::Cuda);
+        let gpu = if gpu { Gpu::of(&open_device(DeviceKind::Cuda)?)? } else { None };
         Ok(Self { class: Machine::detect(gpu).class, threads: measure::threads(), suite: suite.name.clone() })
     }
 

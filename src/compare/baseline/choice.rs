@@ -18,8 +18,8 @@ pub struct Choice {
     pub why: Option<String>,
 }
 
-/// The baseline of this machine class under `results`; otherwise the nearest of another class: of the same kind (a card
-/// never stands in for a CPU, nor a CPU for a card), with the nearest number of threads, the most recent first. Another
+/// The baseline of this machine class under `results`; otherwise the nearest of another class: of the same kind (a GPU
+/// never stands in for a CPU, nor a CPU for a GPU), with the nearest number of threads, the most recent first. Another
 /// class's file that cannot be read is passed over: it must not keep every other machine from being gated.
 ///
 /// # Errors

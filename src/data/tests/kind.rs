@@ -24,7 +24,7 @@ fn names_are_unique_and_others_are_unknown() {
 #[test]
 fn data_without_files_need_no_folder() {
     for (name, inputs, outputs, train) in
-        [("digits", 64, 10, 1437), ("teacher", 3, 2, 20), ("blobs", 784, 10, 20)]
+        [("digits", 64, 10, 1437), ("teacher", 3, 2, 20)]
     {
         let data = load(name, Some(Path::new("not there")), 1).unwrap();
         assert_eq!((data.inputs, data.outputs, data.train.rows()), (inputs, outputs, train));
@@ -57,7 +57,7 @@ fn a_named_collection_prefers_its_own_folder() {
         let (train, test) = synthetic::images(20, 10, seed).unwrap();
         writer::half(dir, "train", 28, &train.pixels, &train.labels).unwrap();
         writer::half(dir, "t10k", 28, &test.pixels, &test.labels).unwrap();
-        load("blobs", None, seed).unwrap().fingerprint()
+        synthetic::blobs(20, 10, seed).unwrap().fingerprint()
     };
     let outer = put(root.path(), 1);
     let inner = put(&root.path().join("mnist"), 2);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{ActivationOrder, Architecture, Kind, Settings};
+use crate::net::architecture_kind::{ActivationOrder, Architecture, Kind, Settings};
 use crate::net::layers::{Activation, Dense};
 use crate::net::parameterisation::{Parameterisation, Position};
 use crate::net::topology::Source;
@@ -130,6 +130,14 @@ impl Architecture for MlpSpec {
             )));
         }
         chain(self.layers(), &[self.inputs], loss)
+    }
+
+    fn weights_read(&self) -> f64 {
+        let (inputs, width, outputs) = (self.inputs as f64, self.width as f64, self.outputs as f64);
+        match self.depth {
+            0 | 1 => inputs * outputs,
+            depth => inputs * width + (depth - 2) as f64 * width * width + width * outputs,
+        }
     }
 
     fn start(&self, seed: u64, dtype: DType, device: &Device) -> Result<Params> {

@@ -86,7 +86,7 @@ impl Fused {
         Ok(params)
     }
 
-    /// Waits for calls on a card whose blocks wait for one another.
+    /// Waits for calls on a GPU whose blocks wait for one another.
     ///
     /// # Errors
     /// If one has done so in vain: layer, step and for how long.
@@ -111,7 +111,7 @@ impl Fused {
 
     /// What a rule leaves behind on a batch; states and errors only if `traces`, else none.
     ///
-    /// On the CPU an engine whose products round their operands imitates a card ([`Rounded`]).
+    /// On the CPU an engine whose products round their operands imitates a GPU ([`Rounded`]).
     ///
     /// # Errors
     /// If the engine does not run the rule, or a tensor does not fit.
@@ -175,7 +175,7 @@ fn stack(contender: &ContenderSpec) -> Result<kernels::Stack> {
     Ok(kernels::Stack::new(specs)?)
 }
 
-/// Seconds that a model of a card, not a measurement, gives a step of sPC in one launch for all steps; `None` for other
+/// Seconds that a model of a GPU, not a measurement, gives a step of sPC in one launch for all steps; `None` for other
 /// rules, other engines, f64, and networks that do not fit.
 ///
 /// # Errors
@@ -189,7 +189,7 @@ pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) 
     Ok(spc_step(&stack(spec)?, batch, spec.id.engine.operands(), device))
 }
 
-/// On which launch strategy a contender runs on a card, and by what it was chosen; none on the CPU.
+/// On which launch strategy a contender runs on a GPU, and by what it was chosen; none on the CPU.
 ///
 /// # Errors
 /// If the engine does not run the rule, or the device does not answer.

@@ -1,25 +1,25 @@
-//! What a card says of itself while it works: its clock and its energy, through NVML.
+//! What a GPU says of itself while it works: its clock and its energy, through NVML.
 //!
 //! The library is looked for when a run starts; without it, without the feature `cuda` and on the CPU nothing is known,
 //! which is what the columns then say.
 
 use candle_core::Device;
 
-/// The card behind a device, as far as it can be asked.
+/// The GPU behind a device, as far as it can be asked.
 #[derive(Debug, Default)]
-pub struct Card {
+pub struct GpuState {
     #[cfg(feature = "cuda")]
     asked: Option<(nvml_wrapper::Nvml, String)>,
 }
 
-impl Card {
-    /// The card behind `device`.
+impl GpuState {
+    /// The GPU behind `device`.
     pub fn of(device: &Device) -> Self {
         match device {
             #[cfg(feature = "cuda")]
-            Device::Cuda(card) => {
-                // by its own number: the order of cards differs between the two libraries
-                Self { asked: nvml_wrapper::Nvml::init().ok().zip(pcnbench_kernels::cuda::uuid(card)) }
+            Device::Cuda(gpu) => {
+                // by its own number: the order of GPUs differs between the two libraries
+                Self { asked: nvml_wrapper::Nvml::init().ok().zip(pcnbench_kernels::cuda::uuid(gpu)) }
             }
             _ => Self::default(),
         }
@@ -65,7 +65,7 @@ impl Card {
             }
             if let Ok(processes) = device.running_compute_processes() {
                 let others = processes.iter().filter(|p| p.pid != std::process::id()).count();
-                facts.push(("other processes on the card", others.to_string()));
+                facts.push(("other processes on the GPU", others.to_string()));
             }
             facts
         }
@@ -85,15 +85,15 @@ impl Card {
     }
 }
 
-/// What one of the [facts](Card::facts) means for times, if anything.
+/// What one of the [facts](GpuState::facts) means for times, if anything.
 fn doubt(what: &str, found: &str) -> Option<String> {
     match what {
-        // a card at rest clocks down, and up again when there is work
+        // a GPU at rest clocks down, and up again when there is work
         "clocks held down by" if !["nothing", "gpu_idle"].contains(&found) => Some(format!(
-            "the card's clocks are held down by {found}; let it cool, or lift the limit, and run again"
+            "the GPU's clocks are held down by {found}; let it cool, or lift the limit, and run again"
         )),
-        "other processes on the card" if found != "0" => {
-            Some(format!("other processes on the card: {found}; end them and run again"))
+        "other processes on the GPU" if found != "0" => {
+            Some(format!("other processes on the GPU: {found}; end them and run again"))
         }
         _ => None,
     }
@@ -109,18 +109,18 @@ mod tests {
             ("clocks", "SM 210 of 1980 MHz, memory 2619 of 2619 MHz"),
             ("clocks held down by", "nothing"),
             ("clocks held down by", "gpu_idle"),
-            ("other processes on the card", "0"),
+            ("other processes on the GPU", "0"),
         ] {
             assert_eq!(doubt(quiet.0, quiet.1), None);
         }
         let held = doubt("clocks held down by", "gpu_idle, sw_power_cap").unwrap();
         assert!(held.contains("held down by gpu_idle, sw_power_cap"), "{held}");
-        assert!(doubt("other processes on the card", "2").unwrap().contains("on the card: 2"));
+        assert!(doubt("other processes on the GPU", "2").unwrap().contains("on the GPU: 2"));
     }
 
     #[test]
     fn of_the_processor_nothing_is_known() {
-        let none = Card::of(&Device::Cpu);
+        let none = GpuState::of(&Device::Cpu);
         assert_eq!((none.sm_clock_mhz(), none.energy_mj()), (None, None));
         assert!(none.facts().is_empty() && none.warnings().is_empty());
     }
