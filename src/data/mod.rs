@@ -26,13 +26,8 @@ pub use kind::{Folder, Kind, Request, Sizes};
 use crate::{Error, Result};
 
 /// Every data set, in the order of help texts.
-pub const KINDS: [&Kind; 5] = [
-    &digits::KIND,
-    &idx::FOLDER,
-    &collections::MNIST,
-    &collections::FASHION_MNIST,
-    &synthetic::TEACHER,
-];
+pub const KINDS: [&Kind; 5] =
+    [&digits::KIND, &idx::FOLDER, &collections::MNIST, &collections::FASHION_MNIST, &synthetic::TEACHER];
 
 impl Kind {
     /// The data set of this name.

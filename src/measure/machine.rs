@@ -278,10 +278,7 @@ mod tests {
         );
         let gpu = Gpu { name: "NVIDIA H100 80GB HBM3".into(), driver: "550.54".into() };
         let with_gpu = Machine::detect(Some(gpu));
-        assert_eq!(
-            (with_gpu.class.as_str(), with_gpu.driver.as_str()),
-            ("nvidia-h100-80gb-hbm3", "550.54")
-        );
+        assert_eq!((with_gpu.class.as_str(), with_gpu.driver.as_str()), ("nvidia-h100-80gb-hbm3", "550.54"));
     }
 
     #[test]

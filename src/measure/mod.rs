@@ -3,11 +3,11 @@
 
 pub mod affinity;
 pub mod build;
-pub mod gpu_state;
 pub mod clock;
 pub mod clocks;
 pub mod energy;
 pub mod exact;
+pub mod gpu_state;
 pub mod instructions;
 mod load;
 pub mod machine;

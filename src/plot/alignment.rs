@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::axes::Axis;
 use super::direction::{along, dash, distance, fields, law_share, ContenderSeries, Field, Point};
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Marker, Rgb, GUIDE, INK};
 use super::{canvas, number};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

@@ -6,13 +6,13 @@ use super::alignment::{cosine_axis, discs, line};
 use super::axes::{drawable, Axis, Spread};
 use super::decay_heatmap::decade;
 use super::direction::{along, fields, law_share, some_of, ContenderSeries, Field, Point};
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Rgb, GUIDE, INK, SOFT};
 use super::{canvas, filenames, number};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{AlignmentRow, Record};
 use crate::Result;
 

@@ -11,7 +11,9 @@ use std::path::Path;
 
 use super::arrival_lines::{groups, Group, Law, Line, REFERENCE};
 use super::axes::Axis;
+use super::canvas;
 use super::decay_heatmap::decade;
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::label_placement;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
@@ -19,8 +21,6 @@ use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::signal::traces;
 use super::style::{Rgb, SOFT};
-use super::canvas;
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

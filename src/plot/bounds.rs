@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::axes::{drawable, Axis, Spread};
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::font;
 use super::group::{groups, DepthSeries, Group};
 use super::legend::{self, Entry};
@@ -14,7 +15,6 @@ use super::scene::{Anchor, Scene};
 use super::style::{Marker, Rgb, Style, GRID, INK, SOFT};
 use super::time_vs_depth::{dot, words};
 use super::{canvas, number};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 

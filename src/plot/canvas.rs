@@ -16,11 +16,11 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, IntoTextStyle};
 
+use super::drawing::Files;
+use super::font;
 use super::raster::{self, Pixels};
 use super::scene::{Anchor, Item, Scene, Spot};
 use super::style::{Rgb, PAPER};
-use super::font;
-use super::drawing::Files;
 use crate::record;
 use crate::{Error, Result};
 

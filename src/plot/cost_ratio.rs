@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::axes::{drawable, Axis};
 use super::chart::{Chart, Dot, Level, Series};
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::group::{enumerated, groups, Group};
 use super::legend::Entry;
 use super::time_vs_depth::words;
 use super::{canvas, number, style};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Mark, Marks, RatioRow, Record, SummaryRow};
 use crate::Result;
 

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use super::axes::{drawable, Axis};
+use super::canvas;
 use super::decay_heatmap::decade;
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Marker, Rgb};
-use super::canvas;
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

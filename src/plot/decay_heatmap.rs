@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::axes::Axis;
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
 use super::plot_area::{PlotArea, TICK};
@@ -10,7 +11,6 @@ use super::scene::{Anchor, Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Rgb, INK, PAPER};
 use super::{canvas, font, number, style};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

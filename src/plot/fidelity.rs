@@ -9,6 +9,7 @@ use super::axes::{drawable, Axis};
 use super::chart::guide_entry;
 use super::decay_heatmap::decade;
 use super::direction::{distance, fields, ContenderSeries, Field, Point};
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::label_placement;
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
@@ -16,7 +17,6 @@ use super::plot_area::PlotArea;
 use super::scene::{Scene, Spot};
 use super::style::{Style, GUIDE, INK, PAPER};
 use super::{canvas, number};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 

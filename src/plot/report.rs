@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
-use super::{canvas, font, number, tables};
 use super::drawing::{Drawing, Drawn};
+use super::{canvas, font, number, tables};
 use crate::record::Record;
 use crate::{Error, Result};
 

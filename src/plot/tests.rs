@@ -398,7 +398,7 @@ fn a_folder_that_cannot_be_written_is_an_io_error() {
     let file = folder.path().join("file");
     fs::write(&file, "not a folder").unwrap();
     let problem = draw_all(&realistic(), &file.join("figures"), &fit).unwrap_err();
-    assert!(matches!(problem, Error::Io { .. }), "{problem}");
+    assert!(matches!(problem, crate::Error::Io { .. }), "{problem}");
 }
 
 #[test]

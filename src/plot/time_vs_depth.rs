@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::axes::Axis;
 use super::chart::{guide_entry, Chart, Dot, Guide, Series};
+use super::drawing::{csv_text, Drawing, Drawn, Fitter, Slope};
 use super::group::{groups, DepthSeries, Group};
 use super::legend::Entry;
 use super::{canvas, number};
-use super::drawing::{csv_text, Drawing, Drawn, Fitter, Slope};
 use crate::record::{Record, SummaryRow};
 use crate::Result;
 

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::axes::Axis;
 use super::chart::{guide_entry, Chart, Guide};
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::group::{groups, DepthSeries, Group};
 use super::legend::Entry;
 use super::time_vs_depth::{series, time_axis, words};
 use super::{canvas, number};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::Record;
 use crate::Result;
 

@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::axes::{drawable, Axis, Spread};
 use super::chart::{Chart, Dot, Level, Second, Series};
+use super::drawing::{csv_text, Drawing, Drawn};
 use super::group::{groups, Group};
 use super::legend::Entry;
 use super::style::SOFT;
 use super::time_vs_depth::{dot, words};
 use super::{canvas, number};
-use super::drawing::{csv_text, Drawing, Drawn};
 use crate::record::{Ceiling, Record, SummaryRow};
 use crate::Result;
 

@@ -7,8 +7,8 @@ use pcnbench_kernels::fused::without_workers_ns;
 
 use crate::contender::Contender;
 use crate::engine::threads::Limit;
-use crate::measure::gpu_state::GpuState;
 use crate::measure::exact::{self, Exact};
+use crate::measure::gpu_state::GpuState;
 use crate::measure::run_queue_wait::Scheduler;
 use crate::measure::sampler::{Subject, Timed, Turn};
 use crate::measure::{self, memory};

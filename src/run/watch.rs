@@ -1,7 +1,7 @@
 //! What is watched beside the time of samples, over a whole run.
 
-use crate::measure::gpu_state::GpuState;
 use crate::measure::clocks::Clocks;
+use crate::measure::gpu_state::GpuState;
 use crate::measure::pauses::Pauses;
 use crate::record::{summarise, Record};
 

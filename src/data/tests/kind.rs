@@ -23,9 +23,7 @@ fn names_are_unique_and_others_are_unknown() {
 
 #[test]
 fn data_without_files_need_no_folder() {
-    for (name, inputs, outputs, train) in
-        [("digits", 64, 10, 1437), ("teacher", 3, 2, 20)]
-    {
+    for (name, inputs, outputs, train) in [("digits", 64, 10, 1437), ("teacher", 3, 2, 20)] {
         let data = load(name, Some(Path::new("not there")), 1).unwrap();
         assert_eq!((data.inputs, data.outputs, data.train.rows()), (inputs, outputs, train));
         assert_eq!(data.name, name);
