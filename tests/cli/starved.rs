@@ -139,5 +139,5 @@ fn what_a_number_on_the_command_line_asks_for_is_estimated_first() {
 
     let (_dir, file) = suite(&TINY.replace("contenders", "data = \"teacher\"\ncontenders"));
     let data = refused(&["bounds", &file, "--width", "4096", "--batch", "4000"]);
-    says(&data, &["data set `teacher:", "GiB of memory", "lower width or batch"]);
+    says(&data, &["data set `teacher` (", "GiB of memory", "lower width or batch"]);
 }
