@@ -246,7 +246,7 @@ template <class Kind> struct OnTensorCores {
   }
 };
 
-// MathMode as tf32: weights are rounded once, where they are loaded, the others here.
+// Operands as tf32: weights are rounded once, where they are loaded, the others here.
 struct KindTf32 {
   static __device__ __forceinline__ float held(float weight) { return __uint_as_float(to_tf32(weight)); }
   static constexpr int DEPTH = 8;
@@ -262,7 +262,7 @@ struct KindTf32 {
   }
 };
 
-// MathMode as two tf32 each: as good as f32.
+// Operands as two tf32 each: as good as f32.
 struct Kind3xTf32 {
   static __device__ __forceinline__ float held(float weight) { return weight; }
   static constexpr int DEPTH = 8;
