@@ -77,7 +77,11 @@ pub(crate) fn targets(problem: &Random) -> Tensor {
 }
 
 pub(crate) fn largest(t: &Tensor) -> f64 {
-    t.abs().unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap().into_iter().fold(0.0, f64::max)
+    let values = t.abs().unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    // `f64::max` passes over NaN; here one NaN is the largest, and no comparison with it holds.
+    values
+        .into_iter()
+        .fold(0.0, |most: f64, x| if most.is_nan() || x.is_nan() { f64::NAN } else { most.max(x) })
 }
 
 pub(crate) fn close(a: &Tensor, b: &Tensor, relative: f64, what: &str) {
