@@ -164,6 +164,13 @@ impl Stack {
 }
 
 impl LayerSpec {
+    /// v_l = W v_{l−1}: no activation, multiplier, skip or bias. What a layer has besides is stated where it is made,
+    /// `LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(n, n) }`.
+    pub const fn linear(inputs: usize, outputs: usize) -> LayerSpec {
+        let act = Activation::Identity;
+        LayerSpec { inputs, outputs, act_in: act, act_out: act, scale: 1.0, skip: false, bias: false }
+    }
+
     fn bias_units(&self) -> usize {
         if self.bias {
             self.outputs
@@ -178,8 +185,7 @@ mod tests {
     use super::*;
 
     fn dense(inputs: usize, outputs: usize, bias: bool) -> LayerSpec {
-        let act = Activation::Identity;
-        LayerSpec { inputs, outputs, act_in: act, act_out: act, scale: 1.0, skip: false, bias }
+        LayerSpec { bias, ..LayerSpec::linear(inputs, outputs) }
     }
 
     #[test]

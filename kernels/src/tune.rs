@@ -198,20 +198,10 @@ pub fn threads() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Activation, LayerSpec};
+    use crate::stack::LayerSpec;
 
     fn stack(depth: usize, width: usize) -> Stack {
-        let act = Activation::Identity;
-        let layer = LayerSpec {
-            inputs: width,
-            outputs: width,
-            act_in: act,
-            act_out: act,
-            scale: 1.0,
-            skip: false,
-            bias: false,
-        };
-        Stack::new(vec![layer; depth]).unwrap()
+        Stack::new(vec![LayerSpec::linear(width, width); depth]).unwrap()
     }
 
     const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };

@@ -62,13 +62,9 @@ fn memory_of_a_call() {
 /// One width for all layers, with tanh before every product but the first.
 fn stack(depth: usize, width: usize) -> Stack {
     let layer = |l: usize| LayerSpec {
-        inputs: width,
-        outputs: width,
         act_in: if l == 0 { Activation::Identity } else { Activation::Tanh },
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
         bias: true,
+        ..LayerSpec::linear(width, width)
     };
     Stack::new((0..depth).map(layer).collect()).unwrap()
 }

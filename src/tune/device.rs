@@ -75,15 +75,7 @@ impl Timer for OnDevice {
             Precision::F32 => DType::F32,
             Precision::F64 => DType::F64,
         };
-        let layer = LayerSpec {
-            inputs: width,
-            outputs: width,
-            act_in: Activation::Tanh,
-            act_out: Activation::Identity,
-            scale: 1.0,
-            skip: false,
-            bias: false,
-        };
+        let layer = LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(width, width) };
         let stack = Stack::new(vec![layer; depth])?;
         let schedule = call.schedule();
         let takes = device::strategies(&self.device, &stack, &schedule, batch, (dtype, call.operands))?;

@@ -65,15 +65,7 @@ pub struct Net {
 
 impl Net {
     pub fn draw(device: &Device, (width, batch, depth): (usize, usize, usize), bias: bool) -> Result<Self> {
-        let layer = LayerSpec {
-            inputs: width,
-            outputs: width,
-            act_in: Activation::Tanh,
-            act_out: Activation::Identity,
-            scale: 1.0,
-            skip: false,
-            bias,
-        };
+        let layer = LayerSpec { act_in: Activation::Tanh, bias, ..LayerSpec::linear(width, width) };
         let stack = Stack::new(vec![layer; depth]).map_err(Error::wrap)?;
         let mut numbers = Numbers(7);
         let theta = numbers.tensor(&[stack.parameters()], 1.0 / (width as f64).sqrt(), device)?;

@@ -12,13 +12,9 @@ const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
 /// tanh before every product; the first layer has biases.
 fn plain() -> Stack {
     let layer = |inputs, outputs, bias| LayerSpec {
-        inputs,
-        outputs,
         act_in: Activation::Tanh,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
         bias,
+        ..LayerSpec::linear(inputs, outputs)
     };
     Stack::new(vec![layer(3, 4, true), layer(4, 2, false)]).unwrap()
 }
@@ -90,15 +86,7 @@ fn of_a_plain_net_under_every_rule() {
 /// not.
 #[test]
 fn of_epc_with_skips_and_slopes() {
-    let layer = LayerSpec {
-        inputs: 4,
-        outputs: 4,
-        act_in: Activation::Identity,
-        act_out: Activation::Tanh,
-        scale: 1.0,
-        skip: false,
-        bias: false,
-    };
+    let layer = LayerSpec { act_out: Activation::Tanh, ..LayerSpec::linear(4, 4) };
     let stack = Stack::new(vec![layer, LayerSpec { skip: true, ..layer }, LayerSpec { skip: true, ..layer }]);
     let task = Task::Train(Optimiser::Momentum { rate: 0.1, mu: 0.9 });
     let call = Call { stack: &stack.unwrap(), batch: 2, loss: LossKind::HalfSquaredError, task };
@@ -118,13 +106,10 @@ fn of_epc_with_skips_and_slopes() {
 #[test]
 fn of_cross_entropy_and_pairs_of_errors() {
     let layer = LayerSpec {
-        inputs: 2,
-        outputs: 2,
         act_in: Activation::Tanh,
         act_out: Activation::Relu,
-        scale: 1.0,
-        skip: false,
         bias: true,
+        ..LayerSpec::linear(2, 2)
     };
     let stack = Stack::new(vec![layer; 2]).unwrap();
     let adam = Optimiser::Adam { rate: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, update: 1 };

@@ -9,15 +9,8 @@ use crate::{MathMode, Rule, Schedule, Stack};
 /// The layers of most blocks, of each launch of a kernel and mode: the first, how many, and blocks of each and before
 /// them.
 fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4]> {
-    let layer = |pair: &[usize]| LayerSpec {
-        inputs: pair[0],
-        outputs: pair[1],
-        act_in: Activation::Tanh,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
-        bias: false,
-    };
+    let layer =
+        |pair: &[usize]| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(pair[0], pair[1]) };
     let stack = Stack::new(widths.windows(2).map(layer).collect()).unwrap();
     let schedule = Schedule { rule, steps: vec![0.1] };
     let ask = Ask {

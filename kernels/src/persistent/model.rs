@@ -133,16 +133,8 @@ mod tests {
                 128
             }
         };
-        let (act_in, act_out) = (Activation::Tanh, Activation::Identity);
-        let layer = |l: usize| LayerSpec {
-            inputs: units(l - 1),
-            outputs: units(l),
-            act_in,
-            act_out,
-            scale: 1.0,
-            bias: false,
-            skip: false,
-        };
+        let layer =
+            |l: usize| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(units(l - 1), units(l)) };
         Stack::new((1..=depth).map(layer).collect()).unwrap()
     }
 

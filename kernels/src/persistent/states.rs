@@ -59,16 +59,9 @@ mod tests {
     use crate::stack::{Activation, LayerSpec};
 
     fn stack(widths: &[usize]) -> Stack {
-        let (act, scale) = (Activation::Tanh, 1.0);
-        let layer = |pair: &[usize]| LayerSpec {
-            inputs: pair[0],
-            outputs: pair[1],
-            act_in: act,
-            act_out: act,
-            scale,
-            skip: false,
-            bias: false,
-        };
+        let act = Activation::Tanh;
+        let layer =
+            |pair: &[usize]| LayerSpec { act_in: act, act_out: act, ..LayerSpec::linear(pair[0], pair[1]) };
         Stack::new(widths.windows(2).map(layer).collect()).unwrap()
     }
 

@@ -2,8 +2,7 @@ use super::*;
 use crate::stack::{Activation, Loss, LossKind};
 
 fn dense(inputs: usize, outputs: usize) -> LayerSpec {
-    let (act_in, act_out) = (Activation::Tanh, Activation::Identity);
-    LayerSpec { inputs, outputs, act_in, act_out, scale: 1.0, bias: true, skip: false }
+    LayerSpec { act_in: Activation::Tanh, bias: true, ..LayerSpec::linear(inputs, outputs) }
 }
 
 /// 784-128-...-128-10.

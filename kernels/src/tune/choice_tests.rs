@@ -44,16 +44,8 @@ fn table(entries: Vec<Entry>) -> StrategyTable {
 }
 
 fn stack(width: usize, depth: usize) -> Stack {
-    let act = Activation::Tanh;
-    let layer = |inputs, outputs| LayerSpec {
-        inputs,
-        outputs,
-        act_in: act,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
-        bias: false,
-    };
+    let layer =
+        |inputs, outputs| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(inputs, outputs) };
     let mut layers = vec![layer(width, width); depth];
     layers[0].inputs = 784;
     layers[depth - 1].outputs = 10;

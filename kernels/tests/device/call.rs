@@ -130,15 +130,7 @@ fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
     for (width, batch, depth) in
         [(128, 64, 128), (128, 256, 31), (64, 100, 200), (62, 60, 200), (33, 17, 128), (128, 1024, 8)]
     {
-        let layer = LayerSpec {
-            inputs: width,
-            outputs: width,
-            act_in: Activation::Tanh,
-            act_out: Activation::Identity,
-            scale: 1.0,
-            skip: false,
-            bias: true,
-        };
+        let layer = LayerSpec { act_in: Activation::Tanh, bias: true, ..LayerSpec::linear(width, width) };
         let stack = Stack::new(vec![layer; depth]).unwrap();
         let mut random = Random::new(depth as u64);
         let mut tensor = |shape: &[usize], scale: f32| {
@@ -245,15 +237,7 @@ fn operands_are_read_as_asked_for_on_every_strategy() {
 fn operands_are_read_as_asked_for_in_a_net_that_fills_a_gpu() {
     let Some(device) = gpu() else { return };
     let (width, batch, depth) = (128, 64, 128);
-    let layer = LayerSpec {
-        inputs: width,
-        outputs: width,
-        act_in: Activation::Tanh,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
-        bias: true,
-    };
+    let layer = LayerSpec { act_in: Activation::Tanh, bias: true, ..LayerSpec::linear(width, width) };
     let spc = Rule::Spc { light_cone: true, deviation: false };
     let mut case = case(7100, &[width, width], batch, spc, 16, Task::Learn { traces: true });
     case.stack = Stack::new(vec![layer; depth]).unwrap();

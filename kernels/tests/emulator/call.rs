@@ -127,15 +127,8 @@ fn calls_do_what_the_engine_on_the_cpu_does_in_every_order() {
 }
 
 fn deep(depth: usize, width: usize) -> Stack {
-    let layer = LayerSpec {
-        inputs: width,
-        outputs: width,
-        act_in: Activation::Tanh,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: true,
-        bias: true,
-    };
+    let layer =
+        LayerSpec { act_in: Activation::Tanh, skip: true, bias: true, ..LayerSpec::linear(width, width) };
     Stack::new(vec![layer; depth]).unwrap()
 }
 

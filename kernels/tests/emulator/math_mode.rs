@@ -4,7 +4,7 @@
 use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::launch::{plan, resident, Ask, Plan, Precision, Task};
 use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
-use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
+use pcnbench_kernels::stack::{LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::DeviceLimits;
 use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
@@ -68,15 +68,7 @@ fn plans(math: MathMode, stack: &Stack, schedule: &Schedule) -> Vec<(&'static st
 
 /// Every strategy and every kind of operand, of one variant of the kernels.
 pub fn battery(variant: &str) -> Result<(), String> {
-    let layer = LayerSpec {
-        inputs: 1,
-        outputs: 1,
-        act_in: Activation::Identity,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
-        bias: false,
-    };
+    let layer = LayerSpec::linear(1, 1);
     let stack = Stack::new(vec![layer; 2]).unwrap();
     let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
     let emulator = Emulator { order: Order::Forward, variant: variant.to_owned() };
@@ -114,15 +106,7 @@ fn products_read_what_they_are_told_to_on_every_strategy() {
 
 #[test]
 fn operands_of_less_are_for_f32() {
-    let layer = LayerSpec {
-        inputs: 1,
-        outputs: 1,
-        act_in: Activation::Identity,
-        act_out: Activation::Identity,
-        scale: 1.0,
-        skip: false,
-        bias: false,
-    };
+    let layer = LayerSpec::linear(1, 1);
     let (stack, schedule) = (Stack::new(vec![layer]).unwrap(), Schedule { rule: Rule::Bp, steps: vec![] });
     let ask = Ask {
         stack: &stack,

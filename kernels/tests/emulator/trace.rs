@@ -18,15 +18,7 @@ const SPC: Relaxation = Relaxation::Spc { light_cone: true };
 fn traced(depth: usize, steps: usize, order: Order) -> Vec<u64> {
     const UNITS: usize = 4;
     const BATCH: usize = 20;
-    let layer = LayerSpec {
-        inputs: UNITS,
-        outputs: UNITS,
-        act_in: Activation::Tanh,
-        act_out: Activation::Identity,
-        scale: 0.5,
-        bias: false,
-        skip: false,
-    };
+    let layer = LayerSpec { act_in: Activation::Tanh, scale: 0.5, ..LayerSpec::linear(UNITS, UNITS) };
     let stack = Stack::new(vec![layer; depth]).unwrap();
     let layout = StateLayout::new(&stack, BATCH).unwrap();
     let (weights, targets) = (vec![0.25; stack.parameters()], vec![0.5; BATCH * UNITS]);

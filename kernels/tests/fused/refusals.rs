@@ -11,13 +11,9 @@ const SGD: Optimiser = Optimiser::Sgd { rate: 0.1 };
 /// 3 → 4 → 2 with biases: 26 parameters.
 fn engine() -> Fused {
     let layer = |inputs, outputs| LayerSpec {
-        inputs,
-        outputs,
-        act_in: Activation::Identity,
         act_out: Activation::Tanh,
-        scale: 1.0,
-        skip: false,
         bias: true,
+        ..LayerSpec::linear(inputs, outputs)
     };
     Fused::new(Stack::new(vec![layer(3, 4), layer(4, 2)]).unwrap(), 2).unwrap()
 }
