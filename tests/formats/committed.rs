@@ -35,7 +35,7 @@ fn committed_records_recompute() {
             suites.insert(record.run.suite);
         }
     }
-    for name in ["quick", "depth", "rules", "fused"] {
+    for name in ["depth", "rules", "fused"] {
         assert!(suites.contains(name), "there is no record of suite `{name}`");
     }
 }
