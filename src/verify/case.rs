@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::host::Host;
 use super::schedule;
 use crate::files::read_text;
-use crate::net::Graph;
+use crate::net::{Graph, LossKind};
 use crate::rule::{Rule, Steps};
 use crate::suite::limits;
 use crate::{Error, Result};
@@ -47,22 +47,6 @@ pub struct Case {
     pub relative: f64,
     /// a of the pass condition.
     pub absolute: f64,
-}
-
-/// A case that was read, or the reason why this build cannot run it.
-#[derive(Debug, Clone)]
-pub enum Reading {
-    /// Ready to run.
-    Case(Box<Case>),
-    /// Needs a layer kind or operation that is not built yet.
-    Unsupported {
-        /// Unique name.
-        id: String,
-        /// Rule name as written.
-        rule: String,
-        /// What is missing, e.g. `operation conv2d`.
-        missing: String,
-    },
 }
 
 /// A case file of either schema; one of `layers` with `loss` (schema 1) and `graph` (schema 2) is there.
@@ -108,12 +92,12 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// [`Error::Content`] in one sentence that names the file and what is wrong with it.
-pub fn read(path: &Path) -> Result<Reading> {
+pub fn read(path: &Path) -> Result<Case> {
     let text = read_text("read", path, LARGEST_FILE)?;
     let wire: Wire = serde_json::from_str(&text)
         .map_err(|e| Error::content(path, format!("not a conformance case of schema 1 or 2: {e}")))?;
     check_numbers(&wire).map_err(|problem| Error::content(path, problem))?;
-    reading(wire).map_err(|problem| Error::content(path, problem))
+    case(wire).map_err(|problem| Error::content(path, problem))
 }
 
 /// Refuses switches under which anything would pass, or nothing would ever end.
@@ -133,7 +117,7 @@ fn check_numbers(wire: &Wire) -> Result<(), String> {
     Ok(())
 }
 
-fn reading(wire: Wire) -> Result<Reading, String> {
+fn case(wire: Wire) -> Result<Case, String> {
     let rule = name_of(&wire.rule, "name").map_err(|e| format!("rule: {e}"))?;
     if !is_rule(&rule) {
         return Err(Error::unknown("rule", &rule, schedule::NAMES).to_string());
@@ -152,21 +136,18 @@ fn reading(wire: Wire) -> Result<Reading, String> {
     let chain = wire.schema == 1;
     let length = wire.layers.as_ref().map_or_else(|| wire.graph.as_ref().map_or(0, WireGraph::len), Vec::len);
     let (schedule, steps) = schedule::read(wire.rule, length)?;
-    let built = match (wire.schema, wire.layers, wire.loss, wire.graph) {
+    let Network { graph, data, params } = match (wire.schema, wire.layers, wire.loss, wire.graph) {
         (1, Some(layers), Some(loss), None) => chain::network(layers, &loss, tensors)?,
         (2, None, None, Some(graph)) => graph::network(graph, tensors)?,
         (1, ..) => return Err("schema 1 needs `layers` and `loss`, and no `graph`".into()),
         (2, ..) => return Err("schema 2 needs `graph`, and neither `layers` nor `loss`".into()),
         (other, ..) => return Err(format!("case schema {other} is not supported; expected 1 or 2")),
     };
-    let Network { graph, data, params } = match built {
-        Ok(network) => network,
-        Err(missing) => return Ok(Reading::Unsupported { id: wire.id, rule, missing }),
-    };
+    check_distributions(&graph, &data)?;
     if schedule.is_none() && !chain {
         return Err(format!("rule: {rule} is a closed form for chains; expected a rule"));
     }
-    Ok(Reading::Case(Box::new(Case {
+    Ok(Case {
         id: wire.id,
         rule,
         schedule,
@@ -178,5 +159,23 @@ fn reading(wire: Wire) -> Result<Reading, String> {
         expect,
         relative: wire.tolerance.relative,
         absolute: wire.tolerance.absolute,
-    })))
+    })
+}
+
+/// Refuses targets of a cross-entropy that are no distributions: its error y − softmax(o) uses that each row sums to 1.
+fn check_distributions(graph: &Graph, data: &[Host]) -> Result<(), String> {
+    for term in graph.losses().iter().filter(|term| term.loss.kind == LossKind::CrossEntropy) {
+        let target = &data[term.target];
+        let outputs = target.shape.last().copied().unwrap_or(1);
+        for row in target.data.chunks(outputs) {
+            let sum: f64 = row.iter().sum();
+            if (sum - 1.0).abs() > 1e-6 {
+                return Err(format!(
+                    "tensors: `{}` has a row that sums to {sum}; expected 1, as cross_entropy needs",
+                    graph.data()[term.target].name
+                ));
+            }
+        }
+    }
+    Ok(())
 }

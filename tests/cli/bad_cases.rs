@@ -175,25 +175,41 @@ fn what_is_not_json_fails_with_line_and_column() {
     says(&fails(&text.replacen("\"scale\":", "\"scale\":1e999,\"s\":", 1)), &["bad.json", "out of range"]);
 }
 
-/// A layer kind of the format that is not built is skipped by name; a misspelt one, or a misspelt rule, is an error.
+/// A misspelt layer kind or rule is an error, never a reason to skip.
 #[test]
-fn only_what_the_format_knows_is_skipped() {
-    let mut value = spc();
-    value["layers"][1]["kind"] = json!("maxpool");
-    let (_dir, done) = verified(&value.to_string());
-    assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
-    says(&done.out, &["skip  ", "layer kind maxpool is not built", "1 passed, 0 failed, 1 skipped"]);
+fn what_is_misspelt_is_never_skipped() {
     says(
         &changed(|c| c["layers"][1]["kind"] = json!("attention")),
         &["layer 2", "`attention`", "dense, conv2d"],
     );
     says(&changed(|c| c["rule"]["name"] = json!("magic")), &["unknown rule `magic`", "spc", "zil"]);
-    // beside a layer that is not built, too
-    let both = changed(|c| {
-        c["layers"][0]["kind"] = json!("maxpool");
-        c["layers"][1]["kind"] = json!("dens");
+}
+
+/// Layers that do not fit what they read.
+#[test]
+fn layers_that_do_not_fit_are_refused_by_number() {
+    let pool = json!({"kind": "maxpool", "size": 2, "stride": 2});
+    says(
+        &changed(|c| c["layers"][1] = pool),
+        &["vertex `2`", "maxpool", "expected [channels, rows, columns]"],
+    );
+    let conv = json!({"kind": "conv2d", "act_in": "identity", "act_out": "tanh", "scale": 1.0, "skip": false, "bias": true,
+        "stride": 1, "padding": 0});
+    says(&changed(|c| c["layers"][0] = conv), &["`w.1` has shape", "rows, columns]"]);
+    says(
+        &changed(|c| c["layers"][1] = json!({"kind": "maxpool", "size": 2})),
+        &["layer 2", "missing field `stride`"],
+    );
+}
+
+/// Targets of a cross-entropy are distributions.
+#[test]
+fn rows_that_do_not_sum_to_one_are_no_targets() {
+    let changed = changed(|c| {
+        c["loss"]["kind"] = json!("cross_entropy");
+        c["tensors"]["y"][0][0] = json!(7.0);
     });
-    says(&both, &["layer 2", "`dens`"]);
+    says(&changed, &["bad.json", "`y` has a row that sums to", "expected 1", "cross_entropy"]);
 }
 
 #[test]

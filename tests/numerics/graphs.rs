@@ -229,7 +229,12 @@ proptest! {
             let named = |name| {
                 Rule::from_name(name, Steps::constant(t, 0.2)).unwrap().with_weight_step(WEIGHT_STEP).evaluated()
             };
-            for (a, b) in setting.directions(&named(with)).iter().zip(&setting.directions(&named(without))) {
+            let full = setting.directions(&named(without));
+            // products of states can make inference diverge, and what is no number equals nothing
+            if !full.iter().all(tame) {
+                continue;
+            }
+            for (a, b) in setting.directions(&named(with)).iter().zip(&full) {
                 prop_assert_eq!(largest(&(a - b).unwrap()), 0.0, "{}", with);
             }
         }

@@ -2,7 +2,10 @@
 
 use super::{close, normal};
 use candle_core::Tensor;
-use pcnbench::net::layers::{Act, Add, Concat, Linear, Mul, Scale, Slice, Sub};
+use pcnbench::net::layers::{
+    Act, Add, AvgPool, Concat, Conv2d, Embedding, Flatten, LayerNorm, Linear, Matmul, MaxPool, Mul, Reshape,
+    Scale, Slice, Softmax, Sub, Sum, Transpose,
+};
 use pcnbench::net::{Activation, Dense, Loss, LossKind, Operation, Reduction};
 
 /// φ' by central differences; catches a wrong derivative that autograd would share.
@@ -111,6 +114,7 @@ fn operations_differentiate() {
         Activation::Sin,
         Activation::Tan,
         Activation::Square,
+        Activation::LeakyRelu,
     ];
     // operation, shapes of inputs and of parameters
     type Shapes = Vec<Vec<usize>>;
@@ -126,6 +130,26 @@ fn operations_differentiate() {
     cases.push((Box::new(Concat { axis: 1 }), vec![vec![1, 3], vec![2, 3]], vec![]));
     cases.push((Box::new(Concat { axis: 2 }), vec![vec![2, 3], vec![2, 1]], vec![]));
     cases.push((Box::new(Slice { axis: 2, from: 1, to: 3 }), three(1), vec![]));
+    cases.push((Box::new(Sum { axis: 1 }), three(1), vec![]));
+    cases.push((Box::new(Sum { axis: 2 }), three(1), vec![]));
+    cases.push((Box::new(Flatten {}), three(1), vec![]));
+    cases.push((Box::new(Reshape { shape: vec![3, 1, 2] }), three(1), vec![]));
+    cases.push((Box::new(Transpose {}), three(1), vec![]));
+    cases.push((Box::new(Transpose {}), vec![vec![2, 3, 4]], vec![]));
+    cases.push((Box::new(Matmul {}), vec![vec![2, 3], vec![3, 4]], vec![]));
+    cases.push((Box::new(Matmul {}), vec![vec![3, 2, 3], vec![3, 3, 4]], vec![]));
+    cases.push((Box::new(Softmax {}), three(1), vec![]));
+    cases.push((Box::new(LayerNorm { epsilon: 1e-3 }), three(1), vec![vec![3], vec![3]]));
+    let image = || vec![vec![2, 5, 4]];
+    for (stride, padding, bias) in [(1, 0, true), (1, 1, false), (2, 1, true), (3, 2, true), (2, 0, false)] {
+        let mut params = vec![vec![3, 2, 3, 2]];
+        params.extend(bias.then(|| vec![3]));
+        cases.push((Box::new(Conv2d { stride, padding, bias }), image(), params));
+    }
+    for (size, stride) in [(2, 2), (2, 1), (3, 2), (1, 3), (2, 3)] {
+        cases.push((Box::new(MaxPool { size, stride }), image(), vec![]));
+        cases.push((Box::new(AvgPool { size, stride }), image(), vec![]));
+    }
     let dense = Dense {
         inputs: 6,
         outputs: 6,
@@ -202,5 +226,83 @@ fn check(operation: &dyn Operation, inputs: &[Tensor], params: &[Tensor], seed: 
             "{} parameter {k}: {got} for {want}",
             operation.kind()
         );
+    }
+}
+
+/// A convolution by hand: its sum written out, with zeros around the image.
+#[test]
+fn convolution_by_hand() {
+    let (stride, padding) = (2, 1);
+    let (image, w, b) = (normal(&[2, 3, 5, 4], 1), normal(&[2, 3, 3, 2], 2), normal(&[2], 3));
+    let conv = Conv2d { stride, padding, bias: true };
+    let (value, _) = conv.forward(&[&w, &b], &[&image]).unwrap();
+    let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let (a, w, b) = (numbers(&image), numbers(&w), numbers(&b));
+    let at = |sample: usize, c: usize, row: usize, column: usize| {
+        // an index before the image has wrapped round to a large one
+        if row < 5 && column < 4 {
+            a[((sample * 3 + c) * 5 + row) * 4 + column]
+        } else {
+            0.0
+        }
+    };
+    let mut want = Vec::new();
+    for n in 0..2 * 2 * 3 * 3 {
+        let (sample, o, r, k) = (n / 18, n / 9 % 2, n / 3 % 3, n % 3);
+        let term = |m: usize| {
+            let (c, i, j) = (m / 6, m / 2 % 3, m % 2);
+            let (row, column) =
+                ((r * stride + i).wrapping_sub(padding), (k * stride + j).wrapping_sub(padding));
+            w[((o * 3 + c) * 3 + i) * 2 + j] * at(sample, c, row, column)
+        };
+        want.push(b[o] + (0..3 * 3 * 2).map(term).sum::<f64>());
+    }
+    let want = Tensor::from_vec(want, (2, 2, 3, 3), &candle_core::Device::Cpu).unwrap();
+    close(&value, &want, 1e-13, "convolution");
+}
+
+/// Of several largest pixels the first one in row-major order gets the derivative.
+#[test]
+fn ties_of_a_maximum_go_to_the_first() {
+    let cpu = &candle_core::Device::Cpu;
+    let image = Tensor::new(&[[[[1.0f64, 2.0, 0.0, 0.0], [2.0, 2.0, 0.0, 0.0]]]], cpu).unwrap();
+    let pool = MaxPool { size: 2, stride: 2 };
+    let (value, at) = pool.forward(&[], &[&image]).unwrap();
+    let pulled = pool.vjp(&[], &at, 0, &value.ones_like().unwrap()).unwrap();
+    let want = Tensor::new(&[[[[0.0f64, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]], cpu).unwrap();
+    close(&pulled, &want, 0.0, "ties");
+}
+
+/// Candle's own max-pool divides the derivative by the pixels of a window: BIAS.md says so as long as it does.
+#[test]
+fn candles_own_max_pool_has_another_derivative() {
+    let image = candle_core::Var::from_tensor(&normal(&[1, 1, 4, 4], 5)).unwrap();
+    let value = image.max_pool2d(2).unwrap().sum_all().unwrap();
+    let theirs = value.backward().unwrap().get(&image).unwrap().clone();
+    let pool = MaxPool { size: 2, stride: 2 };
+    let (value, at) = pool.forward(&[], &[image.as_tensor()]).unwrap();
+    let ours = pool.vjp(&[], &at, 0, &value.ones_like().unwrap()).unwrap();
+    close(&theirs, &ours.affine(0.25, 0.0).unwrap(), 1e-15, "a quarter");
+}
+
+/// An embedding's gradient is the sum over uses of a row, and a code without a row is refused.
+#[test]
+fn embeddings_by_hand() {
+    let cpu = &candle_core::Device::Cpu;
+    let table = normal(&[3, 2], 8);
+    let codes = Tensor::new(&[[2.0f64, 0.0], [2.0, 2.0]], cpu).unwrap();
+    let (value, at) = Embedding {}.forward(&[&table], &[&codes]).unwrap();
+    let row = |r: usize| table.get(r).unwrap();
+    let want = Tensor::stack(&[row(2), row(0), row(2), row(2)], 0).unwrap().reshape((2, 2, 2)).unwrap();
+    close(&value, &want, 0.0, "rows");
+    let grads = Embedding {}.param_grad(&at, &value.ones_like().unwrap()).unwrap();
+    let want = Tensor::new(&[[1.0f64, 1.0], [0.0, 0.0], [3.0, 3.0]], cpu).unwrap();
+    close(&grads[0], &want, 0.0, "uses");
+    let cost = Embedding {}.cost(2, &[&[2]], &[&[3, 2]]);
+    assert_eq!((cost.outputs, Embedding {}.shape(&[&[2]], &[&[3, 2]]).unwrap()), (8, vec![2, 2]));
+    for wrong in [3.0, -1.0, 0.5, f64::NAN] {
+        let codes = Tensor::new(&[[wrong]], cpu).unwrap();
+        let error = Embedding {}.forward(&[&table], &[&codes]).unwrap_err().to_string();
+        assert!(error.contains("whole numbers from 0 to 2"), "{error}");
     }
 }

@@ -162,6 +162,11 @@ impl GraphBuilder {
         Ok(self.nodes.len() - 1)
     }
 
+    /// The shape of a vertex's value, without the sample axis.
+    pub fn shape(&self, i: VertexId) -> &[usize] {
+        &self.shapes[i]
+    }
+
     /// A loss on the value of a vertex.
     ///
     /// # Errors

@@ -34,14 +34,19 @@ pub enum Activation {
     Sqrt,
     /// φ(z) = z².
     Square,
+    /// φ(z) = max(z, 0) + 0.01·min(z, 0), with φ'(0) = 0.01.
+    LeakyRelu,
 }
+
+/// The slope of [`Activation::LeakyRelu`] on negative arguments, that of PyTorch and JAX.
+const LEAK: f64 = 0.01;
 
 impl Activation {
     /// Activations of layers in suites and stacks, which the kernels have too; in the order help texts list them.
     pub const ALL: [Self; 4] = [Self::Identity, Self::Tanh, Self::Relu, Self::Gelu];
 
     /// Everything that [`Act`] can apply.
-    pub const FUNCTIONS: [Self; 9] = [
+    pub const FUNCTIONS: [Self; 10] = [
         Self::Identity,
         Self::Tanh,
         Self::Relu,
@@ -51,6 +56,7 @@ impl Activation {
         Self::Tan,
         Self::Sqrt,
         Self::Square,
+        Self::LeakyRelu,
     ];
 
     /// The name used in suites and case files.
@@ -65,6 +71,7 @@ impl Activation {
             Self::Tan => "tan",
             Self::Sqrt => "sqrt",
             Self::Square => "square",
+            Self::LeakyRelu => "leaky_relu",
         }
     }
 
@@ -99,6 +106,7 @@ impl Activation {
             Self::Tan => (z.sin()? / z.cos()?)?,
             Self::Sqrt => z.sqrt()?,
             Self::Square => z.sqr()?,
+            Self::LeakyRelu => (z * leaky_slope(z)?)?,
         })
     }
 
@@ -121,6 +129,7 @@ impl Activation {
             Self::Tan => (c * a.sqr()?.affine(1.0, 1.0)?)?,
             Self::Sqrt => (c * a.recip()?.affine(0.5, 0.0)?)?,
             Self::Square => (c * z.affine(2.0, 0.0)?)?,
+            Self::LeakyRelu => (c * leaky_slope(z)?)?,
         })
     }
 
@@ -129,7 +138,7 @@ impl Activation {
         match self {
             Self::Identity => 0,
             Self::Tanh | Self::Relu | Self::Gelu | Self::Sin | Self::Sqrt | Self::Square => 1,
-            Self::Tan => 3,
+            Self::Tan | Self::LeakyRelu => 3,
             Self::Sigmoid => 4,
         }
     }
@@ -138,11 +147,16 @@ impl Activation {
     pub fn pull_back_ops(self) -> u64 {
         match self {
             Self::Identity => 0,
-            Self::Tanh | Self::Sigmoid | Self::Tan | Self::Sqrt => 3,
+            Self::Tanh | Self::Sigmoid | Self::Tan | Self::Sqrt | Self::LeakyRelu => 3,
             Self::Relu | Self::Sin | Self::Square => 2,
             Self::Gelu => 10,
         }
     }
+}
+
+/// 1 where z > 0, else [`LEAK`].
+fn leaky_slope(z: &Tensor) -> Result<Tensor> {
+    Ok(z.detach().gt(0f64)?.to_dtype(z.dtype())?.affine(1.0 - LEAK, LEAK)?)
 }
 
 impl fmt::Display for Activation {

@@ -54,48 +54,18 @@ struct WireTerm {
     output_precision: f64,
 }
 
-/// Operations that the format knows and that are not in [`KINDS`] yet.
-const MISSING: [&str; 10] = [
-    "conv2d",
-    "sum",
-    "flatten",
-    "reshape",
-    "transpose",
-    "matmul",
-    "softmax",
-    "layer_norm",
-    "maxpool",
-    "avgpool",
-];
-
-/// The operation of a vertex, of a kind in [`KINDS`].
+/// The operation of a vertex.
 fn operation(mut op: Value) -> Result<Arc<dyn Operation>, String> {
-    let name = op.as_object_mut().and_then(|attributes| attributes.remove("kind"));
-    let kind = KINDS.iter().find(|kind| name.as_ref().and_then(Value::as_str) == Some(kind.name));
-    let kind = kind.ok_or("missing text key `kind`")?;
-    (kind.read)(op)
+    let name = name_of(&op, "kind")?;
+    let known = KINDS.iter().find(|kind| kind.name == name);
+    let known =
+        known.ok_or_else(|| Error::unknown("operation", &name, KINDS.map(|kind| kind.name)).to_string())?;
+    drop(op.as_object_mut().and_then(|attributes| attributes.remove("kind")));
+    (known.read)(op)
 }
 
-/// The network and its tensors, or the operation that is not built.
-pub(super) fn network(
-    wire: WireGraph,
-    mut tensors: BTreeMap<String, Host>,
-) -> Result<Result<Network, String>, String> {
-    let mut missing = None;
-    for vertex in &wire.vertices {
-        let kind = name_of(&vertex.op, "kind").map_err(|e| format!("vertex `{}`: op: {e}", vertex.name))?;
-        let built = KINDS.iter().any(|built| built.name == kind);
-        if !built && MISSING.contains(&kind.as_str()) {
-            missing = missing.or(Some(kind));
-        } else if !built {
-            let known = KINDS.iter().map(|kind| kind.name).chain(MISSING);
-            let problem = Error::unknown("operation", &kind, known);
-            return Err(format!("vertex `{}`: op: {problem}", vertex.name));
-        }
-    }
-    if let Some(kind) = missing {
-        return Ok(Err(format!("operation {kind}")));
-    }
+/// The network and its tensors.
+pub(super) fn network(wire: WireGraph, mut tensors: BTreeMap<String, Host>) -> Result<Network, String> {
     if let Some(vertex) = wire.vertices.iter().find(|vertex| tensors.contains_key(&vertex.name)) {
         return Err(format!("vertex `{}` has the name of a tensor; names must be unique", vertex.name));
     }
@@ -172,7 +142,7 @@ pub(super) fn network(
         builder.loss(*vertex, *target, loss).map_err(|e| e.to_string())?;
     }
     let graph = builder.build().map_err(|e| e.to_string())?;
-    Ok(Ok(Network { graph, data, params }))
+    Ok(Network { graph, data, params })
 }
 
 /// Refuses a name that stands for two vertices, and vertices that read themselves, directly or over others, or a later

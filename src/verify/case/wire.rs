@@ -32,7 +32,7 @@ impl WireLoss {
     }
 }
 
-/// What the two schemas make of a case: the network with its tensors, or the operation that is not built.
+/// What the two schemas make of a case: the network with its tensors.
 pub(in crate::verify) struct Network {
     pub(in crate::verify) graph: Graph,
     pub(in crate::verify) data: Vec<Host>,
