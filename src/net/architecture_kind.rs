@@ -83,4 +83,16 @@ pub struct Kind {
     pub about: &'static str,
     /// The network of these settings.
     pub build: fn(&Settings) -> Arc<dyn Architecture>,
+    /// Inputs and outputs of invented data for a network of this width and depth.
+    pub invented: fn(width: usize, depth: usize) -> (usize, usize),
 }
+
+/// As many inputs and outputs as hidden units.
+pub const AS_WIDE: fn(usize, usize) -> (usize, usize) = |width, _| (width, width);
+/// A sequence of symbols, each one of [`SYMBOLS`] numbers, and the symbol after it.
+pub const SEQUENCE: fn(usize, usize) -> (usize, usize) = |_, depth| (SYMBOLS * depth, SYMBOLS);
+/// The same with a symbol to predict at every step.
+pub const SEQUENCES: fn(usize, usize) -> (usize, usize) = |_, depth| (SYMBOLS * depth, SYMBOLS * depth);
+
+/// Symbols of the alphabet of sequences.
+pub const SYMBOLS: usize = 32;

@@ -2,6 +2,7 @@
 
 pub mod architecture;
 pub mod architecture_kind;
+pub mod drawing;
 pub mod graph;
 pub mod layers;
 pub mod levels;

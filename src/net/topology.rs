@@ -29,6 +29,8 @@ pub struct Node {
     /// π of a latent vertex, which has a state of its own and the energy ½π‖v − f(inputs)‖²; `None` for a deterministic
     /// one, whose value is f(inputs).
     pub precision: Option<f64>,
+    /// Which part of the network it belongs to, a time step say: see [`Topology::stages`].
+    pub stage: usize,
 }
 
 /// A directed acyclic graph of vertices.
@@ -112,12 +114,25 @@ impl Topology {
                 inputs: vec![i.checked_sub(1).map_or(Source::Data(0), Source::Vertex)],
                 params: own.collect(),
                 precision: (i + 1 < depth).then_some(1.0),
+                stage: 0,
             }
         };
         let nodes: Vec<Node> = params.iter().enumerate().map(node).collect();
         let losses = depth.checked_sub(1).into_iter().collect();
         let frozen = vec![false; next];
         Self::new(nodes, losses, frozen).unwrap_or_default()
+    }
+
+    /// Latent vertices by stage, in order of the stages, for schedules that relax one part of a network after another: the
+    /// time steps of a recurrent network. Where all belong to one, each is a stage of its own.
+    pub fn stages(&self) -> Vec<Vec<VertexId>> {
+        let first = self.nodes.first().map_or(0, |node| node.stage);
+        let one = self.nodes.iter().all(|node| node.stage == first);
+        let mut stages = std::collections::BTreeMap::<usize, Vec<VertexId>>::new();
+        for i in self.latent() {
+            stages.entry(if one { i } else { self.nodes[i].stage }).or_default().push(i);
+        }
+        stages.into_values().collect()
     }
 
     /// Number of vertices.

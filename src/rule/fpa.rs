@@ -5,6 +5,7 @@ use super::relaxation::shown;
 use super::walk::{descent, forward_pass, loss_errors, outputs, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
+use crate::net::{Topology, VertexId};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -28,22 +29,31 @@ pub struct Fpa {
     pub steps: Steps,
     /// Skip layers that no error has reached yet; the same bits, off only to measure what it saves.
     pub light_cone: bool,
+    /// Relax one [stage](crate::net::Topology::stages) after another, from the last to the first, T steps each, with the
+    /// errors of later stages final.
+    ///
+    /// So do the authors' programs of recurrent networks, time step by time step: with step 0.1 a simultaneous schedule of
+    /// T = 200 steps brings next to nothing to the first of 50 time steps. On a chain every layer is a stage, every error is
+    /// the negative adjoint times (1 − (1 − g)^T)^(L − l), and the schedule has the products of `fpa-full`.
+    pub nested: bool,
 }
 
 impl LearningRule for Fpa {
     const VARIANTS: &'static [Info] = &[
         Info::new("fpa", "fpa", Inference::Chosen, true, true),
         Info::new("fpa-full", "fpa", Inference::Chosen, true, true),
+        Info::new("fpa-nested", "fpa", Inference::Chosen, true, false),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
-        Self { steps, light_cone: !has(name, "full") }
+        Self { steps, light_cone: !has(name, "full"), nested: has(name, "nested") }
     }
 
     fn name(&self) -> &'static str {
-        match self.light_cone {
-            true => "fpa",
-            false => "fpa-full",
+        match (self.nested, self.light_cone) {
+            (true, _) => "fpa-nested",
+            (false, true) => "fpa",
+            (false, false) => "fpa-full",
         }
     }
 
@@ -63,25 +73,37 @@ impl LearningRule for Fpa {
         let outputs = outputs(engine, &forward);
         let mut states = forward.clone();
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
-        if !self.light_cone {
+        if !self.light_cone && !self.nested {
             for i in topology.latent() {
                 errors[i] = Some(engine.sub(&states[i], &forward[i])?);
             }
         }
         watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs })?;
 
-        for t in 0..self.steps.count {
-            let g = self.steps.size(t);
-            let c = down.cotangents(&errors, |i| topology.follows_state(i))?;
-            for i in topology.latent() {
-                let precision = topology.precision(i).unwrap_or(1.0);
-                let Some(descent) = descent(engine, down.pulled(i, &c)?, precision, &errors[i])? else {
-                    continue;
-                };
-                states[i] = engine.add_scaled(&states[i], g, &descent)?;
-                errors[i] = Some(engine.sub(&states[i], &forward[i])?);
+        let stages = match self.nested {
+            true => topology.stages(),
+            false => vec![topology.latent().collect()],
+        };
+        let mut c = vec![None; topology.len()];
+        for (k, stage) in stages.iter().rev().enumerate() {
+            let own = self.nested.then(|| above(topology, stage));
+            for t in 0..self.steps.count {
+                let g = self.steps.size(t);
+                match &own {
+                    None => c = down.cotangents(&errors, |i| topology.follows_state(i))?,
+                    Some(own) => down.renew(&mut c, &errors, own)?,
+                }
+                for &i in stage {
+                    let precision = topology.precision(i).unwrap_or(1.0);
+                    let Some(descent) = descent(engine, down.pulled(i, &c)?, precision, &errors[i])? else {
+                        continue;
+                    };
+                    states[i] = engine.add_scaled(&states[i], g, &descent)?;
+                    errors[i] = Some(engine.sub(&states[i], &forward[i])?);
+                }
+                let step = k * self.steps.count + t + 1;
+                watch(Shown { step, errors: &shown(&down, &errors), outputs: &outputs })?;
             }
-            watch(Shown { step: t + 1, errors: &shown(&down, &errors), outputs: &outputs })?;
         }
 
         let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
@@ -90,10 +112,31 @@ impl LearningRule for Fpa {
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {
-        cost::fpa(net, self.steps.count as u64, self.light_cone)
+        match self.nested {
+            true => cost::fpa_nested(net, self.steps.count as u64),
+            false => cost::fpa(net, self.steps.count as u64, self.light_cone),
+        }
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
-        analysis::fpa(net, self.steps.count as u64, self.light_cone)
+        match self.nested {
+            true => analysis::fpa_nested(net, self.steps.count as u64),
+            false => analysis::fpa(net, self.steps.count as u64, self.light_cone),
+        }
     }
+}
+
+/// Vertices whose cotangents what reaches a stage is made of: latent ones whose values its own do not pass to get there, and
+/// the deterministic ones between, the stage's own included.
+fn above(topology: &Topology, stage: &[VertexId]) -> Vec<VertexId> {
+    let mut found = vec![false; topology.len()];
+    let mut open = stage.to_vec();
+    while let Some(i) = open.pop() {
+        for &(child, _) in topology.children(i) {
+            if !std::mem::replace(&mut found[child], true) && !topology.is_latent(child) {
+                open.push(child);
+            }
+        }
+    }
+    (0..topology.len()).rev().filter(|&i| found[i]).collect()
 }

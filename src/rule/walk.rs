@@ -121,14 +121,26 @@ impl<E: Engine> Downward<'_, E> {
     ) -> Result<Vec<MaybeZero<E::Value>>> {
         let topology = self.engine.topology();
         let mut c = vec![None; topology.len()];
-        for i in (0..topology.len()).rev() {
-            c[i] = match topology.precision(i) {
+        let ours: Vec<VertexId> =
+            (0..topology.len()).rev().filter(|&i| topology.is_latent(i) || wanted(i)).collect();
+        self.renew(&mut c, errors, &ours)?;
+        Ok(c)
+    }
+
+    /// The cotangents of some vertices, from the last to the first, anew.
+    pub(super) fn renew(
+        &self,
+        c: &mut [MaybeZero<E::Value>],
+        errors: &[MaybeZero<E::Value>],
+        vertices: &[VertexId],
+    ) -> Result<()> {
+        for &i in vertices {
+            c[i] = match self.engine.topology().precision(i) {
                 Some(precision) => weighted(self.engine, precision, &errors[i])?,
-                None if wanted(i) => self.pulled(i, &c)?,
-                None => None,
+                None => self.pulled(i, c)?,
             };
         }
-        Ok(c)
+        Ok(())
     }
 
     /// −∂F/∂θ of every parameter from the cotangents; a cotangent of exactly zero costs nothing.

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use crate::contender::{Contender, ContenderId, ContenderSpec};
 use crate::engine::EngineKind;
-use crate::net::ParamId;
+use crate::net::{ParamId, Topology, VertexId};
 use crate::optim::{Directions, OptimiserKind};
 use crate::record::{AlignmentRow, PointResult};
 use crate::rule::{Bp, Rule};
@@ -27,11 +27,10 @@ pub(super) fn compare(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
-    let [batch] =
-        match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
-            Ok(batch) => batch,
-            Err(refused) => return Ok(refused),
-        };
+    let [batch] = match p.rows_on_upload_failure(p.batches(resources), &device, health_check)? {
+        Ok(batch) => batch,
+        Err(refused) => return Ok(refused),
+    };
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id.to_string());
@@ -41,9 +40,12 @@ pub(super) fn compare(
             let contender = Contender::new(spec, seed, &device)?;
             let bp = Contender::with_params(&backpropagation(spec), contender.state()?.params)?;
             let energies = energies(&contender, &batch)?;
-            let groups = contender.graph().topology().groups();
+            let topology = contender.graph().topology();
+            let groups = topology.groups();
+            let judged: Vec<Option<f64>> =
+                groups.iter().map(|group| judged(topology, group, &energies)).collect();
             let (own, bp) = (contender.directions(&batch)?, bp.directions(&batch)?);
-            rows(&p.point.id, spec, &groups, (&own, &bp), &energies)
+            rows(&p.point.id, spec, &groups, (&own, &bp), (&energies, &judged))
         });
         match outcome {
             Ok(rows) => result.alignments.extend(rows),
@@ -68,13 +70,40 @@ fn energies(contender: &Contender, batch: &[Tensor]) -> Result<Vec<f64>> {
     contender.state()?.bind(contender.graph(), batch).energy(&contender.evaluate(batch)?)
 }
 
+/// The energy that a group of parameters lowers: of the states and losses that follow from its uses through deterministic
+/// vertices alone; on a chain that of its layer.
+fn judged(topology: &Topology, group: &[ParamId], energies: &[f64]) -> Option<f64> {
+    let uses = (0..topology.len()).filter(|&i| topology.node(i).params.iter().any(|p| group.contains(p)));
+    let (mut open, mut seen): (Vec<VertexId>, _) = (uses.collect(), vec![false; topology.len()]);
+    let states: Vec<VertexId> = topology.latent().collect();
+    let mut sum = None;
+    let mut add = |term: usize| {
+        if let Some(energy) = energies.get(term) {
+            *sum.get_or_insert(0.0) += energy;
+        }
+    };
+    while let Some(i) = open.pop() {
+        if std::mem::replace(&mut seen[i], true) {
+            continue;
+        }
+        match states.binary_search(&i) {
+            Ok(term) => add(term),
+            Err(_) => {
+                topology.losses_at(i).iter().for_each(|loss| add(states.len() + loss));
+                open.extend(topology.children(i).iter().map(|&(child, _)| child));
+            }
+        }
+    }
+    sum
+}
+
 /// One row per layer and one (layer 0) for all layers together.
 fn rows(
     point: &str,
     spec: &ContenderSpec,
     groups: &[Vec<ParamId>],
     (own, bp): (&Directions, &Directions),
-    energies: &[f64],
+    (energies, judged): (&[f64], &[Option<f64>]),
 ) -> Result<Vec<AlignmentRow>> {
     let row = |layer: usize, s: Sums, energy: Option<f64>| AlignmentRow {
         point: point.to_owned(),
@@ -92,7 +121,7 @@ fn rows(
             sums = sums.plus(Sums::of(own[p].as_ref(), bp[p].as_ref())?);
         }
         all = all.plus(sums);
-        rows.push(row(i + 1, sums, energies.get(i).copied()));
+        rows.push(row(i + 1, sums, judged[i]));
     }
     if ![all.own, all.bp, all.dot].iter().all(|v| v.is_finite()) {
         let steps = spec.rule.steps();

@@ -1,6 +1,6 @@
 //! Points made ready: every contender's spec, checked against data and device before anything is measured.
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::denormals;
 
 use crate::contender::{ContenderId, ContenderSpec};
@@ -40,7 +40,8 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                     ),
                 });
             }
-            let (input, outputs) = (vec![data.inputs], data.outputs);
+            let input = data.image.map_or_else(|| vec![data.inputs], |image| image.to_vec());
+            let outputs = data.outputs;
             let fused = benchmark.contenders.iter().any(|config| config.id.engine.is_fused());
             let strategies = if fused { resources.strategies(point.device)? } else { None };
             let specs = benchmark
@@ -78,6 +79,24 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
 }
 
 impl Prepared<'_> {
+    /// The first N batches on its device, in its dtype and in the shapes of its networks' data.
+    pub(super) fn batches<const N: usize>(&self, resources: &mut Resources<'_>) -> Result<[[Tensor; 2]; N]> {
+        let flat: [_; N] = resources.batches(self.benchmark, self.point)?;
+        let shaped = flat.into_iter().map(|batch| self.shaped(batch)).collect::<Result<Vec<_>>>()?;
+        shaped.try_into().map_err(|_| Error::Invalid("a batch is gone".into()))
+    }
+
+    /// A batch in the shapes of its networks' data tensors, which are the same for all contenders of a point.
+    pub(super) fn shaped(&self, batch: [Tensor; 2]) -> Result<[Tensor; 2]> {
+        let Some(spec) = self.specs.first() else { return Ok(batch) };
+        let graph = spec.network.graph(spec.loss)?;
+        let [mut x, mut y] = batch;
+        for (tensor, named) in [&mut x, &mut y].into_iter().zip(graph.data()) {
+            *tensor = tensor.reshape([&[tensor.dim(0)?], &named.shape[..]].concat())?;
+        }
+        Ok([x, y])
+    }
+
     /// The baseline of a contender; none where nothing is timed.
     fn baseline(&self, spec: &ContenderSpec) -> Option<ContenderId> {
         let timed = self.benchmark.model == Model::WeightUpdate;

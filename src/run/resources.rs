@@ -124,12 +124,8 @@ impl<'a> Resources<'a> {
     /// The data of a point, loaded at first use.
     pub(super) fn data(&mut self, benchmark: &Benchmark, point: &Point) -> Result<&Dataset> {
         let kind = self.kind(benchmark)?;
-        let sizes = Sizes {
-            inputs: point.width,
-            outputs: point.width,
-            train: point.batch.saturating_mul(8),
-            test: point.batch,
-        };
+        let (inputs, outputs) = (benchmark.architecture.invented)(point.width, point.depth);
+        let sizes = Sizes { inputs, outputs, train: point.batch.saturating_mul(8), test: point.batch };
         let key = (kind.name, kind.sized.then_some(sizes));
         if !self.sets.contains_key(&key) {
             if kind.sized {
@@ -142,7 +138,7 @@ impl<'a> Resources<'a> {
         self.sets.get(&key).ok_or_else(|| Error::Invalid("a data set that was loaded is gone".into()))
     }
 
-    /// The first N batches of a point, on its device and in its dtype.
+    /// The first N batches of a point, on its device and in its dtype, every sample flat.
     pub(super) fn batches<const N: usize>(
         &mut self,
         benchmark: &Benchmark,

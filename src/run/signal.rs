@@ -19,11 +19,10 @@ pub(super) fn trace(
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
-    let [batch] =
-        match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
-            Ok(batch) => batch,
-            Err(refused) => return Ok(refused),
-        };
+    let [batch] = match p.rows_on_upload_failure(p.batches(resources), &device, health_check)? {
+        Ok(batch) => batch,
+        Err(refused) => return Ok(refused),
+    };
     let mut result = PointResult::default();
     for spec in &p.specs {
         observer.at(&p.point.id, &spec.id.to_string());

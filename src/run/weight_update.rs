@@ -69,11 +69,10 @@ impl<'a> Measuring<'a> {
         let device = resources.device(p.point.device)?;
         let health_check = resources.health_check();
         let _flush = p.flushes_denormals().then(Flush::new);
-        let batches =
-            match p.rows_on_upload_failure(resources.batches(p.benchmark, p.point), &device, health_check)? {
-                Ok(batches) => batches,
-                Err(refused) => return Ok(Err(refused)),
-            };
+        let batches = match p.rows_on_upload_failure(p.batches(resources), &device, health_check)? {
+            Ok(batches) => batches,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let mut rows = p.specs.iter().map(|spec| p.row(spec)).collect::<Result<Vec<_>>>()?;
         let mut names: Vec<Named<'_>> = Vec::new();
         for (row, spec) in p.specs.iter().enumerate() {

@@ -89,7 +89,7 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
             Rule::Epc(Epc { steps: steps_of(steps, step_size, step_size_decay) })
         }
         RuleWire::Fpa { steps, step_size, step_size_decay } => {
-            Rule::Fpa(Fpa { steps: steps_of(steps, step_size, step_size_decay), light_cone })
+            Rule::Fpa(Fpa { steps: steps_of(steps, step_size, step_size_decay), light_cone, nested: false })
         }
         RuleWire::SeqIl { steps, step_size, step_size_decay } => {
             Rule::SeqIl(SeqIl { steps: steps_of(steps, step_size, step_size_decay), mixing: None })

@@ -49,6 +49,25 @@ proptest! {
         }
     }
 
+    /// FPA, layer after layer: every error is backpropagation's times (1 − (1 − step)^T)^(L − l).
+    #[test]
+    fn nested_fixed_prediction_is_geometric(problem in random_problem(), t in 0usize..12, size in prop::sample::select(vec![0.1, 0.5, 0.9, 1.0])) {
+        let setting = Setting::new(&problem);
+        let (bp, nested) = (setting.learn(&rule("bp", 0, 0.0)), setting.learn(&rule("fpa-nested", t, size)));
+        let depth = problem.spec.depth;
+        let one = 1.0 - (1.0 - size).powi(t as i32);
+        for l in 1..=depth {
+            let want = bp.errors[l - 1].as_ref().unwrap().affine(one.powi((depth - l) as i32), 0.0).unwrap();
+            match &nested.errors[l - 1] {
+                None => prop_assert_eq!((t, largest(&want)), (0, 0.0)),
+                Some(got) => {
+                    let scale = largest(&want) + bp.states.iter().map(largest).fold(1.0, f64::max);
+                    prop_assert!(largest(&(got - &want).unwrap()) < 1e-13 * scale);
+                }
+            }
+        }
+    }
+
     /// Z-IL is backpropagation, whichever nodes it updates.
     #[test]
     fn zil_is_backpropagation(problem in random_problem()) {

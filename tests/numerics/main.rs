@@ -1,5 +1,6 @@
 //! Numerics, sorted by oracle: equations, automatic differentiation, closed formulas, other optimisers.
 
+mod architectures;
 mod bounds;
 mod contenders;
 mod costs;
@@ -74,6 +75,13 @@ pub(crate) fn targets(problem: &Random) -> Tensor {
         LossKind::CrossEntropy => candle_nn::ops::softmax(&y, 1).unwrap(),
         _ => y,
     }
+}
+
+/// Whether two tensors hold the same numbers, or both no number at the same places: inference may diverge, and does so alike.
+pub(crate) fn identical(a: &Tensor, b: &Tensor) -> bool {
+    let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+    a.dims() == b.dims() && numbers(a).iter().zip(&numbers(b)).all(same)
 }
 
 pub(crate) fn largest(t: &Tensor) -> f64 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::net::architecture_kind::{ActivationOrder, Architecture, Kind, Settings};
+use crate::net::architecture_kind::{ActivationOrder, Architecture, Kind, Settings, AS_WIDE};
 use crate::net::layers::{Activation, Dense};
 use crate::net::parameterisation::{Parameterisation, Position};
 use crate::net::topology::Source;
@@ -12,7 +12,8 @@ use crate::net::{host_tensor, Graph, GraphBuilder, LayerCost, Loss, Params};
 use crate::{Error, Result};
 
 /// The entry of the table of architectures.
-pub const KIND: Kind = Kind { name: "mlp", about: "a chain of dense layers of equal width", build };
+pub const KIND: Kind =
+    Kind { name: "mlp", about: "a chain of dense layers of equal width", build, invented: AS_WIDE };
 
 fn build(settings: &Settings) -> Arc<dyn Architecture> {
     Arc::new(MlpSpec {

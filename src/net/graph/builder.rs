@@ -21,6 +21,7 @@ pub struct GraphBuilder {
     data: Vec<Named>,
     losses: Vec<LossTerm>,
     taken: HashSet<String>,
+    stage: usize,
     /// The first thing that is wrong with a tensor.
     problem: Option<String>,
 }
@@ -154,12 +155,28 @@ impl GraphBuilder {
             Ok(shape) => shape,
             Err(problem) => return refuse(format!("({}) {problem}", operation.kind())),
         };
-        self.nodes.push(Node { inputs: inputs.to_vec(), params: params.to_vec(), precision });
+        let (inputs, params, stage) = (inputs.to_vec(), params.to_vec(), self.stage);
+        self.nodes.push(Node { inputs, params, precision, stage });
         self.operations.push(operation);
         self.names.push(name.to_owned());
         self.taken.insert(name.to_owned());
         self.shapes.push(shape);
         Ok(self.nodes.len() - 1)
+    }
+
+    /// Vertices that are added from here on belong to the next stage; see [`Topology::stages`].
+    pub fn next_stage(&mut self) {
+        self.stage += 1;
+    }
+
+    /// The shape of a data tensor, without the sample axis.
+    pub fn data_shape(&self, d: DataId) -> &[usize] {
+        &self.data[d].shape
+    }
+
+    /// Shapes of the parameters.
+    pub fn param_shapes(&self) -> impl Iterator<Item = &[usize]> {
+        self.params.iter().map(|named| &named.shape[..])
     }
 
     /// The shape of a vertex's value, without the sample axis.

@@ -89,6 +89,36 @@ pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
     )
 }
 
+/// FPA, layer after layer, T steps each.
+pub fn fpa_nested(net: &NetCost, steps: u64) -> Analysis {
+    let times = Times::new(net, true);
+    let description = Description {
+        rule: "fpa-nested",
+        gemms: "2L + T(L − 1)",
+        gemm_flops: "Σ F_l + T Σ_{l≥2} V_l + Σ G_l",
+        critical_path: "2L",
+        stepwise: "L + T(L − 1) + 1",
+        inference: ("Σ F_l + T Σ_{l≥2} V_l", "O(T)·BP", Ours),
+        layer_parallel: ("Σ F_l + T Σ_{l≥2} V_l", "O(T)·BP: one layer works at a time", Ours),
+        because: "predictions and Jacobians stay at the forward pass, so each error is a multiple of BP's adjoint: those of the layers \
+                  reached, once",
+        equals_bp: "step 1 and T ≥ 1, or T → ∞ with a step in (0, 2)",
+        statements: &[Statement {
+            text: "every error is BP's times (1 − (1 − step)^T)^(L − l), so iterating buys nothing but locality, and a layer's T \
+                   products are one product T times",
+            source: Ours,
+        }],
+    };
+    assemble(
+        net,
+        1,
+        |n| cost::fpa_nested(n, steps),
+        |n| least::adjoints(n, if steps > 0 { u64::MAX } else { 0 }),
+        times.forwards() + steps * times.vjps(),
+        description,
+    )
+}
+
 /// Z-IL, frontier only.
 pub fn zil(net: &NetCost) -> Analysis {
     let times = Times::new(net, true);

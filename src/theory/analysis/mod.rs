@@ -30,7 +30,7 @@ pub mod least;
 mod statements;
 mod times;
 
-pub use adjoints::{ar, bp, fpa, zil, zil_all};
+pub use adjoints::{ar, bp, fpa, fpa_nested, zil, zil_all};
 pub use descent::{epc, ipc, seqil, spc};
 
 use std::fmt;

@@ -27,7 +27,7 @@
 
 mod relatives;
 
-pub use relatives::{ar, fpa, ipc, seqil, zil, zil_all};
+pub use relatives::{ar, fpa, fpa_nested, ipc, seqil, zil, zil_all};
 
 use crate::net::{LayerCost, Loss, VerbCost};
 

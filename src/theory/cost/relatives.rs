@@ -20,6 +20,23 @@ pub fn fpa(net: &NetCost, steps: u64, light_cone: bool) -> RuleCost {
     }
 }
 
+/// FPA, layer after layer: each layer l < L, from the top, T times at the price of V_{l+1}; a layer's T products do not
+/// depend on each other.
+pub fn fpa_nested(net: &NetCost, steps: u64) -> RuleCost {
+    let depth = net.depth();
+    let mut work = net.forward() + net.output_error();
+    for (_, own, above) in net.hidden() {
+        work += above.vjp * steps + relaxation(own.outputs, steps, true);
+    }
+    let moved = steps > 0 && depth > 1;
+    work += net.param_grads(if moved { 1 } else { depth });
+    RuleCost {
+        work,
+        critical_path: if moved { 2 * depth } else { depth + 1 },
+        stepwise: depth + steps * (depth - 1) + 1,
+    }
+}
+
 /// Z-IL, frontier only: ΣF_l + Σ_{l≥2} V_l + ΣG_l, backpropagation's products, and 3 n_l element-wise
 /// operations per hidden layer to move its state and read the error off it.
 pub fn zil(net: &NetCost) -> RuleCost {

@@ -10,7 +10,7 @@ use candle_core::{Tensor, Var};
 
 use super::{descents, gradient, plain, sum, tracked, variables, Point, Problem, States};
 use crate::net::{Activation, Dense, VertexId};
-use crate::rule::{Ar, Feedback, Steps, Sweep};
+use crate::rule::{Ar, Feedback, Fpa, Sweep};
 use crate::{Error, Result};
 
 impl Problem<'_> {
@@ -37,8 +37,8 @@ impl Problem<'_> {
         descents(self.graph, &vars, &grads)
     }
 
-    /// v_i ← v_i − g_t (π_i ε_i + B_i(−π ε)), ε_i = v_i − vh_i; directions −H(−π ε).
-    pub(super) fn fixed_prediction(&self, steps: Steps) -> Result<Vec<Tensor>> {
+    /// v_i ← v_i − g_t (π_i ε_i + B_i(−π ε)), ε_i = v_i − vh_i, all i at once or stage after stage; directions −H(−π ε).
+    pub(super) fn fixed_prediction(&self, rule: &Fpa) -> Result<Vec<Tensor>> {
         let topology = self.graph.topology();
         let forward = self.forward_states()?;
         let mut states = forward.clone();
@@ -51,12 +51,15 @@ impl Problem<'_> {
             });
             each.collect()
         };
-        for t in 0..steps.count {
-            let c = negated(&states)?;
-            let pulled = self.pulled(&forward, &c)?;
-            for i in topology.latent() {
-                if let (Some(v), Some(c), Some(b)) = (&states[i], &c[i], &pulled[i]) {
-                    states[i] = Some((v - (b - c)?.affine(steps.size(t), 0.0)?)?);
+        let all = vec![topology.latent().collect()];
+        for stage in if rule.nested { topology.stages() } else { all }.into_iter().rev() {
+            for t in 0..rule.steps.count {
+                let c = negated(&states)?;
+                let pulled = self.pulled(&forward, &c)?;
+                for &i in &stage {
+                    if let (Some(v), Some(c), Some(b)) = (&states[i], &c[i], &pulled[i]) {
+                        states[i] = Some((v - (b - c)?.affine(rule.steps.size(t), 0.0)?)?);
+                    }
                 }
             }
         }

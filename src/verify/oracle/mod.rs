@@ -44,7 +44,7 @@ pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Tensor>> {
         Rule::Bp(_) | Rule::Zil(_) => problem.loss_directions(),
         Rule::Spc(r) => problem.state_descent(r.steps),
         Rule::Epc(r) => problem.error_descent(r.steps),
-        Rule::Fpa(r) => problem.fixed_prediction(r.steps),
+        Rule::Fpa(r) => problem.fixed_prediction(r),
         Rule::SeqIl(r) => problem.sequential_descent(r),
         Rule::Ipc(r) => problem.incremental_descent(r),
         Rule::Ar(r) => problem.activation_relaxation(r),
