@@ -12,7 +12,7 @@ use criterion::{Bencher, BenchmarkGroup};
 pub use criterion::{Criterion, Throughput};
 use pcnbench::contender::{Contender, ContenderId, ContenderSpec};
 use pcnbench::measure::{clock, threads};
-use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
+use pcnbench::net::{Activation, ActivationOrder, Architecture, Graph, Loss, MlpSpec, Named, Parameterisation};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::suite::DeviceKind;
@@ -76,11 +76,16 @@ pub fn network(depth: usize) -> MlpSpec {
 
 /// A contender on [`network`], T = [`STEPS`] where its rule has steps.
 pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
+    on(id, Arc::new(network(depth)))
+}
+
+/// A contender on any network, T = [`STEPS`] where its rule has steps.
+pub fn on(id: &str, network: Arc<dyn Architecture>) -> Result<ContenderSpec> {
     let id: ContenderId = id.parse()?;
     Ok(ContenderSpec {
         rule: Rule::from_name(&id.rule, Steps::constant(STEPS, 0.1))?,
         id,
-        network: Arc::new(network(depth)),
+        network,
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,
         // so small that no number of updates takes the parameters anywhere
@@ -88,6 +93,15 @@ pub fn spec(id: &str, depth: usize) -> Result<ContenderSpec> {
         dtype: DType::F32,
         strategies: None,
     })
+}
+
+/// The data tensors of a network on a batch, normal.
+fn data(graph: &Graph, device: &Device) -> Result<Vec<Tensor>> {
+    let tensor = |(named, stream): (&Named, u64)| {
+        let flat = normal(BATCH, named.shape.iter().product(), stream, device)?;
+        Ok(flat.reshape([&[BATCH], &named.shape[..]].concat())?)
+    };
+    graph.data().iter().zip(1..).map(tensor).collect()
 }
 
 /// x and y, normal.
@@ -120,8 +134,8 @@ pub fn contender(
     depth: usize,
     work: fn(&mut Contender, &[Tensor]) -> Result<()>,
 ) -> Result<()> {
-    let batch = batch(BATCH, WIDTH, device.1)?;
     let mut contender = Contender::new(spec, SEED, device.1)?;
+    let batch = data(contender.graph(), device.1)?;
     let first = work(&mut contender, &batch);
     match (first, device.1) {
         (Ok(()), _) => {}

@@ -85,6 +85,8 @@ pub struct Kind {
     pub build: fn(&Settings) -> Arc<dyn Architecture>,
     /// Inputs and outputs of invented data for a network of this width and depth.
     pub invented: fn(width: usize, depth: usize) -> (usize, usize),
+    /// What its depth counts, in words.
+    pub depth_is: &'static str,
 }
 
 /// As many inputs and outputs as hidden units.

@@ -16,6 +16,13 @@ pub enum LossKind {
     SquaredError,
     /// −Σ y log softmax(o), softmax over the outputs of each sample.
     CrossEntropy,
+    /// KL(y ‖ softmax(o)) = Σ y (log y − log softmax(o)): cross-entropy less the entropy of y, 0 where they agree. Same
+    /// derivative.
+    Kl,
+    /// −Σ y log σ(o) + (1 − y) log(1 − σ(o)), every output a probability of its own with the logit o; y in [0, 1].
+    Bernoulli,
+    /// Σ h(o − y) with h(d) = ½d² for |d| ≤ 1 and |d| − ½ beyond: squared error whose derivative is bounded by 1.
+    Huber,
 }
 
 /// What the sum over batch and outputs is divided by.
@@ -42,7 +49,19 @@ pub struct Loss {
 
 impl LossKind {
     /// Every loss, in the order help texts list them.
-    pub const ALL: [Self; 3] = [Self::HalfSquaredError, Self::SquaredError, Self::CrossEntropy];
+    pub const ALL: [Self; 6] = [
+        Self::HalfSquaredError,
+        Self::SquaredError,
+        Self::CrossEntropy,
+        Self::Kl,
+        Self::Bernoulli,
+        Self::Huber,
+    ];
+
+    /// Whether its targets are distributions over the last axis: rows that sum to 1.
+    pub fn judges_distributions(self) -> bool {
+        matches!(self, Self::CrossEntropy | Self::Kl)
+    }
 
     /// The name used in suites and case files.
     pub fn name(self) -> &'static str {
@@ -50,6 +69,9 @@ impl LossKind {
             Self::HalfSquaredError => "half_squared_error",
             Self::SquaredError => "squared_error",
             Self::CrossEntropy => "cross_entropy",
+            Self::Kl => "kl",
+            Self::Bernoulli => "bernoulli",
+            Self::Huber => "huber",
         }
     }
 }
@@ -115,6 +137,23 @@ impl Loss {
             LossKind::HalfSquaredError => ((o - y)?.sqr()?.sum_all()?, 0.5),
             LossKind::SquaredError => ((o - y)?.sqr()?.sum_all()?, 1.0),
             LossKind::CrossEntropy => ((candle_nn::ops::log_softmax(o, D::Minus1)? * y)?.sum_all()?, -1.0),
+            LossKind::Kl => {
+                // 0 log 0 = 0
+                let log_y = y.maximum(f64::from(f32::MIN_POSITIVE))?.log()?;
+                (((log_y - candle_nn::ops::log_softmax(o, D::Minus1)?)? * y)?.sum_all()?, 1.0)
+            }
+            LossKind::Bernoulli => {
+                // log(1 + e^o) − y o = max(o, 0) + log(1 + e^−|o|) − y o
+                let magnitude = ((o * sign(o)?)?.neg()?.exp()? + 1.0)?.log()?;
+                (((positive(o)? + magnitude)? - (y * o)?)?.sum_all()?, 1.0)
+            }
+            LossKind::Huber => {
+                // with m = min(|d|, 1): m (|d| − ½m)
+                let d = (o - y)?;
+                let size = (&d * sign(&d)?)?;
+                let least = size.minimum(1.0)?;
+                ((&least * (&size - least.affine(0.5, 0.0)?)?)?.sum_all()?, 1.0)
+            }
         };
         Ok(sum.affine(factor * self.weight(o)?, 0.0)?)
     }
@@ -124,14 +163,16 @@ impl Loss {
         Ok(self.tensor(o, y)?.to_dtype(DType::F64)?.to_scalar::<f64>()?)
     }
 
-    /// ε_L = −∂loss/∂o, shape of o: (p/N)(y − o), twice that, or (p/N)(y − softmax o).
+    /// ε_L = −∂loss/∂o, shape of o: (p/N)(y − o), twice that, (p/N)(y − softmax o), (p/N)(y − σ(o)), or y − o cut to [−1, 1].
     ///
-    /// The cross-entropy form uses that every row of y sums to 1.
+    /// The forms with a softmax use that every row of y sums to 1.
     pub fn output_error(&self, o: &Tensor, y: &Tensor) -> Result<Tensor> {
         let (difference, factor) = match self.kind {
             LossKind::HalfSquaredError => ((y - o)?, 1.0),
             LossKind::SquaredError => ((y - o)?, 2.0),
-            LossKind::CrossEntropy => ((y - candle_nn::ops::softmax(o, D::Minus1)?)?, 1.0),
+            LossKind::CrossEntropy | LossKind::Kl => ((y - candle_nn::ops::softmax(o, D::Minus1)?)?, 1.0),
+            LossKind::Bernoulli => ((y - o.neg()?.exp()?.affine(1.0, 1.0)?.recip()?)?, 1.0),
+            LossKind::Huber => ((y - o)?.clamp(-1.0, 1.0)?, 1.0),
         };
         let weight = factor * self.weight(o)?;
         Ok(if weight == 1.0 { difference } else { difference.affine(weight, 0.0)? })
@@ -142,7 +183,30 @@ impl Loss {
         let scaled = u64::from(
             self.precision != 1.0 || self.reduction != Reduction::Sum || self.kind == LossKind::SquaredError,
         );
-        // softmax: maximum, difference, exponential, sum, quotient
-        scaled + if self.kind == LossKind::CrossEntropy { 6 } else { 1 }
+        scaled
+            + match self.kind {
+                LossKind::HalfSquaredError | LossKind::SquaredError => 1,
+                // softmax: maximum, difference, exponential, sum, quotient
+                LossKind::CrossEntropy | LossKind::Kl => 6,
+                // sign, exponential, sum, reciprocal
+                LossKind::Bernoulli => 5,
+                // two comparisons
+                LossKind::Huber => 3,
+            }
     }
+}
+
+/// 1 where t > 0, else 0; a constant to autograd.
+fn step(t: &Tensor) -> Result<Tensor> {
+    Ok(t.detach().gt(0f64)?.to_dtype(t.dtype())?)
+}
+
+/// 1 where t > 0, else −1; a constant to autograd.
+fn sign(t: &Tensor) -> Result<Tensor> {
+    Ok(step(t)?.affine(2.0, -1.0)?)
+}
+
+/// max(t, 0), differentiable.
+fn positive(t: &Tensor) -> Result<Tensor> {
+    Ok((t * step(t)?)?)
 }

@@ -78,8 +78,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
 }
 
 /// The rule whose direction is known in closed form.
-fn follows_law(series: &ContenderSeries<'_>) -> bool {
-    series.name() == "fpa"
+pub(super) fn follows_law(series: &ContenderSeries<'_>) -> bool {
+    series.name() == "fpa" && series.points.iter().all(|point| point.row.is_chain())
 }
 
 /// Steps per depth and cosine of the points that can be drawn.

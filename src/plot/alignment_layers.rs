@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::alignment::{cosine_axis, discs, line};
+use super::alignment::{cosine_axis, discs, follows_law, line};
 use super::axes::{drawable, Axis, Spread};
 use super::decay_heatmap::decade;
 use super::direction::{along, fields, law_share, some_of, ContenderSeries, Field, Point};
@@ -139,7 +139,7 @@ impl<'f, 'a> View<'f, 'a> {
             let note = if self.rounding < Some(1e-12) { "of f64, 2⁻⁵³" } else { "of f32, 2⁻²⁴" };
             entries.push(Entry::line("rounding", note, GUIDE, &[2.0, 2.5]));
         }
-        if self.series.iter().any(|(r, _)| r.name() == "fpa") {
+        if self.series.iter().any(|(r, _)| follows_law(r)) {
             entries.push(Entry::thin("law", "of FPA, no fit", INK));
         }
         entries
@@ -173,7 +173,7 @@ impl<'f, 'a> View<'f, 'a> {
             let unnamed = Axis { label: String::new(), ..axes.layer.clone() };
             let upper = panels.plot_area(above, unnamed, axes.cosine.clone());
             let lower = panels.plot_area(above + columns, axes.layer.clone(), axes.norm.clone());
-            let theory = series.name() == "fpa";
+            let theory = follows_law(series);
             let scene = &mut panels.scene;
             for (plot_area, value) in [(&upper, cosine as fn(&AlignmentRow) -> Option<f64>), (&lower, norm)] {
                 plot_area.draw_grid(scene);

@@ -86,9 +86,9 @@ pub(super) fn groups<'a>(record: &'a Record, traces: &[Trace<'a>]) -> Vec<Group<
     groups
 }
 
-/// Summary row of a trace that states its dtype.
+/// Summary row of a trace that states its dtype, of a chain: only there a layer has one distance from the output.
 fn stated<'a>(panel: &Panel<'a>) -> Option<&'a SummaryRow> {
-    panel.summary.filter(|row| row.model == "signal-decay" && !row.dtype.is_empty())
+    panel.summary.filter(|row| row.model == "signal-decay" && !row.dtype.is_empty() && row.is_chain())
 }
 
 impl<'a> Group<'a> {

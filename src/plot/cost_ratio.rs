@@ -161,7 +161,7 @@ fn chart(group: &Group<'_>, rows: &[(usize, Row<'_>)]) -> Option<Chart> {
     let Unit { name, note } = unit(rows.iter().map(|(_, row)| (row.contender, row.baseline)));
     let label = format!("cost of a {} in units of {name}", words(group.model));
     let y = Axis::log(&label, values.chain([1.0]), times)?;
-    let x = Axis::depth("depth L (weight layers)", rows.iter().map(|(_, row)| row.depth))?;
+    let x = Axis::depth(&group.depth_label(), rows.iter().map(|(_, row)| row.depth))?;
     if series.iter().any(|s| s.counted) {
         legend.push(Entry::hollow("counted matrix products", "ratio of counts"));
     }

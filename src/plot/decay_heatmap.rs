@@ -26,6 +26,12 @@ const MOST_COLUMNS: usize = 200;
 /// Names of contenders whose error moves down one layer per step from a feed-forward start.
 const WAVES: [&str; 3] = ["spc", "mupc", "fpa"];
 
+/// Whether a contender's error moves so; on a network that is no chain layers have no such order.
+fn is_wave(panel: &Panel<'_>) -> bool {
+    let chain = panel.summary.is_none_or(crate::record::SummaryRow::is_chain);
+    chain && WAVES.contains(&style::split(panel.contender).0)
+}
+
 /// Draws one figure per traced point.
 ///
 /// # Errors
@@ -88,7 +94,7 @@ fn scene(title: &str, trace: &Trace<'_>, scale: &Axis) -> Result<Scene> {
         let steps = Axis::integers("inference step t", 0, panel.steps, 5);
         let plot_area = panels.plot_area(index, steps, layers.clone());
         cells(&mut panels.scene, &plot_area, panel, scale, stride(panel))?;
-        if WAVES.contains(&style::split(panel.contender).0) {
+        if is_wave(panel) {
             first_arrival(&mut panels.scene, &plot_area, trace.layers, panel.steps)?;
         }
         plot_area.draw_axes(&mut panels.scene);
@@ -107,7 +113,7 @@ fn entries(trace: &Trace<'_>) -> Vec<Entry> {
     if trace.energies().any(|e| !e.is_finite()) {
         entries.push(Entry::swatch("not finite", BROKEN));
     }
-    if trace.panels.iter().any(|p| WAVES.contains(&style::split(p.contender).0)) {
+    if trace.panels.iter().any(is_wave) {
         entries.push(Entry::line("first arrival", "ℓ = L − t", INK, &[5.0, 3.0]));
     }
     entries

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::number;
 use super::split::{self, Key};
 use super::style::{self, Style};
+use crate::net::architecture::Kind;
 use crate::record::{Record, SummaryRow};
 use crate::suite::{axis, Axis};
 
@@ -73,6 +74,15 @@ pub struct Group<'a> {
     pub facts: Vec<String>,
     /// Contenders in the order of the legend.
     pub series: Vec<DepthSeries<'a>>,
+}
+
+impl Group<'_> {
+    /// The label of an axis of its depths.
+    pub fn depth_label(&self) -> String {
+        let row = self.series.iter().find_map(|series| series.rows.first());
+        let kind = row.and_then(|row| Kind::of(&row.architecture).ok());
+        format!("depth L ({})", kind.map_or("weight layers", |kind| kind.depth_is))
+    }
 }
 
 /// Rows with a time that can be drawn: measured, without error, not the A/A control.

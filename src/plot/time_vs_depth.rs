@@ -73,7 +73,7 @@ pub fn draw(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Drawing>
             .flat_map(|(contender, s)| contender.rows.iter().map(move |r| row(r, *s)))
             .collect();
         let files = canvas::save(folder, &stem, &csv_text(&rows)?, || chart.scene())?;
-        let about = "Median wall time against the number of weight layers L, on logarithmic axes. Bands and bars are \
+        let about = "Median wall time against the depth L, on logarithmic axes. Bands and bars are \
                      95 % confidence intervals of the median; p is the exponent fitted in t = a + b·Lᵖ. Grey lines \
                      pass through the deepest measured point and show how the counted work of a rule grows.";
         out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
@@ -160,7 +160,7 @@ pub(super) fn words(name: &str) -> String {
 fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     let series = series(group, |row| row.depth as f64);
     let x = Axis::depth(
-        "depth L (weight layers)",
+        &group.depth_label(),
         group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)),
     )?;
     let y = time_axis(group, &series)?;
@@ -188,6 +188,10 @@ const SWEEPING: [&str; 7] = ["spc", "epc", "mupc", "mupc-epc", "fpa", "seqil", "
 fn guides(group: &Group<'_>) -> (Vec<Guide>, Vec<Entry>) {
     let deepest =
         |contender: &DepthSeries<'_>| contender.rows.last().map(|r| (r.depth as f64, r.median_ns as f64));
+    if group.series.iter().flat_map(|series| &series.rows).any(|row| !row.is_chain()) {
+        // what depth is differs from kind to kind
+        return (Vec::new(), Vec::new());
+    }
     let base = ["bp", "mupc-bp"].into_iter().find_map(|name| group.series.iter().find(|s| s.name == name));
     let sweeping = || group.series.iter().filter(|contender| SWEEPING.contains(&contender.name));
     let slowest = |policy: fn(&str) -> bool| {

@@ -181,7 +181,7 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
         Axis::linear(label, 0.0, 1.08 * top, number::flops)?
     };
     let x = Axis::depth(
-        "depth L (weight layers)",
+        &group.depth_label(),
         group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)),
     )?;
     let mut levels = Vec::new();

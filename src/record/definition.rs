@@ -8,7 +8,7 @@ use super::schema::{AlignmentRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::summarise::by_point;
 use crate::contender::ContenderId;
-use crate::rule::Info;
+use crate::rule::{Inference, Info};
 use crate::suite::{Benchmark, Model, Overrides, Point, Suite, AXES};
 use crate::{Error, Result};
 
@@ -174,23 +174,30 @@ fn check_result(row: &SummaryRow, b: &Benchmark) -> std::result::Result<(), Stri
     }
 }
 
-/// A trace has the energy of each layer 1..=L after each step from 0 on; other models have none.
+/// A trace has the energy of each layer 1..=L after each step from 0 on; other models have none. Of a network that is no chain
+/// the first step says how many states and losses there are, and the rows how many steps Z-IL takes.
 fn check_signals(record: &Record, b: &Benchmark, rows: &[SummaryRow], signals: &[SignalRow]) -> Result<()> {
     let mut left = signals;
     for row in rows.iter().filter(|row| b.model == Model::SignalDecay && row.err.is_empty()) {
         let own = left.iter().take_while(|s| s.contender == row.contender).count();
         let (own, rest) = left.split_at(own);
-        let order = (0..).flat_map(|step| (1..=row.depth).map(move |layer| (step, layer)));
+        let first = own.iter().take_while(|s| s.step == 0).count();
+        let layers = if row.is_chain() { row.depth } else { first.max(1) };
+        let order = (0..).flat_map(|step| (1..=layers).map(move |layer| (step, layer)));
         let in_order = own.iter().zip(order).all(|(s, (step, layer))| (s.step, s.layer) == (step, layer));
-        let last = Info::of(&row.rule).map_or(row.steps, |info| info.steps(row.depth, row.steps));
-        let whole = own.len() == (last + 1) * row.depth;
+        let last = match Info::of(&row.rule) {
+            Some(info) if row.is_chain() || info.inference == Inference::Chosen => info.steps(row.depth, row.steps),
+            _ if row.is_chain() => row.steps,
+            _ => (own.len() / layers).saturating_sub(1),
+        };
+        let whole = own.len() == (last + 1) * layers;
         if !(in_order && whole) {
             let problem = format!(
                 "point `{}`, contender `{}`: {} rows, expected one for each of {} layers after each step from 0 to {last}",
                 row.point,
                 row.contender,
                 own.len(),
-                row.depth
+                layers
             );
             return Err(refuse::<SignalRow>(record, &problem));
         }
@@ -199,16 +206,19 @@ fn check_signals(record: &Record, b: &Benchmark, rows: &[SummaryRow], signals: &
     none_left::<SignalRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
 }
 
-/// A comparison of directions has a row for all layers together and for each layer 1..=L; other models have none.
+/// A comparison of directions has a row for all layers together and for each layer 1..=L; other models have none. Of a network
+/// that is no chain the layers are groups of parameters, as many for every contender.
 fn check_alignments(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[AlignmentRow]) -> Result<()> {
-    let mut left = all;
+    let (mut left, mut groups) = (all, None);
     for row in rows.iter().filter(|row| b.model == Model::Alignment && row.err.is_empty()) {
         let own = left.iter().take_while(|s| s.contender == row.contender).count();
         let (own, rest) = left.split_at(own);
-        if !own.iter().map(|s| s.layer).eq(0..=row.depth) {
+        let layers =
+            if row.is_chain() { row.depth } else { *groups.get_or_insert(own.len().saturating_sub(1).max(1)) };
+        if !own.iter().map(|s| s.layer).eq(0..=layers) {
             let problem = format!(
-                "point `{}`, contender `{}`: its rows are not those of layers 0 to {}",
-                row.point, row.contender, row.depth
+                "point `{}`, contender `{}`: its rows are not those of layers 0 to {layers}",
+                row.point, row.contender
             );
             return Err(refuse::<AlignmentRow>(record, &problem));
         }

@@ -19,6 +19,12 @@ pub struct Mark {
 }
 
 impl SummaryRow {
+    /// Whether its network is a chain of dense layers, whose layers are as many as it is deep; what is known of a rule in
+    /// closed form holds on chains.
+    pub fn is_chain(&self) -> bool {
+        self.architecture == "mlp"
+    }
+
     /// What stands beside a time of this row.
     pub fn mark(&self) -> Mark {
         let crowded = |n: u64| n >= FEWEST && n as f64 > CROWDED * self.n as f64;

@@ -175,7 +175,7 @@ pub struct SummaryRow {
     /// Bytes of what must be read once (parameters, inputs, targets) and written once (parameters that are moved).
     pub least_bytes: Option<u64>,
     /// Layers whose parameters an update can move at all: fewer than L where too few inference steps leave the lower
-    /// layers without an error. Absent for models that train nothing.
+    /// layers without an error. Absent for models that train nothing, and where the network is no chain of dense layers.
     pub trained_layers: Option<usize>,
     /// Largest error against the f64 oracle on the reduced problem, in units of its allowance; below 1 passes.
     pub verify: Option<f64>,

@@ -42,7 +42,7 @@ impl LearningRule for Fpa {
     const VARIANTS: &'static [Info] = &[
         Info::new("fpa", "fpa", Inference::Chosen, true, true),
         Info::new("fpa-full", "fpa", Inference::Chosen, true, true),
-        Info::new("fpa-nested", "fpa", Inference::Chosen, true, false),
+        Info::new("fpa-nested", "fpa", Inference::Nested, true, false),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {

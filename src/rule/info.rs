@@ -11,6 +11,8 @@ pub enum Inference {
     Depth,
     /// T, chosen by the suite.
     Chosen,
+    /// T, chosen by the suite, for one stage of the network after another: T(L − 1) on a chain of L layers.
+    Nested,
 }
 
 /// A rule or variant.
@@ -65,6 +67,7 @@ impl Info {
             Inference::Without => 0,
             Inference::Depth => depth.saturating_sub(1),
             Inference::Chosen => steps,
+            Inference::Nested => steps * depth.saturating_sub(1),
         }
     }
 }
@@ -85,7 +88,8 @@ mod tests {
         for info in Rule::VARIANTS.iter().copied().flatten() {
             let rule = Rule::from_name(info.name, Steps::constant(3, 0.1)).unwrap();
             assert_eq!((rule.name(), rule.family()), (info.name, info.family));
-            assert_eq!(rule.steps().is_some(), info.inference == Inference::Chosen, "{}", info.name);
+            let chosen = matches!(info.inference, Inference::Chosen | Inference::Nested);
+            assert_eq!(rule.steps().is_some(), chosen, "{}", info.name);
             let expected = match info.family {
                 "bp" => 0,
                 "zil" => 6,

@@ -35,7 +35,7 @@ pub use ar::{Ar, Feedback, Sweep};
 pub use bp::Bp;
 pub use epc::Epc;
 pub use fpa::Fpa;
-pub use info::Info;
+pub use info::{Inference, Info};
 pub use ipc::Ipc;
 pub use learning::{Decay, LearningRule, Steps};
 pub use seqil::SeqIl;

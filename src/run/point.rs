@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::denormals;
 
+use crate::contender::backend::fused;
 use crate::contender::{ContenderId, ContenderSpec};
 use crate::net::architecture::Settings;
 use crate::record::{PointResult, Status, SummaryRow};
@@ -71,7 +72,22 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;
-            specs.iter().try_for_each(|spec| size::check_work(spec, point))?;
+            for spec in &specs {
+                let fits = if spec.id.engine.is_fused() {
+                    fused::engine::check(spec)
+                } else {
+                    spec.graph().map(drop)
+                };
+                fits.map_err(|problem| Error::Key {
+                    place: format!("suite `{}`, benchmark \"{}\"", suite.name, benchmark.name),
+                    key: "contenders".into(),
+                    problem: format!(
+                        "{} at depth {}, width {}: {problem}",
+                        spec.id, point.depth, point.width
+                    ),
+                })?;
+                size::check_work(spec, point)?;
+            }
             prepared.push(Prepared { benchmark, point, specs });
         }
     }
@@ -200,7 +216,7 @@ impl Prepared<'_> {
             peak_bytes: None,
             energy_uj: None,
             device_peak_bytes: None,
-            trained_layers: trains.then(|| spec.trained_layers()).transpose()?,
+            trained_layers: (trains && analysis.is_some()).then(|| spec.trained_layers()).transpose()?,
             allocations: None,
             allocated_bytes: None,
             instructions: None,

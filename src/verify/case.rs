@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::host::Host;
 use super::schedule;
 use crate::files::read_text;
-use crate::net::{Graph, LossKind};
+use crate::net::Graph;
 use crate::rule::{Rule, Steps};
 use crate::suite::limits;
 use crate::{Error, Result};
@@ -162,17 +162,18 @@ fn case(wire: Wire) -> Result<Case, String> {
     })
 }
 
-/// Refuses targets of a cross-entropy that are no distributions: its error y − softmax(o) uses that each row sums to 1.
+/// Refuses targets of a cross-entropy or of a KL divergence that are no distributions: its error y − softmax(o) uses that each row sums to 1.
 fn check_distributions(graph: &Graph, data: &[Host]) -> Result<(), String> {
-    for term in graph.losses().iter().filter(|term| term.loss.kind == LossKind::CrossEntropy) {
+    for term in graph.losses().iter().filter(|term| term.loss.kind.judges_distributions()) {
         let target = &data[term.target];
         let outputs = target.shape.last().copied().unwrap_or(1);
         for row in target.data.chunks(outputs) {
             let sum: f64 = row.iter().sum();
             if (sum - 1.0).abs() > 1e-6 {
                 return Err(format!(
-                    "tensors: `{}` has a row that sums to {sum}; expected 1, as cross_entropy needs",
-                    graph.data()[term.target].name
+                    "tensors: `{}` has a row that sums to {sum}; expected 1, as {} needs",
+                    graph.data()[term.target].name,
+                    term.loss.kind
                 ));
             }
         }

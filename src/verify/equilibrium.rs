@@ -15,7 +15,8 @@ pub fn execute(case: &Case) -> Result<Produced> {
     let layers = case.graph.as_stack()?;
     let loss = case.graph.losses()[0].loss;
     let linear = |l: &Dense| l.act_in == Activation::Identity && l.act_out == Activation::Identity;
-    if !layers.iter().all(linear) || loss.kind == LossKind::CrossEntropy {
+    if !layers.iter().all(linear) || !matches!(loss.kind, LossKind::HalfSquaredError | LossKind::SquaredError)
+    {
         return Err(Error::Invalid(
             "linear_equilibrium needs identity activations and a squared-error loss".into(),
         ));

@@ -11,7 +11,7 @@ use super::oracle::{self, Problem};
 use crate::contender::{Contender, ContenderId, ContenderSpec, State};
 use crate::engine::EngineKind;
 use crate::net::rng::{stream, Purpose};
-use crate::net::{host_tensor, Graph, LossKind, LossTerm, Named};
+use crate::net::{host_tensor, Graph, LossTerm, Named};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
@@ -145,7 +145,7 @@ fn data(graph: &Graph, seed: u64) -> Result<Vec<Tensor>> {
     for (d, Named { shape, .. }) in graph.data().iter().enumerate() {
         let shape = [&[BATCH], &shape[..]].concat();
         let mut values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.sample(StandardNormal)).collect();
-        let is_distribution = |term: &LossTerm| term.target == d && term.loss.kind == LossKind::CrossEntropy;
+        let is_distribution = |term: &LossTerm| term.target == d && term.loss.kind.judges_distributions();
         if graph.losses().iter().any(is_distribution) {
             for row in values.chunks_mut(shape[shape.len() - 1]) {
                 row.iter_mut().for_each(|v| *v = v.exp());

@@ -91,8 +91,8 @@ fn random(seed: u64, precisions: &[f64]) -> Setting {
     for &vertex in &ends {
         // a loss where nothing else reads the vertex, and on some others
         if !read.contains(&Source::Vertex(vertex)) || pick(5) == 0 {
-            let kind = LossKind::ALL[pick(3)];
-            let target = targets[usize::from(kind == LossKind::CrossEntropy)];
+            let kind = LossKind::ALL[pick(LossKind::ALL.len())];
+            let target = targets[usize::from(kind.judges_distributions())];
             let loss = Loss { kind, reduction: Reduction::ALL[pick(3)], precision: 0.8 };
             g.loss(vertex, target, loss).unwrap();
         }

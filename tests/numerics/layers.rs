@@ -76,6 +76,25 @@ fn losses_by_hand() {
     // both rows: the right class leads by 1, so −log(1/(1 + e^−1)) each
     let row = (1.0 + (-1.0f64).exp()).ln();
     assert!((value(LossKind::CrossEntropy, Reduction::Sum) - 2.0 * row).abs() < 1e-14);
+    // the entropy of a certain target is 0, and a target that is the softmax leaves nothing
+    assert!((value(LossKind::Kl, Reduction::Sum) - 2.0 * row).abs() < 1e-14);
+    let same = candle_nn::ops::softmax(&o, 1).unwrap();
+    let kl = Loss { kind: LossKind::Kl, reduction: Reduction::Sum, precision: 1.0 };
+    assert!(kl.value(&o, &same).unwrap().abs() < 1e-15);
+    // log(1 + e^o) − y o
+    let softplus = |o: f64| (1.0 + o.exp()).ln();
+    let bernoulli = softplus(1.0) + softplus(2.0) - 2.0 + softplus(0.0) + softplus(-1.0);
+    assert!((value(LossKind::Bernoulli, Reduction::Sum) - bernoulli).abs() < 1e-14);
+    // far from 0 nothing overflows
+    let far = Tensor::new(&[[800.0f64, -800.0]], cpu).unwrap();
+    let certain = Loss { kind: LossKind::Bernoulli, reduction: Reduction::Sum, precision: 1.0 };
+    assert_eq!(certain.value(&far, &Tensor::new(&[[1.0f64, 0.0]], cpu).unwrap()).unwrap(), 0.0);
+    assert_eq!(certain.value(&far, &Tensor::new(&[[0.0f64, 0.0]], cpu).unwrap()).unwrap(), 800.0);
+    // differences of 1 are where the two parts of h meet; 3 is beyond, and a half before
+    assert_eq!(value(LossKind::Huber, Reduction::Sum), 2.0);
+    let huber = Loss { kind: LossKind::Huber, reduction: Reduction::Sum, precision: 1.0 };
+    let zero = Tensor::new(&[[0.0f64, 0.0]], cpu).unwrap();
+    assert_eq!(huber.value(&Tensor::new(&[[-3.0f64, 0.5]], cpu).unwrap(), &zero).unwrap(), 2.5 + 0.125);
 }
 
 /// Any sample shape is read as one row-major vector, and the VJP gives that shape back.

@@ -72,7 +72,7 @@ pub(crate) fn normal(shape: &[usize], seed: u64) -> Tensor {
 pub(crate) fn targets(problem: &Random) -> Tensor {
     let y = normal(&[problem.batch, problem.spec.outputs], problem.seed ^ 2);
     match problem.loss.kind {
-        LossKind::CrossEntropy => candle_nn::ops::softmax(&y, 1).unwrap(),
+        kind if kind.judges_distributions() => candle_nn::ops::softmax(&y, 1).unwrap(),
         _ => y,
     }
 }

@@ -24,6 +24,7 @@ pub const KIND: Kind = Kind {
         })
     },
     invented: SEQUENCE,
+    depth_is: "tokens",
 };
 
 /// ε of the layer normalisations, PyTorch's.

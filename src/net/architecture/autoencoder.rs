@@ -23,6 +23,7 @@ pub const KIND: Kind = Kind {
         })
     },
     invented: AS_WIDE,
+    depth_is: "weight layers",
 };
 
 fn reduced(settings: &Settings) -> Settings {

@@ -17,6 +17,7 @@ pub const KIND: Kind = Kind {
         Arc::new(Drawn { kind: "cnn", settings: settings.clone(), draw, depth: |_| 5, reduced })
     },
     invented: AS_WIDE,
+    depth_is: "not used",
 };
 
 fn reduced(settings: &Settings) -> Settings {

@@ -24,6 +24,7 @@ pub const KIND: Kind = Kind {
         })
     },
     invented: SEQUENCE,
+    depth_is: "time steps",
 };
 
 /// f, i, o = σ(z) and g = tanh z with z = W_x x_t + b + W_h h_{t−1}; c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh c_t, from

@@ -20,4 +20,5 @@ pub const KIND: Kind = Kind {
         })
     },
     invented: SEQUENCES,
+    depth_is: "time steps",
 };

@@ -23,6 +23,7 @@ pub const KIND: Kind = Kind {
         })
     },
     invented: SEQUENCE,
+    depth_is: "time steps",
 };
 
 /// Step t of `of`, which is `[steps, n]`, as `[n]`.

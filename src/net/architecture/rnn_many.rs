@@ -20,6 +20,7 @@ pub const KIND: Kind = Kind {
         })
     },
     invented: SEQUENCES,
+    depth_is: "time steps",
 };
 
 /// Short sequences with two outputs per step.

@@ -23,6 +23,7 @@ pub const KIND: Kind = Kind {
         })
     },
     invented: AS_WIDE,
+    depth_is: "weight layers",
 };
 
 /// Of each convolution: channels in units of the width, padding, and whether a 2×2 max-pool follows.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Graph, LossTerm, Named};
-use crate::net::loss::{Loss, LossKind};
+use crate::net::loss::Loss;
 use crate::net::operation::Operation;
 use crate::net::topology::{DataId, Node, ParamId, Source, Topology, VertexId};
 use crate::{Error, Result};
@@ -196,10 +196,10 @@ impl GraphBuilder {
                 self.data.len()
             )));
         };
-        if loss.kind == LossKind::CrossEntropy && value.is_empty() {
+        if loss.kind.judges_distributions() && value.is_empty() {
             return Err(Error::Invalid(format!(
-                "vertex `{}` has one number per sample, over which cross_entropy has no softmax; expected an axis of outputs",
-                self.names[vertex]
+                "vertex `{}` has one number per sample, over which {} has no softmax; expected an axis of outputs",
+                self.names[vertex], loss.kind
             )));
         }
         if *value != wanted.shape {

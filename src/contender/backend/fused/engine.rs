@@ -169,6 +169,15 @@ impl Fused {
     }
 }
 
+/// Refuses a network that the kernels do not have: one that is no stack of layers, another activation or loss.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the vertex, the activation or the loss.
+pub fn check(spec: &ContenderSpec) -> Result<()> {
+    stack(spec)?;
+    loss_kind(spec.loss.kind).map(drop)
+}
+
 fn stack(contender: &ContenderSpec) -> Result<kernels::Stack> {
     let layers = contender.network.graph(contender.loss)?.as_stack()?;
     let specs = layers.iter().map(spec).collect::<Result<_>>()?;
@@ -252,12 +261,24 @@ fn rows(t: &Tensor) -> Result<Tensor> {
     Ok(flat.contiguous()?)
 }
 
+/// The kernels' loss of this kind.
+///
+/// # Errors
+/// [`Error::Invalid`] for one that they do not have.
+pub fn loss_kind(kind: LossKind) -> Result<kernels::LossKind> {
+    match kind {
+        LossKind::HalfSquaredError => Ok(kernels::LossKind::HalfSquaredError),
+        LossKind::SquaredError => Ok(kernels::LossKind::SquaredError),
+        LossKind::CrossEntropy => Ok(kernels::LossKind::CrossEntropy),
+        other => Err(Error::Invalid(format!(
+            "loss {other} is not built into the kernels; use half_squared_error, squared_error or cross_entropy, or engine \
+             reference"
+        ))),
+    }
+}
+
 fn output_energy(loss: &Loss, y: &Tensor) -> Result<kernels::Loss> {
-    let kind = match loss.kind {
-        LossKind::HalfSquaredError => kernels::LossKind::HalfSquaredError,
-        LossKind::SquaredError => kernels::LossKind::SquaredError,
-        LossKind::CrossEntropy => kernels::LossKind::CrossEntropy,
-    };
+    let kind = loss_kind(loss.kind)?;
     // y has the output's shape
     Ok(kernels::Loss { kind, weight: loss.weight(y)? })
 }
