@@ -189,6 +189,9 @@ fn build(spec: &ContenderSpec, rule: Rule, graph: &Arc<Graph>, start: State) -> 
     let graph = Arc::clone(graph);
     Ok(match spec.id.engine {
         EngineKind::Reference => Box::new(backend::candle::Candle::new(spec, rule, graph, start)),
+        EngineKind::Fused if graph.as_stack().is_err() => {
+            Box::new(backend::chunk::Chunks::new(spec, rule, graph, start.params)?)
+        }
         EngineKind::Autograd => Box::new(backend::autograd::Autograd::new(spec, graph, start.params)?),
         EngineKind::Fused
         | EngineKind::FusedDeviation

@@ -12,7 +12,9 @@ use criterion::{Bencher, BenchmarkGroup};
 pub use criterion::{Criterion, Throughput};
 use pcnbench::contender::{Contender, ContenderId, ContenderSpec};
 use pcnbench::measure::{clock, threads};
-use pcnbench::net::{Activation, ActivationOrder, Architecture, Graph, Loss, MlpSpec, Named, Parameterisation};
+use pcnbench::net::{
+    Activation, ActivationOrder, Architecture, Graph, Loss, MlpSpec, Named, Parameterisation,
+};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::suite::DeviceKind;

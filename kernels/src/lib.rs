@@ -21,6 +21,7 @@ mod error;
 pub mod fused;
 pub mod launch;
 pub mod math_mode;
+pub mod parts;
 pub mod peak;
 pub mod persistent;
 pub mod primitives;

@@ -60,6 +60,7 @@ macro_rules! on_tensors {
 use on_tensors;
 
 pub mod autograd;
+pub(crate) mod chunk;
 pub mod counting;
 pub mod reach;
 pub mod recording;

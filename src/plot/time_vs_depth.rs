@@ -159,10 +159,8 @@ pub(super) fn words(name: &str) -> String {
 
 fn chart(group: &Group<'_>, slopes: &[Option<Slope>]) -> Option<Chart> {
     let series = series(group, |row| row.depth as f64);
-    let x = Axis::depth(
-        &group.depth_label(),
-        group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)),
-    )?;
+    let x =
+        Axis::depth(&group.depth_label(), group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)))?;
     let y = time_axis(group, &series)?;
     let mut legend = Vec::new();
     for (contender, slope) in group.series.iter().zip(slopes) {

@@ -180,10 +180,8 @@ fn chart(record: &Record, group: &Group<'_>, limits: Limits<'_>) -> Option<Chart
     } else {
         Axis::linear(label, 0.0, 1.08 * top, number::flops)?
     };
-    let x = Axis::depth(
-        &group.depth_label(),
-        group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)),
-    )?;
+    let x =
+        Axis::depth(&group.depth_label(), group.series.iter().flat_map(|s| s.rows.iter().map(|r| r.depth)))?;
     let mut levels = Vec::new();
     let mut second = None;
     let mut across = |limit: Option<&Ceiling>, name: &str, place: &str, dash: &'static [f64]| {

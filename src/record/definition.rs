@@ -186,7 +186,9 @@ fn check_signals(record: &Record, b: &Benchmark, rows: &[SummaryRow], signals: &
         let order = (0..).flat_map(|step| (1..=layers).map(move |layer| (step, layer)));
         let in_order = own.iter().zip(order).all(|(s, (step, layer))| (s.step, s.layer) == (step, layer));
         let last = match Info::of(&row.rule) {
-            Some(info) if row.is_chain() || info.inference == Inference::Chosen => info.steps(row.depth, row.steps),
+            Some(info) if row.is_chain() || info.inference == Inference::Chosen => {
+                info.steps(row.depth, row.steps)
+            }
             _ if row.is_chain() => row.steps,
             _ => (own.len() / layers).saturating_sub(1),
         };
@@ -213,8 +215,11 @@ fn check_alignments(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[
     for row in rows.iter().filter(|row| b.model == Model::Alignment && row.err.is_empty()) {
         let own = left.iter().take_while(|s| s.contender == row.contender).count();
         let (own, rest) = left.split_at(own);
-        let layers =
-            if row.is_chain() { row.depth } else { *groups.get_or_insert(own.len().saturating_sub(1).max(1)) };
+        let layers = if row.is_chain() {
+            row.depth
+        } else {
+            *groups.get_or_insert(own.len().saturating_sub(1).max(1))
+        };
         if !own.iter().map(|s| s.layer).eq(0..=layers) {
             let problem = format!(
                 "point `{}`, contender `{}`: its rows are not those of layers 0 to {layers}",

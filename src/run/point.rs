@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::denormals;
 
-use crate::contender::backend::fused;
+use crate::contender::backend;
 use crate::contender::{ContenderId, ContenderSpec};
 use crate::net::architecture::Settings;
 use crate::record::{PointResult, Status, SummaryRow};
@@ -73,12 +73,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                 })
                 .collect::<Result<Vec<_>>>()?;
             for spec in &specs {
-                let fits = if spec.id.engine.is_fused() {
-                    fused::engine::check(spec)
-                } else {
-                    spec.graph().map(drop)
-                };
-                fits.map_err(|problem| Error::Key {
+                backend::check(spec).map_err(|problem| Error::Key {
                     place: format!("suite `{}`, benchmark \"{}\"", suite.name, benchmark.name),
                     key: "contenders".into(),
                     problem: format!(

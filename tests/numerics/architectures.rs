@@ -2,6 +2,7 @@
 
 use super::{close, normal};
 use candle_core::{DType, Device, Tensor};
+use pcnbench::contender::{Contender, ContenderId, ContenderSpec};
 use pcnbench::engine::autograd::Autograd;
 use pcnbench::engine::counting::Counting;
 use pcnbench::engine::recording::Recording;
@@ -9,6 +10,7 @@ use pcnbench::engine::reference::Reference;
 use pcnbench::engine::unwatched;
 use pcnbench::net::architecture::{Kind, Settings, KINDS};
 use pcnbench::net::{Activation, ActivationOrder, Architecture, Graph, Loss, LossKind, Params, Reduction};
+use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
 use std::sync::Arc;
@@ -184,6 +186,62 @@ fn published_networks_have_their_parameters() {
         + (2 * conv(128, 256) + conv(256, 256))
         + (2 * conv(256, 512) + conv(512, 512));
     assert_eq!(parameters("resnet", 10, 64), conv(3, 64) + stages + 5130);
+}
+
+/// The fused engine, on any number of threads, computes what the reference does: every architecture, rule and loss.
+#[test]
+fn fused_agrees_with_the_reference() {
+    // stacks of layers have tests of their own
+    for (kind, setting) in all().into_iter().filter(|(kind, _)| *kind != "mlp") {
+        let Setting { network, params, data, .. } = setting;
+        let spec = |id: &str, loss: Loss| {
+            let id: ContenderId = id.parse().unwrap();
+            ContenderSpec {
+                rule: Rule::from_name(&id.rule, Steps::constant(3, 0.1)).unwrap(),
+                id,
+                network: Arc::clone(&network),
+                loss,
+                optimiser: OptimiserKind::Sgd,
+                learning_rate: 0.1,
+                dtype: DType::F64,
+                strategies: None,
+            }
+        };
+        let losses = LossKind::ALL
+            .into_iter()
+            .zip([Reduction::Sum, Reduction::BatchMean, Reduction::ElementMean].repeat(2));
+        for (rule, (loss, reduction)) in
+            ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar"].into_iter().zip(losses.cycle())
+        {
+            let loss = Loss { kind: loss, reduction, precision: 0.7 };
+            let own = |id: String| {
+                let mut contender = Contender::with_params(&spec(&id, loss), params.clone()).unwrap();
+                let directions = contender.directions(&data).unwrap();
+                contender.update(&data).unwrap();
+                (directions, contender.state().unwrap().params)
+            };
+            let (want, moved) = own(format!("{rule}/reference"));
+            for threads in [1, 2] {
+                if threads > pcnbench_kernels::tune::threads() {
+                    continue;
+                }
+                let (got, own_moved) = own(format!("{rule}/fused:{threads}"));
+                for (got, want) in got.iter().zip(&want) {
+                    match (got, want) {
+                        (Some(got), Some(want)) => {
+                            close(got, want, 1e-11, &format!("{kind} {rule} {threads}"))
+                        }
+                        (None, None) => {}
+                        (None, Some(want)) => assert_eq!(super::largest(want), 0.0, "{kind} {rule}"),
+                        (Some(got), None) => assert_eq!(super::largest(got), 0.0, "{kind} {rule}"),
+                    }
+                }
+                for (got, want) in own_moved.iter().zip(&moved) {
+                    close(got, want, 1e-11, &format!("{kind} {rule} {threads}, moved"));
+                }
+            }
+        }
+    }
 }
 
 /// Sizes that no such network has are refused in a sentence that names the kind.

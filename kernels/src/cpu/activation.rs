@@ -10,7 +10,7 @@ use crate::stack::Activation;
 
 /// out = φ(z).
 #[inline(always)]
-pub(super) fn value<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut [T]) {
+pub(crate) fn value<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut [T]) {
     let n = out.len();
     let z = &z[..n];
     match act {
@@ -23,7 +23,7 @@ pub(super) fn value<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut 
 
 /// out = φ(z) and slope = φ'(z).
 #[inline(always)]
-pub(super) fn value_and_slope<S: Simd, T: Real>(
+pub(crate) fn value_and_slope<S: Simd, T: Real>(
     _: S,
     act: Activation,
     z: &[T],

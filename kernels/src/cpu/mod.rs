@@ -5,7 +5,7 @@
 //! sums it. The one exception is the MQ optimiser, whose rates follow from sums over blocks of parameters, which
 //! threads cut differently.
 
-mod activation;
+pub(crate) mod activation;
 mod arena;
 mod epilogue;
 mod exchange;

@@ -1,0 +1,200 @@
+//! The fused engine on networks that are no stack of layers: a whole rule on a few samples at a time, on every thread.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use candle_core::{DType, Device, Tensor};
+use pcnbench_kernels::parts::{Scalar, Threads};
+
+use super::{Backend, LearnedTensors, State};
+use crate::contender::spec::ContenderSpec;
+use crate::engine::chunk::{reordered, Chunk, Step};
+use crate::engine::{unwatched, Watch};
+use crate::net::{Graph, Params};
+use crate::optim::{Directions, Optimiser};
+use crate::rule::Rule;
+use crate::{measure, Error, Result};
+
+/// Bytes of values that one thread works on at a time: a share of the last-level cache.
+const AT_ONCE: usize = 32 << 20;
+
+/// A contender that works on chunks of the batch.
+#[derive(Debug)]
+pub struct Chunks {
+    schedule: Schedule,
+    params: Params,
+    optimiser: Box<dyn Optimiser>,
+    threads: Threads,
+}
+
+/// What every thread executes.
+#[derive(Debug)]
+struct Schedule {
+    rule: Rule,
+    graph: Arc<Graph>,
+    steps: Vec<Step>,
+}
+
+/// Whether a contender can work on chunks of its batch.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the rule, or the vertex whose operation is not there.
+pub fn check(spec: &ContenderSpec) -> Result<()> {
+    if spec.rule.moves_parameters() {
+        return Err(Error::Invalid(format!(
+            "rule {} moves the parameters in every step, which fused engines do on stacks of layers only; use engine reference",
+            spec.rule.name()
+        )));
+    }
+    let graph = spec.graph()?;
+    if let Some(term) = graph
+        .losses()
+        .iter()
+        .find(|term| graph.shape(term.vertex).len() == 3 && term.loss.kind.judges_distributions())
+    {
+        return Err(Error::Invalid(format!(
+            "vertex `{}` is an image with a loss {}, which fused engines do not have; use engine reference",
+            graph.name(term.vertex),
+            term.loss.kind
+        )));
+    }
+    Step::all(&graph).map(drop)
+}
+
+impl Chunks {
+    /// From `params`, on the CPU.
+    ///
+    /// # Errors
+    /// As for [`check`]; and if the device is a GPU, or the system gives no more threads.
+    pub(in crate::contender) fn new(
+        spec: &ContenderSpec,
+        rule: Rule,
+        graph: Arc<Graph>,
+        params: Params,
+    ) -> Result<Self> {
+        check(spec)?;
+        if params.iter().any(|param| !param.device().is_cpu()) {
+            return Err(Error::Invalid(format!(
+                "engine {} runs networks that are no stack of layers on the CPU only; use --device cpu or engine reference",
+                spec.id.engine
+            )));
+        }
+        let threads = Threads::new(spec.id.threads.unwrap_or_else(measure::threads))?;
+        let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
+        let schedule = Schedule { rule, steps: Step::all(&graph)?, graph };
+        Ok(Self { schedule, params, optimiser, threads })
+    }
+
+    /// Directions of the rule on a batch.
+    fn learn(&self, data: &[Tensor]) -> Result<Directions> {
+        match self.params.first().map_or(DType::F32, Tensor::dtype) {
+            DType::F64 => self.learn_in::<f64>(data),
+            _ => self.learn_in::<f32>(data),
+        }
+    }
+
+    fn learn_in<T: Scalar>(&self, data: &[Tensor]) -> Result<Directions> {
+        let numbers = |t: &Tensor| -> Result<Vec<T>> { Ok(t.flatten_all()?.to_vec1::<T>()?) };
+        let (schedule, graph) = (&self.schedule, &self.schedule.graph);
+        let params = self
+            .params
+            .iter()
+            .zip(graph.params())
+            .map(|(t, named)| Ok(reordered(&numbers(t)?, &named.shape, false)));
+        let params = params.collect::<Result<Vec<Vec<T>>>>()?;
+        let data = data.iter().zip(graph.data()).map(|(t, _)| numbers(t)).collect::<Result<Vec<_>>>()?;
+        let sizes: Vec<usize> = graph.data().iter().map(|named| named.shape.iter().product()).collect();
+        let batch = data.first().map_or(0, Vec::len) / sizes.first().copied().unwrap_or(1).max(1);
+
+        let count = self.threads.count().min(batch).max(1);
+        let found: Vec<Mutex<Result<Vec<Option<Vec<T>>>>>> =
+            (0..count).map(|_| Mutex::new(Ok(Vec::new()))).collect();
+        self.threads.run(count, |index| {
+            let samples = index * batch / count..(index + 1) * batch / count;
+            let sum = schedule.sum(&params, (&data, &sizes), samples, batch);
+            if let Ok(mut place) = found[index].lock() {
+                *place = sum;
+            }
+        })?;
+
+        let mut total: Vec<Option<Vec<T>>> = vec![None; params.len()];
+        for part in found {
+            let part =
+                part.into_inner().map_err(|_| Error::Invalid("a worker thread has panicked".into()))??;
+            total.iter_mut().zip(part).for_each(|(total, part)| add(total, part));
+        }
+        let tensor = |(direction, named): (Option<Vec<T>>, &crate::net::Named)| {
+            let own = direction.map(|d| reordered(&d, &named.shape, true));
+            own.map(|d| Ok(Tensor::from_vec(d, &named.shape[..], &Device::Cpu)?)).transpose()
+        };
+        total.into_iter().zip(graph.params()).map(tensor).collect()
+    }
+
+    fn state_of(&self) -> State {
+        State { params: self.params.clone(), feedback: None }
+    }
+}
+
+impl Schedule {
+    /// Directions summed over some samples, chunk after chunk.
+    fn sum<T: Scalar>(
+        &self,
+        params: &[Vec<T>],
+        (data, sizes): (&[Vec<T>], &[usize]),
+        samples: std::ops::Range<usize>,
+        batch: usize,
+    ) -> Result<Vec<Option<Vec<T>>>> {
+        let params: Vec<Rc<Vec<T>>> = params.iter().map(|p| Rc::new(p.clone())).collect();
+        let mut chunk = Chunk::new(&self.graph, &self.steps, &params, batch);
+        let values: usize =
+            (0..self.graph.len()).map(|i| self.graph.shape(i).iter().product::<usize>()).sum();
+        let most = (AT_ONCE / size_of::<T>() / values.max(1)).clamp(1, samples.len().max(1));
+        // equal parts
+        let parts = samples.len().div_ceil(most);
+        let mut total: Vec<Option<Vec<T>>> = vec![None; params.len()];
+        for part in 0..parts {
+            let [from, to] = [part, part + 1].map(|k| samples.start + k * samples.len() / parts);
+            let own: Vec<&[T]> = data.iter().zip(sizes).map(|(all, n)| &all[from * n..to * n]).collect();
+            chunk.load(&own);
+            let learned = self.rule.learn(&chunk, &mut unwatched)?;
+            for (total, direction) in total.iter_mut().zip(learned.directions) {
+                add(total, direction.map(|d| Rc::try_unwrap(d).unwrap_or_else(|shared| shared.to_vec())));
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// total + part, where `None` is zero.
+fn add<T: Scalar>(total: &mut Option<Vec<T>>, part: Option<Vec<T>>) {
+    match (total.as_mut(), part) {
+        (Some(total), Some(part)) => total.iter_mut().zip(part).for_each(|(sum, value)| *sum += value),
+        (None, part) => *total = part,
+        (Some(_), None) => {}
+    }
+}
+
+impl Backend for Chunks {
+    fn update(&mut self, data: &[Tensor]) -> Result<()> {
+        let directions = self.learn(data)?;
+        self.optimiser.step(&mut self.params, &directions, data[0].dim(0)?)
+    }
+
+    fn directions(&self, data: &[Tensor]) -> Result<Directions> {
+        self.learn(data)
+    }
+
+    fn state(&self) -> Result<State> {
+        Ok(self.state_of())
+    }
+
+    /// By the reference engine: states of chunks are gone when their directions are there.
+    fn learned(&self, rule: &Rule, data: &[Tensor]) -> Result<LearnedTensors> {
+        rule.learn(&self.state_of().bind(&self.schedule.graph, data), &mut unwatched)
+    }
+
+    /// As for [`learned`](Self::learned).
+    fn watch(&self, rule: &Rule, data: &[Tensor], watch: &mut Watch<'_, Tensor>) -> Result<()> {
+        rule.learn(&self.state_of().bind(&self.schedule.graph, data), watch).map(drop)
+    }
+}
