@@ -84,7 +84,7 @@ pub(super) fn decode(gzip: &[u8]) -> Result<Dataset> {
     Dataset::new(
         "digits",
         Some([1, SIDE, SIDE]),
-        images::split(SIDE * SIDE, train_pixels, MAX_PIXEL, train_labels)?,
-        images::split(SIDE * SIDE, test_pixels, MAX_PIXEL, test_labels)?,
+        images::split(SIDE * SIDE, images::CLASSES, train_pixels, MAX_PIXEL, train_labels)?,
+        images::split(SIDE * SIDE, images::CLASSES, test_pixels, MAX_PIXEL, test_labels)?,
     )
 }

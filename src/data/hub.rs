@@ -59,7 +59,7 @@ fn images(pixels: &Tensor, labels: &Tensor) -> Result<Images> {
     let pixels = pixels.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
     let pixels = pixels.into_iter().map(|value| (value * 255.0).round() as u8).collect();
     let labels = labels.to_dtype(DType::U8)?.to_vec1::<u8>()?;
-    Ok(Images { height: SIDE, width: SIDE, pixels, labels })
+    Ok(Images::grey(SIDE, SIDE, pixels, labels))
 }
 
 #[cfg(test)]

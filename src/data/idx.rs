@@ -4,16 +4,12 @@
 //! element. Files come from downloads, and downloads go wrong: nothing in a header is believed before the
 //! bytes are there, no memory is reserved on its word, and every way to fail has a sentence of its own.
 
-mod stream;
-
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use stream::Stream;
-
+use super::files::{check_folder, file_name, locate, spellings};
 use super::images::{Images, CLASSES};
 use super::kind::{self, Folder};
+use super::stream::Stream;
 use super::Dataset;
 use crate::{Error, Result};
 
@@ -50,37 +46,19 @@ pub const FOLDER: kind::Kind = kind::Kind {
 /// unknown or swapped magic number, zero or absurd sizes, too few or too many bytes, damaged gzip, a label
 /// above 9, counts or image sizes that do not fit each other. [`Error::Io`] if the system refuses to read.
 pub fn load(dir: &Path, name: &str) -> Result<Dataset> {
-    match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => {
-            return Err(Error::content(
-                dir,
-                "is a file, not a folder; name the folder that holds the four MNIST-format files",
-            ))
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::content(
-                dir,
-                "does not exist; name the folder that holds the four MNIST-format files",
-            ))
-        }
-        Err(e) => return Err(Error::io("open the folder", dir, e)),
-    }
+    check_folder(dir, "the four MNIST-format files")?;
     // All four are looked for before the first is read: a missing one is told at once.
     let train = Pair::locate(dir, "train")?;
     let test = Pair::locate(dir, "t10k")?;
     let (train_images, test_images) = (train.read()?, test.read()?);
-    let size = |images: &Images| (images.height, images.width);
-    if size(&train_images) != size(&test_images) {
+    let ([_, height, width], [_, test_height, test_width]) = (train_images.shape, test_images.shape);
+    if (height, width) != (test_height, test_width) {
         return Err(Error::content(
             &test.images,
             format!(
-                "holds images of {}×{} while `{}` holds {}×{}; put the files of one collection together",
-                test_images.height,
-                test_images.width,
-                file_name(&train.images),
-                train_images.height,
-                train_images.width
+                "holds images of {test_height}×{test_width} while `{}` holds {height}×{width}; put the files of one \
+                 collection together",
+                file_name(&train.images)
             ),
         ));
     }
@@ -95,7 +73,7 @@ struct Pair {
 
 impl Pair {
     fn locate(dir: &Path, half: &str) -> Result<Self> {
-        Ok(Self { images: locate(dir, half, Kind::Images)?, labels: locate(dir, half, Kind::Labels)? })
+        Ok(Self { images: find(dir, half, Kind::Images)?, labels: find(dir, half, Kind::Labels)? })
     }
 
     fn read(&self) -> Result<Images> {
@@ -124,7 +102,7 @@ impl Pair {
             ));
         }
         let size = |dimension: usize| images.sizes.get(dimension).copied().unwrap_or(0) as usize;
-        Ok(Images { height: size(1), width: size(2), pixels: images.bytes, labels: labels.bytes })
+        Ok(Images::grey(size(1), size(2), images.bytes, labels.bytes))
     }
 }
 
@@ -162,24 +140,13 @@ impl Kind {
     }
 }
 
-fn locate(dir: &Path, half: &str, kind: Kind) -> Result<PathBuf> {
+fn find(dir: &Path, half: &str, kind: Kind) -> Result<PathBuf> {
     let (word, dimensions) = (kind.word(), kind.dimensions());
-    let mut names = Vec::new();
-    for joint in ['-', '.'] {
-        for ending in ["", ".gz"] {
-            let name = format!("{half}-{word}{joint}idx{dimensions}-ubyte{ending}");
-            let path = dir.join(&name);
-            match fs::metadata(&path) {
-                Ok(found) if found.is_file() => return Ok(path),
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("read", &path, e)),
-                _ => names.push(format!("`{name}`")),
-            }
-        }
-    }
-    Err(Error::content(
-        dir,
-        format!("has no {half} {word}: looked for {}; put one of them there", names.join(", ")),
-    ))
+    let names = ['-', '.'].map(|joint| format!("{half}-{word}{joint}idx{dimensions}-ubyte"));
+    locate(dir, &names)?.ok_or_else(|| {
+        let looked_for = spellings(&names).join(", ");
+        Error::content(dir, format!("has no {half} {word}: looked for {looked_for}; put one of them there"))
+    })
 }
 
 /// A file taken apart: one size per dimension, and as many bytes as their product.
@@ -192,7 +159,7 @@ struct Raw {
 fn read(path: &Path, kind: Kind, partner: &Path) -> Result<Raw> {
     let mut stream = Stream::open(path)?;
     let header_bytes = 4 + 4 * kind.dimensions() as u64;
-    let header = stream.take(header_bytes, header_bytes)?;
+    let header = stream.take(header_bytes, Some(header_bytes))?;
     let mut words = header.chunks_exact(4).map(|word| word.iter().fold(0, |n, &b| n << 8 | u32::from(b)));
     match words.next() {
         Some(magic) if magic == kind.magic() => {}
@@ -250,17 +217,13 @@ fn read(path: &Path, kind: Kind, partner: &Path) -> Result<Raw> {
     let what = format!("declared by its header ({declared} {})", kind.word());
     let total = header_bytes + count;
     stream.check_plain_length(total, &what)?;
-    let bytes = stream.take(count, total)?;
+    let bytes = stream.take(count, Some(total))?;
     if (bytes.len() as u64) < count {
         return Err(stream.short(total, &what));
     }
     // Asking past the end also makes the unpacker compare its checksum.
-    if !stream.take(1, total)?.is_empty() {
+    if !stream.take(1, Some(total))?.is_empty() {
         return Err(stream.long(total, &what));
     }
     Ok(Raw { sizes, bytes })
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

@@ -5,15 +5,18 @@
 //! stream, so one seed gives the same bits on every machine and every device.
 
 mod batches;
+pub mod cifar;
 mod collections;
 mod dataset;
 pub mod digits;
+mod files;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod idx;
 mod images;
 pub mod kind;
 mod rng;
+mod stream;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;

@@ -163,7 +163,7 @@ pub fn images(train: usize, test: usize, seed: u64) -> Result<(Images, Images)> 
             pixels.extend(image.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8));
             labels.push(label);
         }
-        Images { height: SIDE, width: SIDE, pixels, labels }
+        Images::grey(SIDE, SIDE, pixels, labels)
     };
     Ok((half(train, 0), half(test, 1)))
 }

@@ -9,13 +9,13 @@ use crate::data::idx::load;
 
 /// One way to damage a file.
 #[derive(Debug, Clone)]
-enum Damage {
+pub(super) enum Damage {
     Set(prop::sample::Index, u8),
     Cut(prop::sample::Index),
     Insert(prop::sample::Index, Vec<u8>),
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
+pub(super) fn damage() -> impl Strategy<Value = Damage> {
     // Half of the damage goes to the first 16 bytes, where the sizes are.
     prop_oneof![
         3 => (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
@@ -25,7 +25,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-fn apply(bytes: &mut Vec<u8>, damages: &[Damage], header: bool) {
+pub(super) fn apply(bytes: &mut Vec<u8>, damages: &[Damage], header: bool) {
     for damage in damages {
         let places = if header { bytes.len().min(16) } else { bytes.len() };
         match damage {

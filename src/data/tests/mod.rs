@@ -4,6 +4,9 @@
 mod writer;
 
 mod batches;
+mod cifar;
+mod cifar_limits;
+mod cifar_mutated;
 mod dataset;
 mod digits;
 mod idx;

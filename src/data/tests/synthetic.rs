@@ -106,7 +106,7 @@ fn impossible_sizes_are_refused_before_anything_is_made() {
 #[test]
 fn images_are_smooth_balanced_and_seeded() {
     let (train, test) = images(50, 20, 4).unwrap();
-    assert_eq!((train.height, train.width, train.pixels.len()), (28, 28, 50 * 784));
+    assert_eq!((train.shape, train.classes, train.pixels.len()), ([1, 28, 28], 10, 50 * 784));
     assert_eq!(train.labels[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     assert_eq!(images(50, 20, 4).unwrap(), (train.clone(), test.clone()));
     assert_eq!(images(60, 20, 4).unwrap().1, test);

@@ -32,22 +32,35 @@ impl<'a> Stream<'a> {
 
     /// Up to `count` bytes, fewer only at the end of the file. Memory grows with the bytes that arrive, not
     /// with `count`. `total` is how many the file should hold so far as is known, for the error alone.
-    pub(super) fn take(&mut self, count: u64, total: u64) -> Result<Vec<u8>> {
+    pub(super) fn take(&mut self, count: u64, total: Option<u64>) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let result = self.reader.by_ref().take(count).read_to_end(&mut bytes);
         self.taken += bytes.len() as u64;
         match result {
             Ok(_) => Ok(bytes),
             // The unpacker's own complaints carry no system error number.
-            Err(e) if self.plain_bytes.is_none() && e.raw_os_error().is_none() => Err(Error::content(
-                self.path,
-                format!(
-                    "its gzip data are damaged after {} of {total} unpacked bytes ({e}); fetch the file again",
-                    self.taken
-                ),
-            )),
+            Err(e) if self.plain_bytes.is_none() && e.raw_os_error().is_none() => {
+                let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+                Err(Error::content(
+                    self.path,
+                    format!(
+                        "its gzip data are damaged after {}{of} unpacked bytes ({e}); fetch the file again",
+                        self.taken
+                    ),
+                ))
+            }
             Err(e) => Err(Error::io("read", self.path, e)),
         }
+    }
+
+    /// Length of the file if it is not packed.
+    pub(super) fn plain_bytes(&self) -> Option<u64> {
+        self.plain_bytes
+    }
+
+    /// Bytes taken so far, unpacked.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// An unpacked file tells its length beforehand: better than reading a gigabyte to find it wrong.
@@ -59,17 +72,19 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// How long the file has turned out to be, once it has been read to its end if it is packed.
+    pub(super) fn found(&self) -> String {
+        match self.plain_bytes {
+            Some(length) => format!("holds {length} bytes"),
+            None => format!("unpacks to {} bytes", self.taken),
+        }
+    }
+
     /// The error for a file that ends too early.
     pub(super) fn short(&self, expected: u64, what: &str) -> Error {
-        let (verb, actual) = match self.plain_bytes {
-            Some(length) => ("holds", length),
-            None => ("unpacks to", self.taken),
-        };
         Error::content(
             self.path,
-            format!(
-                "{verb} {actual} bytes, fewer than the {expected} {what}; it was cut short, fetch it again"
-            ),
+            format!("{}, fewer than the {expected} {what}; it was cut short, fetch it again", self.found()),
         )
     }
 
