@@ -29,7 +29,7 @@ pub struct Args {
     /// A built-in suite or a path to a .toml file
     #[arg(default_value = "quick")]
     suite: String,
-    /// Folder of IDX files instead of the digits: sets the input and output sizes
+    /// Folder of image files instead of the digits: sets the input and output sizes
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Leave out deeper networks

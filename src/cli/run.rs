@@ -21,8 +21,8 @@ pub struct Args {
     /// A built-in suite (see `list`), or a path to a .toml file [default: quick; with --resume, the record's]
     #[arg(value_name = "SUITE|FILE")]
     suite: Option<String>,
-    /// Folder with the four IDX files of MNIST or Fashion-MNIST, plain or gzip, instead of the digits; or
-    /// `mnist` or `fashion-mnist`, to be downloaded (feature `hub`)
+    /// Folder with the four IDX files of MNIST or Fashion-MNIST, or the binary files of CIFAR-10 or CIFAR-100, plain or
+    /// gzip, instead of the digits; or `mnist` or `fashion-mnist`, to be downloaded (feature `hub`)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Folder of all records; a new one goes into DIR/<machine>/<date>-<revision>-<suite>

@@ -37,13 +37,13 @@ pub(super) fn recognise<'a>(dir: &Path, formats: &[&'a Format]) -> Result<&'a Fo
         [] => {
             let expected: Vec<String> = formats
                 .iter()
-                .filter_map(|f| Some(format!("`{}` of {}", f.names.first()?, f.title)))
+                .filter_map(|f| Some(format!("of {} (as `{}`)", f.title, f.names.first()?)))
                 .collect();
             Err(Error::content(
                 dir,
                 format!(
-                    "holds no file of {titles}, such as {}, plain or gzip; name the folder in which the files themselves \
-                     lie, unpacked from their archive and in the binary version",
+                    "holds no file {}, plain or gzip; name the folder in which the files themselves lie, unpacked from \
+                     their archive and in the binary version",
                     list(&expected, "or")
                 ),
             ))

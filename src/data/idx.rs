@@ -6,9 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{check_folder, file_name, locate, spellings};
+use super::files::{check_folder, file_name, locate, spellings, Format};
 use super::images::{Images, CLASSES};
-use super::kind::{self, Folder};
 use super::stream::Stream;
 use super::Dataset;
 use crate::{Error, Result};
@@ -16,22 +15,20 @@ use crate::{Error, Result};
 /// Most elements taken from one file, 1 GiB as bytes and 4 GiB once scaled: twenty times MNIST.
 const LIMIT: u64 = 1 << 30;
 
-/// The entry of the table of data sets.
-pub const FOLDER: kind::Kind = kind::Kind {
-    name: "folder",
-    about: "a collection of ten classes in the four files of MNIST, in the folder of `--data`",
-    folder: Folder::Needed,
-    sized: false,
-    load: |request| {
-        match request.folder {
-        Some(folder) => load(folder, "idx"),
-        None => Err(Error::Invalid(
-            "data `folder` is read from a folder and none was given; name the folder that holds its four files with \
-             --data DIR"
-                .into(),
-        )),
-    }
-    },
+/// How a folder of such files is known; what lies in it has no name of its own.
+pub(super) const FORMAT: Format = Format {
+    title: "MNIST or Fashion-MNIST",
+    names: &[
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+        "train-images.idx3-ubyte",
+        "train-labels.idx1-ubyte",
+        "t10k-images.idx3-ubyte",
+        "t10k-labels.idx1-ubyte",
+    ],
+    load: |dir| load(dir, "idx"),
 };
 
 /// The collection in the folder `dir`, called `name`: ten classes, pixels in [−1, 1].

@@ -22,6 +22,7 @@ pub mod synthetic;
 mod tests;
 
 pub use batches::{Batch, Batches, Epoch, InOrder};
+pub use collections::FOLDER;
 pub use dataset::{Dataset, Split, Targets};
 pub use images::Images;
 pub use kind::{Folder, Kind, Request, Sizes};
@@ -30,7 +31,7 @@ use crate::{Error, Result};
 
 /// Every data set, in the order of help texts.
 pub const KINDS: [&Kind; 5] =
-    [&digits::KIND, &idx::FOLDER, &collections::MNIST, &collections::FASHION_MNIST, &synthetic::TEACHER];
+    [&digits::KIND, &FOLDER, &collections::MNIST, &collections::FASHION_MNIST, &synthetic::TEACHER];
 
 impl Kind {
     /// The data set of this name.

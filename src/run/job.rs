@@ -22,7 +22,7 @@ pub enum Target {
 pub struct Job<'a> {
     /// What.
     pub suite: &'a Suite,
-    /// Folder of IDX files that replaces the digits.
+    /// Folder of image files that replaces the digits.
     pub data: Option<&'a Path>,
     /// The folder of all records.
     pub results: &'a Path,

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use pcnbench_kernels::device::capability;
 use pcnbench_kernels::tune::StrategyTable;
 
-use crate::data::{idx, Batches, Dataset, Folder, Kind, Request, Sizes, KINDS};
+use crate::data::{Batches, Dataset, Folder, Kind, Request, Sizes, FOLDER, KINDS};
 use crate::error::plain;
 use crate::measure::gpu_state::GpuState;
 use crate::measure::memory_limit::Memory;
@@ -106,14 +106,15 @@ impl<'a> Resources<'a> {
 
     /// The data set of a benchmark, with `--data` in its place where the benchmark leaves it to that.
     fn kind(&self, benchmark: &Benchmark) -> Result<&'static Kind> {
-        let given = self.folder.map(|_| self.collection().unwrap_or(&idx::FOLDER));
+        let given = self.folder.map(|_| self.collection().unwrap_or(&FOLDER));
         match (benchmark.data.folder, given) {
             (Folder::Replaces | Folder::Needed, Some(given)) => Ok(given),
             (Folder::Needed, None) => Err(Error::Key {
                 place: format!("benchmark \"{}\"", benchmark.name),
                 key: "data".into(),
                 problem: format!(
-                    "`{}` needs --data DIR with the four IDX files of MNIST or Fashion-MNIST",
+                    "`{}` needs --data DIR with the four IDX files of MNIST or Fashion-MNIST, or the binary files of \
+                     CIFAR-10 or CIFAR-100",
                     benchmark.data.name
                 ),
             }),

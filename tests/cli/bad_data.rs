@@ -1,4 +1,4 @@
-//! Folders of IDX files as downloads leave them.
+//! Folders of image files as downloads leave them.
 
 use std::fs;
 use std::path::Path;
@@ -145,7 +145,67 @@ fn folders_that_are_none_or_incomplete() {
     );
     let (dir, file) = suite(TINY);
     let with = |data: &str| refused(&["run", &file, "--allow-debug-build", "--data", data]);
-    says(&with("/no/such/folder"), &["/no/such/folder", "does not exist", "four"]);
+    says(&with("/no/such/folder"), &["/no/such/folder", "does not exist", "MNIST", "CIFAR-10 or CIFAR-100"]);
     says(&with(&file), &["suite.toml", "is a file, not a folder"]);
-    says(&with(&arg(dir.path())), &["has no train images"]);
+    says(&with(&arg(dir.path())), &["holds no file of MNIST", TRAIN_IMAGES, "data_batch_1.bin", "train.bin"]);
+}
+
+/// `count` images of CIFAR whose labels are `labels` bytes of 0 to 9.
+fn cifar(count: u8, labels: usize) -> Vec<u8> {
+    let image = |i: u8| (0..labels).map(move |_| i % 10).chain((0..=255).cycle().skip(i.into()).take(3072));
+    (0..count).flat_map(image).collect()
+}
+
+#[test]
+fn cifar_is_measured_plain_or_gzip() {
+    for (files, labels, widths) in [
+        (["data_batch_2.bin", "test_batch.bin"], 1, "3072 -> 10"),
+        (["train.bin", "test.bin"], 2, "3072 -> 100"),
+    ] {
+        let (dir, file) = suite(TINY);
+        let runs = |name: &str, pack: fn(&[u8]) -> Vec<u8>, ending: &str| {
+            let data = tempfile::tempdir().unwrap();
+            for (file, count) in files.iter().zip([5, 3]) {
+                fs::write(data.path().join(format!("{file}{ending}")), pack(&cifar(count, labels))).unwrap();
+            }
+            let out = arg(dir.path().join(name));
+            let data = arg(data.path());
+            let done =
+                run(&["run", &file, "--allow-debug-build", "--no-plots", "--out", &out, "--data", &data]);
+            assert_eq!(done.code, Some(0), "{}", done.err);
+            ["run.json", "signals.csv"]
+                .map(|part| fs::read_to_string(dir.path().join(name).join(part)).unwrap())
+        };
+        let [header, plain] = runs("plain", <[u8]>::to_vec, "");
+        assert!(header.contains(&format!("5 training + 3 test rows, {widths}")), "{header}");
+        assert_eq!(plain, runs("gzip", idx::gzip, ".gz")[1]);
+    }
+}
+
+#[test]
+fn damaged_cifar_is_named() {
+    let damaged = |damage: &dyn Fn(&Path)| {
+        let data = tempfile::tempdir().unwrap();
+        fs::write(data.path().join("data_batch_1.bin"), cifar(4, 1)).unwrap();
+        fs::write(data.path().join("test_batch.bin.gz"), idx::gzip(&cifar(3, 1))).unwrap();
+        damage(data.path());
+        let (dir, file) = suite(TINY);
+        let out = arg(dir.path().join("record"));
+        let data = arg(data.path());
+        let sentence = refused(&["run", &file, "--allow-debug-build", "--out", &out, "--data", &data]);
+        assert_eq!(names(dir.path()), ["suite.toml"]);
+        sentence
+    };
+    let cut = damaged(&|dir| change(&dir.join("data_batch_1.bin"), |bytes| bytes.truncate(9000)));
+    says(&cut, &["data_batch_1.bin", "holds 9000 bytes", "CIFAR-10 of 3073 bytes", "cut short"]);
+    let label = damaged(&|dir| change(&dir.join("data_batch_1.bin"), |bytes| bytes[2 * 3073] = 10));
+    says(&label, &["data_batch_1.bin", "label 10 at position 2", "0 to 9"]);
+    let packed = damaged(&|dir| change(&dir.join("test_batch.bin.gz"), |bytes| bytes.truncate(99)));
+    says(&packed, &["test_batch.bin.gz", "gzip"]);
+    let missing = damaged(&|dir| fs::remove_file(dir.join("test_batch.bin.gz")).unwrap());
+    says(&missing, &["has no test images of CIFAR-10", "`test_batch.bin.gz`", "put one of them there"]);
+    let both = damaged(&|dir| fs::write(dir.join("train.bin"), cifar(2, 2)).unwrap());
+    says(&both, &["CIFAR-10 (`data_batch_1.bin`)", "CIFAR-100 (`train.bin`)", "folder of its own"]);
+    let images = damaged(&|dir| idx::half(dir, "train", 3, &[0; 9], &[0]).unwrap());
+    says(&images, &[TRAIN_IMAGES, "data_batch_1.bin", "folder of its own"]);
 }

@@ -189,9 +189,8 @@ fn a_folder_holds_one_collection() {
     fs::create_dir(dir.path().join("empty")).unwrap();
     assert_eq!(
         at(&dir.path().join("empty")),
-        "AT/empty: holds no file of CIFAR-10 or CIFAR-100, such as `data_batch_1.bin` of CIFAR-10 or `train.bin` of \
-         CIFAR-100, plain or gzip; name the folder in which the files themselves lie, unpacked from their archive and in \
-         the binary version"
+        "AT/empty: holds no file of CIFAR-10 (as `data_batch_1.bin`) or of CIFAR-100 (as `train.bin`), plain or gzip; name \
+         the folder in which the files themselves lie, unpacked from their archive and in the binary version"
     );
     assert_eq!(
         at(&dir.path().join(TEST)),
