@@ -30,8 +30,14 @@ pub use kind::{Folder, Kind, Request, Sizes};
 use crate::{Error, Result};
 
 /// Every data set, in the order of help texts.
-pub const KINDS: [&Kind; 5] =
-    [&digits::KIND, &FOLDER, &collections::MNIST, &collections::FASHION_MNIST, &synthetic::TEACHER];
+pub const KINDS: [&Kind; 6] = [
+    &digits::KIND,
+    &FOLDER,
+    &collections::MNIST,
+    &collections::FASHION_MNIST,
+    &synthetic::COLOUR_BLOBS,
+    &synthetic::TEACHER,
+];
 
 impl Kind {
     /// The data set of this name.

@@ -16,6 +16,8 @@ pub(super) enum Purpose {
     TeacherInputs = 3,
     BlobTemplates = 4,
     BlobImages = 5,
+    ColourTemplates = 6,
+    ColourImages = 7,
 }
 
 /// ChaCha8 with the key `seed ‖ purpose ‖ 0` (64-bit little-endian words) and `index` as stream number.

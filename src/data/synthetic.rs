@@ -1,5 +1,7 @@
 //! Invented data of any size: nothing to fetch, the same bits for the same seed.
 
+use rand_chacha::ChaCha8Rng;
+
 use super::images::CLASSES;
 use super::kind::{Folder, Kind, Request, Sizes};
 use super::rng::{self, Purpose};
@@ -16,6 +18,25 @@ pub const TEACHER: Kind = Kind {
         TeacherStudent { inputs, outputs, train, test, seed }.generate()
     },
 };
+
+/// The entry of invented colour images in the table of data sets: 2,000 training and 500 test images.
+pub const COLOUR_BLOBS: Kind = Kind {
+    name: "colour-blobs",
+    about: "invented 3×32×32 images in ten classes, the shape of CIFAR-10; replaced by `--data`",
+    folder: Folder::Replaces,
+    sized: false,
+    load: |request| colour_blobs(2000, 500, request.seed),
+};
+
+/// The data set `colour-blobs`: [`colour_images`] as examples of ten classes, a stand-in with the shape of CIFAR-10 for
+/// trials and costs, not for results.
+///
+/// # Errors
+/// As [`images`].
+pub fn colour_blobs(train: usize, test: usize, seed: u64) -> Result<Dataset> {
+    let (train, test) = colour_images(train, test, seed)?;
+    Images::dataset("colour-blobs", &train, &test)
+}
 
 /// The data set `blobs`: [`images`] as examples of ten classes.
 ///
@@ -103,17 +124,53 @@ fn product<'a>(matrix: &'a [f64], vector: &'a [f64]) -> impl Iterator<Item = f64
     matrix.chunks_exact(vector.len()).map(move |row| row.iter().zip(vector).map(|(w, v)| w * v).sum())
 }
 
-/// Side of an invented image, that of MNIST.
-const SIDE: usize = 28;
 /// Bumps per class.
 const BUMPS: usize = 4;
+
+/// How images are invented.
+struct Recipe {
+    name: &'static str,
+    channels: usize,
+    /// Height and width.
+    side: usize,
+    /// Where bumps have their centres, in pixels, and how far they reach.
+    centre: [f64; 2],
+    spread: [f64; 2],
+    /// Brightness of a bump at its centre, drawn for each channel.
+    height: [f64; 2],
+    templates: Purpose,
+    images: Purpose,
+}
+
+const GREY: Recipe = Recipe {
+    name: "blobs",
+    channels: 1,
+    side: 28,
+    centre: [6.0, 22.0],
+    spread: [1.5, 3.5],
+    height: [0.5, 1.0],
+    templates: Purpose::BlobTemplates,
+    images: Purpose::BlobImages,
+};
+
+const COLOUR: Recipe = Recipe {
+    name: "colour-blobs",
+    channels: 3,
+    side: 32,
+    centre: [7.0, 25.0],
+    spread: [1.5, 4.0],
+    height: [0.0, 1.0],
+    templates: Purpose::ColourTemplates,
+    images: Purpose::ColourImages,
+};
 
 /// One soft spot of a class's picture, in pixels.
 struct Bump {
     row: f64,
     column: f64,
     spread: f64,
-    height: f64,
+    /// By channel.
+    heights: Vec<f64>,
 }
 
 /// Training and test halves of invented 28×28 grey images in ten classes: a stand-in with the shape, the
@@ -127,45 +184,73 @@ struct Bump {
 /// # Errors
 /// [`Error::Key`] naming the half that is 0, or larger than 2²⁸ pixels.
 pub fn images(train: usize, test: usize, seed: u64) -> Result<(Images, Images)> {
-    check("blobs", "train", train, SIDE * SIDE)?;
-    check("blobs", "test", test, SIDE * SIDE)?;
-    let mut stream = rng::stream(seed, Purpose::BlobTemplates, 0);
-    let mut bump = || Bump {
-        row: rng::between(&mut stream, 6.0, 22.0),
-        column: rng::between(&mut stream, 6.0, 22.0),
-        spread: rng::between(&mut stream, 1.5, 3.5),
-        height: rng::between(&mut stream, 0.5, 1.0),
-    };
-    let classes: Vec<Vec<Bump>> = (0..CLASSES).map(|_| (0..BUMPS).map(|_| bump()).collect()).collect();
+    GREY.images(train, test, seed)
+}
 
-    let half = |count: usize, index: u64| {
-        let mut stream = rng::stream(seed, Purpose::BlobImages, index);
-        let mut pixels = Vec::with_capacity(count * SIDE * SIDE);
-        let mut labels = Vec::with_capacity(count);
-        for (label, class) in (0u8..).zip(&classes).cycle().take(count) {
-            let [down, right] = rng::normal_pair(&mut stream);
-            let gain = rng::between(&mut stream, 0.8, 1.2);
-            let mut image: Vec<f64> =
-                rng::normals(&mut stream, SIDE * SIDE).into_iter().map(|noise| 0.05 * noise).collect();
-            for bump in class {
-                // A round Gaussian is a product of two flat ones: 56 exponentials instead of 784.
-                let profile = |centre: f64| -> Vec<f64> {
-                    let at = |i: usize| (i as f64 - centre) / bump.spread;
-                    (0..SIDE).map(|i| libm::exp(-0.5 * at(i) * at(i))).collect()
-                };
-                let (rows, columns) = (profile(bump.row + down), profile(bump.column + right));
-                for (line, row) in image.chunks_exact_mut(SIDE).zip(&rows) {
+/// The same with three channels of 32×32, as CIFAR-10 has them.
+///
+/// Bumps have their centres in [7, 25), a spread in [1.5, 4) pixels, and a height in [0, 1) of its own in each channel.
+/// Movement and brightness are those of the whole image, noise is that of each number.
+///
+/// # Errors
+/// As [`images`].
+pub fn colour_images(train: usize, test: usize, seed: u64) -> Result<(Images, Images)> {
+    COLOUR.images(train, test, seed)
+}
+
+impl Recipe {
+    fn images(&self, train: usize, test: usize, seed: u64) -> Result<(Images, Images)> {
+        let numbers = self.channels * self.side * self.side;
+        check(self.name, "train", train, numbers)?;
+        check(self.name, "test", test, numbers)?;
+        let mut stream = rng::stream(seed, self.templates, 0);
+        let classes: Vec<Vec<Bump>> =
+            (0..CLASSES).map(|_| (0..BUMPS).map(|_| self.bump(&mut stream)).collect()).collect();
+
+        let half = |count: usize, index: u64| {
+            let mut stream = rng::stream(seed, self.images, index);
+            let mut pixels = Vec::with_capacity(count * numbers);
+            let mut labels = Vec::with_capacity(count);
+            for (label, class) in (0u8..).zip(&classes).cycle().take(count) {
+                let image = self.image(class, &mut stream);
+                pixels.extend(image.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8));
+                labels.push(label);
+            }
+            Images { shape: [self.channels, self.side, self.side], classes: CLASSES, pixels, labels }
+        };
+        Ok((half(train, 0), half(test, 1)))
+    }
+
+    fn bump(&self, stream: &mut ChaCha8Rng) -> Bump {
+        let mut draw = |[low, high]: [f64; 2]| rng::between(stream, low, high);
+        let (row, column, spread) = (draw(self.centre), draw(self.centre), draw(self.spread));
+        Bump { row, column, spread, heights: (0..self.channels).map(|_| draw(self.height)).collect() }
+    }
+
+    /// One image of a class, `[channels, side, side]`.
+    fn image(&self, class: &[Bump], stream: &mut ChaCha8Rng) -> Vec<f64> {
+        let plane = self.side * self.side;
+        let [down, right] = rng::normal_pair(stream);
+        let gain = rng::between(stream, 0.8, 1.2);
+        let noise = rng::normals(stream, self.channels * plane);
+        let mut image: Vec<f64> = noise.into_iter().map(|noise| 0.05 * noise).collect();
+        for bump in class {
+            // A round Gaussian is a product of two flat ones: 56 exponentials instead of 784.
+            let profile = |centre: f64| -> Vec<f64> {
+                let at = |i: usize| (i as f64 - centre) / bump.spread;
+                (0..self.side).map(|i| libm::exp(-0.5 * at(i) * at(i))).collect()
+            };
+            let (rows, columns) = (profile(bump.row + down), profile(bump.column + right));
+            for (channel, height) in image.chunks_exact_mut(plane).zip(&bump.heights) {
+                for (line, row) in channel.chunks_exact_mut(self.side).zip(&rows) {
                     for (pixel, column) in line.iter_mut().zip(&columns) {
-                        *pixel += gain * bump.height * row * column;
+                        *pixel += gain * height * row * column;
                     }
                 }
             }
-            pixels.extend(image.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8));
-            labels.push(label);
         }
-        Images::grey(SIDE, SIDE, pixels, labels)
-    };
-    Ok((half(train, 0), half(test, 1)))
+        image
+    }
 }
 
 /// `size` rows of `width` numbers must be something, and fit.

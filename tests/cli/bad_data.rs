@@ -182,6 +182,25 @@ fn cifar_is_measured_plain_or_gzip() {
     }
 }
 
+/// Invented images stand in for CIFAR until `--data` names it.
+#[test]
+fn cifar_replaces_invented_colour_images() {
+    let (dir, file) = suite(&TINY.replacen("contenders =", "data = \"colour-blobs\"\ncontenders =", 1));
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("data_batch_1.bin"), cifar(4, 1)).unwrap();
+    fs::write(data.path().join("test_batch.bin"), cifar(3, 1)).unwrap();
+    let common = ["run", &file, "--allow-debug-build", "--no-plots", "--out"];
+    let runs = |name: &str, more: &[&str]| {
+        let done = run(&[&common[..], &[&arg(dir.path().join(name))], more].concat());
+        assert_eq!(done.code, Some(0), "{}", done.err);
+        fs::read_to_string(dir.path().join(name).join("run.json")).unwrap()
+    };
+    let invented = runs("invented", &[]);
+    assert!(invented.contains("colour-blobs: 2000 training + 500 test rows, 3072 -> 10"), "{invented}");
+    let given = runs("given", &["--data", &arg(data.path())]);
+    assert!(given.contains("cifar10: 4 training + 3 test rows, 3072 -> 10"), "{given}");
+}
+
 #[test]
 fn damaged_cifar_is_named() {
     let damaged = |damage: &dyn Fn(&Path)| {

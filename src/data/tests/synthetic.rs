@@ -4,8 +4,8 @@ use approx::assert_relative_eq;
 
 use super::message;
 use crate::data::rng::{normals, stream, Purpose};
-use crate::data::synthetic::{images, TeacherStudent};
-use crate::data::{Dataset, Split, Targets};
+use crate::data::synthetic::{colour_blobs, colour_images, images, TeacherStudent};
+use crate::data::{Dataset, Images, Kind, Request, Sizes, Split, Targets};
 
 fn teacher(inputs: usize, outputs: usize, train: usize, test: usize, seed: u64) -> Dataset {
     TeacherStudent { inputs, outputs, train, test, seed }.generate().unwrap()
@@ -101,6 +101,10 @@ fn impossible_sizes_are_refused_before_anything_is_made() {
     }
     assert!(message(images(0, 1, 0)).contains("data source `blobs`: key `train`"));
     assert!(message(images(1, usize::MAX, 0)).contains("key `test`"));
+    assert!(message(colour_images(0, 1, 0)).contains("data source `colour-blobs`: key `train`"));
+    assert!(
+        message(colour_images(1, (1 << 28) / 3072 + 1, 0)).contains("key `test`: 87382 times 3072 numbers")
+    );
 }
 
 #[test]
@@ -120,22 +124,66 @@ fn images_are_smooth_balanced_and_seeded() {
     assert!(mean < 25.0, "{mean}");
 }
 
+/// The recipe computed a second time in another language: some bytes, and sums that every byte goes into.
+#[test]
+fn colour_images_follow_the_documented_recipe() {
+    let (train, test) = colour_images(12, 2, 3).unwrap();
+    assert_eq!((train.shape, train.classes), ([3, 32, 32], 10));
+    assert_eq!((train.pixels.len(), test.pixels.len()), (12 * 3072, 2 * 3072));
+    assert_eq!(
+        (&train.labels[..], &test.labels[..]),
+        (&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1][..], &[0, 1][..])
+    );
+    let places = [0, 500, 527, 528, 1400, 1500, 1552, 2500, 2576, 2600, 3071];
+    for (images, i, bytes, sum, weighted) in [
+        (&train, 0, [0, 57, 63, 44, 11, 0, 67, 0, 33, 39, 0], 132_489, 216_306_433),
+        (&train, 11, [12, 118, 17, 34, 233, 58, 4, 27, 19, 1, 12], 74_851, 120_293_776),
+        (&test, 0, [18, 66, 88, 82, 0, 20, 106, 0, 59, 62, 0], 150_595, 244_127_716),
+        (&test, 1, [10, 119, 30, 3, 137, 9, 34, 0, 18, 0, 6], 60_861, 98_841_201),
+    ] {
+        let image = &images.pixels[i * 3072..][..3072];
+        assert_eq!(places.map(|place| image[place]), bytes);
+        assert_eq!(image.iter().map(|&byte| u64::from(byte)).sum::<u64>(), sum);
+        assert_eq!((0..).zip(image).map(|(k, &byte)| k * u64::from(byte)).sum::<u64>(), weighted);
+    }
+    assert_eq!(colour_images(20, 2, 3).unwrap().1, test);
+    assert_ne!(colour_images(12, 2, 4).unwrap().0, train);
+}
+
+#[test]
+fn colour_blobs_are_of_the_shape_of_cifar() {
+    let sizes = Sizes { inputs: 1, outputs: 1, train: 1, test: 1 };
+    let load =
+        |seed| (Kind::of("colour-blobs").unwrap().load)(&Request { folder: None, seed, sizes }).unwrap();
+    let data = load(5);
+    assert_eq!((data.name.as_str(), data.image, data.outputs), ("colour-blobs", Some([3, 32, 32]), 10));
+    assert_eq!((data.train.rows(), data.test.rows()), (2000, 500));
+    assert_eq!(data, colour_blobs(2000, 500, 5).unwrap());
+    assert_ne!(data.train.x()[..3072], load(6).train.x()[..3072]);
+}
+
 /// A test image is nearest to the mean training image of its own class: there is something to learn.
 #[test]
 fn classes_can_be_told_apart() {
-    let (train, test) = images(500, 200, 11).unwrap();
-    let mut means = vec![vec![0.0; 784]; 10];
-    for (image, &label) in train.pixels.chunks(784).zip(&train.labels) {
+    for (train, test) in [images(500, 200, 11).unwrap(), colour_images(500, 200, 11).unwrap()] {
+        let right = nearest_to_their_means(&train, &test);
+        assert!(right > 180, "{right} of 200");
+    }
+}
+
+fn nearest_to_their_means(train: &Images, test: &Images) -> usize {
+    let numbers = train.shape.iter().product();
+    let mut means = vec![vec![0.0; numbers]; 10];
+    for (image, &label) in train.pixels.chunks(numbers).zip(&train.labels) {
         means[usize::from(label)].iter_mut().zip(image).for_each(|(mean, &p)| *mean += f64::from(p) / 50.0);
     }
     let distance = |image: &[u8], mean: &[f64]| -> f64 {
         image.iter().zip(mean).map(|(&p, m)| (f64::from(p) - m).powi(2)).sum()
     };
-    let right = test.pixels.chunks(784).zip(&test.labels).filter(|&(image, &label)| {
+    let right = test.pixels.chunks(numbers).zip(&test.labels).filter(|&(image, &label)| {
         let nearest =
             (0..10).min_by(|&a, &b| distance(image, &means[a]).total_cmp(&distance(image, &means[b])));
         nearest == Some(usize::from(label))
     });
-    let right = right.count();
-    assert!(right > 180, "{right} of 200");
+    right.count()
 }
