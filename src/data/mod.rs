@@ -20,6 +20,7 @@ mod stream;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use batches::{Batch, Batches, Epoch, InOrder};
 pub use collections::FOLDER;
@@ -30,13 +31,14 @@ pub use kind::{Folder, Kind, Request, Sizes};
 use crate::{Error, Result};
 
 /// Every data set, in the order of help texts.
-pub const KINDS: [&Kind; 6] = [
+pub const KINDS: [&Kind; 7] = [
     &digits::KIND,
     &FOLDER,
     &collections::MNIST,
     &collections::FASHION_MNIST,
     &synthetic::COLOUR_BLOBS,
     &synthetic::TEACHER,
+    &text::KIND,
 ];
 
 impl Kind {

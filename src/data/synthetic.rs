@@ -254,7 +254,7 @@ impl Recipe {
 }
 
 /// `size` rows of `width` numbers must be something, and fit.
-fn check(name: &str, key: &str, size: usize, width: usize) -> Result<()> {
+pub(super) fn check(name: &str, key: &str, size: usize, width: usize) -> Result<()> {
     let wrong =
         |problem| Err(Error::Key { place: format!("data source `{name}`"), key: key.to_owned(), problem });
     if size == 0 {

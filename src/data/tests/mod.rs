@@ -13,6 +13,7 @@ mod idx;
 mod idx_mutated;
 mod kind;
 mod synthetic;
+mod text;
 
 /// The message of an outcome that must be an error.
 fn message<T>(outcome: crate::Result<T>) -> String {
