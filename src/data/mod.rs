@@ -4,6 +4,7 @@
 //! shuffled mini-batches from one of its halves. Everything random is drawn on the host from a seeded
 //! stream, so one seed gives the same bits on every machine and every device.
 
+mod augment;
 mod batches;
 pub mod cifar;
 mod collections;
@@ -22,6 +23,7 @@ pub mod synthetic;
 mod tests;
 pub mod text;
 
+pub use augment::Augment;
 pub use batches::{Batch, Batches, Epoch, InOrder};
 pub use collections::FOLDER;
 pub use dataset::{Dataset, Split, Targets};

@@ -18,6 +18,7 @@ pub(super) enum Purpose {
     BlobImages = 5,
     ColourTemplates = 6,
     ColourImages = 7,
+    Augment = 8,
 }
 
 /// ChaCha8 with the key `seed ‖ purpose ‖ 0` (64-bit little-endian words) and `index` as stream number.
@@ -59,12 +60,17 @@ pub(super) fn normals(rng: &mut ChaCha8Rng, n: usize) -> Vec<f64> {
     values
 }
 
-/// Fisher and Yates from the last place down; place `i` swaps with `⌊word · (i + 1) / 2⁶⁴⌋`.
+/// One of 0, 1, …, `count` − 1: `⌊word · count / 2⁶⁴⌋`.
 ///
-/// The multiplication favours some places by at most `len / 2⁶⁴`, far below anything visible.
+/// The multiplication favours some of them by at most `count / 2⁶⁴`, far below anything visible.
+pub(super) fn below(rng: &mut ChaCha8Rng, count: usize) -> usize {
+    ((u128::from(rng.next_u64()) * count as u128) >> 64) as usize
+}
+
+/// Fisher and Yates from the last place down; place `i` swaps with one of the first `i + 1`, drawn by [`below`].
 pub(super) fn shuffle(rng: &mut ChaCha8Rng, order: &mut [usize]) {
     for i in (1..order.len()).rev() {
-        let j = (u128::from(rng.next_u64()) * (i as u128 + 1)) >> 64;
-        order.swap(i, j as usize);
+        let j = below(rng, i + 1);
+        order.swap(i, j);
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../../../tests/support/idx.rs"]
 mod writer;
 
+mod augment;
 mod batches;
 mod cifar;
 mod cifar_limits;
