@@ -22,6 +22,7 @@ pub mod suite;
 pub mod verify;
 
 pub mod compare;
+pub mod draw;
 pub mod measure;
 pub mod plot;
 pub mod record;

@@ -13,7 +13,7 @@ const DIRECTION: [&[&str]; 11] = [
     &["rule", "optim", "data"],
     &["contender"],
     &["record", "measure", "verify", "suite"],
-    &["plot", "tune"],
+    &["plot", "tune", "draw"],
     &["run", "compare"],
     &["cli"],
 ];
