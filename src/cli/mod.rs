@@ -11,6 +11,7 @@ mod cmp;
 mod compared;
 mod completions;
 mod doctor;
+mod draw;
 mod exit;
 mod export;
 mod gate;
@@ -77,6 +78,8 @@ enum Command {
     Report(report::Args),
     /// Print counts, lower bounds and predictions of a suite's work, without measuring it
     Bounds(bounds::Args),
+    /// Draw a network and one schedule on it as SVG
+    Draw(draw::Args),
     /// Compare two records: a verdict per point, and why
     Cmp(cmp::Args),
     /// Rank contenders by the geometric mean of their ratios over common points
@@ -157,6 +160,7 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Plot(args) => plot::main(&args, out),
         Command::Report(args) => report::main(&args, out),
         Command::Bounds(args) => bounds::main(&args, out),
+        Command::Draw(args) => draw::main(&args, out),
         Command::Cmp(args) => cmp::main(&args, out),
         Command::Rank(args) => rank::main(&args, out),
         Command::Agreement(args) => agreement::main(&args, out),

@@ -3,6 +3,7 @@
 
 mod bad_cases;
 mod bad_data;
+mod bad_drawings;
 mod bad_graphs;
 mod bad_places;
 mod bad_suites;
@@ -10,6 +11,7 @@ mod comparing;
 mod damaged;
 mod denormals;
 mod diverging;
+mod drawing;
 #[cfg(unix)]
 mod file_size;
 mod gating;
@@ -32,3 +34,5 @@ mod usage;
 
 #[path = "../support/idx.rs"]
 mod idx;
+#[path = "../support/xml.rs"]
+mod xml;

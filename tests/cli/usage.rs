@@ -2,7 +2,7 @@
 
 use crate::session::{done, pcnbench, run, says, succeeds};
 
-const SUBCOMMANDS: [&str; 16] = [
+const SUBCOMMANDS: [&str; 17] = [
     "run",
     "verify",
     "list",
@@ -10,6 +10,7 @@ const SUBCOMMANDS: [&str; 16] = [
     "plot",
     "report",
     "bounds",
+    "draw",
     "cmp",
     "rank",
     "agreement",
@@ -54,6 +55,7 @@ fn usage_errors_exit_with_1() {
         &["report"],
         &["report", "x", "--check"],
         &["plot"],
+        &["draw"],
         &["merge"],
         &["run", "--shard"],
         &["cmp", "a"],
