@@ -18,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{json, Map, Value};
 
 use super::side::{Entry, Side};
+use crate::data::KINDS;
 use crate::record::{slug, Record, Run};
 use crate::stats::{mad, median, quantile, PairedRatio};
 use crate::suite::wire::SuiteWire;
@@ -111,17 +112,18 @@ fn series<'a>(record: &Record, side: &'a Side) -> Result<Vec<Series<'a>>> {
 }
 
 /// The data of a benchmark that asks for `kind`, by name and fingerprint: a name proves little, since two folders of the
-/// same name may hold different data. A teacher's data follow from seed and point.
+/// same name may hold different data. Data of any size follow from seed and point.
 fn data(sets: &[String], kind: Option<&str>) -> String {
-    const TEACHER: &str = "teacher";
-    if kind == Some(TEACHER) {
-        return TEACHER.to_owned();
+    let sized = |name: &str| KINDS.into_iter().any(|kind| kind.sized && kind.name == name);
+    if let Some(kind) = kind.filter(|kind| sized(kind)) {
+        return kind.to_owned();
     }
     let name = |set: &str| set.split(':').next().unwrap_or_default().to_owned();
     let called = |wanted: &str| sets.iter().filter(|set| name(set) == wanted).collect::<Vec<_>>();
-    // What asks for the digits or for a folder gets what `--data` names: files are called `idx`.
-    let candidates = [kind.map(&called).unwrap_or_default(), called("idx")];
-    let others = || sets.iter().filter(|set| name(set) != TEACHER).collect();
+    // What asks for the digits or for a folder gets what `--data` names: files are called by their format.
+    let candidates =
+        [kind.map(&called).unwrap_or_default(), called("idx"), called("cifar10"), called("cifar100")];
+    let others = || sets.iter().filter(|set| !sized(&name(set))).collect();
     let own = candidates.into_iter().find(|own| !own.is_empty()).unwrap_or_else(others);
     let short = |set: &String| match set.rsplit_once("sha256 ") {
         Some((_, hash)) => format!("{}-{}", name(set), hash.chars().take(8).collect::<String>()),

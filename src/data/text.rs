@@ -7,6 +7,7 @@ use std::path::Path;
 use super::kind::{Folder, Kind, Request, Sizes};
 use super::synthetic::check;
 use super::{Dataset, Split, Targets};
+use crate::net::architecture_kind::SYMBOLS;
 use crate::{Error, Result};
 
 const FILE: &str = "assets/text/sonnets.txt";
@@ -22,7 +23,7 @@ pub const KIND: Kind = Kind {
 };
 
 /// Symbols by number. Letters are small; `:` counts as `;`, `!` and `?` as `.`, and `-` as a space.
-pub const ALPHABET: &[u8; 32] = b" \nabcdefghijklmnopqrstuvwxyz,.;'";
+pub const ALPHABET: &[u8; SYMBOLS] = b" \nabcdefghijklmnopqrstuvwxyz,.;'";
 
 /// The text as numbers of symbols, each below 32.
 ///
@@ -72,7 +73,6 @@ pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>> {
 /// the text, `outputs` that are neither, a number of rows that is 0 or makes a half larger than 2²⁸ numbers. Those of
 /// [`symbols`].
 pub fn load(inputs: usize, outputs: usize, train: usize, test: usize) -> Result<Dataset> {
-    const SYMBOLS: usize = ALPHABET.len();
     let wrong = |key: &str, problem: String| {
         Err(Error::Key { place: "data source `text`".to_owned(), key: key.to_owned(), problem })
     };

@@ -9,6 +9,10 @@ use crate::net::operation::Operation;
 use crate::net::topology::{DataId, Node, ParamId, Source, Topology, VertexId};
 use crate::{Error, Result};
 
+/// Values of a vertex per sample: a bound on memory far above what networks of the literature need, so that sizes and costs can
+/// be multiplied.
+const MOST_VALUES: usize = 1 << 31;
+
 /// Builds a network: vertices are added in topological order, so that no cycle can be written down.
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
@@ -155,6 +159,10 @@ impl GraphBuilder {
             Ok(shape) => shape,
             Err(problem) => return refuse(format!("({}) {problem}", operation.kind())),
         };
+        let count = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        if count.is_none_or(|n| n > MOST_VALUES) {
+            return refuse(format!("has {shape:?} values per sample; at most {MOST_VALUES} are computed"));
+        }
         let (inputs, params, stage) = (inputs.to_vec(), params.to_vec(), self.stage);
         self.nodes.push(Node { inputs, params, precision, stage });
         self.operations.push(operation);

@@ -10,8 +10,9 @@ use crate::Result;
 /// The entry of the table of operations.
 pub const KIND: Kind = Kind::of::<Conv2d>("conv2d");
 
-/// Cross-correlation (the kernel is not flipped):
-/// f[o, r, k] = b[o] + Σ over c, i, j of W[o, c, i, j] · a[c, r·stride + i − padding, k·stride + j − padding], with a = 0 outside.
+/// Cross-correlation (the kernel is not flipped), with a = 0 outside of the image:
+///
+/// f_{o,r,k} = b_o + Σ_{c,i,j} W_{o,c,i,j} · a_{c, r·stride + i − padding, k·stride + j − padding}.
 ///
 /// a is `[B, channels, rows, columns]`, W `[outputs, channels, rows, columns]` and b `[outputs]`.
 ///
