@@ -3,6 +3,9 @@
 //! A row is the same unit of up to 64 samples. Everything here is forced inline so that it is compiled for the
 //! processor found at run time, whichever caller was (see [`super::epilogue`]).
 
+// A closure in their place would be a function of its own, compiled without the instructions of the processor found.
+#![allow(clippy::needless_range_loop)]
+
 use pulp::Simd;
 
 use super::real::Real;
@@ -15,9 +18,21 @@ pub(crate) fn value<S: Simd, T: Real>(_: S, act: Activation, z: &[T], out: &mut 
     let z = &z[..n];
     match act {
         Activation::Identity => out.copy_from_slice(z),
-        Activation::Tanh => (0..n).for_each(|i| out[i] = z[i].tanh::<S>()),
-        Activation::Relu => (0..n).for_each(|i| out[i] = relu(z[i])),
-        Activation::Gelu => (0..n).for_each(|i| out[i] = z[i] * z[i].normal::<S>().0),
+        Activation::Tanh => {
+            for i in 0..n {
+                out[i] = z[i].tanh::<S>();
+            }
+        }
+        Activation::Relu => {
+            for i in 0..n {
+                out[i] = relu(z[i]);
+            }
+        }
+        Activation::Gelu => {
+            for i in 0..n {
+                out[i] = z[i] * z[i].normal::<S>().0;
+            }
+        }
     }
 }
 
@@ -37,20 +52,26 @@ pub(crate) fn value_and_slope<S: Simd, T: Real>(
             out.copy_from_slice(z);
             slope.fill(T::ONE);
         }
-        Activation::Tanh => (0..n).for_each(|i| {
-            let a = z[i].tanh::<S>();
-            out[i] = a;
-            slope[i] = T::ONE - a * a;
-        }),
-        Activation::Relu => (0..n).for_each(|i| {
-            out[i] = relu(z[i]);
-            slope[i] = step(z[i]);
-        }),
-        Activation::Gelu => (0..n).for_each(|i| {
-            let (cdf, density) = z[i].normal::<S>();
-            out[i] = z[i] * cdf;
-            slope[i] = cdf + z[i] * density;
-        }),
+        Activation::Tanh => {
+            for i in 0..n {
+                let a = z[i].tanh::<S>();
+                out[i] = a;
+                slope[i] = T::ONE - a * a;
+            }
+        }
+        Activation::Relu => {
+            for i in 0..n {
+                out[i] = relu(z[i]);
+                slope[i] = step(z[i]);
+            }
+        }
+        Activation::Gelu => {
+            for i in 0..n {
+                let (cdf, density) = z[i].normal::<S>();
+                out[i] = z[i] * cdf;
+                slope[i] = cdf + z[i] * density;
+            }
+        }
     }
 }
 
@@ -76,31 +97,37 @@ pub(super) fn change<S: Simd, T: Real>(
             out.copy_from_slice(by);
             slope.fill(T::ONE);
         }
-        Activation::Tanh => (0..n).for_each(|i| {
-            let a = (from[i] + by[i]).tanh::<S>();
-            out[i] = by[i].tanh::<S>() * (T::ONE - from[i].tanh::<S>() * a);
-            slope[i] = T::ONE - a * a;
-        }),
-        Activation::Relu => (0..n).for_each(|i| {
-            let z = from[i] + by[i];
-            let (was, is) = (from[i] > T::ZERO, z > T::ZERO);
-            let crossed = if is { z } else { -from[i] };
-            let same = if is { by[i] } else { T::ZERO };
-            out[i] = if was == is { same } else { crossed };
-            slope[i] = step(z);
-        }),
-        Activation::Gelu => (0..n).for_each(|i| {
-            let (a, d) = (from[i], by[i]);
-            let z = a + d;
-            let ((cdf, density), (cdf0, density0)) = (z.normal::<S>(), a.normal::<S>());
-            let (square, third) = (a * a, T::of(1.0 / 3.0));
-            let fourth = d * (T::of(3.0) * a - square * a) * T::of(0.25);
-            let taylor = d * (T::ONE - d * T::of(0.5) * (a - d * third * ((square - T::ONE) + fourth)));
-            let near = d.abs() < T::NEAR;
-            let difference = if near { density0 * taylor } else { cdf - cdf0 };
-            out[i] = d * cdf + a * difference;
-            slope[i] = cdf + z * density;
-        }),
+        Activation::Tanh => {
+            for i in 0..n {
+                let a = (from[i] + by[i]).tanh::<S>();
+                out[i] = by[i].tanh::<S>() * (T::ONE - from[i].tanh::<S>() * a);
+                slope[i] = T::ONE - a * a;
+            }
+        }
+        Activation::Relu => {
+            for i in 0..n {
+                let z = from[i] + by[i];
+                let (was, is) = (from[i] > T::ZERO, z > T::ZERO);
+                let crossed = if is { z } else { -from[i] };
+                let same = if is { by[i] } else { T::ZERO };
+                out[i] = if was == is { same } else { crossed };
+                slope[i] = step(z);
+            }
+        }
+        Activation::Gelu => {
+            for i in 0..n {
+                let (a, d) = (from[i], by[i]);
+                let z = a + d;
+                let ((cdf, density), (cdf0, density0)) = (z.normal::<S>(), a.normal::<S>());
+                let (square, third) = (a * a, T::of(1.0 / 3.0));
+                let fourth = d * (T::of(3.0) * a - square * a) * T::of(0.25);
+                let taylor = d * (T::ONE - d * T::of(0.5) * (a - d * third * ((square - T::ONE) + fourth)));
+                let near = d.abs() < T::NEAR;
+                let difference = if near { density0 * taylor } else { cdf - cdf0 };
+                out[i] = d * cdf + a * difference;
+                slope[i] = cdf + z * density;
+            }
+        }
     }
 }
 
@@ -112,15 +139,21 @@ pub(super) fn times_slope<T: Real>(act: Activation, a: &[T], slope: &[T], r: &mu
         Activation::Identity => {}
         Activation::Tanh => {
             let a = &a[..n];
-            (0..n).for_each(|i| r[i] *= T::ONE - a[i] * a[i]);
+            for i in 0..n {
+                r[i] *= T::ONE - a[i] * a[i];
+            }
         }
         Activation::Relu => {
             let a = &a[..n];
-            (0..n).for_each(|i| r[i] *= step(a[i]));
+            for i in 0..n {
+                r[i] *= step(a[i]);
+            }
         }
         Activation::Gelu => {
             let slope = &slope[..n];
-            (0..n).for_each(|i| r[i] *= slope[i]);
+            for i in 0..n {
+                r[i] *= slope[i];
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The fused engine on networks that are no stack of layers: a whole rule on a few samples at a time, on every thread.
 
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Tensor};
@@ -100,8 +99,8 @@ impl Chunks {
             .params
             .iter()
             .zip(graph.params())
-            .map(|(t, named)| Ok(reordered(&numbers(t)?, &named.shape, false)));
-        let params = params.collect::<Result<Vec<Vec<T>>>>()?;
+            .map(|(t, named)| Ok(Arc::new(reordered(&numbers(t)?, &named.shape, false))));
+        let params = params.collect::<Result<Vec<Arc<Vec<T>>>>>()?;
         let data = data.iter().zip(graph.data()).map(|(t, _)| numbers(t)).collect::<Result<Vec<_>>>()?;
         let sizes: Vec<usize> = graph.data().iter().map(|named| named.shape.iter().product()).collect();
         let batch = data.first().map_or(0, Vec::len) / sizes.first().copied().unwrap_or(1).max(1);
@@ -139,13 +138,12 @@ impl Schedule {
     /// Directions summed over some samples, chunk after chunk.
     fn sum<T: Scalar>(
         &self,
-        params: &[Vec<T>],
+        params: &[Arc<Vec<T>>],
         (data, sizes): (&[Vec<T>], &[usize]),
         samples: std::ops::Range<usize>,
         batch: usize,
     ) -> Result<Vec<Option<Vec<T>>>> {
-        let params: Vec<Rc<Vec<T>>> = params.iter().map(|p| Rc::new(p.clone())).collect();
-        let mut chunk = Chunk::new(&self.graph, &self.steps, &params, batch);
+        let mut chunk = Chunk::new(&self.graph, &self.steps, params, batch);
         let values: usize =
             (0..self.graph.len()).map(|i| self.graph.shape(i).iter().product::<usize>()).sum();
         let most = (AT_ONCE / size_of::<T>() / values.max(1)).clamp(1, samples.len().max(1));
@@ -158,7 +156,7 @@ impl Schedule {
             chunk.load(&own);
             let learned = self.rule.learn(&chunk, &mut unwatched)?;
             for (total, direction) in total.iter_mut().zip(learned.directions) {
-                add(total, direction.map(|d| Rc::try_unwrap(d).unwrap_or_else(|shared| shared.to_vec())));
+                add(total, direction.map(|d| Arc::try_unwrap(d).unwrap_or_else(|shared| shared.to_vec())));
             }
         }
         Ok(total)

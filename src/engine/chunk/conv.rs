@@ -9,8 +9,8 @@ use pcnbench_kernels::parts::{Matrix, Scalar};
 
 use super::value::{Memory, Numbers};
 
-/// Numbers of gathered windows that are multiplied at once: what a second-level cache holds beside the weights.
-const GATHERED: usize = 1 << 19;
+/// Numbers of gathered windows that are multiplied at once: so many that packing the weights for a product costs little beside it.
+const GATHERED: usize = 1 << 21;
 
 /// Windows over images.
 #[derive(Debug, Clone, Copy)]
@@ -62,13 +62,21 @@ impl Windows {
         }
     }
 
+    /// Whether the window at `position` lies inside of its image.
+    fn is_inside(&self, position: usize) -> bool {
+        let at = [position / self.positions[1], position % self.positions[1]].map(|k| k * self.stride);
+        let fits = |axis: usize| {
+            at[axis] >= self.padding && at[axis] + self.window[axis] <= self.image[axis] + self.padding
+        };
+        fits(0) && fits(1)
+    }
+
     /// Windows at positions `first..first + count`, counted through all samples, one per row of `out`.
     fn gather<T: Scalar>(&self, images: &[T], first: usize, count: usize, out: &mut [T]) {
         let (size, per_image, pixels) = (self.size(), self.count(), self.pixels());
-        let whole = self.padding == 0;
         for (position, row) in (first..first + count).zip(out.chunks_exact_mut(size)) {
             let image = &images[position / per_image * pixels..][..pixels];
-            if !whole {
+            if !self.is_inside(position % per_image) {
                 row.fill(T::default());
             }
             self.runs(position % per_image, |at, pixel, n| {
@@ -161,12 +169,16 @@ pub fn param_grad<T: Scalar>(
 }
 
 /// The largest pixel of each window and channel, and which pixel of the window it is, the first of several.
-pub fn max_pool<T: Scalar>(windows: &Windows, memory: &Memory<T>, images: &[T]) -> (Numbers<T>, Rc<Vec<u8>>) {
+pub fn max_pool<T: Scalar>(
+    windows: &Windows,
+    (memory, bytes): (&Memory<T>, &Memory<u8>),
+    images: &[T],
+) -> (Numbers<T>, Rc<Numbers<u8>>) {
     let (channels, per_image) = (windows.image[2], windows.count());
     let positions = images.len() / windows.pixels() * per_image;
     let mut out = memory.take(positions * channels);
-    let mut which = vec![0u8; positions * channels];
-    let rows = out.write().chunks_exact_mut(channels).zip(which.chunks_exact_mut(channels));
+    let mut which = bytes.zeros(positions * channels);
+    let rows = out.write().chunks_exact_mut(channels).zip(which.write().chunks_exact_mut(channels));
     for (position, (row, which)) in rows.enumerate() {
         let image = &images[position / per_image * windows.pixels()..][..windows.pixels()];
         windows.runs(position % per_image, |at, pixel, n| {

@@ -15,6 +15,7 @@ mod step;
 mod value;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use pcnbench_kernels::parts::Scalar;
 
@@ -30,11 +31,12 @@ pub struct Chunk<'a, T: Scalar> {
     graph: &'a Graph,
     steps: &'a [Step],
     /// Parameters in the chunk's own order of axes.
-    params: &'a [Rc<Vec<T>>],
+    params: &'a [Arc<Vec<T>>],
     data: Vec<Value<T>>,
     /// Samples of the whole batch, which losses that are means divide by.
     batch: usize,
     memory: Memory<T>,
+    bytes: Memory<u8>,
 }
 
 /// A vertex linearised at what it read.
@@ -45,13 +47,21 @@ pub struct At<T: Scalar> {
     /// φ'(z) of an activation; z and 1/√(var + ε) of a normalisation.
     kept: Vec<Value<T>>,
     /// Which pixel of each window was largest.
-    which: Option<Rc<Vec<u8>>>,
+    which: Option<Rc<Numbers<u8>>>,
 }
 
 impl<'a, T: Scalar> Chunk<'a, T> {
     /// On samples that [`load`](Self::load) brings.
-    pub fn new(graph: &'a Graph, steps: &'a [Step], params: &'a [Rc<Vec<T>>], batch: usize) -> Self {
-        Self { graph, steps, params, data: Vec::new(), batch, memory: Memory::default() }
+    pub fn new(graph: &'a Graph, steps: &'a [Step], params: &'a [Arc<Vec<T>>], batch: usize) -> Self {
+        Self {
+            graph,
+            steps,
+            params,
+            data: Vec::new(),
+            batch,
+            memory: Memory::of_this_thread(),
+            bytes: Memory::of_this_thread(),
+        }
     }
 
     /// The next samples: of every data tensor its numbers, sample after sample.
@@ -95,8 +105,8 @@ pub fn reordered<T: Scalar>(numbers: &[T], shape: &[usize], back: bool) -> Vec<T
 impl<T: Scalar> Engine for Chunk<'_, T> {
     type Value = Value<T>;
     type Linearization = At<T>;
-    type Param = Rc<Vec<T>>;
-    type Direction = Rc<Vec<T>>;
+    type Param = Arc<Vec<T>>;
+    type Direction = Arc<Vec<T>>;
 
     fn topology(&self) -> &Topology {
         self.graph.topology()
@@ -106,14 +116,14 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         &self.data[d]
     }
 
-    fn param(&self, p: ParamId) -> &Rc<Vec<T>> {
+    fn param(&self, p: ParamId) -> &Arc<Vec<T>> {
         &self.params[p]
     }
 
     fn forward(
         &self,
         i: VertexId,
-        params: &[&Rc<Vec<T>>],
+        params: &[&Arc<Vec<T>>],
         inputs: &[&Value<T>],
     ) -> Result<(Value<T>, At<T>)> {
         let (memory, first) = (&self.memory, inputs[0]);
@@ -124,7 +134,7 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
                 conv::forward(windows, memory, param(0), bias.then(|| param(1)), first, *outputs)
             }
             Step::MaxPool(windows) => {
-                let (value, pixels) = conv::max_pool(windows, memory, first);
+                let (value, pixels) = conv::max_pool(windows, (memory, &self.bytes), first);
                 which = Some(pixels);
                 value
             }
@@ -180,7 +190,7 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         &self,
         i: VertexId,
         slot: usize,
-        params: &[&Rc<Vec<T>>],
+        params: &[&Arc<Vec<T>>],
         at: &At<T>,
         c: &Value<T>,
     ) -> Result<Value<T>> {
@@ -189,7 +199,7 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         Ok(Self::shared(match &self.steps[i] {
             Step::Conv { windows, outputs, .. } => conv::vjp(windows, memory, param(0), c, *outputs),
             Step::MaxPool(windows) => {
-                let which = at.which.as_ref().map_or(&[][..], |which| which.as_slice());
+                let which = at.which.as_ref().map_or(&[][..], |which| &which[..]);
                 conv::max_pool_vjp(windows, memory, which, c)
             }
             Step::AvgPool(windows) => conv::avg_pool_vjp(windows, memory, c),
@@ -232,7 +242,7 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         &self,
         i: VertexId,
         _: usize,
-        _: &[&Rc<Vec<T>>],
+        _: &[&Arc<Vec<T>>],
         _: &At<T>,
         _: &Value<T>,
     ) -> Result<Value<T>> {
@@ -242,7 +252,7 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         )))
     }
 
-    fn param_grad(&self, i: VertexId, at: &At<T>, c: &Value<T>) -> Result<Vec<Rc<Vec<T>>>> {
+    fn param_grad(&self, i: VertexId, at: &At<T>, c: &Value<T>) -> Result<Vec<Arc<Vec<T>>>> {
         let (memory, input) = (&self.memory, &at.inputs[0]);
         let bias = |n: usize| rows::row_sum(memory, c, n);
         let grads = match &self.steps[i] {
@@ -261,16 +271,16 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
             }
             _ => [None, None],
         };
-        Ok(grads.into_iter().flatten().map(|numbers| Rc::new(numbers.to_vec())).collect())
+        Ok(grads.into_iter().flatten().map(|numbers| Arc::new(numbers.to_vec())).collect())
     }
 
-    fn add_directions(&self, a: &Rc<Vec<T>>, b: &Rc<Vec<T>>) -> Result<Rc<Vec<T>>> {
-        Ok(Rc::new(a.iter().zip(b.iter()).map(|(&a, &b)| a + b).collect()))
+    fn add_directions(&self, a: &Arc<Vec<T>>, b: &Arc<Vec<T>>) -> Result<Arc<Vec<T>>> {
+        Ok(Arc::new(a.iter().zip(b.iter()).map(|(&a, &b)| a + b).collect()))
     }
 
-    fn apply_update(&self, param: &Rc<Vec<T>>, s: f64, direction: &Rc<Vec<T>>) -> Result<Rc<Vec<T>>> {
+    fn apply_update(&self, param: &Arc<Vec<T>>, s: f64, direction: &Arc<Vec<T>>) -> Result<Arc<Vec<T>>> {
         let s = T::of(s);
-        Ok(Rc::new(param.iter().zip(direction.iter()).map(|(&p, &d)| p + s * d).collect()))
+        Ok(Arc::new(param.iter().zip(direction.iter()).map(|(&p, &d)| p + s * d).collect()))
     }
 
     fn loss_error(&self, k: usize, value: &Value<T>) -> Result<Value<T>> {

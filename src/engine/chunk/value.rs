@@ -1,19 +1,32 @@
 //! Values of a few samples, in memory that is used again.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use pcnbench_kernels::parts::Scalar;
+/// Bytes that a thread keeps for values to come; memory beyond that goes back to the system.
+const MOST_KEPT: usize = 256 << 20;
 
 /// Memory that values have left.
 #[derive(Clone, Default)]
-pub struct Memory<T>(Rc<RefCell<Vec<Vec<T>>>>);
+pub struct Memory<T>(Rc<RefCell<Free<T>>>);
+
+#[derive(Debug, Default)]
+struct Free<T> {
+    blocks: Vec<Vec<T>>,
+    bytes: usize,
+}
+
+thread_local! {
+    /// Of this thread, so that one update finds the memory of the one before; by type.
+    static MEMORIES: (Memory<f32>, Memory<f64>, Memory<u8>) = Default::default();
+}
 
 impl<T> fmt::Debug for Memory<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Memory({} free)", self.0.borrow().len())
+        write!(f, "Memory({} bytes free)", self.0.borrow().bytes)
     }
 }
 
@@ -27,13 +40,27 @@ pub struct Numbers<T> {
 /// A value of one vertex on the samples of a chunk, sample after sample; sharing it is cheap.
 pub type Value<T> = Rc<Numbers<T>>;
 
-impl<T: Scalar> Memory<T> {
+impl<T: Copy + Default> Memory<T> {
+    /// That of the calling thread.
+    pub fn of_this_thread() -> Self
+    where
+        T: 'static,
+    {
+        MEMORIES.with(|(f32, f64, u8)| {
+            let all: [&dyn Any; 3] = [f32, f64, u8];
+            all.into_iter().find_map(|memory| memory.downcast_ref::<Self>()).cloned().unwrap_or_default()
+        })
+    }
+
     /// `len` numbers whose values mean nothing yet.
     pub fn take(&self, len: usize) -> Numbers<T> {
         let mut free = self.0.borrow_mut();
-        let fitting = free.iter().enumerate().filter(|(_, v)| v.capacity() >= len);
+        // a block much larger than asked for is left for values of its size
+        let fits = |v: &Vec<T>| v.capacity() >= len && v.capacity() / 2 <= len;
+        let fitting = free.blocks.iter().enumerate().filter(|(_, v)| fits(v));
         let best = fitting.min_by_key(|(_, v)| v.capacity()).map(|(i, _)| i);
-        let mut values = best.map_or_else(Vec::new, |i| free.swap_remove(i));
+        let mut values = best.map_or_else(Vec::new, |i| free.blocks.swap_remove(i));
+        free.bytes -= values.capacity() * size_of::<T>();
         // keeps what is there: only numbers never written are set to zero
         values.resize(len, T::default());
         Numbers { values, memory: self.clone() }
@@ -81,6 +108,11 @@ impl<T> Deref for Numbers<T> {
 
 impl<T> Drop for Numbers<T> {
     fn drop(&mut self) {
-        self.memory.0.borrow_mut().push(std::mem::take(&mut self.values));
+        let mut free = self.memory.0.borrow_mut();
+        let bytes = self.values.capacity() * size_of::<T>();
+        if free.bytes + bytes <= MOST_KEPT {
+            free.bytes += bytes;
+            free.blocks.push(std::mem::take(&mut self.values));
+        }
     }
 }
