@@ -181,6 +181,19 @@ impl Contender {
     }
 }
 
+/// Refuses a contender whose engine does not run its network, loss or rule, and a network that cannot be built.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the vertex, the loss or the rule.
+pub fn check(spec: &ContenderSpec) -> Result<()> {
+    let graph = spec.graph()?;
+    match spec.id.engine {
+        EngineKind::Reference | EngineKind::Autograd => Ok(()),
+        EngineKind::Fused if graph.as_stack().is_err() => backend::chunk::check(spec),
+        _ => backend::fused::engine::check(spec),
+    }
+}
+
 /// The backend of a contender, from `start`.
 ///
 /// # Errors

@@ -10,9 +10,8 @@ use std::fmt;
 use candle_core::Tensor;
 use pcnbench_kernels::tune::StrategyTable;
 
-use super::spec::ContenderSpec;
 use crate::engine::reference::Reference;
-use crate::engine::{EngineKind, Learned, Watch};
+use crate::engine::{Learned, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::Directions;
 use crate::rule::Rule;
@@ -69,19 +68,6 @@ pub trait Backend: fmt::Debug {
     /// The table that it chooses launch strategies by, if it has one.
     fn strategies(&self) -> Option<&StrategyTable> {
         None
-    }
-}
-
-/// Refuses a contender whose engine does not run its network, loss or rule, and a network that cannot be built.
-///
-/// # Errors
-/// [`Error::Invalid`](crate::Error::Invalid) naming the vertex, the loss or the rule.
-pub fn check(spec: &ContenderSpec) -> Result<()> {
-    let graph = spec.graph()?;
-    match spec.id.engine {
-        EngineKind::Reference | EngineKind::Autograd => Ok(()),
-        EngineKind::Fused if graph.as_stack().is_err() => chunk::check(spec),
-        _ => fused::engine::check(spec),
     }
 }
 

@@ -316,7 +316,7 @@ pub fn image(kind: &str, settings: &Settings) -> Result<[usize; 3]> {
 /// # Errors
 /// [`Error::Invalid`] naming the architecture, if there is a rest.
 pub fn per_step(kind: &str, what: &str, total: usize, steps: usize) -> Result<usize> {
-    if total % steps == 0 {
+    if total.is_multiple_of(steps) {
         return Ok(total / steps);
     }
     Err(Error::Invalid(format!(

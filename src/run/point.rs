@@ -3,8 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::denormals;
 
-use crate::contender::backend;
-use crate::contender::{ContenderId, ContenderSpec};
+use crate::contender::{self, ContenderId, ContenderSpec};
 use crate::net::architecture::Settings;
 use crate::record::{PointResult, Status, SummaryRow};
 use crate::suite::{Benchmark, ContenderConfig, DeviceKind, Model, Point, Suite};
@@ -73,7 +72,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                 })
                 .collect::<Result<Vec<_>>>()?;
             for spec in &specs {
-                backend::check(spec).map_err(|problem| Error::Key {
+                contender::check(spec).map_err(|problem| Error::Key {
                     place: format!("suite `{}`, benchmark \"{}\"", suite.name, benchmark.name),
                     key: "contenders".into(),
                     problem: format!(

@@ -9,6 +9,7 @@ mod graphs;
 mod initialisation;
 mod laws;
 mod layers;
+mod learning;
 mod optimisers;
 mod rules;
 mod trained;

@@ -34,6 +34,9 @@ struct Schedule {
     steps: Vec<Step>,
 }
 
+/// Directions by parameter; `None` where they are zero.
+type Sums<T> = Vec<Option<Vec<T>>>;
+
 /// Whether a contender can work on chunks of its batch.
 ///
 /// # Errors
@@ -106,8 +109,7 @@ impl Chunks {
         let batch = data.first().map_or(0, Vec::len) / sizes.first().copied().unwrap_or(1).max(1);
 
         let count = self.threads.count().min(batch).max(1);
-        let found: Vec<Mutex<Result<Vec<Option<Vec<T>>>>>> =
-            (0..count).map(|_| Mutex::new(Ok(Vec::new()))).collect();
+        let found: Vec<Mutex<Result<Sums<T>>>> = (0..count).map(|_| Mutex::new(Ok(Vec::new()))).collect();
         self.threads.run(count, |index| {
             let samples = index * batch / count..(index + 1) * batch / count;
             let sum = schedule.sum(&params, (&data, &sizes), samples, batch);
@@ -116,7 +118,7 @@ impl Chunks {
             }
         })?;
 
-        let mut total: Vec<Option<Vec<T>>> = vec![None; params.len()];
+        let mut total: Sums<T> = vec![None; params.len()];
         for part in found {
             let part =
                 part.into_inner().map_err(|_| Error::Invalid("a worker thread has panicked".into()))??;
@@ -142,14 +144,14 @@ impl Schedule {
         (data, sizes): (&[Vec<T>], &[usize]),
         samples: std::ops::Range<usize>,
         batch: usize,
-    ) -> Result<Vec<Option<Vec<T>>>> {
+    ) -> Result<Sums<T>> {
         let mut chunk = Chunk::new(&self.graph, &self.steps, params, batch);
         let values: usize =
             (0..self.graph.len()).map(|i| self.graph.shape(i).iter().product::<usize>()).sum();
         let most = (AT_ONCE / size_of::<T>() / values.max(1)).clamp(1, samples.len().max(1));
         // equal parts
         let parts = samples.len().div_ceil(most);
-        let mut total: Vec<Option<Vec<T>>> = vec![None; params.len()];
+        let mut total: Sums<T> = vec![None; params.len()];
         for part in 0..parts {
             let [from, to] = [part, part + 1].map(|k| samples.start + k * samples.len() / parts);
             let own: Vec<&[T]> = data.iter().zip(sizes).map(|(all, n)| &all[from * n..to * n]).collect();

@@ -125,7 +125,8 @@ pub fn softmax<T: Scalar>(memory: &Memory<T>, a: &[T], n: usize) -> Numbers<T> {
             *out = (x - most).exponential();
             sum += *out;
         }
-        out.iter_mut().for_each(|x| *x = *x / sum);
+        let share = T::of(1.0) / sum;
+        out.iter_mut().for_each(|x| *x *= share);
     }
     out
 }

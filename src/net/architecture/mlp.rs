@@ -12,8 +12,13 @@ use crate::net::{host_tensor, Graph, GraphBuilder, LayerCost, Loss, Params};
 use crate::{Error, Result};
 
 /// The entry of the table of architectures.
-pub const KIND: Kind =
-    Kind { name: "mlp", about: "a chain of dense layers of equal width", build, invented: AS_WIDE, depth_is: "weight layers" };
+pub const KIND: Kind = Kind {
+    name: "mlp",
+    about: "a chain of dense layers of equal width",
+    build,
+    invented: AS_WIDE,
+    depth_is: "weight layers",
+};
 
 fn build(settings: &Settings) -> Arc<dyn Architecture> {
     Arc::new(MlpSpec {
