@@ -138,6 +138,26 @@ impl Graph {
         Ok(values)
     }
 
+    /// The longest sum over one sample: over an axis of a parameter or of a value, or over what one output of a parameter with
+    /// several axes reads (the window of a convolution, through all channels).
+    pub fn longest_sum(&self) -> usize {
+        let axes = |shape: &[usize]| shape.iter().copied().max().unwrap_or(1);
+        let params = self.params.iter().map(|named| {
+            let read: usize = named.shape.iter().skip(1).product();
+            read.max(axes(&named.shape))
+        });
+        params.chain(self.shapes.iter().map(|shape| axes(shape))).max().unwrap_or(1)
+    }
+
+    /// Rows per sample that a parameter's gradient is summed over, at most: positions of a convolution, steps of a sequence.
+    pub fn most_rows(&self) -> usize {
+        let rows = |shape: &Vec<usize>| {
+            let all: usize = shape.iter().product();
+            all / shape.iter().copied().min().unwrap_or(1).max(1)
+        };
+        self.shapes.iter().filter(|shape| shape.len() > 1).map(rows).max().unwrap_or(1)
+    }
+
     /// Work of each vertex's verbs on a batch.
     pub fn costs(&self, batch: usize) -> Vec<OperationCost> {
         let cost = |i: VertexId| {

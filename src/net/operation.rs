@@ -78,6 +78,8 @@ pub struct OperationCost {
     pub param_grad: VerbCost,
     /// Elements of the value: B times the operation's outputs.
     pub outputs: u64,
+    /// Elements that a verb needs besides its operands and its result while it runs: the gathered windows of a convolution.
+    pub scratch: u64,
 }
 
 impl OperationCost {
@@ -141,6 +143,7 @@ impl LayerCost {
             vjp_linear: vec![self.vjp_linear],
             param_grad: self.param_grad,
             outputs: self.outputs,
+            scratch: 0,
         }
     }
 }

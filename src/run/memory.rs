@@ -40,7 +40,8 @@ fn bytes(p: &Prepared<'_>) -> Result<f64> {
         let copies = if p.has_control(spec) { 2.0 } else { 1.0 };
         all += copies * (held + ROTATION as f64 * batch * data(&graph) as f64);
         largest = largest.max(2.0 * held);
-        at_work = at_work.max(parameters + KEPT * batch * values);
+        let scratch = graph.costs(p.point.batch).iter().map(|cost| cost.scratch).max().unwrap_or(0) as f64;
+        at_work = at_work.max(parameters + KEPT * batch * values + scratch);
         drawn = drawn.max(8.0 * graph.params().iter().map(elements).fold(0.0, f64::max));
     }
     Ok(element * (at_work + if timed { all } else { largest }) + drawn)

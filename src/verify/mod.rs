@@ -16,7 +16,6 @@ use candle_core::{DType, Device};
 use pcnbench_kernels::MathMode;
 
 use crate::engine::EngineKind;
-use crate::net::Graph;
 use crate::rule::Info;
 use crate::{Error, Result};
 use case::Case;
@@ -180,17 +179,6 @@ fn compare(case: &Case, produced: &Produced, options: &Options) -> CaseOutcome {
     }
 }
 
-/// The longest sum of a pass: over an axis of a parameter or of a value, or over what one output of a parameter with several
-/// axes reads (the window of a convolution, through all channels).
-fn longest_sum(graph: &Graph) -> usize {
-    let axes = |shape: &[usize]| shape.iter().copied().max().unwrap_or(1);
-    let params = graph.params().iter().map(|named| {
-        let read: usize = named.shape.iter().skip(1).product();
-        read.max(axes(&named.shape))
-    });
-    params.chain((0..graph.len()).map(|i| axes(graph.shape(i)))).max().unwrap_or(1)
-}
-
 /// What f32 may differ by: u·(K + 2)·(L + 2T)·(max|E| + S), with u = 2⁻²⁴, K the longest sum and S
 /// the largest number of the case's own magnitude (inputs, parameters and expected entries; for gradients
 /// times B). Errors are differences of states, so their rounding scales with the states, not with the
@@ -201,7 +189,7 @@ fn longest_sum(graph: &Graph) -> usize {
 /// that rounding carries over zero is not in it: no case has one so near.
 pub fn f32_allowance(case: &Case, entry: &str, expected: &Host, operands: MathMode) -> f64 {
     let unit = f64::from(f32::EPSILON) / 2.0;
-    let longest = longest_sum(&case.graph) as f64;
+    let longest = case.graph.longest_sum() as f64;
     let chain = (case.graph.len() + 2 * case.steps.count) as f64;
     let values = case.expect.iter().filter(|(k, _)| !k.starts_with("grad")).map(|(_, v)| v);
     let magnitude = values.chain(&case.data).chain(&case.params).fold(1.0, |m: f64, h| m.max(h.largest()));

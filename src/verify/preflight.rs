@@ -41,7 +41,7 @@ fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
 
 /// The largest error of the reduced problem's parameter directions against the f64 oracle, in units of its allowance
 /// (1 or less passes): u·(n + 2)·(L + 2T)·8·(largest direction of the layer + 1), with u the dtype's unit
-/// roundoff and n the longest dot product; plus u·T·(largest parameter)/α where a rule moves the parameters
+/// roundoff and n the longest sum; plus u·T·(largest parameter)/α where a rule moves the parameters
 /// itself and its direction is their difference over α. The oracle starts from the contender's own rounded bits, so the
 /// rounding of the start does not count.
 ///
@@ -85,8 +85,7 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
         _ => (f64::from(f32::EPSILON), f64::from(f32::MAX)),
     };
     let unit = epsilon / 2.0;
-    let sizes_of = graph.params().iter().flat_map(|p| &p.shape).copied();
-    let longest = sizes_of.fold(BATCH, usize::max) as f64;
+    let longest = graph.longest_sum().max(BATCH * graph.most_rows()) as f64;
     let (depth, through) = (graph.len(), steps_through(&small, graph));
     let chain = (depth + 2 * through) as f64;
     // parameters rounded after every update, over the weight step

@@ -238,8 +238,8 @@ impl Operation for Act {
             forward,
             vjp: vec![back],
             vjp_linear: vec![VerbCost::default()],
-            param_grad: VerbCost::default(),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }

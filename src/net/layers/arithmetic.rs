@@ -105,8 +105,8 @@ impl Operation for Add {
             forward: VerbCost::elementwise(n * (k - 1), n * (k + 1)),
             vjp: vec![VerbCost::default(); inputs.len()],
             vjp_linear: vec![VerbCost::default(); inputs.len()],
-            param_grad: VerbCost::default(),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }
@@ -147,8 +147,8 @@ impl Operation for Mul {
             forward: each,
             vjp: vec![each; inputs.len()],
             vjp_linear: Vec::new(),
-            param_grad: VerbCost::default(),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }
@@ -188,8 +188,8 @@ impl Operation for Sub {
             forward: VerbCost::elementwise(n, 3 * n),
             vjp: back.clone(),
             vjp_linear: back,
-            param_grad: VerbCost::default(),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }
@@ -229,8 +229,8 @@ impl Operation for Scale {
             forward: each,
             vjp: vec![each],
             vjp_linear: vec![each],
-            param_grad: VerbCost::default(),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }

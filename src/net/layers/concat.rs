@@ -83,8 +83,8 @@ impl Operation for Concat {
             forward: VerbCost::elementwise(0, 2 * all),
             vjp: back.clone(),
             vjp_linear: back,
-            param_grad: VerbCost::default(),
             outputs: all,
+            ..OperationCost::default()
         }
     }
 }

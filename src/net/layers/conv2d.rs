@@ -181,6 +181,7 @@ impl Operation for Conv2d {
             vjp_linear: vec![back],
             param_grad: VerbCost { elementwise: bias, ..product },
             outputs: written,
+            scratch: 2 * gathered,
         }
     }
 }

@@ -77,6 +77,7 @@ impl Operation for Embedding {
             vjp_linear: Vec::new(),
             param_grad: VerbCost::elementwise(outputs, codes + 2 * outputs + table),
             outputs,
+            ..OperationCost::default()
         }
     }
 }

@@ -89,6 +89,7 @@ impl Operation for LayerNorm {
             // product and two sums
             param_grad: VerbCost::elementwise(3 * n, 2 * n),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }

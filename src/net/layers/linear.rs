@@ -113,6 +113,7 @@ impl Operation for Linear {
             vjp_linear: vec![product],
             param_grad: VerbCost { elementwise: bias, ..product },
             outputs: written,
+            ..OperationCost::default()
         }
     }
 }

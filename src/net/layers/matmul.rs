@@ -64,8 +64,8 @@ impl Operation for Matmul {
             forward: each,
             vjp: vec![each; 2],
             vjp_linear: Vec::new(),
-            param_grad: VerbCost::default(),
             outputs,
+            ..OperationCost::default()
         }
     }
 }

@@ -123,8 +123,8 @@ impl Operation for MaxPool {
             forward: VerbCost::elementwise(outputs * (size - 1), n + 2 * outputs),
             vjp: vec![VerbCost::elementwise(outputs, n + 2 * outputs)],
             vjp_linear: Vec::new(),
-            param_grad: VerbCost::default(),
             outputs,
+            ..OperationCost::default()
         }
     }
 }
@@ -174,8 +174,8 @@ impl Operation for AvgPool {
             forward: VerbCost::elementwise(outputs * size, n + outputs),
             vjp: vec![back],
             vjp_linear: vec![back],
-            param_grad: VerbCost::default(),
             outputs,
+            ..OperationCost::default()
         }
     }
 }

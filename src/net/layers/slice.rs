@@ -71,8 +71,8 @@ impl Operation for Slice {
             forward: VerbCost::elementwise(0, 2 * part),
             vjp: back.clone(),
             vjp_linear: back,
-            param_grad: VerbCost::default(),
             outputs: part,
+            ..OperationCost::default()
         }
     }
 }

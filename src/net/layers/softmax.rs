@@ -56,8 +56,8 @@ impl Operation for Softmax {
             // product, sum, difference, product
             vjp: vec![VerbCost::elementwise(4 * n, 3 * n)],
             vjp_linear: Vec::new(),
-            param_grad: VerbCost::default(),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }

@@ -59,8 +59,8 @@ impl Operation for Sum {
             forward: VerbCost::elementwise(n - outputs, n + outputs),
             vjp: back.clone(),
             vjp_linear: back,
-            param_grad: VerbCost::default(),
             outputs,
+            ..OperationCost::default()
         }
     }
 }

@@ -60,8 +60,8 @@ impl Operation for Transpose {
             forward: each,
             vjp: vec![each],
             vjp_linear: vec![each],
-            param_grad: VerbCost::default(),
             outputs: n,
+            ..OperationCost::default()
         }
     }
 }
