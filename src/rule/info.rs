@@ -93,6 +93,7 @@ mod tests {
             let expected = match info.family {
                 "bp" => 0,
                 "zil" => 6,
+                _ if info.inference == Inference::Nested => 18,
                 _ => 3,
             };
             assert_eq!(info.steps(7, 3), expected, "{}", info.name);

@@ -73,7 +73,7 @@ fn what_cannot_be_drawn_is_refused_and_nothing_is_written() {
 
 /// Embeddings of embeddings: every value has a thousand times the axes of the one before, in a file of a few lines.
 #[test]
-fn work_beyond_64_bits_is_refused() {
+fn values_beyond_all_memory_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = changed(dir.path(), |c| {
         let vertex = |i: usize| {
@@ -93,5 +93,5 @@ fn work_beyond_64_bits_is_refused() {
         c["tensors"] = json!({"x": [[0.0]], "y": [[0.0]], "w": [vec![0.0; 1000]]});
         c["expect"] = json!({});
     });
-    says(&refused(&["draw", &path]), &["case.json", "64 bits", "--batch"]);
+    says(&refused(&["draw", &path]), &["case.json", "`e3`", "at most 2147483648"]);
 }
