@@ -79,7 +79,7 @@ fn graphs_that_are_none_are_refused_by_name() {
     says(&changed(|c| c["graph"]["losses"] = json!([])), &["no loss"]);
     says(&changed(|c| c["graph"]["losses"][0]["vertex"] = json!("v9")), &["losses[0]", "`v9`"]);
     says(&changed(|c| c["graph"]["losses"][0]["target"] = json!("y9")), &["losses[0]", "`y9`"]);
-    says(&changed(|c| c["graph"]["losses"][0]["kind"] = json!("huber")), &["losses[0].kind", "`huber`"]);
+    says(&changed(|c| c["graph"]["losses"][0]["kind"] = json!("hinge")), &["losses[0].kind", "`hinge`"]);
     let dead = changed(|c| {
         let mut copy = vertex(c, 0).clone();
         copy["name"] = json!("dead end");
