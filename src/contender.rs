@@ -181,15 +181,15 @@ impl Contender {
     }
 }
 
-/// Refuses a contender whose engine does not run its network, loss or rule, and a network that cannot be built.
+/// Refuses a contender whose engine does not run its network, loss or rule on the device, and a network that cannot be built.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the vertex, the loss or the rule.
-pub fn check(spec: &ContenderSpec) -> Result<()> {
+pub fn check(spec: &ContenderSpec, on_gpu: bool) -> Result<()> {
     let graph = spec.graph()?;
     match spec.id.engine {
         EngineKind::Reference | EngineKind::Autograd => Ok(()),
-        EngineKind::Fused if graph.as_stack().is_err() => backend::chunk::check(spec),
+        EngineKind::Fused if graph.as_stack().is_err() => backend::chunk::check(spec, on_gpu),
         _ => backend::fused::engine::check(spec),
     }
 }

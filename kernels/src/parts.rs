@@ -163,12 +163,16 @@ impl Threads {
         self.0.threads()
     }
 
-    /// Runs `work(0)` to `work(count − 1)` at once, no more than there are threads, and returns when all have returned.
+    /// Runs `work(0)` to `work(count − 1)` at once and returns when all have returned.
     /// Whether denormals are flushed is as on the calling thread.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
+    ///
+    /// # Panics
+    /// If there are fewer threads.
     pub fn run(&self, count: usize, work: impl Fn(usize) + Sync) -> Result<()> {
+        assert!(count <= self.count(), "more calls at once than there are threads");
         self.0.run(count, 1, |worker| work(worker.index))
     }
 }

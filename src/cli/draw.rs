@@ -144,6 +144,14 @@ fn of_architecture(args: &Args, kind: &str) -> Result<String> {
     within("--width", args.width, limits::WIDTH)?;
     within("--outputs", args.outputs, limits::WIDTH)?;
     args.inputs.iter().try_for_each(|&size| within("--inputs", Some(size), limits::WIDTH))?;
+    let inputs = args.inputs.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+    if inputs.is_none_or(|n| n > 1 << 31) {
+        return Err(Error::Invalid(format!(
+            "--inputs {:?} are more numbers than a sample may have; expected at most {}",
+            args.inputs,
+            1u64 << 31
+        )));
+    }
     let settings = Settings {
         input: if args.inputs.is_empty() { vec![64] } else { args.inputs.clone() },
         outputs: args.outputs.unwrap_or(10),

@@ -63,9 +63,14 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
         let title = "Cosine of the weight update to that of backpropagation".to_owned();
         let files =
             canvas::save(folder, &stem, &csv_text(&table(field))?, || scene(&title, field, &shown, &x, &y))?;
-        let about = "Cosine between the descent direction of a rule and that of backpropagation, all layers together, on \
-                     the same batch and parameters, against inference steps T in units of the depth L. The dotted line \
-                     is T = L, the first step at which the output error can have reached every layer under sPC and FPA.";
+        let arrives = "The dotted line is T = L, the first step at which the output error can have reached every layer under \
+                       sPC and FPA.";
+        let chain = field.series.iter().flat_map(|series| &series.points).all(|point| point.row.is_chain());
+        let about = format!(
+            "Cosine between the descent direction of a rule and that of backpropagation, all layers together, on the same batch \
+             and parameters, against inference steps T in units of the depth L. {}",
+            if chain { arrives } else { "The dotted line is T = L." }
+        );
         let law = if shown.iter().any(|r| follows_law(r)) {
             " Thin black lines are the law of FPA, which has no free parameter: layer ℓ moves by P[Binomial(T, λ) ≥ L − ℓ] \
              times its BP gradient."

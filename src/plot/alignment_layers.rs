@@ -49,7 +49,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             let about = "Cosine and norm of the update of each layer relative to those of backpropagation, at the largest \
                          depth, after different numbers of inference steps T. A layer whose update is exactly zero has \
                          neither; a norm ratio near or below the rounding of the dtype is noise, whatever its cosine. \
-                         Thin black lines are the law of FPA, P[Binomial(T, λ) ≥ L − ℓ].";
+                         Thin black lines, on chains of layers alone, are the law of FPA, P[Binomial(T, λ) ≥ L − ℓ]. Layers of \
+                         other networks are groups of parameters, in the order in which they are first used.";
             out.drawn.push(Drawn { figure: FIGURE, stem, title, about: about.into(), files });
         }
     }

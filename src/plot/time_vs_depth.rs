@@ -74,8 +74,8 @@ pub fn draw(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Drawing>
             .collect();
         let files = canvas::save(folder, &stem, &csv_text(&rows)?, || chart.scene())?;
         let about = "Median wall time against the depth L, on logarithmic axes. Bands and bars are \
-                     95 % confidence intervals of the median; p is the exponent fitted in t = a + b·Lᵖ. Grey lines \
-                     pass through the deepest measured point and show how the counted work of a rule grows.";
+                     95 % confidence intervals of the median; p is the exponent fitted in t = a + b·Lᵖ. Grey lines, \
+                     on chains of layers alone, pass through the deepest measured point and show how the counted work of a rule grows.";
         out.drawn.push(Drawn { figure: FIGURE, stem, title: chart.title, about: about.into(), files });
     }
     Ok(out)

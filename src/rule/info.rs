@@ -67,7 +67,7 @@ impl Info {
             Inference::Without => 0,
             Inference::Depth => depth.saturating_sub(1),
             Inference::Chosen => steps,
-            Inference::Nested => steps * depth.saturating_sub(1),
+            Inference::Nested => steps.saturating_mul(depth.saturating_sub(1)),
         }
     }
 }

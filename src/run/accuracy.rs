@@ -5,7 +5,7 @@ use candle_core::Device;
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batches, Dataset};
 use crate::net::architecture::mlp::X;
-use crate::{Error, Result};
+use crate::Result;
 
 use super::point::Prepared;
 
@@ -33,8 +33,13 @@ pub(super) fn accuracy(
         }
     }
     contender.checksum()?;
-    let all = data.test.in_order(data.test.rows().max(1)).next();
-    let all = all.ok_or_else(|| Error::Invalid(format!("{} has no test rows", data.name)))?;
-    let [x, _] = p.shaped(all.to_tensors(p.point.dtype, device)?)?;
-    Ok(Some(contender.accuracy(&x, labels)?))
+    // as many samples at a time as an update has, so that memory suffices for both
+    let (mut correct, mut from) = (0.0, 0);
+    for part in data.test.in_order(p.point.batch) {
+        let own = &labels[from..from + part.rows];
+        let [x, _] = p.shaped(part.to_tensors(p.point.dtype, device)?)?;
+        correct += (contender.accuracy(&x, own)? * own.len() as f64).round();
+        from += part.rows;
+    }
+    Ok(Some(correct / labels.len().max(1) as f64))
 }

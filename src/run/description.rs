@@ -74,6 +74,10 @@ fn switches(resources: &Resources<'_>, prepared: &[Prepared<'_>]) -> Result<Vec<
     for p in prepared.iter().filter(|p| p.point.device == DeviceKind::Cuda) {
         let chosen = |kind: EngineKind| kind.is_fused() && kind != EngineKind::FusedDeviation;
         for spec in p.specs.iter().filter(|spec| chosen(spec.id.engine)) {
+            // another network runs there by the reference alone
+            if spec.graph()?.as_stack().is_err() {
+                continue;
+            }
             if let Some(choice) = fused::strategy(spec, p.point.batch, gpu)? {
                 let who = format!("{} at {}", spec.id, p.point.id);
                 ran.push(Ran { who, operands: spec.id.engine.operands(), choice });

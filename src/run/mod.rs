@@ -16,6 +16,7 @@ mod resources;
 mod signal;
 mod size;
 mod strategies;
+mod suitable;
 mod together;
 mod training;
 mod watch;

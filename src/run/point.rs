@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::denormals;
 
-use crate::contender::{self, ContenderId, ContenderSpec};
+use crate::contender::{ContenderId, ContenderSpec};
 use crate::net::architecture::Settings;
 use crate::record::{PointResult, Status, SummaryRow};
 use crate::suite::{Benchmark, ContenderConfig, DeviceKind, Model, Point, Suite};
@@ -12,6 +12,7 @@ use crate::{Error, Result};
 use super::device_health::{self, HealthCheck};
 use super::resources::Resources;
 use super::size;
+use super::suitable;
 
 /// A point with its contenders.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
     for benchmark in &suite.benchmarks {
         for point in &benchmark.points {
             resources.device(point.device)?;
+            let fused = benchmark.contenders.iter().any(|config| config.id.engine.is_fused());
+            let strategies = if fused { resources.strategies(point.device)? } else { None };
             let data = resources.data(benchmark, point)?;
             if point.batch > data.train.rows() {
                 return Err(Error::Key {
@@ -42,8 +45,6 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
             }
             let input = data.image.map_or_else(|| vec![data.inputs], |image| image.to_vec());
             let outputs = data.outputs;
-            let fused = benchmark.contenders.iter().any(|config| config.id.engine.is_fused());
-            let strategies = if fused { resources.strategies(point.device)? } else { None };
             let specs = benchmark
                 .contenders
                 .iter()
@@ -72,7 +73,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                 })
                 .collect::<Result<Vec<_>>>()?;
             for spec in &specs {
-                contender::check(spec).map_err(|problem| Error::Key {
+                suitable::check(spec, benchmark.model, point, data).map_err(|problem| Error::Key {
                     place: format!("suite `{}`, benchmark \"{}\"", suite.name, benchmark.name),
                     key: "contenders".into(),
                     problem: format!(

@@ -11,6 +11,7 @@ use crate::data;
 use crate::net::architecture::Kind;
 use crate::net::{ActivationOrder, Loss};
 use crate::optim::OptimiserKind;
+use crate::rule::Info;
 use crate::{Error, Result};
 
 /// Version of the suite format.
@@ -125,11 +126,13 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     for (config, point) in contenders.iter().flat_map(|c| points.iter().map(move |p| (c, p))) {
         let steps =
             here.within("steps", config.steps.unwrap_or(point.steps).at(point.depth), limits::STEPS)?;
-        if model == Model::SignalDecay && point.depth * (steps + 1) > limits::TRACED {
+        let shown = Info::of(&config.id.rule).map_or(steps, |info| info.steps(point.depth, steps));
+        if model == Model::SignalDecay && point.depth.saturating_mul(shown.saturating_add(1)) > limits::TRACED
+        {
             return Err(here.key(
                 "steps",
                 format!(
-                    "{steps} steps of {} layers are more than the {} energies traced at most; lower one of them",
+                    "{shown} steps of {} layers are more than the {} energies traced at most; lower one of them",
                     point.depth,
                     limits::TRACED
                 ),

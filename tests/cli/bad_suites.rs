@@ -353,3 +353,59 @@ fn suites_have_limits_as_a_whole() {
     let (_dir, file) = many(2, 70, one);
     assert!(succeeds(&["list", &file, "--format", "csv"]).lines().count() == 1 + 2 * 70 * 70);
 }
+
+/// Networks, data, losses and engines that do not go together are refused before anything is measured.
+#[test]
+fn networks_and_data_that_do_not_go_together_are_refused() {
+    let text = |architecture: &str, data: &str, loss: &str, contenders: &str, model: &str| {
+        format!(
+            r#"schema = 1
+name = "odd"
+about = "x"
+seed = 1
+[[benchmark]]
+name = "only"
+model = "{model}"
+about = "x"
+data = "{data}"
+contenders = [{contenders}]
+architecture = {{ kind = "{architecture}" }}
+[benchmark.axes]
+depth = [4]
+width = [8]
+batch = [4]
+steps = [2]
+step_size = [0.1]
+[benchmark.network]
+loss = "{loss}"
+"#
+        )
+    };
+    let said = |text: String| {
+        let (dir, file) = super::session::suite(&text);
+        let results = dir.path().join("results");
+        let said = refused(&["run", &file, "--allow-debug-build", "--results", &arg(&results)]);
+        assert!(!results.exists(), "something was written");
+        said
+    };
+    let bp = r#""bp/reference""#;
+    let half = "half_squared_error";
+    says(&said(text("vgg", "digits", half, bp, "weight-update")), &["only", "no vgg of depth 4"]);
+    says(
+        &said(text("rnn", "digits", half, r#""bp/reference", "ipc/fused""#, "weight-update")),
+        &["ipc", "engine reference"],
+    );
+    says(
+        &said(text("autoencoder", "digits", "cross_entropy", bp, "weight-update")),
+        &["do not sum to 1", "cross_entropy"],
+    );
+    says(&said(text("mlp", "teacher", "kl", bp, "weight-update")), &["do not sum to 1", "kl"]);
+    says(
+        &said(text("rnn", "digits", half, r#""spc/fused""#, "signal-decay")),
+        &["trace", "engine reference"],
+    );
+    says(
+        &said(text("attention", "digits", half, r#""zil/reference""#, "signal-decay")),
+        &["zil", "identities"],
+    );
+}

@@ -40,8 +40,14 @@ type Sums<T> = Vec<Option<Vec<T>>>;
 /// Whether a contender can work on chunks of its batch.
 ///
 /// # Errors
-/// [`Error::Invalid`] naming the rule, or the vertex whose operation is not there.
-pub fn check(spec: &ContenderSpec) -> Result<()> {
+/// [`Error::Invalid`] naming the rule, the vertex whose operation is not there, or the device.
+pub fn check(spec: &ContenderSpec, on_gpu: bool) -> Result<()> {
+    if on_gpu {
+        return Err(Error::Invalid(format!(
+            "engine {} runs networks that are no stack of layers on the CPU only; use --device cpu or engine reference",
+            spec.id.engine
+        )));
+    }
     if spec.rule.moves_parameters() {
         return Err(Error::Invalid(format!(
             "rule {} moves the parameters in every step, which fused engines do on stacks of layers only; use engine reference",
@@ -74,13 +80,7 @@ impl Chunks {
         graph: Arc<Graph>,
         params: Params,
     ) -> Result<Self> {
-        check(spec)?;
-        if params.iter().any(|param| !param.device().is_cpu()) {
-            return Err(Error::Invalid(format!(
-                "engine {} runs networks that are no stack of layers on the CPU only; use --device cpu or engine reference",
-                spec.id.engine
-            )));
-        }
+        check(spec, params.iter().any(|param| !param.device().is_cpu()))?;
         let threads = Threads::new(spec.id.threads.unwrap_or_else(measure::threads))?;
         let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
         let schedule = Schedule { rule, steps: Step::all(&graph)?, graph };

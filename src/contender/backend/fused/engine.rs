@@ -192,7 +192,8 @@ fn stack(contender: &ContenderSpec) -> Result<kernels::Stack> {
 pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) -> Result<Option<f64>> {
     let resident =
         matches!(spec.id.engine, EngineKind::Fused | EngineKind::FusedTf32x3 | EngineKind::FusedTf32);
-    if !resident || !matches!(spec.rule, Rule::Spc(_)) || spec.dtype != DType::F32 {
+    let stacked = spec.network.graph(spec.loss)?.as_stack().is_ok();
+    if !resident || !stacked || !matches!(spec.rule, Rule::Spc(_)) || spec.dtype != DType::F32 {
         return Ok(None);
     }
     Ok(spc_step(&stack(spec)?, batch, spec.id.engine.operands(), device))
