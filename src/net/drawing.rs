@@ -106,7 +106,7 @@ impl Drawing {
         Ok(Source::Vertex(self.graph.add(name, Arc::new(operation), inputs, params, precision)?))
     }
 
-    /// φ of the settings, deterministic; the value itself under the identity.
+    /// φ of the settings, deterministic.
     pub fn act(&mut self, name: &str, of: Source) -> Result<Source> {
         self.value(name, Act(self.settings.activation), &[of])
     }

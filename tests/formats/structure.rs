@@ -41,6 +41,37 @@ pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The paths that begin after `crate::`: one, or those of a group in braces.
+fn paths(rest: &str) -> Vec<&str> {
+    let Some(group) = rest.strip_prefix('{') else { return vec![rest] };
+    let (mut found, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                found.push(&group[start..at]);
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(&group[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A group hides no module.
+#[test]
+fn imports_are_read_through_groups() {
+    assert_eq!(
+        imports("use crate::{measure, net::{Graph, Loss},\n    rule::Rule, Error};\nuse crate::stats::fit;"),
+        ["measure", "net", "rule", "stats"]
+    );
+}
+
 /// Top-level modules that production code of a file names, without comments and inline tests.
 fn imports(text: &str) -> Vec<String> {
     let code: String = text
@@ -49,10 +80,11 @@ fn imports(text: &str) -> Vec<String> {
         .map(|line| line.split("//").next().unwrap_or_default())
         .collect::<Vec<_>>()
         .join("\n");
-    let module =
-        |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+    let module = |rest: &str| {
+        rest.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>()
+    };
     let mut named: Vec<String> =
-        code.split("crate::").skip(1).map(module).filter(|m| !m.is_empty()).collect();
+        code.split("crate::").skip(1).flat_map(paths).map(module).filter(|m| !m.is_empty()).collect();
     named.sort();
     named.dedup();
     named

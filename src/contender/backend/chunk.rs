@@ -12,7 +12,7 @@ use crate::engine::{unwatched, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::{Directions, Optimiser};
 use crate::rule::Rule;
-use crate::{measure, Error, Result};
+use crate::{Error, Result};
 
 /// Bytes of values that one thread works on at a time: a share of the last-level cache.
 const AT_ONCE: usize = 32 << 20;
@@ -81,7 +81,7 @@ impl Chunks {
         params: Params,
     ) -> Result<Self> {
         check(spec, params.iter().any(|param| !param.device().is_cpu()))?;
-        let threads = Threads::new(spec.id.threads.unwrap_or_else(measure::threads))?;
+        let threads = Threads::new(spec.id.threads.unwrap_or_else(pcnbench_kernels::tune::threads))?;
         let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
         let schedule = Schedule { rule, steps: Step::all(&graph)?, graph };
         Ok(Self { schedule, params, optimiser, threads })

@@ -35,7 +35,7 @@ pub use transpose::Transpose;
 
 use super::operation::Kind;
 
-/// Every operation that can be named, by the names of the case format.
+/// Every operation that can be named: those of the case format, and `embedding`.
 pub const KINDS: [Kind; 19] = [
     linear::KIND,
     conv2d::KIND,
