@@ -1,32 +1,14 @@
 //! Parts of computations for engines outside of this package: products, activations and threads, checked and safe.
 
-use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
-
 use gemm::Parallelism;
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::cpu::{activation, Pool, Real};
+use crate::cpu::{activation, Number, Pool, Real};
 use crate::stack::Activation;
 use crate::Result;
 
 /// f32 or f64.
-pub trait Scalar:
-    Copy
-    + Default
-    + std::fmt::Debug
-    + PartialOrd
-    + Send
-    + Sync
-    + candle_core::WithDType
-    + Add<Output = Self>
-    + AddAssign
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + MulAssign
-    + Div<Output = Self>
-    + Neg<Output = Self>
-    + 'static
-{
+pub trait Scalar: Number {
     /// Rounded from f64.
     fn of(x: f64) -> Self;
     /// eˣ.
@@ -85,7 +67,7 @@ impl<T: Real> WithSimd for Activate<'_, T> {
     }
 }
 
-fn product<T: Real + 'static>(a: Matrix<'_, T>, b: Matrix<'_, T>, add: bool, out: &mut [T]) {
+fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, add: bool, out: &mut [T]) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(b.rows == k, "a product of matrices that do not fit");
     assert!(m.checked_mul(n).is_some_and(|all| all <= out.len()), "a product larger than its place");

@@ -14,17 +14,16 @@ use crate::{Error, Result};
 /// An architecture as a function that draws a network.
 #[derive(Debug, Clone)]
 pub struct Drawn {
-    /// Its name.
-    pub kind: &'static str,
-    /// The numbers it is drawn from.
-    pub settings: Settings,
-    /// Adds all vertices to an empty network, and says which one carries the loss, and which data tensor is its target.
-    pub draw: fn(&mut Drawing) -> Result<(VertexId, DataId)>,
+    kind: &'static str,
+    settings: Settings,
     /// Weight layers on the longest path from the input to the output, L of [`Position`].
-    pub depth: fn(&Settings) -> usize,
-    /// Settings of the same kind, so small that every rule is verified within a moment.
-    pub reduced: fn(&Settings) -> Settings,
+    depth: fn(&Settings) -> usize,
+    draw: Draw,
+    reduce: fn(&Settings) -> Settings,
 }
+
+/// Adds all vertices to an empty network, and says which one carries the loss, and which data tensor is its target.
+pub type Draw = fn(&mut Drawing) -> Result<(VertexId, DataId)>;
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy)]
@@ -226,6 +225,18 @@ impl Drawing {
 }
 
 impl Drawn {
+    /// The architecture `kind` of these settings. `depth` is how many weight layers its longest path has, and `reduce` gives
+    /// settings of the same kind, so small that every rule is verified within a moment.
+    pub fn of(
+        kind: &'static str,
+        settings: &Settings,
+        depth: fn(&Settings) -> usize,
+        draw: Draw,
+        reduce: fn(&Settings) -> Settings,
+    ) -> Arc<dyn Architecture> {
+        Arc::new(Self { kind, settings: settings.clone(), depth, draw, reduce })
+    }
+
     /// The network before its loss is added, the vertex that carries it, and its target.
     fn drawing(&self) -> Result<(Drawing, VertexId, DataId)> {
         let Settings { input, outputs, width, depth, .. } = &self.settings;
@@ -285,7 +296,7 @@ impl Architecture for Drawn {
     }
 
     fn reduced(&self) -> Arc<dyn Architecture> {
-        Arc::new(Self { settings: (self.reduced)(&self.settings), ..self.clone() })
+        Arc::new(Self { settings: (self.reduce)(&self.settings), ..self.clone() })
     }
 }
 

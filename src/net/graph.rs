@@ -182,7 +182,7 @@ impl Graph {
     pub fn as_stack(&self) -> Result<Vec<Dense>> {
         let refuse = |i: VertexId, why: &str| {
             Error::Invalid(format!(
-                "vertex `{}` {why}; fused engines take chains of dense layers, use engine reference",
+                "vertex `{}` {why}; the kernels take chains of dense layers, use engine reference",
                 self.names[i]
             ))
         };

@@ -34,7 +34,9 @@ pub struct Fpa {
     ///
     /// So do the authors' programs of recurrent networks, time step by time step: with step 0.1 a simultaneous schedule of
     /// T = 200 steps brings next to nothing to the first of 50 time steps. On a chain every layer is a stage, every error is
-    /// the negative adjoint times (1 − (1 − g)^T)^(L − l), and the schedule has the products of `fpa-full`.
+    /// the negative adjoint times (1 − (1 − g)^T)^(L − l), and the schedule has the products of `fpa-full`. What does not change
+    /// above a state is computed once, but for the products that lead to the state itself: they are repeated in every step, as
+    /// in the authors' programs.
     pub nested: bool,
 }
 
@@ -84,14 +86,20 @@ impl LearningRule for Fpa {
             true => topology.stages(),
             false => vec![topology.latent().collect()],
         };
-        let mut c = vec![None; topology.len()];
+        let (mut c, mut known) = (vec![None; topology.len()], vec![false; topology.len()]);
         for (k, stage) in stages.iter().rev().enumerate() {
             let own = self.nested.then(|| above(topology, stage));
+            if let Some((fixed, _)) = &own {
+                // once for all stages: what lies above them all does not change
+                let new: Vec<VertexId> = fixed.iter().copied().filter(|&i| !known[i]).collect();
+                down.renew(&mut c, &errors, &new)?;
+                new.into_iter().for_each(|i| known[i] = true);
+            }
             for t in 0..self.steps.count {
                 let g = self.steps.size(t);
                 match &own {
                     None => c = down.cotangents(&errors, |i| topology.follows_state(i))?,
-                    Some(own) => down.renew(&mut c, &errors, own)?,
+                    Some((_, moving)) => down.renew(&mut c, &errors, moving)?,
                 }
                 for &i in stage {
                     let precision = topology.precision(i).unwrap_or(1.0);
@@ -126,9 +134,9 @@ impl LearningRule for Fpa {
     }
 }
 
-/// Vertices whose cotangents what reaches a stage is made of: latent ones whose values its own do not pass to get there, and
-/// the deterministic ones between, the stage's own included.
-fn above(topology: &Topology, stage: &[VertexId]) -> Vec<VertexId> {
+/// Vertices whose cotangents make up what reaches a stage, from the last to the first: those whose cotangents stay as they are
+/// while the stage is relaxed, and those whose cotangents follow its states.
+fn above(topology: &Topology, stage: &[VertexId]) -> (Vec<VertexId>, Vec<VertexId>) {
     let mut found = vec![false; topology.len()];
     let mut open = stage.to_vec();
     while let Some(i) = open.pop() {
@@ -138,5 +146,12 @@ fn above(topology: &Topology, stage: &[VertexId]) -> Vec<VertexId> {
             }
         }
     }
-    (0..topology.len()).rev().filter(|&i| found[i]).collect()
+    let mut moves = vec![false; topology.len()];
+    for i in (0..topology.len()).rev().filter(|&i| found[i]) {
+        moves[i] = match topology.is_latent(i) {
+            true => stage.contains(&i),
+            false => topology.children(i).iter().any(|&(child, _)| moves[child]),
+        };
+    }
+    (0..topology.len()).rev().filter(|&i| found[i]).partition(|&i| !moves[i])
 }

@@ -3,8 +3,8 @@
 use super::{close, normal};
 use candle_core::Tensor;
 use pcnbench::net::layers::{
-    Act, Add, AvgPool, Concat, Conv2d, Embedding, Flatten, LayerNorm, Linear, Matmul, MaxPool, Mul, Reshape,
-    Scale, Slice, Softmax, Sub, Sum, Transpose,
+    Act, Add, AvgPool, Concat, Conv2d, Embedding, LayerNorm, Linear, Matmul, MaxPool, Mul, Reshape, Scale,
+    Slice, Softmax, Sub, Sum, Transpose,
 };
 use pcnbench::net::{Activation, Dense, Loss, LossKind, Operation, Reduction};
 
@@ -151,8 +151,8 @@ fn operations_differentiate() {
     cases.push((Box::new(Slice { axis: 2, from: 1, to: 3 }), three(1), vec![]));
     cases.push((Box::new(Sum { axis: 1 }), three(1), vec![]));
     cases.push((Box::new(Sum { axis: 2 }), three(1), vec![]));
-    cases.push((Box::new(Flatten {}), three(1), vec![]));
-    cases.push((Box::new(Reshape { shape: vec![3, 1, 2] }), three(1), vec![]));
+    cases.push((Box::new(Reshape::FLAT), three(1), vec![]));
+    cases.push((Box::new(Reshape::to(&[3, 1, 2])), three(1), vec![]));
     cases.push((Box::new(Transpose {}), three(1), vec![]));
     cases.push((Box::new(Transpose {}), vec![vec![2, 3, 4]], vec![]));
     cases.push((Box::new(Matmul {}), vec![vec![2, 3], vec![3, 4]], vec![]));

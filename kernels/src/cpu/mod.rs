@@ -32,6 +32,7 @@ mod wait;
 
 pub(crate) use memory::Workspace;
 pub(crate) use pool::Pool;
+pub use real::Number;
 pub(crate) use real::Real;
 pub use wait::without_workers_ns;
 

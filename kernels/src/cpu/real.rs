@@ -8,14 +8,9 @@ use pulp::Simd;
 
 use super::micro::Micro;
 
-/// f32 or f64.
-///
-/// f64 takes its transcendentals from the C library's Rust port and is exact to the last bits. f32 takes rational
-/// and polynomial approximations that the compiler can vectorise, fitted here for least relative error (Lawson
-/// weights on Chebyshev points); the error of each is stated and tested over all magnitudes.
-pub(crate) trait Real:
+/// f32 or f64, as what can be done with them without the instructions of a processor.
+pub trait Number:
     WithDType
-    + Micro
     + Copy
     + Default
     + Debug
@@ -29,7 +24,19 @@ pub(crate) trait Real:
     + MulAssign
     + Div<Output = Self>
     + Neg<Output = Self>
+    + 'static
 {
+}
+
+impl Number for f32 {}
+impl Number for f64 {}
+
+/// f32 or f64.
+///
+/// f64 takes its transcendentals from the C library's Rust port and is exact to the last bits. f32 takes rational
+/// and polynomial approximations that the compiler can vectorise, fitted here for least relative error (Lawson
+/// weights on Chebyshev points); the error of each is stated and tested over all magnitudes.
+pub(crate) trait Real: Number + Micro {
     /// 0.
     const ZERO: Self;
     /// 1.

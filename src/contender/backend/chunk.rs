@@ -32,6 +32,8 @@ struct Schedule {
     rule: Rule,
     graph: Arc<Graph>,
     steps: Vec<Step>,
+    /// [`AT_ONCE`].
+    bytes: usize,
 }
 
 /// Directions by parameter; `None` where they are zero.
@@ -83,7 +85,7 @@ impl Chunks {
         check(spec, params.iter().any(|param| !param.device().is_cpu()))?;
         let threads = Threads::new(spec.id.threads.unwrap_or_else(pcnbench_kernels::tune::threads))?;
         let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
-        let schedule = Schedule { rule, steps: Step::all(&graph)?, graph };
+        let schedule = Schedule { rule, steps: Step::all(&graph)?, graph, bytes: AT_ONCE };
         Ok(Self { schedule, params, optimiser, threads })
     }
 
@@ -148,7 +150,7 @@ impl Schedule {
         let mut chunk = Chunk::new(&self.graph, &self.steps, params, batch);
         let values: usize =
             (0..self.graph.len()).map(|i| self.graph.shape(i).iter().product::<usize>()).sum();
-        let most = (AT_ONCE / size_of::<T>() / values.max(1)).clamp(1, samples.len().max(1));
+        let most = (self.bytes / size_of::<T>() / values.max(1)).clamp(1, samples.len().max(1));
         // equal parts
         let parts = samples.len().div_ceil(most);
         let mut total: Sums<T> = vec![None; params.len()];
@@ -196,5 +198,55 @@ impl Backend for Chunks {
     /// As for [`learned`](Self::learned).
     fn watch(&self, rule: &Rule, data: &[Tensor], watch: &mut Watch<'_, Tensor>) -> Result<()> {
         rule.learn(&self.state_of().bind(&self.schedule.graph, data), watch).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::architecture::{Kind, Settings};
+    use crate::net::{Activation, ActivationOrder, Loss, Parameterisation};
+    use crate::optim::OptimiserKind;
+    use crate::rule::Steps;
+
+    /// Directions do not depend on how many samples a thread works on at a time.
+    #[test]
+    fn samples_may_come_one_by_one() {
+        let settings = Settings {
+            input: vec![2, 16, 16],
+            outputs: 3,
+            width: 4,
+            depth: 5,
+            activation: Activation::Tanh,
+            activation_order: ActivationOrder::Post,
+            parameterisation: Parameterisation::SP,
+            gain: 1.0,
+            bias: true,
+        };
+        let spec = ContenderSpec {
+            id: "spc/fused:1".parse().unwrap(),
+            rule: Rule::from_name("spc", Steps::constant(6, 0.1)).unwrap(),
+            network: (Kind::of("cnn").unwrap().build)(&settings),
+            loss: Loss { reduction: crate::net::Reduction::ElementMean, ..Loss::HALF_SQUARED_ERROR },
+            optimiser: OptimiserKind::Sgd,
+            learning_rate: 0.1,
+            dtype: DType::F64,
+            strategies: None,
+        };
+        let params = spec.network.start(3, DType::F64, &Device::Cpu).unwrap();
+        let graph = Arc::new(spec.graph().unwrap());
+        let mut chunks = Chunks::new(&spec, spec.rule, graph, params).unwrap();
+        let numbers = |n: usize| (0..n).map(|k| (k as f64 * 0.7).sin()).collect::<Vec<_>>();
+        let x = Tensor::from_vec(numbers(7 * 512), (7, 2, 16, 16), &Device::Cpu).unwrap();
+        let y = Tensor::from_vec(numbers(7 * 3), (7, 3), &Device::Cpu).unwrap();
+        let together = chunks.directions(&[x.clone(), y.clone()]).unwrap();
+        chunks.schedule.bytes = 1;
+        let apart = chunks.directions(&[x, y]).unwrap();
+        for (a, b) in together.iter().zip(&apart) {
+            let (a, b) = (a.as_ref().unwrap(), b.as_ref().unwrap());
+            let off = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            let off = off.to_scalar::<f64>().unwrap();
+            assert!(off < 1e-14, "{off}");
+        }
     }
 }

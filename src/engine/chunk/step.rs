@@ -5,8 +5,8 @@ use std::any::Any;
 use super::conv::Windows;
 use super::moves::Along;
 use crate::net::layers::{
-    Act, Add, AvgPool, Concat, Conv2d, Flatten, LayerNorm, Linear, Matmul, MaxPool, Mul, Reshape, Scale,
-    Slice, Softmax, Sub, Sum, Transpose,
+    Act, Add, AvgPool, Concat, Conv2d, LayerNorm, Linear, Matmul, MaxPool, Mul, Reshape, Scale, Slice,
+    Softmax, Sub, Sum, Transpose,
 };
 use crate::net::{Activation, Graph, Source, VertexId};
 use crate::{Error, Result};
@@ -111,7 +111,7 @@ impl Step {
         if let Some(&Scale { constant }) = operation.downcast_ref() {
             return Some(Self::Scale(constant));
         }
-        if operation.is::<Flatten>()
+        if operation.downcast_ref() == Some(&Reshape::FLAT)
             && let &[channels, rows, columns] = first
         {
             return Some(Self::Unpack { pixels: rows * columns, channels });
@@ -122,7 +122,7 @@ impl Step {
         if let Some(&Linear { bias }) = operation.downcast_ref() {
             return Some(Self::Linear { inputs: *first.last()?, bias });
         }
-        if operation.is::<Flatten>() || operation.is::<Reshape>() {
+        if operation.is::<Reshape>() {
             return Some(Self::Same);
         }
         if let Some(slice) = operation.downcast_ref::<Slice>() {

@@ -1,7 +1,5 @@
 //! One block of self-attention.
 
-use std::sync::Arc;
-
 use super::rnn::sequence;
 use crate::net::architecture_kind::{Kind, SEQUENCE};
 use crate::net::drawing::{short_sequences, Drawing, Drawn, Place};
@@ -14,15 +12,7 @@ pub const KIND: Kind = Kind {
     name: "attention",
     about: "one block of self-attention of width units with a hidden layer of 4·width, over depth tokens, each an equal piece of \
             the sample; the mean of all tokens is read out",
-    build: |settings| {
-        Arc::new(Drawn {
-            kind: "attention",
-            settings: settings.clone(),
-            draw,
-            depth: |_| 6,
-            reduced: short_sequences,
-        })
-    },
+    build: |settings| Drawn::of("attention", settings, |_| 6, draw, short_sequences),
     invented: SEQUENCE,
     depth_is: "tokens",
 };

@@ -1,7 +1,5 @@
 //! A dense autoencoder.
 
-use std::sync::Arc;
-
 use crate::net::architecture_kind::{Kind, Settings, AS_WIDE};
 use crate::net::drawing::{Drawing, Drawn, Place};
 use crate::net::layers::Act;
@@ -13,15 +11,7 @@ pub const KIND: Kind = Kind {
     name: "autoencoder",
     about: "dense layers that narrow from width to ⅛·width and widen again (depth of them, an even number), whose target is the \
             sample itself",
-    build: |settings| {
-        Arc::new(Drawn {
-            kind: "autoencoder",
-            settings: settings.clone(),
-            draw,
-            depth: |settings| settings.depth,
-            reduced,
-        })
-    },
+    build: |settings| Drawn::of("autoencoder", settings, |settings| settings.depth, draw, reduced),
     invented: AS_WIDE,
     depth_is: "weight layers",
 };

@@ -1,10 +1,8 @@
 //! The convolutional network of the fixed-prediction paper.
 
-use std::sync::Arc;
-
 use crate::net::architecture_kind::{Kind, Settings, AS_WIDE};
 use crate::net::drawing::{image, Drawing, Drawn, Place};
-use crate::net::layers::{Act, Flatten, MaxPool};
+use crate::net::layers::{Act, MaxPool, Reshape};
 use crate::net::topology::{DataId, Source, VertexId};
 use crate::Result;
 
@@ -13,9 +11,7 @@ pub const KIND: Kind = Kind {
     name: "cnn",
     about: "two 5×5 convolutions of 6 and 16 channels, then dense layers of width and ¾·width units (published: width 200); \
             depth is not used",
-    build: |settings| {
-        Arc::new(Drawn { kind: "cnn", settings: settings.clone(), draw, depth: |_| 5, reduced })
-    },
+    build: |settings| Drawn::of("cnn", settings, |_| 5, draw, reduced),
     invented: AS_WIDE,
     depth_is: "not used",
 };
@@ -39,7 +35,7 @@ fn draw(net: &mut Drawing) -> Result<(VertexId, DataId)> {
     let pooled = net.state("2", MaxPool { size: 2, stride: 2 }, &[first])?;
     let conv = net.conv("3", pooled, 16, 5, (1, 0), Place::Hidden)?;
     let second = net.state("3", phi, &[conv])?;
-    let mut below = net.value("flat", Flatten {}, &[second])?;
+    let mut below = net.value("flat", Reshape::FLAT, &[second])?;
     for (name, units) in [("4", width), ("5", (width * 3 / 4).max(1))] {
         let linear = net.linear(name, below, units, Place::Hidden)?;
         below = net.state(name, phi, &[linear])?;

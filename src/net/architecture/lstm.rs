@@ -1,7 +1,5 @@
 //! A long short-term memory, unrolled, with one output after its last step.
 
-use std::sync::Arc;
-
 use super::rnn::{readout, sequence, step};
 use crate::net::architecture_kind::{Kind, SEQUENCE};
 use crate::net::drawing::{short_sequences, Drawing, Drawn, Place};
@@ -14,15 +12,7 @@ pub const KIND: Kind = Kind {
     name: "lstm",
     about: "long short-term memory of width hidden units over depth steps, each reading an equal piece of the sample; gates are \
             states; one output after the last step",
-    build: |settings| {
-        Arc::new(Drawn {
-            kind: "lstm",
-            settings: settings.clone(),
-            draw: |net| draw(net, false),
-            depth: |_| 3,
-            reduced: short_sequences,
-        })
-    },
+    build: |settings| Drawn::of("lstm", settings, |_| 3, |net| draw(net, false), short_sequences),
     invented: SEQUENCE,
     depth_is: "time steps",
 };

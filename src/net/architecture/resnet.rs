@@ -1,10 +1,8 @@
 //! Residual convolutional networks as predictive coding networks.
 
-use std::sync::Arc;
-
 use crate::net::architecture_kind::{Kind, Settings, AS_WIDE};
 use crate::net::drawing::{image, small_images, Drawing, Drawn, Place};
-use crate::net::layers::{Act, Add, AvgPool, Flatten};
+use crate::net::layers::{Act, Add, AvgPool, Reshape};
 use crate::net::topology::{DataId, Source, VertexId};
 use crate::{Error, Result};
 
@@ -13,15 +11,7 @@ pub const KIND: Kind = Kind {
     name: "resnet",
     about: "residual network of depth 10 or 18: four stages of width to 8·width channels (published: width 64), without batch \
             normalisation",
-    build: |settings| {
-        Arc::new(Drawn {
-            kind: "resnet",
-            settings: settings.clone(),
-            draw,
-            depth: |settings| settings.depth,
-            reduced: small_images,
-        })
-    },
+    build: |settings| Drawn::of("resnet", settings, |settings| settings.depth, draw, small_images),
     invented: AS_WIDE,
     depth_is: "weight layers",
 };
@@ -66,6 +56,6 @@ fn draw(net: &mut Drawing) -> Result<(VertexId, DataId)> {
             };
         }
     }
-    let flat = net.value("flat", Flatten {}, &[below])?;
+    let flat = net.value("flat", Reshape::FLAT, &[below])?;
     net.output(flat)
 }

@@ -1,7 +1,5 @@
 //! A recurrent network, unrolled, with one output after its last step.
 
-use std::sync::Arc;
-
 use crate::net::architecture_kind::{Kind, SEQUENCE};
 use crate::net::drawing::{per_step, short_sequences, Drawing, Drawn, Place};
 use crate::net::layers::{Act, Add, Concat, Reshape, Slice};
@@ -13,15 +11,7 @@ pub const KIND: Kind = Kind {
     name: "rnn",
     about: "recurrent network of width hidden units over depth steps, each reading an equal piece of the sample; one output \
             after the last",
-    build: |settings| {
-        Arc::new(Drawn {
-            kind: "rnn",
-            settings: settings.clone(),
-            draw: |net| draw(net, false),
-            depth: |_| 3,
-            reduced: short_sequences,
-        })
-    },
+    build: |settings| Drawn::of("rnn", settings, |_| 3, |net| draw(net, false), short_sequences),
     invented: SEQUENCE,
     depth_is: "time steps",
 };
@@ -30,7 +20,7 @@ pub const KIND: Kind = Kind {
 pub(super) fn step(net: &mut Drawing, name: &str, of: Source, t: usize) -> Result<Source> {
     let n = net.shape(of).last().copied().unwrap_or(1);
     let cut = net.value(&format!("{name} cut"), Slice { axis: 1, from: t, to: t + 1 }, &[of])?;
-    net.value(&format!("{name} in"), Reshape { shape: vec![n] }, &[cut])
+    net.value(&format!("{name} in"), Reshape::to(&[n]), &[cut])
 }
 
 /// The input as a sequence of `depth` pieces of the sample.
@@ -56,7 +46,7 @@ pub(super) fn readout(
     let mut rows = Vec::with_capacity(steps);
     for (t, &h) in (1..).zip(hidden) {
         let width = net.shape(h).to_vec();
-        rows.push(net.value(&format!("row {t}"), Reshape { shape: [vec![1], width].concat() }, &[h])?);
+        rows.push(net.value(&format!("row {t}"), Reshape::to(&[&[1], &width[..]].concat()), &[h])?);
     }
     let all = match rows[..] {
         [only] => only,

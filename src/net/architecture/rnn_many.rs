@@ -1,7 +1,5 @@
 //! A recurrent network, unrolled, with an output at every step.
 
-use std::sync::Arc;
-
 use super::rnn;
 use crate::net::architecture_kind::{Kind, Settings, SEQUENCES};
 use crate::net::drawing::{short_sequences, Drawn};
@@ -10,15 +8,7 @@ use crate::net::drawing::{short_sequences, Drawn};
 pub const KIND: Kind = Kind {
     name: "rnn-many",
     about: "as rnn, with an output and a target at every step: the data's outputs are cut into depth equal pieces",
-    build: |settings| {
-        Arc::new(Drawn {
-            kind: "rnn-many",
-            settings: settings.clone(),
-            draw: |net| rnn::draw(net, true),
-            depth: |_| 3,
-            reduced,
-        })
-    },
+    build: |settings| Drawn::of("rnn-many", settings, |_| 3, |net| rnn::draw(net, true), reduced),
     invented: SEQUENCES,
     depth_is: "time steps",
 };

@@ -1,10 +1,8 @@
 //! VGG-5, VGG-7 and VGG-9 as predictive coding networks.
 
-use std::sync::Arc;
-
 use crate::net::architecture_kind::{Kind, AS_WIDE};
 use crate::net::drawing::{image, small_images, Drawing, Drawn, Place};
-use crate::net::layers::{Act, Flatten, MaxPool};
+use crate::net::layers::{Act, MaxPool, Reshape};
 use crate::net::topology::{DataId, Source, VertexId};
 use crate::{Error, Result};
 
@@ -13,15 +11,7 @@ pub const KIND: Kind = Kind {
     name: "vgg",
     about: "VGG of depth 5, 7 or 9: 3×3 convolutions of width, 2·width and 4·width channels (published: width 128) and one \
             linear layer",
-    build: |settings| {
-        Arc::new(Drawn {
-            kind: "vgg",
-            settings: settings.clone(),
-            draw,
-            depth: |settings| settings.depth,
-            reduced: small_images,
-        })
-    },
+    build: |settings| Drawn::of("vgg", settings, |settings| settings.depth, draw, small_images),
     invented: AS_WIDE,
     depth_is: "weight layers",
 };
@@ -62,6 +52,6 @@ fn draw(net: &mut Drawing) -> Result<(VertexId, DataId)> {
             net.state(&name, Act(net.settings.activation), &[conv])?
         };
     }
-    let flat = net.value("flat", Flatten {}, &[below])?;
+    let flat = net.value("flat", Reshape::FLAT, &[below])?;
     net.output(flat)
 }

@@ -27,7 +27,7 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use matmul::Matmul;
 pub use pool::{AvgPool, MaxPool};
-pub use reshape::{Flatten, Reshape};
+pub use reshape::Reshape;
 pub use slice::Slice;
 pub use softmax::Softmax;
 pub use sum::Sum;

@@ -124,6 +124,7 @@ impl Operation for MaxPool {
             vjp: vec![VerbCost::elementwise(outputs, n + 2 * outputs)],
             vjp_linear: Vec::new(),
             outputs,
+            scratch: size * outputs,
             ..OperationCost::default()
         }
     }
@@ -175,6 +176,7 @@ impl Operation for AvgPool {
             vjp: vec![back],
             vjp_linear: vec![back],
             outputs,
+            scratch: size * outputs,
             ..OperationCost::default()
         }
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::wire::{name_of, parse, Network, WireLoss};
-use crate::net::layers::{Act, Add, Conv2d, Flatten, MaxPool, Scale};
+use crate::net::layers::{Act, Add, Conv2d, MaxPool, Reshape, Scale};
 use crate::net::{Activation, Dense, GraphBuilder, Operation, ParamId, Source, VertexId};
 use crate::verify::host::Host;
 use crate::Error;
@@ -17,7 +17,7 @@ use crate::Error;
 /// A layer with weights: act_out(scale·(W applied to act_in(v)) + b) + (v if `skip`).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireDense {
+struct WireWeights {
     #[serde(rename = "kind")]
     _kind: String,
     act_in: String,
@@ -27,16 +27,10 @@ struct WireDense {
     bias: bool,
 }
 
+/// What a convolution says besides.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireConv {
-    #[serde(rename = "kind")]
-    _kind: String,
-    act_in: String,
-    act_out: String,
-    scale: f64,
-    skip: bool,
-    bias: bool,
+struct WireWindows {
     stride: usize,
     padding: usize,
 }
@@ -141,7 +135,7 @@ impl Chain {
         Ok(vertex)
     }
 
-    fn dense(&mut self, w: WireDense) -> Result<VertexId, String> {
+    fn dense(&mut self, w: WireWeights) -> Result<VertexId, String> {
         let (act_in, act_out) = (self.activation(&w.act_in)?, self.activation(&w.act_out)?);
         let inputs: usize = self.shape.iter().product();
         let fits = |shape: &[usize]| match *shape {
@@ -160,7 +154,11 @@ impl Chain {
         self.prediction(Arc::new(dense), &[self.below], &params)
     }
 
-    fn conv2d(&mut self, w: WireConv) -> Result<VertexId, String> {
+    fn conv2d(
+        &mut self,
+        w: WireWeights,
+        WireWindows { stride, padding }: WireWindows,
+    ) -> Result<VertexId, String> {
         let (act_in, act_out) = (self.activation(&w.act_in)?, self.activation(&w.act_out)?);
         let (raw, shape) = (self.below, self.shape.clone());
         let channels = shape.first().copied().unwrap_or_default();
@@ -177,7 +175,7 @@ impl Chain {
             // a convolution is linear, and what is scaled before it is scaled after it, but not its bias
             value = self.part("scale", Scale { constant: w.scale }, &[value], &[])?;
         }
-        let conv = Conv2d { stride: w.stride, padding: w.padding, bias: w.bias };
+        let conv = Conv2d { stride, padding, bias: w.bias };
         if !w.skip && act_out == Activation::Identity {
             return self.prediction(Arc::new(conv), &[value], &params);
         }
@@ -190,6 +188,13 @@ impl Chain {
         }
         self.prediction(Arc::new(Add), &[value, raw], &[])
     }
+}
+
+/// The keys of an object that are named, and the others.
+fn parted<const N: usize>(mut object: Value, keys: [&str; N]) -> (Value, Value) {
+    let take = |key: &str| Some((key.to_owned(), object.as_object_mut()?.remove(key)?));
+    let named: serde_json::Map<String, Value> = keys.into_iter().filter_map(take).collect();
+    (Value::Object(named), object)
 }
 
 /// The network and its tensors.
@@ -225,14 +230,17 @@ pub(super) fn network(
         let below = chain.below;
         output = Some(match kind {
             "dense" => chain.dense(parse(layer, &place)?)?,
-            "conv2d" => chain.conv2d(parse(layer, &place)?)?,
+            "conv2d" => {
+                let (windows, weights) = parted(layer, ["stride", "padding"]);
+                chain.conv2d(parse(weights, &place)?, parse(windows, &place)?)?
+            }
             "maxpool" => {
                 let WirePool { size, stride, .. } = parse(layer, &place)?;
                 chain.prediction(Arc::new(MaxPool { size, stride }), &[below], &[])?
             }
             _ => {
                 let WireFlatten { .. } = parse(layer, &place)?;
-                chain.prediction(Arc::new(Flatten {}), &[below], &[])?
+                chain.prediction(Arc::new(Reshape::FLAT), &[below], &[])?
             }
         });
         chain.layer += 1;
