@@ -65,7 +65,7 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             canvas::save(folder, &stem, &csv_text(&table(field))?, || scene(&title, field, &shown, &x, &y))?;
         let arrives = "The dotted line is T = L, the first step at which the output error can have reached every layer under \
                        sPC and FPA.";
-        let chain = field.series.iter().flat_map(|series| &series.points).all(|point| point.row.is_chain());
+        let chain = field.series.iter().all(on_chains);
         let about = format!(
             "Cosine between the descent direction of a rule and that of backpropagation, all layers together, on the same batch \
              and parameters, against inference steps T in units of the depth L. {}",
@@ -84,7 +84,12 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
 
 /// The rule whose direction is known in closed form.
 pub(super) fn follows_law(series: &ContenderSeries<'_>) -> bool {
-    series.name() == "fpa" && series.points.iter().all(|point| point.row.is_chain())
+    series.name() == "fpa" && on_chains(series)
+}
+
+/// Whether its networks are chains of layers.
+pub(super) fn on_chains(series: &ContenderSeries<'_>) -> bool {
+    series.points.iter().all(|point| point.row.is_chain())
 }
 
 /// Steps per depth and cosine of the points that can be drawn.
@@ -102,7 +107,9 @@ fn dot(point: &Point<'_>) -> Option<(f64, f64)> {
 
 fn axes(series: &[&ContenderSeries<'_>]) -> Option<(Axis, Axis)> {
     let all = || series.iter().flat_map(|r| dots(r));
-    let x = Axis::doublings("inference steps per layer, T/L", all().map(|d| d.0))?;
+    let chain = series.iter().all(|r| on_chains(r));
+    let label = if chain { "inference steps per layer, T/L" } else { "inference steps over depth, T/L" };
+    let x = Axis::doublings(label, all().map(|d| d.0))?;
     let least = all().map(|d| d.1).fold(f64::INFINITY, f64::min);
     Some((x, cosine_axis("cosine to BP", least)?))
 }

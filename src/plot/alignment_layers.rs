@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::alignment::{cosine_axis, discs, follows_law, line};
+use super::alignment::{cosine_axis, discs, follows_law, line, on_chains};
 use super::axes::{drawable, Axis, Spread};
 use super::decay_heatmap::decade;
 use super::direction::{along, fields, law_share, some_of, ContenderSeries, Field, Point};
@@ -119,7 +119,9 @@ impl<'f, 'a> View<'f, 'a> {
         let last = rows().map(|r| r.layer).max()?;
         let least = rows().filter_map(|r| cosine(r)).fold(1.0, f64::min);
         let norm = Axis::log("norm in units of BP's", rows().filter_map(|r| norm(r)).chain([1.0]), decade)?;
-        let (layer, cosine) = (Axis::integers("layer ℓ", 1, last, 4), cosine_axis("cosine to BP", least)?);
+        let chain = self.series.iter().all(|(series, _)| on_chains(series));
+        let label = if chain { "layer ℓ" } else { "group of parameters" };
+        let (layer, cosine) = (Axis::integers(label, 1, last, 4), cosine_axis("cosine to BP", least)?);
         Some(Axes { layer, cosine, norm })
     }
 

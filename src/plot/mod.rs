@@ -53,6 +53,10 @@ pub mod utilisation;
 #[cfg(test)]
 mod arrival_tests;
 #[cfg(test)]
+mod direction_tests;
+#[cfg(test)]
+mod group_tests;
+#[cfg(test)]
 pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::arrival_tests::formats;
 use super::synthetic::{add, directions, empty, flat, realistic, row, trace, wave};
 use super::*;
 
-fn fit(points: &[(f64, Vec<f64>)]) -> Option<Slope> {
+pub(super) fn fit(points: &[(f64, Vec<f64>)]) -> Option<Slope> {
     let (first, last) = (points.first()?, points.last()?);
     let p = (last.1.first()? / first.1.first()?).ln() / (last.0 / first.0).ln();
     Some(Slope { p, low: p - 0.04, high: p + 0.05 })
@@ -135,70 +135,6 @@ fn contenders_go_by_their_name_in_every_figure() {
     }
     let ratio = String::from_utf8(files["cost-ratio.depth.svg"].clone()).unwrap();
     assert!(ratio.contains("but BP (μPC net) · reference for μPC · reference"));
-}
-
-#[test]
-fn figures_of_directions_name_what_they_show() {
-    let (drawing, files) = draw(&directions());
-    let stems: Vec<&str> = drawing.drawn.iter().map(|d| &*d.stem).collect();
-    let layers = ["1", "0_5", "0_1"].map(|size| format!("alignment-layers.align.step-{size}"));
-    assert_eq!(stems[..2], ["fidelity.align", "alignment.align"]);
-    assert_eq!(stems[2..], layers.each_ref().map(|s| &**s));
-    let says = |name: &str, words: &[&str]| {
-        let text = String::from_utf8(files[&format!("{name}.svg")].clone()).unwrap();
-        for word in words {
-            assert!(text.contains(word), "{name} does not say {word}");
-        }
-    };
-    says(
-        "alignment.align",
-        &["T/L", "1/2", "L = 32", "λ = 0.5", "law", "FPA · reference", "μPC · reference"],
-    );
-    says("alignment.align", &["cosine without inference steps: Z-IL · reference: 1", "cosine to BP"]);
-    says(
-        "fidelity.align",
-        &["T = 8", "T = 128", "step size λ = 0.1", "AR · reference", "nothing moves", "10⁻⁴"],
-    );
-    says(&layers[1], &["T = 32 = L", "layer ℓ", "no steps", "of f32, 2⁻²⁴", "norm in units"]);
-    says(&layers[2], &["μPC · reference, λ = 0.5"]);
-}
-
-/// The synthetic FPA follows the law layer by layer, so the law of the figure must give its cosine.
-#[test]
-fn the_law_of_the_figure_is_that_of_the_rows() {
-    let (_, files) = draw(&directions());
-    let mut table = csv::Reader::from_reader(&files["alignment.align.csv"][..]);
-    let header = table.headers().unwrap().clone();
-    let column = |name: &str| header.iter().position(|h| h == name).unwrap();
-    let mut laws = 0;
-    for line in table.records().map(|l| l.unwrap()) {
-        let get = |name: &str| &line[column(name)];
-        let number = |name: &str| get(name).parse::<f64>().unwrap();
-        assert_eq!(get("law_cosine").is_empty(), get("contender") != "fpa/reference");
-        if !get("law_cosine").is_empty() {
-            assert!((number("law_cosine") - number("cosine")).abs() < 1e-12, "{line:?}");
-            laws += 1;
-        }
-        assert_eq!(number("steps_per_depth"), number("steps") / number("depth"));
-    }
-    assert_eq!(laws, 4 * 3 * 7);
-}
-
-/// BP's products are counted at the point where it took part, and 3L − 1 elsewhere.
-#[test]
-fn fidelity_is_in_units_of_the_products_of_bp() {
-    let record = directions();
-    let (_, files) = draw(&record);
-    let mut table = csv::Reader::from_reader(&files["fidelity.align.csv"][..]);
-    let mut exact = 0;
-    for line in table.records().map(|l| l.unwrap()) {
-        let value = |i: usize| line[i].parse::<f64>().unwrap();
-        assert_eq!(&line[5], "95", "3·32 − 1");
-        assert_eq!(value(6), value(4) / 95.0);
-        exact += usize::from(value(9) == 0.0);
-        assert!(&line[0] != "zil/reference" || value(9) == 0.0, "Z-IL is BP");
-    }
-    assert!(exact > 3);
 }
 
 #[test]
@@ -343,173 +279,12 @@ fn odd_records_neither_panic_nor_fail() {
 }
 
 #[test]
-fn odd_directions_neither_panic_nor_fail() {
-    let _coarse = canvas::coarse();
-    let one = |change: fn(&mut Record)| {
-        let mut record = empty();
-        let half = |c: &synthetic::Condition, d: usize| (1.0 / (1 + d) as f64, 1.0 / c.steps.max(1) as f64);
-        synthetic::align(&mut record, "fpa/reference", &[0.5, 1.0], |l, t| l * t, half);
-        synthetic::align(&mut record, "zil/reference", &[0.0], |l, _| l, half);
-        record.summary.retain(|r| r.depth < 9);
-        change(&mut record);
-        let folder = tempfile::tempdir().unwrap();
-        let drawing = draw_all(&record, folder.path(), &fit).unwrap();
-        report::write(&record, &drawing, &folder.path().join("index.html")).unwrap();
-        drawing
-    };
-    assert_eq!(one(|_| ()).drawn.len(), 4);
-    one(|r| r.summary.clear());
-    one(|r| r.summary.iter_mut().for_each(|row| row.err = "wrong".into()));
-    one(|r| r.summary.iter_mut().for_each(|row| row.depth = 0));
-    one(|r| r.summary.iter_mut().for_each(|row| row.depth = usize::MAX));
-    one(|r| r.summary.iter_mut().for_each(|row| row.steps = usize::MAX));
-    one(|r| r.summary.iter_mut().for_each(|row| row.steps = 0));
-    one(|r| r.summary.iter_mut().for_each(|row| row.gemms = 0));
-    one(|r| r.summary.iter_mut().for_each(|row| row.contender = "fpa".into()));
-    one(|r| {
-        r.summary.iter_mut().enumerate().for_each(|(i, row)| row.step_size = [f64::NAN, -1.0, 1e9][i % 3])
-    });
-    one(|r| r.summary.iter_mut().enumerate().for_each(|(i, row)| row.width = i));
-    one(|r| r.summary.iter_mut().enumerate().for_each(|(i, row)| row.parameterisation = (i % 2).to_string()));
-    one(|r| r.alignments.truncate(1));
-    one(|r| r.alignments.retain(|row| row.layer == 0));
-    one(|r| r.alignments.retain(|row| row.layer != 0));
-    one(|r| r.alignments.iter_mut().for_each(|row| row.layer = usize::MAX));
-    one(|r| r.alignments.iter_mut().for_each(|row| row.layer *= 1000));
-    for value in [f64::NAN, f64::INFINITY, -2.0, 0.0, 1e-320, 1e300] {
-        let mut record = directions();
-        record.summary.retain(|r| r.depth == 4);
-        for row in &mut record.alignments {
-            (row.cosine, row.norm_ratio, row.bp_norm) = match row.layer % 3 {
-                0 => (value, value, value),
-                1 => (1.0, value, value),
-                _ => (value, 1.0, 1.0),
-            };
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let drawing = draw_all(&record, folder.path(), &fit).unwrap();
-        report::write(&record, &drawing, &folder.path().join("index.html")).unwrap();
-    }
-}
-
-#[test]
 fn a_folder_that_cannot_be_written_is_an_io_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "not a folder").unwrap();
     let problem = draw_all(&realistic(), &file.join("figures"), &fit).unwrap_err();
     assert!(matches!(problem, crate::Error::Io { .. }), "{problem}");
-}
-
-#[test]
-fn axes_with_several_values_give_one_figure_each() {
-    let mut record = empty();
-    add(&mut record, "bp/reference", &[4, 8], |_| 0, 1000.0);
-    for steps in [8, 16] {
-        add(&mut record, "spc/reference", &[4, 8], |_| steps, 1000.0);
-    }
-    let mut wide: Vec<_> = record.summary.clone();
-    wide.iter_mut().for_each(|row| row.width = 256);
-    record.summary.extend(wide);
-    let stems: Vec<String> = group::groups(&record).into_iter().map(|g| g.stem).collect();
-    let expected =
-        ["depth.width-128.t-16", "depth.width-128.t-8", "depth.width-256.t-16", "depth.width-256.t-8"];
-    assert_eq!(stems, expected);
-    for group in group::groups(&record) {
-        let series: Vec<&str> = group.series.iter().map(|s| s.contender).collect();
-        assert_eq!(series, ["bp/reference", "spc/reference"], "the baseline is in every figure");
-    }
-}
-
-/// Fifteen lines cannot be told apart: one figure per engine, autograd beside the reference; fourteen stay together.
-#[test]
-fn a_crowd_is_one_figure_per_engine() {
-    let stems = |rules: &[&str]| -> Vec<(String, Vec<String>)> {
-        let mut record = empty();
-        add(&mut record, "bp/autograd", &[4, 8], |_| 0, 1000.0);
-        for id in rules.iter().flat_map(|rule| [format!("{rule}/reference"), format!("{rule}/fused")]) {
-            add(&mut record, &id, &[4, 8], |l| l, 1000.0);
-        }
-        add(&mut record, "spc/fused:2", &[4, 8], |l| l, 1000.0);
-        let series = |g: &group::Group<'_>| g.series.iter().map(|s| s.engine.to_owned()).collect();
-        group::groups(&record).iter().map(|g| (g.stem.clone(), series(g))).collect()
-    };
-    let rules = ["bp", "spc", "epc", "fpa", "zil", "ar"];
-    let together = stems(&rules);
-    assert_eq!((together.len(), &*together[0].0, together[0].1.len()), (1, "depth", 14));
-    let apart = stems(&[&rules[..], &["ipc"]].concat());
-    let named: Vec<&str> = apart.iter().map(|(stem, _)| &**stem).collect();
-    assert_eq!(named, ["depth.reference", "depth.fused"]);
-    assert!(apart[0].1.iter().all(|e| ["reference", "autograd"].contains(&&**e)) && apart[0].1.len() == 8);
-    assert!(apart[1].1.iter().all(|e| e.starts_with("fused")) && apart[1].1.len() == 8);
-}
-
-/// BP by another engine is no cost of a rule.
-#[test]
-fn cost_ratios_are_those_of_rules() {
-    let mut record = empty();
-    for id in ["bp/reference", "bp/autograd", "bp/fused", "mupc-bp/reference", "mupc-bp/fused"] {
-        add(&mut record, id, &[4, 8], |_| 0, 1000.0);
-    }
-    for id in ["spc/reference", "spc/fused", "mupc/reference", "mupc/fused"] {
-        add(&mut record, id, &[4, 8], |l| l, 900.0);
-    }
-    let (drawing, files) = draw(&record);
-    let text = |name: &str| String::from_utf8(files[name].clone()).unwrap();
-    assert!(drawing.drawn.iter().any(|d| d.stem == "cost-ratio.depth"), "{:?}", drawing.skipped);
-    let (svg, table) = (text("cost-ratio.depth.svg"), text("cost-ratio.depth.csv"));
-    assert!(svg.contains("\nsPC · fused") && !svg.contains("\nBP · ") && !svg.contains("\nBP (μPC net) · "));
-    let rows: Vec<&str> = table.lines().skip(1).map(|l| l.split(',').next().unwrap()).collect();
-    assert!(!rows.is_empty() && rows.iter().all(|id| id.starts_with("spc/") || id.starts_with("mupc/")));
-}
-
-/// What the figure of bounds holds, backpropagation included, computed from the row by hand: 8·10¹¹ FLOP/s, and least
-/// FLOPs that are a third of those counted.
-#[test]
-fn measured_times_are_drawn_over_their_own_bounds() {
-    let mut record = empty();
-    add(&mut record, "bp/reference", &[8], |_| 0, 9000.0);
-    add(&mut record, "spc/reference", &[8], |l| l, 8000.0);
-    let spc = &mut record.summary[1];
-    (spc.least_gemms, spc.least_gemm_flops) = (spc.gemms.checked_div(3), spc.gemm_flops.checked_div(3));
-    let (_, files) = draw(&record);
-    let text = String::from_utf8(files["bounds.depth.csv"].clone()).unwrap();
-    let mut table = csv::Reader::from_reader(text.as_bytes());
-    let rows: Vec<std::collections::HashMap<String, String>> =
-        table.deserialize().map(Result::unwrap).collect();
-    assert_eq!(
-        rows.iter().map(|r| &r["contender"][..]).collect::<Vec<_>>(),
-        ["bp/reference", "spc/reference"]
-    );
-    for (drawn, row) in rows.iter().zip(&record.summary) {
-        let value = |name: &str| drawn[name].parse::<f64>().unwrap();
-        let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{}: {a} {b}", row.contender);
-        let bound = row.least_gemm_flops.unwrap() as f64 / 8e11 * 1e9;
-        near(value("bound_ns"), bound);
-        near(value("measured"), row.median_ns as f64 / bound);
-        near(value("measured_low"), row.median_low_ns as f64 / bound);
-        near(value("counted"), row.gemm_flops as f64 / row.least_gemm_flops.unwrap() as f64);
-        near(value("critical_path"), row.critical_path as f64 / row.least_gemms.unwrap() as f64);
-    }
-    // no ceiling, no bound: nothing is drawn in its place
-    record.run.ceilings.retain(|c| c.quantity != "fma");
-    let (drawing, _) = draw(&record);
-    assert!(drawing.drawn.iter().all(|d| d.figure != "bounds"));
-    assert!(format!("{:?}", drawing.skipped).contains("no ceiling of multiply-adds"));
-}
-
-#[test]
-fn steps_that_follow_the_depth_are_one_line() {
-    let mut record = empty();
-    add(&mut record, "spc/reference", &[4, 8, 16], |l| l, 1000.0);
-    assert_eq!(group::groups(&record)[0].series[0].policy, "T = L");
-    // With T = 8 measured too, L = 8 belongs to both lines.
-    add(&mut record, "spc/reference", &[4, 16], |_| 8, 1000.0);
-    let series: Vec<_> = group::groups(&record).into_iter().map(|g| g.series[0].clone()).collect();
-    assert_eq!(
-        series.iter().map(|s| (s.policy.as_str(), s.rows.len())).collect::<Vec<_>>(),
-        [("T = 8", 3), ("T = L", 3)]
-    );
 }
 
 #[test]
