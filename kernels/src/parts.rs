@@ -1,8 +1,12 @@
 //! Parts of computations for engines outside of this package: products, activations and threads, checked and safe.
 
+use std::sync::Mutex;
+
 use gemm::Parallelism;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::cpu::taps;
+pub use crate::cpu::taps::{Panels, Taps};
 use crate::cpu::{activation, Number, Pool, Real};
 use crate::stack::Activation;
 use crate::Result;
@@ -18,6 +22,17 @@ pub trait Scalar: Number {
     fn activate(act: Activation, z: &[Self], out: &mut [Self], slope: Option<&mut [Self]>);
     /// out = a b, or out + a b; out is row-major, `[a.rows, b.columns]`. On the calling thread.
     fn product(a: Matrix<'_, Self>, b: Matrix<'_, Self>, add: bool, out: &mut [Self]);
+    /// Every row of `out` is b plus the rows of `x` that it reads, each times the weights of its tap (see [`Taps`]); x is
+    /// `[images, pixels, inputs]`, out `[images, rows, outputs]`. On the calling thread.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    fn taps_product(taps: &Taps, x: &[Self], w: &Panels<Self>, bias: Option<&[Self]>, out: &mut [Self]);
+    /// dw += the gradient of ⟨c, out⟩ by the weights of such a product, in the order of [`Panels`]. On the calling thread.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    fn taps_gradient(taps: &Taps, x: &[Self], inputs: usize, c: &[Self], dw: &mut [Self]);
 }
 
 /// A matrix in memory that is read.
@@ -120,12 +135,32 @@ macro_rules! scalar {
             fn product(a: Matrix<'_, Self>, b: Matrix<'_, Self>, add: bool, out: &mut [Self]) {
                 product(a, b, add, out);
             }
+
+            fn taps_product(
+                taps: &Taps,
+                x: &[Self],
+                w: &Panels<Self>,
+                bias: Option<&[Self]>,
+                out: &mut [Self],
+            ) {
+                taps::product(taps, x, w, bias, out);
+            }
+
+            fn taps_gradient(taps: &Taps, x: &[Self], inputs: usize, c: &[Self], dw: &mut [Self]) {
+                taps::gradient(taps, x, inputs, c, dw);
+            }
         }
     };
 }
 
 scalar!(f32);
 scalar!(f64);
+
+/// Runs `work` compiled for the vector instructions of this processor; a closure marked `#[inline(always)]` is.
+#[inline(always)]
+pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    Arch::new().dispatch(work)
+}
 
 /// Threads that run one function together: those that fused calls use.
 #[derive(Debug, Clone)]
@@ -157,6 +192,21 @@ impl Threads {
         assert!(count <= self.count(), "more calls at once than there are threads");
         self.0.run(count, 1, |worker| work(worker.index))
     }
+
+    /// Does every job once, on whichever thread is free.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn share<J: Send>(&self, jobs: Vec<J>, work: impl Fn(J) + Sync) -> Result<()> {
+        let jobs = Mutex::new(jobs.into_iter());
+        self.run(self.count(), |_| {
+            // the lock is free again while a job is done
+            let next = || jobs.lock().ok().and_then(|mut jobs| jobs.next());
+            while let Some(job) = next() {
+                work(job);
+            }
+        })
+    }
 }
 
 #[cfg(test)]
@@ -186,6 +236,15 @@ mod tests {
     #[should_panic(expected = "do not fit")]
     fn products_that_do_not_fit_are_refused() {
         f64::product(Matrix::new(&[1.0; 6], 2, 3), Matrix::new(&[1.0; 6], 2, 3), false, &mut [0.0; 9]);
+    }
+
+    #[test]
+    fn every_job_is_done_once() {
+        let seen = std::sync::Mutex::new(Vec::new());
+        Threads::new(2).unwrap().share((0..50).collect(), |job| seen.lock().unwrap().push(job)).unwrap();
+        let mut seen = seen.into_inner().unwrap();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..50));
     }
 
     #[test]

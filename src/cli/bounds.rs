@@ -12,7 +12,7 @@ use pcnbench_kernels::persistent::{DeviceModel, H100};
 use super::exit::Exit;
 use super::grid::{Cell, Format, Grid};
 use super::label::labels;
-use super::results::duration;
+use super::results::{bytes, duration};
 use crate::contender::backend::fused::engine as fused;
 use crate::measure;
 use crate::record::{Ceiling, SummaryRow};
@@ -161,6 +161,14 @@ impl Ceilings {
     }
 }
 
+/// What an update's memory stays below; nothing is said of a GPU.
+fn most_memory(p: &Planned) -> crate::Result<Cell> {
+    if p.row.device != "cpu" {
+        return Ok(Cell::empty());
+    }
+    Ok(bytes(Some(run::most_memory(&p.spec, p.row.batch, p.threads)? as u64)))
+}
+
 fn table(
     plan: &[Planned],
     simulated: bool,
@@ -185,6 +193,7 @@ fn table(
         ("bound", "least_gemm_flops"),
         ("other FLOPs", "elementwise_flops"),
         ("bytes", "bytes"),
+        ("memory", "most_memory_bytes"),
     ];
     if ceilings.is_some() {
         columns.push(("bound, time", "bound_ns"));
@@ -196,6 +205,7 @@ fn table(
         columns.push(("predicted step", "predicted_step_ns"));
     }
     let mut grid = Grid::new(columns).optional(&[
+        "most_memory_bytes",
         "bytes",
         "elementwise_flops",
         "least_gemm_flops",
@@ -232,6 +242,7 @@ fn table(
             of(|a| Cell::count(a.least.update.gemm_flops)),
             Cell::count(row.elementwise_flops),
             Cell::count(row.bytes),
+            most_memory(p)?,
         ];
         if let Some(ceilings) = &mut ceilings {
             cells.push(match ceilings.seconds(row, p.threads)? {

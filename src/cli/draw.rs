@@ -8,7 +8,8 @@ use crate::contender::ContenderId;
 use crate::draw::{self, Subject};
 use crate::net::architecture::{Kind, Settings};
 use crate::net::{Activation, ActivationOrder, Graph, Loss, LossKind, Parameterisation, Reduction};
-use crate::record;
+use crate::plot::{Drawing, Picture, Skipped};
+use crate::record::{self, Record};
 use crate::rule::{Rule, Steps};
 use crate::run;
 use crate::suite::{axis, limits, ContenderConfig, Overrides, Suite};
@@ -175,17 +176,39 @@ fn of_suite(args: &Args, name: &str) -> Result<String> {
         .with(&axis::WIDTH, args.width)
         .with(&axis::BATCH, args.batch)
         .with(&axis::STEPS, args.steps);
-    let mut suite = Suite::load(name, &overrides)?;
+    let suite = Suite::load(name, &overrides)?;
+    let first = first_of(&suite, 0, args.rule.as_deref(), args.data.as_deref())?;
+    drawn(args, first.subject(args.processors))
+}
+
+/// A contender at the first point of a benchmark.
+struct First {
+    title: String,
+    graph: Graph,
+    rule: Rule,
+    batch: usize,
+}
+
+impl First {
+    fn subject(&self, processors: Option<usize>) -> Subject<'_> {
+        let Self { title, graph, rule, batch } = self;
+        Subject { title: title.clone(), graph, rule: *rule, batch: *batch, processors }
+    }
+}
+
+/// The contender of a rule, else the first that is not backpropagation, at the first point of the benchmark of this number.
+fn first_of(suite: &Suite, benchmark: usize, rule: Option<&str>, data: Option<&Path>) -> Result<First> {
+    let mut suite = suite.clone();
     // nothing but one contender at one point is looked at
-    suite.benchmarks.truncate(1);
+    suite.benchmarks = suite.benchmarks.into_iter().skip(benchmark).take(1).collect();
     for benchmark in &mut suite.benchmarks {
         benchmark.points.truncate(1);
-        let wanted = |c: &ContenderConfig| match &args.rule {
+        let wanted = |c: &ContenderConfig| match rule {
             Some(rule) => c.id.name == *rule,
             None => c.id.rule != "bp",
         };
         let found = benchmark.contenders.iter().find(|c| wanted(c)).cloned();
-        benchmark.contenders = vec![match (found, &args.rule) {
+        benchmark.contenders = vec![match (found, rule) {
             (Some(found), _) => found,
             (None, Some(rule)) => {
                 let id: ContenderId = format!("{rule}/reference").parse()?;
@@ -194,13 +217,34 @@ fn of_suite(args: &Args, name: &str) -> Result<String> {
             (None, None) => benchmark.contenders.remove(0),
         }];
     }
-    let planned = run::plan(&suite, args.data.as_deref(), None)?;
-    let Some(first) = planned.first() else {
-        return Err(Error::Invalid(format!("suite `{name}` has no point to draw")));
+    let planned = run::plan(&suite, data, None)?;
+    let Some(first) = planned.into_iter().next() else {
+        return Err(Error::Invalid(format!("suite `{}` has no point to draw", suite.name)));
     };
-    let graph = first.spec.network.graph(first.spec.loss)?;
-    // with places to break the line at
-    let title = format!("{}, {}", first.row.point.replace(',', ", "), first.spec.id);
-    let (rule, batch) = (first.spec.rule, first.row.batch);
-    drawn(args, Subject { title, graph: &graph, rule, batch, processors: args.processors })
+    Ok(First {
+        // with places to break the line at
+        title: format!("{}, {}", first.row.point.replace(',', ", "), first.spec.id),
+        graph: first.spec.network.graph(first.spec.loss)?,
+        rule: first.spec.rule,
+        batch: first.row.batch,
+    })
+}
+
+/// Of every benchmark of a record its first network under its first rule that is not backpropagation, as far as they can be drawn
+/// from what the record and the program hold.
+pub(super) fn networks(record: &Record, drawing: &mut Drawing) {
+    let place = record.dir.to_string_lossy();
+    let Ok(suite) = Suite::parse(&record.run.definition, &place, &Overrides::default()) else { return };
+    for (k, benchmark) in suite.benchmarks.iter().enumerate() {
+        let picture = first_of(&suite, k, None, None).and_then(|first| {
+            let subject = first.subject(None);
+            Ok(Picture { svg: draw::svg(&subject)?, title: subject.title })
+        });
+        match picture {
+            Ok(picture) => drawing.networks.push(picture),
+            Err(e) => drawing
+                .skipped
+                .push(Skipped { figure: "network", reason: format!("{}: {e}", benchmark.name) }),
+        }
+    }
 }

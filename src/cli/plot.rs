@@ -34,7 +34,9 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
 
 /// Draws figures and page of `record` into `folder`.
 pub(super) fn draw(record: &Record, folder: &Path) -> crate::Result<Drawing> {
-    let drawing = plot::draw_all(record, &folder.join("figures"), &|series| slope(record.run.seed, series))?;
+    let mut drawing =
+        plot::draw_all(record, &folder.join("figures"), &|series| slope(record.run.seed, series))?;
+    super::draw::networks(record, &mut drawing);
     plot::report::write(record, &drawing, &folder.join("index.html"))?;
     Ok(drawing)
 }

@@ -193,7 +193,7 @@ fn time(row: &SummaryRow) -> Cell {
 }
 
 /// A size for people, in MiB; nothing where it is not known.
-fn bytes(bytes: Option<u64>) -> Cell {
+pub(super) fn bytes(bytes: Option<u64>) -> Cell {
     bytes.map_or_else(Cell::empty, |n| Cell::new(format!("{:.1} MiB", n as f64 / f64::from(1 << 20)), n))
 }
 

@@ -63,6 +63,17 @@ pub struct Drawing {
     pub drawn: Vec<Drawn>,
     /// Figures left out.
     pub skipped: Vec<Skipped>,
+    /// Networks with a schedule, for the page alone.
+    pub networks: Vec<Picture>,
+}
+
+/// A picture that only the page holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// What it shows.
+    pub title: String,
+    /// An SVG document.
+    pub svg: String,
 }
 
 impl Drawing {

@@ -66,7 +66,7 @@ use std::path::Path;
 use crate::record::Record;
 use crate::Result;
 
-pub use drawing::{Drawing, Drawn, Files, Fitter, Skipped, Slope};
+pub use drawing::{Drawing, Drawn, Files, Fitter, Picture, Skipped, Slope};
 
 /// Draws every figure the record has rows for into `folder`, which is created if need be.
 ///

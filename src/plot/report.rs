@@ -76,6 +76,7 @@ fn page(record: &Record, drawing: &Drawing, figures: &[Markup]) -> Markup {
                         }
                     }
                 }
+                (networks(drawing))
                 (tables::speed_ups(record))
                 @if !record.alignments.is_empty() {
                     section {
@@ -110,9 +111,7 @@ fn figure(drawn: &Drawn, base: &Path) -> Result<Markup> {
     let read = |path: &Path| fs::read(path).map_err(|e| Error::io("read", path, e));
     let svg = read(&files.svg)?;
     let picture = if svg.len() as u64 <= LARGEST_SVG {
-        let svg = String::from_utf8_lossy(&svg).into_owned();
-        let label = format!("<svg role=\"img\" aria-label=\"{}\" ", html! { (drawn.title) }.into_string());
-        PreEscaped(svg.replacen("<svg ", &label, 1))
+        inline(&String::from_utf8_lossy(&svg), &drawn.title)
     } else {
         let data = format!("data:image/png;base64,{}", STANDARD.encode(read(&files.png)?));
         html! { img src=(data) alt=(drawn.title); }
@@ -133,6 +132,32 @@ fn figure(drawn: &Drawn, base: &Path) -> Result<Markup> {
             }
         }
     })
+}
+
+/// An SVG document as part of the page.
+fn inline(svg: &str, title: &str) -> Markup {
+    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", html! { (title) }.into_string());
+    PreEscaped(svg.replacen("<svg ", &label, 1))
+}
+
+/// The networks of the record, each with a schedule: who waits for whom.
+fn networks(drawing: &Drawing) -> Markup {
+    html! {
+        @if !drawing.networks.is_empty() {
+            section {
+                h2 { "Networks and schedules" }
+                p {
+                    "Of every benchmark the network at its first point, and the work of its first rule that is not backpropagation:                      which vertex waits for which, the steps after which an error reaches a vertex, and the longest chain of products. " code { "pcnbench draw" } " draws any other."
+                }
+                @for picture in &drawing.networks {
+                    details {
+                        summary { (picture.title) }
+                        div.sheet { (inline(&picture.svg, &picture.title)) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn machine(record: &Record) -> Markup {

@@ -47,6 +47,36 @@ fn bytes(p: &Prepared<'_>) -> Result<f64> {
     Ok(element * (at_work + if timed { all } else { largest }) + drawn)
 }
 
+/// Tensors per vertex that backpropagation holds: value, adjoint, and two of a linearisation.
+const KEPT_BY_BACKPROPAGATION: f64 = 4.0;
+/// Tensors of the largest vertex that operations hold for a moment.
+const PASSING: f64 = 4.0;
+/// Bytes of threads and code that an update brings along, whatever its size.
+const FIXED: f64 = 24.0 * (1 << 20) as f64;
+
+/// Bytes by which memory in use grows at most in one weight update on the CPU, from what is there before it.
+///
+/// Per vertex and sample the tensors that its rule holds; the largest scratch of an operation; and per parameter its direction,
+/// the moved parameter and what the optimiser keeps. An engine that works on part of the batch holds the weights of
+/// convolutions in the two orders in which they are read, and directions of every thread.
+///
+/// # Errors
+/// [`Error::Invalid`](crate::Error::Invalid) if the contender's network cannot be built.
+pub fn most_memory(spec: &ContenderSpec, batch: usize, threads: usize) -> Result<f64> {
+    let element = if spec.dtype == DType::F64 { 8.0 } else { 4.0 };
+    let graph = spec.network.graph(spec.loss)?;
+    let parameters = graph.params().iter().map(elements).sum::<f64>();
+    let sizes = || (0..graph.len()).map(|i| product(graph.shape(i)));
+    let largest = sizes().fold(0.0, f64::max);
+    let kept =
+        if spec.rule.steps().is_none() && spec.rule.name() == "bp" { KEPT_BY_BACKPROPAGATION } else { KEPT };
+    let values = batch as f64 * (kept * sizes().sum::<f64>() + PASSING * largest + data(&graph) as f64);
+    let scratch = graph.costs(batch).iter().map(|cost| cost.scratch).max().unwrap_or(0) as f64;
+    let in_parts = if spec.id.engine.is_fused() { 2.0 + threads as f64 } else { 0.0 };
+    let sets = 2.0 + copies(spec) + in_parts;
+    Ok(element * (values + 2.0 * scratch + sets * parameters) + FIXED)
+}
+
 /// How often a contender holds its parameters: themselves, backward weights, the optimiser's moments of both, variables.
 fn copies(spec: &ContenderSpec) -> f64 {
     let moments = match spec.optimiser {

@@ -30,6 +30,7 @@ use crate::suite::Model;
 use crate::{Error, Result};
 
 pub use job::{Job, Observer, Target};
+pub use memory::most_memory;
 pub use merge::merge;
 pub use plan::{plan, Makespan, Planned};
 pub use resources::open_device;

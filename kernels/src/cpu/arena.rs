@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::micro::UNITS;
-use super::real::Real;
+use super::real::{Number, Real};
 
 /// Elements that make up whole cache lines in either number type. Vectors that straddle two lines cost twice, and a
 /// line that two workers write to costs far more.
@@ -21,7 +21,7 @@ pub(super) struct Aligned<T> {
     start: usize,
 }
 
-impl<T: Real> Aligned<T> {
+impl<T: Number> Aligned<T> {
     /// Nothing yet.
     pub(super) fn new() -> Self {
         Self { memory: Vec::new(), start: 0 }
@@ -30,7 +30,7 @@ impl<T: Real> Aligned<T> {
     /// Makes the memory at least `elements` long. If it has to grow, its contents are discarded and all of it is zero.
     pub(super) fn reserve(&mut self, elements: usize) {
         if self.memory.len() < self.start + elements {
-            self.memory = vec![T::ZERO; elements + LINE];
+            self.memory = vec![T::default(); elements + LINE];
             // the memory of a vector has no guaranteed alignment; only speed depends on it
             self.start = self.memory.as_ptr().align_offset(128).min(LINE);
         }
@@ -39,6 +39,11 @@ impl<T: Real> Aligned<T> {
     /// Its elements.
     pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.memory[self.start..]
+    }
+
+    /// Its elements, to be read.
+    pub(super) fn as_slice(&self) -> &[T] {
+        &self.memory[self.start..]
     }
 
     /// Bytes held.

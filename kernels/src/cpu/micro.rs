@@ -5,7 +5,9 @@
 //! States lie feature-major, so that nothing has to be packed here but, for many steps, the weights, once. The last
 //! samples of a tile that do not fill a vector are read and written under a mask.
 
-use pulp::{MemMask, Simd};
+use pulp::Simd;
+
+use super::real::Real;
 
 /// Units of a block.
 pub(super) const UNITS: usize = 8;
@@ -22,7 +24,7 @@ pub(crate) struct Strides {
 /// The number of units to compute at once: more where there is one vector of samples only, so that all registers are
 /// used.
 #[inline(always)]
-pub(super) fn units_at_once<S: Simd, T: Micro>(width: usize, neighbours: bool) -> usize {
+pub(super) fn units_at_once<S: Simd, T: Real>(width: usize, neighbours: bool) -> usize {
     if neighbours && S::REGISTER_COUNT >= 32 && width < 2 * T::lanes::<S>() {
         2 * UNITS
     } else {
@@ -62,205 +64,148 @@ pub(crate) struct Block<T> {
     pub(super) width: usize,
 }
 
-/// The products of one number type.
-pub(crate) trait Micro: Sized + Copy {
-    /// Lanes of a vector.
-    fn lanes<S: Simd>() -> usize;
-
-    /// Does a block.
-    ///
-    /// # Safety
-    /// `w` must be readable at every (c, k) of its strides, h at k·`h_stride` + s, and out writable (and initialised if
-    /// kept) at c·`out_stride` + s, without overlap and with no other code writing there.
-    unsafe fn block<S: Simd>(simd: S, block: Block<Self>);
-}
-
-macro_rules! micro {
-    ($t:ty, $vector:ident, $lanes:ident, $splat:ident, $mul:ident, $fma:ident,
-     $mask:ident, $between:ident, $load:ident, $store:ident) => {
-        impl Micro for $t {
-            #[inline(always)]
-            fn lanes<S: Simd>() -> usize {
-                S::$lanes
+/// M vectors of samples, N units, where the operands of `b` begin; under a mask if `TAIL`, with weights
+/// of neighbouring units side by side if `NEXT`.
+///
+/// # Safety
+/// As for [`block`].
+#[expect(clippy::needless_range_loop, reason = "one index for several arrays of registers, unrolled")]
+#[inline(always)]
+unsafe fn inner<S: Simd, T: Real, const M: usize, const N: usize, const NEXT: bool, const TAIL: bool>(
+    simd: S,
+    b: Block<T>,
+    mask: T::Mask<S>,
+) {
+    let Block { inputs, w, strides, .. } = b;
+    let lanes = T::lanes::<S>();
+    let mut sums = [[T::splat(simd, T::ZERO); M]; N];
+    // SAFETY: the caller's, for every address below.
+    unsafe {
+        // one pointer per unit, or one for all where their weights are neighbours
+        let mut rows = [w; N];
+        if !NEXT {
+            for c in 0..N {
+                rows[c] = w.add(c * strides.unit);
             }
-
-            #[inline(always)]
-            unsafe fn block<S: Simd>(simd: S, block: Block<Self>) {
-                /// M vectors of samples, N units, where the operands of `b` begin; under a mask if `TAIL`, with weights
-                /// of neighbouring units side by side if `NEXT`.
-                ///
-                /// # Safety
-                /// As for [`Micro::block`].
-                #[inline(always)]
-                unsafe fn inner<
-                    S: Simd,
-                    const M: usize,
-                    const N: usize,
-                    const NEXT: bool,
-                    const TAIL: bool,
-                >(
-                    simd: S,
-                    b: Block<$t>,
-                    mask: MemMask<S::$mask>,
-                ) {
-                    let Block { inputs, w, strides, .. } = b;
-                    let mut sums = [[simd.$splat(0.0); M]; N];
-                    // SAFETY: the caller's, for every address below.
-                    unsafe {
-                        // one pointer per unit, or one for all where their weights are neighbours
-                        let mut rows = [w; N];
-                        if !NEXT {
-                            for c in 0..N {
-                                rows[c] = w.add(c * strides.unit);
-                            }
-                        }
-                        let mut h = b.h;
-                        let ahead = w.wrapping_add(N * inputs);
-                        if b.keep {
-                            // what is there may be far away, and is read after the last of the inputs
-                            for c in 0..N {
-                                for m in 0..M {
-                                    soon(b.out.wrapping_add(c * b.out_stride + m * S::$lanes));
-                                }
-                            }
-                        }
-                        for k in 0..inputs {
-                            let mut samples = [simd.$splat(0.0); M];
-                            for m in 0..M {
-                                samples[m] = if TAIL {
-                                    simd.$load(mask, h)
-                                } else {
-                                    h.add(m * S::$lanes).cast::<S::$vector>().read_unaligned()
-                                };
-                            }
-                            h = h.wrapping_add(b.h_stride);
-                            // the next block's weights: its rows follow these, as do its blocks where they are packed
-                            if NEXT && strides.input > UNITS {
-                                soon(w.wrapping_add(N + k * strides.input));
-                            } else {
-                                soon(ahead.wrapping_add(k * N));
-                            }
-                            for c in 0..N {
-                                let weight = if NEXT {
-                                    *w.add(k * strides.input + c / UNITS * strides.block + c % UNITS)
-                                } else {
-                                    *rows[c].add(k * strides.input)
-                                };
-                                let weight = simd.$splat(weight);
-                                for m in 0..M {
-                                    sums[c][m] = simd.$fma(weight, samples[m], sums[c][m]);
-                                }
-                            }
-                        }
-                        let scale = simd.$splat(b.scale);
-                        for c in 0..N {
-                            for m in 0..M {
-                                let to = b.out.add(c * b.out_stride + m * S::$lanes);
-                                let mut result = simd.$mul(scale, sums[c][m]);
-                                if b.keep {
-                                    let old = if TAIL {
-                                        simd.$load(mask, to)
-                                    } else {
-                                        to.cast::<S::$vector>().read_unaligned()
-                                    };
-                                    result = simd.$fma(scale, sums[c][m], old);
-                                }
-                                if TAIL {
-                                    simd.$store(mask, to, result);
-                                } else {
-                                    to.cast::<S::$vector>().write_unaligned(result);
-                                }
-                            }
-                        }
-                    }
-                }
-
-                let lanes = S::$lanes;
-                let Block { units, width, strides, .. } = block;
-                let mask = simd.$between(0, (width % lanes) as _);
-                let mut done = 0;
-                macro_rules! strip {
-                    ($m:literal, $n:literal, $tail:literal, $first:expr) => {
-                        // SAFETY: the caller's; M vectors of samples from `done` on, units `first` to + N.
-                        unsafe {
-                            let b = Block {
-                                w: block.w.add($first * strides.unit),
-                                h: block.h.add(done),
-                                out: block.out.add(done + $first * block.out_stride),
-                                ..block
-                            };
-                            if strides.unit == 1 {
-                                inner::<S, $m, $n, true, $tail>(simd, b, mask);
-                            } else {
-                                inner::<S, $m, $n, false, $tail>(simd, b, mask);
-                            }
-                        }
-                    };
-                }
-                macro_rules! units {
-                    ($m:literal, $tail:literal) => {
-                        if units == UNITS && S::REGISTER_COUNT >= 32 {
-                            strip!($m, 8, $tail, 0);
-                        } else {
-                            let mut first = 0;
-                            while first + 4 <= units {
-                                strip!($m, 4, $tail, first);
-                                first += 4;
-                            }
-                            while first < units {
-                                strip!($m, 1, $tail, first);
-                                first += 1;
-                            }
-                        }
-                    };
-                }
-                while done < width {
-                    let left = width - done;
-                    if units == 2 * UNITS {
-                        // a caller asks for 2 · UNITS only where it has fewer samples than two vectors hold
-                        if left >= lanes {
-                            strip!(1, 16, false, 0);
-                        } else {
-                            strip!(1, 16, true, 0);
-                        }
-                        done += lanes;
-                    } else if left >= 2 * lanes {
-                        units!(2, false);
-                        done += 2 * lanes;
-                    } else if left >= lanes {
-                        units!(1, false);
-                        done += lanes;
-                    } else {
-                        units!(1, true);
-                        done = width;
-                    }
+        }
+        let mut h = b.h;
+        let ahead = w.wrapping_add(N * inputs);
+        if b.keep {
+            // what is there may be far away, and is read after the last of the inputs
+            for c in 0..N {
+                for m in 0..M {
+                    soon(b.out.wrapping_add(c * b.out_stride + m * lanes));
                 }
             }
         }
-    };
+        for k in 0..inputs {
+            let mut samples = [T::splat(simd, T::ZERO); M];
+            for m in 0..M {
+                samples[m] = if TAIL { T::load_some(simd, mask, h) } else { T::load::<S>(h.add(m * lanes)) };
+            }
+            h = h.wrapping_add(b.h_stride);
+            // the next block's weights: its rows follow these, as do its blocks where they are packed
+            if NEXT && strides.input > UNITS {
+                soon(w.wrapping_add(N + k * strides.input));
+            } else {
+                soon(ahead.wrapping_add(k * N));
+            }
+            for c in 0..N {
+                let weight = if NEXT {
+                    *w.add(k * strides.input + c / UNITS * strides.block + c % UNITS)
+                } else {
+                    *rows[c].add(k * strides.input)
+                };
+                let weight = T::splat(simd, weight);
+                for m in 0..M {
+                    sums[c][m] = T::fma(simd, weight, samples[m], sums[c][m]);
+                }
+            }
+        }
+        let scale = T::splat(simd, b.scale);
+        for c in 0..N {
+            for m in 0..M {
+                let to = b.out.add(c * b.out_stride + m * lanes);
+                let mut result = T::times(simd, scale, sums[c][m]);
+                if b.keep {
+                    let old = if TAIL { T::load_some(simd, mask, to) } else { T::load::<S>(to) };
+                    result = T::fma(simd, scale, sums[c][m], old);
+                }
+                if TAIL {
+                    T::store_some(simd, mask, to, result);
+                } else {
+                    T::store::<S>(to, result);
+                }
+            }
+        }
+    }
 }
 
-micro!(
-    f32,
-    f32s,
-    F32_LANES,
-    splat_f32s,
-    mul_f32s,
-    mul_add_e_f32s,
-    m32s,
-    mask_between_m32s,
-    mask_load_ptr_f32s,
-    mask_store_ptr_f32s
-);
-micro!(
-    f64,
-    f64s,
-    F64_LANES,
-    splat_f64s,
-    mul_f64s,
-    mul_add_e_f64s,
-    m64s,
-    mask_between_m64s,
-    mask_load_ptr_f64s,
-    mask_store_ptr_f64s
-);
+/// Does a block.
+///
+/// # Safety
+/// `w` must be readable at every (c, k) of its strides, h at k·`h_stride` + s, and out writable (and initialised if
+/// kept) at c·`out_stride` + s, without overlap and with no other code writing there.
+#[inline(always)]
+pub(super) unsafe fn block<S: Simd, T: Real>(simd: S, block: Block<T>) {
+    let lanes = T::lanes::<S>();
+    let Block { units, width, strides, .. } = block;
+    let mask = T::first(simd, width % lanes);
+    let mut done = 0;
+    macro_rules! strip {
+        ($m:literal, $n:literal, $tail:literal, $first:expr) => {
+            // SAFETY: the caller's; M vectors of samples from `done` on, units `first` to + N.
+            unsafe {
+                let b = Block {
+                    w: block.w.add($first * strides.unit),
+                    h: block.h.add(done),
+                    out: block.out.add(done + $first * block.out_stride),
+                    ..block
+                };
+                if strides.unit == 1 {
+                    inner::<S, T, $m, $n, true, $tail>(simd, b, mask);
+                } else {
+                    inner::<S, T, $m, $n, false, $tail>(simd, b, mask);
+                }
+            }
+        };
+    }
+    macro_rules! units {
+        ($m:literal, $tail:literal) => {
+            if units == UNITS && S::REGISTER_COUNT >= 32 {
+                strip!($m, 8, $tail, 0);
+            } else {
+                let mut first = 0;
+                while first + 4 <= units {
+                    strip!($m, 4, $tail, first);
+                    first += 4;
+                }
+                while first < units {
+                    strip!($m, 1, $tail, first);
+                    first += 1;
+                }
+            }
+        };
+    }
+    while done < width {
+        let left = width - done;
+        if units == 2 * UNITS {
+            // a caller asks for 2 · UNITS only where it has fewer samples than two vectors hold
+            if left >= lanes {
+                strip!(1, 16, false, 0);
+            } else {
+                strip!(1, 16, true, 0);
+            }
+            done += lanes;
+        } else if left >= 2 * lanes {
+            units!(2, false);
+            done += 2 * lanes;
+        } else if left >= lanes {
+            units!(1, false);
+            done += lanes;
+        } else {
+            units!(1, true);
+            done = width;
+        }
+    }
+}

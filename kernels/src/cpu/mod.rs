@@ -12,6 +12,7 @@ mod exchange;
 mod fields;
 mod fixed_prediction;
 mod gradient;
+mod lanes;
 mod loss;
 mod memory;
 mod micro;
@@ -27,6 +28,7 @@ mod real;
 mod rules;
 mod spin_pool;
 mod stencil;
+pub(crate) mod taps;
 mod vjp;
 mod wait;
 

@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 
 use super::arena::{Tile, View, PANEL};
 use super::epilogue::RUN;
-use super::micro::{units_at_once, Block, Strides, UNITS};
+use super::micro::{self, units_at_once, Block, Strides, UNITS};
 use super::real::{Real, SQUARE};
 
 /// What takes rows of a result: a trait where a closure would do, because it must become part of its caller, which is
@@ -119,7 +119,7 @@ impl<T: Real> Product<T> {
                         (h.ptr().cast_const(), h.stride, out.ptr(), out.stride);
                     let block =
                         Block { inputs, scale, keep, w, strides, units, h, h_stride, out, out_stride, width };
-                    T::block(simd, block);
+                    micro::block(simd, block);
                 }
                 let row = if single { first } else { 0 };
                 // where the tile fills its panel, here and in every other field, short rows are taken several at a time
@@ -296,7 +296,7 @@ impl<T: Real> WithSimd for Outer<'_, T> {
                         out_stride: inputs,
                         width,
                     };
-                    T::block(simd, block);
+                    micro::block(simd, block);
                 }
             }
         }

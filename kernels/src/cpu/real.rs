@@ -6,7 +6,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 use candle_core::{CpuStorage, WithDType};
 use pulp::Simd;
 
-use super::micro::Micro;
+use super::lanes::Lanes;
 
 /// f32 or f64, as what can be done with them without the instructions of a processor.
 pub trait Number:
@@ -36,7 +36,7 @@ impl Number for f64 {}
 /// f64 takes its transcendentals from the C library's Rust port and is exact to the last bits. f32 takes rational
 /// and polynomial approximations that the compiler can vectorise, fitted here for least relative error (Lawson
 /// weights on Chebyshev points); the error of each is stated and tested over all magnitudes.
-pub(crate) trait Real: Number + Micro {
+pub(crate) trait Real: Number + Lanes {
     /// 0.
     const ZERO: Self;
     /// 1.

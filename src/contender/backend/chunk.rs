@@ -1,15 +1,17 @@
 //! The fused engine on networks that are no stack of layers: a whole rule on a few samples at a time, on every thread.
 
+use std::cmp::Reverse;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Layout, Storage, Tensor};
 use pcnbench_kernels::parts::{Scalar, Threads};
 
 use super::{Backend, LearnedTensors, State};
 use crate::contender::spec::ContenderSpec;
-use crate::engine::chunk::{reordered, Chunk, Step};
+use crate::engine::chunk::{sum_rows, Chunk, Form, Numbers, Param, Step};
 use crate::engine::{unwatched, Watch};
-use crate::net::{Graph, Params};
+use crate::net::{Graph, Named, Params};
 use crate::optim::{Directions, Optimiser};
 use crate::rule::Rule;
 use crate::{Error, Result};
@@ -37,7 +39,7 @@ struct Schedule {
 }
 
 /// Directions by parameter; `None` where they are zero.
-type Sums<T> = Vec<Option<Vec<T>>>;
+type Sums<T> = Vec<Option<Numbers<T>>>;
 
 /// Whether a contender can work on chunks of its batch.
 ///
@@ -98,17 +100,23 @@ impl Chunks {
     }
 
     fn learn_in<T: Scalar>(&self, data: &[Tensor]) -> Result<Directions> {
-        let numbers = |t: &Tensor| -> Result<Vec<T>> { Ok(t.flatten_all()?.to_vec1::<T>()?) };
         let (schedule, graph) = (&self.schedule, &self.schedule.graph);
-        let params = self
-            .params
-            .iter()
-            .zip(graph.params())
-            .map(|(t, named)| Ok(Arc::new(reordered(&numbers(t)?, &named.shape, false))));
-        let params = params.collect::<Result<Vec<Arc<Vec<T>>>>>()?;
-        let data = data.iter().zip(graph.data()).map(|(t, _)| numbers(t)).collect::<Result<Vec<_>>>()?;
+        let (params, data) = (contiguous(&self.params)?, contiguous(data)?);
+        let (params, data) = (held(&params), held(&data));
+        let named = params.iter().zip(graph.params());
+        let params = named.map(|(held, named)| Ok(Param::new(held.numbers::<T>()?, &named.shape)));
+        let params = params.collect::<Result<Vec<Param<'_, T>>>>()?;
+        let data = data.iter().map(Held::numbers).collect::<Result<Vec<&[T]>>>()?;
         let sizes: Vec<usize> = graph.data().iter().map(|named| named.shape.iter().product()).collect();
-        let batch = data.first().map_or(0, Vec::len) / sizes.first().copied().unwrap_or(1).max(1);
+        let batch = data.first().map_or(0, |x: &&[T]| x.len()) / sizes.first().copied().unwrap_or(1).max(1);
+
+        // the forms in which convolutions read their weights, before all threads want the same one
+        let forms = params.iter().flat_map(|param| [(param, Form::Forward), (param, Form::Back)]);
+        let mut forms: Vec<_> = forms.collect();
+        forms.sort_by_key(|(param, _)| Reverse(param.numbers().len()));
+        self.threads.share(forms, |(param, form)| {
+            param.panels(form);
+        })?;
 
         let count = self.threads.count().min(batch).max(1);
         let found: Vec<Mutex<Result<Sums<T>>>> = (0..count).map(|_| Mutex::new(Ok(Vec::new()))).collect();
@@ -119,18 +127,35 @@ impl Chunks {
                 *place = sum;
             }
         })?;
+        let panicked = |_| Error::Invalid("a worker thread has panicked".into());
+        let parts = found.into_iter().map(|part| part.into_inner().map_err(panicked)?);
+        self.total(&parts.collect::<Result<Vec<_>>>()?)
+    }
 
-        let mut total: Sums<T> = vec![None; params.len()];
-        for part in found {
-            let part =
-                part.into_inner().map_err(|_| Error::Invalid("a worker thread has panicked".into()))??;
-            total.iter_mut().zip(part).for_each(|(total, part)| add(total, part));
-        }
-        let tensor = |(direction, named): (Option<Vec<T>>, &crate::net::Named)| {
-            let own = direction.map(|d| reordered(&d, &named.shape, true));
-            own.map(|d| Ok(Tensor::from_vec(d, &named.shape[..], &Device::Cpu)?)).transpose()
+    /// What all threads have found.
+    fn total<T: Scalar>(&self, parts: &[Sums<T>]) -> Result<Directions> {
+        let params = self.schedule.graph.params();
+        let of = |p: usize| -> Vec<&[T]> {
+            parts.iter().filter_map(|part| part.get(p)?.as_ref()).map(|own| &own[..]).collect()
         };
-        total.into_iter().zip(graph.params()).map(tensor).collect()
+        let mut totals: Vec<(Vec<&[T]>, Vec<T>)> = (0..params.len()).map(|p| (of(p), Vec::new())).collect();
+        let mut jobs = Vec::new();
+        for ((parts, total), named) in
+            totals.iter_mut().zip(params).filter(|((parts, _), _)| !parts.is_empty())
+        {
+            *total = vec![T::default(); named.shape.iter().product()];
+            let rows = named.shape.first().copied().unwrap_or(1);
+            let row = (total.len() / rows.max(1)).max(1);
+            let rows = rows.div_ceil(4 * self.threads.count()).max(1);
+            let each = total.chunks_mut(rows * row).enumerate();
+            jobs.extend(each.map(|(k, out)| (&*parts, &named.shape, k * rows, out)));
+        }
+        self.threads.share(jobs, |(parts, shape, first, out)| sum_rows(parts, shape, first, out))?;
+        let tensor = |((parts, total), named): ((Vec<&[T]>, Vec<T>), &Named)| {
+            let found = !parts.is_empty();
+            found.then(|| Ok(Tensor::from_vec(total, &named.shape[..], &Device::Cpu)?)).transpose()
+        };
+        totals.into_iter().zip(params).map(tensor).collect()
     }
 
     fn state_of(&self) -> State {
@@ -142,8 +167,8 @@ impl Schedule {
     /// Directions summed over some samples, chunk after chunk.
     fn sum<T: Scalar>(
         &self,
-        params: &[Arc<Vec<T>>],
-        (data, sizes): (&[Vec<T>], &[usize]),
+        params: &[Param<'_, T>],
+        (data, sizes): (&[&[T]], &[usize]),
         samples: std::ops::Range<usize>,
         batch: usize,
     ) -> Result<Sums<T>> {
@@ -153,26 +178,40 @@ impl Schedule {
         let most = (self.bytes / size_of::<T>() / values.max(1)).clamp(1, samples.len().max(1));
         // equal parts
         let parts = samples.len().div_ceil(most);
-        let mut total: Sums<T> = vec![None; params.len()];
+        let mut found = vec![false; params.len()];
         for part in 0..parts {
             let [from, to] = [part, part + 1].map(|k| samples.start + k * samples.len() / parts);
             let own: Vec<&[T]> = data.iter().zip(sizes).map(|(all, n)| &all[from * n..to * n]).collect();
             chunk.load(&own);
             let learned = self.rule.learn(&chunk, &mut unwatched)?;
-            for (total, direction) in total.iter_mut().zip(learned.directions) {
-                add(total, direction.map(|d| Arc::try_unwrap(d).unwrap_or_else(|shared| shared.to_vec())));
-            }
+            found
+                .iter_mut()
+                .zip(&learned.directions)
+                .for_each(|(found, direction)| *found |= direction.is_some());
         }
-        Ok(total)
+        Ok(chunk.into_sums().into_iter().zip(found).map(|(sum, found)| sum.filter(|_| found)).collect())
     }
 }
 
-/// total + part, where `None` is zero.
-fn add<T: Scalar>(total: &mut Option<Vec<T>>, part: Option<Vec<T>>) {
-    match (total.as_mut(), part) {
-        (Some(total), Some(part)) => total.iter_mut().zip(part).for_each(|(sum, value)| *sum += value),
-        (None, part) => *total = part,
-        (Some(_), None) => {}
+fn contiguous(tensors: &[Tensor]) -> Result<Vec<Tensor>> {
+    tensors.iter().map(|t| Ok(t.contiguous()?)).collect()
+}
+
+/// The numbers of a contiguous tensor on the CPU, where they are.
+struct Held<'a, G>(G, &'a Layout);
+
+/// The storages of tensors, held while their numbers are read.
+fn held(tensors: &[Tensor]) -> Vec<Held<'_, impl Deref<Target = Storage>>> {
+    tensors.iter().map(Tensor::storage_and_layout).map(|(storage, layout)| Held(storage, layout)).collect()
+}
+
+impl<G: Deref<Target = Storage>> Held<'_, G> {
+    fn numbers<T: Scalar>(&self) -> Result<&[T]> {
+        let (storage, offsets) = (&*self.0, self.1.contiguous_offsets());
+        let (Storage::Cpu(storage), Some((from, to))) = (storage, offsets) else {
+            return Err(Error::Invalid("a tensor whose numbers do not lie on the CPU in order".into()));
+        };
+        Ok(&T::cpu_storage_as_slice(storage)?[from..to])
     }
 }
 

@@ -4,40 +4,51 @@
 //! cache between operations, threads work on samples of their own and meet only to add up directions. A rule that moves
 //! parameters while it infers needs the directions of the whole batch in every step, so it has no place here.
 //!
-//! Images lie in memory with their channels side by side (see [`conv`]); values are converted where they enter
+//! Images lie in memory with their channels side by side (see [`windows`]); values are converted where they enter
 //! ([`Chunk::load`]) and where an image is flattened.
 
 mod conv;
 mod losses;
 mod moves;
+mod param;
+mod pool;
 mod rows;
 mod step;
 mod value;
+mod windows;
 
-use std::rc::Rc;
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use pcnbench_kernels::parts::Scalar;
+use pcnbench_kernels::parts::{Panels, Scalar};
 
 use super::Engine;
 use crate::net::{DataId, Graph, ParamId, Topology, VertexId};
 use crate::{Error, Result};
+pub use param::{sum_rows, Form, Param};
 pub use step::Step;
-use value::{Memory, Numbers, Value};
+pub use value::Numbers;
+use value::{Memory, Value};
 
 /// A network on the samples of a chunk, bound to parameters.
 #[derive(Debug)]
 pub struct Chunk<'a, T: Scalar> {
     graph: &'a Graph,
     steps: &'a [Step],
-    /// Parameters in the chunk's own order of axes.
-    params: &'a [Arc<Vec<T>>],
+    params: &'a [Param<'a, T>],
     data: Vec<Value<T>>,
     /// Samples of the whole batch, which losses that are means divide by.
     batch: usize,
     memory: Memory<T>,
     bytes: Memory<u8>,
+    /// Directions by parameter, summed over all samples so far.
+    sums: RefCell<Vec<Option<Numbers<T>>>>,
 }
+
+/// That something has been added to the direction of a parameter, which the chunk keeps: adding up whole gradients, use after
+/// use and chunk after chunk, would take longer than small products.
+#[derive(Debug, Clone, Copy)]
+pub struct Summed;
 
 /// A vertex linearised at what it read.
 #[derive(Debug, Clone)]
@@ -47,12 +58,12 @@ pub struct At<T: Scalar> {
     /// φ'(z) of an activation; z and 1/√(var + ε) of a normalisation.
     kept: Vec<Value<T>>,
     /// Which pixel of each window was largest.
-    which: Option<Rc<Numbers<u8>>>,
+    which: Option<Arc<Numbers<u8>>>,
 }
 
 impl<'a, T: Scalar> Chunk<'a, T> {
     /// On samples that [`load`](Self::load) brings.
-    pub fn new(graph: &'a Graph, steps: &'a [Step], params: &'a [Arc<Vec<T>>], batch: usize) -> Self {
+    pub fn new(graph: &'a Graph, steps: &'a [Step], params: &'a [Param<'a, T>], batch: usize) -> Self {
         Self {
             graph,
             steps,
@@ -61,6 +72,7 @@ impl<'a, T: Scalar> Chunk<'a, T> {
             batch,
             memory: Memory::of_this_thread(),
             bytes: Memory::of_this_thread(),
+            sums: RefCell::new((0..params.len()).map(|_| None).collect()),
         }
     }
 
@@ -68,17 +80,31 @@ impl<'a, T: Scalar> Chunk<'a, T> {
     pub fn load(&mut self, data: &[&[T]]) {
         let each = data.iter().zip(self.graph.data()).map(|(&numbers, named)| {
             let own = match named.shape[..] {
-                [channels, rows, columns] => conv::swapped(&self.memory, numbers, channels, rows * columns),
+                [channels, rows, columns] => {
+                    windows::swapped(&self.memory, numbers, channels, rows * columns)
+                }
                 _ => self.memory.map(numbers, |x| x),
             };
-            Rc::new(own)
+            Arc::new(own)
         });
         let loaded = each.collect();
         self.data = loaded;
     }
 
+    /// The directions that have been summed, by parameter, in the order that [`sum_rows`] reads.
+    pub fn into_sums(self) -> Vec<Option<Numbers<T>>> {
+        self.sums.into_inner()
+    }
+
+    /// Adds to the direction of a parameter.
+    fn sum(&self, p: ParamId, add: impl FnOnce(&mut [T])) {
+        let mut sums = self.sums.borrow_mut();
+        let len = self.params[p].summed();
+        add(sums[p].get_or_insert_with(|| self.memory.zeros(len)).write());
+    }
+
     fn shared(numbers: Numbers<T>) -> Value<T> {
-        Rc::new(numbers)
+        Arc::new(numbers)
     }
 
     fn scaled(&self, a: &[T], s: f64) -> Value<T> {
@@ -87,26 +113,17 @@ impl<'a, T: Scalar> Chunk<'a, T> {
     }
 }
 
-/// A weight tensor `[outputs, channels, rows, columns]` in the order `[outputs, rows, columns, channels]` in which a chunk has
-/// it, or back; other shapes are as they are.
-pub fn reordered<T: Scalar>(numbers: &[T], shape: &[usize], back: bool) -> Vec<T> {
-    let &[_, channels, rows, columns] = shape else { return numbers.to_vec() };
-    let pixels = rows * columns;
-    let mut out = vec![T::default(); numbers.len()];
-    let (across, along) = if back { (pixels, channels) } else { (channels, pixels) };
-    for (from, to) in numbers.chunks_exact(channels * pixels).zip(out.chunks_exact_mut(channels * pixels)) {
-        for (i, row) in from.chunks_exact(along).enumerate() {
-            row.iter().enumerate().for_each(|(j, &value)| to[j * across + i] = value);
-        }
-    }
-    out
+/// The weights of a convolution.
+fn weights<'p, T: Scalar>(param: &'p Param<'_, T>, form: Form) -> Result<&'p Panels<T>> {
+    let none = || Error::Invalid("a convolution whose weights do not have four axes".into());
+    param.panels(form).ok_or_else(none)
 }
 
-impl<T: Scalar> Engine for Chunk<'_, T> {
+impl<'a, T: Scalar> Engine for Chunk<'a, T> {
     type Value = Value<T>;
     type Linearization = At<T>;
-    type Param = Arc<Vec<T>>;
-    type Direction = Arc<Vec<T>>;
+    type Param = Param<'a, T>;
+    type Direction = Summed;
 
     fn topology(&self) -> &Topology {
         self.graph.topology()
@@ -116,33 +133,33 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         &self.data[d]
     }
 
-    fn param(&self, p: ParamId) -> &Arc<Vec<T>> {
+    fn param(&self, p: ParamId) -> &Param<'a, T> {
         &self.params[p]
     }
 
     fn forward(
         &self,
         i: VertexId,
-        params: &[&Arc<Vec<T>>],
+        params: &[&Param<'a, T>],
         inputs: &[&Value<T>],
     ) -> Result<(Value<T>, At<T>)> {
         let (memory, first) = (&self.memory, inputs[0]);
-        let param = |slot: usize| params[slot].as_slice();
+        let param = |slot: usize| params[slot].numbers();
         let (mut kept, mut which) = (Vec::new(), None);
         let numbers = match &self.steps[i] {
-            Step::Conv { windows, outputs, bias } => {
-                conv::forward(windows, memory, param(0), bias.then(|| param(1)), first, *outputs)
+            Step::Conv { conv, bias } => {
+                conv.forward(memory, weights(params[0], Form::Forward)?, bias.then(|| param(1)), first)
             }
             Step::MaxPool(windows) => {
-                let (value, pixels) = conv::max_pool(windows, (memory, &self.bytes), first);
+                let (value, pixels) = pool::max_pool(windows, (memory, &self.bytes), first);
                 which = Some(pixels);
                 value
             }
-            Step::AvgPool(windows) => conv::avg_pool(windows, memory, first),
-            Step::Unpack { pixels, channels } => conv::swapped(memory, first, *pixels, *channels),
+            Step::AvgPool(windows) => pool::avg_pool(windows, memory, first),
+            Step::Unpack { pixels, channels } => windows::swapped(memory, first, *pixels, *channels),
             Step::Act(activation) => {
                 let (value, slope) = rows::activate(memory, *activation, first);
-                kept.extend(slope.map(Rc::new));
+                kept.extend(slope.map(Arc::new));
                 value
             }
             Step::Linear { inputs, bias } => {
@@ -177,40 +194,40 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
             Step::LayerNorm { n, epsilon } => {
                 let (z, r) = rows::normalise(memory, first, *n, *epsilon);
                 let value = rows::affine(memory, &z, param(0), param(1));
-                kept.extend([Rc::new(z), Rc::new(r)]);
+                kept.extend([Arc::new(z), Arc::new(r)]);
                 value
             }
         };
         let value = Self::shared(numbers);
-        let inputs = inputs.iter().map(|&a| Rc::clone(a)).collect();
-        Ok((Rc::clone(&value), At { inputs, value, kept, which }))
+        let inputs = inputs.iter().map(|&a| Arc::clone(a)).collect();
+        Ok((Arc::clone(&value), At { inputs, value, kept, which }))
     }
 
     fn vjp(
         &self,
         i: VertexId,
         slot: usize,
-        params: &[&Arc<Vec<T>>],
+        params: &[&Param<'a, T>],
         at: &At<T>,
         c: &Value<T>,
     ) -> Result<Value<T>> {
         let memory = &self.memory;
-        let param = |slot: usize| params[slot].as_slice();
+        let param = |slot: usize| params[slot].numbers();
         Ok(Self::shared(match &self.steps[i] {
-            Step::Conv { windows, outputs, .. } => conv::vjp(windows, memory, param(0), c, *outputs),
+            Step::Conv { conv, .. } => conv.vjp(memory, weights(params[0], Form::Back)?, c),
             Step::MaxPool(windows) => {
                 let which = at.which.as_ref().map_or(&[][..], |which| &which[..]);
-                conv::max_pool_vjp(windows, memory, which, c)
+                pool::max_pool_vjp(windows, memory, which, c)
             }
-            Step::AvgPool(windows) => conv::avg_pool_vjp(windows, memory, c),
-            Step::Unpack { pixels, channels } => conv::swapped(memory, c, *channels, *pixels),
+            Step::AvgPool(windows) => pool::avg_pool_vjp(windows, memory, c),
+            Step::Unpack { pixels, channels } => windows::swapped(memory, c, *channels, *pixels),
             Step::Act(activation) => {
                 let slope = at.kept.first().map(|slope| &slope[..]);
                 rows::pull_back(memory, *activation, (&at.inputs[0], &at.value, slope), c)
             }
             Step::Linear { inputs, .. } => rows::linear_vjp(memory, param(0), c, *inputs),
-            Step::Add | Step::Same => return Ok(Rc::clone(c)),
-            Step::Sub if slot == 0 => return Ok(Rc::clone(c)),
+            Step::Add | Step::Same => return Ok(Arc::clone(c)),
+            Step::Sub if slot == 0 => return Ok(Arc::clone(c)),
             Step::Sub => memory.map(c, |c| -c),
             Step::Mul => {
                 let others = at.inputs.iter().enumerate().filter(|(k, _)| *k != slot);
@@ -242,7 +259,7 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         &self,
         i: VertexId,
         _: usize,
-        _: &[&Arc<Vec<T>>],
+        _: &[&Param<'a, T>],
         _: &At<T>,
         _: &Value<T>,
     ) -> Result<Value<T>> {
@@ -252,35 +269,41 @@ impl<T: Scalar> Engine for Chunk<'_, T> {
         )))
     }
 
-    fn param_grad(&self, i: VertexId, at: &At<T>, c: &Value<T>) -> Result<Vec<Arc<Vec<T>>>> {
+    fn param_grad(&self, i: VertexId, at: &At<T>, c: &Value<T>) -> Result<Vec<Summed>> {
         let (memory, input) = (&self.memory, &at.inputs[0]);
-        let bias = |n: usize| rows::row_sum(memory, c, n);
-        let grads = match &self.steps[i] {
-            Step::Conv { windows, outputs, bias: own } => {
-                let w = conv::param_grad(windows, memory, input, c, *outputs);
-                [Some(w), own.then(|| bias(*outputs))]
+        let grad =
+            |slot: usize, add: &dyn Fn(&mut [T])| self.sum(self.graph.topology().node(i).params[slot], add);
+        let row_sum = |slot: usize, c: &[T]| grad(slot, &|sum: &mut [T]| rows::add_rows(c, sum));
+        match &self.steps[i] {
+            Step::Conv { conv, bias } => {
+                grad(0, &|w| conv.add_param_grad(input, c, w));
+                if *bias {
+                    row_sum(1, c);
+                }
             }
-            Step::Linear { inputs, bias: own } => {
-                let w = rows::linear_param_grad(memory, input, c, *inputs);
-                let outputs = w.len() / inputs;
-                [Some(w), own.then(|| bias(outputs))]
+            Step::Linear { inputs, bias } => {
+                grad(0, &|w| rows::add_linear_param_grad(input, c, *inputs, w));
+                if *bias {
+                    row_sum(1, c);
+                }
             }
-            Step::LayerNorm { n, .. } => {
-                let along = memory.zip(c, &at.kept[0], |c, z| c * z);
-                [Some(rows::row_sum(memory, &along, *n)), Some(bias(*n))]
+            Step::LayerNorm { .. } => {
+                row_sum(0, &memory.zip(c, &at.kept[0], |c, z| c * z));
+                row_sum(1, c);
             }
-            _ => [None, None],
-        };
-        Ok(grads.into_iter().flatten().map(|numbers| Arc::new(numbers.to_vec())).collect())
+            _ => {}
+        }
+        Ok(vec![Summed; self.graph.topology().node(i).params.len()])
     }
 
-    fn add_directions(&self, a: &Arc<Vec<T>>, b: &Arc<Vec<T>>) -> Result<Arc<Vec<T>>> {
-        Ok(Arc::new(a.iter().zip(b.iter()).map(|(&a, &b)| a + b).collect()))
+    fn add_directions(&self, _: &Summed, _: &Summed) -> Result<Summed> {
+        Ok(Summed)
     }
 
-    fn apply_update(&self, param: &Arc<Vec<T>>, s: f64, direction: &Arc<Vec<T>>) -> Result<Arc<Vec<T>>> {
-        let s = T::of(s);
-        Ok(Arc::new(param.iter().zip(direction.iter()).map(|(&p, &d)| p + s * d).collect()))
+    fn apply_update(&self, _: &Param<'a, T>, _: f64, _: &Summed) -> Result<Param<'a, T>> {
+        Err(Error::Invalid(
+            "a rule that moves parameters while it infers cannot work on part of a batch; use engine reference".into(),
+        ))
     }
 
     fn loss_error(&self, k: usize, value: &Value<T>) -> Result<Value<T>> {

@@ -1,6 +1,6 @@
 //! Operations on the rows of the last axis, and activations.
 
-use pcnbench_kernels::parts::{Matrix, Scalar};
+use pcnbench_kernels::parts::{vectorised, Matrix, Scalar};
 use pcnbench_kernels::Activation as Fast;
 
 use super::value::{Memory, Numbers};
@@ -37,22 +37,23 @@ pub fn linear_vjp<T: Scalar>(memory: &Memory<T>, w: &[T], c: &[T], inputs: usize
     out
 }
 
-/// cᵀ a.
-pub fn linear_param_grad<T: Scalar>(memory: &Memory<T>, a: &[T], c: &[T], inputs: usize) -> Numbers<T> {
+/// w += cᵀ a.
+pub fn add_linear_param_grad<T: Scalar>(a: &[T], c: &[T], inputs: usize, w: &mut [T]) {
     let rows = a.len() / inputs;
     let outputs = c.len() / rows.max(1);
-    let mut out = memory.take(outputs * inputs);
-    T::product(Matrix::new(c, rows, outputs).t(), Matrix::new(a, rows, inputs), false, out.write());
-    out
+    T::product(Matrix::new(c, rows, outputs).t(), Matrix::new(a, rows, inputs), true, w);
 }
 
-/// The sum of all rows of n.
-pub fn row_sum<T: Scalar>(memory: &Memory<T>, c: &[T], n: usize) -> Numbers<T> {
-    let mut sum = memory.zeros(n);
-    for row in c.chunks_exact(n) {
-        sum.write().iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
-    }
-    sum
+/// Adds all rows of c to `sum`.
+pub fn add_rows<T: Scalar>(c: &[T], sum: &mut [T]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in c.chunks_exact(sum.len()) {
+                sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
+            }
+        },
+    );
 }
 
 /// φ(z), and what the derivative needs besides z and φ(z): φ'(z), where it follows from neither.

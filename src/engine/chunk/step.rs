@@ -1,9 +1,11 @@
 //! Operations of a network in the form in which a chunk executes them.
 
 use std::any::Any;
+use std::sync::Arc;
 
-use super::conv::Windows;
+use super::conv::Conv;
 use super::moves::Along;
+use super::windows::Windows;
 use crate::net::layers::{
     Act, Add, AvgPool, Concat, Conv2d, LayerNorm, Linear, Matmul, MaxPool, Mul, Reshape, Scale, Slice,
     Softmax, Sub, Sum, Transpose,
@@ -14,8 +16,8 @@ use crate::{Error, Result};
 /// What a vertex does to the values of a chunk.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// A convolution with this many outputs.
-    Conv { windows: Windows, outputs: usize, bias: bool },
+    /// A convolution.
+    Conv { conv: Arc<Conv>, bias: bool },
     /// The largest pixel of each window.
     MaxPool(Windows),
     /// The mean of each window.
@@ -87,7 +89,7 @@ impl Step {
         if let Some(&Conv2d { stride, padding, bias }) = operation.downcast_ref() {
             let &[outputs, _, rows, columns] = param(0)? else { return None };
             let windows = windows(first, [rows, columns], stride, padding)?;
-            return Some(Self::Conv { windows, outputs, bias });
+            return Some(Self::Conv { conv: Arc::new(Conv::new(&windows, outputs)), bias });
         }
         if let Some(&MaxPool { size, stride }) = operation.downcast_ref() {
             // which pixel of a window it is is kept in a byte

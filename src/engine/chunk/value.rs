@@ -1,17 +1,18 @@
 //! Values of a few samples, in memory that is used again.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::fmt;
 use std::ops::Deref;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pcnbench_kernels::parts::vectorised;
 
 /// Bytes that a thread keeps for values to come; memory beyond that goes back to the system.
 const MOST_KEPT: usize = 256 << 20;
 
 /// Memory that values have left.
 #[derive(Clone, Default)]
-pub struct Memory<T>(Rc<RefCell<Free<T>>>);
+pub struct Memory<T>(Arc<Mutex<Free<T>>>);
 
 #[derive(Debug, Default)]
 struct Free<T> {
@@ -24,13 +25,20 @@ thread_local! {
     static MEMORIES: (Memory<f32>, Memory<f64>, Memory<u8>) = Default::default();
 }
 
-impl<T> fmt::Debug for Memory<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Memory({} bytes free)", self.0.borrow().bytes)
+impl<T> Memory<T> {
+    fn free(&self) -> MutexGuard<'_, Free<T>> {
+        // blocks are whole whenever the lock is free, also after a panic
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Numbers that give their memory back when they are dropped.
+impl<T> fmt::Debug for Memory<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({} bytes free)", self.free().bytes)
+    }
+}
+
+/// Numbers that give their memory back to where it came from when they are dropped, on whichever thread.
 #[derive(Debug)]
 pub struct Numbers<T> {
     values: Vec<T>,
@@ -38,7 +46,7 @@ pub struct Numbers<T> {
 }
 
 /// A value of one vertex on the samples of a chunk, sample after sample; sharing it is cheap.
-pub type Value<T> = Rc<Numbers<T>>;
+pub type Value<T> = Arc<Numbers<T>>;
 
 impl<T: Copy + Default> Memory<T> {
     /// That of the calling thread.
@@ -54,13 +62,14 @@ impl<T: Copy + Default> Memory<T> {
 
     /// `len` numbers whose values mean nothing yet.
     pub fn take(&self, len: usize) -> Numbers<T> {
-        let mut free = self.0.borrow_mut();
+        let mut free = self.free();
         // a block much larger than asked for is left for values of its size
         let fits = |v: &Vec<T>| v.capacity() >= len && v.capacity() / 2 <= len;
         let fitting = free.blocks.iter().enumerate().filter(|(_, v)| fits(v));
         let best = fitting.min_by_key(|(_, v)| v.capacity()).map(|(i, _)| i);
         let mut values = best.map_or_else(Vec::new, |i| free.blocks.swap_remove(i));
         free.bytes -= values.capacity() * size_of::<T>();
+        drop(free);
         // keeps what is there: only numbers never written are set to zero
         values.resize(len, T::default());
         Numbers { values, memory: self.clone() }
@@ -76,18 +85,22 @@ impl<T: Copy + Default> Memory<T> {
     /// One number per index, from those of `a` and `b`.
     pub fn zip(&self, a: &[T], b: &[T], each: impl Fn(T, T) -> T) -> Numbers<T> {
         let mut out = self.take(a.len());
-        for ((out, &a), &b) in out.values.iter_mut().zip(a).zip(b) {
-            *out = each(a, b);
-        }
+        let values = out.write();
+        vectorised(
+            #[inline(always)]
+            || values.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = each(a, b)),
+        );
         out
     }
 
     /// One number per index, from those of `a`.
     pub fn map(&self, a: &[T], each: impl Fn(T) -> T) -> Numbers<T> {
         let mut out = self.take(a.len());
-        for (out, &a) in out.values.iter_mut().zip(a) {
-            *out = each(a);
-        }
+        let values = out.write();
+        vectorised(
+            #[inline(always)]
+            || values.iter_mut().zip(a).for_each(|(out, &a)| *out = each(a)),
+        );
         out
     }
 }
@@ -108,7 +121,7 @@ impl<T> Deref for Numbers<T> {
 
 impl<T> Drop for Numbers<T> {
     fn drop(&mut self) {
-        let mut free = self.memory.0.borrow_mut();
+        let mut free = self.memory.free();
         let bytes = self.values.capacity() * size_of::<T>();
         if free.bytes + bytes <= MOST_KEPT {
             free.bytes += bytes;
