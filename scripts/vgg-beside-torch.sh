@@ -43,7 +43,7 @@ for turn in range(1, times + 1):
     with open(f"{out}/run-{turn}/summary.csv") as f:
         rows = {(row["rule"], int(row["steps"])): row for row in csv.DictReader(f)}
     with open(f"{out}/rows-{turn}.csv") as f:
-        share = {(row["contender"].split("/")[0], int(row["T"])): float(row["of reference"]) for row in csv.DictReader(f)}
+        share = {(row["contender"].split("/")[0], int(row["steps"])): float(row["of_reference"]) for row in csv.DictReader(f)}
     bp, one, nine = rows["bp", 0], rows["spc", 1], rows["spc", 9]
     assert int(bp["gemm_flops"]) == int(torch[0]["gemm_flops"]), "the programs do not update the same network"
     own = {name: int(row["median_ns"]) for name, row in [("bp", bp), ("one", one), ("nine", nine)]}

@@ -5,19 +5,23 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Layout, Storage, Tensor};
-use pcnbench_kernels::parts::{Scalar, Threads};
+use pcnbench_kernels::parts::{vectorised, Scalar, Threads};
 
 use super::{Backend, LearnedTensors, State};
 use crate::contender::spec::ContenderSpec;
 use crate::engine::chunk::{sum_rows, Chunk, Form, Numbers, Param, Step};
 use crate::engine::{unwatched, Watch};
 use crate::net::{Graph, Named, Params};
-use crate::optim::{Directions, Optimiser};
+use crate::optim::{Directions, Optimiser, OptimiserKind};
 use crate::rule::Rule;
 use crate::{Error, Result};
 
 /// Bytes of values that one thread works on at a time: a share of the last-level cache.
 const AT_ONCE: usize = 32 << 20;
+
+/// Numbers of a direction that a thread sums at a time, and the rows that it sums at least: a cache line of outputs.
+const AT_A_TIME: usize = 1 << 16;
+const ROWS: usize = 16;
 
 /// A contender that works on chunks of the batch.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct Chunks {
     schedule: Schedule,
     params: Params,
     optimiser: Box<dyn Optimiser>,
+    /// The rate of plain gradient descent, which moves parameters where directions are summed.
+    plain: Option<f64>,
     threads: Threads,
 }
 
@@ -88,18 +94,19 @@ impl Chunks {
         let threads = Threads::new(spec.id.threads.unwrap_or_else(pcnbench_kernels::tune::threads))?;
         let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
         let schedule = Schedule { rule, steps: Step::all(&graph)?, graph, bytes: AT_ONCE };
-        Ok(Self { schedule, params, optimiser, threads })
+        let plain = (spec.optimiser == OptimiserKind::Sgd).then_some(spec.learning_rate);
+        Ok(Self { schedule, params, optimiser, plain, threads })
     }
 
-    /// Directions of the rule on a batch.
-    fn learn(&self, data: &[Tensor]) -> Result<Directions> {
+    /// Directions d of the rule on a batch, or parameters moved to θ + rate·d where there is a rate; `None` where d is zero.
+    fn learn(&self, data: &[Tensor], rate: Option<f64>) -> Result<Vec<Option<Tensor>>> {
         match self.params.first().map_or(DType::F32, Tensor::dtype) {
-            DType::F64 => self.learn_in::<f64>(data),
-            _ => self.learn_in::<f32>(data),
+            DType::F64 => self.learn_in::<f64>(data, rate),
+            _ => self.learn_in::<f32>(data, rate),
         }
     }
 
-    fn learn_in<T: Scalar>(&self, data: &[Tensor]) -> Result<Directions> {
+    fn learn_in<T: Scalar>(&self, data: &[Tensor], rate: Option<f64>) -> Result<Vec<Option<Tensor>>> {
         let (schedule, graph) = (&self.schedule, &self.schedule.graph);
         let (params, data) = (contiguous(&self.params)?, contiguous(data)?);
         let (params, data) = (held(&params), held(&data));
@@ -129,33 +136,49 @@ impl Chunks {
         })?;
         let panicked = |_| Error::Invalid("a worker thread has panicked".into());
         let parts = found.into_iter().map(|part| part.into_inner().map_err(panicked)?);
-        self.total(&parts.collect::<Result<Vec<_>>>()?)
+        self.total(&params, &parts.collect::<Result<Vec<_>>>()?, rate)
     }
 
-    /// What all threads have found.
-    fn total<T: Scalar>(&self, parts: &[Sums<T>]) -> Result<Directions> {
-        let params = self.schedule.graph.params();
+    /// The directions d that all threads have found together, or θ + rate·d; `None` where d is zero.
+    fn total<T: Scalar>(
+        &self,
+        params: &[Param<'_, T>],
+        parts: &[Sums<T>],
+        rate: Option<f64>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let named = self.schedule.graph.params();
         let of = |p: usize| -> Vec<&[T]> {
             parts.iter().filter_map(|part| part.get(p)?.as_ref()).map(|own| &own[..]).collect()
         };
         let mut totals: Vec<(Vec<&[T]>, Vec<T>)> = (0..params.len()).map(|p| (of(p), Vec::new())).collect();
         let mut jobs = Vec::new();
-        for ((parts, total), named) in
-            totals.iter_mut().zip(params).filter(|((parts, _), _)| !parts.is_empty())
-        {
+        for (((parts, total), named), param) in totals.iter_mut().zip(named).zip(params) {
+            if parts.is_empty() {
+                continue;
+            }
             *total = vec![T::default(); named.shape.iter().product()];
             let rows = named.shape.first().copied().unwrap_or(1);
             let row = (total.len() / rows.max(1)).max(1);
-            let rows = rows.div_ceil(4 * self.threads.count()).max(1);
+            let rows = rows.min((AT_A_TIME / row).max(ROWS));
             let each = total.chunks_mut(rows * row).enumerate();
-            jobs.extend(each.map(|(k, out)| (&*parts, &named.shape, k * rows, out)));
+            jobs.extend(each.map(|(k, out)| (&*parts, param, &named.shape, k * rows, out)));
         }
-        self.threads.share(jobs, |(parts, shape, first, out)| sum_rows(parts, shape, first, out))?;
+        self.threads.share(jobs, |(parts, param, shape, first, out)| {
+            sum_rows(parts, shape, first, out);
+            if let Some(rate) = rate {
+                let start = first * (param.numbers().len() / shape.first().copied().unwrap_or(1).max(1));
+                let (rate, theta) = (T::of(rate), &param.numbers()[start..]);
+                vectorised(
+                    #[inline(always)]
+                    || out.iter_mut().zip(theta).for_each(|(d, &theta)| *d = theta + rate * *d),
+                );
+            }
+        })?;
         let tensor = |((parts, total), named): ((Vec<&[T]>, Vec<T>), &Named)| {
             let found = !parts.is_empty();
             found.then(|| Ok(Tensor::from_vec(total, &named.shape[..], &Device::Cpu)?)).transpose()
         };
-        totals.into_iter().zip(params).map(tensor).collect()
+        totals.into_iter().zip(named).map(tensor).collect()
     }
 
     fn state_of(&self) -> State {
@@ -217,12 +240,19 @@ impl<G: Deref<Target = Storage>> Held<'_, G> {
 
 impl Backend for Chunks {
     fn update(&mut self, data: &[Tensor]) -> Result<()> {
-        let directions = self.learn(data)?;
-        self.optimiser.step(&mut self.params, &directions, data[0].dim(0)?)
+        let Some(rate) = self.plain else {
+            let directions = self.learn(data, None)?;
+            return self.optimiser.step(&mut self.params, &directions, data[0].dim(0)?);
+        };
+        let moved = self.learn(data, Some(rate))?;
+        for (param, moved) in self.params.iter_mut().zip(moved) {
+            *param = moved.unwrap_or_else(|| param.clone());
+        }
+        Ok(())
     }
 
     fn directions(&self, data: &[Tensor]) -> Result<Directions> {
-        self.learn(data)
+        self.learn(data, None)
     }
 
     fn state(&self) -> Result<State> {
@@ -245,7 +275,6 @@ mod tests {
     use super::*;
     use crate::net::architecture::{Kind, Settings};
     use crate::net::{Activation, ActivationOrder, Loss, Parameterisation};
-    use crate::optim::OptimiserKind;
     use crate::rule::Steps;
 
     /// Directions do not depend on how many samples a thread works on at a time.
@@ -279,6 +308,15 @@ mod tests {
         let x = Tensor::from_vec(numbers(7 * 512), (7, 2, 16, 16), &Device::Cpu).unwrap();
         let y = Tensor::from_vec(numbers(7 * 3), (7, 3), &Device::Cpu).unwrap();
         let together = chunks.directions(&[x.clone(), y.clone()]).unwrap();
+        // θ + α d, as the optimiser by itself has it
+        let (mut moved, before) = (chunks.params.clone(), chunks.params.clone());
+        chunks.optimiser.step(&mut moved, &together, 7).unwrap();
+        chunks.update(&[x.clone(), y.clone()]).unwrap();
+        for (own, moved) in chunks.params.iter().zip(&moved) {
+            let own = own.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            assert_eq!(own, moved.flatten_all().unwrap().to_vec1::<f64>().unwrap());
+        }
+        chunks.params = before;
         chunks.schedule.bytes = 1;
         let apart = chunks.directions(&[x, y]).unwrap();
         for (a, b) in together.iter().zip(&apart) {
