@@ -8,11 +8,12 @@ outputs; cross-entropy, plain SGD. Both orders of an image in memory take turns,
 said as 2mnk of every product, as pcnbench counts it: the gradient by the images themselves is left out, as PyTorch leaves it out.
 """
 
-import argparse
 import csv
 import statistics
 import sys
 import time
+
+import table
 
 try:
     import torch
@@ -63,17 +64,12 @@ def updater(width, batch, layout):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--threads", type=int, nargs="+", default=None, help="as many as PyTorch takes by itself unless given")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser = table.Parser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--width", type=table.positive(int), default=128)
+    parser.add_argument("--batch", type=table.positive(int), default=64)
+    parser.add_argument("--threads", type=table.positive(int), nargs="+", default=None, help="as many as PyTorch takes by itself unless given")
+    parser.add_argument("--rounds", type=table.positive(int), default=20)
     own = parser.parse_args(arguments)
-    for name in ("width", "batch", "rounds"):
-        if getattr(own, name) < 1:
-            parser.error(f"--{name} is {getattr(own, name)}; expected at least 1")
-    if own.threads and min(own.threads) < 1:
-        parser.error("--threads: expected at least 1")
     if torch is None:
         print("there is no package `torch`; install PyTorch, or run with a Python that has it", file=sys.stderr)
         return 3

@@ -17,6 +17,7 @@ mod file_size;
 mod gating;
 mod killed;
 mod limits;
+mod memory;
 mod mutants;
 #[cfg(unix)]
 mod outputs;

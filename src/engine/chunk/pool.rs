@@ -36,8 +36,10 @@ pub fn max_pool<T: Scalar>(
     let (most, places) = (out.write(), which.write());
     vectorised(
         #[inline(always)]
-        || {
-            taps(windows, positions, |tap, at, pixel| {
+        || match windows.size() {
+            4 => largest::<T, 4>(windows, images, most, places),
+            9 => largest::<T, 9>(windows, images, most, places),
+            _ => taps(windows, positions, |tap, at, pixel| {
                 let (most, places) = (&mut most[at..at + channels], &mut places[at..at + channels]);
                 let values = &images[pixel..pixel + channels];
                 if tap == 0 {
@@ -50,10 +52,35 @@ pub fn max_pool<T: Scalar>(
                     *most = if larger { value } else { *most };
                     *place = if larger { tap as u8 } else { *place };
                 }
-            });
+            }),
         },
     );
     (out, Arc::new(which))
+}
+
+/// [`max_pool`] of windows of N pixels, all of them in one pass.
+#[inline(always)]
+fn largest<T: Scalar, const N: usize>(windows: &Windows, images: &[T], most: &mut [T], places: &mut [u8]) {
+    let channels = windows.image[2];
+    let positions = most.len() / channels;
+    let mut pixels = [0; N];
+    taps(windows, positions, |tap, at, pixel| {
+        pixels[tap] = pixel;
+        if tap + 1 < N {
+            return;
+        }
+        let values = pixels.map(|pixel| &images[pixel..pixel + channels]);
+        let (most, places) = (&mut most[at..at + channels], &mut places[at..at + channels]);
+        for c in 0..channels {
+            let (mut own, mut place) = (values[0][c], 0);
+            for (k, values) in (1u8..).zip(&values[1..]) {
+                let larger = values[c] > own;
+                own = if larger { values[c] } else { own };
+                place = if larger { k } else { place };
+            }
+            (most[c], places[c]) = (own, place);
+        }
+    });
 }
 
 /// c at the pixels that were largest.
@@ -68,7 +95,8 @@ pub fn max_pool_vjp<T: Scalar>(windows: &Windows, memory: &Memory<T>, which: &[u
             taps(windows, positions, |tap, at, pixel| {
                 let pixels = out[pixel..pixel + channels].iter_mut();
                 let each = pixels.zip(&c[at..at + channels]).zip(&which[at..at + channels]);
-                let own = |c: T, place: u8| if usize::from(place) == tap { c } else { T::default() };
+                // a window has at most 256 pixels
+                let own = |c: T, place: u8| if place == tap as u8 { c } else { T::default() };
                 if once {
                     each.for_each(|((to, &c), &place)| *to = own(c, place));
                 } else {
