@@ -68,8 +68,9 @@ pub fn most_memory(spec: &ContenderSpec, batch: usize, threads: usize) -> Result
     let parameters = graph.params().iter().map(elements).sum::<f64>();
     let sizes = || (0..graph.len()).map(|i| product(graph.shape(i)));
     let largest = sizes().fold(0.0, f64::max);
-    let kept =
-        if spec.rule.steps().is_none() && spec.rule.name() == "bp" { KEPT_BY_BACKPROPAGATION } else { KEPT };
+    // autograd keeps what every operation read and what it gave, and a gradient of each
+    let by_hand = spec.rule.name() == "bp" && spec.id.engine != EngineKind::Autograd;
+    let kept = if by_hand { KEPT_BY_BACKPROPAGATION } else { KEPT };
     let values = batch as f64 * (kept * sizes().sum::<f64>() + PASSING * largest + data(&graph) as f64);
     let scratch = graph.costs(batch).iter().map(|cost| cost.scratch).max().unwrap_or(0) as f64;
     let in_parts = if spec.id.engine.is_fused() { 2.0 + threads as f64 } else { 0.0 };

@@ -177,6 +177,23 @@ fn the_fused_engine_is_nearly_as_fast_as_a_vendors_products() {
     }
 }
 
+/// What VGG-5 costs beside PyTorch is stated in a file that `scripts/vgg-beside-torch.sh` makes: BP no slower than PyTorch, BP and
+/// a step of sPC within 1.5 times their products at the reference rate, by the median of the turns.
+#[test]
+fn convolutions_are_as_fast_as_pytorch_and_near_their_products() {
+    for (file, text) in statements("vgg-beside-torch.txt") {
+        let median = |name: &str| -> f64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let numbers = line.unwrap_or_else(|| panic!("{}: no line `{name}`", file.display()));
+            numbers.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        assert!(median("PyTorch / BP ") >= 1.0, "{}", file.display());
+        for name in ["BP / its products ", "sPC step / its products "] {
+            assert!((0.8..=1.5).contains(&median(name)), "{}: {name}", file.display());
+        }
+    }
+}
+
 /// Records are compared and continued by hashes of definitions: this version must write the axes of one as they were
 /// written.
 #[test]
