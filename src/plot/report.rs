@@ -147,7 +147,8 @@ fn networks(drawing: &Drawing) -> Markup {
             section {
                 h2 { "Networks and schedules" }
                 p {
-                    "Of every benchmark the network at its first point, and the work of its first rule that is not backpropagation:                      which vertex waits for which, the steps after which an error reaches a vertex, and the longest chain of products. " code { "pcnbench draw" } " draws any other."
+                    "Of every benchmark the network at its first point, and the work of its first rule that is not backpropagation: \
+                     which vertex waits for which, the steps after which an error reaches a vertex, and the longest chain of products. " code { "pcnbench draw" } " draws any other."
                 }
                 @for picture in &drawing.networks {
                     details {

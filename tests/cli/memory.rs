@@ -64,7 +64,7 @@ fn column(text: &str, name: &str) -> BTreeMap<(String, String), f64> {
 fn updates_take_less_memory_than_bounds_state() {
     let (dir, file) = suite(SUITE);
     let out = dir.path().join("record");
-    succeeds(&["run", &file, "--threads", "2", "--no-plots", "--out", &arg(&out)]);
+    succeeds(&["run", &file, "--allow-debug-build", "--threads", "2", "--no-plots", "--out", &arg(&out)]);
     let stated = column(&succeeds(&["bounds", &file, "--format", "csv"]), "most_memory_bytes");
     let measured = column(&std::fs::read_to_string(out.join("summary.csv")).unwrap(), "peak_bytes");
     assert_eq!(stated.len(), 11);

@@ -1,27 +1,26 @@
 //! The fused engine on networks that are no stack of layers: a whole rule on a few samples at a time, on every thread.
 
+mod total;
+
 use std::cmp::Reverse;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use candle_core::{DType, Device, Layout, Storage, Tensor};
-use pcnbench_kernels::parts::{vectorised, Scalar, Threads};
+use candle_core::{DType, Layout, Storage, Tensor};
+use pcnbench_kernels::parts::{Scalar, Threads};
 
 use super::{Backend, LearnedTensors, State};
 use crate::contender::spec::ContenderSpec;
-use crate::engine::chunk::{sum_rows, Chunk, Form, Numbers, Param, Step};
+use crate::engine::chunk::{Chunk, Form, Param, Step};
 use crate::engine::{unwatched, Watch};
-use crate::net::{Graph, Named, Params};
+use crate::net::{Graph, Params};
 use crate::optim::{Directions, Optimiser, OptimiserKind};
 use crate::rule::Rule;
 use crate::{Error, Result};
+use total::{total, Sums};
 
 /// Bytes of values that one thread works on at a time: a share of the last-level cache.
 const AT_ONCE: usize = 32 << 20;
-
-/// Numbers of a direction that a thread sums at a time, and the rows that it sums at least: a cache line of outputs.
-const AT_A_TIME: usize = 1 << 16;
-const ROWS: usize = 16;
 
 /// A contender that works on chunks of the batch.
 #[derive(Debug)]
@@ -43,9 +42,6 @@ struct Schedule {
     /// [`AT_ONCE`].
     bytes: usize,
 }
-
-/// Directions by parameter; `None` where they are zero.
-type Sums<T> = Vec<Option<Numbers<T>>>;
 
 /// Whether a contender can work on chunks of its batch.
 ///
@@ -136,49 +132,7 @@ impl Chunks {
         })?;
         let panicked = |_| Error::Invalid("a worker thread has panicked".into());
         let parts = found.into_iter().map(|part| part.into_inner().map_err(panicked)?);
-        self.total(&params, &parts.collect::<Result<Vec<_>>>()?, rate)
-    }
-
-    /// The directions d that all threads have found together, or θ + rate·d; `None` where d is zero.
-    fn total<T: Scalar>(
-        &self,
-        params: &[Param<'_, T>],
-        parts: &[Sums<T>],
-        rate: Option<f64>,
-    ) -> Result<Vec<Option<Tensor>>> {
-        let named = self.schedule.graph.params();
-        let of = |p: usize| -> Vec<&[T]> {
-            parts.iter().filter_map(|part| part.get(p)?.as_ref()).map(|own| &own[..]).collect()
-        };
-        let mut totals: Vec<(Vec<&[T]>, Vec<T>)> = (0..params.len()).map(|p| (of(p), Vec::new())).collect();
-        let mut jobs = Vec::new();
-        for (((parts, total), named), param) in totals.iter_mut().zip(named).zip(params) {
-            if parts.is_empty() {
-                continue;
-            }
-            *total = vec![T::default(); named.shape.iter().product()];
-            let rows = named.shape.first().copied().unwrap_or(1);
-            let row = (total.len() / rows.max(1)).max(1);
-            let rows = rows.min((AT_A_TIME / row).max(ROWS));
-            let each = total.chunks_mut(rows * row).enumerate();
-            jobs.extend(each.map(|(k, out)| (&*parts, param, &named.shape, k * rows, out)));
-        }
-        self.threads.share(jobs, |(parts, param, shape, first, out)| {
-            sum_rows(parts, shape, first, out);
-            if let Some(rate) = rate {
-                let start = first * (param.numbers().len() / shape.first().copied().unwrap_or(1).max(1));
-                let (rate, theta) = (T::of(rate), &param.numbers()[start..]);
-                vectorised(
-                    #[inline(always)]
-                    || out.iter_mut().zip(theta).for_each(|(d, &theta)| *d = theta + rate * *d),
-                );
-            }
-        })?;
-        let tensor = |((parts, total), named): ((Vec<&[T]>, Vec<T>), &Named)| {
-            let found = !parts.is_empty();
-            found.then(|| Ok(Tensor::from_vec(total, &named.shape[..], &Device::Cpu)?)).transpose()
-        };
-        totals.into_iter().zip(named).map(tensor).collect()
+        total(&self.threads, (&params, graph.params()), &parts.collect::<Result<Vec<_>>>()?, rate)
     }
 
     fn state_of(&self) -> State {
@@ -272,6 +226,8 @@ impl Backend for Chunks {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
     use crate::net::architecture::{Kind, Settings};
     use crate::net::{Activation, ActivationOrder, Loss, Parameterisation};
