@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::panels::{Cut, Panel};
-use super::{Reads, Taps, ROWS};
+use super::reads::{Reads, Taps, ROWS};
 use crate::cpu::arena::Aligned;
 use crate::cpu::real::Real;
 
@@ -11,8 +11,8 @@ use crate::cpu::real::Real;
 /// through.
 const AT_ONCE: usize = 126;
 
-/// See [`super::gradient`].
-pub(super) fn gradient<T: Real>(taps: &Taps, x: &[T], inputs: usize, c: &[T], dw: &mut [T]) {
+/// dw += Σ over rows of x_tᵀ c, in the order of [`Panels`](super::panels::Panels).
+pub(crate) fn gradient<T: Real>(taps: &Taps, x: &[T], inputs: usize, c: &[T], dw: &mut [T]) {
     let rows = x.len() / (taps.read * inputs).max(1) * taps.written;
     let outputs = c.len() / rows.max(1);
     let (images, cut) = (taps.images(x, inputs, c, outputs), Cut { taps: taps.taps, inputs, outputs });

@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::panels::{Panel, Panels};
-use super::{Reads, Taps, ROWS};
+use super::reads::{Reads, Taps, ROWS};
 use crate::cpu::real::Real;
 
 /// Inputs whose weights are kept in the nearest cache while all tiles are gone through; a row of them is at most 256 bytes.
@@ -38,8 +38,8 @@ fn passes(taps: usize, inputs: usize) -> Vec<Vec<Piece>> {
     passes
 }
 
-/// See [`super::product`].
-pub(super) fn product<T: Real>(taps: &Taps, x: &[T], w: &Panels<T>, bias: Option<&[T]>, out: &mut [T]) {
+/// out = Σ_t x_t W_t + b.
+pub(crate) fn product<T: Real>(taps: &Taps, x: &[T], w: &Panels<T>, bias: Option<&[T]>, out: &mut [T]) {
     let (inputs, outputs) = (w.cut.inputs, w.cut.outputs);
     assert!(w.cut.taps == taps.taps && bias.is_none_or(|b| b.len() == outputs), "weights that do not fit");
     let images = taps.images(x, inputs, out, outputs);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cpu::real::Real;
 
 /// A convolution: image of `rows`×`columns` pixels, a window, stride and padding.
 #[derive(Debug, Clone, Copy)]
