@@ -4,8 +4,8 @@
 #
 #   scripts/vgg-beside-torch.sh OUT [TIMES]    # 5 times unless told otherwise, about a minute each
 #
-# In turn, TIMES times: contenders/torch_vgg.py in both orders of an image in memory, and benches/suites/vgg.toml, BP and sPC with one and
-# with nine steps. OUT/vgg-beside-torch.txt has the medians of the turns and every turn's ratio; PyTorch's is its faster order.
+# In turn, TIMES times: contenders/torch_vgg.py in both orders of an image in memory, and benches/suites/vgg.toml, BP and sPC with one to
+# nine steps. OUT/vgg-beside-torch.txt has the medians of the turns and every turn's ratio; PyTorch's is its faster order.
 # "step" is an eighth of what nine steps take more than one.
 #
 #   PCNBENCH=path/to/pcnbench    use this program instead of building one

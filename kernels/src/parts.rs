@@ -156,7 +156,7 @@ macro_rules! scalar {
 scalar!(f32);
 scalar!(f64);
 
-/// Runs `work` compiled for the vector instructions of this processor; a closure marked `#[inline(always)]` is.
+/// Runs `work`, compiled for the vector instructions of this processor if the closure is marked `#[inline(always)]`.
 #[inline(always)]
 pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)

@@ -9,11 +9,11 @@ use super::windows::Windows;
 #[derive(Debug)]
 pub struct Conv {
     /// By tap.
-    pub taps: Taps,
+    taps: Taps,
     /// By the same taps, from the value back to the image.
-    pub back: Taps,
+    back: Taps,
     /// Pixels of an image, and positions of its value.
-    pub sizes: [usize; 2],
+    sizes: [usize; 2],
     /// Outputs, inputs and taps.
     pub weights: [usize; 3],
 }

@@ -50,7 +50,7 @@ impl Windows {
         self.padding == 0 && self.window == [self.stride; 2] && whole(0) && whole(1)
     }
 
-    /// Images of so many positions, to which every window adds: zero, or anything where every pixel is written once.
+    /// Images with `positions` windows in all, to be added to: zero, or any numbers where [every pixel](Self::tile) is written once.
     pub fn unwritten<T: Scalar>(&self, memory: &Memory<T>, positions: usize) -> Numbers<T> {
         let len = positions / self.count() * self.pixels();
         if self.tile() {

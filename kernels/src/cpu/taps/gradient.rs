@@ -13,6 +13,17 @@ const AT_ONCE: usize = 126;
 
 /// dw += Σ over rows of x_tᵀ c, in the order of [`Panels`](super::panels::Panels).
 pub(crate) fn gradient<T: Real>(taps: &Taps, x: &[T], inputs: usize, c: &[T], dw: &mut [T]) {
+    by_groups(taps, (x, inputs), c, dw, |group| Arch::new().dispatch(group));
+}
+
+/// The same, the images of each group as `run` runs them.
+pub(super) fn by_groups<T: Real>(
+    taps: &Taps,
+    (x, inputs): (&[T], usize),
+    c: &[T],
+    dw: &mut [T],
+    run: impl Fn(Group<'_, T>),
+) {
     let rows = x.len() / (taps.read * inputs).max(1) * taps.written;
     let outputs = c.len() / rows.max(1);
     let (images, cut) = (taps.images(x, inputs, c, outputs), Cut { taps: taps.taps, inputs, outputs });
@@ -29,13 +40,13 @@ pub(crate) fn gradient<T: Real>(taps: &Taps, x: &[T], inputs: usize, c: &[T], dw
             let c = &c[first * taps.written * outputs..][..count * taps.written * outputs];
             let dw = &mut dw[panel.start..][..cut.taps * inputs * panel.width];
             let reads = last.as_ref().unwrap_or(&whole);
-            Arch::new().dispatch(Group { reads, panel, cut, x, c, near: near.as_mut_slice(), dw });
+            run(Group { reads, panel, cut, x, c, near: near.as_mut_slice(), dw });
         }
     }
 }
 
 /// What the images of a group add to one panel.
-struct Group<'a, T> {
+pub(super) struct Group<'a, T> {
     reads: &'a Reads,
     panel: Panel,
     cut: Cut,

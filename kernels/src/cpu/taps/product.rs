@@ -40,6 +40,18 @@ fn passes(taps: usize, inputs: usize) -> Vec<Vec<Piece>> {
 
 /// out = Σ_t x_t W_t + b.
 pub(crate) fn product<T: Real>(taps: &Taps, x: &[T], w: &Panels<T>, bias: Option<&[T]>, out: &mut [T]) {
+    by_groups(taps, x, w, bias, out, |group| Arch::new().dispatch(group));
+}
+
+/// The same, the images of each group as `run` runs them.
+pub(super) fn by_groups<T: Real>(
+    taps: &Taps,
+    x: &[T],
+    w: &Panels<T>,
+    bias: Option<&[T]>,
+    out: &mut [T],
+    run: impl Fn(Group<'_, T>),
+) {
     let (inputs, outputs) = (w.cut.inputs, w.cut.outputs);
     assert!(w.cut.taps == taps.taps && bias.is_none_or(|b| b.len() == outputs), "weights that do not fit");
     let images = taps.images(x, inputs, out, outputs);
@@ -62,12 +74,12 @@ pub(crate) fn product<T: Real>(taps: &Taps, x: &[T], w: &Panels<T>, bias: Option
         let (_, own) = reads.insert(known.unwrap_or_else(|| (count, taps.reads(count))));
         let x = &x[first * taps.read * inputs..][..count * taps.read * inputs];
         let out = &mut out[first * taps.written * outputs..][..count * taps.written * outputs];
-        Arch::new().dispatch(Group { reads: own, passes: &passes, x, w, bias, zeros: &zeros, out });
+        run(Group { reads: own, passes: &passes, x, w, bias, zeros: &zeros, out });
     }
 }
 
 /// The product of the images of a group.
-struct Group<'a, T> {
+pub(super) struct Group<'a, T> {
     reads: &'a Reads,
     passes: &'a [Vec<Piece>],
     x: &'a [T],

@@ -1,5 +1,31 @@
+use pulp::{Arch, Scalar, Simd, WithSimd};
+
 use super::*;
 use crate::cpu::real::Real;
+
+/// Vector instructions to run with.
+trait Runs: Copy {
+    fn run<W: WithSimd<Output = ()>>(self, work: W);
+}
+
+impl Runs for Arch {
+    fn run<W: WithSimd<Output = ()>>(self, work: W) {
+        self.dispatch(work);
+    }
+}
+
+impl Runs for Scalar {
+    fn run<W: WithSimd<Output = ()>>(self, work: W) {
+        work.with_simd(self);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Runs for pulp::x86::V3 {
+    fn run<W: WithSimd<Output = ()>>(self, work: W) {
+        Simd::vectorize(self, work);
+    }
+}
 
 /// A convolution: image of `rows`×`columns` pixels, a window, stride and padding.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +69,9 @@ fn numbers<T: Real>(n: usize, salt: usize) -> Vec<T> {
     (0..n).map(|k| T::of(((k * 7 + salt) % 11) as f64 - 5.0)).collect()
 }
 
-/// Products and gradients are those of plain loops, to the bit, on every size of panel and strip.
-fn against_loops<T: Real>() {
+/// Products and gradients are those of plain loops, to the bit, on every size of panel and strip, with the vector instructions
+/// that `run` uses.
+fn against_loops<T: Real, R: Runs>(run: R) {
     let sizes = [(1, 1), (3, 10), (5, 16), (130, 20), (16, 33), (7, 64), (2, 139)];
     for (conv, (inputs, outputs), images) in CONVS
         .iter()
@@ -81,15 +108,15 @@ fn against_loops<T: Real>() {
         }
 
         let mut got = numbers(want.len(), 5);
-        product(&taps, &x, &Panels::new(&w, shape), Some(&bias), &mut got);
+        product::by_groups(&taps, &x, &Panels::new(&w, shape), Some(&bias), &mut got, |group| run.run(group));
         assert_eq!(got, want, "{conv:?} {inputs} {outputs}");
         let mut got = numbers(pulled.len(), 5);
-        product(&back, &c, &Panels::transposed(&w, shape), None, &mut got);
+        product::by_groups(&back, &c, &Panels::transposed(&w, shape), None, &mut got, |group| run.run(group));
         assert_eq!(got, pulled, "{conv:?} {inputs} {outputs}");
         let mut got = vec![T::ZERO; Panels::<T>::len(shape)];
-        gradient(&taps, &x, inputs, &c, &mut got);
+        gradient::by_groups(&taps, (&x, inputs), &c, &mut got, |group| run.run(group));
         let once = got.clone();
-        gradient(&taps, &x, inputs, &c, &mut got);
+        gradient::by_groups(&taps, (&x, inputs), &c, &mut got, |group| run.run(group));
         let thrice: Vec<T> = dw.iter().map(|&d| d + d + d).collect();
         for (gradients, want) in [(vec![&once[..]], &dw), (vec![&once, &got], &thrice)] {
             let mut rows = vec![T::ZERO; dw.len()];
@@ -103,8 +130,15 @@ fn against_loops<T: Real>() {
 
 #[test]
 fn products_and_gradients_are_those_of_plain_loops() {
-    against_loops::<f32>();
-    against_loops::<f64>();
+    against_loops::<f32, _>(Arch::new());
+    against_loops::<f64, _>(Arch::new());
+    against_loops::<f32, _>(Scalar);
+    against_loops::<f64, _>(Scalar);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(fewer_registers) = pulp::x86::V3::try_new() {
+        against_loops::<f32, _>(fewer_registers);
+        against_loops::<f64, _>(fewer_registers);
+    }
 }
 
 #[test]
