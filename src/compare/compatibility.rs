@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::record::{Record, SummaryRow};
-use crate::suite::wire::{ArchitectureWire, BenchmarkWire, ContenderWire};
+use crate::suite::wire::{ArchitectureWire, BenchmarkWire, ContenderWire, NetworkWire};
 use crate::suite::AXES;
 
 /// See [`Entry::facts`](super::Entry::facts). What the point id holds is in it; the rest comes from row and definition.
@@ -48,6 +48,12 @@ pub(super) fn facts(
     say("loss", b.network.loss.clone());
     say("reduction", b.network.reduction.clone());
     say("placement", b.network.placement.clone());
+    if b.network.precision != 1.0 {
+        say("precision", b.network.precision.to_string());
+    }
+    if b.network.latent_energy != NetworkWire::default().latent_energy {
+        say("latent_energy", b.network.latent_energy.clone());
+    }
     say("optimiser", b.training.optimiser.clone());
     say("learning_rate", learning_rate(b, &row.contender).to_string());
     say("learning_rate of the baseline", learning_rate(b, &row.baseline).to_string());

@@ -4,7 +4,7 @@ use super::cone::Cone;
 use super::label::{clean, shorten, width};
 use super::layers::Node;
 use super::shared::Shared;
-use crate::net::{Graph, VertexId};
+use crate::net::{Graph, LatentEnergy, VertexId};
 use crate::plot::number;
 use crate::plot::scene::Type;
 use crate::plot::style::{INK, PAPER, SOFT};
@@ -110,6 +110,8 @@ fn where_it_is(graph: &Graph, i: VertexId, cone: &Cone) -> String {
     if let Some(precision) = graph.topology().precision(i) {
         parts.push("latent".to_owned());
         parts.extend((precision != 1.0).then(|| format!("π = {}", number::short(precision, 3))));
+        let energy = graph.topology().energy(i);
+        parts.extend((energy != LatentEnergy::Gaussian).then(|| energy.to_string()));
     }
     let (distance, arrival) = (cone.distance[i], cone.arrival[i]);
     parts.push(format!("d = {distance}"));

@@ -8,8 +8,7 @@ const NEVER: usize = usize::MAX;
 /// How far each vertex is from the losses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cone {
-    /// Latent vertices on the shortest path from the vertex to a loss, the vertex itself counted if it is latent: the
-    /// inference steps that an error takes down that path.
+    /// [`Topology::distances`].
     pub distance: Vec<usize>,
     /// The first inference step of sPC after which the vertex has an error (a latent one) or something reaches it (a
     /// deterministic one). Less than the distance where a state above it has moved before, because that leaves an error at
@@ -20,7 +19,7 @@ pub struct Cone {
 impl Cone {
     /// The cone of a network. O(vertices · edges) at worst.
     pub fn of(topology: &Topology) -> Self {
-        let distance = distances(topology);
+        let distance = topology.distances();
         Self { arrival: arrivals(topology, &distance), distance }
     }
 
@@ -28,18 +27,6 @@ impl Cone {
     pub fn depth(&self) -> usize {
         self.distance.iter().copied().max().unwrap_or(0)
     }
-}
-
-fn distances(topology: &Topology) -> Vec<usize> {
-    let mut distance = vec![NEVER; topology.len()];
-    for i in (0..topology.len()).rev() {
-        let judged = topology.losses_at(i).first().map(|_| 0);
-        let below = topology.children(i).iter().map(|&(child, _)| distance[child]);
-        // every vertex leads to a loss
-        let nearest = below.chain(judged).min().unwrap_or(0);
-        distance[i] = nearest.saturating_add(usize::from(topology.is_latent(i)));
-    }
-    distance
 }
 
 /// First arrivals: the least solution of what a step of sPC does, found by repeating it until nothing changes.

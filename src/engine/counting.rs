@@ -9,7 +9,7 @@
 use std::cell::Cell;
 
 use super::{Engine, Shown};
-use crate::net::{DataId, Graph, LayerCost, Loss, OperationCost, ParamId, Topology, VerbCost, VertexId};
+use crate::net::{DataId, Graph, LatentEnergy, LayerCost, Loss, OperationCost, ParamId, Topology, VerbCost, VertexId};
 use crate::Result;
 
 /// Totals of one execution.
@@ -218,5 +218,9 @@ impl Engine for Counting {
 
     fn add_scaled(&self, a: &SymbolicTensor, _: f64, b: &SymbolicTensor) -> Result<SymbolicTensor> {
         Ok(self.elementwise(2, &[a, b]))
+    }
+
+    fn influence(&self, energy: LatentEnergy, error: &SymbolicTensor) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(energy.influence_ops(), &[error]))
     }
 }

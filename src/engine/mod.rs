@@ -55,6 +55,10 @@ macro_rules! on_tensors {
         fn add_scaled(&self, a: &Tensor, s: f64, b: &Tensor) -> Result<Tensor> {
             Ok((a + b.affine(s, 0.0)?)?)
         }
+
+        fn influence(&self, energy: LatentEnergy, error: &Tensor) -> Result<Tensor> {
+            energy.influence(error)
+        }
     };
 }
 use on_tensors;
@@ -74,7 +78,7 @@ use std::str::FromStr;
 use candle_core::DType;
 use pcnbench_kernels::MathMode;
 
-use crate::net::{DataId, ParamId, Topology, VertexId};
+use crate::net::{DataId, LatentEnergy, ParamId, Topology, VertexId};
 use crate::{Error, Result};
 
 /// An engine by name.
@@ -248,6 +252,8 @@ pub trait Engine {
     fn scale(&self, s: f64, a: &Self::Value) -> Result<Self::Value>;
     /// a + s·b.
     fn add_scaled(&self, a: &Self::Value, s: f64, b: &Self::Value) -> Result<Self::Value>;
+    /// ψ(ε) of an energy.
+    fn influence(&self, energy: LatentEnergy, error: &Self::Value) -> Result<Self::Value>;
 }
 
 /// An error of one vertex; `None` where it is known to be exactly zero without computing it.

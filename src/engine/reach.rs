@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::{Engine, Learned};
-use crate::net::{DataId, ParamId, Topology, VertexId};
+use crate::net::{DataId, LatentEnergy, ParamId, Topology, VertexId};
 use crate::Result;
 
 /// A tensor that exists in name only: `None` if it is zero, else the number of the computation it comes from. Tensors of
@@ -140,5 +140,9 @@ impl Engine for Reach {
 
     fn add_scaled(&self, a: &Name, s: f64, b: &Name) -> Result<Name> {
         Ok(if s == 0.0 || b.is_none() { *a } else { self.fresh() })
+    }
+
+    fn influence(&self, _: LatentEnergy, error: &Name) -> Result<Name> {
+        Ok(self.image(*error))
     }
 }

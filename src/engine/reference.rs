@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::{Engine, Learned};
-use crate::net::{DataId, Graph, Linearization, ParamId, Topology, VertexId};
+use crate::net::{DataId, Graph, LatentEnergy, Linearization, ParamId, Topology, VertexId};
 use crate::Result;
 
 /// A network bound to parameters and one batch.
@@ -63,14 +63,15 @@ impl Engine for Reference<'_> {
 }
 
 impl Reference<'_> {
-    /// Energies: ½π_i‖ε_i‖² summed over the batch for every latent vertex in order, then the losses. Of a chain that is
+    /// Energies: π_i Σ φ_i(ε_i) summed over the batch for every latent vertex in order, then the losses. Of a chain that is
     /// one per layer.
     pub fn energies(&self, errors: &[Option<Tensor>], outputs: &[Tensor]) -> Result<Vec<f64>> {
         let topology = self.topology();
         let mut energies = Vec::new();
         for i in topology.latent() {
-            let square = errors[i].as_ref().map_or(Ok(0.0), square_sum)?;
-            energies.push(0.5 * topology.precision(i).unwrap_or(1.0) * square);
+            let own = |e| energy_of(topology.energy(i), e);
+            let sum = errors[i].as_ref().map_or(Ok(0.0), own)?;
+            energies.push(topology.precision(i).unwrap_or(1.0) * sum);
         }
         for (term, output) in self.graph.losses().iter().zip(outputs) {
             energies.push(term.loss.value(output, &self.data[term.target])?);
@@ -84,7 +85,7 @@ impl Reference<'_> {
     }
 }
 
-/// Σ t² in f64, so that f32 errors near 1e-20 do not underflow when squared.
-fn square_sum(t: &Tensor) -> Result<f64> {
-    Ok(t.to_dtype(candle_core::DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?)
+/// Σ φ(ε) in f64, so that f32 errors near 1e-20 do not underflow when squared.
+fn energy_of(energy: LatentEnergy, error: &Tensor) -> Result<f64> {
+    Ok(energy.tensor(&error.to_dtype(candle_core::DType::F64)?)?.to_scalar::<f64>()?)
 }

@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use pcnbench_kernels::MathMode;
 
 use super::Engine;
-use crate::net::{DataId, Dense, Graph, Linearization, ParamId, Topology, VertexId};
+use crate::net::{DataId, Dense, Graph, LatentEnergy, Linearization, ParamId, Topology, VertexId};
 use crate::{Error, Result};
 
 /// A chain of dense layers bound to parameters and one batch, in f32 on the CPU.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use super::latent_energy::LatentEnergy;
 use super::layers::Dense;
 use super::levels;
 use super::loss::Loss;
@@ -48,9 +49,9 @@ pub struct LossTerm {
 /// Vertex i has the value v_i, a state of its own if it is latent and f_i(inputs; θ) if it is deterministic. The energy
 /// over states and parameters is
 ///
-/// F = Σ over latent i of ½π_i‖v_i − f_i‖² + Σ losses,
+/// F = Σ over latent i of π_i Σ φ_i(v_i − f_i) + Σ losses,
 ///
-/// sums over the batch and all axes. Parameters lie in a table and are referred to, so that any number of vertices may
+/// sums over the batch and all axes, with φ(ε) = ½ε² where no other [`LatentEnergy`] is chosen. Parameters lie in a table and are referred to, so that any number of vertices may
 /// use one.
 #[derive(Debug, Clone)]
 pub struct Graph {
@@ -204,6 +205,9 @@ impl Graph {
                 Some(precision) if precision != 1.0 => {
                     return Err(refuse(i, &format!("has precision {precision}")));
                 }
+                Some(_) if node.energy != LatentEnergy::Gaussian => {
+                    return Err(refuse(i, &format!("has the energy {}", node.energy)));
+                }
                 _ => {}
             }
             let own = next..next + dense.param_shapes().len();
@@ -219,6 +223,12 @@ impl Graph {
             [LossTerm { vertex, target: 1, .. }] if *vertex == last => Ok(layers),
             _ => Err(refuse(last, "does not carry the only loss, with data tensor 1 as its target")),
         }
+    }
+
+    /// The same network with the precision π and the energy φ that `of` gives every latent vertex.
+    #[must_use]
+    pub fn with_energies(self, of: impl Fn(VertexId) -> (f64, LatentEnergy)) -> Self {
+        Self { topology: self.topology.with_energies(of), ..self }
     }
 
     /// The graph in which all paths from a state to a loss cross equally many states: latent identities of precision 1

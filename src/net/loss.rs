@@ -147,13 +147,7 @@ impl Loss {
                 let magnitude = ((o * sign(o)?)?.neg()?.exp()? + 1.0)?.log()?;
                 (((positive(o)? + magnitude)? - (y * o)?)?.sum_all()?, 1.0)
             }
-            LossKind::Huber => {
-                // with m = min(|d|, 1): m (|d| − ½m)
-                let d = (o - y)?;
-                let size = (&d * sign(&d)?)?;
-                let least = size.minimum(1.0)?;
-                ((&least * (&size - least.affine(0.5, 0.0)?)?)?.sum_all()?, 1.0)
-            }
+            LossKind::Huber => (huber(&(o - y)?)?, 1.0),
         };
         Ok(sum.affine(factor * self.weight(o)?, 0.0)?)
     }
@@ -202,11 +196,19 @@ fn step(t: &Tensor) -> Result<Tensor> {
 }
 
 /// 1 where t > 0, else −1; a constant to autograd.
-fn sign(t: &Tensor) -> Result<Tensor> {
+pub(super) fn sign(t: &Tensor) -> Result<Tensor> {
     Ok(step(t)?.affine(2.0, -1.0)?)
 }
 
 /// max(t, 0), differentiable.
 fn positive(t: &Tensor) -> Result<Tensor> {
     Ok((t * step(t)?)?)
+}
+
+/// Σ h(d) with h(d) = ½d² for |d| ≤ 1 and |d| − ½ beyond; differentiable.
+pub(super) fn huber(d: &Tensor) -> Result<Tensor> {
+    // with m = min(|d|, 1): m (|d| − ½m)
+    let size = (d * sign(d)?)?;
+    let least = size.minimum(1.0)?;
+    Ok((&least * (&size - least.affine(0.5, 0.0)?)?)?.sum_all()?)
 }

@@ -4,6 +4,7 @@ pub mod architecture;
 pub mod architecture_kind;
 pub mod drawing;
 pub mod graph;
+pub mod latent_energy;
 pub mod layers;
 pub mod levels;
 pub mod loss;
@@ -11,15 +12,18 @@ pub mod operation;
 pub mod parameterisation;
 pub mod rng;
 pub mod topology;
+pub mod weighted;
 
 pub use architecture::mlp::MlpSpec;
 pub use architecture::{ActivationOrder, Architecture};
 pub use graph::{Graph, GraphBuilder, LossTerm, Named, Params};
+pub use latent_energy::LatentEnergy;
 pub use layers::{Activation, Dense};
 pub use loss::{Loss, LossKind, Reduction};
 pub use operation::{LayerCost, Linearization, Operation, OperationCost, VerbCost};
 pub use parameterisation::{Parameterisation, Scheme};
 pub use topology::{DataId, ParamId, Source, Topology, VertexId};
+pub use weighted::Weighted;
 
 use candle_core::{DType, Device, Tensor};
 

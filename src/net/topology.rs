@@ -3,6 +3,8 @@
 //! Shapes and operations are not in it ([`super::Graph`] adds them): this is all that a learning rule knows of a network,
 //! and all that counting and recording a schedule need besides costs.
 
+use super::latent_energy::LatentEnergy;
+
 /// Index of a vertex; vertices are numbered in topological order.
 pub type VertexId = usize;
 /// Index into the table of parameters.
@@ -29,6 +31,8 @@ pub struct Node {
     /// π of a latent vertex, which has a state of its own and the energy ½π‖v − f(inputs)‖²; `None` for a deterministic
     /// one, whose value is f(inputs).
     pub precision: Option<f64>,
+    /// φ of a latent vertex, whose energy is then π Σ φ(v − f(inputs)).
+    pub energy: LatentEnergy,
     /// Which part of the network it belongs to, a time step say: see [`Topology::stages`].
     pub stage: usize,
 }
@@ -114,6 +118,7 @@ impl Topology {
                 inputs: vec![i.checked_sub(1).map_or(Source::Data(0), Source::Vertex)],
                 params: own.collect(),
                 precision: (i + 1 < depth).then_some(1.0),
+                energy: LatentEnergy::Gaussian,
                 stage: 0,
             }
         };
@@ -186,6 +191,41 @@ impl Topology {
     /// π of a latent vertex.
     pub fn precision(&self, i: VertexId) -> Option<f64> {
         self.nodes[i].precision
+    }
+
+    /// φ of a latent vertex.
+    pub fn energy(&self, i: VertexId) -> LatentEnergy {
+        self.nodes[i].energy
+    }
+
+    /// The first latent vertex whose energy is not ½‖v − f‖².
+    pub fn first_weighted(&self) -> Option<VertexId> {
+        let plain = |i: VertexId| self.precision(i) == Some(1.0) && self.energy(i) == LatentEnergy::Gaussian;
+        self.latent().find(|&i| !plain(i))
+    }
+
+    /// Latent vertices on the shortest path from each vertex to a loss, the vertex itself counted if it is latent: the inference
+    /// steps that an error takes down that path.
+    pub fn distances(&self) -> Vec<usize> {
+        let mut distance = vec![usize::MAX; self.len()];
+        for i in (0..self.len()).rev() {
+            let judged = self.losses_at(i).first().map(|_| 0);
+            let below = self.children(i).iter().map(|&(child, _)| distance[child]);
+            // every vertex leads to a loss
+            let nearest = below.chain(judged).min().unwrap_or(0);
+            distance[i] = nearest.saturating_add(usize::from(self.is_latent(i)));
+        }
+        distance
+    }
+
+    /// The same wiring with the precision and energy that `of` gives every latent vertex.
+    #[must_use]
+    pub(super) fn with_energies(mut self, of: impl Fn(VertexId) -> (f64, LatentEnergy)) -> Self {
+        for (i, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.precision.is_some()) {
+            let (precision, energy) = of(i);
+            (node.precision, node.energy) = (Some(precision), energy);
+        }
+        self
     }
 
     /// Whether the vertex has a state of its own.

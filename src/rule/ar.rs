@@ -134,7 +134,7 @@ impl LearningRule for Ar {
         let topology = engine.topology();
         let Forward { values, at } = forward_pass(engine)?;
         let losses = loss_errors(engine, &values)?;
-        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let down = Downward::new(engine, &at, &losses);
         let outputs = outputs(engine, &values);
         let carry = |child, slot, c: &E::Value| self.carried(engine, &at, (child, slot), c);
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];

@@ -40,7 +40,7 @@ impl LearningRule for Bp {
         let topology = engine.topology();
         let Forward { values, at } = forward_pass(engine)?;
         let losses = loss_errors(engine, &values)?;
-        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let down = Downward::new(engine, &at, &losses);
         let mut errors = vec![None; topology.len()];
         for i in (0..topology.len()).rev() {
             if topology.learns(i) || self.all {

@@ -2,7 +2,7 @@
 
 use super::info::{Inference, Info};
 use super::relaxation::shown;
-use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
@@ -55,23 +55,23 @@ impl LearningRule for Epc {
         let moves = |i: &VertexId| topology.is_latent(*i) || topology.follows_state(*i);
         let judged: Vec<VertexId> =
             (0..topology.len()).filter(|i| losses[*i].is_some() && moves(i)).collect();
-        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let down = Downward::new(engine, &at, &losses);
         watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs(engine, &states) })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
             // backward sweep: b_i, and the step of every error
-            let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+            let down = Downward::new(engine, &at, &losses);
             let mut b = vec![None; topology.len()];
             for i in (0..topology.len()).rev() {
                 if !(topology.is_latent(i) || topology.follows_state(i)) {
                     continue;
                 }
                 b[i] = down.pulled(i, &b)?;
-                if let (Some(precision), Some(pulled)) = (topology.precision(i), &b[i]) {
+                if let (true, Some(pulled)) = (topology.is_latent(i), &b[i]) {
                     errors[i] = Some(match &errors[i] {
                         None => engine.scale(g, pulled)?,
-                        Some(e) => match descent(engine, Some(pulled.clone()), precision, &errors[i])? {
+                        Some(e) => match down.descent(i, Some(pulled.clone()), &errors[i])? {
                             Some(descent) => engine.add_scaled(e, g, &descent)?,
                             None => e.clone(),
                         },
@@ -93,12 +93,12 @@ impl LearningRule for Epc {
             for &i in &judged {
                 losses[i] = loss_error(engine, i, &states[i])?;
             }
-            let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+            let down = Downward::new(engine, &at, &losses);
             let outputs = outputs(engine, &states);
             watch(Shown { step: t + 1, errors: &shown(&down, &errors), outputs: &outputs })?;
         }
 
-        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let down = Downward::new(engine, &at, &losses);
         let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
         let (errors, params) = (shown(&down, &errors), vec![None; directions.len()]);
         let outputs = outputs(engine, &states);

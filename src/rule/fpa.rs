@@ -2,7 +2,7 @@
 
 use super::info::{has, Inference, Info};
 use super::relaxation::shown;
-use super::walk::{descent, forward_pass, loss_errors, outputs, Downward, Forward};
+use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::{Topology, VertexId};
@@ -71,7 +71,7 @@ impl LearningRule for Fpa {
         let topology = engine.topology();
         let Forward { values: forward, at } = forward_pass(engine)?;
         let losses = loss_errors(engine, &forward)?;
-        let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+        let down = Downward::new(engine, &at, &losses);
         let outputs = outputs(engine, &forward);
         let mut states = forward.clone();
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
@@ -102,8 +102,7 @@ impl LearningRule for Fpa {
                     Some((_, moving)) => down.renew(&mut c, &errors, moving)?,
                 }
                 for &i in stage {
-                    let precision = topology.precision(i).unwrap_or(1.0);
-                    let Some(descent) = descent(engine, down.pulled(i, &c)?, precision, &errors[i])? else {
+                    let Some(descent) = down.descent(i, down.pulled(i, &c)?, &errors[i])? else {
                         continue;
                     };
                     states[i] = engine.add_scaled(&states[i], g, &descent)?;

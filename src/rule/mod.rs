@@ -13,7 +13,8 @@
 //! | `ipc` | incremental: states and weights in every step |
 //! | `ar` | activation relaxation, simultaneous; `ar-topdown` in place |
 //!
-//! `-decay` divides the step by 1 + t; `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
+//! `-spike` cancels the step by a precision in the step in which a vertex's first error goes on (`spc`); `-decay` divides the step
+//! by 1 + t; `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
 //! `-feedback` carries errors down learned backward weights and `-linear` drops φ' on the way (`ar`), in this
 //! order. [`Rule::NAMES`] lists every combination there is.
 

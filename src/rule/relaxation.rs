@@ -1,6 +1,6 @@
 //! States with their predictions and errors: what the rules that relax states share.
 
-use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::Result;
@@ -26,6 +26,8 @@ pub(super) struct Relaxation<'a, E: Engine> {
     pub(super) errors: Vec<MaybeZero<E::Value>>,
     /// −∂losses/∂(value) of every vertex that carries losses, times `loss_scale`.
     pub(super) losses: Vec<MaybeZero<E::Value>>,
+    /// π of every latent vertex at this step, where it is not the network's.
+    pub(super) precisions: Option<Vec<f64>>,
     /// Parameters where they were moved.
     pub(super) params: Vec<Option<E::Param>>,
     loss_scale: Option<f64>,
@@ -59,22 +61,24 @@ impl<'a, E: Engine> Relaxation<'a, E> {
             losses = losses.iter().map(scaled).collect::<Result<_>>()?;
         }
         let (params, stale) = (vec![None; topology.params()], vec![Stale::default(); topology.len()]);
-        Ok(Self { engine, values, predictions, at, errors, losses, params, loss_scale, stale })
+        Ok(Self { engine, values, predictions, at, errors, losses, precisions: None, params, loss_scale, stale })
     }
 
     /// What carries cotangents down from here.
     pub(super) fn downward(&self) -> Downward<'_, E> {
-        Downward { engine: self.engine, at: &self.at, losses: &self.losses, moved: &self.params }
+        Downward {
+            engine: self.engine,
+            at: &self.at,
+            losses: &self.losses,
+            moved: &self.params,
+            precisions: self.precisions.as_deref(),
+        }
     }
 
     /// −∂F/∂v_i, given the cotangents; `None` where it is zero.
-    pub(super) fn descent(
-        &self,
-        i: VertexId,
-        precision: f64,
-        c: &[MaybeZero<E::Value>],
-    ) -> Result<MaybeZero<E::Value>> {
-        descent(self.engine, self.downward().pulled(i, c)?, precision, &self.errors[i])
+    pub(super) fn descent(&self, i: VertexId, c: &[MaybeZero<E::Value>]) -> Result<MaybeZero<E::Value>> {
+        let down = self.downward();
+        down.descent(i, down.pulled(i, c)?, &self.errors[i])
     }
 
     /// Moves every state by g along its descent, all from the same old states. Predictions and errors are those of the
@@ -89,8 +93,7 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         let topology = self.engine.topology();
         let mut moved = Vec::new();
         for i in topology.latent() {
-            let precision = topology.precision(i).unwrap_or(1.0);
-            if let Some(descent) = self.descent(i, precision, c)? {
+            if let Some(descent) = self.descent(i, c)? {
                 moved.push((i, self.engine.add_scaled(&self.values[i], g, &descent)?));
             }
         }

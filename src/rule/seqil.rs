@@ -2,7 +2,6 @@
 
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
-use super::walk::weighted;
 use super::{Decay, LearningRule, Steps};
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Topology, VertexId};
@@ -90,12 +89,12 @@ impl LearningRule for SeqIl {
                 let i = *i;
                 net.refresh_some(near.needed.iter().copied())?;
                 for &v in near.cone.iter().rev() {
-                    c[v] = match topology.precision(v) {
-                        Some(precision) => weighted(engine, precision, &net.errors[v])?,
-                        None => net.downward().pulled(v, &c)?,
+                    c[v] = match topology.is_latent(v) {
+                        true => net.downward().weighted(v, &net.errors[v])?,
+                        false => net.downward().pulled(v, &c)?,
                     };
                 }
-                if let Some(descent) = net.descent(i, topology.precision(i).unwrap_or(1.0), &c)? {
+                if let Some(descent) = net.descent(i, &c)? {
                     let state = engine.add_scaled(&net.values[i], g, &descent)?;
                     net.set(i, state);
                 }

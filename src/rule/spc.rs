@@ -4,6 +4,7 @@ use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
 use super::{Decay, LearningRule, Steps};
 use crate::engine::{Engine, LearnedOn, Watch};
+use crate::net::VertexId;
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
@@ -23,6 +24,15 @@ pub struct Spc {
     /// Skip layers that no error has reached yet. Error l is exactly zero before step L − l, so the result
     /// is the same to the bit; off only to measure what it saves.
     pub light_cone: bool,
+    /// Multiply the precision of vertex i by 1/g_t in step t = d_i alone, d_i being its
+    /// [distance](crate::net::Topology::distances) from the losses: the step in which its first error goes on.
+    ///
+    /// Without it an error loses a factor g at every layer that it crosses. With it ε_l of a chain is g δ_l after step L − l, δ_l being
+    /// the negative adjoint of backpropagation: in the step in which the error of layer l + 1 is carried down, π cancels the g of the
+    /// step that follows, and in the own state it replaces the error by what reaches it. Schedules of the precision are the idea of
+    /// Qi, Forasassi, Lukasiewicz & Salvatori (arXiv 2506.23800, their "spiking precision"); this is the schedule whose law is the
+    /// one above, not a reproduction of their recipe.
+    pub spike: bool,
 }
 
 impl LearningRule for Spc {
@@ -30,18 +40,20 @@ impl LearningRule for Spc {
         Info::new("spc", "spc", Inference::Chosen, true, true),
         Info::new("spc-decay", "spc", Inference::Chosen, true, true),
         Info::new("spc-full", "spc", Inference::Chosen, true, true),
+        Info::new("spc-spike", "spc", Inference::Chosen, true, false),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
         let steps = if has(name, "decay") { steps.decaying() } else { steps };
-        Self { steps, light_cone: !has(name, "full") }
+        Self { steps, light_cone: !has(name, "full"), spike: has(name, "spike") }
     }
 
     fn name(&self) -> &'static str {
-        match (self.light_cone, self.steps.decay) {
-            (false, _) => "spc-full",
-            (true, Decay::Inverse) => "spc-decay",
-            (true, Decay::None) => "spc",
+        match (self.spike, self.light_cone, self.steps.decay) {
+            (true, ..) => "spc-spike",
+            (_, false, _) => "spc-full",
+            (_, true, Decay::Inverse) => "spc-decay",
+            (_, true, Decay::None) => "spc",
         }
     }
 
@@ -56,8 +68,16 @@ impl LearningRule for Spc {
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
         let mut net = Relaxation::start(engine, self.light_cone, None)?;
         net.show(0, watch)?;
+        let topology = engine.topology();
+        let distances = topology.distances();
         for t in 0..self.steps.count {
-            net.move_states(self.steps.size(t))?;
+            let g = self.steps.size(t);
+            net.precisions = self.spike.then(|| {
+                let at = |i: VertexId| if distances[i] == t { 1.0 / g } else { 1.0 };
+                (0..topology.len()).map(|i| topology.precision(i).unwrap_or(1.0) * at(i)).collect()
+            });
+            net.move_states(g)?;
+            net.precisions = None;
             net.refresh()?;
             net.show(t + 1, watch)?;
         }
@@ -65,10 +85,20 @@ impl LearningRule for Spc {
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {
-        cost::spc(net, self.steps.count as u64, self.light_cone)
+        cost::spc(net, self.steps.count as u64, self.light_cone, self.scales())
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
-        analysis::spc(net, self.steps.count as u64, self.light_cone)
+        match self.spike {
+            true => analysis::spc_spike(net, self.steps.count as u64, self.light_cone, self.scales()),
+            false => analysis::spc(net, self.steps.count as u64, self.light_cone),
+        }
+    }
+}
+
+impl Spc {
+    /// Whether some error is multiplied by a precision other than 1 on a network whose own precisions are 1.
+    fn scales(&self) -> bool {
+        self.spike && self.steps.size != 1.0
     }
 }

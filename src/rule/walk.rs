@@ -1,7 +1,7 @@
 //! The two walks over a graph that every rule is made of: values upwards, cotangents down.
 
 use crate::engine::{Engine, MaybeZero};
-use crate::net::{Source, VertexId};
+use crate::net::{LatentEnergy, Source, VertexId};
 use crate::{Error, Result};
 
 /// The parameters of a vertex: those that a rule has moved, else the engine's.
@@ -82,9 +82,20 @@ pub(super) struct Downward<'a, E: Engine> {
     pub(super) at: &'a [E::Linearization],
     pub(super) losses: &'a [MaybeZero<E::Value>],
     pub(super) moved: &'a [Option<E::Param>],
+    /// π of every latent vertex at this step, where a rule has another one than the network.
+    pub(super) precisions: Option<&'a [f64]>,
 }
 
-impl<E: Engine> Downward<'_, E> {
+impl<'a, E: Engine> Downward<'a, E> {
+    /// Of the network's own parameters and precisions.
+    pub(super) fn new(
+        engine: &'a E,
+        at: &'a [E::Linearization],
+        losses: &'a [MaybeZero<E::Value>],
+    ) -> Self {
+        Self { engine, at, losses, moved: &[], precisions: None }
+    }
+
     /// What reaches the value of vertex i: Σ over children of J_childᵀ c_child, plus −∂losses/∂(value of i).
     pub(super) fn pulled(&self, i: VertexId, c: &[MaybeZero<E::Value>]) -> Result<MaybeZero<E::Value>> {
         let own = |child: VertexId| params(self.engine, self.moved, child);
@@ -112,7 +123,7 @@ impl<E: Engine> Downward<'_, E> {
         Ok(sum)
     }
 
-    /// The cotangent c_i of every vertex: π_i ε_i of a latent one, what reaches it of a deterministic one that is
+    /// The cotangent c_i of every vertex: π_i ψ_i(ε_i) of a latent one, what reaches it of a deterministic one that is
     /// `wanted`.
     pub(super) fn cotangents(
         &self,
@@ -135,12 +146,59 @@ impl<E: Engine> Downward<'_, E> {
         vertices: &[VertexId],
     ) -> Result<()> {
         for &i in vertices {
-            c[i] = match self.engine.topology().precision(i) {
-                Some(precision) => weighted(self.engine, precision, &errors[i])?,
-                None => self.pulled(i, c)?,
+            c[i] = match self.engine.topology().is_latent(i) {
+                true => self.weighted(i, &errors[i])?,
+                false => self.pulled(i, c)?,
             };
         }
         Ok(())
+    }
+
+    /// π of a latent vertex.
+    fn precision(&self, i: VertexId) -> f64 {
+        match self.precisions {
+            Some(precisions) => precisions[i],
+            None => self.engine.topology().precision(i).unwrap_or(1.0),
+        }
+    }
+
+    /// ψ(ε) of a latent vertex.
+    fn influence(&self, i: VertexId, error: &MaybeZero<E::Value>) -> Result<MaybeZero<E::Value>> {
+        match (error, self.engine.topology().energy(i)) {
+            (Some(e), energy) if energy != LatentEnergy::Gaussian => {
+                self.engine.influence(energy, e).map(Some)
+            }
+            (error, _) => Ok(error.clone()),
+        }
+    }
+
+    /// π ψ(ε) of a latent vertex.
+    pub(super) fn weighted(
+        &self,
+        i: VertexId,
+        error: &MaybeZero<E::Value>,
+    ) -> Result<MaybeZero<E::Value>> {
+        match (self.influence(i, error)?, self.precision(i)) {
+            (Some(e), precision) if precision != 1.0 => self.engine.scale(precision, &e).map(Some),
+            (e, _) => Ok(e),
+        }
+    }
+
+    /// pulled − π ψ(ε): −∂F/∂v of a latent vertex; `None` where both are zero.
+    pub(super) fn descent(
+        &self,
+        i: VertexId,
+        pulled: MaybeZero<E::Value>,
+        error: &MaybeZero<E::Value>,
+    ) -> Result<MaybeZero<E::Value>> {
+        let (engine, precision) = (self.engine, self.precision(i));
+        match (pulled, self.influence(i, error)?) {
+            (Some(pulled), Some(e)) if precision == 1.0 => engine.sub(&pulled, &e).map(Some),
+            (Some(pulled), Some(e)) => engine.add_scaled(&pulled, -precision, &e).map(Some),
+            (Some(pulled), None) => Ok(Some(pulled)),
+            (None, Some(e)) => engine.scale(-precision, &e).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     /// −∂F/∂θ of every parameter from the cotangents; a cotangent of exactly zero costs nothing.
@@ -181,33 +239,5 @@ impl<E: Engine> Downward<'_, E> {
             }
         }
         Ok(())
-    }
-}
-
-/// π ε.
-pub(super) fn weighted<E: Engine>(
-    engine: &E,
-    precision: f64,
-    error: &MaybeZero<E::Value>,
-) -> Result<MaybeZero<E::Value>> {
-    match error {
-        Some(e) if precision != 1.0 => engine.scale(precision, e).map(Some),
-        other => Ok(other.clone()),
-    }
-}
-
-/// pulled − π ε: −∂F/∂v of a latent vertex; `None` where both are zero.
-pub(super) fn descent<E: Engine>(
-    engine: &E,
-    pulled: MaybeZero<E::Value>,
-    precision: f64,
-    error: &MaybeZero<E::Value>,
-) -> Result<MaybeZero<E::Value>> {
-    match (pulled, error) {
-        (Some(pulled), Some(e)) if precision == 1.0 => engine.sub(&pulled, e).map(Some),
-        (Some(pulled), Some(e)) => engine.add_scaled(&pulled, -precision, e).map(Some),
-        (Some(pulled), None) => Ok(Some(pulled)),
-        (None, Some(e)) => engine.scale(-precision, e).map(Some),
-        (None, None) => Ok(None),
     }
 }

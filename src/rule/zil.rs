@@ -62,9 +62,9 @@ impl LearningRule for Zil {
     /// The levelled graph.
     fn prepare(&self, graph: &Graph) -> Result<(Graph, Vec<VertexId>)> {
         let topology = graph.topology();
-        if let Some(i) = topology.latent().find(|&i| topology.precision(i) != Some(1.0)) {
+        if let Some(i) = topology.first_weighted() {
             return Err(Error::Invalid(format!(
-                "vertex `{}` has another precision than 1, under which Z-IL is not defined; use precision 1 or another rule",
+                "vertex `{}` has another precision than 1 or another energy than gaussian, under which Z-IL is not defined; use these or another rule",
                 graph.name(i)
             )));
         }
@@ -99,7 +99,7 @@ fn frontier<E: Engine>(engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Le
     let levels = levels_of(engine)?;
     let Forward { values: forward, at } = forward_pass(engine)?;
     let losses = loss_errors(engine, &forward)?;
-    let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+    let down = Downward::new(engine, &at, &losses);
     let outputs = outputs(engine, &forward);
     let mut states = forward.clone();
     let mut c: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
@@ -135,7 +135,7 @@ fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>)
     let mut net = Relaxation::start(engine, light_cone, None)?;
     // a vertex is read before anything that it reads has moved, so every Jacobian is the forward pass's
     let (at, losses) = (net.at.clone(), net.losses.clone());
-    let down = Downward { engine, at: &at, losses: &losses, moved: &[] };
+    let down = Downward::new(engine, &at, &losses);
     let (mut states, outputs) = (net.values.clone(), outputs(engine, &net.values));
     let mut errors: Vec<MaybeZero<E::Value>> = net.shown();
     let mut directions = vec![None; topology.params()];
@@ -163,9 +163,9 @@ fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>)
 
 fn levels_of<E: Engine>(engine: &E) -> Result<Vec<Vec<VertexId>>> {
     let topology = engine.topology();
-    if let Some(i) = topology.latent().find(|&i| topology.precision(i) != Some(1.0)) {
+    if let Some(i) = topology.first_weighted() {
         return Err(Error::Invalid(format!(
-            "vertex {i} (from 0) has another precision than 1, under which Z-IL is not defined; use precision 1 or another rule"
+            "vertex {i} (from 0) has another precision than 1 or another energy than gaussian, under which Z-IL is not defined; use these or another rule"
         )));
     }
     levels(topology).map_err(|i| {

@@ -53,7 +53,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                     Ok(ContenderSpec {
                         id: config.id.clone(),
                         rule,
-                        network: (benchmark.architecture.build)(&Settings {
+                        network: benchmark.network(&Settings {
                             input: input.clone(),
                             outputs,
                             width: point.width,

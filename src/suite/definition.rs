@@ -1,14 +1,15 @@
 //! A validated suite, and what a command line changes in one.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use super::axis::{Axes, Axis, Value};
 use super::steps::StepCount;
 use super::wire::TimingWire as Timing;
 use crate::contender::ContenderId;
 use crate::data;
-use crate::net::architecture::Kind;
-use crate::net::{ActivationOrder, Loss};
+use crate::net::architecture::{Kind, Settings};
+use crate::net::{ActivationOrder, Architecture, LatentEnergy, Loss, Weighted};
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
 use crate::Result;
@@ -64,6 +65,10 @@ pub struct Benchmark {
     pub gain: f64,
     /// Output energy.
     pub loss: Loss,
+    /// π of every latent vertex.
+    pub precision: f64,
+    /// φ of every latent vertex.
+    pub latent_energy: LatentEnergy,
     /// Where activations stand.
     pub activation_order: ActivationOrder,
     /// Optimiser.
@@ -76,6 +81,18 @@ pub struct Benchmark {
     pub accuracy_max_depth: usize,
     /// Sampling.
     pub timing: Timing,
+}
+
+impl Benchmark {
+    /// The network of a point, with the benchmark's energies of latent vertices.
+    pub fn network(&self, settings: &Settings) -> Arc<dyn Architecture> {
+        let of = (self.architecture.build)(settings);
+        let (precision, energy) = (self.precision, self.latent_energy);
+        match (precision, energy) {
+            (1.0, LatentEnergy::Gaussian) => of,
+            _ => Arc::new(Weighted { of, precision, energy }),
+        }
+    }
 }
 
 /// A contender in a benchmark, with its own settings.

@@ -111,6 +111,8 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         reduction: here.parse("reduction", &b.network.reduction)?,
         precision: 1.0,
     };
+    let latent_energy = here.parse("latent_energy", &b.network.latent_energy)?;
+    here.within("precision", b.network.precision, limits::RATE)?;
     here.within("gain", b.network.gain, limits::RATE)?;
     here.within("learning_rate", b.training.learning_rate, limits::RATE)?;
     here.within("accuracy_updates", b.training.accuracy_updates, limits::UPDATES)?;
@@ -154,6 +156,8 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         bias: b.network.bias,
         gain: b.network.gain,
         loss,
+        precision: b.network.precision,
+        latent_energy,
         activation_order,
         learning_rate: b.training.learning_rate,
         accuracy_updates: b.training.accuracy_updates,

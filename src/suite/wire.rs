@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::axis::AxesWire;
+use crate::net::LatentEnergy;
 
 /// A suite file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +134,21 @@ pub struct NetworkWire {
     pub reduction: String,
     /// `input` (states are pre-activations) or `output` (states are activations).
     pub placement: String,
+    /// π of every latent vertex.
+    #[serde(skip_serializing_if = "is_one")]
+    pub precision: f64,
+    /// Energy of every latent vertex.
+    #[serde(skip_serializing_if = "is_gaussian")]
+    pub latent_energy: String,
+}
+
+// left out where they are what they were before there were others: records keep a hash of the definition
+fn is_one(precision: &f64) -> bool {
+    *precision == 1.0
+}
+
+fn is_gaussian(energy: &str) -> bool {
+    energy == LatentEnergy::Gaussian.name()
 }
 
 impl Default for NetworkWire {
@@ -143,6 +159,8 @@ impl Default for NetworkWire {
             loss: "half_squared_error".into(),
             reduction: "sum".into(),
             placement: "input".into(),
+            precision: 1.0,
+            latent_energy: LatentEnergy::Gaussian.name().into(),
         }
     }
 }

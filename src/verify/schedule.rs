@@ -83,7 +83,7 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
         RuleWire::LinearEquilibrium {} => return Ok((None, Steps::constant(0, 0.0))),
         RuleWire::Bp {} => Rule::Bp(Bp::default()),
         RuleWire::Spc { steps, step_size, step_size_decay } => {
-            Rule::Spc(Spc { steps: steps_of(steps, step_size, step_size_decay), light_cone })
+            Rule::Spc(Spc { steps: steps_of(steps, step_size, step_size_decay), light_cone, spike: false })
         }
         RuleWire::Epc { steps, step_size, step_size_decay } => {
             Rule::Epc(Epc { steps: steps_of(steps, step_size, step_size_decay) })

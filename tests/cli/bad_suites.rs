@@ -54,6 +54,11 @@ fn unknown_names_list_the_known_ones() {
         ),
         (r#""sum""#, r#""mean""#, ["`reduction`", "unknown reduction `mean`", "batch_mean", "element_mean"]),
         (r#""input""#, r#""middle""#, ["`placement`", "unknown placement `middle`", "input", "output"]),
+        (
+            r#""input""#,
+            "\"input\"\nlatent_energy = \"cauchy\"",
+            ["`latent_energy`", "unknown latent energy `cauchy`", "huber", "laplace"],
+        ),
         (r#""sgd""#, r#""sdg""#, ["`optimiser`", "unknown optimiser `sdg`", "momentum", "adam"]),
         (r#"["f32"]"#, r#"["f16"]"#, ["`dtype`", "unknown dtype `f16`", "f32", "f64"]),
         (
@@ -114,6 +119,7 @@ fn sizes_steps_and_times_have_limits() {
             "depth = [4096]\nsteps = [4096]",
             ["`steps`", "energies traced at most"],
         ),
+        ("\"input\"", "\"input\"\nprecision = 0.0", ["`precision`", "0 is out of range"]),
         ("step_size = [0.1]", "step_size = [-0.1]", ["`step_size`", "-0.1 is out of range"]),
         ("step_size = [0.1]", "step_size = [0.0]", ["`step_size`", "0 is out of range"]),
         ("step_size = [0.1]", "step_size = [nan]", ["`step_size`", "NaN is out of range"]),

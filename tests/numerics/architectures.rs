@@ -9,7 +9,9 @@ use pcnbench::engine::recording::Recording;
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::unwatched;
 use pcnbench::net::architecture::{Kind, Settings, KINDS};
-use pcnbench::net::{Activation, ActivationOrder, Architecture, Graph, Loss, LossKind, Params, Reduction};
+use pcnbench::net::{
+    Activation, ActivationOrder, Architecture, Graph, LatentEnergy, Loss, LossKind, Params, Reduction, Weighted,
+};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
@@ -116,6 +118,30 @@ fn rules_follow_their_energy() {
     }
 }
 
+/// The same with energies of latent vertices other than ½‖ε‖².
+#[test]
+fn rules_follow_other_energies() {
+    for (kind, setting) in all() {
+        let Setting { params, data, .. } = &setting;
+        for energy in [LatentEnergy::Huber, LatentEnergy::Laplace] {
+            let graph = &setting.graph.clone().with_energies(|_| (1.7, energy));
+            for (name, g) in [("spc", 0.1), ("spc-spike", 0.3), ("epc", 0.1), ("fpa", 0.1), ("seqil", 0.1)] {
+                let rule = Rule::from_name(name, Steps::constant(2, g)).unwrap();
+                let expected =
+                    oracle::directions(&Problem { graph, params, data, feedback: None }, &rule).unwrap();
+                let engine = Reference { graph, params, data, feedback: None };
+                let learned = rule.learn(&engine, &mut unwatched).unwrap();
+                for ((got, want), old) in learned.directions.into_iter().zip(&expected).zip(params) {
+                    let got = got.unwrap_or_else(|| old.zeros_like().unwrap());
+                    close(&got, want, 1e-8, &format!("{kind} {name} {energy}"));
+                }
+            }
+            let refused = Rule::from_name("zil", Steps::constant(2, 0.1)).unwrap().prepare(graph).unwrap_err();
+            assert!(refused.to_string().contains("under which Z-IL is not defined"), "{refused}");
+        }
+    }
+}
+
 /// What is counted is what is recorded.
 #[test]
 fn counted_is_recorded() {
@@ -194,12 +220,13 @@ fn fused_agrees_with_the_reference() {
     // stacks of layers have tests of their own
     for (kind, setting) in all().into_iter().filter(|(kind, _)| *kind != "mlp") {
         let Setting { network, params, data, .. } = setting;
-        let spec = |id: &str, loss: Loss| {
+        let spec = |id: &str, loss: Loss, energy: LatentEnergy| {
             let id: ContenderId = id.parse().unwrap();
+            let precision = if energy == LatentEnergy::Gaussian { 1.0 } else { 1.4 };
             ContenderSpec {
                 rule: Rule::from_name(&id.rule, Steps::constant(3, 0.1)).unwrap(),
                 id,
-                network: Arc::clone(&network),
+                network: Arc::new(Weighted { of: Arc::clone(&network), precision, energy }),
                 loss,
                 optimiser: OptimiserKind::Sgd,
                 learning_rate: 0.1,
@@ -210,12 +237,13 @@ fn fused_agrees_with_the_reference() {
         let losses = LossKind::ALL
             .into_iter()
             .zip([Reduction::Sum, Reduction::BatchMean, Reduction::ElementMean].repeat(2));
-        for (rule, (loss, reduction)) in
-            ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar"].into_iter().zip(losses.cycle())
-        {
+        let rules = ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar"].map(|rule| (rule, LatentEnergy::Gaussian));
+        let others =
+            [("spc", LatentEnergy::Huber), ("epc", LatentEnergy::Laplace), ("seqil", LatentEnergy::Laplace)];
+        for ((rule, energy), (loss, reduction)) in rules.into_iter().chain(others).zip(losses.cycle()) {
             let loss = Loss { kind: loss, reduction, precision: 0.7 };
             let own = |id: String| {
-                let mut contender = Contender::with_params(&spec(&id, loss), params.clone()).unwrap();
+                let mut contender = Contender::with_params(&spec(&id, loss, energy), params.clone()).unwrap();
                 let directions = contender.directions(&data).unwrap();
                 contender.update(&data).unwrap();
                 (directions, contender.state().unwrap().params)

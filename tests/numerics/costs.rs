@@ -48,7 +48,7 @@ proptest! {
         let l = problem.spec.depth as u64;
         let gemms = |cost: RuleCost| cost.work.gemms;
         prop_assert_eq!(gemms(cost::bp(&net)), 3 * l - 1);
-        prop_assert_eq!(gemms(cost::spc(&net, t, false)), 2 * l + 2 * t * (l - 1));
+        prop_assert_eq!(gemms(cost::spc(&net, t, false, false)), 2 * l + 2 * t * (l - 1));
         prop_assert_eq!(gemms(cost::epc(&net, t)), 2 * l + 2 * t * (l - 1));
         prop_assert_eq!(gemms(cost::fpa(&net, t, false)), 2 * l + t * (l - 1));
         prop_assert_eq!(gemms(cost::zil(&net)), 3 * l - 1);
@@ -59,14 +59,14 @@ proptest! {
         prop_assert_eq!(gemms(cost::ar(&net, t, false, true)), 2 * l + t * (l - 1));
         prop_assert_eq!(gemms(cost::ar(&net, t, true, false)), 2 * l + t * (l - 1));
         // under the light cone, at T = L
-        prop_assert_eq!(gemms(cost::spc(&net, l, true)), 2 * l + (l - 1) * (l + 2));
+        prop_assert_eq!(gemms(cost::spc(&net, l, true, false)), 2 * l + (l - 1) * (l + 2));
         prop_assert_eq!(gemms(cost::fpa(&net, l, true)), 2 * l + (l - 1) * (l + 2) / 2);
         prop_assert_eq!(gemms(cost::zil_all(&net, true)), 2 * l + l * (l - 1));
         prop_assert_eq!(gemms(cost::ipc(&net, l, true, false)), (3 * l * l + 3 * l - 2) / 2);
         if l > 1 {
             let paths = |cost: RuleCost| (cost.critical_path, cost.stepwise);
             prop_assert_eq!(paths(cost::bp(&net)), (2 * l, 2 * l));
-            prop_assert_eq!(paths(cost::spc(&net, t, true)), (l + 2 * t + 1, l + 2 * t + 1));
+            prop_assert_eq!(paths(cost::spc(&net, t, true, false)), (l + 2 * t + 1, l + 2 * t + 1));
             prop_assert_eq!(paths(cost::fpa(&net, t, true)), (l + t.min(l - 1) + 1, l + t + 1));
             prop_assert_eq!(paths(cost::zil(&net)), (2 * l, 2 * l));
             prop_assert_eq!(paths(cost::zil_all(&net, true)), (3 * l - 2, 3 * l - 1));
@@ -103,5 +103,5 @@ fn a_contender_counts_its_own_schedule() {
         strategies: None,
     };
     let net = NetCost::new(problem.spec.costs(problem.batch), &problem.loss);
-    assert_eq!(spec.counted(problem.batch).unwrap().work, cost::spc(&net, 3, true).work);
+    assert_eq!(spec.counted(problem.batch).unwrap().work, cost::spc(&net, 3, true, false).work);
 }

@@ -11,7 +11,7 @@ use pcnbench::engine::reference::Reference;
 use pcnbench::engine::{unwatched, Learned};
 use pcnbench::net::layers::{Act, Add, Concat, Linear, Mul, Scale, Slice, Sub};
 use pcnbench::net::{
-    levels, Activation, Dense, Graph, GraphBuilder, Loss, LossKind, Params, Reduction, Source,
+    levels, Activation, Dense, Graph, GraphBuilder, LatentEnergy, Loss, LossKind, Params, Reduction, Source,
 };
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};
@@ -86,6 +86,10 @@ fn random(seed: u64, precisions: &[f64]) -> Setting {
                 g.add(&name, std::sync::Arc::new(Linear { bias: false }), &[a], &[w], precision).unwrap()
             }
         };
+        // another energy of some states, where precisions differ too
+        if precisions.len() > 2 && precision.is_some() && kind != 7 && pick(3) == 0 {
+            g.energy(vertex, LatentEnergy::ALL[pick(LatentEnergy::ALL.len())]).unwrap();
+        }
         ends.push(vertex);
     }
     for &vertex in &ends {
@@ -189,7 +193,15 @@ proptest! {
         let setting = random(seed, &[1.0, 0.4, 2.5]);
         let Setting { graph, params, data } = &setting;
         let topology = graph.topology();
-        let number = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap();
+        // φ(ε), number by number
+        let number = |energy: LatentEnergy, t: &Tensor| {
+            let judged = |e: f64| match energy {
+                LatentEnergy::Gaussian => 0.5 * e * e,
+                LatentEnergy::Laplace => e.abs(),
+                LatentEnergy::Huber => if e.abs() <= 1.0 { 0.5 * e * e } else { e.abs() - 0.5 },
+            };
+            t.flatten_all().unwrap().to_vec1::<f64>().unwrap().into_iter().map(judged).sum::<f64>()
+        };
         for name in ["spc", "spc-full", "seqil", "epc"] {
             let learned = setting.learn(&Rule::from_name(name, Steps::constant(t, 0.12)).unwrap());
             // products of states can make inference diverge
@@ -206,7 +218,7 @@ proptest! {
                     (Some(_), None) => prop_assert!(largest(&error) < 1e-15, "{}: {}", name, graph.name(i)),
                     (Some(_), Some(said)) => prop_assert!(largest(&(&error - said).unwrap()) < 1e-12, "{}", name),
                 }
-                expected.extend(topology.precision(i).map(|precision| 0.5 * precision * number(&error)));
+                expected.extend(topology.precision(i).map(|precision| precision * number(topology.energy(i), &error)));
             }
             for (term, output) in graph.losses().iter().zip(&learned.outputs) {
                 prop_assert_eq!(largest(&(output - &learned.states[term.vertex]).unwrap()), 0.0);

@@ -68,6 +68,28 @@ proptest! {
         }
     }
 
+    /// sPC whose precisions cancel the step: the first error of layer l, after step L − l, is backpropagation's times the step.
+    #[test]
+    fn first_errors_under_a_precision_schedule_do_not_decay(problem in random_problem(), size in prop::sample::select(vec![0.05, 0.3, 1.0])) {
+        let setting = Setting::new(&problem);
+        let bp = setting.learn(&rule("bp", 0, 0.0));
+        let depth = problem.spec.depth;
+        let mut first: Vec<Option<Tensor>> = vec![None; depth];
+        let mut watch = |shown: Shown<'_, Tensor>| {
+            if let Some(l) = (depth - 1).checked_sub(shown.step).filter(|_| shown.step > 0) {
+                first[l] = shown.errors[l].clone();
+            }
+            Ok(())
+        };
+        rule("spc-spike", depth, size).learn(&setting.engine(), &mut watch).unwrap();
+        for l in 0..depth - 1 {
+            let want = bp.errors[l].as_ref().unwrap().affine(size, 0.0).unwrap();
+            let scale = largest(&want) + bp.states.iter().map(largest).fold(1.0, f64::max);
+            let off = largest(&(first[l].as_ref().unwrap() - &want).unwrap());
+            prop_assert!(off < 1e-13 * scale, "layer {} of {}: {:e}", l + 1, depth, off);
+        }
+    }
+
     /// Z-IL is backpropagation, whichever nodes it updates.
     #[test]
     fn zil_is_backpropagation(problem in random_problem()) {

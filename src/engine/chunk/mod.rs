@@ -23,7 +23,7 @@ use std::sync::Arc;
 use pcnbench_kernels::parts::{Panels, Scalar};
 
 use super::Engine;
-use crate::net::{DataId, Graph, ParamId, Topology, VertexId};
+use crate::net::{DataId, Graph, LatentEnergy, ParamId, Topology, VertexId};
 use crate::{Error, Result};
 pub use param::{sum_rows, Form, Param};
 pub use step::Step;
@@ -330,5 +330,25 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
     fn add_scaled(&self, a: &Value<T>, s: f64, b: &Value<T>) -> Result<Value<T>> {
         let s = T::of(s);
         Ok(Self::shared(self.memory.zip(a, b, |a, b| a + s * b)))
+    }
+
+    fn influence(&self, energy: LatentEnergy, error: &Value<T>) -> Result<Value<T>> {
+        let (zero, one) = (T::default(), T::of(1.0));
+        Ok(match energy {
+            LatentEnergy::Gaussian => Arc::clone(error),
+            LatentEnergy::Huber => Self::shared(self.memory.map(error, |e| {
+                let most = if e > one { one } else { e };
+                if most < -one { -one } else { most }
+            })),
+            LatentEnergy::Laplace => Self::shared(self.memory.map(error, |e| {
+                if e > zero {
+                    one
+                } else if e < zero {
+                    -one
+                } else {
+                    zero
+                }
+            })),
+        })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Graph, LossTerm, Named};
+use crate::net::latent_energy::LatentEnergy;
 use crate::net::loss::Loss;
 use crate::net::operation::Operation;
 use crate::net::topology::{DataId, Node, ParamId, Source, Topology, VertexId};
@@ -164,12 +165,28 @@ impl GraphBuilder {
             return refuse(format!("has {shape:?} values per sample; at most {MOST_VALUES} are computed"));
         }
         let (inputs, params, stage) = (inputs.to_vec(), params.to_vec(), self.stage);
-        self.nodes.push(Node { inputs, params, precision, stage });
+        self.nodes.push(Node { inputs, params, precision, energy: LatentEnergy::Gaussian, stage });
         self.operations.push(operation);
         self.names.push(name.to_owned());
         self.taken.insert(name.to_owned());
         self.shapes.push(shape);
         Ok(self.nodes.len() - 1)
+    }
+
+    /// Gives a latent vertex another energy than ½π‖v − f‖².
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such vertex, or it has no state.
+    pub fn energy(&mut self, i: VertexId, energy: LatentEnergy) -> Result<()> {
+        match self.nodes.get_mut(i).filter(|node| node.precision.is_some()) {
+            Some(node) => node.energy = energy,
+            None => {
+                return Err(Error::Invalid(format!(
+                    "vertex {i} (from 0) has no state, so it has no energy; expected a latent vertex"
+                )))
+            }
+        }
+        Ok(())
     }
 
     /// Vertices that are added from here on belong to the next stage; see [`Topology::stages`].

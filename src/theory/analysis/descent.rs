@@ -10,6 +10,24 @@ use crate::theory::cost::{self, NetCost};
 /// sPC, T steps. Layer-parallel time: Σ F_l + T max_{l≥2} (V_l + F_l), the maximum over the layers inside the
 /// light cone only if it is on.
 pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
+    simultaneous(net, (steps, light_cone, false), &[ARRIVAL, NOT_BOUNDED])
+}
+
+/// sPC whose precisions cancel the step in which an error goes on: its products are those of sPC. `scales`: whether these
+/// precisions are other than 1.
+pub fn spc_spike(net: &NetCost, steps: u64, light_cone: bool, scales: bool) -> Analysis {
+    const LAW: Statement = Statement {
+        text: "the first error of every layer is step × BP's, whatever its distance; sPC's is step^(L − l) × BP's",
+        source: Ours,
+    };
+    simultaneous(net, (steps, light_cone, scales), &[ARRIVAL, LAW, NOT_BOUNDED])
+}
+
+fn simultaneous(
+    net: &NetCost,
+    (steps, light_cone, spike): (u64, bool, bool),
+    statements: &'static [Statement],
+) -> Analysis {
     let times = Times::new(net, true);
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l) + times.forward(l));
     let description = Description {
@@ -46,9 +64,9 @@ pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
         ),
         because: ANEW,
         equals_bp: "never at finite output precision",
-        statements: &[ARRIVAL, NOT_BOUNDED],
+        statements,
     };
-    assemble(net, 1, |n| cost::spc(n, steps, light_cone), |n| least::states(n, steps), parallel, description)
+    assemble(net, 1, |n| cost::spc(n, steps, light_cone, spike), |n| least::states(n, steps), parallel, description)
 }
 
 /// ePC, T steps: sequential over depth, so a processor per layer does not help.

@@ -85,7 +85,7 @@ pub(super) fn relaxed_activations(net: &NetCost, steps: u64, derivatives: bool) 
 /// sPC inside the light cone: the work of its schedule.
 pub(super) fn states(net: &NetCost, steps: u64) -> Needed {
     let lowest = net.depth().saturating_sub(steps).max(1);
-    Needed { work: cost::spc(net, steps, true).work, lowest }
+    Needed { work: cost::spc(net, steps, true, false).work, lowest }
 }
 
 /// ePC and SeqIL: T sweeps over all layers.

@@ -127,11 +127,18 @@ fn lowest_with_error(depth: u64, steps: u64, light_cone: bool) -> u64 {
 /// Under the light cone the very first update of a layer has no own error to subtract, and layers that no
 /// error has reached have no parameter gradient. With T = L and equal layers the cone leaves
 /// 2·Σ c_l = (L − 1)(L + 2) relaxation products of 2L(L − 1).
-pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> RuleCost {
+///
+/// `spike`: in step L − l the error of layer l is multiplied by a precision of its own, once to be carried down and once in
+/// the step of its state.
+pub fn spc(net: &NetCost, steps: u64, light_cone: bool, spike: bool) -> RuleCost {
     let depth = net.depth();
     let mut work = net.forward() + net.output_error();
     for (l, own, above) in net.hidden() {
         let count = updates(depth, l, steps, light_cone);
+        if spike && depth - l < steps {
+            work += elementwise(own.outputs, 1, 1);
+            work.elementwise += own.outputs;
+        }
         work += (above.forward + above.vjp) * count + relaxation(own.outputs, count, light_cone);
     }
     if depth > 1 {

@@ -37,7 +37,7 @@ impl Problem<'_> {
         descents(self.graph, &vars, &grads)
     }
 
-    /// v_i ← v_i − g_t (π_i ε_i + B_i(−π ε)), ε_i = v_i − vh_i, all i at once or stage after stage; directions −H(−π ε).
+    /// v_i ← v_i − g_t (π_i ψ_i(ε_i) + B_i(−π ψ(ε))), ε_i = v_i − vh_i, all i at once or stage after stage; directions −H(−π ψ(ε)).
     pub(super) fn fixed_prediction(&self, rule: &Fpa) -> Result<Vec<Tensor>> {
         let topology = self.graph.topology();
         let forward = self.forward_states()?;
@@ -45,7 +45,8 @@ impl Problem<'_> {
         let negated = |states: &States| -> Result<States> {
             let each = states.iter().zip(&forward).enumerate().map(|(i, (v, vh))| match (v, vh) {
                 (Some(v), Some(vh)) => {
-                    Ok(Some((v - vh)?.affine(-topology.precision(i).unwrap_or(1.0), 0.0)?))
+                    let precision = topology.precision(i).unwrap_or(1.0);
+                    Ok(Some(topology.energy(i).influence(&(v - vh)?)?.affine(-precision, 0.0)?))
                 }
                 _ => Ok(None),
             });

@@ -9,7 +9,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
 use crate::net::{Graph, Params, VertexId};
-use crate::rule::{Ipc, Rule, SeqIl, Steps};
+use crate::rule::{Ipc, Rule, SeqIl, Spc, Steps};
 use crate::{Error, Result};
 
 /// A network on a batch, in f64 on the CPU.
@@ -42,7 +42,7 @@ pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Tensor>> {
     match rule {
         // Z-IL is backpropagation: that is its claim, so that is its oracle
         Rule::Bp(_) | Rule::Zil(_) => problem.loss_directions(),
-        Rule::Spc(r) => problem.state_descent(r.steps),
+        Rule::Spc(r) => problem.state_descent(r),
         Rule::Epc(r) => problem.error_descent(r.steps),
         Rule::Fpa(r) => problem.fixed_prediction(r),
         Rule::SeqIl(r) => problem.sequential_descent(r),
@@ -95,8 +95,8 @@ impl Problem<'_> {
         let Point { values, predictions } = self.at_states(params, states)?;
         let topology = self.graph.topology();
         let hidden = topology.latent().map(|i| {
-            let half = 0.5 * topology.precision(i).unwrap_or(1.0);
-            Ok((&values[i] - &predictions[i])?.sqr()?.sum_all()?.affine(half, 0.0)?)
+            let sum = topology.energy(i).tensor(&(&values[i] - &predictions[i])?)?;
+            Ok(sum.affine(topology.precision(i).unwrap_or(1.0), 0.0)?)
         });
         sum(hidden.chain([self.losses(&values, factor)]))
     }
@@ -130,10 +130,15 @@ impl Problem<'_> {
         moved.collect()
     }
 
-    fn state_descent(&self, steps: Steps) -> Result<Vec<Tensor>> {
+    fn state_descent(&self, rule: &Spc) -> Result<Vec<Tensor>> {
+        let (topology, distances) = (self.graph.topology(), self.graph.topology().distances());
         let mut states = self.forward_states()?;
-        for t in 0..steps.count {
-            states = self.descended(self.params, &states, 1.0, steps.size(t), |_| true)?;
+        for t in 0..rule.steps.count {
+            let g = rule.steps.size(t);
+            let spiked = |i: VertexId| if rule.spike && distances[i] == t { 1.0 / g } else { 1.0 };
+            let own = |i: VertexId| (spiked(i) * topology.precision(i).unwrap_or(1.0), topology.energy(i));
+            let graph = &self.graph.clone().with_energies(own);
+            states = Problem { graph, ..*self }.descended(self.params, &states, 1.0, g, |_| true)?;
         }
         self.local_directions(self.params, &states, 1.0)
     }
@@ -175,9 +180,9 @@ impl Problem<'_> {
             // F as a function of the errors: half squares plus the losses of the rebuilt network
             let values = self.rebuilt(&free)?.values;
             let hidden = topology.latent().filter_map(|i| {
-                let half = 0.5 * topology.precision(i)?;
-                let square = free[i].as_ref()?.sqr().and_then(|s| s.sum_all()?.affine(half, 0.0));
-                Some(square.map_err(Error::from))
+                let (precision, error) = (topology.precision(i)?, free[i].as_ref()?);
+                let sum = topology.energy(i).tensor(error);
+                Some(sum.and_then(|sum| Ok(sum.affine(precision, 0.0)?)))
             });
             let grads = sum(hidden.chain([self.losses(&values, 1.0)]))?.backward()?;
             let moved = vars.iter().map(|var| match var {
