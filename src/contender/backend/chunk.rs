@@ -113,7 +113,7 @@ impl Chunks {
         let sizes: Vec<usize> = graph.data().iter().map(|named| named.shape.iter().product()).collect();
         let batch = data.first().map_or(0, |x: &&[T]| x.len()) / sizes.first().copied().unwrap_or(1).max(1);
 
-        // the forms in which convolutions read their weights, before all threads want the same one
+        // the forms in which products read their weights, before all threads want the same one
         let forms = params.iter().flat_map(|param| [(param, Form::Forward), (param, Form::Back)]);
         let mut forms: Vec<_> = forms.collect();
         forms.sort_by_key(|(param, _)| Reverse(param.numbers().len()));

@@ -1,11 +1,11 @@
-//! Convolutions, as one product per pixel of a window.
+//! Convolutions, as one product per pixel of a window; a linear map of rows is one of a single pixel.
 
 use pcnbench_kernels::parts::{Panels, Scalar, Taps};
 
 use super::value::{Memory, Numbers};
 use super::windows::Windows;
 
-/// A convolution: what its value reads, and what its transposed Jacobian reads.
+/// A convolution or linear map: what its value reads, and what its transposed Jacobian reads.
 #[derive(Debug)]
 pub struct Conv {
     /// By tap.
@@ -29,6 +29,13 @@ impl Conv {
             sizes: [rows * columns, windows.count()],
             weights: [outputs, inputs, windows.window.iter().product()],
         }
+    }
+
+    /// A linear map of rows. Its weights are put in the order of products once per update, and all vertices that use them, the time
+    /// steps of a recurrent network, read them in that order.
+    pub fn linear(inputs: usize, outputs: usize) -> Self {
+        let taps = Taps::new(1, 1, 1, |_, _| Some(0));
+        Self { back: taps.clone(), taps, sizes: [1, 1], weights: [outputs, inputs, 1] }
     }
 
     /// The value at images; of `w` the form for that.

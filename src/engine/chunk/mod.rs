@@ -113,9 +113,9 @@ impl<'a, T: Scalar> Chunk<'a, T> {
     }
 }
 
-/// The weights of a convolution.
+/// Weights of a convolution or a linear map.
 fn weights<'p, T: Scalar>(param: &'p Param<'_, T>, form: Form) -> Result<&'p Panels<T>> {
-    let none = || Error::Invalid("a convolution whose weights do not have four axes".into());
+    let none = || Error::Invalid("weights that have neither two nor four axes".into());
     param.panels(form).ok_or_else(none)
 }
 
@@ -161,9 +161,6 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
                 let (value, slope) = rows::activate(memory, *activation, first);
                 kept.extend(slope.map(Arc::new));
                 value
-            }
-            Step::Linear { inputs, bias } => {
-                rows::linear(memory, param(0), bias.then(|| param(1)), first, *inputs)
             }
             Step::Add | Step::Mul | Step::Sub => {
                 let each = match self.steps[i] {
@@ -225,7 +222,6 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
                 let slope = at.kept.first().map(|slope| &slope[..]);
                 rows::pull_back(memory, *activation, (&at.inputs[0], &at.value, slope), c)
             }
-            Step::Linear { inputs, .. } => rows::linear_vjp(memory, param(0), c, *inputs),
             Step::Add | Step::Same => return Ok(Arc::clone(c)),
             Step::Sub if slot == 0 => return Ok(Arc::clone(c)),
             Step::Sub => memory.map(c, |c| -c),
@@ -277,12 +273,6 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
         match &self.steps[i] {
             Step::Conv { conv, bias } => {
                 grad(0, &|w| conv.add_param_grad(input, c, w));
-                if *bias {
-                    row_sum(1, c);
-                }
-            }
-            Step::Linear { inputs, bias } => {
-                grad(0, &|w| rows::add_linear_param_grad(input, c, *inputs, w));
                 if *bias {
                     row_sum(1, c);
                 }

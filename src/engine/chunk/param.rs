@@ -11,14 +11,14 @@ pub struct Param<'a, T> {
     windows: Option<Arc<Windowed<T>>>,
 }
 
-/// Weights of a convolution in the order in which products read them, made when they are first wanted.
+/// Weights in the order in which products read them, made when they are first wanted.
 #[derive(Debug)]
 struct Windowed<T> {
     shape: [usize; 3],
     forms: [OnceLock<Panels<T>>; 2],
 }
 
-/// Who reads the weights of a convolution.
+/// Who reads weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Its value.
@@ -27,9 +27,10 @@ pub enum Form {
     Back,
 }
 
-/// Outputs, inputs and taps of the weights of a convolution, the only parameter of four axes.
+/// Outputs, inputs and taps of the weights of a convolution or a linear map, the only parameters of four and of two axes.
 fn windows(shape: &[usize]) -> Option<[usize; 3]> {
     match *shape {
+        [outputs, inputs] => Some([outputs, inputs, 1]),
         [outputs, inputs, rows, columns] => Some([outputs, inputs, rows * columns]),
         _ => None,
     }
@@ -52,7 +53,7 @@ impl<'a, T: Scalar> Param<'a, T> {
         self.windows.as_ref().map_or(self.numbers.len(), |own| Panels::<T>::len(own.shape))
     }
 
-    /// The weights of a convolution as `form` says; `None` of another parameter.
+    /// Weights as `form` says; `None` of a parameter that is none.
     pub fn panels(&self, form: Form) -> Option<&Panels<T>> {
         let Windowed { shape, forms } = &**self.windows.as_ref()?;
         Some(match form {

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// What a vertex does to the values of a chunk.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// A convolution.
+    /// A convolution, or a linear map of the last axis.
     Conv { conv: Arc<Conv>, bias: bool },
     /// The largest pixel of each window.
     MaxPool(Windows),
@@ -26,8 +26,6 @@ pub enum Step {
     Unpack { pixels: usize, channels: usize },
     /// φ.
     Act(Activation),
-    /// A linear map of the last axis.
-    Linear { inputs: usize, bias: bool },
     /// Sum of all inputs.
     Add,
     /// The first less the second.
@@ -122,7 +120,8 @@ impl Step {
             return None;
         }
         if let Some(&Linear { bias }) = operation.downcast_ref() {
-            return Some(Self::Linear { inputs: *first.last()?, bias });
+            let conv = Conv::linear(*first.last()?, *value.last()?);
+            return Some(Self::Conv { conv: Arc::new(conv), bias });
         }
         if operation.is::<Reshape>() {
             return Some(Self::Same);
