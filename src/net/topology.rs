@@ -165,6 +165,11 @@ impl Topology {
         self.frozen[p]
     }
 
+    /// Whether several vertices use a parameter.
+    pub fn is_shared(&self, p: ParamId) -> bool {
+        self.nodes.iter().filter(|node| node.params.contains(&p)).nth(1).is_some()
+    }
+
     /// The vertex of each loss.
     pub fn losses(&self) -> &[VertexId] {
         &self.losses

@@ -106,8 +106,9 @@ impl Chunks {
         let (schedule, graph) = (&self.schedule, &self.schedule.graph);
         let (params, data) = (contiguous(&self.params)?, contiguous(data)?);
         let (params, data) = (held(&params), held(&data));
-        let named = params.iter().zip(graph.params());
-        let params = named.map(|(held, named)| Ok(Param::new(held.numbers::<T>()?, &named.shape)));
+        let params = params.iter().zip(graph.params()).enumerate().map(|(p, (held, named))| {
+            Ok(Param::new(held.numbers::<T>()?, &named.shape, graph.topology().is_shared(p)))
+        });
         let params = params.collect::<Result<Vec<Param<'_, T>>>>()?;
         let data = data.iter().map(Held::numbers).collect::<Result<Vec<&[T]>>>()?;
         let sizes: Vec<usize> = graph.data().iter().map(|named| named.shape.iter().product()).collect();

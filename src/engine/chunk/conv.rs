@@ -31,8 +31,8 @@ impl Conv {
         }
     }
 
-    /// A linear map of rows. Its weights are put in the order of products once per update, and all vertices that use them, the time
-    /// steps of a recurrent network, read them in that order.
+    /// A linear map of rows with weights that several vertices use, the time steps of a recurrent network say: these are put in the
+    /// order of products once per update, not once per product.
     pub fn linear(inputs: usize, outputs: usize) -> Self {
         let taps = Taps::new(1, 1, 1, |_, _| Some(0));
         Self { back: taps.clone(), taps, sizes: [1, 1], weights: [outputs, inputs, 1] }

@@ -25,7 +25,7 @@ use pcnbench_kernels::parts::{Panels, Scalar};
 use super::Engine;
 use crate::net::{DataId, Graph, LatentEnergy, ParamId, Topology, VertexId};
 use crate::{Error, Result};
-pub use param::{sum_rows, Form, Param};
+pub use param::{Form, Param};
 pub use step::Step;
 pub use value::Numbers;
 use value::{Memory, Value};
@@ -91,7 +91,7 @@ impl<'a, T: Scalar> Chunk<'a, T> {
         self.data = loaded;
     }
 
-    /// The directions that have been summed, by parameter, in the order that [`sum_rows`] reads.
+    /// The directions that have been summed, by parameter, in the order that [`Param::sum_rows`] reads.
     pub fn into_sums(self) -> Vec<Option<Numbers<T>>> {
         self.sums.into_inner()
     }
@@ -162,6 +162,9 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
                 kept.extend(slope.map(Arc::new));
                 value
             }
+            Step::Linear { inputs, bias } => {
+                rows::linear(memory, param(0), bias.then(|| param(1)), first, *inputs)
+            }
             Step::Add | Step::Mul | Step::Sub => {
                 let each = match self.steps[i] {
                     Step::Add => |a, b| a + b,
@@ -222,6 +225,7 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
                 let slope = at.kept.first().map(|slope| &slope[..]);
                 rows::pull_back(memory, *activation, (&at.inputs[0], &at.value, slope), c)
             }
+            Step::Linear { inputs, .. } => rows::linear_vjp(memory, param(0), c, *inputs),
             Step::Add | Step::Same => return Ok(Arc::clone(c)),
             Step::Sub if slot == 0 => return Ok(Arc::clone(c)),
             Step::Sub => memory.map(c, |c| -c),
@@ -273,6 +277,12 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
         match &self.steps[i] {
             Step::Conv { conv, bias } => {
                 grad(0, &|w| conv.add_param_grad(input, c, w));
+                if *bias {
+                    row_sum(1, c);
+                }
+            }
+            Step::Linear { inputs, bias } => {
+                grad(0, &|w| rows::add_linear_param_grad(input, c, *inputs, w));
                 if *bias {
                     row_sum(1, c);
                 }

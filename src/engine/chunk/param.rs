@@ -8,6 +8,8 @@ use pcnbench_kernels::parts::{Panels, Scalar};
 #[derive(Debug, Clone)]
 pub struct Param<'a, T> {
     numbers: &'a [T],
+    /// Numbers of a row: of all that belongs to one output.
+    row: usize,
     windows: Option<Arc<Windowed<T>>>,
 }
 
@@ -27,20 +29,22 @@ pub enum Form {
     Back,
 }
 
-/// Outputs, inputs and taps of the weights of a convolution or a linear map, the only parameters of four and of two axes.
-fn windows(shape: &[usize]) -> Option<[usize; 3]> {
+/// Outputs, inputs and taps of weights that are put in the order of products: those of a convolution, the only parameter of four
+/// axes, and those of a linear map that several vertices use, which are read often enough to be worth it.
+fn windows(shape: &[usize], shared: bool) -> Option<[usize; 3]> {
     match *shape {
-        [outputs, inputs] => Some([outputs, inputs, 1]),
+        [outputs, inputs] if shared => Some([outputs, inputs, 1]),
         [outputs, inputs, rows, columns] => Some([outputs, inputs, rows * columns]),
         _ => None,
     }
 }
 
 impl<'a, T: Scalar> Param<'a, T> {
-    /// From its numbers, row by row.
-    pub fn new(numbers: &'a [T], shape: &[usize]) -> Self {
+    /// From its numbers, row by row; `shared` if several vertices use it.
+    pub fn new(numbers: &'a [T], shape: &[usize], shared: bool) -> Self {
         let windowed = |shape| Arc::new(Windowed { shape, forms: [OnceLock::new(), OnceLock::new()] });
-        Self { numbers, windows: windows(shape).map(windowed) }
+        let row = shape.iter().skip(1).product();
+        Self { numbers, row, windows: windows(shape, shared).map(windowed) }
     }
 
     /// Its numbers, row by row.
@@ -48,9 +52,20 @@ impl<'a, T: Scalar> Param<'a, T> {
         self.numbers
     }
 
-    /// Numbers of its direction in the order that [`sum_rows`] reads.
+    /// Numbers of its direction in the order that [`sum_rows`](Self::sum_rows) reads.
     pub(super) fn summed(&self) -> usize {
         self.windows.as_ref().map_or(self.numbers.len(), |own| Panels::<T>::len(own.shape))
+    }
+
+    /// Some rows of its direction, from the sums of several chunks.
+    pub fn sum_rows(&self, parts: &[&[T]], first: usize, out: &mut [T]) {
+        if let Some(own) = &self.windows {
+            Panels::sum(parts, own.shape, first, out);
+            return;
+        }
+        for (at, value) in (first * self.row..).zip(out) {
+            *value = parts.iter().fold(T::default(), |sum, part| sum + part[at]);
+        }
     }
 
     /// Weights as `form` says; `None` of a parameter that is none.
@@ -60,17 +75,5 @@ impl<'a, T: Scalar> Param<'a, T> {
             Form::Forward => forms[0].get_or_init(|| Panels::new(self.numbers, *shape)),
             Form::Back => forms[1].get_or_init(|| Panels::transposed(self.numbers, *shape)),
         })
-    }
-}
-
-/// Some rows of a direction, from the sums of several chunks.
-pub fn sum_rows<T: Scalar>(parts: &[&[T]], shape: &[usize], first: usize, out: &mut [T]) {
-    if let Some(shape) = windows(shape) {
-        Panels::sum(parts, shape, first, out);
-        return;
-    }
-    let start = first * shape.iter().skip(1).product::<usize>();
-    for (at, value) in (start..).zip(out) {
-        *value = parts.iter().fold(T::default(), |sum, part| sum + part[at]);
     }
 }

@@ -1,10 +1,48 @@
 //! Operations on the rows of the last axis, and activations.
 
-use pcnbench_kernels::parts::{vectorised, Scalar};
+use pcnbench_kernels::parts::{vectorised, Matrix, Scalar};
 use pcnbench_kernels::Activation as Fast;
 
 use super::value::{Memory, Numbers};
 use crate::net::Activation;
+
+/// a Wᵀ + b.
+pub fn linear<T: Scalar>(
+    memory: &Memory<T>,
+    w: &[T],
+    bias: Option<&[T]>,
+    a: &[T],
+    inputs: usize,
+) -> Numbers<T> {
+    let (outputs, rows) = (w.len() / inputs, a.len() / inputs);
+    let mut out = memory.take(rows * outputs);
+    if let Some(bias) = bias {
+        out.write().chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
+    }
+    T::product(
+        Matrix::new(a, rows, inputs),
+        Matrix::new(w, outputs, inputs).t(),
+        bias.is_some(),
+        out.write(),
+    );
+    out
+}
+
+/// c W.
+pub fn linear_vjp<T: Scalar>(memory: &Memory<T>, w: &[T], c: &[T], inputs: usize) -> Numbers<T> {
+    let outputs = w.len() / inputs;
+    let rows = c.len() / outputs;
+    let mut out = memory.take(rows * inputs);
+    T::product(Matrix::new(c, rows, outputs), Matrix::new(w, outputs, inputs), false, out.write());
+    out
+}
+
+/// w += cᵀ a.
+pub fn add_linear_param_grad<T: Scalar>(a: &[T], c: &[T], inputs: usize, w: &mut [T]) {
+    let rows = a.len() / inputs;
+    let outputs = c.len() / rows.max(1);
+    T::product(Matrix::new(c, rows, outputs).t(), Matrix::new(a, rows, inputs), true, w);
+}
 
 /// Adds all rows of c to `sum`.
 pub fn add_rows<T: Scalar>(c: &[T], sum: &mut [T]) {
@@ -83,11 +121,11 @@ pub fn softmax<T: Scalar>(memory: &Memory<T>, a: &[T], n: usize) -> Numbers<T> {
     let mut out = memory.take(a.len());
     for (row, out) in a.chunks_exact(n).zip(out.write().chunks_exact_mut(n)) {
         let most = row.iter().copied().fold(row[0], |most, x| if x > most { x } else { most });
-        let mut sum = T::default();
-        for (out, &x) in out.iter_mut().zip(row) {
-            *out = (x - most).exponential();
-            sum += *out;
-        }
+        out.iter_mut().zip(row).for_each(|(out, &x)| *out = most - x);
+    }
+    T::exponentials_of_minus(out.write());
+    for out in out.write().chunks_exact_mut(n) {
+        let sum = out.iter().fold(T::default(), |sum, &x| sum + x);
         let share = T::of(1.0) / sum;
         out.iter_mut().for_each(|x| *x *= share);
     }

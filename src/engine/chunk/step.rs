@@ -16,8 +16,10 @@ use crate::{Error, Result};
 /// What a vertex does to the values of a chunk.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// A convolution, or a linear map of the last axis.
+    /// A convolution, or a linear map of the last axis whose weights other vertices use, too.
     Conv { conv: Arc<Conv>, bias: bool },
+    /// A linear map of the last axis with weights of its own.
+    Linear { inputs: usize, bias: bool },
     /// The largest pixel of each window.
     MaxPool(Windows),
     /// The mean of each window.
@@ -120,8 +122,11 @@ impl Step {
             return None;
         }
         if let Some(&Linear { bias }) = operation.downcast_ref() {
-            let conv = Conv::linear(*first.last()?, *value.last()?);
-            return Some(Self::Conv { conv: Arc::new(conv), bias });
+            let (inputs, weights) = (*first.last()?, *graph.topology().node(i).params.first()?);
+            return Some(match graph.topology().is_shared(weights) {
+                true => Self::Conv { conv: Arc::new(Conv::linear(inputs, *value.last()?)), bias },
+                false => Self::Linear { inputs, bias },
+            });
         }
         if operation.is::<Reshape>() {
             return Some(Self::Same);

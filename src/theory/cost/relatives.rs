@@ -51,7 +51,7 @@ pub fn zil(net: &NetCost) -> RuleCost {
 /// Z-IL, all nodes: sPC with T = L − 1, each parameter gradient taken on the way instead of at the end.
 pub fn zil_all(net: &NetCost, light_cone: bool) -> RuleCost {
     let depth = net.depth();
-    let RuleCost { work, .. } = spc(net, depth - 1, light_cone);
+    let RuleCost { work, .. } = spc(net, depth - 1, light_cone, false);
     RuleCost { work, critical_path: (3 * depth - 2).max(2), stepwise: 3 * depth - 1 }
 }
 

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::parts::{vectorised, Scalar, Threads};
 
-use crate::engine::chunk::{sum_rows, Numbers, Param};
+use crate::engine::chunk::{Numbers, Param};
 use crate::net::Named;
 use crate::Result;
 
@@ -38,7 +38,7 @@ pub(super) fn total<T: Scalar>(
         jobs.extend(each.map(|(k, out)| (&*parts, param, &named.shape, k * rows, out)));
     }
     threads.share(jobs, |(parts, param, shape, first, out)| {
-        sum_rows(parts, shape, first, out);
+        param.sum_rows(parts, first, out);
         if let Some(rate) = rate {
             let start = first * (param.numbers().len() / shape.first().copied().unwrap_or(1).max(1));
             let (rate, theta) = (T::of(rate), &param.numbers()[start..]);
