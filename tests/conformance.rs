@@ -37,6 +37,15 @@ fn reference_f32_stays_within_its_bound() {
     assert_eq!(judge(EngineKind::Reference, DType::F32), (48, vec![], vec![]));
 }
 
+/// Cases of the augmented Lagrangian, in both precisions.
+#[test]
+fn lagrangians_agree_with_their_equations() {
+    for dtype in [DType::F64, DType::F32] {
+        let found = judge_in("tests/cases/pcalm", EngineKind::Reference, dtype);
+        assert_eq!(found, (3, vec![], vec![]));
+    }
+}
+
 /// The fused engine on the same cases, none of them skipped for a rule.
 #[test]
 fn fused_agrees_with_other_programs() {

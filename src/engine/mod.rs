@@ -291,6 +291,8 @@ pub struct Learned<V, P, D> {
     pub outputs: Vec<V>,
     /// Per vertex as in [`Shown::errors`].
     pub errors: Vec<MaybeZero<V>>,
+    /// λ_i per latent vertex of a rule that has multipliers, `None` where it is exactly zero; of other rules empty.
+    pub multipliers: Vec<MaybeZero<V>>,
     /// −∂F/∂θ per parameter; `None` where it is exactly zero, or the parameter is frozen.
     pub directions: Vec<Option<D>>,
     /// Parameters where the rule moved them itself, once per inference step; `None` where they are as they were.

@@ -83,6 +83,21 @@ impl Reference<'_> {
     pub fn energy(&self, learned: &Learned<Tensor, Tensor, Tensor>) -> Result<Vec<f64>> {
         self.energies(&learned.errors, &learned.outputs)
     }
+
+    /// As [`energy`](Self::energy) with the multipliers of the augmented Lagrangian: (ρπ_i/2)‖ε_i + λ_i/(ρπ_i)‖² of a latent vertex.
+    pub fn augmented_energy(&self, learned: &Learned<Tensor, Tensor, Tensor>, rho: f64) -> Result<Vec<f64>> {
+        let topology = self.topology();
+        let weight = |i| rho * topology.precision(i).unwrap_or(1.0);
+        let mut shifted = learned.errors.clone();
+        for (i, multiplier) in learned.multipliers.iter().enumerate() {
+            if let (Some(own), Some(e)) = (multiplier, &learned.errors[i]) {
+                shifted[i] = Some((e + own.affine(1.0 / weight(i), 0.0)?)?);
+            }
+        }
+        let mut energies = self.energies(&shifted, &learned.outputs)?;
+        topology.latent().zip(&mut energies).for_each(|(_, energy)| *energy *= rho);
+        Ok(energies)
+    }
 }
 
 /// Σ φ(ε) in f64, so that f32 errors near 1e-20 do not underflow when squared.

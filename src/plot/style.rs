@@ -2,8 +2,8 @@
 //! figure.
 //!
 //! Colours are those of Okabe and Ito ("Color Universal Design", 2008), which stay apart under the common
-//! forms of colour blindness; their yellow is darkened because lines are drawn on white. Eleven names need
-//! more than eight colours: the last ones are a grey, a wine and a brown, and every name also has its own
+//! forms of colour blindness; their yellow is darkened because lines are drawn on white. Twelve names need
+//! more than eight colours: the last ones are a grey, a wine, a brown and a navy, and every name also has its own
 //! marker, so that a figure can be read without colour at all.
 
 /// Red, green, blue.
@@ -41,6 +41,8 @@ pub enum Marker {
     Cross,
     /// Five-pointed star.
     Star,
+    /// Four-pointed star.
+    Spark,
     /// Triangle, point left.
     Left,
     /// Triangle, point right.
@@ -64,6 +66,10 @@ impl Marker {
             Self::Hexagon => ring(6, 1.05, 0.0),
             Self::Plus => cross(0.0),
             Self::Cross => cross(45.0),
+            Self::Spark => {
+                let (outer, inner) = (ring(4, 1.5, 0.0), ring(4, 0.55, 45.0));
+                outer.into_iter().zip(inner).flat_map(|(a, b)| [a, b]).collect()
+            }
             Self::Star => {
                 let (outer, inner) = (ring(5, 1.4, 0.0), ring(5, 0.6, 36.0));
                 outer.into_iter().zip(inner).flat_map(|(a, b)| [a, b]).collect()
@@ -110,7 +116,7 @@ pub struct Style {
 }
 
 /// Name before the slash of a contender id, printed name, colour, marker; in the order of every legend.
-const NAMES: [(&str, &str, Rgb, Marker); 11] = [
+const NAMES: [(&str, &str, Rgb, Marker); 12] = [
     ("bp", "BP", (0, 0, 0), Marker::Circle),
     ("mupc-bp", "BP (μPC net)", (140, 140, 140), Marker::Pentagon),
     ("spc", "sPC", (213, 94, 0), Marker::Square),
@@ -122,6 +128,7 @@ const NAMES: [(&str, &str, Rgb, Marker); 11] = [
     ("seqil", "SeqIL", (176, 164, 20), Marker::Left),
     ("ipc", "iPC (T updates)", (136, 34, 85), Marker::Right),
     ("ar", "AR", (124, 74, 30), Marker::Cross),
+    ("pcalm", "PC-ALM", (40, 60, 130), Marker::Spark),
 ];
 
 /// Name and engine of a contender id `name/engine`. Not the rule: `mupc` and `spc` follow one rule on different nets.

@@ -176,7 +176,7 @@ impl LearningRule for Ar {
         }
         let (directions, errors) = (down.directions(&c)?, shown(&down, &errors));
         let params = vec![None; directions.len()];
-        Ok(Learned { states: values, outputs, errors, directions, params })
+        Ok(Learned { states: values, outputs, errors, multipliers: Vec::new(), directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

@@ -51,7 +51,7 @@ impl LearningRule for Bp {
         watch(Shown { step: 0, errors: &errors, outputs: &outputs })?;
         let directions = down.directions(&errors)?;
         let params = vec![None; directions.len()];
-        Ok(Learned { states: values, outputs, errors, directions, params })
+        Ok(Learned { states: values, outputs, errors, multipliers: Vec::new(), directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

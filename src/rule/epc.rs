@@ -2,7 +2,7 @@
 
 use super::info::{Inference, Info};
 use super::relaxation::shown;
-use super::walk::{forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
@@ -71,7 +71,7 @@ impl LearningRule for Epc {
                 if let (true, Some(pulled)) = (topology.is_latent(i), &b[i]) {
                     errors[i] = Some(match &errors[i] {
                         None => engine.scale(g, pulled)?,
-                        Some(e) => match down.descent(i, Some(pulled.clone()), &errors[i])? {
+                        Some(e) => match descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)? {
                             Some(descent) => engine.add_scaled(e, g, &descent)?,
                             None => e.clone(),
                         },
@@ -102,7 +102,7 @@ impl LearningRule for Epc {
         let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
         let (errors, params) = (shown(&down, &errors), vec![None; directions.len()]);
         let outputs = outputs(engine, &states);
-        Ok(Learned { states, outputs, errors, directions, params })
+        Ok(Learned { states, outputs, errors, multipliers: Vec::new(), directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

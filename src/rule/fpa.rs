@@ -2,7 +2,7 @@
 
 use super::info::{has, Inference, Info};
 use super::relaxation::shown;
-use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
+use super::walk::{descent, forward_pass, loss_errors, outputs, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::{Topology, VertexId};
@@ -102,7 +102,8 @@ impl LearningRule for Fpa {
                     Some((_, moving)) => down.renew(&mut c, &errors, moving)?,
                 }
                 for &i in stage {
-                    let Some(descent) = down.descent(i, down.pulled(i, &c)?, &errors[i])? else {
+                    let own = down.weighted(i, &errors[i])?;
+                    let Some(descent) = descent(engine, down.pulled(i, &c)?, &own)? else {
                         continue;
                     };
                     states[i] = engine.add_scaled(&states[i], g, &descent)?;
@@ -115,7 +116,7 @@ impl LearningRule for Fpa {
 
         let directions = down.directions(&down.cotangents(&errors, |i| topology.reaches_params(i))?)?;
         let (errors, params) = (shown(&down, &errors), vec![None; directions.len()]);
-        Ok(Learned { states, outputs, errors, directions, params })
+        Ok(Learned { states, outputs, errors, multipliers: Vec::new(), directions, params })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

@@ -12,6 +12,7 @@
 //! | `seqil` | sequential inference learning; `seqil-mixed` as published: inverse decay, output mixing β = 100 |
 //! | `ipc` | incremental: states and weights in every step |
 //! | `ar` | activation relaxation, simultaneous; `ar-topdown` in place |
+//! | `pcalm` | augmented Lagrangian, directions before the last update of the multipliers; `pcalm-post` after it |
 //!
 //! `-spike` cancels the step by a precision in the step in which a vertex's first error goes on (`spc`); `-decay` divides the step
 //! by 1 + t; `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
@@ -25,6 +26,7 @@ mod fpa;
 pub mod info;
 mod ipc;
 pub mod learning;
+mod pcalm;
 mod registry;
 mod relaxation;
 mod seqil;
@@ -39,6 +41,7 @@ pub use fpa::Fpa;
 pub use info::{Inference, Info};
 pub use ipc::Ipc;
 pub use learning::{Decay, LearningRule, Steps};
+pub use pcalm::PcAlm;
 pub use seqil::SeqIl;
 pub use spc::Spc;
 pub use zil::{Nodes, Zil};
@@ -68,6 +71,8 @@ registry::rules! {
     Ipc,
     /// Activation relaxation.
     Ar,
+    /// Augmented-Lagrangian predictive coding.
+    PcAlm,
 }
 
 impl Info {

@@ -1,6 +1,6 @@
 //! States with their predictions and errors: what the rules that relax states share.
 
-use super::walk::{forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::Result;
@@ -28,6 +28,8 @@ pub(super) struct Relaxation<'a, E: Engine> {
     pub(super) losses: Vec<MaybeZero<E::Value>>,
     /// π of every latent vertex at this step, where it is not the network's.
     pub(super) precisions: Option<Vec<f64>>,
+    /// λ_i of latent vertices, under a rule that has multipliers.
+    multipliers: Vec<MaybeZero<E::Value>>,
     /// Parameters where they were moved.
     pub(super) params: Vec<Option<E::Param>>,
     loss_scale: Option<f64>,
@@ -61,7 +63,19 @@ impl<'a, E: Engine> Relaxation<'a, E> {
             losses = losses.iter().map(scaled).collect::<Result<_>>()?;
         }
         let (params, stale) = (vec![None; topology.params()], vec![Stale::default(); topology.len()]);
-        Ok(Self { engine, values, predictions, at, errors, losses, precisions: None, params, loss_scale, stale })
+        Ok(Self {
+            engine,
+            values,
+            predictions,
+            at,
+            errors,
+            losses,
+            precisions: None,
+            multipliers: Vec::new(),
+            params,
+            loss_scale,
+            stale,
+        })
     }
 
     /// What carries cotangents down from here.
@@ -72,13 +86,18 @@ impl<'a, E: Engine> Relaxation<'a, E> {
             losses: &self.losses,
             moved: &self.params,
             precisions: self.precisions.as_deref(),
+            multipliers: &self.multipliers,
         }
     }
 
-    /// −∂F/∂v_i, given the cotangents; `None` where it is zero.
-    pub(super) fn descent(&self, i: VertexId, c: &[MaybeZero<E::Value>]) -> Result<MaybeZero<E::Value>> {
-        let down = self.downward();
-        down.descent(i, down.pulled(i, c)?, &self.errors[i])
+    /// −∂F/∂v_i, given the cotangents, its own among them or not; `None` where it is zero.
+    pub(super) fn descent(
+        &self,
+        i: VertexId,
+        c: &[MaybeZero<E::Value>],
+        own: &MaybeZero<E::Value>,
+    ) -> Result<MaybeZero<E::Value>> {
+        descent(self.engine, self.downward().pulled(i, c)?, own)
     }
 
     /// Moves every state by g along its descent, all from the same old states. Predictions and errors are those of the
@@ -93,11 +112,26 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         let topology = self.engine.topology();
         let mut moved = Vec::new();
         for i in topology.latent() {
-            if let Some(descent) = self.descent(i, c)? {
+            if let Some(descent) = self.descent(i, c, &c[i])? {
                 moved.push((i, self.engine.add_scaled(&self.values[i], g, &descent)?));
             }
         }
         moved.into_iter().for_each(|(i, state)| self.set(i, state));
+        Ok(())
+    }
+
+    /// λ_i ← λ_i + α ε_i of every latent vertex.
+    pub(super) fn move_multipliers(&mut self, alpha: f64) -> Result<()> {
+        self.multipliers.resize(self.values.len(), None);
+        for i in self.engine.topology().latent() {
+            self.multipliers[i] = match (&self.multipliers[i], &self.errors[i]) {
+                (Some(old), Some(e)) if alpha == 1.0 => Some(self.engine.add(old, e)?),
+                (Some(old), Some(e)) => Some(self.engine.add_scaled(old, alpha, e)?),
+                (None, Some(e)) if alpha == 1.0 => Some(e.clone()),
+                (None, Some(e)) => Some(self.engine.scale(alpha, e)?),
+                (old, None) => old.clone(),
+            };
+        }
         Ok(())
     }
 
@@ -174,7 +208,8 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         let (directions, errors) = (down.directions(&c)?, self.shown());
         let params = vec![None; directions.len()];
         let outputs = outputs(self.engine, &self.values);
-        Ok(Learned { states: self.values, outputs, errors, directions, params })
+        let multipliers = self.multipliers;
+        Ok(Learned { states: self.values, outputs, errors, multipliers, directions, params })
     }
 }
 

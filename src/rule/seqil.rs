@@ -94,7 +94,8 @@ impl LearningRule for SeqIl {
                         false => net.downward().pulled(v, &c)?,
                     };
                 }
-                if let Some(descent) = net.descent(i, &c)? {
+                let own = net.downward().weighted(i, &net.errors[i])?;
+                if let Some(descent) = net.descent(i, &c, &own)? {
                     let state = engine.add_scaled(&net.values[i], g, &descent)?;
                     net.set(i, state);
                 }

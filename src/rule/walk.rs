@@ -84,6 +84,8 @@ pub(super) struct Downward<'a, E: Engine> {
     pub(super) moved: &'a [Option<E::Param>],
     /// π of every latent vertex at this step, where a rule has another one than the network.
     pub(super) precisions: Option<&'a [f64]>,
+    /// λ by vertex, under a rule that has multipliers; else empty.
+    pub(super) multipliers: &'a [MaybeZero<E::Value>],
 }
 
 impl<'a, E: Engine> Downward<'a, E> {
@@ -93,7 +95,7 @@ impl<'a, E: Engine> Downward<'a, E> {
         at: &'a [E::Linearization],
         losses: &'a [MaybeZero<E::Value>],
     ) -> Self {
-        Self { engine, at, losses, moved: &[], precisions: None }
+        Self { engine, at, losses, moved: &[], precisions: None, multipliers: &[] }
     }
 
     /// What reaches the value of vertex i: Σ over children of J_childᵀ c_child, plus −∂losses/∂(value of i).
@@ -123,7 +125,7 @@ impl<'a, E: Engine> Downward<'a, E> {
         Ok(sum)
     }
 
-    /// The cotangent c_i of every vertex: π_i ψ_i(ε_i) of a latent one, what reaches it of a deterministic one that is
+    /// The cotangent c_i of every vertex: π_i ψ_i(ε_i) + λ_i of a latent one, what reaches it of a deterministic one that is
     /// `wanted`.
     pub(super) fn cotangents(
         &self,
@@ -172,33 +174,21 @@ impl<'a, E: Engine> Downward<'a, E> {
         }
     }
 
-    /// π ψ(ε) of a latent vertex.
+    /// π ψ(ε) + λ of a latent vertex: its cotangent.
     pub(super) fn weighted(
         &self,
         i: VertexId,
         error: &MaybeZero<E::Value>,
     ) -> Result<MaybeZero<E::Value>> {
-        match (self.influence(i, error)?, self.precision(i)) {
-            (Some(e), precision) if precision != 1.0 => self.engine.scale(precision, &e).map(Some),
-            (e, _) => Ok(e),
-        }
-    }
-
-    /// pulled − π ψ(ε): −∂F/∂v of a latent vertex; `None` where both are zero.
-    pub(super) fn descent(
-        &self,
-        i: VertexId,
-        pulled: MaybeZero<E::Value>,
-        error: &MaybeZero<E::Value>,
-    ) -> Result<MaybeZero<E::Value>> {
         let (engine, precision) = (self.engine, self.precision(i));
-        match (pulled, self.influence(i, error)?) {
-            (Some(pulled), Some(e)) if precision == 1.0 => engine.sub(&pulled, &e).map(Some),
-            (Some(pulled), Some(e)) => engine.add_scaled(&pulled, -precision, &e).map(Some),
-            (Some(pulled), None) => Ok(Some(pulled)),
-            (None, Some(e)) => engine.scale(-precision, &e).map(Some),
-            (None, None) => Ok(None),
-        }
+        let multiplier = self.multipliers.get(i).and_then(Option::as_ref);
+        Ok(match (self.influence(i, error)?, multiplier) {
+            (Some(e), Some(multiplier)) if precision == 1.0 => Some(engine.add(multiplier, &e)?),
+            (Some(e), Some(multiplier)) => Some(engine.add_scaled(multiplier, precision, &e)?),
+            (Some(e), None) if precision != 1.0 => Some(engine.scale(precision, &e)?),
+            (Some(e), None) => Some(e),
+            (None, multiplier) => multiplier.cloned(),
+        })
     }
 
     /// −∂F/∂θ of every parameter from the cotangents; a cotangent of exactly zero costs nothing.
@@ -239,5 +229,19 @@ impl<'a, E: Engine> Downward<'a, E> {
             }
         }
         Ok(())
+    }
+}
+
+/// pulled − c: −∂F/∂v of a latent vertex with the cotangent c; `None` where both are zero.
+pub(super) fn descent<E: Engine>(
+    engine: &E,
+    pulled: MaybeZero<E::Value>,
+    c: &MaybeZero<E::Value>,
+) -> Result<MaybeZero<E::Value>> {
+    match (pulled, c) {
+        (Some(pulled), Some(c)) => engine.sub(&pulled, c).map(Some),
+        (Some(pulled), None) => Ok(Some(pulled)),
+        (None, Some(c)) => engine.scale(-1.0, c).map(Some),
+        (None, None) => Ok(None),
     }
 }

@@ -125,7 +125,7 @@ fn frontier<E: Engine>(engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Le
         }
     }
     let params = vec![None; directions.len()];
-    Ok(Learned { states, outputs, errors, directions, params })
+    Ok(Learned { states, outputs, errors, multipliers: Vec::new(), directions, params })
 }
 
 /// Steps of sPC, reading one level before each and one after the last.
@@ -158,7 +158,7 @@ fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>)
         }
     }
     let params = vec![None; directions.len()];
-    Ok(Learned { states, outputs, errors, directions, params })
+    Ok(Learned { states, outputs, errors, multipliers: Vec::new(), directions, params })
 }
 
 fn levels_of<E: Engine>(engine: &E) -> Result<Vec<Vec<VertexId>>> {

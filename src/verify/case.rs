@@ -114,6 +114,17 @@ fn check_numbers(wire: &Wire) -> Result<(), String> {
     if let Some(size) = number("weight_step_size") {
         within("rule.weight_step_size", size, 0.0..=*limits::RATE.end())?;
     }
+    if let Some(inner) = number("inner_steps") {
+        let most = *limits::STEPS.end() as f64;
+        within("rule.inner_steps", inner, 1.0..=most)?;
+        within("rule.steps times rule.inner_steps", inner * number("steps").unwrap_or(0.0), 0.0..=most)?;
+    }
+    if let Some(rho) = number("rho") {
+        within("rule.rho", rho, limits::RATE)?;
+    }
+    if let Some(alpha) = number("alpha") {
+        within("rule.alpha", alpha, 0.0..=*limits::RATE.end())?;
+    }
     Ok(())
 }
 

@@ -64,6 +64,13 @@ fn name(
             None if topology.is_latent(i) => Host::zeros(learned.states[at].dims()),
             None => continue,
         };
+        if let (true, Rule::PcAlm(_)) = (topology.is_latent(i), rule) {
+            let multiplier = match learned.multipliers.get(at).and_then(Option::as_ref) {
+                Some(multiplier) => Host::from_tensor(multiplier)?,
+                None => Host::zeros(learned.states[at].dims()),
+            };
+            out.insert(format!("multiplier.{vertex}"), multiplier);
+        }
         if relaxes_adjoints {
             out.insert(format!("adjoint.{vertex}"), error.negated());
         } else {
@@ -83,7 +90,11 @@ fn name(
         }
     }
     if rule.has_energy() {
-        out.insert("energy".into(), Host::vector(engine.energy(learned)?));
+        let energies = match rule {
+            Rule::PcAlm(own) => engine.augmented_energy(learned, own.rho)?,
+            _ => engine.energy(learned)?,
+        };
+        out.insert("energy".into(), Host::vector(energies));
     }
     finish(case, out, &learned.outputs, engine.data, relaxes_adjoints)
 }

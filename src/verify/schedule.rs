@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::case::wire::EQUILIBRIUM;
-use crate::rule::{Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Steps, Sweep, Zil};
+use crate::rule::{Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, PcAlm, Rule, SeqIl, Spc, Steps, Sweep, Zil};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +18,13 @@ enum DecayWire {
 enum SweepWire {
     Simultaneous,
     TopDown,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CreditWire {
+    PreDual,
+    PostDual,
 }
 
 /// `rule`, one variant per name; unknown names and keys are refused.
@@ -62,10 +69,21 @@ enum RuleWire {
     Zil {
         step_size: f64,
     },
+    #[serde(rename = "pcalm")]
+    PcAlm {
+        steps: usize,
+        step_size: f64,
+        step_size_decay: DecayWire,
+        inner_steps: usize,
+        rho: f64,
+        alpha: f64,
+        weight_credit: CreditWire,
+    },
 }
 
 /// Rule names of the format: those that are rules, then the closed form beside them.
-pub(super) const NAMES: [&str; 9] = ["bp", "spc", "epc", "fpa", "zil", "seqil", "ipc", "ar", EQUILIBRIUM];
+pub(super) const NAMES: [&str; 10] =
+    ["bp", "spc", "epc", "fpa", "zil", "seqil", "ipc", "ar", "pcalm", EQUILIBRIUM];
 
 /// The rule (none for the closed form) and the inference steps its numbers went through.
 pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), String> {
@@ -109,6 +127,15 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
             feedback: Feedback::Transposed,
             derivatives: true,
         }),
+        RuleWire::PcAlm { steps, step_size, step_size_decay, inner_steps, rho, alpha, weight_credit } => {
+            Rule::PcAlm(PcAlm {
+                steps: steps_of(steps, step_size, step_size_decay),
+                inner: inner_steps,
+                rho,
+                alpha,
+                post: matches!(weight_credit, CreditWire::PostDual),
+            })
+        }
         RuleWire::Zil { step_size } => {
             if step_size != 1.0 {
                 return Err(format!("rule: zil is defined for step_size 1, got {step_size}"));
@@ -117,5 +144,9 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
             return Ok((Some(Rule::Zil(Zil { nodes: Nodes::Frontier })), steps));
         }
     };
-    Ok((Some(rule), rule.steps().unwrap_or(Steps::constant(0, 0.0))))
+    let steps = match rule {
+        Rule::PcAlm(own) => Steps { count: own.steps.count * own.inner, ..own.steps },
+        _ => rule.steps().unwrap_or(Steps::constant(0, 0.0)),
+    };
+    Ok((Some(rule), steps))
 }

@@ -8,7 +8,7 @@ use pcnbench::engine::counting::{Counting, Totals};
 use pcnbench::engine::unwatched;
 use pcnbench::net::Architecture;
 use pcnbench::optim::OptimiserKind;
-use pcnbench::rule::{Rule, Steps};
+use pcnbench::rule::{PcAlm, Rule, Steps};
 use pcnbench::theory::cost::{self, NetCost, RuleCost};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -39,6 +39,21 @@ proptest! {
                 prop_assert_eq!(counted(&problem, &rule), rule.cost(&net), "{}", name);
             }
         }
+    }
+
+    /// The same for settings of PC-ALM that no name has.
+    #[test]
+    fn formula_equals_count_of_any_lagrangian(
+        problem in random_problem(),
+        count in 0usize..7,
+        inner in 1usize..4,
+        rho in prop::sample::select(vec![1.0, 2.5]),
+        alpha in prop::sample::select(vec![1.0, 0.5]),
+        post in any::<bool>(),
+    ) {
+        let net = NetCost::new(problem.spec.costs(problem.batch), &problem.loss);
+        let rule = Rule::PcAlm(PcAlm { steps: Steps::constant(count, 0.1), inner, rho, alpha, post });
+        prop_assert_eq!(counted(&problem, &rule), rule.cost(&net));
     }
 
     /// The table of the literature, and 2·B·n_in·n_out FLOPs per product.

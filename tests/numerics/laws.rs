@@ -5,9 +5,10 @@ use super::{close, largest, random_problem, Random};
 use candle_core::Tensor;
 use pcnbench::engine::{unwatched, Engine as _, Learned, Shown};
 use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
-use pcnbench::rule::{Ar, Bp, Epc, Feedback, LearningRule, Rule, SeqIl, Steps, Sweep};
+use pcnbench::rule::{Ar, Bp, Epc, Feedback, LearningRule, PcAlm, Rule, SeqIl, Steps, Sweep};
 use pcnbench::theory::decay::SignalDecay;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 
 fn rule(name: &str, count: usize, size: f64) -> Rule {
     Rule::from_name(name, Steps::constant(count, size)).unwrap().evaluated()
@@ -87,6 +88,20 @@ proptest! {
             let scale = largest(&want) + bp.states.iter().map(largest).fold(1.0, f64::max);
             let off = largest(&(first[l].as_ref().unwrap() - &want).unwrap());
             prop_assert!(off < 1e-13 * scale, "layer {} of {}: {:e}", l + 1, depth, off);
+        }
+    }
+
+    /// PC-ALM whose multipliers stay at zero is sPC, to the bit.
+    #[test]
+    fn without_multipliers_the_lagrangian_is_the_energy(problem in random_problem(), t in 0usize..7) {
+        let setting = Setting::new(&problem);
+        let steps = Steps::constant(t, 0.1);
+        for post in [false, true] {
+            let own = setting.learn(&Rule::PcAlm(PcAlm { steps, inner: 1, rho: 1.0, alpha: 0.0, post }));
+            let spc = setting.learn(&rule("spc", t, 0.1));
+            for (a, b) in flat(&own, &setting.params).iter().zip(&flat(&spc, &setting.params)) {
+                close(a, b, 0.0, "pcalm at rate 0");
+            }
         }
     }
 
@@ -330,6 +345,38 @@ fn energy_falls_under_a_small_step() {
                 Ok(())
             };
             rule.learn(&engine, &mut watch).unwrap();
+        }
+    }
+}
+
+/// Where PC-ALM comes to rest, errors are zero, states are the forward pass, and multipliers and directions are backpropagation's:
+/// whatever the penalty, on a network with curvature, biases and skips.
+#[test]
+fn at_rest_the_lagrangian_is_backpropagation() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let problem = random_problem().new_tree(&mut runner).unwrap().current();
+    let spec = MlpSpec {
+        depth: 4,
+        width: 5,
+        activation: Activation::Tanh,
+        parameterisation: "sp-normal".parse().unwrap(),
+        gain: 1.0,
+        bias: true,
+        ..problem.spec.clone()
+    };
+    let setting = Setting::new(&Random { spec, loss: Loss::HALF_SQUARED_ERROR, ..problem });
+    let bp = setting.learn(&rule("bp", 0, 0.0));
+    for (rho, alpha, inner) in [(1.0, 0.2, 1), (2.5, 0.5, 1), (1.0, 0.3, 3)] {
+        let steps = Steps::constant(6000, 0.1);
+        let own = setting.learn(&Rule::PcAlm(PcAlm { steps, inner, rho, alpha, post: true }));
+        for (l, error) in own.errors.iter().enumerate().take(3) {
+            let off = largest(error.as_ref().unwrap());
+            assert!(off < 1e-9, "error {} at rest: {off:e}", l + 1);
+            let (got, want) = (own.multipliers[l].as_ref().unwrap(), bp.errors[l].as_ref().unwrap());
+            close(got, want, 1e-7, &format!("multiplier {}", l + 1));
+        }
+        for (got, want) in flat(&own, &setting.params).iter().zip(&flat(&bp, &setting.params)) {
+            close(got, want, 1e-7, "direction");
         }
     }
 }

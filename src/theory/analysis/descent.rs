@@ -5,7 +5,7 @@ use super::statements::{assemble, Description, ANEW, ARRIVAL, NOT_BOUNDED};
 use super::times::Times;
 use super::Source::Ours;
 use super::{Analysis, Statement};
-use crate::theory::cost::{self, NetCost};
+use crate::theory::cost::{self, Augmented, NetCost};
 
 /// sPC, T steps. Layer-parallel time: Σ F_l + T max_{l≥2} (V_l + F_l), the maximum over the layers inside the
 /// light cone only if it is on.
@@ -21,6 +21,18 @@ pub fn spc_spike(net: &NetCost, steps: u64, light_cone: bool, scales: bool) -> A
         source: Ours,
     };
     simultaneous(net, (steps, light_cone, scales), &[ARRIVAL, LAW, NOT_BOUNDED])
+}
+
+/// PC-ALM: the products of sPC with as many steps of the states.
+pub fn pcalm(net: &NetCost, schedule: Augmented) -> Analysis {
+    const LIMIT: Statement = Statement {
+        text: "where it comes to rest every error is zero and every multiplier is BP's negative adjoint, whatever the step, the \
+               penalty and the rate; whether it does is not said",
+        source: Ours,
+    };
+    let moves = schedule.steps * schedule.inner;
+    let analysis = simultaneous(net, (moves, true, false), &[ARRIVAL, LIMIT, NOT_BOUNDED]);
+    Analysis { moved: cost::pcalm(net, schedule).work.moved, equals_bp: "at rest", ..analysis }
 }
 
 fn simultaneous(

@@ -31,7 +31,7 @@ mod statements;
 mod times;
 
 pub use adjoints::{ar, bp, fpa, fpa_nested, zil, zil_all};
-pub use descent::{epc, ipc, seqil, spc, spc_spike};
+pub use descent::{epc, ipc, pcalm, seqil, spc, spc_spike};
 
 use std::fmt;
 

@@ -16,6 +16,7 @@
 //! | SeqIL | 2L + 2T(L − 1) | | 2L + 2T − 1 | L + TL + 1 |
 //! | iPC, T updates | T(3L − 1) | (3L² + 3L − 2)/2 at T = L | L + 2T − 1 | L + 2T − 1 |
 //! | AR, simultaneous | 2L + T(L − 1) | | L + min(T, L − 1) + 1 | L + T + 1 |
+//! | PC-ALM | as sPC | as sPC | L + 2T + 1 | L + 2T + 1 |
 //! | AR, top down | 2L + T(L − 1) | | 2L | L + T(L − 1) + 1 |
 //!
 //! For L ≥ 2 and T ≥ 1; with the cone FPA and sPC also skip parameter gradients of layers without an error
@@ -25,8 +26,10 @@
 //! two differ where steps overlap: SeqIL's next sweep may start at the top before the last one has reached
 //! the bottom, and FPA and AR combine *fixed* products linearly, so that more steps add work but no depth.
 
+mod augmented;
 mod relatives;
 
+pub use augmented::{pcalm, Augmented};
 pub use relatives::{ar, fpa, fpa_nested, ipc, seqil, zil, zil_all};
 
 use crate::net::{LayerCost, Loss, VerbCost};
@@ -128,8 +131,7 @@ fn lowest_with_error(depth: u64, steps: u64, light_cone: bool) -> u64 {
 /// error has reached have no parameter gradient. With T = L and equal layers the cone leaves
 /// 2·Σ c_l = (L − 1)(L + 2) relaxation products of 2L(L − 1).
 ///
-/// `spike`: in step L − l the error of layer l is multiplied by a precision of its own, once to be carried down and once in
-/// the step of its state.
+/// `spike`: in step L − l the error of layer l is multiplied by a precision of its own.
 pub fn spc(net: &NetCost, steps: u64, light_cone: bool, spike: bool) -> RuleCost {
     let depth = net.depth();
     let mut work = net.forward() + net.output_error();
@@ -137,7 +139,6 @@ pub fn spc(net: &NetCost, steps: u64, light_cone: bool, spike: bool) -> RuleCost
         let count = updates(depth, l, steps, light_cone);
         if spike && depth - l < steps {
             work += elementwise(own.outputs, 1, 1);
-            work.elementwise += own.outputs;
         }
         work += (above.forward + above.vjp) * count + relaxation(own.outputs, count, light_cone);
     }

@@ -4,6 +4,7 @@
 //! schedule. A wrong sign, a missing factor or a stale error in a rule shows up here.
 
 mod adjoints;
+mod augmented;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -48,6 +49,7 @@ pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Tensor>> {
         Rule::SeqIl(r) => problem.sequential_descent(r),
         Rule::Ipc(r) => problem.incremental_descent(r),
         Rule::Ar(r) => problem.activation_relaxation(r),
+        Rule::PcAlm(r) => problem.augmented_descent(r),
     }
 }
 
