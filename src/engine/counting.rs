@@ -9,7 +9,9 @@
 use std::cell::Cell;
 
 use super::{Engine, Shown};
-use crate::net::{DataId, Graph, LatentEnergy, LayerCost, Loss, OperationCost, ParamId, Topology, VerbCost, VertexId};
+use crate::net::{
+    DataId, Graph, LatentEnergy, LayerCost, Loss, OperationCost, ParamId, Topology, VerbCost, VertexId,
+};
 use crate::Result;
 
 /// Totals of one execution.

@@ -71,10 +71,12 @@ impl LearningRule for Epc {
                 if let (true, Some(pulled)) = (topology.is_latent(i), &b[i]) {
                     errors[i] = Some(match &errors[i] {
                         None => engine.scale(g, pulled)?,
-                        Some(e) => match descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)? {
-                            Some(descent) => engine.add_scaled(e, g, &descent)?,
-                            None => e.clone(),
-                        },
+                        Some(e) => {
+                            match descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)? {
+                                Some(descent) => engine.add_scaled(e, g, &descent)?,
+                                None => e.clone(),
+                            }
+                        }
                     });
                 }
             }

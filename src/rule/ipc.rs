@@ -96,7 +96,14 @@ impl LearningRule for Ipc {
         }
         let (errors, outputs) = (net.shown(), outputs(engine, &net.values));
         let directions = vec![None; net.params.len()];
-        Ok(Learned { states: net.values, outputs, errors, multipliers: Vec::new(), directions, params: net.params })
+        Ok(Learned {
+            states: net.values,
+            outputs,
+            errors,
+            multipliers: Vec::new(),
+            directions,
+            params: net.params,
+        })
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {

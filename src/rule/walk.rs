@@ -90,11 +90,7 @@ pub(super) struct Downward<'a, E: Engine> {
 
 impl<'a, E: Engine> Downward<'a, E> {
     /// Of the network's own parameters and precisions.
-    pub(super) fn new(
-        engine: &'a E,
-        at: &'a [E::Linearization],
-        losses: &'a [MaybeZero<E::Value>],
-    ) -> Self {
+    pub(super) fn new(engine: &'a E, at: &'a [E::Linearization], losses: &'a [MaybeZero<E::Value>]) -> Self {
         Self { engine, at, losses, moved: &[], precisions: None, multipliers: &[] }
     }
 
@@ -175,11 +171,7 @@ impl<'a, E: Engine> Downward<'a, E> {
     }
 
     /// π ψ(ε) + λ of a latent vertex: its cotangent.
-    pub(super) fn weighted(
-        &self,
-        i: VertexId,
-        error: &MaybeZero<E::Value>,
-    ) -> Result<MaybeZero<E::Value>> {
+    pub(super) fn weighted(&self, i: VertexId, error: &MaybeZero<E::Value>) -> Result<MaybeZero<E::Value>> {
         let (engine, precision) = (self.engine, self.precision(i));
         let multiplier = self.multipliers.get(i).and_then(Option::as_ref);
         Ok(match (self.influence(i, error)?, multiplier) {

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::case::wire::EQUILIBRIUM;
-use crate::rule::{Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, PcAlm, Rule, SeqIl, Spc, Steps, Sweep, Zil};
+use crate::rule::{
+    Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, PcAlm, Rule, SeqIl, Spc, Steps, Sweep, Zil,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,8 @@ use pcnbench::engine::reference::Reference;
 use pcnbench::engine::unwatched;
 use pcnbench::net::architecture::{Kind, Settings, KINDS};
 use pcnbench::net::{
-    Activation, ActivationOrder, Architecture, Graph, LatentEnergy, Loss, LossKind, Params, Reduction, Weighted,
+    Activation, ActivationOrder, Architecture, Graph, LatentEnergy, Loss, LossKind, Params, Reduction,
+    Weighted,
 };
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
@@ -136,7 +137,8 @@ fn rules_follow_other_energies() {
                     close(&got, want, 1e-8, &format!("{kind} {name} {energy}"));
                 }
             }
-            let refused = Rule::from_name("zil", Steps::constant(2, 0.1)).unwrap().prepare(graph).unwrap_err();
+            let refused =
+                Rule::from_name("zil", Steps::constant(2, 0.1)).unwrap().prepare(graph).unwrap_err();
             assert!(refused.to_string().contains("under which Z-IL is not defined"), "{refused}");
         }
     }
@@ -237,7 +239,8 @@ fn fused_agrees_with_the_reference() {
         let losses = LossKind::ALL
             .into_iter()
             .zip([Reduction::Sum, Reduction::BatchMean, Reduction::ElementMean].repeat(2));
-        let rules = ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar"].map(|rule| (rule, LatentEnergy::Gaussian));
+        let rules =
+            ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar"].map(|rule| (rule, LatentEnergy::Gaussian));
         let others =
             [("spc", LatentEnergy::Huber), ("epc", LatentEnergy::Laplace), ("seqil", LatentEnergy::Laplace)];
         for ((rule, energy), (loss, reduction)) in rules.into_iter().chain(others).zip(losses.cycle()) {

@@ -338,7 +338,11 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
             LatentEnergy::Gaussian => Arc::clone(error),
             LatentEnergy::Huber => Self::shared(self.memory.map(error, |e| {
                 let most = if e > one { one } else { e };
-                if most < -one { -one } else { most }
+                if most < -one {
+                    -one
+                } else {
+                    most
+                }
             })),
             LatentEnergy::Laplace => Self::shared(self.memory.map(error, |e| {
                 if e > zero {

@@ -78,7 +78,14 @@ fn simultaneous(
         equals_bp: "never at finite output precision",
         statements,
     };
-    assemble(net, 1, |n| cost::spc(n, steps, light_cone, spike), |n| least::states(n, steps), parallel, description)
+    assemble(
+        net,
+        1,
+        |n| cost::spc(n, steps, light_cone, spike),
+        |n| least::states(n, steps),
+        parallel,
+        description,
+    )
 }
 
 /// ePC, T steps: sequential over depth, so a processor per layer does not help.

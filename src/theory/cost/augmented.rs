@@ -34,7 +34,8 @@ pub fn pcalm(net: &NetCost, schedule: Augmented) -> RuleCost {
         let updates = steps - first - u64::from(!post);
         let plain = (moves.min((first + 1) * inner) - distance) + u64::from(updates == 0);
         let shifted = moves.saturating_sub((first + 1) * inner) + u64::from(updates > 0);
-        let (scaled, added, scaled_and_added) = (elementwise(n, 1, 1), elementwise(n, 1, 2), elementwise(n, 2, 2));
+        let (scaled, added, scaled_and_added) =
+            (elementwise(n, 1, 1), elementwise(n, 1, 2), elementwise(n, 2, 2));
         cost.work += if penalised { scaled * plain + scaled_and_added * shifted } else { added * shifted };
         cost.work += if rated { scaled * updates.min(1) } else { scaled * 0 };
         cost.work += (if rated { scaled_and_added } else { added }) * updates.saturating_sub(1);

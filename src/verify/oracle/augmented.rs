@@ -8,7 +8,13 @@ use crate::Result;
 
 impl Problem<'_> {
     /// F = Σ over latent i of (ρπ_i/2)‖ε_i + λ_i/(ρπ_i)‖² + Σ losses.
-    fn lagrangian(&self, params: &[Tensor], states: &States, multipliers: &States, rho: f64) -> Result<Tensor> {
+    fn lagrangian(
+        &self,
+        params: &[Tensor],
+        states: &States,
+        multipliers: &States,
+        rho: f64,
+    ) -> Result<Tensor> {
         let point = self.at_states(params, states)?;
         let topology = self.graph.topology();
         let hidden = topology.latent().map(|i| {

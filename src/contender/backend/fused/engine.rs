@@ -139,7 +139,14 @@ impl Fused {
         let theta: Vec<Option<Tensor>> = self.unpack(&learned.theta)?.into_iter().map(Some).collect();
         let none = vec![None; theta.len()];
         let (directions, params) = if rule.moves_parameters() { (none, theta) } else { (theta, none) };
-        Ok(Learned { states, outputs: vec![learned.output], errors, multipliers: Vec::new(), directions, params })
+        Ok(Learned {
+            states,
+            outputs: vec![learned.output],
+            errors,
+            multipliers: Vec::new(),
+            directions,
+            params,
+        })
     }
 
     /// One weight update of `theta` (with the optimiser's state behind it) in place, on a
