@@ -66,6 +66,7 @@ use on_tensors;
 pub mod autograd;
 pub(crate) mod chunk;
 pub mod counting;
+pub mod curvature;
 pub mod reach;
 pub mod recording;
 pub mod reference;

@@ -48,6 +48,15 @@ impl LatentEnergy {
         })
     }
 
+    /// φ″(ε), shape of ε; 0 where φ has a kink.
+    pub fn curvature(self, error: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Gaussian => error.ones_like()?,
+            Self::Laplace => error.zeros_like()?,
+            Self::Huber => error.abs()?.le(1f64)?.to_dtype(error.dtype())?,
+        })
+    }
+
     /// Σ φ(ε) as a scalar tensor; differentiable by Candle's autograd.
     pub fn tensor(self, error: &Tensor) -> Result<Tensor> {
         let size = || -> Result<Tensor> { Ok((error * sign(error)?)?) };

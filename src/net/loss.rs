@@ -172,6 +172,26 @@ impl Loss {
         Ok(if weight == 1.0 { difference } else { difference.affine(weight, 0.0)? })
     }
 
+    /// The second derivative of the loss by o, applied to d, which has the shape of o: (p/N) d, twice that, (p/N) of s ⊙ (d − ⟨s, d⟩)
+    /// with s = softmax(o), of σ(o)(1 − σ(o)) d, or of d where |o − y| ≤ 1. Positive semidefinite.
+    pub fn curvature(&self, o: &Tensor, y: &Tensor, d: &Tensor) -> Result<Tensor> {
+        let (own, factor) = match self.kind {
+            LossKind::HalfSquaredError => (d.clone(), 1.0),
+            LossKind::SquaredError => (d.clone(), 2.0),
+            LossKind::CrossEntropy | LossKind::Kl => {
+                let s = candle_nn::ops::softmax(o, D::Minus1)?;
+                let mean = (&s * d)?.sum_keepdim(D::Minus1)?;
+                ((s * d.broadcast_sub(&mean)?)?, 1.0)
+            }
+            LossKind::Bernoulli => {
+                let p = o.neg()?.exp()?.affine(1.0, 1.0)?.recip()?;
+                ((((&p * p.affine(-1.0, 1.0)?)?) * d)?, 1.0)
+            }
+            LossKind::Huber => ((d * (o - y)?.abs()?.le(1f64)?.to_dtype(d.dtype())?)?, 1.0),
+        };
+        Ok(own.affine(factor * self.weight(o)?, 0.0)?)
+    }
+
     /// Element-wise operations of [`output_error`](Self::output_error) per output element.
     pub fn output_error_ops(&self) -> u64 {
         let scaled = u64::from(

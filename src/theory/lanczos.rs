@@ -25,6 +25,15 @@ pub struct Ritz {
     pub products: usize,
 }
 
+/// Both ends of a spectrum. Where products did not suffice, the residuals say how far the numbers can be off.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ends {
+    /// Never below the smallest eigenvalue, up to rounding.
+    pub smallest: Ritz,
+    /// Never above the largest one.
+    pub largest: Ritz,
+}
+
 /// Largest (rightmost) eigenvalue of the symmetric `dim`×`dim` matrix A given as `apply`(z) = A z.
 ///
 /// Stops when the residual is at most `tolerance`·|value|; the error of the value itself is then of the
@@ -42,53 +51,15 @@ pub fn largest_eigenvalue(
     dim: usize,
     tolerance: f64,
     max_products: usize,
-    mut apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
+    apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
 ) -> Result<Ritz> {
-    if dim == 0 {
-        return Err(Error::Invalid("a matrix of size 0 has no eigenvalue; expected at least one row".into()));
-    }
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(START_SEED);
-    let mut q: DVector<f64> = DVector::from_fn(dim, |_, _| StandardNormal.sample(&mut rng));
-    q /= q.norm();
-    let mut basis = vec![q];
-    let (mut diagonal, mut beside) = (Vec::new(), Vec::<f64>::new());
-    let mut next_check = 1;
-    for k in 1..=max_products.min(dim) {
-        let mut w = apply(&basis[k - 1])?;
-        if w.len() != dim {
-            return Err(Error::Shape {
-                what: "matrix-vector product inside Lanczos".into(),
-                expected: vec![dim],
-                got: vec![w.len()],
-            });
-        }
-        if w.iter().any(|value| !value.is_finite()) {
-            return Err(Error::Invalid(format!("matrix-vector product {k} inside Lanczos is not finite")));
-        }
-        diagonal.push(basis[k - 1].dot(&w));
-        // Twice is enough (Kahan, in Parlett, *The Symmetric Eigenvalue Problem*, §6.9): without it rounding
-        // brings copies of converged eigenvalues back.
-        for _ in 0..2 {
-            for direction in &basis {
-                let overlap = direction.dot(&w);
-                w.axpy(-overlap, direction, 1.0);
-            }
-        }
-        let beta = w.norm();
-        let scale = diagonal.iter().chain(&beside).fold(beta, |m: f64, value| m.max(value.abs()));
-        let exhausted = k == dim || beta <= f64::EPSILON * scale;
-        if exhausted || k >= next_check || k == max_products {
-            // The small eigenproblem costs O(k³); on a growing schedule it stays cheaper than the products.
-            next_check = k + (k / 8).max(4);
-            let (value, last) = top_of_tridiagonal(&diagonal, &beside)?;
-            let residual = beta * last.abs();
-            if exhausted || residual <= tolerance * value.abs() {
-                return Ok(Ritz { value, residual, products: k });
-            }
-        }
-        w /= beta;
-        beside.push(beta);
-        basis.push(w);
+    let krylov = Krylov::grown(start(dim)?, max_products, apply, |krylov| {
+        let (_, top) = krylov.ends()?;
+        Ok(top.residual <= tolerance * top.value.abs())
+    })?;
+    let (_, top) = krylov.ends()?;
+    if krylov.settled {
+        return Ok(top);
     }
     Err(Error::Invalid(format!(
         "the largest eigenvalue did not settle to a relative residual of {tolerance:e} within {max_products} products; \
@@ -96,17 +67,151 @@ pub fn largest_eigenvalue(
     )))
 }
 
-/// Largest eigenvalue of a symmetric tridiagonal matrix and the last entry of its unit eigenvector.
-fn top_of_tridiagonal(diagonal: &[f64], beside: &[f64]) -> Result<(f64, f64)> {
-    let k = diagonal.len();
-    let matrix = DMatrix::from_fn(k, k, |i, j| match i.abs_diff(j) {
-        0 => diagonal[i],
-        1 => beside[i.min(j)],
-        _ => 0.0,
-    });
-    let eigen = symmetric_eigen(matrix)?;
-    let top = eigen.eigenvalues.imax();
-    Ok((eigen.eigenvalues[top], eigen.eigenvectors[(k - 1, top)]))
+/// The same from a start vector of one's own, in at most `most` products, whether it has settled then or not; and its unit
+/// Ritz vector, from which to start next time. Few products suffice while a matrix changes little.
+///
+/// # Errors
+/// As for [`largest_eigenvalue`], but for products that do not suffice.
+pub fn largest_from(
+    from: DVector<f64>,
+    tolerance: f64,
+    most: usize,
+    apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
+) -> Result<(Ritz, DVector<f64>)> {
+    let krylov = Krylov::grown(from, most, apply, |krylov| {
+        let (_, top) = krylov.ends()?;
+        Ok(top.residual <= tolerance * top.value.abs())
+    })?;
+    let (_, top) = krylov.ends()?;
+    Ok((top, krylov.top_vector()?))
+}
+
+/// Both ends of the spectrum of such a matrix, of which the smaller one settles slowly where it is close to its neighbours:
+/// after at most `max_products` both are given, settled or not.
+///
+/// # Errors
+/// As for [`largest_eigenvalue`], but for products that do not suffice.
+pub fn ends(
+    dim: usize,
+    tolerance: f64,
+    max_products: usize,
+    apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
+) -> Result<Ends> {
+    let krylov = Krylov::grown(start(dim)?, max_products, apply, |krylov| {
+        let (bottom, top) = krylov.ends()?;
+        Ok([bottom, top].iter().all(|end| end.residual <= tolerance * end.value.abs()))
+    })?;
+    let (smallest, largest) = krylov.ends()?;
+    Ok(Ends { smallest, largest })
+}
+
+/// A fixed Gaussian vector.
+pub fn start(dim: usize) -> Result<DVector<f64>> {
+    if dim == 0 {
+        return Err(Error::Invalid("a matrix of size 0 has no eigenvalue; expected at least one row".into()));
+    }
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(START_SEED);
+    Ok(DVector::from_fn(dim, |_, _| StandardNormal.sample(&mut rng)))
+}
+
+/// A matrix in an orthonormal basis of the space that its products have reached, where it is tridiagonal.
+struct Krylov {
+    basis: Vec<DVector<f64>>,
+    diagonal: Vec<f64>,
+    beside: Vec<f64>,
+    /// What couples the space to the rest; 0 if nothing does.
+    beta: f64,
+    settled: bool,
+}
+
+impl Krylov {
+    /// From a start vector until `settled` says so, the space is invariant, or `most` products are spent.
+    fn grown(
+        from: DVector<f64>,
+        most: usize,
+        mut apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
+        settled: impl Fn(&Self) -> Result<bool>,
+    ) -> Result<Self> {
+        let (dim, norm) = (from.len(), from.norm());
+        if most == 0 || norm == 0.0 {
+            return Err(Error::Invalid("Lanczos needs a start vector other than 0 and one product".into()));
+        }
+        let mut own =
+            Self { basis: vec![from / norm], diagonal: vec![], beside: vec![], beta: 0.0, settled: false };
+        let mut next_check = 1;
+        for k in 1..=most.min(dim) {
+            let mut w = apply(&own.basis[k - 1])?;
+            if w.len() != dim {
+                return Err(Error::Shape {
+                    what: "matrix-vector product inside Lanczos".into(),
+                    expected: vec![dim],
+                    got: vec![w.len()],
+                });
+            }
+            if w.iter().any(|value| !value.is_finite()) {
+                return Err(Error::Invalid(format!(
+                    "matrix-vector product {k} inside Lanczos is not finite"
+                )));
+            }
+            own.diagonal.push(own.basis[k - 1].dot(&w));
+            // Twice is enough (Kahan, in Parlett, *The Symmetric Eigenvalue Problem*, §6.9): without it rounding
+            // brings copies of converged eigenvalues back.
+            for _ in 0..2 {
+                for direction in &own.basis {
+                    let overlap = direction.dot(&w);
+                    w.axpy(-overlap, direction, 1.0);
+                }
+            }
+            own.beta = w.norm();
+            let all = own.diagonal.iter().chain(&own.beside);
+            let scale = all.fold(own.beta, |m: f64, value| m.max(value.abs()));
+            let exhausted = k == dim || own.beta <= f64::EPSILON * scale;
+            if exhausted || k >= next_check || k == most {
+                // The small eigenproblem costs O(k³); on a growing schedule it stays cheaper than the products.
+                next_check = k + (k / 8).max(4);
+                own.settled = exhausted || settled(&own)?;
+                if own.settled || k == most {
+                    return Ok(own);
+                }
+            }
+            w /= own.beta;
+            own.beside.push(own.beta);
+            own.basis.push(w);
+        }
+        Ok(own)
+    }
+
+    fn eigen(&self) -> Result<SymmetricEigen<f64, nalgebra::Dyn>> {
+        let k = self.diagonal.len();
+        symmetric_eigen(DMatrix::from_fn(k, k, |i, j| match i.abs_diff(j) {
+            0 => self.diagonal[i],
+            1 => self.beside[i.min(j)],
+            _ => 0.0,
+        }))
+    }
+
+    /// Smallest and largest Ritz value.
+    fn ends(&self) -> Result<(Ritz, Ritz)> {
+        let (eigen, products) = (self.eigen()?, self.diagonal.len());
+        let ritz = |at: usize| Ritz {
+            value: eigen.eigenvalues[at],
+            residual: self.beta * eigen.eigenvectors[(products - 1, at)].abs(),
+            products,
+        };
+        Ok((ritz(eigen.eigenvalues.imin()), ritz(eigen.eigenvalues.imax())))
+    }
+
+    /// The unit vector of the largest Ritz value.
+    fn top_vector(&self) -> Result<DVector<f64>> {
+        let eigen = self.eigen()?;
+        let top = eigen.eigenvalues.imax();
+        let zero = DVector::zeros(self.basis[0].len());
+        let weights = eigen.eigenvectors.column(top);
+        Ok(self.basis.iter().zip(weights.iter()).fold(zero, |mut sum, (direction, &weight)| {
+            sum.axpy(weight, direction, 1.0);
+            sum
+        }))
+    }
 }
 
 /// Full eigendecomposition of a symmetric matrix that is known to be finite and not empty.
@@ -151,6 +256,27 @@ mod tests {
         assert!((one.value - 1.0).abs() < 1e-14 && one.products == 1, "{one:?}");
         let zero = largest_eigenvalue(4, 1e-12, 10, |z| Ok(z * 0.0)).unwrap();
         assert_eq!(zero.value, 0.0);
+    }
+
+    /// Both ends of the Laplacian, and the largest again from its own Ritz vector in a product or two.
+    #[test]
+    fn both_ends_and_a_warm_start() {
+        let n = 60;
+        let laplacian = |z: &DVector<f64>| {
+            Ok(DVector::from_fn(n, |i, _| {
+                2.0 * z[i] - if i > 0 { z[i - 1] } else { 0.0 } - if i + 1 < n { z[i + 1] } else { 0.0 }
+            }))
+        };
+        let exact = |k: usize| 2.0 - 2.0 * (k as f64 * std::f64::consts::PI / (n as f64 + 1.0)).cos();
+        let Ends { smallest, largest } = ends(n, 1e-9, n, laplacian).unwrap();
+        assert!((smallest.value - exact(1)).abs() < 1e-12 && (largest.value - exact(n)).abs() < 1e-12);
+        let (cold, vector) = largest_from(start(n).unwrap(), 1e-6, n, laplacian).unwrap();
+        let (warm, _) = largest_from(vector, 1e-6, n, laplacian).unwrap();
+        assert!(warm.products <= 2 && cold.products > 10, "{warm:?} after {cold:?}");
+        assert!((warm.value - exact(n)).abs() < 1e-9);
+        // too few products: what was found, with a residual that says so
+        let few = ends(n, 1e-9, 5, laplacian).unwrap();
+        assert!(few.largest.value < exact(n) && few.largest.residual > 1e-3, "{few:?}");
     }
 
     /// Refusals are errors with a sentence, never panics.

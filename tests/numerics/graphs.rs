@@ -24,14 +24,14 @@ const BATCH: usize = 2;
 
 /// A random graph with its tensors.
 #[derive(Debug)]
-struct Setting {
-    graph: Graph,
-    params: Params,
-    data: Vec<Tensor>,
+pub(crate) struct Setting {
+    pub(crate) graph: Graph,
+    pub(crate) params: Params,
+    pub(crate) data: Vec<Tensor>,
 }
 
 /// Every vertex but those under a `concat` has the same width, so that any two can be added.
-fn random(seed: u64, precisions: &[f64]) -> Setting {
+pub(crate) fn random(seed: u64, precisions: &[f64]) -> Setting {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut pick = move |n: usize| rng.random_range(0..n);
     let mut g = GraphBuilder::new();
@@ -139,7 +139,7 @@ impl Setting {
 const WEIGHT_STEP: f64 = 0.05;
 
 /// Whether numbers are of the size of those that they come from; what is no number is not.
-fn tame(t: &Tensor) -> bool {
+pub(crate) fn tame(t: &Tensor) -> bool {
     t.flatten_all().unwrap().to_vec1::<f64>().unwrap().iter().all(|v| v.abs() < 100.0)
 }
 

@@ -4,6 +4,7 @@ mod architectures;
 mod bounds;
 mod contenders;
 mod costs;
+mod curvature;
 mod decay;
 mod graphs;
 mod initialisation;

@@ -1,0 +1,233 @@
+//! Oracle: closed forms of linear networks; differences of energies, residuals and losses on random graphs. If this fails
+//! silently, every stable step, every condition number and every regime label is wrong.
+
+use super::graphs::{random, tame};
+use super::rules::Setting;
+use super::{random_problem, Random};
+use candle_core::{Tensor, Var};
+use nalgebra::{DMatrix, DVector};
+use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Matrix};
+use pcnbench::engine::reference::Reference;
+use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation};
+use pcnbench::theory::linear::{LinearLayer, LinearNet};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+
+fn any_problem() -> Random {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    random_problem().new_tree(&mut runner).unwrap().current()
+}
+
+fn dense(curvature: &Curvature<'_>, matrix: Matrix) -> DMatrix<f64> {
+    let n = curvature.dim();
+    let column = |k: usize| {
+        let mut unit = DVector::zeros(n);
+        unit[k] = 1.0;
+        curvature.product(matrix, &unit).unwrap()
+    };
+    DMatrix::from_columns(&(0..n).map(column).collect::<Vec<_>>())
+}
+
+/// States and errors of linear networks, plain and residual, under losses of two curvatures: the closed forms of the theory, to
+/// 1e-12 by Gauss–Newton and to the accuracy of differences by the Hessian; and their ends.
+#[test]
+fn linear_networks_have_their_closed_forms() {
+    for (parameterisation, loss, c) in [
+        ("sp-normal", Loss::HALF_SQUARED_ERROR, 1.0),
+        ("mupc-residual", Loss { precision: 0.7, ..Loss::HALF_SQUARED_ERROR }, 0.7),
+    ] {
+        let own = any_problem();
+        let spec = MlpSpec {
+            inputs: 3,
+            width: 4,
+            outputs: 2,
+            depth: 5,
+            activation: Activation::Identity,
+            parameterisation: match parameterisation {
+                "mupc-residual" => Parameterisation { residual: true, ..Parameterisation::MUPC },
+                name => name.parse().unwrap(),
+            },
+            gain: 1.0,
+            bias: false,
+            ..own.spec.clone()
+        };
+        let layers = spec.layers();
+        let setting = Setting::new(&Random { spec, batch: 1, loss, ..own });
+        let linear = |l: usize| {
+            let w = setting.params[l].to_vec2::<f64>().unwrap();
+            let weight = DMatrix::from_fn(w.len(), w[0].len(), |i, j| w[i][j]);
+            LinearLayer { scale: layers[l].scale, skip: layers[l].skip, ..LinearLayer::new(weight) }
+        };
+        let net = LinearNet::new((0..layers.len()).map(linear).collect(), c).unwrap();
+        let engine = Reference { feedback: None, ..setting.engine() };
+        for (coordinates, exact, extremes) in [
+            (Coordinates::States, net.state_hessian(), net.state_extremes().unwrap()),
+            (Coordinates::Errors, net.error_hessian(), net.error_extremes().unwrap()),
+        ] {
+            let curvature = Curvature::at_forward(engine, coordinates).unwrap();
+            let off = (dense(&curvature, Matrix::GaussNewton) - &exact).amax();
+            assert!(off < 1e-12 * exact.amax(), "{parameterisation} {coordinates:?}: {off:e}");
+            let off = (dense(&curvature, Matrix::Hessian) - &exact).amax();
+            assert!(off < 1e-8 * exact.amax(), "{parameterisation} {coordinates:?}: {off:e}");
+            let ends = curvature.ends(Matrix::GaussNewton, 1e-10, 100).unwrap();
+            assert!((ends.largest.value / extremes.largest - 1.0).abs() < 1e-12, "{ends:?} {extremes:?}");
+            assert!((ends.smallest.value / extremes.smallest - 1.0).abs() < 1e-9, "{ends:?} {extremes:?}");
+            let one = curvature.largest(Matrix::GaussNewton, 1e-10, 100).unwrap();
+            assert!((one.value - ends.largest.value).abs() < 1e-12 * one.value);
+        }
+    }
+}
+
+/// A step of descent by the rule is a step down the gradient that curvature is the derivative of.
+#[test]
+fn descent_is_that_of_the_rule() {
+    use pcnbench::rule::{Rule, Steps};
+    let setting = Setting::new(&any_problem());
+    let engine = Reference { feedback: None, ..setting.engine() };
+    for (name, coordinates) in [("spc", Coordinates::States), ("epc", Coordinates::Errors)] {
+        let curvature = Curvature::at_forward(engine, coordinates).unwrap();
+        let learned = setting.learn(&Rule::from_name(name, Steps::constant(1, 1.0)).unwrap());
+        // after one step of size 1 from errors of zero
+        let mut moved = Vec::new();
+        for i in setting.graph.topology().latent() {
+            let like = &learned.states[i];
+            let own = match (coordinates, &learned.errors[i]) {
+                (Coordinates::Errors, Some(e)) => e.clone(),
+                (_, None) => like.zeros_like().unwrap(),
+                (Coordinates::States, Some(_)) => {
+                    let start = setting.graph.forward(&setting.params, &setting.data).unwrap();
+                    (like - &start[i]).unwrap()
+                }
+            };
+            moved.extend(own.flatten_all().unwrap().to_vec1::<f64>().unwrap());
+        }
+        let want = curvature.descent().unwrap();
+        let off = (DVector::from_vec(moved) - &want).amax();
+        assert!(off < 1e-13 * (1.0 + want.amax()), "{name}: {off:e}");
+    }
+}
+
+/// Values and residuals of a graph where latent vertices have these states or errors, differentiable.
+struct Evaluated {
+    energy: Tensor,
+    residuals: Vec<Option<Tensor>>,
+    outputs: Vec<Tensor>,
+}
+
+fn evaluate(engine: &Reference<'_>, coordinates: Coordinates, point: &[Option<Tensor>]) -> Evaluated {
+    let (graph, topology) = (engine.graph, engine.graph.topology());
+    let (mut values, mut residuals) = (Vec::new(), Vec::new());
+    let mut terms = Vec::new();
+    for i in 0..graph.len() {
+        let inputs = graph.inputs(i, engine.data, &values);
+        let (f, _) = graph.operation(i).forward(&graph.own(i, engine.params), &inputs).unwrap();
+        let (value, residual) = match (&point[i], coordinates) {
+            (None, _) => (f, None),
+            (Some(v), Coordinates::States) => (v.clone(), Some((v - f).unwrap())),
+            (Some(e), Coordinates::Errors) => ((f + e).unwrap(), Some(e.clone())),
+        };
+        if let Some(r) = &residual {
+            let sum = topology.energy(i).tensor(r).unwrap();
+            terms.push(sum.affine(topology.precision(i).unwrap(), 0.0).unwrap());
+        }
+        values.push(value);
+        residuals.push(residual);
+    }
+    for term in graph.losses() {
+        terms.push(term.loss.tensor(&values[term.vertex], &engine.data[term.target]).unwrap());
+    }
+    let energy = terms.into_iter().reduce(|a, b| (a + b).unwrap()).unwrap();
+    let outputs = graph.losses().iter().map(|term| values[term.vertex].clone()).collect();
+    Evaluated { energy, residuals, outputs }
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> f64 {
+    (a * b).unwrap().sum_all().unwrap().to_scalar().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// zᵀHz by automatic differentiation and differences, and zᵀGz from differences of residuals and outputs, on any graph at
+    /// any point.
+    #[test]
+    fn products_are_second_derivatives(seed in any::<u64>()) {
+        let setting = random(seed, &[1.0, 2.5]);
+        let engine = Reference { graph: &setting.graph, params: &setting.params, data: &setting.data, feedback: None };
+        let topology = setting.graph.topology();
+        prop_assume!(topology.latent().next().is_some());
+        let forward = setting.graph.forward(&setting.params, &setting.data).unwrap();
+        prop_assume!(forward.iter().all(tame));
+        let small = |i: usize, k: u64| {
+            let like = &forward[i];
+            super::normal(like.dims(), seed ^ (1000 * k + i as u64)).affine(0.3, 0.0).unwrap()
+        };
+        for coordinates in [Coordinates::States, Coordinates::Errors] {
+            let at = |i: usize| match coordinates {
+                Coordinates::States => (&forward[i] + small(i, 1)).unwrap(),
+                Coordinates::Errors => small(i, 1),
+            };
+            let each = |of: &dyn Fn(usize) -> Tensor| -> Vec<Option<Tensor>> {
+                (0..forward.len()).map(|i| topology.is_latent(i).then(|| of(i))).collect()
+            };
+            let (point, z) = (each(&at), each(&|i| small(i, 2)));
+            let flat = DVector::from_vec(
+                z.iter().flatten().flat_map(|t| t.flatten_all().unwrap().to_vec1::<f64>().unwrap()).collect(),
+            );
+            let curvature = Curvature::around(engine, coordinates, &point).unwrap();
+            let h = 1e-5;
+            let moved = |h: f64| -> Vec<Option<Tensor>> {
+                let each = point.iter().zip(&z);
+                each.map(|(p, z)| Some((p.as_ref()? + z.as_ref()?.affine(h, 0.0).unwrap()).unwrap())).collect()
+            };
+            // the slope along z, differentiated automatically, at both ends
+            let slope = |h: f64| {
+                let vars: Vec<Option<Var>> =
+                    moved(h).iter().map(|p| p.as_ref().map(|p| Var::from_tensor(p).unwrap())).collect();
+                let free: Vec<Option<Tensor>> = vars.iter().map(|v| v.as_ref().map(|v| v.as_tensor().clone())).collect();
+                let grads = evaluate(&engine, coordinates, &free).energy.backward().unwrap();
+                vars.iter().zip(&z).filter_map(|(v, z)| Some(dot(grads.get(v.as_ref()?)?, z.as_ref()?))).sum::<f64>()
+            };
+            let want = (slope(h) - slope(-h)) / (2.0 * h);
+            let got = flat.dot(&curvature.product(Matrix::Hessian, &flat).unwrap());
+            let scale = 1.0 + want.abs() + flat.norm_squared();
+            prop_assert!((got - want).abs() < 1e-5 * scale, "{:?}: zHz {} for {}", coordinates, got, want);
+            let (more, less) = (evaluate(&engine, coordinates, &moved(h)), evaluate(&engine, coordinates, &moved(-h)));
+            let along = |a: &Tensor, b: &Tensor| (a - b).unwrap().affine(0.5 / h, 0.0).unwrap();
+            let here = evaluate(&engine, coordinates, &point);
+            let mut want = 0.0;
+            for i in topology.latent() {
+                let d = along(more.residuals[i].as_ref().unwrap(), less.residuals[i].as_ref().unwrap());
+                let phi = topology.energy(i).curvature(here.residuals[i].as_ref().unwrap()).unwrap();
+                want += topology.precision(i).unwrap() * dot(&(phi * &d).unwrap(), &d);
+            }
+            for (k, term) in setting.graph.losses().iter().enumerate() {
+                let d = along(&more.outputs[k], &less.outputs[k]);
+                let (o, y) = (&here.outputs[k], &setting.data[term.target]);
+                let error = |h: f64| term.loss.output_error(&(o + d.affine(h, 0.0).unwrap()).unwrap(), y).unwrap();
+                want -= dot(&along(&error(h), &error(-h)), &d);
+            }
+            let got = flat.dot(&curvature.product(Matrix::GaussNewton, &flat).unwrap());
+            prop_assert!((got - want).abs() < 1e-5 * scale, "{:?}: zGz {} for {}", coordinates, got, want);
+        }
+    }
+}
+
+/// Tensors of another dtype, and vectors that do not fit, are refused; the cost of a product is that of its verbs.
+#[test]
+fn what_does_not_fit_is_refused() {
+    let setting = Setting::new(&any_problem());
+    let narrow: Vec<Tensor> =
+        setting.params.iter().map(|p| p.to_dtype(candle_core::DType::F32).unwrap()).collect();
+    let engine = Reference { feedback: None, ..setting.engine() };
+    let said = Curvature::at_forward(Reference { params: &narrow, ..engine }, Coordinates::States);
+    assert!(said.unwrap_err().to_string().contains("curvature is computed in f64"));
+    let curvature = Curvature::at_forward(engine, Coordinates::States).unwrap();
+    let wrong = DVector::zeros(curvature.dim() + 1);
+    assert!(curvature.product(Matrix::Hessian, &wrong).is_err());
+    let zero = DVector::zeros(curvature.dim());
+    assert_eq!(curvature.product(Matrix::Hessian, &zero).unwrap(), zero);
+    let (costs, topology) = (setting.graph.costs(1), setting.graph.topology());
+    let gemms: u64 = costs.iter().enumerate().filter(|(i, _)| topology.follows_state(*i)).map(|_| 2).sum();
+    assert_eq!(product_cost(&costs, |i| topology.follows_state(i)).gemms, gemms);
+}
