@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod id;
 pub mod spec;
+pub mod stable_step;
 
 use std::sync::Arc;
 
@@ -13,12 +14,13 @@ use crate::engine::threads::{self, Limit};
 use crate::engine::{EngineKind, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::{Directions, OptimiserKind};
-use crate::rule::Rule;
+use crate::rule::{Rule, StepUnit, Steps};
 use crate::{Error, Result};
 
 pub use backend::{Backend, LearnedTensors, State};
 pub use id::ContenderId;
 pub use spec::ContenderSpec;
+use stable_step::StableStep;
 
 /// A contender with parameters and optimiser state.
 ///
@@ -33,6 +35,8 @@ pub struct Contender {
     rule: Rule,
     graph: Arc<Graph>,
     backend: Box<dyn Backend>,
+    /// Of a rule whose step follows the curvature.
+    stable_step: Option<StableStep>,
 }
 
 impl Contender {
@@ -77,7 +81,9 @@ impl Contender {
         let rule = spec.rule.with_weight_step(spec.learning_rate);
         let graph = Arc::new(spec.graph()?);
         let backend = build(spec, rule, &graph, start)?;
-        Ok(Self { spec: spec.clone(), rule, graph, backend })
+        let follows = rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
+        let stable_step = rule.coordinates().filter(|_| follows).map(StableStep::new);
+        Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step })
     }
 
     /// What defines it.
@@ -120,7 +126,22 @@ impl Contender {
     /// # Errors
     /// If a tensor does not fit.
     pub fn update(&mut self, data: &[Tensor]) -> Result<()> {
+        if let Some(search) = &mut self.stable_step {
+            let stable = search.find(&self.backend.state()?, &self.graph, data)?;
+            self.backend.set_rule(in_steps(self.rule, stable))?;
+        }
         self.backend.update(data)
+    }
+
+    /// The rule as it runs on a batch: with the step that it finds there, if it finds one.
+    ///
+    /// # Errors
+    /// As for [`StableStep::find`].
+    pub fn rule_on(&self, data: &[Tensor]) -> Result<Rule> {
+        let Some(search) = &self.stable_step else { return Ok(self.rule) };
+        // from the fixed vector, so that it does not depend on the updates before
+        let mut search = search.clone_anew();
+        Ok(in_steps(self.rule, search.find(&self.backend.state()?, &self.graph, data)?))
     }
 
     /// The direction in which the parameters would move; see [`Backend::directions`].
@@ -128,7 +149,10 @@ impl Contender {
     /// # Errors
     /// If a tensor does not fit.
     pub fn directions(&self, data: &[Tensor]) -> Result<Directions> {
-        self.backend.directions(data)
+        match &self.stable_step {
+            None => self.backend.directions(data),
+            Some(_) => Ok(self.backend.learned(&self.rule_on(data)?, data)?.directions),
+        }
     }
 
     /// Everything the rule leaves on a batch, evaluated after the last step.
@@ -136,7 +160,7 @@ impl Contender {
     /// # Errors
     /// If a tensor does not fit.
     pub fn evaluate(&self, data: &[Tensor]) -> Result<LearnedTensors> {
-        self.backend.learned(&self.rule.evaluated(), data)
+        self.backend.learned(&self.rule_on(data)?.evaluated(), data)
     }
 
     /// Shows errors and outputs to `watch` at the start and after each inference step.
@@ -144,7 +168,7 @@ impl Contender {
     /// # Errors
     /// As for [`evaluate`](Self::evaluate), and what `watch` refuses.
     pub fn watch(&self, data: &[Tensor], watch: &mut Watch<'_, Tensor>) -> Result<()> {
-        self.backend.watch(&self.rule.evaluated(), data, watch)
+        self.backend.watch(&self.rule_on(data)?.evaluated(), data, watch)
     }
 
     /// Sum of all parameters in f64, one after another: the checksum of a sample.
@@ -178,6 +202,14 @@ impl Contender {
         let predicted = output.argmax(1)?.to_vec1::<u32>()?;
         let correct = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
         Ok(correct as f64 / labels.len().max(1) as f64)
+    }
+}
+
+/// A rule whose step is a share of `stable`, with that step.
+fn in_steps(rule: Rule, stable: f64) -> Rule {
+    match rule.steps() {
+        Some(steps) => rule.with_steps(Steps { size: steps.size * stable, unit: StepUnit::One, ..steps }),
+        None => rule,
     }
 }
 

@@ -46,6 +46,12 @@ pub trait Backend: fmt::Debug {
     /// its T updates instead.
     fn update(&mut self, data: &[Tensor]) -> Result<()>;
 
+    /// Replaces its rule by the same one with other steps.
+    ///
+    /// # Errors
+    /// If the engine does not run it.
+    fn set_rule(&mut self, rule: Rule) -> Result<()>;
+
     /// −∂F/∂θ (−∂loss/∂θ under backpropagation), summed over the batch, without moving anything.
     ///
     /// For a rule that moves the parameters itself this is the way it would move them over α: the sum of its T

@@ -6,13 +6,15 @@ use candle_core::DType;
 use pcnbench_kernels::tune::StrategyTable;
 
 use super::id::ContenderId;
+use super::stable_step::LATER;
 use crate::engine::counting::{Counting, Totals};
+use crate::engine::curvature::product_cost;
 use crate::engine::reach::Reach;
 use crate::engine::recording::Recording;
 use crate::engine::unwatched;
 use crate::net::{Architecture, Dense, Graph, Loss};
 use crate::optim::OptimiserKind;
-use crate::rule::Rule;
+use crate::rule::{Rule, StepUnit};
 use crate::theory::cost::NetCost;
 use crate::theory::makespan;
 use crate::Result;
@@ -61,9 +63,18 @@ impl ContenderSpec {
 
     /// Work of one weight update's directions, counted by executing the schedule on the counting engine.
     pub fn counted(&self, batch: usize) -> Result<Totals> {
-        let engine = Counting::new(&self.graph()?, batch);
+        let graph = self.graph()?;
+        let engine = Counting::new(&graph, batch);
         self.rule.learn(&engine, &mut unwatched)?;
-        Ok(engine.totals())
+        let mut totals = engine.totals();
+        if self.rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable) {
+            // the search for the step, one product after another before inference begins
+            let topology = graph.topology();
+            let product = product_cost(&graph.costs(batch), |i| topology.follows_state(i));
+            totals.work += product * LATER;
+            totals.critical_path += product.gemms * LATER;
+        }
+        Ok(totals)
     }
 
     /// Layers whose parameters one weight update can move, found by executing the schedule on the engine that follows

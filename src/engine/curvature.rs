@@ -12,7 +12,7 @@
 //! The two agree where no error meets a curved f: on linear networks everywhere, in the errors at e = 0 with a loss of small
 //! residual. Descent with step η on a quadratic is stable iff η < 2/λ_max.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use nalgebra::DVector;
 
 use super::reference::Reference;
@@ -49,7 +49,7 @@ impl Matrix {
     }
 }
 
-/// The energy around a point, in f64.
+/// The energy around a point.
 #[derive(Debug)]
 pub struct Curvature<'a> {
     engine: Reference<'a>,
@@ -69,7 +69,7 @@ impl<'a> Curvature<'a> {
     /// At the forward pass, where inference starts.
     ///
     /// # Errors
-    /// If tensors do not fit the network, or are not f64.
+    /// If tensors do not fit the network.
     pub fn at_forward(engine: Reference<'a>, coordinates: Coordinates) -> Result<Self> {
         let none = vec![None; engine.graph.len()];
         Self::around(engine, coordinates, &none)
@@ -84,12 +84,6 @@ impl<'a> Curvature<'a> {
         coordinates: Coordinates,
         point: &[Option<Tensor>],
     ) -> Result<Self> {
-        if let Some(other) = engine.params.iter().chain(engine.data).find(|t| t.dtype() != DType::F64) {
-            return Err(Error::Invalid(format!(
-                "curvature is computed in f64; got tensors of {}, convert them",
-                other.dtype().as_str()
-            )));
-        }
         let (values, at, errors) = evaluate(&engine, coordinates, point)?;
         let latent = engine.graph.topology().latent();
         let dim = latent.map(|i| values[i].elem_count()).sum();
@@ -104,12 +98,19 @@ impl<'a> Curvature<'a> {
     /// The matrix times z; z lies latent vertex after latent vertex, in topological order.
     ///
     /// # Errors
-    /// [`Error::Shape`] if z has another length than [`dim`](Self::dim).
+    /// [`Error::Shape`] if z has another length than [`dim`](Self::dim); [`Error::Invalid`] for the Hessian of tensors that are not
+    /// f64.
     pub fn product(&self, matrix: Matrix, z: &DVector<f64>) -> Result<DVector<f64>> {
         let parts = self.split(z)?;
         match matrix {
             Matrix::GaussNewton => self.join(&self.gauss_newton(&parts)?),
             Matrix::Hessian => {
+                if let Some(other) = self.values.iter().find(|t| t.dtype() != DType::F64) {
+                    return Err(Error::Invalid(format!(
+                        "differences of gradients need f64; got tensors of {}, convert them",
+                        other.dtype().as_str()
+                    )));
+                }
                 let scale = z.amax();
                 if scale == 0.0 {
                     return Ok(z.clone());
@@ -265,7 +266,8 @@ impl<'a> Curvature<'a> {
         for i in self.engine.graph.topology().latent() {
             let like = &self.values[i];
             let to = from + like.elem_count();
-            parts[i] = Some(Tensor::from_slice(&z.as_slice()[from..to], like.dims(), like.device())?);
+            let part = Tensor::from_slice(&z.as_slice()[from..to], like.dims(), &Device::Cpu)?;
+            parts[i] = Some(part.to_dtype(like.dtype())?.to_device(like.device())?);
             from = to;
         }
         Ok(parts)
@@ -275,7 +277,7 @@ impl<'a> Curvature<'a> {
         let mut all = Vec::with_capacity(self.dim);
         for i in self.engine.graph.topology().latent() {
             match &parts[i] {
-                Some(part) => all.extend(part.flatten_all()?.to_vec1::<f64>()?),
+                Some(part) => all.extend(part.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?),
                 None => all.resize(all.len() + self.values[i].elem_count(), 0.0),
             }
         }

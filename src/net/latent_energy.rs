@@ -19,22 +19,22 @@ pub enum LatentEnergy {
     /// φ = ½ε², ψ = ε: the normal density, which the literature takes where it says nothing else.
     #[default]
     Gaussian,
-    /// φ = |ε|, ψ = the sign of ε, 0 at 0: the density of Laplace. Steps of constant size end in a band of their size around the
-    /// minimum, because ψ does not shrink on the way there.
-    Laplace,
+    /// φ = log cosh ε, ψ = tanh ε: as |ε| far from 0, the density of Laplace with its kink smoothed away. With the kink itself, where
+    /// ψ is a sign, rounding would decide which way an error of zero is pushed.
+    LogCosh,
     /// φ = ½ε² for |ε| ≤ 1 and |ε| − ½ beyond, ψ = ε cut to [−1, 1].
     Huber,
 }
 
 impl LatentEnergy {
     /// Every energy, in the order help texts list them.
-    pub const ALL: [Self; 3] = [Self::Gaussian, Self::Laplace, Self::Huber];
+    pub const ALL: [Self; 3] = [Self::Gaussian, Self::LogCosh, Self::Huber];
 
     /// The name used in suites.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gaussian => "gaussian",
-            Self::Laplace => "laplace",
+            Self::LogCosh => "log_cosh",
             Self::Huber => "huber",
         }
     }
@@ -43,26 +43,30 @@ impl LatentEnergy {
     pub fn influence(self, error: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Gaussian => error.clone(),
-            Self::Laplace => error.sign()?,
+            Self::LogCosh => error.tanh()?,
             Self::Huber => error.clamp(-1.0, 1.0)?,
         })
     }
 
-    /// φ″(ε), shape of ε; 0 where φ has a kink.
+    /// φ″(ε), shape of ε.
     pub fn curvature(self, error: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Gaussian => error.ones_like()?,
-            Self::Laplace => error.zeros_like()?,
+            Self::LogCosh => error.tanh()?.sqr()?.affine(-1.0, 1.0)?,
             Self::Huber => error.abs()?.le(1f64)?.to_dtype(error.dtype())?,
         })
     }
 
     /// Σ φ(ε) as a scalar tensor; differentiable by Candle's autograd.
     pub fn tensor(self, error: &Tensor) -> Result<Tensor> {
-        let size = || -> Result<Tensor> { Ok((error * sign(error)?)?) };
         let (sum, factor) = match self {
             Self::Gaussian => (error.sqr()?.sum_all()?, 0.5),
-            Self::Laplace => (size()?.sum_all()?, 1.0),
+            Self::LogCosh => {
+                // |ε| + log(1 + e^(−2|ε|)) − log 2
+                let size = (error * sign(error)?)?;
+                let rest = size.affine(-2.0, 0.0)?.exp()?.affine(1.0, 1.0)?.log()?;
+                (((size + rest)? - std::f64::consts::LN_2)?.sum_all()?, 1.0)
+            }
             Self::Huber => (huber(error)?, 1.0),
         };
         Ok(sum.affine(factor, 0.0)?)
@@ -72,8 +76,9 @@ impl LatentEnergy {
     pub fn influence_ops(self) -> u64 {
         match self {
             Self::Gaussian => 0,
+            Self::LogCosh => 1,
             // two comparisons
-            Self::Laplace | Self::Huber => 2,
+            Self::Huber => 2,
         }
     }
 }
@@ -111,8 +116,12 @@ mod tests {
                 let psi = energy.influence(&at(e)).unwrap().to_vec1::<f64>().unwrap()[0];
                 let slope = (value(e + h) - value(e - h)) / (2.0 * h);
                 assert!((psi - slope).abs() < 1e-8, "{energy} at {e}: {psi} for {slope}");
+                let curvature = energy.curvature(&at(e)).unwrap().to_vec1::<f64>().unwrap()[0];
+                let influence = |e: f64| energy.influence(&at(e)).unwrap().to_vec1::<f64>().unwrap()[0];
+                let slope = (influence(e + h) - influence(e - h)) / (2.0 * h);
+                assert!((curvature - slope).abs() < 1e-8, "{energy} at {e}: {curvature} for {slope}");
             }
-            assert_eq!(value(0.0), 0.0);
+            assert!(value(0.0).abs() < 1e-15);
             assert_eq!(energy.influence(&at(0.0)).unwrap().to_vec1::<f64>().unwrap(), [0.0]);
             assert_eq!(energy.name().parse::<LatentEnergy>().unwrap(), energy);
         }

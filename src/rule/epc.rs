@@ -1,9 +1,10 @@
 //! Error-based predictive coding (ePC).
 
-use super::info::{Inference, Info};
+use super::info::{has, Inference, Info};
 use super::relaxation::shown;
 use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
-use super::{LearningRule, Steps};
+use super::{LearningRule, StepUnit, Steps};
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::theory::analysis::{self, Analysis};
@@ -28,14 +29,24 @@ pub struct Epc {
 }
 
 impl LearningRule for Epc {
-    const VARIANTS: &'static [Info] = &[Info::new("epc", "epc", Inference::Chosen, true, true)];
+    const VARIANTS: &'static [Info] = &[
+        Info::new("epc", "epc", Inference::Chosen, true, true),
+        Info::new("epc-auto", "epc", Inference::Chosen, true, true),
+    ];
 
-    fn variant(_: &str, steps: Steps) -> Self {
-        Self { steps }
+    fn variant(name: &str, steps: Steps) -> Self {
+        Self { steps: if has(name, "auto") { steps.stable() } else { steps } }
     }
 
     fn name(&self) -> &'static str {
-        "epc"
+        match self.steps.unit {
+            StepUnit::One => "epc",
+            StepUnit::Stable => "epc-auto",
+        }
+    }
+
+    fn coordinates(&self) -> Option<Coordinates> {
+        Some(Coordinates::Errors)
     }
 
     fn steps(&self) -> Option<Steps> {

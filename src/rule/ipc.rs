@@ -4,6 +4,7 @@ use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
 use super::walk::outputs;
 use super::{LearningRule, Steps};
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
@@ -68,6 +69,10 @@ impl LearningRule for Ipc {
 
     fn evaluated(self) -> Self {
         Self { evaluate: true, ..self }
+    }
+
+    fn coordinates(&self) -> Option<Coordinates> {
+        Some(Coordinates::States)
     }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {

@@ -1,6 +1,7 @@
 //! What a learning rule is, and the steps of its inference.
 
 use super::info::Info;
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
 use crate::theory::analysis::Analysis;
@@ -27,6 +28,11 @@ pub trait LearningRule: Copy {
     /// The same rule with T and g replaced; unchanged if it has none to choose.
     fn with_steps(self, _: Steps) -> Self {
         self
+    }
+
+    /// What its inference moves by descent of the energy, if it does.
+    fn coordinates(&self) -> Option<Coordinates> {
+        None
     }
 
     /// Whether the rule moves the parameters itself, so that no optimiser comes after it.
@@ -87,6 +93,20 @@ pub struct Steps {
     pub size: f64,
     /// How g_t follows from g.
     pub decay: Decay,
+    /// What g is.
+    pub unit: StepUnit,
+}
+
+/// What a step size is given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StepUnit {
+    /// The step itself.
+    #[default]
+    One,
+    /// The largest stable step 2/λ_max, λ_max being the largest eigenvalue of the Gauss–Newton matrix of the energy in the rule's
+    /// [coordinates](LearningRule::coordinates) at the forward pass of the batch at hand. A contender finds it before every update;
+    /// a schedule that is executed by itself takes g as it stands.
+    Stable,
 }
 
 impl Steps {
@@ -95,9 +115,14 @@ impl Steps {
         Self { decay: Decay::Inverse, ..self }
     }
 
+    /// The same with g in units of the largest stable step.
+    pub fn stable(self) -> Self {
+        Self { unit: StepUnit::Stable, ..self }
+    }
+
     /// T steps of constant size.
     pub fn constant(count: usize, size: f64) -> Self {
-        Self { count, size, decay: Decay::None }
+        Self { count, size, decay: Decay::None, unit: StepUnit::One }
     }
 
     /// g_t.

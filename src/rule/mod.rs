@@ -15,7 +15,7 @@
 //! | `pcalm` | augmented Lagrangian, directions before the last update of the multipliers; `pcalm-post` after it |
 //!
 //! `-spike` cancels the step by a precision in the step in which a vertex's first error goes on (`spc`); `-decay` divides the step
-//! by 1 + t; `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
+//! by 1 + t; `-auto` reads the step size as a share of the largest stable step (`spc`, `epc`, `pcalm`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
 //! `-feedback` carries errors down learned backward weights and `-linear` drops φ' on the way (`ar`), in this
 //! order. [`Rule::NAMES`] lists every combination there is.
 
@@ -40,7 +40,7 @@ pub use epc::Epc;
 pub use fpa::Fpa;
 pub use info::{Inference, Info};
 pub use ipc::Ipc;
-pub use learning::{Decay, LearningRule, Steps};
+pub use learning::{Decay, LearningRule, StepUnit, Steps};
 pub use pcalm::PcAlm;
 pub use seqil::SeqIl;
 pub use spc::Spc;
@@ -48,6 +48,7 @@ pub use zil::{Nodes, Zil};
 
 use std::fmt;
 
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, EngineKind, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
 use crate::theory::analysis::Analysis;

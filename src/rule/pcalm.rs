@@ -2,7 +2,8 @@
 
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
-use super::{LearningRule, Steps};
+use super::{LearningRule, StepUnit, Steps};
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Graph, LatentEnergy, VertexId};
 use crate::theory::analysis::{self, Analysis};
@@ -40,17 +41,20 @@ pub struct PcAlm {
 impl LearningRule for PcAlm {
     const VARIANTS: &'static [Info] = &[
         Info::new("pcalm", "pcalm", Inference::Chosen, true, false),
+        Info::new("pcalm-auto", "pcalm", Inference::Chosen, true, false),
         Info::new("pcalm-post", "pcalm", Inference::Chosen, true, false),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
+        let steps = if has(name, "auto") { steps.stable() } else { steps };
         Self { steps, inner: 1, rho: 1.0, alpha: 1.0, post: has(name, "post") }
     }
 
     fn name(&self) -> &'static str {
-        match self.post {
-            true => "pcalm-post",
-            false => "pcalm",
+        match (self.steps.unit, self.post) {
+            (StepUnit::Stable, _) => "pcalm-auto",
+            (_, true) => "pcalm-post",
+            (_, false) => "pcalm",
         }
     }
 
@@ -60,6 +64,10 @@ impl LearningRule for PcAlm {
 
     fn with_steps(self, steps: Steps) -> Self {
         Self { steps, ..self }
+    }
+
+    fn coordinates(&self) -> Option<Coordinates> {
+        Some(Coordinates::States)
     }
 
     fn prepare(&self, graph: &Graph) -> Result<(Graph, Vec<VertexId>)> {

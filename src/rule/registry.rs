@@ -54,6 +54,11 @@ macro_rules! rules {
                 match self { $(Self::$rule(r) => Self::$rule(r.with_steps(steps)),)+ }
             }
 
+            /// What its inference moves by descent of the energy, if it does.
+            pub fn coordinates(&self) -> Option<Coordinates> {
+                match self { $(Self::$rule(r) => r.coordinates(),)+ }
+            }
+
             /// Whether the rule moves the parameters itself, so that no optimiser comes after it (iPC).
             pub fn moves_parameters(&self) -> bool {
                 match self { $(Self::$rule(r) => r.moves_parameters(),)+ }

@@ -3,6 +3,7 @@
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
 use super::{Decay, LearningRule, Steps};
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Topology, VertexId};
 use crate::theory::analysis::{self, Analysis};
@@ -75,6 +76,10 @@ impl LearningRule for SeqIl {
 
     fn with_steps(self, steps: Steps) -> Self {
         Self { steps, ..self }
+    }
+
+    fn coordinates(&self) -> Option<Coordinates> {
+        Some(Coordinates::States)
     }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {

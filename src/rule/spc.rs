@@ -2,7 +2,8 @@
 
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
-use super::{Decay, LearningRule, Steps};
+use super::{Decay, LearningRule, StepUnit, Steps};
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::VertexId;
 use crate::theory::analysis::{self, Analysis};
@@ -39,17 +40,20 @@ impl LearningRule for Spc {
     const VARIANTS: &'static [Info] = &[
         Info::new("spc", "spc", Inference::Chosen, true, true),
         Info::new("spc-decay", "spc", Inference::Chosen, true, true),
+        Info::new("spc-auto", "spc", Inference::Chosen, true, true),
         Info::new("spc-full", "spc", Inference::Chosen, true, true),
         Info::new("spc-spike", "spc", Inference::Chosen, true, false),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
         let steps = if has(name, "decay") { steps.decaying() } else { steps };
+        let steps = if has(name, "auto") { steps.stable() } else { steps };
         Self { steps, light_cone: !has(name, "full"), spike: has(name, "spike") }
     }
 
     fn name(&self) -> &'static str {
         match (self.spike, self.light_cone, self.steps.decay) {
+            _ if self.steps.unit == StepUnit::Stable => "spc-auto",
             (true, ..) => "spc-spike",
             (_, false, _) => "spc-full",
             (_, true, Decay::Inverse) => "spc-decay",
@@ -63,6 +67,10 @@ impl LearningRule for Spc {
 
     fn with_steps(self, steps: Steps) -> Self {
         Self { steps, ..self }
+    }
+
+    fn coordinates(&self) -> Option<Coordinates> {
+        Some(Coordinates::States)
     }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {

@@ -74,7 +74,8 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let graph = contender.graph();
     let data = data(graph, seed)?;
     let on_device = |t: &Tensor| -> Result<Tensor> { Ok(t.to_dtype(small.dtype)?.to_device(device)?) };
-    let got = contender.directions(&data.iter().map(on_device).collect::<Result<Vec<_>>>()?)?;
+    let batch = data.iter().map(on_device).collect::<Result<Vec<_>>>()?;
+    let (got, rule) = (contender.directions(&batch)?, contender.rule_on(&batch)?);
 
     let widen = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let State { params, feedback } = contender.state()?;
@@ -84,7 +85,7 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     let feedback = feedback.transpose()?;
     let data = data.iter().map(|t| widen(&t.to_dtype(small.dtype)?)).collect::<Result<Vec<_>>>()?;
     let problem = Problem { graph, params: &params, data: &data, feedback: feedback.as_deref() };
-    let expected = oracle::directions(&problem, &contender.rule())?;
+    let expected = oracle::directions(&problem, &rule)?;
 
     let (epsilon, most) = match small.dtype {
         DType::F64 => (f64::EPSILON, f64::MAX),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::case::wire::EQUILIBRIUM;
 use crate::rule::{
-    Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, PcAlm, Rule, SeqIl, Spc, Steps, Sweep, Zil,
+    Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, PcAlm, Rule, SeqIl, Spc, StepUnit, Steps, Sweep, Zil,
 };
 
 #[derive(Deserialize)]
@@ -98,6 +98,7 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
             DecayWire::None => Decay::None,
             DecayWire::Inverse => Decay::Inverse,
         },
+        unit: StepUnit::One,
     };
     let rule = match wire {
         RuleWire::LinearEquilibrium {} => return Ok((None, Steps::constant(0, 0.0))),

@@ -57,7 +57,7 @@ fn unknown_names_list_the_known_ones() {
         (
             r#""input""#,
             "\"input\"\nlatent_energy = \"cauchy\"",
-            ["`latent_energy`", "unknown latent energy `cauchy`", "huber", "laplace"],
+            ["`latent_energy`", "unknown latent energy `cauchy`", "huber", "log_cosh"],
         ),
         (r#""sgd""#, r#""sdg""#, ["`optimiser`", "unknown optimiser `sdg`", "momentum", "adam"]),
         (r#"["f32"]"#, r#"["f16"]"#, ["`dtype`", "unknown dtype `f16`", "f32", "f64"]),

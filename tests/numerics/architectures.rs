@@ -124,7 +124,7 @@ fn rules_follow_their_energy() {
 fn rules_follow_other_energies() {
     for (kind, setting) in all() {
         let Setting { params, data, .. } = &setting;
-        for energy in [LatentEnergy::Huber, LatentEnergy::Laplace] {
+        for energy in [LatentEnergy::Huber, LatentEnergy::LogCosh] {
             let graph = &setting.graph.clone().with_energies(|_| (1.7, energy));
             for (name, g) in [("spc", 0.1), ("spc-spike", 0.3), ("epc", 0.1), ("fpa", 0.1), ("seqil", 0.1)] {
                 let rule = Rule::from_name(name, Steps::constant(2, g)).unwrap();
@@ -242,7 +242,7 @@ fn fused_agrees_with_the_reference() {
         let rules =
             ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar"].map(|rule| (rule, LatentEnergy::Gaussian));
         let others =
-            [("spc", LatentEnergy::Huber), ("epc", LatentEnergy::Laplace), ("seqil", LatentEnergy::Laplace)];
+            [("spc", LatentEnergy::Huber), ("epc", LatentEnergy::LogCosh), ("seqil", LatentEnergy::LogCosh)];
         for ((rule, energy), (loss, reduction)) in rules.into_iter().chain(others).zip(losses.cycle()) {
             let loss = Loss { kind: loss, reduction, precision: 0.7 };
             let own = |id: String| {

@@ -8,7 +8,7 @@ use candle_core::{Tensor, Var};
 use nalgebra::{DMatrix, DVector};
 use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Matrix};
 use pcnbench::engine::reference::Reference;
-use pcnbench::net::{Activation, Loss, MlpSpec, Parameterisation};
+use pcnbench::net::{Activation, Loss, MlpSpec};
 use pcnbench::theory::linear::{LinearLayer, LinearNet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -43,10 +43,7 @@ fn linear_networks_have_their_closed_forms() {
             outputs: 2,
             depth: 5,
             activation: Activation::Identity,
-            parameterisation: match parameterisation {
-                "mupc-residual" => Parameterisation { residual: true, ..Parameterisation::MUPC },
-                name => name.parse().unwrap(),
-            },
+            parameterisation: parameterisation.parse().unwrap(),
             gain: 1.0,
             bias: false,
             ..own.spec.clone()
@@ -220,8 +217,14 @@ fn what_does_not_fit_is_refused() {
     let narrow: Vec<Tensor> =
         setting.params.iter().map(|p| p.to_dtype(candle_core::DType::F32).unwrap()).collect();
     let engine = Reference { feedback: None, ..setting.engine() };
-    let said = Curvature::at_forward(Reference { params: &narrow, ..engine }, Coordinates::States);
-    assert!(said.unwrap_err().to_string().contains("curvature is computed in f64"));
+    let data: Vec<Tensor> =
+        setting.data.iter().map(|d| d.to_dtype(candle_core::DType::F32).unwrap()).collect();
+    let narrow = Reference { params: &narrow, data: &data, ..engine };
+    let narrow = Curvature::at_forward(narrow, Coordinates::States).unwrap();
+    let ones = DVector::from_element(narrow.dim(), 1.0);
+    let said = narrow.product(Matrix::Hessian, &ones).unwrap_err().to_string();
+    assert!(said.contains("differences of gradients need f64"), "{said}");
+    assert!(narrow.product(Matrix::GaussNewton, &ones).is_ok());
     let curvature = Curvature::at_forward(engine, Coordinates::States).unwrap();
     let wrong = DVector::zeros(curvature.dim() + 1);
     assert!(curvature.product(Matrix::Hessian, &wrong).is_err());

@@ -36,6 +36,11 @@ impl Backend for Autograd {
         self.engine.set(&self.params)
     }
 
+    /// Backpropagation has no steps.
+    fn set_rule(&mut self, _: Rule) -> Result<()> {
+        Ok(())
+    }
+
     fn directions(&self, data: &[Tensor]) -> Result<Directions> {
         let (directions, _) = self.engine.directions(&self.graph, data)?;
         Ok(directions.into_iter().map(Some).collect())

@@ -71,6 +71,11 @@ impl Backend for Candle {
         self.step_feedback(&learned.directions, batch)
     }
 
+    fn set_rule(&mut self, rule: Rule) -> Result<()> {
+        self.rule = rule;
+        Ok(())
+    }
+
     fn directions(&self, data: &[Tensor]) -> Result<Directions> {
         let learned = self.learned(&self.rule, data)?;
         directions_of(&self.rule, learned, &self.state.params, self.learning_rate)

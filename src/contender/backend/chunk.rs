@@ -206,6 +206,11 @@ impl Backend for Chunks {
         Ok(())
     }
 
+    fn set_rule(&mut self, rule: Rule) -> Result<()> {
+        self.schedule.rule = rule;
+        Ok(())
+    }
+
     fn directions(&self, data: &[Tensor]) -> Result<Directions> {
         self.learn(data, None)
     }

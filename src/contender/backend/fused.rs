@@ -80,6 +80,12 @@ impl Backend for Fused {
         self.engine.train(&self.schedule, &self.loss, optimiser, &self.theta, (&data[0], &data[1]))
     }
 
+    fn set_rule(&mut self, rule: Rule) -> Result<()> {
+        self.schedule = self.engine.schedule(&rule)?;
+        self.rule = rule;
+        Ok(())
+    }
+
     fn directions(&self, data: &[Tensor]) -> Result<Directions> {
         let learned = self.learn(&self.rule, data, false)?;
         directions_of(&self.rule, learned, &self.params, self.learning_rate)

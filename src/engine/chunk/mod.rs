@@ -23,7 +23,7 @@ use std::sync::Arc;
 use pcnbench_kernels::parts::{Panels, Scalar};
 
 use super::Engine;
-use crate::net::{DataId, Graph, LatentEnergy, ParamId, Topology, VertexId};
+use crate::net::{Activation, DataId, Graph, LatentEnergy, ParamId, Topology, VertexId};
 use crate::{Error, Result};
 pub use param::{Form, Param};
 pub use step::Step;
@@ -333,7 +333,7 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
     }
 
     fn influence(&self, energy: LatentEnergy, error: &Value<T>) -> Result<Value<T>> {
-        let (zero, one) = (T::default(), T::of(1.0));
+        let one = T::of(1.0);
         Ok(match energy {
             LatentEnergy::Gaussian => Arc::clone(error),
             LatentEnergy::Huber => Self::shared(self.memory.map(error, |e| {
@@ -344,15 +344,7 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
                     most
                 }
             })),
-            LatentEnergy::Laplace => Self::shared(self.memory.map(error, |e| {
-                if e > zero {
-                    one
-                } else if e < zero {
-                    -one
-                } else {
-                    zero
-                }
-            })),
+            LatentEnergy::LogCosh => Self::shared(rows::activate(&self.memory, Activation::Tanh, error).0),
         })
     }
 }

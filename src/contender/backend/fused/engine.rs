@@ -225,7 +225,7 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
     let to = match *rule {
         Rule::Bp(_) => To::Bp,
         Rule::Zil(Zil { nodes: Nodes::Frontier }) => To::Zil,
-        Rule::Spc(Spc { light_cone, .. }) => To::Spc { light_cone, deviation },
+        Rule::Spc(Spc { light_cone, spike: false, .. }) => To::Spc { light_cone, deviation },
         Rule::Epc(_) => To::Epc,
         Rule::Fpa(Fpa { light_cone, nested: false, .. }) => To::Fpa { light_cone },
         Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
