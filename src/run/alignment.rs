@@ -110,7 +110,7 @@ fn rows(
         contender: spec.id.to_string(),
         layer,
         cosine: s.cosine(),
-        norm_ratio: if s.bp > 0.0 { (s.own / s.bp).sqrt() } else { 0.0 },
+        norm_ratio: s.norm_ratio(),
         bp_norm: s.bp.sqrt(),
         energy,
     };
@@ -138,14 +138,14 @@ fn rows(
 
 /// ‖own‖², ‖bp‖² and own·bp.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+pub(super) struct Sums {
     own: f64,
     bp: f64,
     dot: f64,
 }
 
 impl Sums {
-    fn of(own: Option<&Tensor>, bp: Option<&Tensor>) -> Result<Self> {
+    pub(super) fn of(own: Option<&Tensor>, bp: Option<&Tensor>) -> Result<Self> {
         let sum = |a: &Tensor, b: &Tensor| -> Result<f64> {
             Ok((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?)
         };
@@ -157,12 +157,22 @@ impl Sums {
         Ok(Self { own: square(own)?, bp: square(bp)?, dot })
     }
 
-    fn plus(self, o: Self) -> Self {
+    pub(super) fn plus(self, o: Self) -> Self {
         Self { own: self.own + o.own, bp: self.bp + o.bp, dot: self.dot + o.dot }
     }
 
+    /// ‖own‖².
+    pub(super) fn own_square(self) -> f64 {
+        self.own
+    }
+
+    /// ‖own‖/‖bp‖, 0 where backpropagation's is zero.
+    pub(super) fn norm_ratio(self) -> f64 {
+        if self.bp > 0.0 { (self.own / self.bp).sqrt() } else { 0.0 }
+    }
+
     /// 0 where either side is exactly zero: nothing points nowhere.
-    fn cosine(self) -> f64 {
+    pub(super) fn cosine(self) -> f64 {
         let scale = self.own.sqrt() * self.bp.sqrt();
         if scale > 0.0 {
             (self.dot / scale).clamp(-1.0, 1.0)
