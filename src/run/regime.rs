@@ -9,7 +9,7 @@ use crate::net::Graph;
 use crate::optim::Directions;
 use crate::rule::{Rule, StepUnit, Steps};
 use crate::theory::lanczos::Ends;
-use crate::theory::linear::relaxed_fraction;
+use crate::theory::linear::trajectory::relaxed_fraction;
 use crate::{Error, Result};
 
 use super::alignment::Sums;
