@@ -13,6 +13,7 @@ mod completions;
 mod doctor;
 mod draw;
 mod exit;
+mod explain;
 mod export;
 mod gate;
 mod grid;
@@ -78,6 +79,8 @@ enum Command {
     Report(report::Args),
     /// Print counts, lower bounds and predictions of a suite's work, without measuring it
     Bounds(bounds::Args),
+    /// Say in words what inference will do on a network: curvature, stable steps, which layers learn, cost
+    Explain(explain::Args),
     /// Draw a network and one schedule on it as SVG
     Draw(draw::Args),
     /// Compare two records: a verdict per point, and why
@@ -160,6 +163,7 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Plot(args) => plot::main(&args, out),
         Command::Report(args) => report::main(&args, out),
         Command::Bounds(args) => bounds::main(&args, out),
+        Command::Explain(args) => explain::main(&args, out),
         Command::Draw(args) => draw::main(&args, out),
         Command::Cmp(args) => cmp::main(&args, out),
         Command::Rank(args) => rank::main(&args, out),

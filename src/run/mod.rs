@@ -5,6 +5,7 @@ mod alignment;
 mod ceilings;
 mod description;
 mod device_health;
+mod explain;
 mod job;
 mod layout;
 mod memory;
@@ -30,6 +31,7 @@ use crate::record::{self, Machine, PointResult, Run, Store};
 use crate::suite::Model;
 use crate::{Error, Result};
 
+pub use explain::{explain, Explained, Told};
 pub use job::{Job, Observer, Target};
 pub use memory::most_memory;
 pub use merge::merge;

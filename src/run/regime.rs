@@ -15,10 +15,10 @@ use crate::{Error, Result};
 use super::alignment::Sums;
 
 /// Lanczos products: enough for both ends of small problems; of large ones the smaller end is then a bound.
-const PRODUCTS: usize = 120;
+pub(super) const PRODUCTS: usize = 120;
 
 /// Relative residual at which an end of a spectrum has settled.
-const SETTLED: f64 = 1e-4;
+pub(super) const SETTLED: f64 = 1e-4;
 
 /// A direction is below rounding if what the dtype makes of it is this far from the same direction in f64, in units of its length.
 const LOST: f64 = 0.5;

@@ -1,0 +1,122 @@
+//! What inference will do at a point, before anything is measured: curvature, regimes, distances, counts.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::contender::{Contender, ContenderSpec, State};
+use crate::engine::counting::Totals;
+use crate::engine::curvature::{Coordinates, Curvature, Matrix};
+use crate::rule::{Bp, Rule};
+use crate::suite::Suite;
+use crate::{Error, Result};
+
+use super::point;
+use super::device_health;
+use super::regime::{regime, Regime, Spectrum, PRODUCTS, SETTLED};
+use super::resources::Resources;
+
+/// One point, explained.
+#[derive(Debug)]
+pub struct Explained {
+    /// The point.
+    pub point: String,
+    /// Groups of parameters: layers, of a chain.
+    pub layers: usize,
+    /// Latent vertices.
+    pub latent: usize,
+    /// Inference steps that an error of sPC needs to the farthest vertex.
+    pub distance: usize,
+    /// Samples.
+    pub batch: usize,
+    /// Type of all numbers.
+    pub dtype: DType,
+    /// Curvature at the start in both sets of coordinates; none without states.
+    pub spectra: Vec<Spectrum>,
+    /// Its contenders, one per rule.
+    pub rules: Vec<Told>,
+}
+
+/// A contender, explained.
+#[derive(Debug)]
+pub struct Told {
+    /// Its name without the engine.
+    pub name: String,
+    /// Its rule.
+    pub rule: Rule,
+    /// What it does from the network's start on the first batch, or why that cannot be said.
+    pub regime: Result<Regime>,
+    /// Counted work.
+    pub counted: Totals,
+    /// The same of backpropagation.
+    pub backpropagation: Totals,
+}
+
+/// Of every benchmark its last point, which is the largest.
+///
+/// # Errors
+/// As for [`super::run`], before anything is measured.
+pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
+    let mut suite = suite.clone();
+    for benchmark in &mut suite.benchmarks {
+        let last = benchmark.points.pop();
+        benchmark.points = last.into_iter().collect();
+    }
+    let mut resources = Resources::new(&suite, data, &device_health::synchronise)?;
+    let prepared = point::prepare(&suite, &mut resources)?;
+    let mut explained = Vec::new();
+    for p in prepared {
+        let [batch] = p.batches(&mut resources)?;
+        let device = resources.device(p.point.device)?;
+        let Some(first) = p.specs.first() else { continue };
+        let graph = first.network.graph(first.loss)?;
+        let topology = graph.topology();
+        let mut seen = BTreeSet::new();
+        let mut rules = Vec::new();
+        for spec in p.specs.iter().filter(|spec| seen.insert(spec.id.name.clone())) {
+            let state = Contender::new(spec, suite.seed, &device)?.state()?;
+            let backpropagation = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() };
+            rules.push(Told {
+                name: spec.id.name.clone(),
+                rule: spec.rule,
+                regime: regime(spec, &state, &batch),
+                counted: spec.counted(p.point.batch)?,
+                backpropagation: backpropagation.counted(p.point.batch)?,
+            });
+        }
+        explained.push(Explained {
+            point: p.point.id.clone(),
+            layers: topology.groups().len(),
+            latent: topology.latent().count(),
+            distance: topology.distances().into_iter().max().unwrap_or(0),
+            batch: p.point.batch,
+            dtype: p.point.dtype,
+            spectra: spectra(first, suite.seed, &batch)?,
+            rules,
+        });
+    }
+    if explained.is_empty() {
+        return Err(Error::Invalid(format!("suite `{}` has no point to explain", suite.name)));
+    }
+    Ok(explained)
+}
+
+/// Curvature at the start of the first contender's network, in states and in errors.
+fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spectrum>> {
+    let graph = spec.network.graph(spec.loss)?;
+    if graph.topology().latent().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let params = spec.network.start(seed, DType::F64, &Device::Cpu)?;
+    let state = State { params, feedback: None };
+    let wide = |t: &Tensor| -> Result<Tensor> {
+        Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
+    };
+    let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
+    let both = [Coordinates::States, Coordinates::Errors].into_iter().map(|coordinates| {
+        let curvature = Curvature::at_forward(state.bind(&graph, &data), coordinates)?;
+        Ok(Spectrum { coordinates, ends: curvature.ends(Matrix::GaussNewton, SETTLED, PRODUCTS)? })
+    });
+    both.collect()
+}
