@@ -80,7 +80,7 @@ proptest! {
     fn rules_follow_their_energy(problem in random_problem(), t in 0usize..7, inverse in any::<bool>()) {
         let setting = Setting::new(&problem);
         let decay = if inverse { Decay::Inverse } else { Decay::None };
-        let steps = Steps { count: t, size: 0.15, decay };
+        let steps = Steps { decay, ..Steps::constant(t, 0.15) };
         for rule in every_rule(steps) {
             let learned = rule.learn(&setting.engine(), &mut unwatched).unwrap();
             let expected = oracle::directions(&setting.problem(), &rule).unwrap();
