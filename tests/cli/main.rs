@@ -12,6 +12,7 @@ mod damaged;
 mod denormals;
 mod diverging;
 mod drawing;
+mod explaining;
 #[cfg(unix)]
 mod file_size;
 mod gating;
