@@ -81,7 +81,8 @@ impl Contender {
         let rule = spec.rule.with_weight_step(spec.learning_rate);
         let graph = Arc::new(spec.graph()?);
         let backend = build(spec, rule, &graph, start)?;
-        let follows = rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
+        let infers = graph.topology().latent().next().is_some();
+        let follows = infers && rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
         let stable_step = rule.coordinates().filter(|_| follows).map(StableStep::new);
         Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step })
     }
