@@ -126,7 +126,10 @@ fn curvature(spectrum: &Spectrum) -> String {
         Some(smallest) if smallest > 0.0 => {
             let kappa = largest / smallest;
             let (smallest, kappa) = (short(smallest, 3), short(kappa, 3));
-            writeln!(said, "smallest {smallest}, condition number {kappa}: about {kappa} steps to the minimum.")
+            writeln!(
+                said,
+                "smallest {smallest}, condition number {kappa}: about {kappa} steps to the minimum."
+            )
         }
         _ => writeln!(
             said,

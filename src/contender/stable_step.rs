@@ -59,6 +59,8 @@ impl StableStep {
         if most > 0.0 {
             return Ok(2.0 / most);
         }
-        Err(Error::Invalid(format!("the largest curvature of the energy is {most}; expected a positive number")))
+        Err(Error::Invalid(format!(
+            "the largest curvature of the energy is {most}; expected a positive number"
+        )))
     }
 }

@@ -79,11 +79,7 @@ impl<'a> Curvature<'a> {
     ///
     /// # Errors
     /// As for [`at_forward`](Self::at_forward).
-    pub fn around(
-        engine: Reference<'a>,
-        coordinates: Coordinates,
-        point: &[Option<Tensor>],
-    ) -> Result<Self> {
+    pub fn around(engine: Reference<'a>, coordinates: Coordinates, point: &[Option<Tensor>]) -> Result<Self> {
         let (values, at, errors) = evaluate(&engine, coordinates, point)?;
         let latent = engine.graph.topology().latent();
         let dim = latent.map(|i| values[i].elem_count()).sum();
@@ -176,7 +172,8 @@ impl<'a> Curvature<'a> {
         let mut losses: Vec<Option<Tensor>> = vec![None; graph.len()];
         for term in graph.losses() {
             if let Some(d) = &tangent[term.vertex] {
-                let own = term.loss.curvature(&self.values[term.vertex], &self.engine.data[term.target], d)?;
+                let own =
+                    term.loss.curvature(&self.values[term.vertex], &self.engine.data[term.target], d)?;
                 losses[term.vertex] = plus(losses[term.vertex].take(), own.neg()?)?;
             }
         }

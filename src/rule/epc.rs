@@ -2,7 +2,9 @@
 
 use super::info::{has, Inference, Info};
 use super::relaxation::shown;
-use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{
+    descent, forward_pass, heavy, loss_error, loss_errors, outputs, predict, Downward, Forward,
+};
 use super::{LearningRule, StepUnit, Steps};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
@@ -31,17 +33,20 @@ pub struct Epc {
 impl LearningRule for Epc {
     const VARIANTS: &'static [Info] = &[
         Info::new("epc", "epc", Inference::Chosen, true, true),
+        Info::new("epc-momentum", "epc", Inference::Chosen, true, false),
         Info::new("epc-auto", "epc", Inference::Chosen, true, true),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
-        Self { steps: if has(name, "auto") { steps.stable() } else { steps } }
+        let steps = if has(name, "auto") { steps.stable() } else { steps };
+        Self { steps: if has(name, "momentum") { steps.heavy() } else { steps } }
     }
 
     fn name(&self) -> &'static str {
         match self.steps.unit {
-            StepUnit::One => "epc",
             StepUnit::Stable => "epc-auto",
+            StepUnit::One if self.steps.momentum != 0.0 => "epc-momentum",
+            StepUnit::One => "epc",
         }
     }
 
@@ -62,6 +67,7 @@ impl LearningRule for Epc {
         let Forward { values: mut states, mut at } = forward_pass(engine)?;
         let mut predictions = states.clone();
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+        let mut velocities = errors.clone();
         let mut losses = loss_errors(engine, &states)?;
         let moves = |i: &VertexId| topology.is_latent(*i) || topology.follows_state(*i);
         let judged: Vec<VertexId> =
@@ -80,15 +86,16 @@ impl LearningRule for Epc {
                 }
                 b[i] = down.pulled(i, &b)?;
                 if let (true, Some(pulled)) = (topology.is_latent(i), &b[i]) {
-                    errors[i] = Some(match &errors[i] {
-                        None => engine.scale(g, pulled)?,
-                        Some(e) => {
-                            match descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)? {
-                                Some(descent) => engine.add_scaled(e, g, &descent)?,
-                                None => e.clone(),
-                            }
-                        }
-                    });
+                    let mut along = descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)?;
+                    if self.steps.momentum != 0.0 {
+                        along = heavy(engine, along, self.steps.momentum, &velocities[i])?;
+                        velocities[i].clone_from(&along);
+                    }
+                    errors[i] = match (&errors[i], &along) {
+                        (None, Some(along)) => Some(engine.scale(g, along)?),
+                        (Some(e), Some(along)) => Some(engine.add_scaled(e, g, along)?),
+                        (e, None) => e.clone(),
+                    };
                 }
             }
             // forward sweep: rebuild the states under the new errors; what no state precedes never changes
@@ -119,10 +126,13 @@ impl LearningRule for Epc {
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {
-        cost::epc(net, self.steps.count as u64)
+        match self.steps.momentum != 0.0 {
+            true => cost::epc_momentum(net, self.steps.count as u64),
+            false => cost::epc(net, self.steps.count as u64),
+        }
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
-        analysis::epc(net, self.steps.count as u64)
+        Analysis { moved: self.cost(net).work.moved, ..analysis::epc(net, self.steps.count as u64) }
     }
 }

@@ -95,6 +95,8 @@ pub struct Steps {
     pub decay: Decay,
     /// What g is.
     pub unit: StepUnit,
+    /// β of u ← β u + descent, v ← v + g u (Polyak's heavy ball), from u = 0; with β = 0 plain descent.
+    pub momentum: f64,
 }
 
 /// What a step size is given in.
@@ -115,6 +117,11 @@ impl Steps {
         Self { decay: Decay::Inverse, ..self }
     }
 
+    /// The same with the momentum that variants named so have, β = 0.9.
+    pub fn heavy(self) -> Self {
+        Self { momentum: 0.9, ..self }
+    }
+
     /// The same with g in units of the largest stable step.
     pub fn stable(self) -> Self {
         Self { unit: StepUnit::Stable, ..self }
@@ -122,7 +129,7 @@ impl Steps {
 
     /// T steps of constant size.
     pub fn constant(count: usize, size: f64) -> Self {
-        Self { count, size, decay: Decay::None, unit: StepUnit::One }
+        Self { count, size, decay: Decay::None, unit: StepUnit::One, momentum: 0.0 }
     }
 
     /// g_t.

@@ -1,6 +1,8 @@
 //! States with their predictions and errors: what the rules that relax states share.
 
-use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{
+    descent, forward_pass, heavy, loss_error, loss_errors, outputs, predict, Downward, Forward,
+};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::Result;
@@ -28,6 +30,8 @@ pub(super) struct Relaxation<'a, E: Engine> {
     pub(super) losses: Vec<MaybeZero<E::Value>>,
     /// π of every latent vertex at this step, where it is not the network's.
     pub(super) precisions: Option<Vec<f64>>,
+    /// u_i of latent vertices, of descent with momentum.
+    velocities: Vec<MaybeZero<E::Value>>,
     /// λ_i of latent vertices, under a rule that has multipliers.
     multipliers: Vec<MaybeZero<E::Value>>,
     /// Parameters where they were moved.
@@ -71,6 +75,7 @@ impl<'a, E: Engine> Relaxation<'a, E> {
             errors,
             losses,
             precisions: None,
+            velocities: vec![None; topology.len()],
             multipliers: Vec::new(),
             params,
             loss_scale,
@@ -103,16 +108,26 @@ impl<'a, E: Engine> Relaxation<'a, E> {
     /// Moves every state by g along its descent, all from the same old states. Predictions and errors are those of the
     /// old point until [`refresh`](Self::refresh).
     pub(super) fn move_states(&mut self, g: f64) -> Result<()> {
+        self.move_states_with(g, 0.0)
+    }
+
+    /// The same with momentum: u ← β u + descent, v ← v + g u.
+    pub(super) fn move_states_with(&mut self, g: f64, momentum: f64) -> Result<()> {
         let c = self.downward().cotangents(&self.errors, |i| self.engine.topology().follows_state(i))?;
-        self.move_by(g, &c)
+        self.move_by(g, momentum, &c)
     }
 
     /// As [`move_states`](Self::move_states), given the cotangents.
-    pub(super) fn move_by(&mut self, g: f64, c: &[MaybeZero<E::Value>]) -> Result<()> {
+    pub(super) fn move_by(&mut self, g: f64, momentum: f64, c: &[MaybeZero<E::Value>]) -> Result<()> {
         let topology = self.engine.topology();
         let mut moved = Vec::new();
         for i in topology.latent() {
-            if let Some(descent) = self.descent(i, c, &c[i])? {
+            let mut along = self.descent(i, c, &c[i])?;
+            if momentum != 0.0 {
+                along = heavy(self.engine, along, momentum, &self.velocities[i])?;
+                self.velocities[i].clone_from(&along);
+            }
+            if let Some(descent) = along {
                 moved.push((i, self.engine.add_scaled(&self.values[i], g, &descent)?));
             }
         }

@@ -40,6 +40,7 @@ impl LearningRule for Spc {
     const VARIANTS: &'static [Info] = &[
         Info::new("spc", "spc", Inference::Chosen, true, true),
         Info::new("spc-decay", "spc", Inference::Chosen, true, true),
+        Info::new("spc-momentum", "spc", Inference::Chosen, true, false),
         Info::new("spc-auto", "spc", Inference::Chosen, true, true),
         Info::new("spc-full", "spc", Inference::Chosen, true, true),
         Info::new("spc-spike", "spc", Inference::Chosen, true, false),
@@ -48,12 +49,14 @@ impl LearningRule for Spc {
     fn variant(name: &str, steps: Steps) -> Self {
         let steps = if has(name, "decay") { steps.decaying() } else { steps };
         let steps = if has(name, "auto") { steps.stable() } else { steps };
+        let steps = if has(name, "momentum") { steps.heavy() } else { steps };
         Self { steps, light_cone: !has(name, "full"), spike: has(name, "spike") }
     }
 
     fn name(&self) -> &'static str {
         match (self.spike, self.light_cone, self.steps.decay) {
             _ if self.steps.unit == StepUnit::Stable => "spc-auto",
+            _ if self.steps.momentum != 0.0 => "spc-momentum",
             (true, ..) => "spc-spike",
             (_, false, _) => "spc-full",
             (_, true, Decay::Inverse) => "spc-decay",
@@ -84,7 +87,7 @@ impl LearningRule for Spc {
                 let at = |i: VertexId| if distances[i] == t { 1.0 / g } else { 1.0 };
                 (0..topology.len()).map(|i| topology.precision(i).unwrap_or(1.0) * at(i)).collect()
             });
-            net.move_states(g)?;
+            net.move_states_with(g, self.steps.momentum)?;
             net.precisions = None;
             net.refresh()?;
             net.show(t + 1, watch)?;
@@ -93,14 +96,19 @@ impl LearningRule for Spc {
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {
-        cost::spc(net, self.steps.count as u64, self.light_cone, self.scales())
+        match self.steps.momentum != 0.0 {
+            true => cost::spc_momentum(net, self.steps.count as u64, self.light_cone),
+            false => cost::spc(net, self.steps.count as u64, self.light_cone, self.scales()),
+        }
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
-        match self.spike {
-            true => analysis::spc_spike(net, self.steps.count as u64, self.light_cone, self.scales()),
-            false => analysis::spc(net, self.steps.count as u64, self.light_cone),
-        }
+        let steps = self.steps.count as u64;
+        let analysis = match self.spike {
+            true => analysis::spc_spike(net, steps, self.light_cone),
+            false => analysis::spc(net, steps, self.light_cone),
+        };
+        Analysis { moved: self.cost(net).work.moved, ..analysis }
     }
 }
 

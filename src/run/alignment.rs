@@ -168,7 +168,11 @@ impl Sums {
 
     /// ‖own‖/‖bp‖, 0 where backpropagation's is zero.
     pub(super) fn norm_ratio(self) -> f64 {
-        if self.bp > 0.0 { (self.own / self.bp).sqrt() } else { 0.0 }
+        if self.bp > 0.0 {
+            (self.own / self.bp).sqrt()
+        } else {
+            0.0
+        }
     }
 
     /// 0 where either side is exactly zero: nothing points nowhere.

@@ -12,8 +12,8 @@ use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
 use crate::{Error, Result};
 
-use super::point;
 use super::device_health;
+use super::point;
 use super::regime::{regime, Regime, Spectrum, PRODUCTS, SETTLED};
 use super::resources::Resources;
 
@@ -110,9 +110,7 @@ fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spec
     }
     let params = spec.network.start(seed, DType::F64, &Device::Cpu)?;
     let state = State { params, feedback: None };
-    let wide = |t: &Tensor| -> Result<Tensor> {
-        Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
-    };
+    let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
     let both = [Coordinates::States, Coordinates::Errors].into_iter().map(|coordinates| {
         let curvature = Curvature::at_forward(state.bind(&graph, &data), coordinates)?;

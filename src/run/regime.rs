@@ -91,7 +91,8 @@ impl Regime {
     /// f = 1 − (1 − ηλ)^T of the way to the minimum along the flattest and the steepest direction.
     pub fn relaxed(&self) -> Option<(Option<f64>, f64)> {
         let (steps, spectrum) = (self.steps?, self.spectrum?);
-        let share = |lambda: f64| relaxed_fraction(steps.size, lambda, steps.count.try_into().unwrap_or(u32::MAX));
+        let share =
+            |lambda: f64| relaxed_fraction(steps.size, lambda, steps.count.try_into().unwrap_or(u32::MAX));
         Some((spectrum.smallest().map(share), share(spectrum.ends.largest.value)))
     }
 
@@ -131,9 +132,10 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<R
     let graph = spec.graph()?;
     let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let params = state.params.iter().map(wide).collect::<Result<Vec<_>>>()?;
-    let feedback = state.feedback.as_ref().map(|table| {
-        table.iter().map(|t| t.as_ref().map(wide).transpose()).collect::<Result<Vec<_>>>()
-    });
+    let feedback = state
+        .feedback
+        .as_ref()
+        .map(|table| table.iter().map(|t| t.as_ref().map(wide).transpose()).collect::<Result<Vec<_>>>());
     let exact = State { params, feedback: feedback.transpose()? };
     let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
     let engine = exact.bind(&graph, &data);
@@ -156,9 +158,11 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<R
     let narrow = |t: &Tensor| -> Result<Tensor> { Ok(t.to_dtype(spec.dtype)?) };
     let rounded = State {
         params: exact.params.iter().map(narrow).collect::<Result<_>>()?,
-        feedback: exact.feedback.clone().map(|table| {
-            table.iter().map(|t| t.as_ref().map(narrow).transpose()).collect::<Result<Vec<_>>>()
-        }).transpose()?,
+        feedback: exact
+            .feedback
+            .clone()
+            .map(|table| table.iter().map(|t| t.as_ref().map(narrow).transpose()).collect::<Result<Vec<_>>>())
+            .transpose()?,
     };
     let narrow_data = data.iter().map(narrow).collect::<Result<Vec<_>>>()?;
     let seen = learned(spec, rule, &graph, &rounded, &narrow_data)?;
@@ -207,9 +211,10 @@ fn learned(
     if !rule.moves_parameters() {
         return Ok(result.directions);
     }
-    let moved = result.params.into_iter().zip(&state.params).map(|(new, old)| {
-        new.map(|new| Ok((new - old)?.affine(1.0 / spec.learning_rate, 0.0)?)).transpose()
-    });
+    let moved =
+        result.params.into_iter().zip(&state.params).map(|(new, old)| {
+            new.map(|new| Ok((new - old)?.affine(1.0 / spec.learning_rate, 0.0)?)).transpose()
+        });
     moved.collect()
 }
 

@@ -99,6 +99,7 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
             DecayWire::Inverse => Decay::Inverse,
         },
         unit: StepUnit::One,
+        momentum: 0.0,
     };
     let rule = match wire {
         RuleWire::LinearEquilibrium {} => return Ok((None, Steps::constant(0, 0.0))),

@@ -64,8 +64,12 @@ fn a_linear_chain_is_explained_by_its_closed_form() {
 #[test]
 fn architectures_are_explained() {
     for (kind, depth) in [("mlp", "5"), ("cnn", "5"), ("rnn", "4")] {
-        let said = succeeds(&["explain", "--architecture", kind, "--depth", depth, "--width", "6", "--batch", "2"]);
-        says(&said, &[kind, "In the states, which sPC moves", "In the errors, which ePC moves", "pcalm", "seqil"]);
+        let said =
+            succeeds(&["explain", "--architecture", kind, "--depth", depth, "--width", "6", "--batch", "2"]);
+        says(
+            &said,
+            &[kind, "In the states, which sPC moves", "In the errors, which ePC moves", "pcalm", "seqil"],
+        );
     }
 }
 
@@ -74,5 +78,8 @@ fn what_cannot_be_explained_is_refused() {
     says(&refused(&["explain", "nosuch"]), &["unknown suite `nosuch`"]);
     says(&refused(&["explain", "--architecture", "nosuch"]), &["unknown architecture `nosuch`", "resnet"]);
     says(&refused(&["explain", "--architecture", "mlp", "--depth", "0"]), &["`depth`", "0 is out of range"]);
-    says(&refused(&["explain", "--architecture", "mlp", "--parameterisation", "x"]), &["`parameterisation`", "`x`"]);
+    says(
+        &refused(&["explain", "--architecture", "mlp", "--parameterisation", "x"]),
+        &["`parameterisation`", "`x`"],
+    );
 }

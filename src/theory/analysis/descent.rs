@@ -10,17 +10,16 @@ use crate::theory::cost::{self, Augmented, NetCost};
 /// sPC, T steps. Layer-parallel time: Σ F_l + T max_{l≥2} (V_l + F_l), the maximum over the layers inside the
 /// light cone only if it is on.
 pub fn spc(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
-    simultaneous(net, (steps, light_cone, false), &[ARRIVAL, NOT_BOUNDED])
+    simultaneous(net, steps, light_cone, &[ARRIVAL, NOT_BOUNDED])
 }
 
-/// sPC whose precisions cancel the step in which an error goes on: its products are those of sPC. `scales`: whether these
-/// precisions are other than 1.
-pub fn spc_spike(net: &NetCost, steps: u64, light_cone: bool, scales: bool) -> Analysis {
+/// sPC whose precisions cancel the step in which an error goes on: its products are those of sPC.
+pub fn spc_spike(net: &NetCost, steps: u64, light_cone: bool) -> Analysis {
     const LAW: Statement = Statement {
         text: "the first error of every layer is step × BP's, whatever its distance; sPC's is step^(L − l) × BP's",
         source: Ours,
     };
-    simultaneous(net, (steps, light_cone, scales), &[ARRIVAL, LAW, NOT_BOUNDED])
+    simultaneous(net, steps, light_cone, &[ARRIVAL, LAW, NOT_BOUNDED])
 }
 
 /// PC-ALM: the products of sPC with as many steps of the states.
@@ -31,15 +30,11 @@ pub fn pcalm(net: &NetCost, schedule: Augmented) -> Analysis {
         source: Ours,
     };
     let moves = schedule.steps * schedule.inner;
-    let analysis = simultaneous(net, (moves, true, false), &[ARRIVAL, LIMIT, NOT_BOUNDED]);
+    let analysis = simultaneous(net, moves, true, &[ARRIVAL, LIMIT, NOT_BOUNDED]);
     Analysis { moved: cost::pcalm(net, schedule).work.moved, equals_bp: "at rest", ..analysis }
 }
 
-fn simultaneous(
-    net: &NetCost,
-    (steps, light_cone, spike): (u64, bool, bool),
-    statements: &'static [Statement],
-) -> Analysis {
+fn simultaneous(net: &NetCost, steps: u64, light_cone: bool, statements: &'static [Statement]) -> Analysis {
     let times = Times::new(net, true);
     let parallel = times.forwards() + times.steps(steps, light_cone, |l| times.vjp(l) + times.forward(l));
     let description = Description {
@@ -81,7 +76,7 @@ fn simultaneous(
     assemble(
         net,
         1,
-        |n| cost::spc(n, steps, light_cone, spike),
+        |n| cost::spc(n, steps, light_cone, false),
         |n| least::states(n, steps),
         parallel,
         description,

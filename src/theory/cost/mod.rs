@@ -27,9 +27,11 @@
 //! the bottom, and FPA and AR combine *fixed* products linearly, so that more steps add work but no depth.
 
 mod augmented;
+mod momentum;
 mod relatives;
 
 pub use augmented::{pcalm, Augmented};
+pub use momentum::{epc_momentum, spc_momentum};
 pub use relatives::{ar, fpa, fpa_nested, ipc, seqil, zil, zil_all};
 
 use crate::net::{LayerCost, Loss, VerbCost};

@@ -134,13 +134,14 @@ impl Problem<'_> {
 
     fn state_descent(&self, rule: &Spc) -> Result<Vec<Tensor>> {
         let (topology, distances) = (self.graph.topology(), self.graph.topology().distances());
-        let mut states = self.forward_states()?;
+        let (mut states, mut swing) = (self.forward_states()?, None);
         for t in 0..rule.steps.count {
             let g = rule.steps.size(t);
             let spiked = |i: VertexId| if rule.spike && distances[i] == t { 1.0 / g } else { 1.0 };
             let own = |i: VertexId| (spiked(i) * topology.precision(i).unwrap_or(1.0), topology.energy(i));
             let graph = &self.graph.clone().with_energies(own);
-            states = Problem { graph, ..*self }.descended(self.params, &states, 1.0, g, |_| true)?;
+            let moved = Problem { graph, ..*self }.descended(self.params, &states, 1.0, g, |_| true)?;
+            states = swung(&mut swing, &states, moved, rule.steps.momentum)?;
         }
         self.local_directions(self.params, &states, 1.0)
     }
@@ -175,6 +176,7 @@ impl Problem<'_> {
 
     fn error_descent(&self, steps: Steps) -> Result<Vec<Tensor>> {
         let topology = self.graph.topology();
+        let mut swing = None;
         let zeros = |v: &Option<Tensor>| Ok(v.as_ref().map(Tensor::zeros_like).transpose()?);
         let mut errors: States = self.forward_states()?.iter().map(zeros).collect::<Result<_>>()?;
         for t in 0..steps.count {
@@ -194,7 +196,7 @@ impl Problem<'_> {
                 }
                 None => Ok(None),
             });
-            errors = moved.collect::<Result<_>>()?;
+            errors = swung(&mut swing, &errors, moved.collect::<Result<_>>()?, steps.momentum)?;
         }
         let values = self.rebuilt(&errors)?.values.into_iter().enumerate();
         let states = values.map(|(i, v)| topology.is_latent(i).then_some(v)).collect();
@@ -256,4 +258,27 @@ fn descents(graph: &Graph, vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor
         false => Ok(gradient(grads, v)?.neg()?),
     };
     vars.iter().enumerate().map(descent).collect()
+}
+
+/// Where a step from `here` to `there` ends with momentum β: at there + β (the step before). At a constant step the same as
+/// u ← β u + descent, v ← v + g u.
+fn swung(swing: &mut Option<States>, here: &States, there: States, momentum: f64) -> Result<States> {
+    if momentum == 0.0 {
+        return Ok(there);
+    }
+    let before = swing.take();
+    let each = there.into_iter().enumerate().map(|(i, to)| {
+        let last = before.as_ref().and_then(|before| before[i].as_ref());
+        match (to, last) {
+            (Some(to), Some(last)) => Ok(Some((to + last.affine(momentum, 0.0)?)?)),
+            (to, _) => Ok(to),
+        }
+    });
+    let there = each.collect::<Result<States>>()?;
+    let step = here.iter().zip(&there).map(|(here, there)| match (here, there) {
+        (Some(here), Some(there)) => Ok(Some((there - here)?)),
+        _ => Ok(None),
+    });
+    *swing = Some(step.collect::<Result<_>>()?);
+    Ok(there)
 }

@@ -225,8 +225,10 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
     let to = match *rule {
         Rule::Bp(_) => To::Bp,
         Rule::Zil(Zil { nodes: Nodes::Frontier }) => To::Zil,
-        Rule::Spc(Spc { light_cone, spike: false, .. }) => To::Spc { light_cone, deviation },
-        Rule::Epc(_) => To::Epc,
+        Rule::Spc(Spc { light_cone, spike: false, steps }) if steps.momentum == 0.0 => {
+            To::Spc { light_cone, deviation }
+        }
+        Rule::Epc(epc) if epc.steps.momentum == 0.0 => To::Epc,
         Rule::Fpa(Fpa { light_cone, nested: false, .. }) => To::Fpa { light_cone },
         Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
         Rule::Ipc(Ipc { weight_step, light_cone, evaluate, .. }) => {
