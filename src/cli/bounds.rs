@@ -53,7 +53,7 @@ pub struct Args {
     /// Place every matrix product of the schedule on P processors and give the time that takes
     #[arg(long, value_name = "P")]
     simulate: Option<usize>,
-    /// Below the table: each rule's formulas, why its bound holds, when it equals BP, and who says so
+    /// Below the table: each rule's formulas, why its bound holds, when it equals BP, what it asks of the machine that runs it, and who says so
     #[arg(long)]
     explain: bool,
     /// Measure this machine's ceiling, which takes a second, and give each bound as a time too
@@ -108,6 +108,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
             if let Some((_, analysis)) = p.closed.as_ref().filter(|(_, analysis)| told.insert(analysis.rule))
             {
                 writeln!(out, "\nL = {}, T = {}: {analysis}", p.row.depth, p.row.steps)?;
+                writeln!(out, "{}", p.spec.rule.properties())?;
             }
         }
     }
