@@ -118,12 +118,12 @@ impl Rule {
 
 impl fmt::Display for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  local update: {}", self.local)?;
-        writeln!(f, "  stored forward values: {}", self.stored)?;
-        writeln!(f, "  transposed weights: {}", self.transposed)?;
-        writeln!(f, "  phases: {}", self.phases)?;
-        writeln!(f, "  energy falls: {}", self.descends)?;
-        writeln!(f, "  infers: {}", self.infers)?;
-        write!(f, "  source: {}", self.source)
+        writeln!(f, "  local update                {}", self.local)?;
+        writeln!(f, "  stored forward values       {}", self.stored)?;
+        writeln!(f, "  transposed weights          {}", self.transposed)?;
+        writeln!(f, "  phases                      {}", self.phases)?;
+        writeln!(f, "  energy falls                {}", self.descends)?;
+        writeln!(f, "  infers                      {}", self.infers)?;
+        write!(f, "  source                      {}", self.source)
     }
 }
