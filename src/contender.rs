@@ -116,9 +116,10 @@ impl Contender {
     }
 
     /// Holds Candle to the threads that the contender asks for; see [`threads::limit`]. A fused engine has workers of its
-    /// own, and nothing changes.
+    /// own, and nothing changes unless the contender searches for its step, which Candle does.
     pub fn limit_threads(&self) -> Limit {
-        let own = self.spec.id.threads.filter(|_| !self.spec.id.engine.is_fused());
+        let by_candle = !self.spec.id.engine.is_fused() || self.stable_step.is_some();
+        let own = self.spec.id.threads.filter(|_| by_candle);
         threads::limit(own)
     }
 
@@ -220,8 +221,17 @@ fn in_steps(rule: Rule, stable: f64) -> Rule {
 /// [`Error::Invalid`] naming the vertex, the loss or the rule.
 pub fn check(spec: &ContenderSpec, on_gpu: bool) -> Result<()> {
     let graph = spec.graph()?;
+    let searches = spec.rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
+    if on_gpu && spec.id.engine.is_fused() && searches {
+        return Err(Error::Invalid(format!(
+            "{} gets another step before every update, for which engine {} would plan its launches anew on a GPU; use engine \
+             reference or --device cpu",
+            spec.rule, spec.id.engine
+        )));
+    }
     match spec.id.engine {
         EngineKind::Reference | EngineKind::Autograd => Ok(()),
+        EngineKind::Fused if graph.as_stack().is_err() && graph.is_dense() => graph.as_stack().map(drop),
         EngineKind::Fused if graph.as_stack().is_err() => backend::chunk::check(spec, on_gpu),
         _ => backend::fused::engine::check(spec),
     }

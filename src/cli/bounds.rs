@@ -126,13 +126,14 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
 /// Whether the closed formulas are what the schedule counts, and no bound is above its count.
 fn agrees(p: &Planned) -> bool {
     let Some((formula, analysis)) = &p.closed else { return true };
-    let counted = (p.row.gemms, p.row.gemm_flops, p.row.elementwise_flops, p.row.critical_path);
+    let own = p.counted.work;
+    let counted = (own.gemms, own.gemm_flops, own.elementwise, p.counted.critical_path);
     let (work, path) = (formula.work, formula.critical_path);
     (work.gemms, work.gemm_flops, work.elementwise, path) == counted
         && (analysis.gemms.value, analysis.gemm_flops.value, analysis.critical_path.value)
-            == (p.row.gemms, p.row.gemm_flops, p.row.critical_path)
-        && analysis.least.update.gemms <= p.row.gemms
-        && analysis.least.update.gemm_flops <= p.row.gemm_flops
+            == (own.gemms, own.gemm_flops, p.counted.critical_path)
+        && analysis.least.update.gemms <= own.gemms
+        && analysis.least.update.gemm_flops <= own.gemm_flops
 }
 
 /// Ceilings of this machine, each measured when it is first asked for.

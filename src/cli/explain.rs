@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Of every benchmark of a suite the last point is explained, which is its largest.")]
+#[command(after_help = "Of every benchmark of a suite the last point is explained.")]
 pub struct Args {
     /// A built-in suite or a path to a .toml file
     #[arg(default_value = "quick", conflicts_with = "architecture")]
@@ -69,14 +69,20 @@ const DATA: [&str; 3] = ["digits", "colour-blobs", "text"];
 
 /// A suite of one point: every rule that needs nothing but the graph, on data that fit.
 fn of_architecture(kind: &str, overrides: &Overrides, args: &Args) -> Result<Vec<Explained>> {
+    // what the autoencoder restores is its input, no distribution
+    let loss = if kind == "autoencoder" { "half_squared_error" } else { "cross_entropy" };
     let definition = |data: &str| {
         format!(
             "schema = 1\nname = \"architecture\"\nabout = \"A network.\"\nseed = 1\n\n[[benchmark]]\nname = \"{kind}\"\n\
              model = \"alignment\"\nabout = \"A network.\"\ndata = \"{data}\"\narchitecture = {{ kind = \"{kind}\" }}\n\
              contenders = [\"bp/reference\", \"spc/reference\", \"epc/reference\", \"fpa/reference\", \"zil/reference\", \
              \"seqil/reference\", \"ar/reference\", \"pcalm/reference\"]\n\n[benchmark.axes]\ndepth = [{}]\nwidth = [16]\n\
-             batch = [8]\nparameterisation = [\"sp-uniform\"]\n\n[benchmark.network]\nloss = \"cross_entropy\"\n",
-            if matches!(kind, "vgg") { 5 } else if kind == "resnet" { 10 } else { 8 }
+             batch = [8]\nparameterisation = [\"sp-uniform\"]\n\n[benchmark.network]\nloss = \"{loss}\"\n",
+            match kind {
+                "vgg" | "cnn" => 5,
+                "resnet" => 10,
+                _ => 8,
+            }
         )
     };
     let mut refused = None;
@@ -93,7 +99,7 @@ fn of_architecture(kind: &str, overrides: &Overrides, args: &Args) -> Result<Vec
 /// Everything about a point.
 fn page(e: &Explained) -> String {
     let mut page = format!(
-        "{}\n\n{} layers of parameters, {} latent vertices, {} samples in {}. An error of sPC needs {} steps to the farthest of them.\n",
+        "{}\n\n{} layers of parameters, {} latent vertices, {} samples in {}. An error of sPC needs at most {} steps to the farthest of them.\n",
         e.point.replace(',', ", "),
         e.layers,
         e.latent,
@@ -123,7 +129,7 @@ fn curvature(spectrum: &Spectrum) -> String {
         short(2.0 / largest, 3)
     );
     let _ = match spectrum.smallest() {
-        Some(smallest) if smallest > 0.0 => {
+        Some(smallest) => {
             let kappa = largest / smallest;
             let (smallest, kappa) = (short(smallest, 3), short(kappa, 3));
             writeln!(
@@ -131,7 +137,8 @@ fn curvature(spectrum: &Spectrum) -> String {
                 "smallest {smallest}, condition number {kappa}: about {kappa} steps to the minimum."
             )
         }
-        _ => writeln!(
+        None if spectrum.ends.smallest.value <= 1e-14 * largest => writeln!(said, "smallest below rounding."),
+        None => writeln!(
             said,
             "smallest at most {} after {} products, condition number at least {}.",
             short(spectrum.ends.smallest.value, 3),
@@ -155,7 +162,7 @@ fn rule(told: &Told, e: &Explained) -> String {
                 let _ = write!(said, ", {} steps of {}", steps.count, short(steps.size, 3));
             }
             said.push_str(": ");
-            said.push_str(&inference(regime));
+            said.push_str(&inference(regime, told.plain));
             let _ = writeln!(said, "{}", learning(regime, e));
         }
     }
@@ -169,11 +176,14 @@ fn rule(told: &Told, e: &Explained) -> String {
     said
 }
 
-/// How far inference gets.
-fn inference(regime: &Regime) -> String {
+/// How far inference gets: of plain descent with steps of one size, for which that follows from the curvature.
+fn inference(regime: &Regime, plain: bool) -> String {
     let (Some(step), Some((flat, steep))) = (regime.step_times_largest(), regime.relaxed()) else {
         return String::new();
     };
+    if !plain {
+        return format!("step times largest curvature is {}. ", short(step, 3));
+    }
     if step >= 2.0 {
         return format!(
             "step times largest curvature is {}, not below 2, so inference moves away from the minimum. ",
@@ -195,7 +205,7 @@ fn learning(regime: &Regime, e: &Explained) -> String {
     let lost = regime.silent() - zero;
     let label = regime.label();
     let mut said = format!(
-        "{}{}: cosine {}, lowest quarter of the layers {}, length {} of it.",
+        "{}{}: cosine {} with backpropagation's direction, in the lowest quarter of the layers {}; {} times as long.",
         label[..1].to_uppercase(),
         &label[1..],
         short(regime.cosine, 3),

@@ -12,7 +12,7 @@ use crate::engine::curvature::product_cost;
 use crate::engine::reach::Reach;
 use crate::engine::recording::Recording;
 use crate::engine::unwatched;
-use crate::net::{Architecture, Dense, Graph, Loss};
+use crate::net::{Architecture, Dense, Graph, Loss, VerbCost};
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, StepUnit};
 use crate::theory::cost::NetCost;
@@ -66,15 +66,19 @@ impl ContenderSpec {
         let graph = self.graph()?;
         let engine = Counting::new(&graph, batch);
         self.rule.learn(&engine, &mut unwatched)?;
-        let mut totals = engine.totals();
-        if self.rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable) {
-            // the search for the step, one product after another before inference begins
-            let topology = graph.topology();
-            let product = product_cost(&graph.costs(batch), |i| topology.follows_state(i));
-            totals.work += product * LATER;
-            totals.critical_path += product.gemms * LATER;
+        Ok(engine.totals())
+    }
+
+    /// Work of the search for the largest stable step before an update, where the rule's step is a share of it: a forward pass, and
+    /// products with the Gauss–Newton matrix. Not in [`counted`](Self::counted), and in no critical path.
+    pub fn search(&self, batch: usize) -> Result<VerbCost> {
+        let graph = self.graph()?;
+        if self.rule.steps().is_none_or(|steps| steps.unit == StepUnit::One) {
+            return Ok(VerbCost::default());
         }
-        Ok(totals)
+        let (costs, topology) = (graph.costs(batch), graph.topology());
+        let forward: VerbCost = costs.iter().map(|cost| cost.forward).sum();
+        Ok(forward + product_cost(&costs, |i| topology.follows_state(i)) * LATER)
     }
 
     /// Layers whose parameters one weight update can move, found by executing the schedule on the engine that follows

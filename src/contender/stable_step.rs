@@ -9,20 +9,23 @@ use crate::net::Graph;
 use crate::theory::lanczos;
 use crate::{Error, Result};
 
-/// Relative residual at which the search for λ_max ends.
+/// Relative residual at which the first search for λ_max ends.
 const RESIDUAL: f64 = 1e-2;
 
-/// Products of the first search, from a fixed vector.
+/// Products of the first search at most, from a fixed vector.
 const FIRST: usize = 40;
 
-/// Products of every later one, from the vector that the one before has found: parameters have moved by one update since.
+/// Bytes that the vectors of a search may take; fewer products where it would be more.
+const ROOM: usize = 256 << 20;
+
+/// Products of every later one, no more and no fewer, from the vector that the one before has found: parameters have moved by one update since.
 pub const LATER: u64 = 2;
 
 /// Finds 2/λ_max, λ_max being the largest eigenvalue of the Gauss–Newton matrix at the forward pass; see
 /// [`StepUnit::Stable`](crate::rule::StepUnit::Stable).
 ///
-/// Lanczos gives a number that no eigenvalue is above by more than what has not settled; its residual is added, so that an
-/// unfinished search errs towards small steps.
+/// What Lanczos finds is an estimate, never above λ_max; its residual is added as a margin. Under PC-ALM the step is that of the
+/// states at fixed multipliers: with ρ = α = 1 the two together are stable to about two thirds of it, and the published runs take half.
 #[derive(Debug)]
 pub struct StableStep {
     coordinates: Coordinates,
@@ -48,12 +51,12 @@ impl StableStep {
     pub fn find(&mut self, state: &State, graph: &Graph, data: &[Tensor]) -> Result<f64> {
         let curvature = Curvature::at_forward(state.bind(graph, data), self.coordinates)?;
         let kept = self.found.take().filter(|found| found.len() == curvature.dim());
-        let (from, most) = match kept {
-            Some(found) => (found, LATER as usize),
-            None => (lanczos::start(curvature.dim())?, FIRST),
+        let (from, most, residual) = match kept {
+            Some(found) => (found, LATER as usize, 0.0),
+            None => (lanczos::start(curvature.dim())?, most_products(curvature.dim()), RESIDUAL),
         };
         let product = |z: &DVector<f64>| curvature.product(Matrix::GaussNewton, z);
-        let (top, vector) = lanczos::largest_from(from, RESIDUAL, most, product)?;
+        let (top, vector) = lanczos::largest_from(from, residual, most, product)?;
         self.found = Some(vector);
         let most = top.value + top.residual;
         if most > 0.0 {
@@ -63,4 +66,14 @@ impl StableStep {
             "the largest curvature of the energy is {most}; expected a positive number"
         )))
     }
+}
+
+/// Products of the first search on so many coordinates.
+fn most_products(dim: usize) -> usize {
+    (ROOM / (size_of::<f64>() * dim.max(1))).clamp(LATER as usize, FIRST)
+}
+
+/// Bytes of a search on so many coordinates.
+pub fn bytes(dim: usize) -> usize {
+    size_of::<f64>() * dim * (most_products(dim) + 3)
 }

@@ -39,16 +39,6 @@ pub enum Matrix {
     Hessian,
 }
 
-impl Matrix {
-    /// The name in texts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GaussNewton => "Gauss–Newton matrix",
-            Self::Hessian => "Hessian",
-        }
-    }
-}
-
 /// The energy around a point.
 #[derive(Debug)]
 pub struct Curvature<'a> {

@@ -174,6 +174,11 @@ impl Graph {
         (0..self.len()).map(cost).collect()
     }
 
+    /// Whether every operation is a dense layer.
+    pub fn is_dense(&self) -> bool {
+        self.operations.iter().all(|operation| (operation.as_ref() as &dyn Any).is::<Dense>())
+    }
+
     /// The layers of a chain of dense layers as the fused engine takes it: each vertex reads the one before, parameters
     /// stand in the order of the layers, all vertices but the last are latent with precision 1, and the last carries
     /// the only loss.

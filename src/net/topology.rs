@@ -28,8 +28,8 @@ pub struct Node {
     pub inputs: Vec<Source>,
     /// Its parameters, by parameter slot.
     pub params: Vec<ParamId>,
-    /// π of a latent vertex, which has a state of its own and the energy ½π‖v − f(inputs)‖²; `None` for a deterministic
-    /// one, whose value is f(inputs).
+    /// π of a latent vertex, which has a state of its own and the energy π Σ φ(v − f(inputs)); `None` for a deterministic one,
+    /// whose value is f(inputs).
     pub precision: Option<f64>,
     /// φ of a latent vertex, whose energy is then π Σ φ(v − f(inputs)).
     pub energy: LatentEnergy,

@@ -15,7 +15,7 @@
 //! | `pcalm` | augmented Lagrangian, directions before the last update of the multipliers; `pcalm-post` after it |
 //!
 //! `-spike` cancels the step by a precision in the step in which a vertex's first error goes on (`spc`); `-decay` divides the step
-//! by 1 + t; `-auto` reads the step size as a share of the largest stable step (`spc`, `epc`, `pcalm`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
+//! by 1 + t; `-momentum` carries 0.9 of the step before along (`spc`, `epc`); `-auto` reads the step size as a share of the largest stable step (`spc`, `epc`, `pcalm`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
 //! `-feedback` carries errors down learned backward weights and `-linear` drops φ' on the way (`ar`), in this
 //! order. [`Rule::NAMES`] lists every combination there is.
 

@@ -26,7 +26,7 @@ pub struct Spc {
     /// is the same to the bit; off only to measure what it saves.
     pub light_cone: bool,
     /// Multiply the precision of vertex i by 1/g_t in step t = d_i alone, d_i being its
-    /// [distance](crate::net::Topology::distances) from the losses: the step in which its first error goes on.
+    /// [distance](crate::net::Topology::distances) from the losses: the step in which, on a chain, its first error goes on.
     ///
     /// Without it an error loses a factor g at every layer that it crosses. With it ε_l of a chain is g δ_l after step L − l, δ_l being
     /// the negative adjoint of backpropagation: in the step in which the error of layer l + 1 is carried down, π cancels the g of the

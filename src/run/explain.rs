@@ -7,14 +7,14 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::contender::{Contender, ContenderSpec, State};
 use crate::engine::counting::Totals;
-use crate::engine::curvature::{Coordinates, Curvature, Matrix};
-use crate::rule::{Bp, Rule};
+use crate::engine::curvature::Coordinates;
+use crate::rule::{Bp, Decay, Rule, Steps};
 use crate::suite::Suite;
 use crate::{Error, Result};
 
 use super::device_health;
 use super::point;
-use super::regime::{regime, Regime, Spectrum, PRODUCTS, SETTLED};
+use super::regime::{regime, spectrum, Regime, Spectrum};
 use super::resources::Resources;
 
 /// One point, explained.
@@ -43,8 +43,8 @@ pub struct Explained {
 pub struct Told {
     /// Its name without the engine.
     pub name: String,
-    /// Its rule.
-    pub rule: Rule,
+    /// Whether its inference is plain descent with steps of one size.
+    pub plain: bool,
     /// What it does from the network's start on the first batch, or why that cannot be said.
     pub regime: Result<Regime>,
     /// Counted work.
@@ -53,7 +53,7 @@ pub struct Told {
     pub backpropagation: Totals,
 }
 
-/// Of every benchmark its last point, which is the largest.
+/// Of every benchmark its last point.
 ///
 /// # Errors
 /// As for [`super::run`], before anything is measured.
@@ -72,15 +72,18 @@ pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
         let Some(first) = p.specs.first() else { continue };
         let graph = first.network.graph(first.loss)?;
         let topology = graph.topology();
+        let known = spectra(first, suite.seed, &batch)?;
         let mut seen = BTreeSet::new();
         let mut rules = Vec::new();
         for spec in p.specs.iter().filter(|spec| seen.insert(spec.id.name.clone())) {
             let state = Contender::new(spec, suite.seed, &device)?.state()?;
+            // contenders of one point may have networks of their own
+            let same = spec.id.parameterisation == first.id.parameterisation;
             let backpropagation = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() };
             rules.push(Told {
                 name: spec.id.name.clone(),
-                rule: spec.rule,
-                regime: regime(spec, &state, &batch),
+                plain: is_plain(&spec.rule),
+                regime: regime(spec, &state, &batch, if same { &known } else { &[] }),
                 counted: spec.counted(p.point.batch)?,
                 backpropagation: backpropagation.counted(p.point.batch)?,
             });
@@ -92,7 +95,7 @@ pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
             distance: topology.distances().into_iter().max().unwrap_or(0),
             batch: p.point.batch,
             dtype: p.point.dtype,
-            spectra: spectra(first, suite.seed, &batch)?,
+            spectra: known,
             rules,
         });
     }
@@ -100,6 +103,16 @@ pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
         return Err(Error::Invalid(format!("suite `{}` has no point to explain", suite.name)));
     }
     Ok(explained)
+}
+
+/// Whether inference is plain descent of all its coordinates at once, in steps of one size.
+fn is_plain(rule: &Rule) -> bool {
+    let plain = |steps: Steps| steps.decay == Decay::None && steps.momentum == 0.0;
+    match rule {
+        Rule::Spc(spc) => plain(spc.steps) && !spc.spike,
+        Rule::Epc(epc) => plain(epc.steps),
+        _ => false,
+    }
 }
 
 /// Curvature at the start of the first contender's network, in states and in errors.
@@ -112,9 +125,6 @@ fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spec
     let state = State { params, feedback: None };
     let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
-    let both = [Coordinates::States, Coordinates::Errors].into_iter().map(|coordinates| {
-        let curvature = Curvature::at_forward(state.bind(&graph, &data), coordinates)?;
-        Ok(Spectrum { coordinates, ends: curvature.ends(Matrix::GaussNewton, SETTLED, PRODUCTS)? })
-    });
-    both.collect()
+    let both = [Coordinates::States, Coordinates::Errors];
+    both.into_iter().map(|coordinates| spectrum(state.bind(&graph, &data), coordinates)).collect()
 }

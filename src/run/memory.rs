@@ -2,10 +2,12 @@
 
 use candle_core::DType;
 
-use crate::contender::ContenderSpec;
+use crate::contender::{stable_step, ContenderSpec};
 use crate::engine::EngineKind;
 use crate::measure::memory_limit::Memory;
+use crate::net::Graph;
 use crate::optim::OptimiserKind;
+use crate::rule::{Rule, StepUnit};
 use crate::suite::{DeviceKind, Model};
 use crate::Result;
 
@@ -32,6 +34,7 @@ fn bytes(p: &Prepared<'_>) -> Result<f64> {
     let batch = p.point.batch as f64;
     let timed = p.benchmark.model == Model::WeightUpdate;
     let (mut all, mut largest, mut at_work, mut drawn) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
+    let mut searched = 0.0f64;
     for spec in &p.specs {
         let graph = spec.network.graph(spec.loss)?;
         let parameters = graph.params().iter().map(elements).sum::<f64>();
@@ -41,10 +44,11 @@ fn bytes(p: &Prepared<'_>) -> Result<f64> {
         all += copies * (held + ROTATION as f64 * batch * data(&graph) as f64);
         largest = largest.max(2.0 * held);
         let scratch = graph.costs(p.point.batch).iter().map(|cost| cost.scratch).max().unwrap_or(0) as f64;
-        at_work = at_work.max(parameters + KEPT * batch * values + scratch);
+        at_work = at_work.max(parameters + (KEPT + besides(spec)) * batch * values + scratch);
+        searched = searched.max(search(spec, &graph, p.point.batch));
         drawn = drawn.max(8.0 * graph.params().iter().map(elements).fold(0.0, f64::max));
     }
-    Ok(element * (at_work + if timed { all } else { largest }) + drawn)
+    Ok(element * (at_work + if timed { all } else { largest }) + drawn + searched)
 }
 
 /// Tensors per vertex that backpropagation holds: value, adjoint, and two of a linearisation.
@@ -70,12 +74,27 @@ pub fn most_memory(spec: &ContenderSpec, batch: usize, threads: usize) -> Result
     let largest = sizes().fold(0.0, f64::max);
     // autograd keeps what every operation read and what it gave, and a gradient of each
     let by_hand = spec.rule.name() == "bp" && spec.id.engine != EngineKind::Autograd;
-    let kept = if by_hand { KEPT_BY_BACKPROPAGATION } else { KEPT };
+    let kept = if by_hand { KEPT_BY_BACKPROPAGATION } else { KEPT + besides(spec) };
     let values = batch as f64 * (kept * sizes().sum::<f64>() + PASSING * largest + data(&graph) as f64);
     let scratch = graph.costs(batch).iter().map(|cost| cost.scratch).max().unwrap_or(0) as f64;
     let in_parts = if spec.id.engine.is_fused() { 2.0 + threads as f64 } else { 0.0 };
     let sets = 2.0 + copies(spec) + in_parts;
-    Ok(element * (values + 2.0 * scratch + sets * parameters) + FIXED)
+    Ok(element * (values + 2.0 * scratch + sets * parameters) + FIXED + search(spec, &graph, batch))
+}
+
+/// Tensors per vertex that a rule keeps from step to step besides: velocities, multipliers.
+fn besides(spec: &ContenderSpec) -> f64 {
+    let heavy = spec.rule.steps().is_some_and(|steps| steps.momentum != 0.0);
+    f64::from(u8::from(heavy)) + f64::from(u8::from(matches!(spec.rule, Rule::PcAlm(_))))
+}
+
+/// Bytes of the search for a step.
+fn search(spec: &ContenderSpec, graph: &Graph, batch: usize) -> f64 {
+    if spec.rule.steps().is_none_or(|steps| steps.unit == StepUnit::One) {
+        return 0.0;
+    }
+    let values = graph.topology().latent().map(|i| graph.shape(i).iter().product::<usize>()).sum::<usize>();
+    stable_step::bytes(batch * values) as f64
 }
 
 /// How often a contender holds its parameters: themselves, backward weights, the optimiser's moments of both, variables.

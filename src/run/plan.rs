@@ -24,6 +24,8 @@ pub struct Planned {
     /// The closed formula for the same work, and counts, bounds and predictions of the rule on its network; `None` where
     /// that is no chain of dense layers.
     pub closed: Option<(RuleCost, Analysis)>,
+    /// Work of its schedule, counted; the row has the search for a step besides.
+    pub counted: Totals,
     /// Backpropagation's work on its network, counted.
     pub backpropagation: Totals,
     /// Threads it would be measured on.
@@ -74,6 +76,7 @@ pub fn plan(suite: &Suite, data: Option<&Path>, processors: Option<usize>) -> Re
                 spec: spec.clone(),
                 row: p.row(spec)?,
                 closed: net.map(|net| (spec.rule.cost(&net), spec.rule.analysis(&net))),
+                counted: spec.counted(batch)?,
                 backpropagation: backpropagation.counted(batch)?,
                 threads: spec.id.threads.unwrap_or_else(crate::measure::threads),
                 makespan: processors.map(both).transpose()?,

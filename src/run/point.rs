@@ -157,7 +157,8 @@ impl Prepared<'_> {
 
     /// A row that knows everything but measurements.
     pub(super) fn row(&self, spec: &ContenderSpec) -> Result<SummaryRow> {
-        let counted = spec.counted(self.point.batch)?;
+        let mut counted = spec.counted(self.point.batch)?;
+        counted.work += spec.search(self.point.batch)?;
         let steps = spec.rule.steps();
         let axes = self.benchmark.contenders.iter().find(|config| config.id == spec.id);
         let axes = axes.map(|config: &ContenderConfig| config.at(self.point)).transpose()?;

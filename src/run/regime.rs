@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::contender::{ContenderSpec, State};
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
+use crate::engine::reference::Reference;
 use crate::engine::unwatched;
 use crate::net::Graph;
 use crate::optim::Directions;
@@ -14,11 +15,14 @@ use crate::{Error, Result};
 
 use super::alignment::Sums;
 
-/// Lanczos products: enough for both ends of small problems; of large ones the smaller end is then a bound.
-pub(super) const PRODUCTS: usize = 120;
+/// Lanczos products at most: enough for both ends of small problems; of large ones the smaller end is then a bound.
+const PRODUCTS: usize = 120;
+
+/// Bytes that the vectors of a search may take; fewer products where it would be more.
+const ROOM: usize = 1 << 30;
 
 /// Relative residual at which an end of a spectrum has settled.
-pub(super) const SETTLED: f64 = 1e-4;
+const SETTLED: f64 = 1e-4;
 
 /// A direction is below rounding if what the dtype makes of it is this far from the same direction in f64, in units of its length.
 const LOST: f64 = 0.5;
@@ -70,15 +74,16 @@ pub struct Regime {
 }
 
 impl Spectrum {
-    /// λ_max, with what has not settled added: no eigenvalue is above it by more than the search can say.
+    /// λ_max as far as the search has found it, with its residual as a margin.
     pub fn largest(&self) -> f64 {
         self.ends.largest.value + self.ends.largest.residual
     }
 
-    /// λ_min, if it has settled.
+    /// λ_min, if it has settled and is above rounding.
     pub fn smallest(&self) -> Option<f64> {
         let end = self.ends.smallest;
-        (end.residual <= 1e-2 * end.value.abs()).then_some(end.value)
+        let above = end.value > 1e-14 * self.ends.largest.value;
+        (above && end.residual <= 1e-2 * end.value).then_some(end.value)
     }
 }
 
@@ -124,11 +129,12 @@ impl Regime {
     }
 }
 
-/// The regime of a contender at parameters on a batch, both in the dtype of its point and on the CPU.
+/// The regime of a contender at parameters on a batch, both in the dtype of its point and on the CPU; `known` are spectra of the same
+/// network, parameters and batch.
 ///
 /// # Errors
 /// If the rule is not defined on the network, or its inference diverges.
-pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<Regime> {
+pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor], known: &[Spectrum]) -> Result<Regime> {
     let graph = spec.graph()?;
     let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let params = state.params.iter().map(wide).collect::<Result<Vec<_>>>()?;
@@ -142,10 +148,10 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<R
 
     let spectrum = match spec.rule.coordinates().filter(|_| graph.topology().latent().next().is_some()) {
         None => None,
-        Some(coordinates) => {
-            let curvature = Curvature::at_forward(engine, coordinates)?;
-            Some(Spectrum { coordinates, ends: curvature.ends(Matrix::GaussNewton, SETTLED, PRODUCTS)? })
+        Some(coordinates) if known.iter().any(|own| own.coordinates == coordinates) => {
+            known.iter().copied().find(|own| own.coordinates == coordinates)
         }
+        Some(coordinates) => Some(spectrum(engine, coordinates)?),
     };
     let steps = match (spec.rule.steps(), spectrum) {
         (Some(own), Some(spectrum)) if own.unit == StepUnit::Stable => {
@@ -182,7 +188,8 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<R
             norm_ratio: sums.norm_ratio(),
             learns: match sums.own_square() {
                 own if own == 0.0 => Learns::No,
-                own if off > LOST * LOST * own => Learns::BelowRounding,
+                // not `>`: what is no number in the dtype does not learn
+                own if !(off <= LOST * LOST * own) => Learns::BelowRounding,
                 _ => Learns::Yes,
             },
         });
@@ -196,6 +203,16 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<R
         });
     }
     Ok(Regime { spectrum, steps, layers, cosine: all.cosine(), norm_ratio: all.norm_ratio() })
+}
+
+/// Curvature at the forward pass.
+///
+/// # Errors
+/// If the network has no states, or its curvature is not finite.
+pub(super) fn spectrum(engine: Reference<'_>, coordinates: Coordinates) -> Result<Spectrum> {
+    let curvature = Curvature::at_forward(engine, coordinates)?;
+    let products = (ROOM / (size_of::<f64>() * curvature.dim().max(1))).clamp(8, PRODUCTS);
+    Ok(Spectrum { coordinates, ends: curvature.ends(Matrix::GaussNewton, SETTLED, products)? })
 }
 
 /// Directions of a rule by the reference; of one that moves parameters the way it moves them over its weight step.

@@ -56,6 +56,13 @@ fn traced(spec: &ContenderSpec, graph: &Graph) -> Result<()> {
             spec.rule.name()
         )));
     }
+    if let Some(i) = graph.topology().first_weighted() {
+        return Err(Error::Invalid(format!(
+            "vertex `{}` has another precision than 1 or another energy than gaussian, for which no law stands beside a trace; use \
+             these, or the model alignment",
+            graph.name(i)
+        )));
+    }
     let terms = graph.topology().latent().count() + graph.losses().len();
     let steps = spec.rule.steps().map_or(0, |steps| steps.count);
     let shown = Info::of(spec.rule.name())

@@ -58,11 +58,19 @@ pub fn engine(options: &Options) -> Option<EngineKind> {
 /// One report for each rule and variant that [`engine`] runs, over all networks; none without such an engine.
 pub fn run(options: &Options) -> impl Iterator<Item = Report> + '_ {
     let engine = engine(options);
-    let names = Rule::NAMES.into_iter().filter(move |name| engine.is_some_and(|kind| Info::runs(name, kind)));
+    let runs = move |name: &&str| engine.is_some_and(|kind| Info::runs(name, kind));
+    let names = Rule::NAMES.into_iter().filter(runs).filter(|name| has_own_schedule(name));
     names.filter_map(move |name| {
         let options = Options { engine: engine?, ..options.clone() };
         report(name, &options, &|case| execute::execute(case, options.engine, options.dtype, &options.device))
     })
+}
+
+/// Whether a rule's schedule is no other rule's: in units of the largest stable step, which a contender finds, it is that of the rule
+/// without.
+fn has_own_schedule(name: &str) -> bool {
+    let steps = Rule::from_name(name, Steps::constant(STEPS, STEP)).ok().and_then(|rule| rule.steps());
+    steps.is_none_or(|steps| steps.unit == StepUnit::One)
 }
 
 /// A rule on every network, by whatever `execute` does; none if the options leave the rule out.
@@ -73,9 +81,7 @@ fn report(name: &str, options: &Options, execute: &dyn Fn(&Case) -> Result<Produ
         Ok(rule) => rule.with_weight_step(WEIGHT_STEP).evaluated(),
         Err(error) => return Some(Report { id, outcome: failed(error.to_string()) }),
     };
-    // in units of the stable step, which the contender finds, the schedule is that of the rule by itself
-    let doubled = rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
-    if doubled || options.rule.as_deref().is_some_and(|wanted| wanted != rule.family()) {
+    if options.rule.as_deref().is_some_and(|wanted| wanted != rule.family()) {
         return None;
     }
     let (mut all, mut closest, mut wrong) = (0, None::<Worst>, Vec::new());

@@ -39,6 +39,8 @@ struct Schedule {
     rule: Rule,
     graph: Arc<Graph>,
     steps: Vec<Step>,
+    /// By parameter, whether several vertices use it.
+    shared: Vec<bool>,
     /// [`AT_ONCE`].
     bytes: usize,
 }
@@ -89,7 +91,8 @@ impl Chunks {
         check(spec, params.iter().any(|param| !param.device().is_cpu()))?;
         let threads = Threads::new(spec.id.threads.unwrap_or_else(pcnbench_kernels::tune::threads))?;
         let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
-        let schedule = Schedule { rule, steps: Step::all(&graph)?, graph, bytes: AT_ONCE };
+        let shared = (0..params.len()).map(|p| graph.topology().is_shared(p)).collect();
+        let schedule = Schedule { rule, steps: Step::all(&graph)?, graph, shared, bytes: AT_ONCE };
         let plain = (spec.optimiser == OptimiserKind::Sgd).then_some(spec.learning_rate);
         Ok(Self { schedule, params, optimiser, plain, threads })
     }
@@ -106,9 +109,9 @@ impl Chunks {
         let (schedule, graph) = (&self.schedule, &self.schedule.graph);
         let (params, data) = (contiguous(&self.params)?, contiguous(data)?);
         let (params, data) = (held(&params), held(&data));
-        let params = params.iter().zip(graph.params()).enumerate().map(|(p, (held, named))| {
-            Ok(Param::new(held.numbers::<T>()?, &named.shape, graph.topology().is_shared(p)))
-        });
+        let params = params.iter().zip(graph.params()).zip(&schedule.shared);
+        let params =
+            params.map(|((held, named), &shared)| Ok(Param::new(held.numbers::<T>()?, &named.shape, shared)));
         let params = params.collect::<Result<Vec<Param<'_, T>>>>()?;
         let data = data.iter().map(Held::numbers).collect::<Result<Vec<&[T]>>>()?;
         let sizes: Vec<usize> = graph.data().iter().map(|named| named.shape.iter().product()).collect();

@@ -15,8 +15,8 @@
 //! | Z-IL, all nodes | 2L + 2(L − 1)² | 2L + L(L − 1) | 3L − 2 | 3L − 1 |
 //! | SeqIL | 2L + 2T(L − 1) | | 2L + 2T − 1 | L + TL + 1 |
 //! | iPC, T updates | T(3L − 1) | (3L² + 3L − 2)/2 at T = L | L + 2T − 1 | L + 2T − 1 |
+//! | PC-ALM, one step per multiplier | 2L + 2T(L − 1) | as sPC | L + 2T + 1 | L + 2T + 1 |
 //! | AR, simultaneous | 2L + T(L − 1) | | L + min(T, L − 1) + 1 | L + T + 1 |
-//! | PC-ALM | as sPC | as sPC | L + 2T + 1 | L + 2T + 1 |
 //! | AR, top down | 2L + T(L − 1) | | 2L | L + T(L − 1) + 1 |
 //!
 //! For L ≥ 2 and T ≥ 1; with the cone FPA and sPC also skip parameter gradients of layers without an error

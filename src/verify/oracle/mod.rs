@@ -141,7 +141,7 @@ impl Problem<'_> {
             let own = |i: VertexId| (spiked(i) * topology.precision(i).unwrap_or(1.0), topology.energy(i));
             let graph = &self.graph.clone().with_energies(own);
             let moved = Problem { graph, ..*self }.descended(self.params, &states, 1.0, g, |_| true)?;
-            states = swung(&mut swing, &states, moved, rule.steps.momentum)?;
+            states = swung(&mut swing, &states, moved, (g, rule.steps.momentum))?;
         }
         self.local_directions(self.params, &states, 1.0)
     }
@@ -196,7 +196,8 @@ impl Problem<'_> {
                 }
                 None => Ok(None),
             });
-            errors = swung(&mut swing, &errors, moved.collect::<Result<_>>()?, steps.momentum)?;
+            let moved = moved.collect::<Result<_>>()?;
+            errors = swung(&mut swing, &errors, moved, (steps.size(t), steps.momentum))?;
         }
         let values = self.rebuilt(&errors)?.values.into_iter().enumerate();
         let states = values.map(|(i, v)| topology.is_latent(i).then_some(v)).collect();
@@ -260,25 +261,28 @@ fn descents(graph: &Graph, vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor
     vars.iter().enumerate().map(descent).collect()
 }
 
-/// Where a step from `here` to `there` ends with momentum β: at there + β (the step before). At a constant step the same as
-/// u ← β u + descent, v ← v + g u.
-fn swung(swing: &mut Option<States>, here: &States, there: States, momentum: f64) -> Result<States> {
+/// Where a step of size g from `here` to `there` ends with momentum: at here + g u, with u ← β u + (there − here)/g.
+fn swung(u: &mut Option<States>, here: &States, there: States, (g, momentum): (f64, f64)) -> Result<States> {
     if momentum == 0.0 {
         return Ok(there);
     }
-    let before = swing.take();
-    let each = there.into_iter().enumerate().map(|(i, to)| {
-        let last = before.as_ref().and_then(|before| before[i].as_ref());
-        match (to, last) {
-            (Some(to), Some(last)) => Ok(Some((to + last.affine(momentum, 0.0)?)?)),
-            (to, _) => Ok(to),
+    let before = u.take();
+    let each = here.iter().zip(&there).enumerate().map(|(i, (here, there))| match (here, there) {
+        (Some(here), Some(there)) => {
+            let along = (there - here)?.affine(1.0 / g, 0.0)?;
+            Ok(Some(match before.as_ref().and_then(|before| before[i].as_ref()) {
+                Some(last) => (along + last.affine(momentum, 0.0)?)?,
+                None => along,
+            }))
         }
-    });
-    let there = each.collect::<Result<States>>()?;
-    let step = here.iter().zip(&there).map(|(here, there)| match (here, there) {
-        (Some(here), Some(there)) => Ok(Some((there - here)?)),
         _ => Ok(None),
     });
-    *swing = Some(step.collect::<Result<_>>()?);
-    Ok(there)
+    let along = each.collect::<Result<States>>()?;
+    let moved = here.iter().zip(&along).map(|(here, along)| match (here, along) {
+        (Some(here), Some(along)) => Ok(Some((here + along.affine(g, 0.0)?)?)),
+        _ => Ok(None),
+    });
+    let moved = moved.collect();
+    *u = Some(along);
+    moved
 }
