@@ -37,6 +37,8 @@ pub struct Contender {
     backend: Box<dyn Backend>,
     /// Of a rule whose step follows the curvature.
     stable_step: Option<StableStep>,
+    /// The rule of the last update.
+    last: Rule,
 }
 
 impl Contender {
@@ -84,7 +86,7 @@ impl Contender {
         let infers = graph.topology().latent().next().is_some();
         let follows = infers && rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
         let stable_step = rule.coordinates().filter(|_| follows).map(StableStep::new);
-        Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step })
+        Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step, last: rule })
     }
 
     /// What defines it.
@@ -130,9 +132,15 @@ impl Contender {
     pub fn update(&mut self, data: &[Tensor]) -> Result<()> {
         if let Some(search) = &mut self.stable_step {
             let stable = search.find(&self.backend.state()?, &self.graph, data)?;
-            self.backend.set_rule(in_steps(self.rule, stable))?;
+            self.last = in_steps(self.rule, stable);
+            self.backend.set_rule(self.last)?;
         }
         self.backend.update(data)
+    }
+
+    /// The rule of the last update, with the step that it took.
+    pub fn last_rule(&self) -> Rule {
+        self.last
     }
 
     /// The rule as it runs on a batch: with the step that it finds there, if it finds one.

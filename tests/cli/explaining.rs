@@ -1,6 +1,7 @@
 //! `explain`: closed forms of linear networks, the light cone, and refusals.
 
 use crate::session::{refused, says, succeeds, suite};
+use pcnbench::net::architecture::KINDS;
 use pcnbench::plot::number::short;
 use pcnbench::theory::linear::orthogonal_spectrum;
 
@@ -14,7 +15,7 @@ seed = 3
 name = "chain"
 model = "alignment"
 about = "Orthogonal."
-contenders = ["bp/reference", "spc/reference", "zil/reference", "spc-auto/reference", "epc-auto/reference"]
+contenders = ["bp/reference", "spc/reference", "zil/reference", "spc-auto/reference", "spc-momentum/reference", "pcalm/reference", "epc-auto/reference"]
 
 [benchmark.axes]
 depth = [4, 8]
@@ -39,17 +40,20 @@ fn a_linear_chain_is_explained_by_its_closed_form() {
         &[
             "depth=8",
             "8 layers of parameters, 7 latent vertices, 2 samples in f32",
-            "needs 7 steps to the farthest",
+            "needs at most 7 steps to the farthest",
             &format!("largest curvature {}, so descent is stable below a step of {};", short(largest, 3), short(2.0 / largest, 3)),
             &format!("smallest {}, condition number {}", short(smallest, 3), short(largest / smallest, 3)),
             // outputs see every error through orthogonal weights: 1 + 7 in the errors
             "In the errors, which ePC moves: largest curvature 8, so descent is stable below a step of 0.25",
-            "bp: In the direction of backpropagation: cosine 1, lowest quarter of the layers 1, length 1 of it.",
+            "bp: In the direction of backpropagation: cosine 1 with backpropagation's direction, in the lowest quarter of the layers 1; 1 times as long.",
             "zil: In the direction of backpropagation",
             "spc, 2 steps of 0.5:",
             "5 of 8 layers do not learn",
             "5 have a direction of exactly zero.",
             &format!("spc-auto, 2 steps of {}:", short(1.0 / largest, 3)),
+            // laws of plain descent are not told of others
+            &format!("spc-momentum, 2 steps of 0.5: step times largest curvature is {}. ", short(0.5 * largest, 3)),
+            &format!("pcalm, 2 steps of 0.5: step times largest curvature is {}. ", short(0.5 * largest, 3)),
             "epc-auto, 2 steps of 0.125: step times largest curvature is 1; along the steepest direction 100 % of the way",
         ],
     );
@@ -63,9 +67,9 @@ fn a_linear_chain_is_explained_by_its_closed_form() {
 /// Architectures of vectors, images and sequences, each with data of its shape.
 #[test]
 fn architectures_are_explained() {
-    for (kind, depth) in [("mlp", "5"), ("cnn", "5"), ("rnn", "4")] {
-        let said =
-            succeeds(&["explain", "--architecture", kind, "--depth", depth, "--width", "6", "--batch", "2"]);
+    for kind in KINDS {
+        let (kind, small) = (kind.name, ["--width", "4", "--batch", "1", "--steps", "2"]);
+        let said = succeeds(&[&["explain", "--architecture", kind][..], &small].concat());
         says(
             &said,
             &[kind, "In the states, which sPC moves", "In the errors, which ePC moves", "pcalm", "seqil"],

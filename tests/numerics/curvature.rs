@@ -4,14 +4,18 @@
 use super::graphs::{random, tame};
 use super::rules::Setting;
 use super::{random_problem, Random};
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use nalgebra::{DMatrix, DVector};
+use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Matrix};
 use pcnbench::engine::reference::Reference;
 use pcnbench::net::{Activation, Loss, MlpSpec};
+use pcnbench::optim::OptimiserKind;
+use pcnbench::rule::{Rule, StepUnit, Steps};
 use pcnbench::theory::linear::{LinearLayer, LinearNet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use std::sync::Arc;
 
 fn any_problem() -> Random {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
@@ -78,7 +82,6 @@ fn linear_networks_have_their_closed_forms() {
 /// A step of descent by the rule is a step down the gradient that curvature is the derivative of.
 #[test]
 fn descent_is_that_of_the_rule() {
-    use pcnbench::rule::{Rule, Steps};
     let setting = Setting::new(&any_problem());
     let engine = Reference { feedback: None, ..setting.engine() };
     for (name, coordinates) in [("spc", Coordinates::States), ("epc", Coordinates::Errors)] {
@@ -210,6 +213,57 @@ proptest! {
     }
 }
 
+/// A contender whose step is a share of the largest stable one takes that step: an update moves its parameters as the rule with that
+/// step does, by every engine; and the step stays near the exact one while searches start from the vector before.
+#[test]
+fn contenders_take_their_share_of_the_largest_stable_step() {
+    let own = any_problem();
+    let spec = MlpSpec { depth: 5, width: 6, outputs: 3, activation: Activation::Tanh, ..own.spec.clone() };
+    let setting =
+        Setting::new(&Random { spec: spec.clone(), batch: 4, loss: Loss::HALF_SQUARED_ERROR, ..own });
+    let of = |id: &str, rule: Rule| ContenderSpec {
+        id: id.parse().unwrap(),
+        rule,
+        network: Arc::new(spec.clone()),
+        loss: Loss::HALF_SQUARED_ERROR,
+        optimiser: OptimiserKind::Sgd,
+        learning_rate: 0.05,
+        dtype: DType::F64,
+        strategies: None,
+    };
+    for (name, plain, coordinates, share) in [
+        ("spc-auto", "spc", Coordinates::States, 0.8),
+        ("epc-auto", "epc", Coordinates::Errors, 0.3),
+        ("pcalm-auto", "pcalm", Coordinates::States, 0.5),
+    ] {
+        for engine in ["reference", "fused:1"].into_iter().take(if name == "pcalm-auto" { 1 } else { 2 }) {
+            let rule = Rule::from_name(name, Steps::constant(4, share)).unwrap();
+            let auto = of(&format!("{name}/{engine}"), rule);
+            let mut contender = Contender::with_params(&auto, setting.params.clone()).unwrap();
+            let found = contender.rule_on(&setting.data).unwrap().steps().unwrap();
+            assert_eq!((found.unit, found.count), (StepUnit::One, 4));
+            let plain = of(&format!("{plain}/{engine}"), Rule::from_name(plain, found).unwrap());
+            let mut fixed = Contender::with_params(&plain, setting.params.clone()).unwrap();
+            contender.update(&setting.data).unwrap();
+            fixed.update(&setting.data).unwrap();
+            for (a, b) in contender.state().unwrap().params.iter().zip(&fixed.state().unwrap().params) {
+                super::close(a, b, 1e-14, &format!("{name} {engine}"));
+            }
+            for _ in 0..20 {
+                contender.update(&setting.data).unwrap();
+            }
+            let state = contender.state().unwrap();
+            let exact =
+                Curvature::at_forward(state.bind(contender.graph(), &setting.data), coordinates).unwrap();
+            let exact = exact.largest(Matrix::GaussNewton, 1e-10, 200).unwrap().value;
+            for rule in [contender.rule_on(&setting.data).unwrap(), contender.last_rule()] {
+                let times = rule.steps().unwrap().size * exact / (2.0 * share);
+                assert!((0.8..=1.01).contains(&times), "{name}: {times} of the share");
+            }
+        }
+    }
+}
+
 /// Tensors of another dtype, and vectors that do not fit, are refused; the cost of a product is that of its verbs.
 #[test]
 fn what_does_not_fit_is_refused() {
@@ -231,6 +285,7 @@ fn what_does_not_fit_is_refused() {
     let zero = DVector::zeros(curvature.dim());
     assert_eq!(curvature.product(Matrix::Hessian, &zero).unwrap(), zero);
     let (costs, topology) = (setting.graph.costs(1), setting.graph.topology());
+    assert!(topology.latent().next().is_some());
     let gemms: u64 = costs.iter().enumerate().filter(|(i, _)| topology.follows_state(*i)).map(|_| 2).sum();
     assert_eq!(product_cost(&costs, |i| topology.follows_state(i)).gemms, gemms);
 }
