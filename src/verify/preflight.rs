@@ -12,7 +12,7 @@ use crate::contender::{Contender, ContenderId, ContenderSpec, State};
 use crate::engine::EngineKind;
 use crate::net::rng::{stream, Purpose};
 use crate::net::{host_tensor, Graph, LossTerm, Named};
-use crate::rule::{Rule, Steps};
+use crate::rule::{Rule, StepUnit, Steps};
 use crate::{Error, Result};
 
 const BATCH: usize = 3;
@@ -24,6 +24,9 @@ const MOVING_STEP: f64 = 0.002;
 /// said about the schedule, and whether it diverges shows when it is measured.
 const LARGEST_STEP: f64 = 1.0;
 
+/// The same of a step in units of the largest stable one.
+const LARGEST_SHARE: f64 = 0.9;
+
 /// The specification of the reduced problem: everything kept but sizes, depth, step count and steps that are too large.
 /// A rule that moves the parameters itself also gets a weight step of its own.
 fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
@@ -31,7 +34,8 @@ fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
     small.network = spec.network.reduced();
     if let Some(steps) = spec.rule.steps() {
         let count = steps.count.min(2 * small.network.graph(spec.loss)?.len());
-        small.rule = spec.rule.with_steps(Steps { count, size: steps.size.min(LARGEST_STEP), ..steps });
+        let most = if steps.unit == StepUnit::Stable { LARGEST_SHARE } else { LARGEST_STEP };
+        small.rule = spec.rule.with_steps(Steps { count, size: steps.size.min(most), ..steps });
     }
     if spec.rule.moves_parameters() {
         small.learning_rate = MOVING_STEP;
