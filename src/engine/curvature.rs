@@ -276,10 +276,10 @@ impl<'a> Curvature<'a> {
 fn evaluate(engine: &Reference<'_>, coordinates: Coordinates, point: &[Option<Tensor>]) -> Result<Point> {
     let (graph, topology) = (engine.graph, engine.graph.topology());
     let (mut values, mut at, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for i in 0..graph.len() {
+    for (i, own_point) in point.iter().enumerate() {
         let inputs = graph.inputs(i, engine.data, &values);
         let (prediction, own) = graph.operation(i).forward(&graph.own(i, engine.params), &inputs)?;
-        let (value, error) = match (&point[i], topology.is_latent(i), coordinates) {
+        let (value, error) = match (own_point, topology.is_latent(i), coordinates) {
             (_, false, _) => (prediction, None),
             (None, true, _) => {
                 let zero = prediction.zeros_like()?;

@@ -187,10 +187,10 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor], known: &[Sp
             cosine: sums.cosine(),
             norm_ratio: sums.norm_ratio(),
             learns: match sums.own_square() {
-                own if own == 0.0 => Learns::No,
-                // not `>`: what is no number in the dtype does not learn
-                own if !(off <= LOST * LOST * own) => Learns::BelowRounding,
-                _ => Learns::Yes,
+                0.0 => Learns::No,
+                own if off <= LOST * LOST * own => Learns::Yes,
+                // and where the dtype has no number for it
+                _ => Learns::BelowRounding,
             },
         });
     }

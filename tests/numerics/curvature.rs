@@ -118,10 +118,10 @@ fn evaluate(engine: &Reference<'_>, coordinates: Coordinates, point: &[Option<Te
     let (graph, topology) = (engine.graph, engine.graph.topology());
     let (mut values, mut residuals) = (Vec::new(), Vec::new());
     let mut terms = Vec::new();
-    for i in 0..graph.len() {
+    for (i, own) in point.iter().enumerate() {
         let inputs = graph.inputs(i, engine.data, &values);
         let (f, _) = graph.operation(i).forward(&graph.own(i, engine.params), &inputs).unwrap();
-        let (value, residual) = match (&point[i], coordinates) {
+        let (value, residual) = match (own, coordinates) {
             (None, _) => (f, None),
             (Some(v), Coordinates::States) => (v.clone(), Some((v - f).unwrap())),
             (Some(e), Coordinates::Errors) => ((f + e).unwrap(), Some(e.clone())),

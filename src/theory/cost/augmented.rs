@@ -37,7 +37,7 @@ pub fn pcalm(net: &NetCost, schedule: Augmented) -> RuleCost {
         let (scaled, added, scaled_and_added) =
             (elementwise(n, 1, 1), elementwise(n, 1, 2), elementwise(n, 2, 2));
         cost.work += if penalised { scaled * plain + scaled_and_added * shifted } else { added * shifted };
-        cost.work += if rated { scaled * updates.min(1) } else { scaled * 0 };
+        cost.work += scaled * u64::from(rated && updates > 0);
         cost.work += (if rated { scaled_and_added } else { added }) * updates.saturating_sub(1);
     }
     cost
