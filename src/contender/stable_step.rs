@@ -18,8 +18,9 @@ const FIRST: usize = 40;
 /// Bytes that the vectors of a search may take; fewer products where it would be more.
 const ROOM: usize = 256 << 20;
 
-/// Products of every later one, no more and no fewer, from the vector that the one before has found: parameters have moved by one update since.
-pub const LATER: u64 = 2;
+/// Products of every later one, no more and no fewer. It starts from what the one before has found and the fixed vector together:
+/// samples do not interact, so the vector of one sample alone would never see another whose curvature has become the largest.
+pub const LATER: u64 = 8;
 
 /// Finds 2/λ_max, λ_max being the largest eigenvalue of the Gauss–Newton matrix at the forward pass; see
 /// [`StepUnit::Stable`](crate::rule::StepUnit::Stable).
@@ -52,7 +53,11 @@ impl StableStep {
         let curvature = Curvature::at_forward(state.bind(graph, data), self.coordinates)?;
         let kept = self.found.take().filter(|found| found.len() == curvature.dim());
         let (from, most, residual) = match kept {
-            Some(found) => (found, LATER as usize, 0.0),
+            Some(found) => {
+                let fixed = lanczos::start(curvature.dim())?;
+                let length = fixed.norm();
+                (found + fixed / length, LATER as usize, 0.0)
+            }
             None => (lanczos::start(curvature.dim())?, most_products(curvature.dim()), RESIDUAL),
         };
         let product = |z: &DVector<f64>| curvature.product(Matrix::GaussNewton, z);

@@ -10,7 +10,7 @@ fn options(engine: EngineKind, dtype: DType) -> Options {
 }
 
 fn names(engine: EngineKind) -> impl Iterator<Item = &'static str> {
-    Rule::NAMES.into_iter().filter(move |name| Info::runs(name, engine))
+    Rule::NAMES.into_iter().filter(move |name| Info::runs(name, engine) && has_own_schedule(name))
 }
 
 #[test]
