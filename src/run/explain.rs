@@ -47,7 +47,7 @@ pub struct Told {
     pub plain: bool,
     /// What it does from the network's start on the first batch, or why that cannot be said.
     pub regime: Result<Regime>,
-    /// Counted work.
+    /// Counted work, the search for a step included (in no critical path).
     pub counted: Totals,
     /// The same of backpropagation.
     pub backpropagation: Totals,
@@ -84,7 +84,7 @@ pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
                 name: spec.id.name.clone(),
                 plain: is_plain(&spec.rule),
                 regime: regime(spec, &state, &batch, if same { &known } else { &[] }),
-                counted: spec.counted(p.point.batch)?,
+                counted: with_search(spec, p.point.batch)?,
                 backpropagation: backpropagation.counted(p.point.batch)?,
             });
         }
@@ -103,6 +103,13 @@ pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
         return Err(Error::Invalid(format!("suite `{}` has no point to explain", suite.name)));
     }
     Ok(explained)
+}
+
+/// Work of an update, the search for its step included.
+fn with_search(spec: &ContenderSpec, batch: usize) -> Result<Totals> {
+    let mut counted = spec.counted(batch)?;
+    counted.work += spec.search(batch)?;
+    Ok(counted)
 }
 
 /// Whether inference is plain descent of all its coordinates at once, in steps of one size.
