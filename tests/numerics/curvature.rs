@@ -258,7 +258,8 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
             let exact = exact.largest(Matrix::GaussNewton, 1e-10, 200).unwrap().value;
             for rule in [contender.rule_on(&setting.data).unwrap(), contender.last_rule()] {
                 let times = rule.steps().unwrap().size * exact / (2.0 * share);
-                assert!((0.7..=1.02).contains(&times), "{name}: {times} of the share");
+                // the last update took its step before it moved the parameters
+                assert!((0.7..=1.1).contains(&times), "{name}: {times} of the share");
             }
         }
     }
