@@ -80,7 +80,7 @@ impl LearningRule for Spc {
         let mut net = Relaxation::start(engine, self.light_cone, None)?;
         net.show(0, watch)?;
         let topology = engine.topology();
-        let distances = topology.distances();
+        let distances = if self.spike { topology.distances() } else { Vec::new() };
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
             net.precisions = self.spike.then(|| {
