@@ -193,7 +193,7 @@ impl Contender {
         if sum.is_finite() {
             return Ok(sum);
         }
-        let steps = self.spec.rule.steps();
+        let steps = self.last.steps();
         Err(Error::Diverged {
             rule: self.spec.rule.name().to_owned(),
             quantity: "the sum of the parameters".into(),

@@ -19,7 +19,7 @@ pub struct Args {
     /// A built-in suite or a path to a .toml file
     #[arg(default_value = "quick", conflicts_with = "architecture")]
     suite: String,
-    /// A network of this kind under every rule instead (`pcnbench list --architectures`)
+    /// A network of this kind under bp, spc, epc, fpa, zil, seqil, ar and pcalm instead (`pcnbench list --architectures`)
     #[arg(long, value_name = "KIND")]
     architecture: Option<String>,
     /// Folder of image files instead of the suite's data
@@ -67,7 +67,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
 /// Data that come with the program, of which one has the shape that an architecture reads.
 const DATA: [&str; 3] = ["digits", "colour-blobs", "text"];
 
-/// A suite of one point: every rule that needs nothing but the graph, on data that fit.
+/// A suite of one point: one variant of each rule but iPC, which ends at other parameters than it began with, on data that fit.
 fn of_architecture(kind: &str, overrides: &Overrides, args: &Args) -> Result<Vec<Explained>> {
     // what the autoencoder restores is its input, no distribution
     let loss = if kind == "autoencoder" { "half_squared_error" } else { "cross_entropy" };

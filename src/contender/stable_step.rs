@@ -26,7 +26,9 @@ pub const LATER: u64 = 8;
 /// [`StepUnit::Stable`](crate::rule::StepUnit::Stable).
 ///
 /// What Lanczos finds is an estimate, never above λ_max; its residual is added as a margin. Under PC-ALM the step is that of the
-/// states at fixed multipliers: with ρ = α = 1 the two together are stable to about two thirds of it, and the published runs take half.
+/// states at fixed multipliers: with ρ = α = 1 and one step per
+/// multiplier the two together are stable to two thirds of it (a direction of curvature h turns by a matrix of trace 2(1 − gh) and
+/// determinant 1 − gh, the loss's curvature left out), and the published runs take half.
 #[derive(Debug)]
 pub struct StableStep {
     coordinates: Coordinates,
@@ -73,12 +75,12 @@ impl StableStep {
     }
 }
 
-/// Products of the first search on so many coordinates.
+/// Products of the first search in `dim` coordinates.
 fn most_products(dim: usize) -> usize {
     (ROOM / (size_of::<f64>() * dim.max(1))).clamp(LATER as usize, FIRST)
 }
 
-/// Bytes of a search on so many coordinates.
+/// Bytes of a search in `dim` coordinates.
 pub fn bytes(dim: usize) -> usize {
     size_of::<f64>() * dim * (most_products(dim) + 3)
 }
