@@ -272,6 +272,8 @@ pub struct Shown<'a, V> {
     pub errors: &'a [MaybeZero<V>],
     /// Per loss the value that it judges.
     pub outputs: &'a [V],
+    /// As in [`Learned::multipliers`]; before the last update of them where directions are taken before it.
+    pub multipliers: &'a [MaybeZero<V>],
 }
 
 /// Called by a rule at the start (0 steps done) and after each inference step.

@@ -44,6 +44,7 @@ pub mod report;
 pub mod scene;
 pub mod signal;
 mod split;
+pub mod study;
 pub mod style;
 pub mod tables;
 pub mod time_vs_depth;
@@ -85,6 +86,7 @@ pub fn draw_all(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Draw
         decay_heatmap::draw(record, folder)?,
         decay_curves::draw(record, folder)?,
         arrival::draw(record, folder)?,
+        study::draw(record, folder)?,
     ];
     let mut all = Drawing::default();
     for part in parts {

@@ -120,7 +120,7 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
         let (rule, axes) = contender.at(point)?;
         let baseline = match b.model {
             Model::WeightUpdate => id.baseline(&ids, &b.baseline).to_string(),
-            Model::SignalDecay | Model::Alignment => String::new(),
+            Model::SignalDecay | Model::Alignment | Model::Study(_) => String::new(),
         };
         let columns = [
             ("benchmark", row.benchmark.clone(), b.name.clone()),

@@ -31,8 +31,8 @@ pub use marks::{Mark, Marks};
 pub use read::{latest_unfinished, latest_unfinished_on, read, read_run};
 pub use schema::PointResult;
 pub use schema::{
-    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, ShardRun, SignalRow, Status, SummaryRow,
-    SCHEMA,
+    AlignmentRow, Ceiling, Machine, QuantityRow, RatioRow, Record, Run, Sample, ShardRun, SignalRow, Status,
+    SummaryRow, SCHEMA,
 };
 pub(crate) use seal::sha256;
 pub use shard::Shard;

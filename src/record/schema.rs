@@ -276,6 +276,21 @@ pub struct AlignmentRow {
     pub energy: Option<f64>,
 }
 
+/// One row of `quantities.csv`: a number that a study found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuantityRow {
+    /// Point id.
+    pub point: String,
+    /// Contender id.
+    pub contender: String,
+    /// What it is: a name that the study of the point's benchmark has (see [`crate::suite::Study::quantities`]).
+    pub quantity: String,
+    /// Where along a curve: the step, update, threshold or damping that it is for, as the quantity says; 0 where there is one number.
+    pub at: f64,
+    /// The number.
+    pub value: f64,
+}
+
 impl SummaryRow {
     /// The same row of a contender that has failed.
     #[must_use]
@@ -302,6 +317,8 @@ pub struct PointResult {
     pub signals: Vec<SignalRow>,
     /// Directions by layer beside those of backpropagation.
     pub alignments: Vec<AlignmentRow>,
+    /// Numbers that a study found.
+    pub quantities: Vec<QuantityRow>,
 }
 
 /// A record read into memory.

@@ -141,7 +141,7 @@ impl LearningRule for Ar {
         for i in topology.latent() {
             errors[i] = Some(engine.scale(-1.0, &values[i])?);
         }
-        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs })?;
+        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs, multipliers: &[] })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
@@ -164,7 +164,12 @@ impl LearningRule for Ar {
                 }
             }
             errors = moved;
-            watch(Shown { step: t + 1, errors: &shown(&down, &errors), outputs: &outputs })?;
+            watch(Shown {
+                step: t + 1,
+                errors: &shown(&down, &errors),
+                outputs: &outputs,
+                multipliers: &[],
+            })?;
         }
 
         // weight gradients keep φ' and W_i

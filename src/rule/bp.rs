@@ -48,7 +48,7 @@ impl LearningRule for Bp {
             }
         }
         let outputs = outputs(engine, &values);
-        watch(Shown { step: 0, errors: &errors, outputs: &outputs })?;
+        watch(Shown { step: 0, errors: &errors, outputs: &outputs, multipliers: &[] })?;
         let directions = down.directions(&errors)?;
         let params = vec![None; directions.len()];
         Ok(Learned { states: values, outputs, errors, multipliers: Vec::new(), directions, params })

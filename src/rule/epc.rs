@@ -73,7 +73,12 @@ impl LearningRule for Epc {
         let judged: Vec<VertexId> =
             (0..topology.len()).filter(|i| losses[*i].is_some() && moves(i)).collect();
         let down = Downward::new(engine, &at, &losses);
-        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs(engine, &states) })?;
+        watch(Shown {
+            step: 0,
+            errors: &shown(&down, &errors),
+            outputs: &outputs(engine, &states),
+            multipliers: &[],
+        })?;
 
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
@@ -115,7 +120,12 @@ impl LearningRule for Epc {
             }
             let down = Downward::new(engine, &at, &losses);
             let outputs = outputs(engine, &states);
-            watch(Shown { step: t + 1, errors: &shown(&down, &errors), outputs: &outputs })?;
+            watch(Shown {
+                step: t + 1,
+                errors: &shown(&down, &errors),
+                outputs: &outputs,
+                multipliers: &[],
+            })?;
         }
 
         let down = Downward::new(engine, &at, &losses);

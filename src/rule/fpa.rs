@@ -80,7 +80,7 @@ impl LearningRule for Fpa {
                 errors[i] = Some(engine.sub(&states[i], &forward[i])?);
             }
         }
-        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs })?;
+        watch(Shown { step: 0, errors: &shown(&down, &errors), outputs: &outputs, multipliers: &[] })?;
 
         let stages = match self.nested {
             true => topology.stages(),
@@ -110,7 +110,7 @@ impl LearningRule for Fpa {
                     errors[i] = Some(engine.sub(&states[i], &forward[i])?);
                 }
                 let step = k * self.steps.count + t + 1;
-                watch(Shown { step, errors: &shown(&down, &errors), outputs: &outputs })?;
+                watch(Shown { step, errors: &shown(&down, &errors), outputs: &outputs, multipliers: &[] })?;
             }
         }
 

@@ -46,6 +46,7 @@ pub use pcalm::PcAlm;
 pub use properties::Properties;
 pub use seqil::SeqIl;
 pub use spc::Spc;
+pub use walk::directions_at;
 pub use zil::{Nodes, Zil};
 
 use std::fmt;

@@ -95,10 +95,16 @@ impl LearningRule for PcAlm {
                 net.move_states(self.steps.size(t))?;
                 net.refresh()?;
             }
+            // shown is what directions would be taken from if this were the last step
+            if !self.post {
+                net.show(t + 1, watch)?;
+            }
             if self.post || t + 1 < self.steps.count {
                 net.move_multipliers(self.alpha)?;
             }
-            net.show(t + 1, watch)?;
+            if self.post {
+                net.show(t + 1, watch)?;
+            }
         }
         net.learned()
     }

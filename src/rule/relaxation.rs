@@ -213,7 +213,7 @@ impl<'a, E: Engine> Relaxation<'a, E> {
     /// Shows the present point.
     pub(super) fn show(&self, step: usize, watch: &mut Watch<'_, E::Value>) -> Result<()> {
         let outputs = outputs(self.engine, &self.values);
-        watch(Shown { step, errors: &self.shown(), outputs: &outputs })
+        watch(Shown { step, errors: &self.shown(), outputs: &outputs, multipliers: &self.multipliers })
     }
 
     /// The end of inference: directions from the present point.

@@ -224,6 +224,31 @@ impl<'a, E: Engine> Downward<'a, E> {
     }
 }
 
+/// −∂F/∂θ of every parameter at the states that have these errors, latent vertex by latent vertex: a forward pass that adds each
+/// error to its prediction, and what a rule does after its last step. `multipliers` are those of PC-ALM, else empty.
+///
+/// # Errors
+/// If the engine refuses an operation.
+pub fn directions_at<E: Engine>(
+    engine: &E,
+    errors: &[MaybeZero<E::Value>],
+    multipliers: &[MaybeZero<E::Value>],
+) -> Result<Vec<Option<E::Direction>>> {
+    let topology = engine.topology();
+    let (mut values, mut at) = (Vec::new(), Vec::new());
+    for (i, error) in errors.iter().enumerate() {
+        let (prediction, linearization) = predict(engine, &[], i, &values)?;
+        values.push(match error.as_ref().filter(|_| topology.is_latent(i)) {
+            Some(error) => engine.add(&prediction, error)?,
+            None => prediction,
+        });
+        at.push(linearization);
+    }
+    let losses = loss_errors(engine, &values)?;
+    let down = Downward { multipliers, ..Downward::new(engine, &at, &losses) };
+    down.directions(&down.cotangents(errors, |i| topology.reaches_params(i))?)
+}
+
 /// pulled − c: −∂F/∂v of a latent vertex with the cotangent c; `None` where both are zero.
 pub(super) fn descent<E: Engine>(
     engine: &E,

@@ -119,7 +119,7 @@ fn frontier<E: Engine>(engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<Le
         for &i in level.iter().filter(|&&i| topology.is_latent(i)) {
             errors[i] = c[i].clone();
         }
-        watch(Shown { step: t, errors: &errors, outputs: &outputs })?;
+        watch(Shown { step: t, errors: &errors, outputs: &outputs, multipliers: &[] })?;
         for &i in level {
             down.collect(i, c[i].as_ref(), &mut directions)?;
         }

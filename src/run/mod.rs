@@ -18,6 +18,7 @@ mod resources;
 mod signal;
 mod size;
 mod strategies;
+mod study;
 mod suitable;
 mod together;
 mod training;
@@ -120,8 +121,9 @@ fn run_with(
     while let Some(p) = open.peek().copied() {
         let untimed = match p.benchmark.model {
             Model::WeightUpdate => None,
-            Model::SignalDecay => Some(signal::trace(seed, p, &mut resources, observer)),
-            Model::Alignment => Some(alignment::compare(seed, p, &mut resources, observer)),
+            Model::SignalDecay => Some(signal::trace(p.seed(seed), p, &mut resources, observer)),
+            Model::Alignment => Some(alignment::compare(p.seed(seed), p, &mut resources, observer)),
+            Model::Study(of) => Some(study::study(of, p.seed(seed), p, &mut resources, observer)),
         };
         let measured = match untimed {
             None => together::measure(seed, &mut open, &mut resources, &mut watch, observer, &mut finished),

@@ -90,6 +90,11 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
 }
 
 impl Prepared<'_> {
+    /// The seed of its parameters.
+    pub(super) fn seed(&self, suite: u64) -> u64 {
+        suite.wrapping_add(self.point.draw as u64)
+    }
+
     /// The first N batches on its device, in its dtype and in the shapes of its networks' data.
     pub(super) fn batches<const N: usize>(&self, resources: &mut Resources<'_>) -> Result<[[Tensor; 2]; N]> {
         let flat: [_; N] = resources.batches(self.benchmark, self.point)?;

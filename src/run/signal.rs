@@ -33,7 +33,7 @@ pub(super) fn trace(
             let contender = Contender::new(spec, seed, &device)?;
             let state = contender.state()?;
             let engine = state.bind(contender.graph(), &batch);
-            contender.watch(&batch, &mut |Shown { step, errors, outputs }| {
+            contender.watch(&batch, &mut |Shown { step, errors, outputs, .. }| {
                 for (i, energy) in engine.energies(errors, outputs)?.into_iter().enumerate() {
                     if !energy.is_finite() {
                         return Err(Error::Diverged {

@@ -5,7 +5,7 @@ use crate::data::{Dataset, Targets};
 use crate::net::architecture::mlp::X;
 use crate::net::Graph;
 use crate::rule::Info;
-use crate::suite::{limits, DeviceKind, Model, Point};
+use crate::suite::{limits, DeviceKind, Model, Point, Study};
 use crate::{Error, Result};
 
 /// Refuses a contender at a point that would fail, or mean something else than its name says.
@@ -13,10 +13,10 @@ pub(super) fn check(spec: &ContenderSpec, model: Model, point: &Point, data: &Da
     contender::check(spec, point.device == DeviceKind::Cuda)?;
     let graph = spec.network.graph(spec.loss)?;
     distributions(spec, &graph, data)?;
-    if model == Model::SignalDecay {
-        traced(spec, &graph)
-    } else {
-        Ok(())
+    match model {
+        Model::SignalDecay => traced(spec, &graph),
+        Model::Study(study) => studied(spec, &graph, study),
+        Model::WeightUpdate | Model::Alignment => Ok(()),
     }
 }
 
@@ -40,6 +40,24 @@ fn distributions(spec: &ContenderSpec, graph: &Graph, data: &Dataset) -> Result<
                 data.name, spec.loss.kind
             )));
         }
+    }
+    Ok(())
+}
+
+/// A study is of states; some need an energy that inference descends.
+fn studied(spec: &ContenderSpec, graph: &Graph, study: Study) -> Result<()> {
+    if graph.topology().latent().next().is_none() {
+        return Err(Error::Invalid(format!(
+            "the network has no state, of which {} says anything",
+            study.name()
+        )));
+    }
+    if study.needs_descent() && spec.rule.coordinates().is_none() {
+        return Err(Error::Invalid(format!(
+            "rule {} descends no energy over states or errors, as the model {} needs; use spc or epc, or one of their variants",
+            spec.rule.name(),
+            study.name()
+        )));
     }
     Ok(())
 }

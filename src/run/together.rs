@@ -59,7 +59,7 @@ pub(super) fn measure<'a>(
     };
     while spread < SPREAD {
         let Some(p) = points.next_if(|p| p.benchmark.model == Model::WeightUpdate) else { break };
-        slots.push(match Measuring::begin(seed, p, resources, observer)? {
+        slots.push(match Measuring::begin(p.seed(seed), p, resources, observer)? {
             Err(refused) => Slot::Done(Box::new(refused)),
             Ok(point) => {
                 let (start, instances) = (Instant::now(), point.left());

@@ -1,8 +1,11 @@
 //! What no suite may ask for, found before anything is expanded, loaded or measured.
 
+use candle_core::DType;
+
 use super::place::Place;
 use super::wire::BenchmarkWire;
 use super::{limits, ContenderConfig, DeviceKind, Model, Point};
+use crate::engine::EngineKind;
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
 use crate::Result;
@@ -48,6 +51,18 @@ pub(super) fn can_run(
     }
     points.iter().try_for_each(|point| {
         let timed_on_cpu = model == Model::WeightUpdate && point.device == DeviceKind::Cpu;
+        if let Model::Study(study) = model
+            && (point.device != DeviceKind::Cpu || point.dtype != DType::F64 || id.engine != EngineKind::Reference)
+        {
+            let problem = format!(
+                "`{id}` on {} in {}: the model {} is computed in f64 by the reference engine on the CPU; use /reference, \
+                 dtype = [\"f64\"], device = [\"cpu\"]",
+                point.device.name(),
+                point.dtype.as_str(),
+                study.name()
+            );
+            return Err(here.key("contenders", problem));
+        }
         let checked = id.engine.check(point.dtype, timed_on_cpu);
         checked.map_err(|e| here.key("contenders", format!("`{id}`: {e}")))
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::axis::{Axes, Axis, Value};
 use super::steps::StepCount;
+use super::study::Study;
 use super::wire::TimingWire as Timing;
 use crate::contender::ContenderId;
 use crate::data;
@@ -38,6 +39,8 @@ pub enum Model {
     SignalDecay,
     /// Compare parameter directions with backpropagation's, without timing.
     Alignment,
+    /// Study inference itself, in f64.
+    Study(Study),
 }
 
 /// A group of points that share everything but their axes.
@@ -154,7 +157,15 @@ impl Model {
             Self::WeightUpdate => "weight-update",
             Self::SignalDecay => "signal-decay",
             Self::Alignment => "alignment",
+            Self::Study(study) => study.name(),
         }
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::WeightUpdate, Self::SignalDecay, Self::Alignment]
+            .into_iter()
+            .chain(Study::ALL.map(Self::Study))
     }
 }
 

@@ -85,11 +85,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         let problem = format!("{} are listed; expected at most {}", b.contenders.len(), limits::CONTENDERS);
         return Err(here.key("contenders", problem));
     }
-    let model = here.word(
-        "model",
-        &b.model,
-        &[Model::WeightUpdate, Model::SignalDecay, Model::Alignment].map(|m| (m.name(), m)),
-    )?;
+    let model = here.word("model", &b.model, &Model::all().map(|m| (m.name(), m)).collect::<Vec<_>>())?;
     let data = data::Kind::of(&b.data).map_err(|e| here.key("data", e.to_string()))?;
     let contenders = b.contenders.iter().map(|c| contender(c, here)).collect::<Result<Vec<_>>>()?;
     if contenders.is_empty() {

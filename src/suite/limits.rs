@@ -13,6 +13,8 @@ pub const ROWS: usize = 100_000;
 pub const DEPTH: RangeInclusive<usize> = 1..=4096;
 /// N.
 pub const WIDTH: RangeInclusive<usize> = 1..=65_536;
+/// Networks of one kind.
+pub const DRAW: RangeInclusive<usize> = 0..=9999;
 /// B; the data set the bound that matters.
 pub const BATCH: RangeInclusive<usize> = 1..=1_048_576;
 /// T, in suites and in conformance cases.

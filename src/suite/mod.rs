@@ -13,6 +13,7 @@ pub mod limits;
 mod narrow;
 mod place;
 mod steps;
+mod study;
 pub mod wire;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ pub use built_in::BUILT_IN;
 pub use definition::{Benchmark, ContenderConfig, Model, Overrides, Point, Suite};
 pub use device::DeviceKind;
 pub use steps::StepCount;
+pub use study::{Quantity, Study};
 pub use wire::TimingWire as Timing;
 
 use crate::files::read_text;

@@ -28,7 +28,7 @@ pub struct SuiteWire {
 pub struct BenchmarkWire {
     /// Name, `[a-z0-9-]+`, unique in the suite.
     pub name: String,
-    /// `weight-update` or `signal-decay`.
+    /// `weight-update`, `signal-decay`, `alignment`, or the name of a study.
     pub model: String,
     /// What this group is meant to show.
     pub about: String,

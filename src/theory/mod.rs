@@ -4,6 +4,7 @@
 //! disagrees with a closed form is wrong, whatever its own tests say.
 
 pub mod analysis;
+pub mod conjugate_gradient;
 pub mod cost;
 pub mod decay;
 pub mod lanczos;

@@ -9,7 +9,7 @@ use nalgebra::{DMatrix, DVector};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Matrix};
 use pcnbench::engine::reference::Reference;
-use pcnbench::net::{Activation, Loss, MlpSpec};
+use pcnbench::net::{Activation, LatentEnergy, Loss, MlpSpec};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, StepUnit, Steps};
 use pcnbench::theory::linear::{LinearLayer, LinearNet};
@@ -75,6 +75,8 @@ fn linear_networks_have_their_closed_forms() {
             assert!((ends.smallest.value / extremes.smallest - 1.0).abs() < 1e-9, "{ends:?} {extremes:?}");
             let one = curvature.largest(Matrix::GaussNewton, 1e-10, 100).unwrap();
             assert!((one.value - ends.largest.value).abs() < 1e-12 * one.value);
+            let small = curvature.smallest(1e-10, 100).unwrap();
+            assert!((small.value / extremes.smallest - 1.0).abs() < 1e-12, "{small:?} {extremes:?}");
         }
     }
 }
@@ -209,6 +211,11 @@ proptest! {
             }
             let got = flat.dot(&curvature.product(Matrix::GaussNewton, &flat).unwrap());
             prop_assert!((got - want).abs() < 1e-5 * scale, "{:?}: zGz {} for {}", coordinates, got, want);
+            // the inverse, where the matrix has one: precisions are positive, curvatures of energies need not be
+            if topology.latent().all(|i| topology.energy(i) == LatentEnergy::Gaussian) {
+                let back = curvature.product(Matrix::GaussNewton, &curvature.inverse_product(&flat).unwrap()).unwrap();
+                prop_assert!((back - &flat).amax() < 1e-7 * (1.0 + got.abs()), "{:?}: not the inverse", coordinates);
+            }
         }
     }
 }

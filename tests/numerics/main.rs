@@ -11,6 +11,7 @@ mod initialisation;
 mod laws;
 mod layers;
 mod learning;
+mod minimum;
 mod optimisers;
 mod rules;
 mod trained;

@@ -105,11 +105,21 @@ impl Backend for Fused {
     fn watch(&self, rule: &Rule, data: &[Tensor], watch: &mut Watch<'_, Tensor>) -> Result<()> {
         let Some(steps) = rule.steps() else {
             let left = self.learned(rule, data)?;
-            return watch(Shown { step: 0, errors: &left.errors, outputs: &left.outputs });
+            return watch(Shown {
+                step: 0,
+                errors: &left.errors,
+                outputs: &left.outputs,
+                multipliers: &left.multipliers,
+            });
         };
         for step in 0..=steps.count {
             let left = self.learned(&rule.with_steps(Steps { count: step, ..steps }), data)?;
-            watch(Shown { step, errors: &left.errors, outputs: &left.outputs })?;
+            watch(Shown {
+                step,
+                errors: &left.errors,
+                outputs: &left.outputs,
+                multipliers: &left.multipliers,
+            })?;
         }
         Ok(())
     }

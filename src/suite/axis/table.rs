@@ -91,6 +91,11 @@ axes! {
         symbol: "T", unit: "steps", values: Values::Steps(limits::STEPS),
         default: word("L"), always: true, figures: Figures::ApartWhereVaried(1),
     }
+    /// which of many networks of one kind: added to the seed of parameters
+    DRAW draw: usize {
+        symbol: "", unit: "", values: Values::Sizes(limits::DRAW),
+        default: Value::Size(0), always: false, figures: Figures::ApartWhereVaried(4),
+    }
     /// weight layers of the network
     DEPTH depth: usize {
         symbol: "L", unit: "layers", values: Values::Sizes(limits::DEPTH),

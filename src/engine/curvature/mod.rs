@@ -12,14 +12,20 @@
 //! The two agree where no error meets a curved f: on linear networks everywhere, in the errors at e = 0 with a loss of small
 //! residual. Descent with step η on a quadratic is stable iff η < 2/λ_max.
 
+mod inverse;
+mod minimum;
+mod sweeps;
+
 use candle_core::{DType, Device, Tensor};
 use nalgebra::DVector;
 
 use super::reference::Reference;
-use super::Engine as _;
-use crate::net::{Linearization, OperationCost, Source, VerbCost, VertexId};
+use crate::net::{Linearization, OperationCost, VerbCost, VertexId};
 use crate::theory::lanczos::{self, Ends, Ritz};
 use crate::{Error, Result};
+use sweeps::evaluate;
+
+pub use minimum::{minimum, Minimum};
 
 /// What inference moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +95,7 @@ impl<'a> Curvature<'a> {
     pub fn product(&self, matrix: Matrix, z: &DVector<f64>) -> Result<DVector<f64>> {
         let parts = self.split(z)?;
         match matrix {
-            Matrix::GaussNewton => self.join(&self.gauss_newton(&parts)?),
+            Matrix::GaussNewton => self.join(&self.gauss_newton(self.coordinates, &parts)?),
             Matrix::Hessian => {
                 if let Some(other) = self.values.iter().find(|t| t.dtype() != DType::F64) {
                     return Err(Error::Invalid(format!(
@@ -134,115 +140,6 @@ impl<'a> Curvature<'a> {
         lanczos::ends(self.dim, tolerance, most, |z| self.product(matrix, z))
     }
 
-    /// The Gauss–Newton matrix times z.
-    fn gauss_newton(&self, z: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        let (graph, topology) = (self.engine.graph, self.engine.graph.topology());
-        // tangents of values, and of errors
-        let mut tangent: Vec<Option<Tensor>> = vec![None; graph.len()];
-        let mut along: Vec<Option<Tensor>> = vec![None; graph.len()];
-        for i in 0..graph.len() {
-            let own = graph.own(i, self.engine.params);
-            let mut predicted: Option<Tensor> = None;
-            for (slot, source) in topology.node(i).inputs.iter().enumerate() {
-                if let Source::Vertex(v) = *source
-                    && let Some(d) = &tangent[v]
-                {
-                    predicted = plus(predicted, graph.operation(i).jvp(&own, &self.at[i], slot, d)?)?;
-                }
-            }
-            (tangent[i], along[i]) = match (&z[i], self.coordinates) {
-                (None, _) => (predicted, None),
-                (Some(z), Coordinates::States) => {
-                    let error = predicted.map_or(Ok(z.clone()), |d| z - d)?;
-                    (Some(z.clone()), Some(error))
-                }
-                (Some(z), Coordinates::Errors) => (plus(predicted, z.clone())?, Some(z.clone())),
-            };
-        }
-        let mut losses: Vec<Option<Tensor>> = vec![None; graph.len()];
-        for term in graph.losses() {
-            if let Some(d) = &tangent[term.vertex] {
-                let own =
-                    term.loss.curvature(&self.values[term.vertex], &self.engine.data[term.target], d)?;
-                losses[term.vertex] = plus(losses[term.vertex].take(), own.neg()?)?;
-            }
-        }
-        let weigh = |i: VertexId, d: &Tensor| -> Result<Tensor> {
-            let own = match &self.errors[i] {
-                Some(e) => (topology.energy(i).curvature(e)? * d)?,
-                None => d.clone(),
-            };
-            Ok(own.affine(topology.precision(i).unwrap_or(1.0), 0.0)?)
-        };
-        let along = along.iter().enumerate().map(|(i, d)| d.as_ref().map(|d| weigh(i, d)).transpose());
-        self.down(&self.at, &along.collect::<Result<Vec<_>>>()?, &losses)
-    }
-
-    /// c_i less what reaches vertex i, by latent vertex: c is the cotangent of the errors, `losses` what losses add to what reaches a
-    /// vertex. Through states a cotangent stops; through errors it goes on down.
-    fn down(
-        &self,
-        at: &[Linearization],
-        along: &[Option<Tensor>],
-        losses: &[Option<Tensor>],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let (graph, topology) = (self.engine.graph, self.engine.graph.topology());
-        let mut carried: Vec<Option<Tensor>> = vec![None; graph.len()];
-        let mut result = vec![None; graph.len()];
-        for i in (0..graph.len()).rev() {
-            let mut reached = losses[i].clone();
-            for &(child, slot) in topology.children(i) {
-                if let Some(c) = &carried[child] {
-                    let own = graph.own(child, self.engine.params);
-                    reached = plus(reached, graph.operation(child).vjp(&own, &at[child], slot, c)?)?;
-                }
-            }
-            if let Some(c) = &along[i] {
-                result[i] = Some(match &reached {
-                    Some(reached) => (c - reached)?,
-                    None => c.clone(),
-                });
-            }
-            carried[i] = match (topology.is_latent(i), self.coordinates) {
-                (true, Coordinates::States) => along[i].clone(),
-                _ => reached,
-            };
-        }
-        Ok(result)
-    }
-
-    /// The point, moved by h z.
-    fn moved(&self, z: &[Option<Tensor>], h: f64) -> Result<Vec<Option<Tensor>>> {
-        let here = |i: VertexId| match self.coordinates {
-            Coordinates::States => Some(&self.values[i]),
-            Coordinates::Errors => self.errors[i].as_ref(),
-        };
-        let latent = |i: VertexId| self.engine.graph.topology().is_latent(i);
-        let each = z.iter().enumerate().map(|(i, z)| match (here(i).filter(|_| latent(i)), z) {
-            (Some(here), Some(z)) => Ok(Some((here + z.affine(h, 0.0)?)?)),
-            (here, None) => Ok(here.cloned()),
-            (None, Some(z)) => Ok(Some(z.affine(h, 0.0)?)),
-        });
-        each.collect()
-    }
-
-    /// ∂F/∂coordinates.
-    fn gradient(&self, point: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        let (values, at, errors) = evaluate(&self.engine, self.coordinates, point)?;
-        let topology = self.engine.graph.topology();
-        let mut losses: Vec<Option<Tensor>> = vec![None; values.len()];
-        for (k, term) in self.engine.graph.losses().iter().enumerate() {
-            let own = self.engine.loss_error(k, &values[term.vertex])?;
-            losses[term.vertex] = plus(losses[term.vertex].take(), own)?;
-        }
-        let cotangent = |(i, e): (VertexId, &Option<Tensor>)| {
-            let pulled = e.as_ref().map(|e| topology.energy(i).influence(e)).transpose()?;
-            Ok(pulled.map(|psi| psi.affine(topology.precision(i).unwrap_or(1.0), 0.0)).transpose()?)
-        };
-        let along = errors.iter().enumerate().map(cotangent).collect::<Result<Vec<_>>>()?;
-        self.down(&at, &along, &losses)
-    }
-
     fn split(&self, z: &DVector<f64>) -> Result<Vec<Option<Tensor>>> {
         if z.len() != self.dim {
             let what = "vector that a curvature is applied to".into();
@@ -272,41 +169,11 @@ impl<'a> Curvature<'a> {
     }
 }
 
-/// Every vertex where latent ones have the given coordinates.
-fn evaluate(engine: &Reference<'_>, coordinates: Coordinates, point: &[Option<Tensor>]) -> Result<Point> {
-    let (graph, topology) = (engine.graph, engine.graph.topology());
-    let (mut values, mut at, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for (i, own_point) in point.iter().enumerate() {
-        let inputs = graph.inputs(i, engine.data, &values);
-        let (prediction, own) = graph.operation(i).forward(&graph.own(i, engine.params), &inputs)?;
-        let (value, error) = match (own_point, topology.is_latent(i), coordinates) {
-            (_, false, _) => (prediction, None),
-            (None, true, _) => {
-                let zero = prediction.zeros_like()?;
-                (prediction, Some(zero))
-            }
-            (Some(state), true, Coordinates::States) => (state.clone(), Some((state - &prediction)?)),
-            (Some(error), true, Coordinates::Errors) => ((&prediction + error)?, Some(error.clone())),
-        };
-        values.push(value);
-        at.push(own);
-        errors.push(error);
-    }
-    Ok((values, at, errors))
-}
-
 /// Work of a product with the Gauss–Newton matrix: a jvp, which costs what the forward function does, and a vjp of every vertex
 /// that a state precedes. Element-wise sums are left out.
 pub fn product_cost(costs: &[OperationCost], follows_state: impl Fn(VertexId) -> bool) -> VerbCost {
     let own = costs.iter().enumerate().filter(|(i, _)| follows_state(*i));
     own.map(|(_, cost)| cost.forward + cost.vjp.iter().copied().sum::<VerbCost>()).sum()
-}
-
-fn plus(sum: Option<Tensor>, term: Tensor) -> Result<Option<Tensor>> {
-    Ok(Some(match sum {
-        Some(sum) => (sum + term)?,
-        None => term,
-    }))
 }
 
 fn largest(t: &Tensor) -> Result<f64> {

@@ -1,0 +1,85 @@
+//! Products with the inverse of the Gauss–Newton matrix, and from them its smallest eigenvalue.
+//!
+//! In the errors the matrix is M = Π + BᵀCB: Π the precisions (times φ'' of energies that are not Gaussian), B the Jacobian of what
+//! the losses judge, C their curvature. In the states it is EᵀME, where E takes a change of all states to that of all errors,
+//! de_i = dv_i − Σ J dv_parent. E is unit lower triangular in topological order, so its inverse and that of its transpose are one
+//! sweep each, without error of cancellation however ill-conditioned the product is:
+//!
+//! (EᵀME)⁻¹ = E⁻¹ M⁻¹ E⁻ᵀ.
+//!
+//! M differs from Π by a matrix whose rank is at most the number of outputs, per sample: conjugate gradients solve it in one
+//! iteration more than that.
+
+use candle_core::Tensor;
+use nalgebra::DVector;
+
+use super::sweeps::plus;
+use super::{Coordinates, Curvature};
+use crate::theory::conjugate_gradient::{solve, Solved};
+use crate::theory::lanczos::{self, Ritz};
+use crate::{Error, Result};
+
+/// Relative residual of the inner system.
+const RESIDUAL: f64 = 1e-13;
+
+/// Iterations of the inner system at most.
+const ITERATIONS: usize = 1000;
+
+/// Relative residual with which an inner system that went no further is taken all the same: rounding of ill-conditioned ones.
+const ENOUGH: f64 = 1e-8;
+
+impl Curvature<'_> {
+    /// The inverse of the Gauss–Newton matrix times z.
+    ///
+    /// # Errors
+    /// As for [`product`](Self::product); [`Error::Invalid`] if the inner system does not settle.
+    pub fn inverse_product(&self, z: &DVector<f64>) -> Result<DVector<f64>> {
+        match self.coordinates {
+            Coordinates::Errors => self.solve(z),
+            Coordinates::States => {
+                let solved = self.solve(&self.join(&self.risen(&self.split(z)?)?)?)?;
+                self.join(&self.tangents(Coordinates::Errors, &self.split(&solved)?)?.0)
+            }
+        }
+    }
+
+    /// λ_min of the Gauss–Newton matrix: the inverse of the largest eigenvalue of its inverse.
+    ///
+    /// # Errors
+    /// As for [`inverse_product`](Self::inverse_product), and for [`lanczos::largest_eigenvalue`].
+    pub fn smallest(&self, tolerance: f64, most: usize) -> Result<Ritz> {
+        let inverse = lanczos::largest_eigenvalue(self.dim, tolerance, most, |z| self.inverse_product(z))?;
+        let value = 1.0 / inverse.value;
+        Ok(Ritz { value, residual: inverse.residual * value * value, products: inverse.products })
+    }
+
+    /// M⁻¹ z.
+    fn solve(&self, z: &DVector<f64>) -> Result<DVector<f64>> {
+        let product = |z: &DVector<f64>| self.join(&self.gauss_newton(Coordinates::Errors, &self.split(z)?)?);
+        let Solved { x, residual, iterations } = solve(z, RESIDUAL, ITERATIONS, product)?;
+        if residual <= ENOUGH {
+            return Ok(x);
+        }
+        Err(Error::Invalid(format!(
+            "a system with the curvature of the energy has a relative residual of {residual:.1e} after {iterations} iterations; \
+             expected {ENOUGH:e} or less"
+        )))
+    }
+
+    /// E⁻ᵀ y: y_i and what children carry down to it, by latent vertex.
+    fn risen(&self, y: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let (graph, topology) = (self.engine.graph, self.engine.graph.topology());
+        let mut carried: Vec<Option<Tensor>> = vec![None; graph.len()];
+        for i in (0..graph.len()).rev() {
+            let mut sum = y[i].clone();
+            for &(child, slot) in topology.children(i) {
+                if let Some(c) = &carried[child] {
+                    let own = graph.own(child, self.engine.params);
+                    sum = plus(sum, graph.operation(child).vjp(&own, &self.at[child], slot, c)?)?;
+                }
+            }
+            carried[i] = sum;
+        }
+        Ok(carried)
+    }
+}

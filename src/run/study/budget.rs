@@ -1,0 +1,72 @@
+//! Steps until a rule's directions are those of backpropagation, held over a window.
+
+use std::time::{Duration, Instant};
+
+use super::cosines::Backpropagation;
+use super::crossing::{kept, Crossing};
+use super::{Found, Subject};
+use crate::engine::Shown;
+use crate::rule::{directions_at, StepUnit};
+use crate::{Error, Result};
+
+/// Cosines that are asked for.
+const ASKED: [f64; 2] = [0.9, 0.99];
+
+pub(super) fn spend(subject: &Subject<'_>) -> Result<Found> {
+    let bp = Backpropagation::of(subject)?;
+    let Some(given) = subject.spec.rule.steps() else {
+        return Err(Error::Invalid(format!("rule {} has no inference steps", subject.spec.rule.name())));
+    };
+    let mut found: Found = Vec::new();
+    let (rule, steps) = match given.unit {
+        StepUnit::One => (subject.spec.rule, given),
+        StepUnit::Stable => {
+            let largest = subject.largest()?;
+            found.push(("largest", 0.0, largest));
+            subject.in_shares(given.size, largest)?
+        }
+    };
+    let engine = subject.engine();
+    let mut whole = ASKED.map(|_| Crossing::new());
+    let mut lowest = whole;
+    let mut times: Vec<(usize, Duration)> = Vec::new();
+    let (mut ended, mut last) = (false, 0);
+    let (mut spent, mut since) = (Duration::ZERO, Instant::now());
+    let learned = rule.learn(&engine, &mut |Shown { step, errors, multipliers, .. }| {
+        spent += since.elapsed();
+        if kept(step, last) {
+            last = step;
+            times.push((step, spent));
+            let cosines = bp.beside(&directions_at(&engine, errors, multipliers)?)?;
+            found.push(("cosine", step as f64, cosines.whole));
+            found.push(("cosine_lowest", step as f64, cosines.lowest));
+            let mut all = true;
+            for (i, asked) in ASKED.into_iter().enumerate() {
+                all &= whole[i].see(step, cosines.whole >= asked);
+                all &= lowest[i].see(step, cosines.lowest >= asked);
+            }
+            ended = all;
+        }
+        since = Instant::now();
+        match ended {
+            true => Err(Error::Invalid("ended".into())),
+            false => Ok(()),
+        }
+    });
+    if let (Err(e), false) = (learned, ended) {
+        return Err(e);
+    }
+    let start = times.first().map_or(Duration::ZERO, |(_, time)| *time);
+    for (i, asked) in ASKED.into_iter().enumerate() {
+        if let Some(at) = whole[i].step() {
+            found.push(("steps", asked, at as f64));
+            found.push(("flops", asked, subject.flops(rule, steps, at)?));
+            let time = times.iter().find(|(step, _)| *step == at).map_or(Duration::ZERO, |(_, time)| *time);
+            found.push(("seconds", asked, (time - start).as_secs_f64()));
+        }
+        if let Some(at) = lowest[i].step() {
+            found.push(("steps_lowest", asked, at as f64));
+        }
+    }
+    Ok(found)
+}

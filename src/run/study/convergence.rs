@@ -1,0 +1,135 @@
+//! How inference approaches the exact minimum of the energy, each rule at the best step of one grid.
+
+use std::time::{Duration, Instant};
+
+use candle_core::Tensor;
+
+use super::crossing::{kept, Crossing};
+use super::{Found, Subject, PRODUCTS, SETTLED};
+use crate::engine::curvature::{minimum, Curvature, Matrix};
+use crate::engine::Shown;
+use crate::{Error, Result};
+
+/// Relative distance to the minimum that is asked for.
+const NEAR: f64 = 1e-3;
+
+/// Relative gradient that counts as the minimum.
+const MINIMUM: f64 = 1e-11;
+
+/// Relative distance from which a step size is given up.
+const FAR: f64 = 1e3;
+
+/// Step sizes that are tried, as shares of 2/λ_max: beyond 1 plain descent diverges, momentum need not.
+const SHARES: [f64; 12] = [1.8, 1.4, 1.1, 0.99, 0.95, 0.9, 0.8, 0.65, 0.5, 0.3, 0.2, 0.1];
+
+/// A run at one step size.
+struct Course {
+    /// Steps, and the distance after each.
+    curve: Vec<(usize, f64)>,
+    /// Steps to [`NEAR`], and their time.
+    reached: Option<(usize, Duration)>,
+}
+
+pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
+    let exact = minimum(subject.engine(), MINIMUM)?.errors;
+    let curvature = Curvature::at_forward(subject.engine(), subject.coordinates()?)?;
+    let largest = curvature.largest(Matrix::GaussNewton, SETTLED, PRODUCTS)?.value;
+    let smallest = curvature.smallest(SETTLED, PRODUCTS)?.value;
+    let mut best: Option<(f64, Course)> = None;
+    let mut most = usize::MAX;
+    for share in SHARES {
+        let course = follow(subject, &exact, share, largest, most)?;
+        let better = match (&best, &course.reached) {
+            (_, Some(_)) => true, // it ended before the best so far
+            (None, None) => true,
+            (Some((_, old)), None) => {
+                let end = |c: &Course| c.curve.last().map_or(f64::INFINITY, |(_, distance)| *distance);
+                old.reached.is_none() && end(&course) < end(old)
+            }
+        };
+        if better {
+            most = course.reached.map_or(most, |(steps, _)| steps);
+            best = Some((share, course));
+        }
+    }
+    let Some((share, course)) = best else {
+        return Err(Error::Invalid("no step size was tried".into()));
+    };
+    let mut found: Found =
+        vec![("share", 0.0, share), ("largest", 0.0, largest), ("condition", 0.0, largest / smallest)];
+    found.extend(course.curve.iter().map(|&(step, distance)| ("distance", step as f64, distance)));
+    if let Some((steps, time)) = course.reached {
+        let (rule, schedule) = subject.in_shares(share, largest)?;
+        found.push(("steps", NEAR, steps as f64));
+        found.push(("flops", NEAR, subject.flops(rule, schedule, steps)?));
+        found.push(("seconds", NEAR, time.as_secs_f64()));
+    }
+    Ok(found)
+}
+
+/// Runs the rule until it is near the minimum and stays there, is far away, or has taken `most` steps.
+fn follow(
+    subject: &Subject<'_>,
+    exact: &[Option<Tensor>],
+    share: f64,
+    largest: f64,
+    most: usize,
+) -> Result<Course> {
+    let (rule, steps) = subject.in_shares(share, largest)?;
+    let whole = length(exact)?;
+    let mut course = Course { curve: Vec::new(), reached: None };
+    let (mut crossing, mut times) = (Crossing::new(), Vec::new());
+    let (mut ended, mut last) = (false, 0);
+    let (mut spent, mut since) = (Duration::ZERO, Instant::now());
+    let learned = rule.learn(&subject.engine(), &mut |Shown { step, errors, .. }| {
+        spent += since.elapsed();
+        times.push(spent);
+        let distance = apart(errors, exact)? / whole;
+        if kept(step, last) {
+            course.curve.push((step, distance));
+            last = step;
+        }
+        let held = crossing.see(step, distance <= NEAR);
+        // one that has not come near in the steps of the best cannot become the best
+        let slower = step >= most && distance > NEAR;
+        ended = held || slower || !(distance < FAR);
+        since = Instant::now();
+        match ended {
+            true => Err(Error::Invalid("ended".into())),
+            false => Ok(()),
+        }
+    });
+    if let (Err(e), false) = (learned, ended) {
+        return Err(e);
+    }
+    let reached = crossing.step().filter(|&steps| steps < most);
+    course.reached = reached.and_then(|at| Some((at, *times.get(at)?)).filter(|_| at <= steps.count));
+    // a time of a step count counts from the forward pass
+    if let (Some((_, time)), Some(start)) = (&mut course.reached, times.first()) {
+        *time -= *start;
+    }
+    Ok(course)
+}
+
+/// ‖a‖ over latent vertices: those that the exact minimum has errors for.
+fn length(a: &[Option<Tensor>]) -> Result<f64> {
+    let mut sum = 0.0;
+    for t in a.iter().flatten() {
+        sum += t.sqr()?.sum_all()?.to_scalar::<f64>()?;
+    }
+    Ok(sum.sqrt())
+}
+
+/// ‖a − b‖ over the vertices of b; a missing a is zero.
+fn apart(a: &[Option<Tensor>], b: &[Option<Tensor>]) -> Result<f64> {
+    let mut sum = 0.0;
+    for (a, b) in a.iter().zip(b) {
+        let Some(b) = b else { continue };
+        let off = match a {
+            Some(a) => (a - b)?,
+            None => b.clone(),
+        };
+        sum += off.sqr()?.sum_all()?.to_scalar::<f64>()?;
+    }
+    Ok(sum.sqrt())
+}

@@ -1,0 +1,127 @@
+//! A rule's direction beside the step of a trust-region method on the loss, and inference beside the same in the errors.
+//!
+//! The step of a trust region of radius R minimises gᵀΔ + ½ΔᵀHΔ over ‖Δ‖ ≤ R: Δ = −(H + μ)⁻¹ g, where μ ≥ 0 grows as R shrinks
+//! (Nocedal & Wright, *Numerical Optimization*, 2nd ed., theorem 4.1). Its whole path over μ is compared, so that no radius is chosen.
+//! As μ → ∞ it is the direction of backpropagation.
+
+use candle_core::{DType, Device, Tensor};
+use nalgebra::{DMatrix, DVector};
+
+use super::cosines::Backpropagation;
+use super::{Found, Subject};
+use crate::contender::Contender;
+use crate::engine::curvature::Curvature;
+use crate::engine::unwatched;
+use crate::optim::Directions;
+use crate::rule::{Bp, Rule};
+use crate::theory::lanczos::symmetric_eigen;
+use crate::{Error, Result};
+
+/// Parameters at most: their Hessian is held and decomposed.
+const MOST: usize = 1000;
+
+/// Step of the central differences.
+const STEP: f64 = 1e-5;
+
+/// Exponents of ten of the dampings, in units of the largest eigenvalue.
+const DAMPINGS: [f64; 11] = [-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0];
+
+pub(super) fn compare(subject: &Subject<'_>) -> Result<Found> {
+    let dim: usize = subject.state.params.iter().map(Tensor::elem_count).sum();
+    if dim > MOST {
+        return Err(Error::Invalid(format!(
+            "the network has {dim} parameters, and the Hessian of at most {MOST} is made; lower width or depth, or take smaller inputs"
+        )));
+    }
+    let contender = Contender::with_params(subject.spec, subject.state.params.clone())?;
+    let learned = contender.evaluate(&subject.data)?;
+    let own = flat(&contender.directions(&subject.data)?, &subject.state.params)?;
+    let slope = flat(Backpropagation::of(subject)?.directions(), &subject.state.params)?;
+    let eigen = symmetric_eigen(hessian(subject, dim)?)?;
+    let (least, largest) = (eigen.eigenvalues.min(), eigen.eigenvalues.amax());
+    let along = eigen.eigenvectors.tr_mul(&slope);
+
+    let mut found: Found = Vec::new();
+    for exponent in DAMPINGS {
+        let damping = 10f64.powf(exponent);
+        let mu = damping * largest - least.min(0.0);
+        let scaled = along.zip_map(&eigen.eigenvalues, |g, lambda| g / (lambda + mu));
+        let step = &eigen.eigenvectors * scaled;
+        found.push(("cosine", damping, cosine(&own, &step)));
+        found.push(("length", damping, own.norm() / step.norm()));
+    }
+    if let Some(coordinates) = subject.spec.rule.coordinates() {
+        // in the errors F is the loss and ½‖e‖²: its Gauss–Newton step is that of a trust region with μ = 1
+        let curvature =
+            Curvature::at_forward(subject.engine(), crate::engine::curvature::Coordinates::Errors)?;
+        let step = curvature.inverse_product(&curvature.descent()?)?;
+        let mut errors = Vec::new();
+        for i in subject.graph.topology().latent() {
+            let Some(e) = &learned.errors[i] else {
+                return Err(Error::Invalid(format!(
+                    "{coordinates:?}: a state has no error; take more inference steps"
+                )));
+            };
+            errors.extend(e.flatten_all()?.to_vec1::<f64>()?);
+        }
+        let errors = DVector::from_vec(errors);
+        found.push(("cosine_errors", 0.0, cosine(&errors, &step)));
+        found.push(("length_errors", 0.0, errors.norm() / step.norm()));
+    }
+    Ok(found)
+}
+
+/// The Hessian of the loss: differences of backpropagation's directions, made symmetric.
+fn hessian(subject: &Subject<'_>, dim: usize) -> Result<DMatrix<f64>> {
+    let start = &subject.state.params;
+    let base = {
+        let mut all = Vec::with_capacity(dim);
+        for t in start {
+            all.extend(t.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        }
+        all
+    };
+    let directions = |at: &[f64]| -> Result<DVector<f64>> {
+        let (mut params, mut from) = (Vec::new(), 0);
+        for like in start {
+            let to = from + like.elem_count();
+            params.push(Tensor::from_slice(&at[from..to], like.dims(), &Device::Cpu)?);
+            from = to;
+        }
+        let state = crate::contender::State { params, feedback: None };
+        let engine = state.bind(&subject.graph, &subject.data);
+        flat(&Rule::Bp(Bp::default()).learn(&engine, &mut unwatched)?.directions, start)
+    };
+    let mut matrix = DMatrix::zeros(dim, dim);
+    let mut at = base.clone();
+    for j in 0..dim {
+        at[j] = base[j] + STEP;
+        let more = directions(&at)?;
+        at[j] = base[j] - STEP;
+        let less = directions(&at)?;
+        at[j] = base[j];
+        matrix.set_column(j, &((less - more) / (2.0 * STEP)));
+    }
+    Ok((&matrix + matrix.transpose()) * 0.5)
+}
+
+fn flat(directions: &Directions, like: &[Tensor]) -> Result<DVector<f64>> {
+    let mut all = Vec::new();
+    for (own, like) in directions.iter().zip(like) {
+        match own {
+            Some(own) => all.extend(own.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?),
+            None => all.resize(all.len() + like.elem_count(), 0.0),
+        }
+    }
+    Ok(DVector::from_vec(all))
+}
+
+/// 0 where either is zero.
+fn cosine(a: &DVector<f64>, b: &DVector<f64>) -> f64 {
+    let scale = a.norm() * b.norm();
+    if scale > 0.0 {
+        (a.dot(b) / scale).clamp(-1.0, 1.0)
+    } else {
+        0.0
+    }
+}
