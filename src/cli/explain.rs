@@ -201,8 +201,7 @@ fn inference(regime: &Regime, plain: bool) -> String {
 
 /// What of backpropagation's direction is there.
 fn learning(regime: &Regime, e: &Explained) -> String {
-    let zero = regime.layers.iter().filter(|layer| layer.learns == Learns::No).count();
-    let lost = regime.silent() - zero;
+    let (zero, lost) = (regime.count(Learns::No), regime.count(Learns::BelowRounding));
     let label = regime.label();
     let mut said = format!(
         "{}{}: cosine {} with backpropagation's direction, in the lowest quarter of the layers {}; {} times as long.",

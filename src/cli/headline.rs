@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{markdown, results};
 use crate::engine::EngineKind;
-use crate::record::{Mark, Marks, Record, SummaryRow};
+use crate::record::{Mark, Marks, Record, Regimes, SummaryRow};
 use crate::{Error, Result};
 
 /// Rules of the headline as contender ids spell them, and as papers do: with two engines, a dozen rows at most.
@@ -20,7 +20,7 @@ const ENGINES: [EngineKind; 2] = [EngineKind::Fused, EngineKind::Reference];
 /// Depths of the headline, where a record has any of them.
 const DEPTHS: [usize; 3] = [8, 32, 128];
 
-/// How the record was made, the table, and a paragraph for each sign in it.
+/// How the record was made, the table, a paragraph for each sign in it, and one about rules of which layers do not learn.
 ///
 /// The table is of the first benchmark that times a rule of the headline, and at each depth of the first point there. Its
 /// depths are those of [`DEPTHS`] that the benchmark has; if it has none of them, its least, its middle and its greatest.
@@ -32,7 +32,8 @@ pub(super) fn of(record: &Record) -> Result<String> {
     let mut marks = Vec::new();
     let table = headline.table(&mut marks);
     let notes = Mark::footnotes(marks).into_iter().map(|note| format!("\n{note}\n"));
-    Ok(format!("{}\n\n{table}{}", headline.caption(), notes.collect::<String>()))
+    let silent = headline.silent().map_or_else(String::new, |said| format!("\n{said}.\n"));
+    Ok(format!("{}\n\n{table}{}{silent}", headline.caption(), notes.collect::<String>()))
 }
 
 /// Contender id of a rule by an engine.
@@ -94,6 +95,14 @@ impl<'a> Headline<'a> {
             row.batch,
             markdown::text(&row.dtype),
         )
+    }
+
+    /// Which rules of the table have layers that do not learn, where the record knows.
+    fn silent(&self) -> Option<String> {
+        let shown = self.depths.iter().flat_map(|at| self.rows(at)).filter(|row| in_headline(row));
+        Regimes::of(self.record).silent(shown, |name| {
+            RULES.iter().find(|(rule, _)| *rule == name).map_or(name, |(_, print)| print).to_owned()
+        })
     }
 
     /// The table; `marks` gets those of its numbers.

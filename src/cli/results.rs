@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use crate::record::{summarise, Ceiling, Mark, Marks, RatioRow, Record, Status, SummaryRow};
+use crate::record::{summarise, Ceiling, Mark, Marks, RatioRow, Record, Regimes, Status, SummaryRow};
 use crate::Result;
 
 /// One row per timed point and contender; `full` adds what rarely fits a page.
@@ -42,6 +42,12 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
         columns.push(("of ceiling", "of_ceiling"));
     }
     columns.extend([("of reference", "of_reference"), ("accuracy", "test_accuracy")]);
+    // Beside the accuracy: what it says depends on which layers learn at all.
+    let regimes = Regimes::of(record);
+    let regime = full || !regimes.is_empty();
+    if regime {
+        columns.push(("regime", "regime"));
+    }
     if full {
         columns.extend([
             ("note", "err"),
@@ -110,6 +116,10 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             share(row, record.reference_rate(row)),
             row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
         ]);
+        if regime {
+            let own = regimes.get(&row.point, &row.contender);
+            cells.push(own.map_or_else(Cell::empty, |own| own.label().into()));
+        }
         if full {
             let count = |n: Option<u64>| n.map_or_else(Cell::empty, Cell::count);
             cells.extend([

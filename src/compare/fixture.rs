@@ -81,6 +81,7 @@ pub fn record(definition: &str, seed: u64) -> Record {
         ratios,
         signals: vec![],
         alignments: vec![],
+        regimes: vec![],
     }
 }
 

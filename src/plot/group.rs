@@ -16,7 +16,7 @@ use super::number;
 use super::split::{self, Key};
 use super::style::{self, Style};
 use crate::net::architecture::Kind;
-use crate::record::{Record, SummaryRow};
+use crate::record::{Record, Regimes, SummaryRow};
 use crate::suite::{axis, Axis};
 
 /// The rows of one contender at fixed axes, ordered by depth.
@@ -143,6 +143,7 @@ fn group<'a>(
     }
     facts.push(parameterisations(rows().map(|r| (&*r.contender, &*r.parameterisation))));
     facts.extend(super::filenames::run_facts(record, key.benchmark));
+    facts.extend(Regimes::of(record).silent(rows().copied(), style::printed_name));
     let stem = parts.join(".");
     Group { benchmark: key.benchmark, model: key.model, dtype, device, stem, facts, series }
 }

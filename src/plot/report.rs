@@ -9,7 +9,7 @@ use base64::Engine;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
 use super::drawing::{Drawing, Drawn};
-use super::{canvas, font, number, tables};
+use super::{canvas, font, number, rules_table, tables};
 use crate::record::Record;
 use crate::{Error, Result};
 
@@ -88,6 +88,7 @@ fn page(record: &Record, drawing: &Drawing, figures: &[Markup]) -> Markup {
                     h2 { "All measurements" }
                     (tables::summary(record))
                 }
+                (rules_table::rules(record))
                 (machine(record))
                 (reproduce(record))
             }

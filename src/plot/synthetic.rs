@@ -59,6 +59,7 @@ pub fn empty() -> Record {
         ratios: vec![],
         signals: vec![],
         alignments: vec![],
+        regimes: vec![],
     }
 }
 

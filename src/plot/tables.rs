@@ -1,65 +1,14 @@
 //! The tables of the report page.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use maud::{html, Markup};
 
 use super::direction::distance;
-use super::signal::benchmark;
+use super::number;
+use super::points::Points;
 use super::style::printed;
-use super::{filenames, number};
-use crate::record::{summarise, Mark, Marks, RatioRow, Record, SummaryRow};
-
-/// How tables name the points of a record: the benchmark and those axes in which its points differ; the others are said
-/// once.
-struct Points<'a> {
-    labels: HashMap<&'a str, String>,
-    common: Vec<(&'a str, String)>,
-}
-
-impl<'a> Points<'a> {
-    /// Labels of `points` by their ids.
-    fn new(points: impl Iterator<Item = &'a str>) -> Self {
-        let mut benchmarks: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for point in points {
-            benchmarks.entry(benchmark(point)).or_default().insert(point);
-        }
-        let (mut labels, mut common) = (HashMap::new(), Vec::new());
-        for (name, points) in benchmarks {
-            let all: Vec<(&str, BTreeMap<&str, &str>)> =
-                points.iter().map(|p| (*p, filenames::axes(p))).collect();
-            let Some((_, first)) = all.first() else { continue };
-            let shared = |key: &str| all.iter().all(|(_, axes)| axes.get(key) == first.get(key));
-            let pairs = |axes: &BTreeMap<&str, &str>, wanted: bool| {
-                let own = axes.iter().filter(|(key, _)| shared(key) == wanted);
-                own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
-            };
-            let same = pairs(first, true);
-            if !same.is_empty() {
-                common.push((name, same.join(", ")));
-            }
-            for (point, axes) in &all {
-                let differing = pairs(axes, false).join(",");
-                let label =
-                    if differing.is_empty() { name.to_owned() } else { format!("{name}@{differing}") };
-                labels.insert(*point, label);
-            }
-        }
-        Self { labels, common }
-    }
-
-    fn cell(&self, point: &str) -> Markup {
-        let label = self.labels.get(point).map_or(point, String::as_str);
-        html! { td.text { code title=(point) { (label) } } }
-    }
-
-    /// The axes that no label repeats.
-    fn note(&self) -> Markup {
-        html! { @for (name, axes) in &self.common {
-            p.soft { "All points of " code { (name) } ": " (axes) "." }
-        } }
-    }
-}
+use crate::record::{summarise, Mark, Marks, RatioRow, Record, RegimeRow, Regimes, SummaryRow};
 
 /// Cost ratios with their intervals, one row per point and contender.
 pub fn ratios(record: &Record) -> Markup {
@@ -71,6 +20,7 @@ pub fn ratios(record: &Record) -> Markup {
     let points = Points::new(record.ratios.iter().map(|r| &*r.point));
     let marks = Marks::of(record);
     let mark = |r: &RatioRow| marks.ratio(&r.point, &r.contender, &r.baseline);
+    let regimes = Regimes::of(record);
     html! {
         p {
             "Time in units of the baseline: the median of paired log-ratios of the same rounds, with its 95 % \
@@ -83,7 +33,7 @@ pub fn ratios(record: &Record) -> Markup {
             thead { tr {
                 th.text { "Point" } th.text { "Contender" } th.text { "Baseline" } th { "Ratio" }
                 th { "95 % interval" } th { "Counted products" }
-                th { "Pairs" }
+                th { "Pairs" } (heading(&regimes))
             } }
             tbody { @for r in &record.ratios {
                 @let gemms = |id: &str| facts.get(&(&*r.point, id)).map(|row| row.gemms).filter(|g| *g > 0);
@@ -93,11 +43,22 @@ pub fn ratios(record: &Record) -> Markup {
                     td { @match (gemms(&r.contender), gemms(&r.baseline)) {
                         (Some(a), Some(b)) => { (fixed(a as f64 / b as f64)) } _ => "–"
                     } }
-                    td { (r.pairs) }
+                    td { (r.pairs) } (regime(&regimes, &r.point, &r.contender))
                 }
             } }
         } }
     }
+}
+
+/// The heading of a column of regimes, where a record has any.
+fn heading(regimes: &Regimes<'_>) -> Markup {
+    html! { @if !regimes.is_empty() { th.text { "Regime" } } }
+}
+
+/// The regime of a contender at a point in words, under [`heading`].
+fn regime(regimes: &Regimes<'_>, point: &str, contender: &str) -> Markup {
+    let own = regimes.get(point, contender).map(RegimeRow::label);
+    html! { @if !regimes.is_empty() { td.text { (own.unwrap_or_else(|| "–".to_owned())) } } }
 }
 
 /// How much faster than by the reference engine each rule is, one row per point and contender; nothing if the record
@@ -180,6 +141,7 @@ pub fn bounds(record: &Record) -> Markup {
 pub fn summary(record: &Record) -> Markup {
     let points = Points::new(record.summary.iter().map(|r| &*r.point));
     let failed = record.summary.iter().filter(|r| !r.err.is_empty()).count();
+    let regimes = Regimes::of(record);
     html! {
         p {
             "Wall times per unit of work: median, its 95 % interval, and the quartiles of all samples. "
@@ -191,14 +153,14 @@ pub fn summary(record: &Record) -> Markup {
             thead { tr {
                 th.text { "Point" } th.text { "Contender" } th.text { "Model" } th { "L" } th { "T" } th { "Step size" }
                 th { "n" } th { "Median" } th { "95 % interval" } th { "Quartiles" } th { "Products" }
-                th { "FLOP/s" } th { "Verified" } th { "Accuracy" } th.text { "Stopped by" }
+                th { "FLOP/s" } th { "Verified" } th { "Accuracy" } (heading(&regimes)) th.text { "Stopped by" }
             } }
-            tbody { @for r in &record.summary { (line(&points, r)) } }
+            tbody { @for r in &record.summary { (line(&points, &regimes, r)) } }
         } }
     }
 }
 
-fn line(points: &Points<'_>, r: &SummaryRow) -> Markup {
+fn line(points: &Points<'_>, regimes: &Regimes<'_>, r: &SummaryRow) -> Markup {
     let ns = |value: u64| number::time(value as f64);
     let rate = r.gemm_flops as f64 / (r.median_ns as f64 * 1e-9);
     html! { tr {
@@ -222,6 +184,7 @@ fn line(points: &Points<'_>, r: &SummaryRow) -> Markup {
                 @if let Some(updates) = r.train_updates { " after " (updates) }
             } @else { "–" }
         }
+        (regime(regimes, &r.point, &r.contender))
         td.text { (r.stop) }
     } }
 }
@@ -231,6 +194,7 @@ pub fn alignments(record: &Record) -> Markup {
     let facts: HashMap<(&str, &str), &SummaryRow> =
         record.summary.iter().map(|r| ((&*r.point, &*r.contender), r)).collect();
     let points = Points::new(record.alignments.iter().map(|r| &*r.point));
+    let regimes = Regimes::of(record);
     html! {
         p {
             "Descent direction g of each rule over all parameters beside that of backpropagation, b, on the same batch and \
@@ -240,7 +204,7 @@ pub fn alignments(record: &Record) -> Markup {
         div.scroll { table {
             thead { tr {
                 th.text { "Point" } th.text { "Contender" } th { "L" } th { "T" } th { "T/L" } th { "Step size" }
-                th { "Cosine" } th { "Norm ratio" } th { "Distance" } th { "Energy" } th { "Products" }
+                th { "Cosine" } th { "Norm ratio" } th { "Distance" } th { "Energy" } th { "Products" } (heading(&regimes))
             } }
             tbody { @for r in record.alignments.iter().filter(|r| r.layer == 0) {
                 @let row = facts.get(&(&*r.point, &*r.contender));
@@ -255,6 +219,7 @@ pub fn alignments(record: &Record) -> Markup {
                     td { @if let Some(d) = distance(r) { (number::short(d, 3)) } @else { "–" } }
                     td { @if let Some(e) = r.energy { (number::short(e, 3)) } @else { "–" } }
                     td { @if let Some(row) = row { (row.gemms) } @else { "–" } }
+                    (regime(&regimes, &r.point, &r.contender))
                 }
             } }
         } }
@@ -291,24 +256,5 @@ fn fixed(ratio: f64) -> String {
         format!("{ratio:.3}")
     } else {
         number::short(ratio, 4)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn points_are_named_by_what_tells_them_apart() {
-        let ids = ["depth@batch=64,depth=4", "depth@batch=64,depth=8", "trace@batch=1,depth=20", "plain"];
-        let points = Points::new(ids.into_iter().chain(ids));
-        let labels = ids.map(|id| &*points.labels[id]);
-        assert_eq!(labels, ["depth@depth=4", "depth@depth=8", "trace", "plain"]);
-        assert_eq!(points.common, [("depth", "batch=64".to_owned()), ("trace", "batch=1, depth=20".into())]);
-        let cell = points.cell(ids[0]).into_string();
-        assert!(
-            cell.contains("title=\"depth@batch=64,depth=4\"") && cell.contains(">depth@depth=4<"),
-            "{cell}"
-        );
     }
 }

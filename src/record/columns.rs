@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
+use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, RatioRow, Sample, SignalRow, Status, SummaryRow};
 use crate::suite::{Axis, Value};
 
@@ -10,6 +11,8 @@ use crate::suite::{Axis, Value};
 pub(super) trait Row: Serialize + DeserializeOwned {
     /// File name within the run directory.
     const FILE: &'static str;
+    /// Whether a record has this file only if there are rows in it; every record has the others.
+    const OPTIONAL: bool;
     /// Column names in order; a test holds them against the fields of the type.
     const COLUMNS: &'static [&'static str];
     /// The point this row belongs to.
@@ -73,9 +76,12 @@ impl SummaryRow {
 }
 
 macro_rules! rows {
-    ($($row:ident in $file:literal: $($column:ident)+;)+) => {$(
+    (@optional) => { false };
+    (@optional optional) => { true };
+    ($($row:ident in $($optional:ident)? $file:literal: $($column:ident)+;)+) => {$(
         impl Row for $row {
             const FILE: &'static str = $file;
+            const OPTIONAL: bool = rows!(@optional $($optional)?);
             const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
             fn point(&self) -> &str {
                 &self.point
@@ -100,6 +106,8 @@ rows! {
     RatioRow in "ratios.csv": point contender baseline ratio low high pairs instances freedom;
     SignalRow in "signals.csv": point contender step layer energy;
     AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
+    RegimeRow in optional "regimes.csv": point contender samples layers curvature_in step_times_curvature relaxed_flattest
+        relaxed_steepest cosine norm_ratio lowest_quarter_cosine zero_layers rounded_layers;
 }
 
 #[cfg(test)]

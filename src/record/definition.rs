@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::columns::Row;
 use super::header::RUN;
+use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::summarise::by_point;
@@ -31,6 +32,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
 
     let (summary, signals, alignments) =
         (by_point(&record.summary), by_point(&record.signals), by_point(&record.alignments));
+    let regimes = by_point(&record.regimes);
     for (benchmark, point) in expected {
         let Some(rows) = summary.get(point.id.as_str()) else { continue };
         check_contenders(record, benchmark, point, rows)?;
@@ -39,6 +41,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
         }
         check_signals(record, benchmark, rows, of(&signals, point))?;
         check_alignments(record, benchmark, rows, of(&alignments, point))?;
+        check_regimes(record, benchmark, rows, of(&regimes, point))?;
     }
     Ok(())
 }
@@ -230,6 +233,27 @@ fn check_alignments(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[
         left = rest;
     }
     none_left::<AlignmentRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
+}
+
+/// A contender that learns may have one regime, on no more samples than the batch and of all layers; a trace has none.
+fn check_regimes(record: &Record, b: &Benchmark, rows: &[SummaryRow], regimes: &[RegimeRow]) -> Result<()> {
+    let mut left = regimes;
+    for row in rows.iter().filter(|row| b.model != Model::SignalDecay && row.err.is_empty()) {
+        let Some((own, rest)) = left.split_first().filter(|(own, _)| own.contender == row.contender) else {
+            continue;
+        };
+        let place = || format!("point `{}`, contender `{}`", row.point, row.contender);
+        if own.samples > row.batch {
+            let problem = format!("{}: samples is {}, but the batch is {}", place(), own.samples, row.batch);
+            return Err(refuse::<RegimeRow>(record, &problem));
+        }
+        if row.is_chain() && own.layers != row.depth {
+            let problem = format!("{}: layers is {}, but the depth is {}", place(), own.layers, row.depth);
+            return Err(refuse::<RegimeRow>(record, &problem));
+        }
+        left = rest;
+    }
+    none_left::<RegimeRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
 }
 
 fn none_left<R: Row>(record: &Record, row: Option<(&str, &str)>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::regime::RegimeRow;
 use super::schema::PointResult;
 use super::schema::{AlignmentRow, Machine, RatioRow, Run, Sample, SignalRow, Status, SummaryRow, SCHEMA};
 use super::summarise;
@@ -154,6 +155,30 @@ pub(super) fn alignment(point: &str, layer: usize) -> AlignmentRow {
     }
 }
 
+pub(super) fn regime(point: &str, contender: &str) -> RegimeRow {
+    RegimeRow {
+        point: point.into(),
+        contender: contender.into(),
+        samples: 64,
+        layers: 8,
+        curvature_in: "states".into(),
+        step_times_curvature: Some(0.1 + 0.2),
+        relaxed_flattest: None,
+        relaxed_steepest: Some(0.9),
+        cosine: 0.6,
+        norm_ratio: 1e-9,
+        lowest_quarter_cosine: -0.5,
+        zero_layers: 0,
+        rounded_layers: 0,
+    }
+}
+
+/// The same point with a regime.
+pub(super) fn with_regime(result: PointResult) -> PointResult {
+    let regimes = result.summary.iter().take(1).map(|row| regime(&row.point, &row.contender));
+    PointResult { regimes: regimes.collect(), ..result }
+}
+
 /// A point measured in `rounds` rounds: the baseline, its A/A control, one contender twice as slow, and
 /// one that failed.
 pub(super) fn result(point: &str, rounds: u32) -> PointResult {
@@ -172,7 +197,7 @@ pub(super) fn result(point: &str, rounds: u32) -> PointResult {
     let ratios = summarise::fill(&mut rows, &samples).unwrap();
     let signals = vec![signal(point, 0), signal(point, 1)];
     let alignments = vec![alignment(point, 0), alignment(point, 1)];
-    PointResult { samples, summary: rows, ratios, signals, alignments }
+    PointResult { samples, summary: rows, ratios, signals, alignments, regimes: vec![] }
 }
 
 /// Names in a folder, sorted; empty if there is no such folder.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::columns::Row;
 use super::fixture;
+use super::regime::RegimeRow;
 use super::schema::{
     AlignmentRow, Ceiling, Machine, RatioRow, Run, Sample, ShardRun, SignalRow, SummaryRow, SCHEMA,
 };
@@ -36,6 +37,7 @@ fn every_column_is_in_format_md_and_no_other() {
     columns_are_documented::<RatioRow>();
     columns_are_documented::<SignalRow>();
     columns_are_documented::<AlignmentRow>();
+    columns_are_documented::<RegimeRow>();
 }
 
 fn json(value: &impl serde::Serialize) -> Value {

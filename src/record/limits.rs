@@ -105,6 +105,7 @@ mod tests {
             ratios: vec![],
             signals: vec![],
             alignments: vec![],
+            regimes: vec![],
         };
         (record, row)
     }

@@ -46,6 +46,7 @@ pub fn merge(shards: &[Record], points: &[String], argv: Vec<String>) -> Result<
         ratios: vec![],
         signals: vec![],
         alignments: vec![],
+        regimes: vec![],
     };
     let records = || shards.iter().map(|(_, record)| *record);
     whole.samples = dealt(records().map(|r| &r.samples), points);
@@ -53,6 +54,7 @@ pub fn merge(shards: &[Record], points: &[String], argv: Vec<String>) -> Result<
     whole.ratios = dealt(records().map(|r| &r.ratios), points);
     whole.signals = dealt(records().map(|r| &r.signals), points);
     whole.alignments = dealt(records().map(|r| &r.alignments), points);
+    whole.regimes = dealt(records().map(|r| &r.regimes), points);
     Ok(whole)
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::record::disk::fault::{self, Kind};
-use crate::record::fixture::{machine, names, result, run, summary};
+use crate::record::fixture::{machine, names, result, run, summary, with_regime};
 use crate::record::schema::PointResult;
 use crate::record::store::Store;
 
@@ -19,6 +19,8 @@ fn measured(position: usize) -> PointResult {
     match position {
         // traced only: rows, no samples
         4 => PointResult { summary: vec![summary(POINTS[4], "spc/reference")], ..PointResult::default() },
+        // shards of points that have regimes and of points that have none
+        1 | 3 => with_regime(result(POINTS[position], 5 + position as u32)),
         _ => result(POINTS[position], 5 + position as u32),
     }
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::columns::Row;
 use super::header::{MACHINE, RUN};
+use super::regime::{RegimeRow, COORDINATES};
 use super::schema::{
     AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow,
 };
@@ -23,7 +24,8 @@ pub(super) fn check(record: &Record) -> Result<()> {
     rows(&record.dir, &record.summary, |row| &row.contender, summary)?;
     rows(&record.dir, &record.ratios, |row| &row.contender, ratio)?;
     rows(&record.dir, &record.signals, |row| &row.contender, signal)?;
-    rows(&record.dir, &record.alignments, |row| &row.contender, alignment)
+    rows(&record.dir, &record.alignments, |row| &row.contender, alignment)?;
+    rows(&record.dir, &record.regimes, |row| &row.contender, regime)
 }
 
 /// A problem as a sentence's end, or none.
@@ -182,4 +184,27 @@ fn alignment(row: &AlignmentRow) -> Checked {
     not_negative("norm_ratio", row.norm_ratio)?;
     not_negative("bp_norm", row.bp_norm)?;
     given(row.energy, |v| not_negative("energy", v))
+}
+
+fn regime(row: &RegimeRow) -> Checked {
+    at_least_one("samples", row.samples)?;
+    at_least_one("layers", row.layers)?;
+    let curved = !row.curvature_in.is_empty();
+    let known = !curved || COORDINATES.contains(&&*row.curvature_in);
+    expect(known, "curvature_in", format!("`{}`", row.curvature_in), "`states`, `errors` or empty")?;
+    let steps = [
+        ("step_times_curvature", row.step_times_curvature),
+        ("relaxed_flattest", row.relaxed_flattest),
+        ("relaxed_steepest", row.relaxed_steepest),
+    ];
+    for (name, value) in steps {
+        given(value, |v| finite(name, v))?;
+        expect(curved || value.is_none(), name, "given", "an empty cell beside an empty `curvature_in`")?;
+    }
+    given(row.step_times_curvature, |v| not_negative("step_times_curvature", v))?;
+    within("cosine", row.cosine, -1.0, 1.0)?;
+    not_negative("norm_ratio", row.norm_ratio)?;
+    within("lowest_quarter_cosine", row.lowest_quarter_cosine, -1.0, 1.0)?;
+    let silent = row.zero_layers.saturating_add(row.rounded_layers);
+    expect(silent <= row.layers, "zero_layers + rounded_layers", silent, "no more than layers")
 }

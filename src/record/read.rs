@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::columns::Row;
 use super::header::{MACHINE, RUN};
+use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
 use super::shard::Shard;
 use super::{definition, ranges, seal, summarise, table};
@@ -62,6 +63,7 @@ fn load_once(dir: &Path) -> Result<Record> {
             .map(|name| bytes(&dir.join(name)));
     let (run_json, machine_json) = (run_json?, machine_json?);
     let (samples, ratios, signals, alignments) = (samples?, ratios?, signals?, alignments?);
+    let regimes = optional::<RegimeRow>(dir)?;
 
     let summary: Vec<SummaryRow> = rows(dir, &summary_csv)?;
     check_unique(&dir.join(SummaryRow::FILE), &summary)?;
@@ -73,11 +75,12 @@ fn load_once(dir: &Path) -> Result<Record> {
         ratios: finished_rows(dir, &run, &ratios, &finished)?,
         signals: finished_rows(dir, &run, &signals, &finished)?,
         alignments: finished_rows(dir, &run, &alignments, &finished)?,
+        regimes: optional_rows(dir, &run, regimes.as_deref(), &finished)?,
         summary,
         run,
     };
     ranges::check(&record)?;
-    let files: seal::Contents<'_> = vec![
+    let mut files: seal::Contents<'_> = vec![
         (RUN, &run_json),
         (MACHINE, &machine_json),
         (Sample::FILE, &samples),
@@ -86,6 +89,7 @@ fn load_once(dir: &Path) -> Result<Record> {
         (SignalRow::FILE, &signals),
         (AlignmentRow::FILE, &alignments),
     ];
+    files.extend(regimes.as_deref().map(|bytes| (RegimeRow::FILE, bytes)));
     match record.run.finished {
         Some(_) => seal::check_seal(dir, &seal, &files)?,
         None => json::<seal::Progress>(&dir.join(seal::PROGRESS), &seal)?.check(dir, &files)?,
@@ -162,6 +166,16 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// The bytes of a table that a record may lack; whether it should have it, its hashes say.
+fn optional<R: Row>(dir: &Path) -> Result<Option<Vec<u8>>> {
+    let path = dir.join(R::FILE);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if R::OPTIONAL && e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path, e)),
+    }
+}
+
 fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| match e.is_eof() {
         true => Error::content(path, "is empty or cut off; restore the file or measure again"),
@@ -189,6 +203,16 @@ fn finished_rows<R: Row>(dir: &Path, run: &Run, bytes: &[u8], finished: &HashSet
     Ok(rows)
 }
 
+fn optional_rows<R: Row>(
+    dir: &Path,
+    run: &Run,
+    bytes: Option<&[u8]>,
+    finished: &HashSet<&str>,
+) -> Result<Vec<R>> {
+    let Some(bytes) = bytes else { return Ok(Vec::new()) };
+    finished_rows(dir, run, bytes, finished)
+}
+
 fn check_unique(path: &Path, summary: &[SummaryRow]) -> Result<()> {
     let mut seen = HashSet::new();
     match summary.iter().find(|row| !seen.insert((&row.point, &row.contender))) {
@@ -205,7 +229,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::fixture::{machine, result, run};
+    use crate::record::fixture::{machine, regime, result, run, with_regime};
     use crate::record::store::Store;
 
     fn record() -> (tempfile::TempDir, PathBuf) {
@@ -264,6 +288,77 @@ mod tests {
         assert!(refusal(&dir.join("nowhere")).contains("no such folder"));
     }
 
+    /// With a first point that has no regime and a second one that has.
+    fn record_with_regimes() -> (tempfile::TempDir, PathBuf) {
+        let (root, dir) = record();
+        let (mut store, _) = Store::resume(&dir, &machine(), &run()).unwrap();
+        store.finish_point(&with_regime(result("q", 8))).unwrap();
+        (root, dir)
+    }
+
+    fn finished(dir: &Path) -> PathBuf {
+        let (store, _) = Store::resume(dir, &machine(), &run()).unwrap();
+        store.finish("2026-11-22T06:00:00Z".into(), vec![]).unwrap()
+    }
+
+    #[test]
+    fn a_record_without_an_optional_file_has_no_such_rows() {
+        let (_root, dir) = record();
+        assert!(!dir.join(RegimeRow::FILE).exists());
+        assert_eq!(load(&dir).unwrap().regimes, vec![]);
+        let dir = finished(&dir);
+        assert!(!fs::read_to_string(dir.join(seal::SEAL)).unwrap().contains(RegimeRow::FILE));
+        assert_eq!(load(&dir).unwrap().regimes, vec![]);
+    }
+
+    #[test]
+    fn an_optional_file_is_read_and_sealed() {
+        let (_root, dir) = record_with_regimes();
+        let expected = vec![regime("q", "bp/reference")];
+        assert_eq!(load(&dir).unwrap().regimes, expected);
+        let dir = finished(&dir);
+        assert!(fs::read_to_string(dir.join(seal::SEAL)).unwrap().contains(RegimeRow::FILE));
+        assert_eq!(load(&dir).unwrap().regimes, expected);
+    }
+
+    /// Missing, changed or smuggled in: finished or not.
+    #[test]
+    fn an_optional_file_is_what_was_written() {
+        for finish in [false, true] {
+            let (_root, dir) = record_with_regimes();
+            let dir = if finish { finished(&dir) } else { dir };
+            let path = dir.join(RegimeRow::FILE);
+            let text = fs::read_to_string(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+            assert!(refusal(&dir).contains("regimes.csv: this file of the record is missing"));
+            fs::write(&path, text.replace("0.6,", "0.7,")).unwrap();
+            assert!(refusal(&dir).contains("regimes.csv: is not what was written"), "{}", refusal(&dir));
+            fs::write(&path, "").unwrap();
+            assert!(refusal(&dir).contains("regimes.csv: line 1: column `point` is missing"));
+            fs::write(&path, &text).unwrap();
+            load(&dir).unwrap();
+        }
+        let (_root, dir) = record();
+        let dir = finished(&dir);
+        let mut bytes = table::header::<RegimeRow>();
+        table::append(&mut bytes, &[regime("p", "bp/reference")]).unwrap();
+        fs::write(dir.join(RegimeRow::FILE), bytes).unwrap();
+        assert!(refusal(&dir).contains("files.sha256: does not list `regimes.csv`"), "{}", refusal(&dir));
+    }
+
+    /// As a writer that was killed between the tables and their list leaves it.
+    #[test]
+    fn rows_of_an_unfinished_point_are_dropped_with_their_file() {
+        let (_root, dir) = record();
+        let mut bytes = table::header::<RegimeRow>();
+        table::append(&mut bytes, &[regime("q", "bp/reference")]).unwrap();
+        fs::write(dir.join(RegimeRow::FILE), bytes).unwrap();
+        assert_eq!(load(&dir).unwrap().regimes, vec![]);
+        drop(Store::resume(&dir, &machine(), &run()).unwrap());
+        assert!(!dir.join(RegimeRow::FILE).exists());
+        assert_eq!(load(&dir).unwrap().regimes, vec![]);
+    }
+
     #[test]
     fn another_schema_or_an_unknown_key_is_refused() {
         let (_root, dir) = record();
@@ -298,10 +393,10 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
         /// One wrong byte anywhere: read or refused with a sentence, never a panic.
         #[test]
-        fn a_wrong_byte_is_no_panic(file in 0usize..7, at: prop::sample::Index, byte: u8) {
-            let (_root, dir) = record();
-            let name =
-                [RUN, MACHINE, "samples.csv", "summary.csv", "ratios.csv", "signals.csv", "alignments.csv"][file];
+        fn a_wrong_byte_is_no_panic(file in 0usize..8, at: prop::sample::Index, byte: u8) {
+            let (_root, dir) = record_with_regimes();
+            let tables = ["samples.csv", "summary.csv", "ratios.csv", "signals.csv", "alignments.csv", "regimes.csv"];
+            let name = [&[RUN, MACHINE][..], &tables].concat()[file];
             let path = dir.join(name);
             let mut content = fs::read(&path).unwrap();
             let at = at.index(content.len());

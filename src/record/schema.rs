@@ -11,6 +11,7 @@
 //! | `ratios.csv` | cost ratios to the baseline; a pure function of `samples` | [`RatioRow`] |
 //! | `signals.csv` | energy of each layer after each inference step | [`SignalRow`] |
 //! | `alignments.csv` | direction of each layer beside that of backpropagation | [`AlignmentRow`] |
+//! | `regimes.csv` | how far inference gets and how near the directions come to backpropagation's; only if there are rows | [`RegimeRow`] |
 //! | `files.sha256` | hashes of these files | |
 //!
 //! A point is *finished* when `summary.csv` lists it; rows of other files that belong to an
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::regime::RegimeRow;
 use crate::stats::FEWEST_FOR_INTERVAL;
 use crate::Error;
 
@@ -317,6 +319,8 @@ pub struct PointResult {
     pub signals: Vec<SignalRow>,
     /// Directions by layer beside those of backpropagation.
     pub alignments: Vec<AlignmentRow>,
+    /// Regimes, at most one per contender, in the order of the rows of the summary.
+    pub regimes: Vec<RegimeRow>,
     /// Numbers that a study found.
     pub quantities: Vec<QuantityRow>,
 }
@@ -340,6 +344,8 @@ pub struct Record {
     pub signals: Vec<SignalRow>,
     /// `alignments.csv`, finished points only.
     pub alignments: Vec<AlignmentRow>,
+    /// `regimes.csv`, finished points only; empty for a record without the file.
+    pub regimes: Vec<RegimeRow>,
 }
 
 impl Record {

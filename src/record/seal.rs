@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::header::to_json;
 use super::header::{MACHINE, RUN};
-use super::table::Tables;
+use super::table::{Tables, OPTIONAL};
 use crate::{Error, Result};
 
 /// Hashes of a finished record.
@@ -48,7 +48,7 @@ pub(super) fn check_seal(dir: &Path, seal: &[u8], files: &Contents<'_>) -> Resul
     for (number, line) in (1..).zip(text.split_terminator('\n')) {
         let entry = line.split_once("  ").filter(|(hash, name)| {
             let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-            hash.len() == 64 && hash.bytes().all(hex) && files.iter().any(|(known, _)| known == name)
+            hash.len() == 64 && hash.bytes().all(hex) && is_file(files, name)
         });
         let Some((hash, name)) = entry else {
             return Err(Error::content(
@@ -72,7 +72,23 @@ pub(super) fn check_seal(dir: &Path, seal: &[u8], files: &Contents<'_>) -> Resul
             None => return Err(Error::content(&own, format!("does not list `{name}`; restore the file"))),
         }
     }
-    Ok(())
+    missing(dir, stated.keys().copied(), files)
+}
+
+/// Whether a record may have a file of this name that is hashed.
+fn is_file(files: &Contents<'_>, name: &str) -> bool {
+    OPTIONAL.contains(&name) || files.iter().any(|(known, _)| *known == name)
+}
+
+/// Refuses a record that lacks one of the files that its hashes list.
+fn missing<'a>(dir: &Path, mut stated: impl Iterator<Item = &'a str>, files: &Contents<'_>) -> Result<()> {
+    match stated.find(|name| files.iter().all(|(there, _)| there != name)) {
+        None => Ok(()),
+        Some(name) => {
+            let problem = "this file of the record is missing; restore it or measure again";
+            Err(Error::content(&dir.join(name), problem))
+        }
+    }
 }
 
 /// `.progress.json`.
@@ -124,6 +140,8 @@ impl Progress {
                 RUN => return Err(differs(&path, &self.run.join(" or "), PROGRESS, &whole())),
                 MACHINE if self.machine == whole() => {}
                 MACHINE => return Err(differs(&path, &self.machine, PROGRESS, &whole())),
+                // As long as no finished point has rows in it.
+                _ if OPTIONAL.contains(name) && !self.tables.contains_key(*name) => {}
                 _ => {
                     let Some(prefix) = self.tables.get(*name) else {
                         let problem =
@@ -144,7 +162,11 @@ impl Progress {
                 }
             }
         }
-        Ok(())
+        if let Some(strange) = self.tables.keys().find(|name| !is_file(files, name)) {
+            let problem = format!("lists `{strange}`, which is no table of a record; restore the file");
+            return Err(Error::content(&dir.join(PROGRESS), problem));
+        }
+        missing(dir, self.tables.keys().map(String::as_str), files)
     }
 }
 
@@ -181,6 +203,10 @@ mod tests {
             (good.trim_end().to_owned(), "is empty or cut off"),
             (first.to_owned(), "does not list `machine.json`"),
             (format!("{good}{first}"), "line 3: `run.json` is listed twice"),
+            (
+                format!("{good}{}  regimes.csv\n", sha256(b"c")),
+                "r/regimes.csv: this file of the record is missing",
+            ),
             (good.replace("run.json", "ran.json"), "line 1 is not of the form"),
             (good.replace("  ", " "), "line 1 is not of the form"),
             (good.to_uppercase(), "line 1 is not of the form"),

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::columns::Row;
@@ -79,10 +80,9 @@ impl Store {
         }
         let tables = Tables::of(&record)?;
         // Without the rows of the point that was interrupted, which would otherwise stay if none follows.
-        for (name, bytes) in tables.files() {
-            let path = dir.join(name);
-            if fs::read(&path).ok().as_ref() != Some(bytes) {
-                disk::replace(&path, bytes)?;
+        for (name, bytes) in tables.all() {
+            if fs::read(dir.join(name)).unwrap_or_default() != *bytes {
+                put(dir, name, bytes)?;
             }
         }
         let bytes = |name| {
@@ -132,9 +132,9 @@ impl Store {
         let point = self.check_point(result)?.to_owned();
         let before = self.tables.lengths();
         let written = self.tables.append(result).and_then(|()| {
-            let mut files = self.tables.files().zip(before);
+            let mut files = self.tables.all().into_iter().zip(before);
             files.try_for_each(|((name, bytes), before)| match self.torn || bytes.len() > before {
-                true => disk::replace(&self.dir.join(name), bytes),
+                true => put(&self.dir, name, bytes),
                 false => Ok(()),
             })?;
             self.note_progress(&[])
@@ -205,6 +205,7 @@ impl Store {
             .chain(strangers(&result.ratios, point))
             .chain(strangers(&result.signals, point))
             .chain(strangers(&result.alignments, point))
+            .chain(strangers(&result.regimes, point))
             .next();
         let mut seen = HashSet::new();
         if let Some(row) = result.summary.iter().find(|row| !seen.insert(&row.contender)) {
@@ -219,6 +220,19 @@ impl Store {
                 Err(Error::Invalid(format!("rows of point `{other}` among those of point `{point}`")))
             }
         }
+    }
+}
+
+/// Writes a table; one without bytes, which is optional, must not exist.
+fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = dir.join(name);
+    if !bytes.is_empty() {
+        return disk::replace(&path, bytes);
+    }
+    match disk::remove(&path) {
+        Ok(()) => disk::flush_folder(dir),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::io("remove", &path, e)),
     }
 }
 

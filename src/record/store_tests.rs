@@ -5,11 +5,19 @@ use std::path::Path;
 
 use super::*;
 use crate::record::disk::fault::{self, Kind};
-use crate::record::fixture::{alignment, machine, names, result, run, signal, summary};
+use crate::record::fixture::{alignment, machine, names, regime, result, run, signal, summary, with_regime};
 use crate::record::Record;
 use crate::record::{latest_unfinished, schema::Ceiling, summarise};
 
 const POINTS: [&str; 3] = ["p@depth=2", "p@depth=4", "p@depth=8"];
+
+/// A point; all but the first have a regime, so that this file comes with the second one.
+fn measured(point: &str) -> PointResult {
+    match point == POINTS[0] {
+        true => result(point, 8),
+        false => with_regime(result(point, 8)),
+    }
+}
 
 fn create(root: &Path) -> Result<Store> {
     Store::create(root, &machine(), &run(), None)
@@ -20,7 +28,7 @@ fn write(root: &Path, out: Option<&Path>) -> (Vec<&'static str>, Result<()>) {
     let mut done = vec![];
     let all = Store::create(root, &machine(), &run(), out).and_then(|mut store| {
         for point in POINTS {
-            store.finish_point(&result(point, 8))?;
+            store.finish_point(&measured(point))?;
             done.push(point);
         }
         store.finish("2026-11-22T06:00:00Z".into(), vec![]).map(|_| ())
@@ -68,7 +76,7 @@ fn killed_anywhere() {
             let (mut store, finished) = Store::resume(&dir, &machine(), &run()).unwrap();
             assert_eq!(finished, found, "operation {after}");
             for point in &POINTS[finished.len()..] {
-                store.finish_point(&result(point, 8)).unwrap();
+                store.finish_point(&measured(point)).unwrap();
             }
             store.finish("2026-11-22T06:00:00Z".into(), vec![]).unwrap()
         } else {
@@ -121,12 +129,12 @@ fn full_disk_anywhere() {
             continue;
         }
         let mut store = store.unwrap();
-        store.finish_point(&result(POINTS[0], 8)).unwrap();
+        store.finish_point(&measured(POINTS[0])).unwrap();
         let dir = store.dir().to_path_buf();
         for after in 0.. {
             let before = read::load(&dir).unwrap();
             fault::plan(after, Kind::Full);
-            let written = store.finish_point(&result(POINTS[1], 8));
+            let written = store.finish_point(&measured(POINTS[1]));
             if !fault::clear() {
                 written.unwrap();
                 break;
@@ -148,15 +156,17 @@ fn full_disk_anywhere() {
 fn rows_of_a_failed_try_do_not_stay() {
     let root = tempfile::tempdir().unwrap();
     let mut store = create(root.path()).unwrap();
-    // samples, ratios, signals and alignments: five operations each.
-    fault::plan(21, Kind::Full);
-    store.finish_point(&result("p", 8)).unwrap_err();
+    // samples, ratios, signals, alignments and regimes: five operations each.
+    fault::plan(26, Kind::Full);
+    store.finish_point(&with_regime(result("p", 8))).unwrap_err();
     assert!(fault::clear());
+    assert!(store.dir().join("regimes.csv").exists());
     let plain = PointResult { summary: vec![summary("p", "bp/reference")], ..PointResult::default() };
     store.finish_point(&plain).unwrap();
     let record = read::load(store.dir()).unwrap();
     assert_eq!((record.samples, record.ratios), (vec![], vec![]));
     assert_eq!((record.signals, record.alignments), (vec![], vec![]));
+    assert!(record.regimes.is_empty() && !store.dir().join("regimes.csv").exists());
 }
 
 #[test]
@@ -208,6 +218,9 @@ fn rows_must_belong_to_one_new_point() {
     assert_eq!(refused(mixed), "rows of point `q` among those of point `p`");
     let mut mixed = result("p", 2);
     mixed.alignments.push(alignment("q", 0));
+    assert_eq!(refused(mixed), "rows of point `q` among those of point `p`");
+    let mut mixed = result("p", 2);
+    mixed.regimes.push(regime("q", "bp/reference"));
     assert_eq!(refused(mixed), "rows of point `q` among those of point `p`");
     let mut twice = result("p", 2);
     twice.summary.push(summary("p", "bp/reference"));

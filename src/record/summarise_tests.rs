@@ -11,6 +11,7 @@ fn record(points: &[&str]) -> Record {
         ratios: vec![],
         signals: vec![],
         alignments: vec![],
+        regimes: vec![],
     };
     for point in points {
         let result = result(point, 9);

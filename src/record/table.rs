@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::columns::Row;
+use super::regime::RegimeRow;
 use super::schema::PointResult;
 use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
 use crate::{Error, Result};
@@ -17,8 +18,20 @@ pub(super) fn header<R: Row>() -> Vec<u8> {
     bytes
 }
 
-/// Appends `rows` to the bytes of a file.
+/// The bytes of a file without rows: its header line, or none of an optional one, which then does not exist.
+fn without_rows<R: Row>() -> Vec<u8> {
+    if R::OPTIONAL {
+        Vec::new()
+    } else {
+        header::<R>()
+    }
+}
+
+/// Appends `rows` to the bytes of a file, which begin with the header once there are rows.
 pub(super) fn append<R: Row>(bytes: &mut Vec<u8>, rows: &[R]) -> Result<()> {
+    if bytes.is_empty() && !rows.is_empty() {
+        *bytes = header::<R>();
+    }
     let mut writer = WriterBuilder::new().has_headers(false).from_writer(bytes);
     let written = rows.iter().try_for_each(|row| writer.serialize(row));
     written
@@ -86,25 +99,33 @@ fn bad_cell<R: Row>(path: &Path, cells: &StringRecord, error: &csv::Error) -> Er
     Error::content(path, format!("line {line}, column `{name}`: cannot use `{cell}`: {}", err.kind()))
 }
 
-/// The bytes of all CSV files.
+/// How many tables a record has at most.
+const TABLES: usize = 6;
+
+/// The files that a record may lack.
+pub(super) const OPTIONAL: [&str; 1] = [RegimeRow::FILE];
+
+/// The bytes of all CSV files; of an optional one without rows, which does not exist, none.
 #[derive(Debug)]
 pub(super) struct Tables {
     samples: Vec<u8>,
     ratios: Vec<u8>,
     signals: Vec<u8>,
     alignments: Vec<u8>,
+    regimes: Vec<u8>,
     summary: Vec<u8>,
 }
 
 impl Tables {
-    /// Headers only.
+    /// Without rows.
     pub(super) fn empty() -> Self {
         Self {
-            samples: header::<Sample>(),
-            ratios: header::<RatioRow>(),
-            signals: header::<SignalRow>(),
-            alignments: header::<AlignmentRow>(),
-            summary: header::<SummaryRow>(),
+            samples: without_rows::<Sample>(),
+            ratios: without_rows::<RatioRow>(),
+            signals: without_rows::<SignalRow>(),
+            alignments: without_rows::<AlignmentRow>(),
+            regimes: without_rows::<RegimeRow>(),
+            summary: without_rows::<SummaryRow>(),
         }
     }
 
@@ -115,20 +136,27 @@ impl Tables {
         append(&mut tables.ratios, &record.ratios)?;
         append(&mut tables.signals, &record.signals)?;
         append(&mut tables.alignments, &record.alignments)?;
+        append(&mut tables.regimes, &record.regimes)?;
         append(&mut tables.summary, &record.summary)?;
         Ok(tables)
     }
 
-    /// In the order in which they must reach the disk.
+    /// The files that exist, in the order in which they must reach the disk.
     pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &Vec<u8>)> {
+        self.all().into_iter().filter(|(_, bytes)| !bytes.is_empty())
+    }
+
+    /// The same with the optional files that do not exist, whose bytes are none.
+    pub(super) fn all(&self) -> [(&'static str, &Vec<u8>); TABLES] {
         [
             (Sample::FILE, &self.samples),
             (RatioRow::FILE, &self.ratios),
             (SignalRow::FILE, &self.signals),
             (AlignmentRow::FILE, &self.alignments),
+            (RegimeRow::FILE, &self.regimes),
+            // last, because a point counts as finished once it is listed here
             (SummaryRow::FILE, &self.summary),
         ]
-        .into_iter()
     }
 
     /// The rows of one more point.
@@ -137,19 +165,19 @@ impl Tables {
         append(&mut self.ratios, &result.ratios)?;
         append(&mut self.signals, &result.signals)?;
         append(&mut self.alignments, &result.alignments)?;
+        append(&mut self.regimes, &result.regimes)?;
         append(&mut self.summary, &result.summary)
     }
 
-    /// The length of each file, in the order of [`Self::files`].
-    pub(super) fn lengths(&self) -> [usize; 5] {
-        let tables = [&self.samples, &self.ratios, &self.signals, &self.alignments, &self.summary];
-        tables.map(Vec::len)
+    /// The length of each file, in the order of [`Self::all`].
+    pub(super) fn lengths(&self) -> [usize; TABLES] {
+        self.all().map(|(_, bytes)| bytes.len())
     }
 
     /// Takes back what was appended since [`Self::lengths`] was asked.
-    pub(super) fn truncate(&mut self, lengths: [usize; 5]) {
-        let Self { samples, ratios, signals, alignments, summary } = self;
-        let tables = [samples, ratios, signals, alignments, summary];
+    pub(super) fn truncate(&mut self, lengths: [usize; TABLES]) {
+        let Self { samples, ratios, signals, alignments, regimes, summary } = self;
+        let tables = [samples, ratios, signals, alignments, regimes, summary];
         for (bytes, length) in tables.into_iter().zip(lengths) {
             bytes.truncate(length);
         }
@@ -161,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::fixture::{alignment, ratio, sample, signal, summary};
+    use crate::record::fixture::{alignment, ratio, regime, sample, signal, summary};
 
     fn columns_are_the_fields<R: Row>(row: &R) {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -178,6 +206,35 @@ mod tests {
         columns_are_the_fields(&ratio("p", "spc/reference", "bp/reference"));
         columns_are_the_fields(&signal("p", 0));
         columns_are_the_fields(&alignment("p", 0));
+        columns_are_the_fields(&regime("p", "spc/reference"));
+    }
+
+    /// The list of optional files is that of the types; the others exist from the beginning.
+    #[test]
+    fn files_without_rows_exist_unless_they_are_optional() {
+        let tables = Tables::empty();
+        let there: Vec<&str> = tables.files().map(|(name, _)| name).collect();
+        for (name, bytes) in tables.all() {
+            assert_eq!(there.contains(&name), !OPTIONAL.contains(&name), "{name}");
+            assert_eq!(bytes.is_empty(), OPTIONAL.contains(&name), "{name}");
+        }
+        assert!(RegimeRow::OPTIONAL && !SummaryRow::OPTIONAL);
+    }
+
+    /// The header comes with the first rows and goes with them.
+    #[test]
+    fn an_optional_file_appears_with_its_first_row() {
+        let mut tables = Tables::empty();
+        let before = tables.lengths();
+        let result = PointResult { regimes: vec![regime("p", "spc/reference")], ..PointResult::default() };
+        tables.append(&result).unwrap();
+        let (_, bytes) = tables.files().find(|(name, _)| *name == RegimeRow::FILE).unwrap();
+        assert_eq!(parse::<RegimeRow>(Path::new("f"), bytes).unwrap(), result.regimes);
+        tables.append(&result).unwrap();
+        let (_, bytes) = tables.files().find(|(name, _)| *name == RegimeRow::FILE).unwrap();
+        assert_eq!(parse::<RegimeRow>(Path::new("f"), bytes).unwrap().len(), 2);
+        tables.truncate(before);
+        assert!(tables.files().all(|(name, _)| name != RegimeRow::FILE));
     }
 
     #[test]

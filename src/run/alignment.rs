@@ -14,6 +14,7 @@ use crate::{Error, Result};
 use super::device_health;
 use super::job::Observer;
 use super::point::Prepared;
+use super::recorded_regimes;
 use super::resources::Resources;
 
 /// Compares every contender of a point with backpropagation on one batch, from the network's start.
@@ -53,6 +54,8 @@ pub(super) fn compare(
         }
         result.summary.push(row);
     }
+    observer.at(&p.point.id, "regimes");
+    result.regimes = recorded_regimes::read(seed, p, &batch, &result.summary);
     Ok(result)
 }
 

@@ -8,13 +8,13 @@ use candle_core::{DType, Device, Tensor};
 use crate::contender::{Contender, ContenderSpec, State};
 use crate::engine::counting::Totals;
 use crate::engine::curvature::Coordinates;
-use crate::rule::{Bp, Decay, Rule, Steps};
+use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
 use crate::{Error, Result};
 
 use super::device_health;
 use super::point;
-use super::regime::{regime, spectrum, Regime, Spectrum};
+use super::regime::{is_plain, regime, spectrum, Regime, Spectrum, PRODUCTS};
 use super::resources::Resources;
 
 /// One point, explained.
@@ -83,7 +83,7 @@ pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
             rules.push(Told {
                 name: spec.id.name.clone(),
                 plain: is_plain(&spec.rule),
-                regime: regime(spec, &state, &batch, if same { &known } else { &[] }),
+                regime: regime(spec, &state, &batch, if same { &known } else { &[] }, PRODUCTS),
                 counted: with_search(spec, p.point.batch)?,
                 backpropagation: backpropagation.counted(p.point.batch)?,
             });
@@ -112,16 +112,6 @@ fn with_search(spec: &ContenderSpec, batch: usize) -> Result<Totals> {
     Ok(counted)
 }
 
-/// Whether inference is plain descent of all its coordinates at once, in steps of one size.
-fn is_plain(rule: &Rule) -> bool {
-    let plain = |steps: Steps| steps.decay == Decay::None && steps.momentum == 0.0;
-    match rule {
-        Rule::Spc(spc) => plain(spc.steps) && !spc.spike,
-        Rule::Epc(epc) => plain(epc.steps),
-        _ => false,
-    }
-}
-
 /// Curvature at the start of the first contender's network, in states and in errors.
 fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spectrum>> {
     let graph = spec.network.graph(spec.loss)?;
@@ -133,5 +123,5 @@ fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spec
     let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
     let both = [Coordinates::States, Coordinates::Errors];
-    both.into_iter().map(|coordinates| spectrum(state.bind(&graph, &data), coordinates)).collect()
+    both.into_iter().map(|coordinates| spectrum(state.bind(&graph, &data), coordinates, PRODUCTS)).collect()
 }

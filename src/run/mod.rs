@@ -13,6 +13,7 @@ mod merge;
 mod pairs;
 mod plan;
 mod point;
+mod recorded_regimes;
 mod regime;
 mod resources;
 mod signal;

@@ -8,15 +8,17 @@ use crate::engine::reference::Reference;
 use crate::engine::unwatched;
 use crate::net::Graph;
 use crate::optim::Directions;
-use crate::rule::{Rule, StepUnit, Steps};
+use crate::record::{regime_label, RegimeRow};
+use crate::rule::{Decay, Rule, StepUnit, Steps};
 use crate::theory::lanczos::Ends;
 use crate::theory::linear::trajectory::relaxed_fraction;
 use crate::{Error, Result};
 
 use super::alignment::Sums;
 
-/// Lanczos products at most: enough for both ends of small problems; of large ones the smaller end is then a bound.
-const PRODUCTS: usize = 120;
+/// Lanczos products at most, for one who waits for words: enough for both ends of small problems; of large ones the smaller end is
+/// then a bound.
+pub(super) const PRODUCTS: usize = 120;
 
 /// Bytes that the vectors of a search may take; fewer products where it would be more.
 const ROOM: usize = 1 << 30;
@@ -110,31 +112,66 @@ impl Regime {
 
     /// Layers that do not learn.
     pub fn silent(&self) -> usize {
-        self.layers.iter().filter(|layer| layer.learns != Learns::Yes).count()
+        self.count(Learns::No) + self.count(Learns::BelowRounding)
     }
 
-    /// The label that stands beside a number of this contender.
+    /// Layers of which this becomes.
+    pub fn count(&self, what: Learns) -> usize {
+        self.layers.iter().filter(|layer| layer.learns == what).count()
+    }
+
+    /// The label that stands beside a number of this contender; [`RegimeRow::label`] says the same.
     pub fn label(&self) -> String {
-        let (silent, all) = (self.silent(), self.layers.len());
-        if silent > 0 {
-            return format!("{silent} of {all} layers do not learn");
-        }
-        // the sine of the angle: how far off the direction is in units of its length
-        let off = 100.0 * (1.0 - self.cosine.powi(2)).max(0.0).sqrt();
-        match self.cosine > 0.0 {
-            true if off < 0.1 => "in the direction of backpropagation".into(),
-            true => format!("direction within {off:.1} % of backpropagation's"),
-            false => "direction against backpropagation's".into(),
+        regime_label(self.layers.len(), self.silent(), self.cosine)
+    }
+
+    /// As a record keeps it, of a contender at a point, read on this many samples. How far descent gets is told of `plain` descent
+    /// below its largest stable step alone, which is what the law holds for.
+    pub(super) fn row(&self, point: &str, contender: &ContenderSpec, samples: usize) -> RegimeRow {
+        let finite = |value: f64| Some(value).filter(|v| v.is_finite());
+        let step = self.step_times_largest().and_then(finite);
+        let holds = is_plain(&contender.rule) && step.is_some_and(|step| step < 2.0);
+        let relaxed = self.relaxed().filter(|_| holds);
+        RegimeRow {
+            point: point.to_owned(),
+            contender: contender.id.to_string(),
+            samples,
+            layers: self.layers.len(),
+            curvature_in: self.spectrum.map_or("", |spectrum| spectrum.coordinates.name()).to_owned(),
+            step_times_curvature: step,
+            relaxed_flattest: relaxed.and_then(|(flat, _)| flat).and_then(finite),
+            relaxed_steepest: relaxed.and_then(|(_, steep)| finite(steep)),
+            cosine: self.cosine,
+            norm_ratio: self.norm_ratio,
+            lowest_quarter_cosine: self.lowest_quarter(),
+            zero_layers: self.count(Learns::No),
+            rounded_layers: self.count(Learns::BelowRounding),
         }
     }
 }
 
+/// Whether inference is plain descent of all its coordinates at once, in steps of one size.
+pub(super) fn is_plain(rule: &Rule) -> bool {
+    let plain = |steps: Steps| steps.decay == Decay::None && steps.momentum == 0.0;
+    match rule {
+        Rule::Spc(spc) => plain(spc.steps) && !spc.spike,
+        Rule::Epc(epc) => plain(epc.steps),
+        _ => false,
+    }
+}
+
 /// The regime of a contender at parameters on a batch, both in the dtype of its point and on the CPU; `known` are spectra of the same
-/// network, parameters and batch.
+/// network, parameters and batch, and another one is searched for with `products` products at most.
 ///
 /// # Errors
 /// If the rule is not defined on the network, or its inference diverges.
-pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor], known: &[Spectrum]) -> Result<Regime> {
+pub fn regime(
+    spec: &ContenderSpec,
+    state: &State,
+    batch: &[Tensor],
+    known: &[Spectrum],
+    products: usize,
+) -> Result<Regime> {
     let graph = spec.graph()?;
     let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let params = state.params.iter().map(wide).collect::<Result<Vec<_>>>()?;
@@ -151,7 +188,7 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor], known: &[Sp
         Some(coordinates) if known.iter().any(|own| own.coordinates == coordinates) => {
             known.iter().copied().find(|own| own.coordinates == coordinates)
         }
-        Some(coordinates) => Some(spectrum(engine, coordinates)?),
+        Some(coordinates) => Some(spectrum(engine, coordinates, products)?),
     };
     let steps = match (spec.rule.steps(), spectrum) {
         (Some(own), Some(spectrum)) if own.unit == StepUnit::Stable => {
@@ -171,7 +208,11 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor], known: &[Sp
             .transpose()?,
     };
     let narrow_data = data.iter().map(narrow).collect::<Result<Vec<_>>>()?;
-    let seen = learned(spec, rule, &graph, &rounded, &narrow_data)?;
+    let seen = match spec.dtype {
+        // the same sums
+        DType::F64 => own.clone(),
+        _ => learned(spec, rule, &graph, &rounded, &narrow_data)?,
+    };
     let bp = learned(spec, Rule::from_name("bp", Steps::constant(0, 0.0))?, &graph, &exact, &data)?;
 
     let mut all = Sums::default();
@@ -205,13 +246,13 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor], known: &[Sp
     Ok(Regime { spectrum, steps, layers, cosine: all.cosine(), norm_ratio: all.norm_ratio() })
 }
 
-/// Curvature at the forward pass.
+/// Curvature at the forward pass, in `most` products at most.
 ///
 /// # Errors
 /// If the network has no states, or its curvature is not finite.
-pub(super) fn spectrum(engine: Reference<'_>, coordinates: Coordinates) -> Result<Spectrum> {
+pub(super) fn spectrum(engine: Reference<'_>, coordinates: Coordinates, most: usize) -> Result<Spectrum> {
     let curvature = Curvature::at_forward(engine, coordinates)?;
-    let products = (ROOM / (size_of::<f64>() * curvature.dim().max(1))).clamp(8, PRODUCTS);
+    let products = (ROOM / (size_of::<f64>() * curvature.dim().max(1))).clamp(8, most.max(8));
     Ok(Spectrum { coordinates, ends: curvature.ends(Matrix::GaussNewton, SETTLED, products)? })
 }
 
@@ -244,4 +285,64 @@ fn distance(a: Option<&Tensor>, b: Option<&Tensor>) -> Result<f64> {
         (None, None) => return Ok(0.0),
     };
     Ok(difference.sqr()?.sum_all()?.to_scalar::<f64>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::point::prepare;
+    use super::super::{device_health, resources::Resources};
+    use super::*;
+    use crate::suite::{Overrides, Suite};
+
+    /// A row says in the same words what the regime says, and holds the law of plain descent where there is one: T steps of size η
+    /// go f = 1 − (1 − ηλ)^T of the way.
+    #[test]
+    fn a_row_has_the_words_and_numbers_of_its_regime() {
+        let text = r#"schema = 1
+name = "rows"
+about = "One point."
+seed = 1
+[[benchmark]]
+name = "only"
+model = "alignment"
+about = "x"
+contenders = ["bp/reference", "spc/reference", "epc/reference", "spc-momentum/reference", "zil/reference"]
+[benchmark.axes]
+depth = [4]
+width = [3]
+batch = [2]
+steps = [2]
+step_size = [0.25]
+dtype = ["f64"]
+"#;
+        let suite = Suite::parse(text, "rows.toml", &Overrides::default()).unwrap();
+        let mut resources = Resources::new(&suite, None, &device_health::synchronise).unwrap();
+        let prepared = prepare(&suite, &mut resources).unwrap();
+        let p = &prepared[0];
+        let [batch] = p.batches(&mut resources).unwrap();
+        for spec in &p.specs {
+            let params = spec.network.start(suite.seed, spec.dtype, &Device::Cpu).unwrap();
+            let state = State { params, feedback: None };
+            let regime = regime(spec, &state, &batch, &[], PRODUCTS).unwrap();
+            let row = regime.row("p", spec, 2);
+            assert_eq!(row.label(), regime.label(), "{}", spec.id);
+            assert_eq!((row.layers, row.silent()), (4, regime.silent()), "{}", spec.id);
+            assert_eq!(row.step_times_curvature, regime.step_times_largest(), "{}", spec.id);
+            let coordinates = match spec.id.name.as_str() {
+                "spc" | "spc-momentum" => "states",
+                "epc" => "errors",
+                _ => "",
+            };
+            assert_eq!(row.curvature_in, coordinates, "{}", spec.id);
+            let plain = ["spc", "epc"].contains(&&*spec.id.name);
+            let steepest = regime.spectrum.filter(|_| plain).map(|spectrum| {
+                let left = 1.0 - 0.25 * spectrum.ends.largest.value;
+                1.0 - left * left
+            });
+            match (row.relaxed_steepest, steepest) {
+                (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-12, "{}", spec.id),
+                (found, expected) => assert_eq!((found, expected), (None, None), "{}", spec.id),
+            }
+        }
+    }
 }

@@ -25,6 +25,7 @@ use super::job::Observer;
 use super::layout::Layout;
 use super::pairs::{whole_pairs, Named, Numbered, Role};
 use super::point::Prepared;
+use super::recorded_regimes;
 use super::resources::Resources;
 use super::training::Training;
 use super::watch::Watch;
@@ -201,9 +202,9 @@ impl<'a> Measuring<'a> {
         resources: &mut Resources<'a>,
         observer: &mut dyn Observer,
     ) -> Result<PointResult> {
-        let Self { seed, p, device, health_check, mut rows, names, sampler, .. } = self;
+        let Self { seed, p, device, health_check, batches, mut rows, names, sampler, .. } = self;
         let failed = |e: Error| device_health::row(e, &device, health_check);
-        let _flush = p.flushes_denormals().then(Flush::new);
+        let flush = p.flushes_denormals().then(Flush::new);
         let sampled = sampler.finish();
         let mut samples = Vec::new();
         for (named, outcome) in names.iter().zip(sampled.subjects) {
@@ -247,7 +248,11 @@ impl<'a> Measuring<'a> {
         // a contender that failed has no timing, whenever it failed
         samples.retain(|s| rows.iter().all(|r| r.err.is_empty() || r.contender != s.contender));
         let ratios = summarise::fill(&mut rows, &samples)?;
-        Ok(PointResult { samples, summary: rows, ratios, ..PointResult::default() })
+        // a regime is what the numbers say, whatever the timing flushes
+        drop(flush);
+        observer.at(&p.point.id, "regimes");
+        let regimes = recorded_regimes::read(seed, p, &batches[0], &rows);
+        Ok(PointResult { samples, summary: rows, ratios, regimes, ..PointResult::default() })
     }
 }
 

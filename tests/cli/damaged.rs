@@ -299,6 +299,25 @@ fn values_out_of_range_and_rows_that_the_definition_does_not_know_are_refused() 
         ("alignments.csv", "spc/reference", "norm_ratio", "-1", "norm_ratio is -1.0"),
         ("alignments.csv", "spc/reference", "energy", "NaN", "energy is NaN"),
         ("alignments.csv", "spc/reference", "layer", "1", "its rows are not those of layers 0 to 2"),
+        ("regimes.csv", "spc/reference", "samples", "0", "samples is 0, expected at least 1"),
+        ("regimes.csv", "spc/reference", "samples", "3", "samples is 3, but the batch is 2"),
+        ("regimes.csv", "spc/reference", "layers", "7", "layers is 7, but the depth is 2"),
+        ("regimes.csv", "spc/reference", "curvature_in", "weights", "curvature_in is `weights`"),
+        ("regimes.csv", "spc/reference", "curvature_in", "", "expected an empty cell beside"),
+        ("regimes.csv", "spc/reference", "step_times_curvature", "inf", "step_times_curvature is inf"),
+        ("regimes.csv", "spc/reference", "relaxed_steepest", "NaN", "relaxed_steepest is NaN"),
+        (
+            "regimes.csv",
+            "spc/reference",
+            "cosine",
+            "-1.01",
+            "cosine is -1.01, expected a number from -1 to 1",
+        ),
+        ("regimes.csv", "spc/reference", "norm_ratio", "-1", "norm_ratio is -1.0"),
+        ("regimes.csv", "spc/reference", "lowest_quarter_cosine", "2", "lowest_quarter_cosine is 2.0"),
+        ("regimes.csv", "spc/reference", "zero_layers", "3", "zero_layers + rounded_layers is 3"),
+        ("regimes.csv", "spc/reference", "contender", "epc/reference", "holds a row of contender"),
+        ("regimes.csv", "bp/reference", "contender", "spc/reference", "holds a row of contender"),
     ] {
         let said = refusal(&|| set(&record, name, row, column, value));
         assert!(said.contains(expected), "{column} {value}: {said}");
@@ -317,8 +336,8 @@ fn values_out_of_range_and_rows_that_the_definition_does_not_know_are_refused() 
             let kept = text.lines().filter(|line| !(line.contains("update@") && line.contains(depth)));
             fs::write(record.join(name), kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
         };
-        let said =
-            refusal(&|| ["samples.csv", "summary.csv", "ratios.csv"].iter().for_each(|name| without(name)));
+        let tables = ["samples.csv", "summary.csv", "ratios.csv", "regimes.csv"];
+        let said = refusal(&|| tables.iter().for_each(|name| without(name)));
         says(&said, &["summary.csv: point `update@", depth, "is missing"]);
     }
     // A header that contradicts itself.

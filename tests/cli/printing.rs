@@ -202,6 +202,77 @@ fn training_in_part_is_said_beside_the_time() {
     assert!(!whole.contains('†') && !whole.contains("trained"), "{whole}");
 }
 
+/// Text of an SVG or a page without its markup, on one line.
+fn text(markup: &str) -> String {
+    let parts = markup.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text).trim());
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// T = 2 steps from the forward pass reach the layer of the output and T below it, so at L = 8 five layers do not learn under
+/// sPC and FPA: said beside time and accuracy in the table, on the page and in the captions, in the words of `explain`.
+#[test]
+fn layers_that_do_not_learn_are_said_beside_every_number() {
+    let (dir, file) = suite(&PART.replace("[\"bp/reference\", \"spc/reference\"]", SILENT));
+    std::fs::write(
+        &file,
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .replace("depth = [2, 4]", "depth = [4, 8]")
+            .replace("steps = [1]", "steps = [2]\nstep_size = [0.5]")
+            .replace("[benchmark.timing]", "[benchmark.training]\naccuracy_updates = 2\n[benchmark.timing]"),
+    )
+    .unwrap();
+    let record = dir.path().join("record");
+    let printed = succeeds(&["run", &file, "--allow-debug-build", "--out", &arg(&record)]);
+    let read = pcnbench::record::read(&record).unwrap();
+    assert_eq!(read.regimes.len(), read.summary.len(), "each contender has one");
+    for row in &read.regimes {
+        let depth = if row.point.contains("depth=8") { 8 } else { 4 };
+        let reached = match row.contender.split('/').next().unwrap() {
+            "spc" | "fpa" => 3,
+            _ => depth,
+        };
+        assert_eq!((row.layers, row.zero_layers, row.rounded_layers), (depth, depth - reached, 0), "{row:?}");
+        assert_eq!(row.samples, 2);
+    }
+    let words = |contender: &str| {
+        let of = |row: &&pcnbench::record::RegimeRow| row.contender == contender && row.layers == 8;
+        read.regimes.iter().find(of).unwrap().label()
+    };
+    assert_eq!(words("bp/reference"), "in the direction of backpropagation");
+    assert_eq!(words("spc/fused"), "5 of 8 layers do not learn");
+    assert!(words("epc/reference").starts_with("direction within "), "{}", words("epc/reference"));
+
+    let explained = succeeds(&["explain", &file]);
+    let page = text(&std::fs::read_to_string(record.join("index.html")).unwrap());
+    let rows = csv(&["report", &arg(&record)]);
+    for contender in ["bp/reference", "spc/reference", "fpa/reference", "epc/reference", "spc/fused"] {
+        let label = words(contender);
+        let line = printed.lines().rfind(|line| line.contains(contender)).unwrap();
+        assert!(line.contains(" % ") && line.contains(&label), "beside its accuracy: {line}");
+        let of = |row: &&Vec<(String, String)>| {
+            let is = |key: &str, value: &str| row.contains(&(key.to_owned(), value.to_owned()));
+            is("contender", contender) && is("depth", "8")
+        };
+        assert!(rows.iter().find(of).unwrap().contains(&("regime".to_owned(), label.clone())), "{contender}");
+        let label_there = label[1..].to_owned();
+        let name = contender.split('/').next().unwrap();
+        let told = explained.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(told.contains(&label_there), "{contender}: {told}");
+        // the page has a typographic apostrophe for none of its words
+        assert!(page.replace("&#39;", "'").contains(&label), "{contender} on the page");
+    }
+    says(&page, &["What the rules ask for", "Friston 2005", "Rumelhart", "Regime"]);
+    let caption =
+        "sPC T=2 at depth 8: 5 of 8 layers do not learn; FPA T=2 at depth 8: 5 of 8 layers do not learn";
+    for figure in ["time-vs-depth", "time-vs-gemms", "cost-ratio"] {
+        let svg = std::fs::read_to_string(record.join(format!("figures/{figure}.update.svg"))).unwrap();
+        says(&text(&svg), &[caption]);
+    }
+}
+
+const SILENT: &str = r#"["bp/reference", "spc/reference", "fpa/reference", "epc/reference", "spc/fused"]"#;
+
 const PART: &str = r#"schema = 1
 name = "part"
 about = "Fewer steps than layers."

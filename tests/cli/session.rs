@@ -193,9 +193,22 @@ pub fn copy_of_mixed() -> (TempDir, PathBuf) {
     (dir, copy)
 }
 
-/// The files of a record whose hashes it keeps.
-pub const SEALED: [&str; 7] =
-    ["run.json", "machine.json", "samples.csv", "ratios.csv", "signals.csv", "alignments.csv", "summary.csv"];
+/// The files whose hashes a record keeps that has all of them.
+pub const SEALED: [&str; 8] = [
+    "run.json",
+    "machine.json",
+    "samples.csv",
+    "ratios.csv",
+    "signals.csv",
+    "alignments.csv",
+    "regimes.csv",
+    "summary.csv",
+];
+
+/// Those of them that a record has.
+fn sealed(record: &Path) -> impl Iterator<Item = &'static str> + '_ {
+    SEALED.into_iter().filter(|name| record.join(name).exists())
+}
 
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -205,7 +218,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Gives a finished record whose files were changed on purpose the hashes of what they are now, as `sha256sum` does.
 pub fn seal(record: &Path) {
     let line = |name: &str| format!("{}  {name}\n", sha256(&fs::read(record.join(name)).unwrap()));
-    fs::write(record.join("files.sha256"), SEALED.map(line).concat()).unwrap();
+    fs::write(record.join("files.sha256"), sealed(record).map(line).collect::<String>()).unwrap();
 }
 
 /// Makes a finished record one that was interrupted right before it could end.
@@ -215,13 +228,13 @@ pub fn unfinish(record: &Path) {
     json["finished"] = serde_json::Value::Null;
     fs::write(record.join("run.json"), json.to_string()).unwrap();
     let bytes = |name: &str| fs::read(record.join(name)).unwrap();
-    let table = |name: &&str| {
-        ((*name).to_owned(), serde_json::json!({"bytes": bytes(name).len(), "sha256": sha256(&bytes(name))}))
+    let table = |name: &str| {
+        (name.to_owned(), serde_json::json!({"bytes": bytes(name).len(), "sha256": sha256(&bytes(name))}))
     };
     let progress = serde_json::json!({
         "run": [sha256(&bytes("run.json"))],
         "machine": sha256(&bytes("machine.json")),
-        "tables": SEALED[2..].iter().map(table).collect::<serde_json::Map<_, _>>(),
+        "tables": sealed(record).skip(2).map(table).collect::<serde_json::Map<_, _>>(),
     });
     fs::write(record.join(".progress.json"), progress.to_string()).unwrap();
     fs::remove_file(record.join("files.sha256")).unwrap();

@@ -119,7 +119,7 @@ fn merged_is_unsharded_but_for_times() {
     let printed = succeeds(&["merge", &out("c"), &out("a"), &out("b"), "--out", &out("merged")]);
     says(&printed, &["parts on ", "record: ", "page: ", "epc/reference at "]);
     let (whole, merged) = (PathBuf::from(out("whole")), PathBuf::from(out("merged")));
-    for file in ["machine.json", "signals.csv", "alignments.csv"] {
+    for file in ["machine.json", "signals.csv", "alignments.csv", "regimes.csv"] {
         assert_eq!(fs::read(merged.join(file)).unwrap(), fs::read(whole.join(file)).unwrap(), "{file}");
     }
     for file in ["samples.csv", "summary.csv", "ratios.csv"] {

@@ -36,6 +36,16 @@ pub enum Coordinates {
     Errors,
 }
 
+impl Coordinates {
+    /// Its word in records: `states` or `errors`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::States => "states",
+            Self::Errors => "errors",
+        }
+    }
+}
+
 /// Which matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matrix {

@@ -1,0 +1,154 @@
+//! The regimes of a point's contenders, as its record keeps them: after its measurements, within a budget.
+
+use std::iter::successors;
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::contender::{ContenderSpec, State};
+use crate::engine::counting::Totals;
+use crate::engine::curvature::product_cost;
+use crate::net::VerbCost;
+use crate::record::{RegimeRow, SummaryRow};
+use crate::rule::{Bp, Rule};
+use crate::Result;
+
+use super::point::Prepared;
+use super::regime::{regime, Regime, Spectrum};
+
+/// Work of a contender's regime up to which it is read on the whole batch; beyond it, on fewer samples. About a third of a second
+/// of two cores.
+const BUDGET: f64 = 1e9;
+
+/// Work on a single sample beyond which a contender has no regime: a few seconds.
+const MOST: f64 = 1e10;
+
+/// What a matrix product counts as besides its FLOPs: a call of the reference engine takes some microseconds, however small.
+const PER_PRODUCT: f64 = 2e4;
+
+/// Operations on each parameter: it is drawn, converted, and compared under three rules.
+const PER_PARAMETER: f64 = 20.0;
+
+/// Products of a search for a spectrum at most: the largest curvature has settled long before, and the smallest settles late or not
+/// at all.
+const PRODUCTS: usize = 60;
+
+/// A regime, and what all contenders that share it have in common.
+struct Known {
+    rule: Rule,
+    /// The bits of the rate, which some rules learn with while they infer.
+    learning_rate: u64,
+    network: String,
+    /// The samples that it was read on, and what was found; none where it failed or takes too long.
+    found: Option<(usize, Regime)>,
+}
+
+/// The regimes of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
+///
+/// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime. Spectra are
+/// shared by all rules of a network. A contender whose regime cannot be computed, or not within the budget, has no row: its
+/// numbers are measured all the same.
+pub(super) fn read(seed: u64, p: &Prepared<'_>, batch: &[Tensor], rows: &[SummaryRow]) -> Vec<RegimeRow> {
+    let (mut known, mut spectra): (Vec<Known>, Vec<(String, usize, Spectrum)>) = (Vec::new(), Vec::new());
+    let mut read = Vec::new();
+    for (spec, row) in p.specs.iter().zip(rows).filter(|(_, row)| row.err.is_empty()) {
+        let (learning_rate, network) = (spec.learning_rate.to_bits(), &row.parameterisation);
+        let same =
+            |k: &Known| k.rule == spec.rule && k.learning_rate == learning_rate && k.network == *network;
+        let at = known.iter().position(same).unwrap_or_else(|| {
+            let found = find(seed, spec, network, batch, p.point.batch, &mut spectra).ok().flatten();
+            known.push(Known { rule: spec.rule, learning_rate, network: network.clone(), found });
+            known.len() - 1
+        });
+        if let Some((samples, regime)) = &known[at].found {
+            read.push(regime.row(&p.point.id, spec, *samples));
+        }
+    }
+    read
+}
+
+/// The regime of one contender, and the number of samples it was read on; none where even one takes too long.
+fn find(
+    seed: u64,
+    spec: &ContenderSpec,
+    network: &str,
+    batch: &[Tensor],
+    size: usize,
+    spectra: &mut Vec<(String, usize, Spectrum)>,
+) -> Result<Option<(usize, Regime)>> {
+    let Some(samples) = affordable(size, |samples| work(spec, samples))? else { return Ok(None) };
+    let first = |t: &Tensor| -> Result<Tensor> { Ok(t.narrow(0, 0, samples)?.to_device(&Device::Cpu)?) };
+    let batch = batch.iter().map(first).collect::<Result<Vec<_>>>()?;
+    let start = |dtype| spec.network.start(seed, dtype, &Device::Cpu);
+    let feedback = || spec.network.start_feedback(seed, spec.dtype, &Device::Cpu);
+    let state = State {
+        params: start(spec.dtype)?,
+        feedback: spec.rule.learns_feedback().then(feedback).transpose()?,
+    };
+    let own = |(name, n, spectrum): &(String, usize, Spectrum)| {
+        (name == network && *n == samples).then_some(*spectrum)
+    };
+    let known: Vec<Spectrum> = spectra.iter().filter_map(own).collect();
+    let regime = regime(spec, &state, &batch, &known, PRODUCTS)?;
+    let new = regime.spectrum.filter(|spectrum| !known.contains(spectrum));
+    spectra.extend(new.map(|spectrum| (network.to_owned(), samples, spectrum)));
+    Ok(Some((samples, regime)))
+}
+
+/// The whole batch if its work is within the budget, else the largest power of two of samples that is, and at least one sample; none
+/// where one is too much.
+fn affordable(batch: usize, work: impl Fn(usize) -> Result<f64>) -> Result<Option<usize>> {
+    if work(1)? > MOST {
+        return Ok(None);
+    }
+    let fewer = |&n: &usize| (n > 1).then(|| 1 << (n - 1).ilog2());
+    for samples in successors(Some(batch), fewer) {
+        if samples == 1 || work(samples)? <= BUDGET {
+            return Ok(Some(samples));
+        }
+    }
+    Ok(None)
+}
+
+/// FLOPs of a regime on this many samples, about: the rule in f64 and in its dtype, backpropagation, and the products of a search with
+/// their reorthogonalisation, `4·products²·dim`.
+fn work(spec: &ContenderSpec, samples: usize) -> Result<f64> {
+    let flops =
+        |cost: VerbCost| cost.gemm_flops as f64 + cost.elementwise as f64 + PER_PRODUCT * cost.gemms as f64;
+    let graph = spec.graph()?;
+    let times = if spec.dtype == DType::F64 { 1.0 } else { 2.0 };
+    let Totals { work: own, .. } = spec.counted(samples)?;
+    let bp = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() }.counted(samples)?.work;
+    let searched = match spec.rule.coordinates() {
+        None => 0.0,
+        Some(_) => {
+            let (costs, topology) = (graph.costs(samples), graph.topology());
+            let one = flops(product_cost(&costs, |i| topology.follows_state(i)));
+            let dim: f64 = topology.latent().map(|i| super::size::product(graph.shape(i))).sum();
+            let n = PRODUCTS as f64;
+            n * one + 4.0 * n * n * dim * samples as f64
+        }
+    };
+    let parameters: f64 = graph.params().iter().map(super::size::elements).sum();
+    Ok(times * flops(own) + flops(bp) + searched + PER_PARAMETER * parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    /// Work proportional to samples: the whole batch, the largest power of two below it that fits, one, none.
+    #[test]
+    fn samples_fit_the_budget() {
+        let of = |batch: usize, each: f64| affordable(batch, |n| Ok(each * n as f64)).unwrap();
+        assert_eq!(of(60, BUDGET / 60.0), Some(60));
+        assert_eq!(of(60, BUDGET / 59.0), Some(32));
+        assert_eq!(of(64, BUDGET / 63.0), Some(32));
+        assert_eq!(of(64, BUDGET / 2.0), Some(2));
+        assert_eq!(of(64, 2.0 * BUDGET), Some(1), "one sample may take more");
+        assert_eq!(of(64, 1.01 * MOST), None);
+        assert_eq!(of(1, BUDGET), Some(1));
+        let broken = affordable(4, |_| Err(Error::Invalid("no".into())));
+        assert!(broken.is_err());
+    }
+}
