@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 use super::regime::RegimeRow;
-use super::schema::{AlignmentRow, RatioRow, Sample, SignalRow, Status, SummaryRow};
+use super::schema::{AlignmentRow, QuantityRow, RatioRow, Sample, SignalRow, Status, SummaryRow};
 use crate::suite::{Axis, Value};
 
 /// A row of one of the CSV files.
@@ -106,6 +106,7 @@ rows! {
     RatioRow in "ratios.csv": point contender baseline ratio low high pairs instances freedom;
     SignalRow in "signals.csv": point contender step layer energy;
     AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
+    QuantityRow in optional "quantities.csv": point contender quantity at value;
     RegimeRow in optional "regimes.csv": point contender samples layers curvature_in step_times_curvature relaxed_flattest
         relaxed_steepest cosine norm_ratio lowest_quarter_cosine zero_layers rounded_layers;
 }

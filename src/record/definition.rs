@@ -1,11 +1,11 @@
 //! A record against the definition that it carries: which points it has to hold, and which rows of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::Row;
 use super::header::RUN;
 use super::regime::RegimeRow;
-use super::schema::{AlignmentRow, Record, SignalRow, SummaryRow};
+use super::schema::{AlignmentRow, QuantityRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::summarise::by_point;
 use crate::contender::ContenderId;
@@ -32,7 +32,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
 
     let (summary, signals, alignments) =
         (by_point(&record.summary), by_point(&record.signals), by_point(&record.alignments));
-    let regimes = by_point(&record.regimes);
+    let (regimes, quantities) = (by_point(&record.regimes), by_point(&record.quantities));
     for (benchmark, point) in expected {
         let Some(rows) = summary.get(point.id.as_str()) else { continue };
         check_contenders(record, benchmark, point, rows)?;
@@ -42,6 +42,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
         check_signals(record, benchmark, rows, of(&signals, point))?;
         check_alignments(record, benchmark, rows, of(&alignments, point))?;
         check_regimes(record, benchmark, rows, of(&regimes, point))?;
+        check_quantities(record, benchmark, rows, of(&quantities, point))?;
     }
     Ok(())
 }
@@ -238,7 +239,7 @@ fn check_alignments(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[
 /// A contender that learns may have one regime, on no more samples than the batch and of all layers; a trace has none.
 fn check_regimes(record: &Record, b: &Benchmark, rows: &[SummaryRow], regimes: &[RegimeRow]) -> Result<()> {
     let mut left = regimes;
-    for row in rows.iter().filter(|row| b.model != Model::SignalDecay && row.err.is_empty()) {
+    for row in rows.iter().filter(|row| b.model.learns() && row.err.is_empty()) {
         let Some((own, rest)) = left.split_first().filter(|(own, _)| own.contender == row.contender) else {
             continue;
         };
@@ -254,6 +255,32 @@ fn check_regimes(record: &Record, b: &Benchmark, rows: &[SummaryRow], regimes: &
         left = rest;
     }
     none_left::<RegimeRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
+}
+
+/// A contender of a study has rows of the study's quantities, each once per `at`; other models have none.
+fn check_quantities(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[QuantityRow]) -> Result<()> {
+    let mut left = all;
+    if let Model::Study(study) = b.model {
+        for row in rows.iter().filter(|row| row.err.is_empty()) {
+            let own = left.iter().take_while(|q| q.contender == row.contender).count();
+            let (own, rest) = left.split_at(own);
+            let mut seen = BTreeSet::new();
+            for q in own {
+                let place = format!("point `{}`, contender `{}`", row.point, row.contender);
+                if !study.quantities().iter().any(|known| known.name == q.quantity) {
+                    let problem =
+                        format!("{place}: `{}` is no quantity of the model {}", q.quantity, study.name());
+                    return Err(refuse::<QuantityRow>(record, &problem));
+                }
+                if !seen.insert((&q.quantity, q.at.to_bits())) {
+                    let problem = format!("{place}: `{}` at {} is listed twice", q.quantity, q.at);
+                    return Err(refuse::<QuantityRow>(record, &problem));
+                }
+            }
+            left = rest;
+        }
+    }
+    none_left::<QuantityRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
 }
 
 fn none_left<R: Row>(record: &Record, row: Option<(&str, &str)>) -> Result<()> {

@@ -106,6 +106,7 @@ mod tests {
             signals: vec![],
             alignments: vec![],
             regimes: vec![],
+            quantities: vec![],
         };
         (record, row)
     }

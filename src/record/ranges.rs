@@ -8,7 +8,7 @@ use super::columns::Row;
 use super::header::{MACHINE, RUN};
 use super::regime::{RegimeRow, COORDINATES};
 use super::schema::{
-    AlignmentRow, Ceiling, Machine, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow,
+    AlignmentRow, Ceiling, Machine, QuantityRow, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow,
 };
 use crate::stats::FEWEST_FOR_INTERVAL;
 use crate::{Error, Result};
@@ -25,7 +25,8 @@ pub(super) fn check(record: &Record) -> Result<()> {
     rows(&record.dir, &record.ratios, |row| &row.contender, ratio)?;
     rows(&record.dir, &record.signals, |row| &row.contender, signal)?;
     rows(&record.dir, &record.alignments, |row| &row.contender, alignment)?;
-    rows(&record.dir, &record.regimes, |row| &row.contender, regime)
+    rows(&record.dir, &record.regimes, |row| &row.contender, regime)?;
+    rows(&record.dir, &record.quantities, |row| &row.contender, quantity)
 }
 
 /// A problem as a sentence's end, or none.
@@ -59,6 +60,11 @@ fn short(value: f64) -> String {
 
 fn finite(name: &str, value: f64) -> Checked {
     expect(value.is_finite(), name, short(value), "a finite number")
+}
+
+fn quantity(row: &QuantityRow) -> Checked {
+    finite("at", row.at)?;
+    finite("value", row.value)
 }
 
 fn positive(name: &str, value: f64) -> Checked {

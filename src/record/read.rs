@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use super::columns::Row;
 use super::header::{MACHINE, RUN};
 use super::regime::RegimeRow;
-use super::schema::{AlignmentRow, Machine, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA};
+use super::schema::{
+    AlignmentRow, Machine, QuantityRow, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA,
+};
 use super::shard::Shard;
 use super::{definition, ranges, seal, summarise, table};
 use crate::{Error, Result};
@@ -64,6 +66,7 @@ fn load_once(dir: &Path) -> Result<Record> {
     let (run_json, machine_json) = (run_json?, machine_json?);
     let (samples, ratios, signals, alignments) = (samples?, ratios?, signals?, alignments?);
     let regimes = optional::<RegimeRow>(dir)?;
+    let quantities = optional::<QuantityRow>(dir)?;
 
     let summary: Vec<SummaryRow> = rows(dir, &summary_csv)?;
     check_unique(&dir.join(SummaryRow::FILE), &summary)?;
@@ -76,6 +79,7 @@ fn load_once(dir: &Path) -> Result<Record> {
         signals: finished_rows(dir, &run, &signals, &finished)?,
         alignments: finished_rows(dir, &run, &alignments, &finished)?,
         regimes: optional_rows(dir, &run, regimes.as_deref(), &finished)?,
+        quantities: optional_rows(dir, &run, quantities.as_deref(), &finished)?,
         summary,
         run,
     };
@@ -90,6 +94,7 @@ fn load_once(dir: &Path) -> Result<Record> {
         (AlignmentRow::FILE, &alignments),
     ];
     files.extend(regimes.as_deref().map(|bytes| (RegimeRow::FILE, bytes)));
+    files.extend(quantities.as_deref().map(|bytes| (QuantityRow::FILE, bytes)));
     match record.run.finished {
         Some(_) => seal::check_seal(dir, &seal, &files)?,
         None => json::<seal::Progress>(&dir.join(seal::PROGRESS), &seal)?.check(dir, &files)?,

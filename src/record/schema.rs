@@ -12,6 +12,7 @@
 //! | `signals.csv` | energy of each layer after each inference step | [`SignalRow`] |
 //! | `alignments.csv` | direction of each layer beside that of backpropagation | [`AlignmentRow`] |
 //! | `regimes.csv` | how far inference gets and how near the directions come to backpropagation's; only if there are rows | [`RegimeRow`] |
+//! | `quantities.csv` | what studies of inference found; only if there are rows | [`QuantityRow`] |
 //! | `files.sha256` | hashes of these files | |
 //!
 //! A point is *finished* when `summary.csv` lists it; rows of other files that belong to an
@@ -100,7 +101,7 @@ pub struct SummaryRow {
     pub point: String,
     /// Benchmark of the suite this point belongs to.
     pub benchmark: String,
-    /// What was timed, traced or compared: `weight-update`, `signal-decay`, `alignment`.
+    /// What was timed, traced or compared: `weight-update`, `signal-decay`, `alignment`, or the name of a study.
     pub model: String,
     /// Contender id.
     pub contender: String,
@@ -346,6 +347,8 @@ pub struct Record {
     pub alignments: Vec<AlignmentRow>,
     /// `regimes.csv`, finished points only; empty for a record without the file.
     pub regimes: Vec<RegimeRow>,
+    /// `quantities.csv`, likewise.
+    pub quantities: Vec<QuantityRow>,
 }
 
 impl Record {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::columns::Row;
 use super::regime::RegimeRow;
 use super::schema::PointResult;
-use super::schema::{AlignmentRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
+use super::schema::{AlignmentRow, QuantityRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
 use crate::{Error, Result};
 use csv::{ErrorKind, Reader, StringRecord, WriterBuilder};
 
@@ -100,10 +100,10 @@ fn bad_cell<R: Row>(path: &Path, cells: &StringRecord, error: &csv::Error) -> Er
 }
 
 /// How many tables a record has at most.
-const TABLES: usize = 6;
+const TABLES: usize = 7;
 
 /// The files that a record may lack.
-pub(super) const OPTIONAL: [&str; 1] = [RegimeRow::FILE];
+pub(super) const OPTIONAL: [&str; 2] = [RegimeRow::FILE, QuantityRow::FILE];
 
 /// The bytes of all CSV files; of an optional one without rows, which does not exist, none.
 #[derive(Debug)]
@@ -113,6 +113,7 @@ pub(super) struct Tables {
     signals: Vec<u8>,
     alignments: Vec<u8>,
     regimes: Vec<u8>,
+    quantities: Vec<u8>,
     summary: Vec<u8>,
 }
 
@@ -125,6 +126,7 @@ impl Tables {
             signals: without_rows::<SignalRow>(),
             alignments: without_rows::<AlignmentRow>(),
             regimes: without_rows::<RegimeRow>(),
+            quantities: without_rows::<QuantityRow>(),
             summary: without_rows::<SummaryRow>(),
         }
     }
@@ -137,6 +139,7 @@ impl Tables {
         append(&mut tables.signals, &record.signals)?;
         append(&mut tables.alignments, &record.alignments)?;
         append(&mut tables.regimes, &record.regimes)?;
+        append(&mut tables.quantities, &record.quantities)?;
         append(&mut tables.summary, &record.summary)?;
         Ok(tables)
     }
@@ -154,6 +157,7 @@ impl Tables {
             (SignalRow::FILE, &self.signals),
             (AlignmentRow::FILE, &self.alignments),
             (RegimeRow::FILE, &self.regimes),
+            (QuantityRow::FILE, &self.quantities),
             // last, because a point counts as finished once it is listed here
             (SummaryRow::FILE, &self.summary),
         ]
@@ -166,6 +170,7 @@ impl Tables {
         append(&mut self.signals, &result.signals)?;
         append(&mut self.alignments, &result.alignments)?;
         append(&mut self.regimes, &result.regimes)?;
+        append(&mut self.quantities, &result.quantities)?;
         append(&mut self.summary, &result.summary)
     }
 
@@ -176,8 +181,8 @@ impl Tables {
 
     /// Takes back what was appended since [`Self::lengths`] was asked.
     pub(super) fn truncate(&mut self, lengths: [usize; TABLES]) {
-        let Self { samples, ratios, signals, alignments, regimes, summary } = self;
-        let tables = [samples, ratios, signals, alignments, regimes, summary];
+        let Self { samples, ratios, signals, alignments, regimes, quantities, summary } = self;
+        let tables = [samples, ratios, signals, alignments, regimes, quantities, summary];
         for (bytes, length) in tables.into_iter().zip(lengths) {
             bytes.truncate(length);
         }

@@ -161,6 +161,11 @@ impl Model {
         }
     }
 
+    /// Whether its contenders learn, so that what they learn has a regime.
+    pub fn learns(self) -> bool {
+        matches!(self, Self::WeightUpdate | Self::Alignment)
+    }
+
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::WeightUpdate, Self::SignalDecay, Self::Alignment]
