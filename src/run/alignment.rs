@@ -1,6 +1,6 @@
 //! Alignment: how close a rule's parameter directions come to backpropagation's, untimed.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use crate::contender::{Contender, ContenderId, ContenderSpec};
 use crate::engine::EngineKind;
@@ -16,6 +16,7 @@ use super::job::Observer;
 use super::point::Prepared;
 use super::recorded_regimes;
 use super::resources::Resources;
+use super::sums::Sums;
 
 /// Compares every contender of a point with backpropagation on one batch, from the network's start.
 ///
@@ -55,7 +56,7 @@ pub(super) fn compare(
         result.summary.push(row);
     }
     observer.at(&p.point.id, "regimes");
-    result.regimes = recorded_regimes::read(seed, p, &batch, &result.summary);
+    result.regimes = recorded_regimes::read(seed, p, &batch, &result.summary, &mut resources.spectra);
     Ok(result)
 }
 
@@ -114,7 +115,7 @@ fn rows(
         layer,
         cosine: s.cosine(),
         norm_ratio: s.norm_ratio(),
-        bp_norm: s.bp.sqrt(),
+        bp_norm: s.bp_square().sqrt(),
         energy,
     };
     let (mut all, mut rows) = (Sums::default(), Vec::new());
@@ -126,7 +127,7 @@ fn rows(
         all = all.plus(sums);
         rows.push(row(i + 1, sums, judged[i]));
     }
-    if ![all.own, all.bp, all.dot].iter().all(|v| v.is_finite()) {
+    if !all.is_finite() {
         let steps = spec.rule.steps();
         return Err(Error::Diverged {
             rule: spec.id.to_string(),
@@ -137,54 +138,4 @@ fn rows(
     }
     rows.insert(0, row(0, all, (!energies.is_empty()).then(|| energies.iter().sum())));
     Ok(rows)
-}
-
-/// ‖own‖², ‖bp‖² and own·bp.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sums {
-    own: f64,
-    bp: f64,
-    dot: f64,
-}
-
-impl Sums {
-    pub(super) fn of(own: Option<&Tensor>, bp: Option<&Tensor>) -> Result<Self> {
-        let sum = |a: &Tensor, b: &Tensor| -> Result<f64> {
-            Ok((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?)
-        };
-        let square = |side: Option<&Tensor>| side.map_or(Ok(0.0), |t| sum(t, t));
-        let dot = match (own, bp) {
-            (Some(own), Some(bp)) => sum(own, bp)?,
-            _ => 0.0,
-        };
-        Ok(Self { own: square(own)?, bp: square(bp)?, dot })
-    }
-
-    pub(super) fn plus(self, o: Self) -> Self {
-        Self { own: self.own + o.own, bp: self.bp + o.bp, dot: self.dot + o.dot }
-    }
-
-    /// ‖own‖².
-    pub(super) fn own_square(self) -> f64 {
-        self.own
-    }
-
-    /// ‖own‖/‖bp‖, 0 where backpropagation's is zero.
-    pub(super) fn norm_ratio(self) -> f64 {
-        if self.bp > 0.0 {
-            (self.own / self.bp).sqrt()
-        } else {
-            0.0
-        }
-    }
-
-    /// 0 where either side is exactly zero: nothing points nowhere.
-    pub(super) fn cosine(self) -> f64 {
-        let scale = self.own.sqrt() * self.bp.sqrt();
-        if scale > 0.0 {
-            (self.dot / scale).clamp(-1.0, 1.0)
-        } else {
-            0.0
-        }
-    }
 }

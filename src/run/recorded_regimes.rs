@@ -13,7 +13,9 @@ use crate::rule::{Bp, Rule};
 use crate::Result;
 
 use super::point::Prepared;
-use super::regime::{regime, Regime, Spectrum};
+use super::regime::{regime, Regime};
+use super::size;
+use super::spectra::{network, Spectra};
 
 /// Work of a contender's regime up to which it is read on the whole batch; beyond it, on fewer samples. About a third of a second
 /// of two cores.
@@ -45,18 +47,25 @@ struct Known {
 /// The regimes of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
 ///
 /// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime. Spectra are
-/// shared by all rules of a network. A contender whose regime cannot be computed, or not within the budget, has no row: its
+/// shared by all rules and points of a network. A contender whose regime cannot be computed, or not within the budget, has no row: its
 /// numbers are measured all the same.
-pub(super) fn read(seed: u64, p: &Prepared<'_>, batch: &[Tensor], rows: &[SummaryRow]) -> Vec<RegimeRow> {
-    let (mut known, mut spectra): (Vec<Known>, Vec<(String, usize, Spectrum)>) = (Vec::new(), Vec::new());
+pub(super) fn read(
+    seed: u64,
+    p: &Prepared<'_>,
+    batch: &[Tensor],
+    rows: &[SummaryRow],
+    spectra: &mut Spectra,
+) -> Vec<RegimeRow> {
+    let mut known: Vec<Known> = Vec::new();
     let mut read = Vec::new();
     for (spec, row) in p.specs.iter().zip(rows).filter(|(_, row)| row.err.is_empty()) {
-        let (learning_rate, network) = (spec.learning_rate.to_bits(), &row.parameterisation);
+        let (learning_rate, network) =
+            (spec.learning_rate.to_bits(), network(&row.point, &row.parameterisation));
         let same =
-            |k: &Known| k.rule == spec.rule && k.learning_rate == learning_rate && k.network == *network;
+            |k: &Known| k.rule == spec.rule && k.learning_rate == learning_rate && k.network == network;
         let at = known.iter().position(same).unwrap_or_else(|| {
-            let found = find(seed, spec, network, batch, p.point.batch, &mut spectra).ok().flatten();
-            known.push(Known { rule: spec.rule, learning_rate, network: network.clone(), found });
+            let found = find(seed, spec, &network, batch, spectra).ok().flatten();
+            known.push(Known { rule: spec.rule, learning_rate, network, found });
             known.len() - 1
         });
         if let Some((samples, regime)) = &known[at].found {
@@ -72,25 +81,21 @@ fn find(
     spec: &ContenderSpec,
     network: &str,
     batch: &[Tensor],
-    size: usize,
-    spectra: &mut Vec<(String, usize, Spectrum)>,
+    spectra: &mut Spectra,
 ) -> Result<Option<(usize, Regime)>> {
+    let size = batch.first().map_or(Ok(0), |t| t.dim(0))?;
     let Some(samples) = affordable(size, |samples| work(spec, samples))? else { return Ok(None) };
     let first = |t: &Tensor| -> Result<Tensor> { Ok(t.narrow(0, 0, samples)?.to_device(&Device::Cpu)?) };
     let batch = batch.iter().map(first).collect::<Result<Vec<_>>>()?;
-    let start = |dtype| spec.network.start(seed, dtype, &Device::Cpu);
     let feedback = || spec.network.start_feedback(seed, spec.dtype, &Device::Cpu);
     let state = State {
-        params: start(spec.dtype)?,
+        params: spec.network.start(seed, spec.dtype, &Device::Cpu)?,
         feedback: spec.rule.learns_feedback().then(feedback).transpose()?,
     };
-    let own = |(name, n, spectrum): &(String, usize, Spectrum)| {
-        (name == network && *n == samples).then_some(*spectrum)
-    };
-    let known: Vec<Spectrum> = spectra.iter().filter_map(own).collect();
-    let regime = regime(spec, &state, &batch, &known, PRODUCTS)?;
-    let new = regime.spectrum.filter(|spectrum| !known.contains(spectrum));
-    spectra.extend(new.map(|spectrum| (network.to_owned(), samples, spectrum)));
+    let regime = regime(spec, &state, &batch, &spectra.of(network, samples), PRODUCTS)?;
+    if let Some(spectrum) = regime.spectrum {
+        spectra.add(network, samples, spectrum);
+    }
     Ok(Some((samples, regime)))
 }
 
@@ -123,12 +128,12 @@ fn work(spec: &ContenderSpec, samples: usize) -> Result<f64> {
         Some(_) => {
             let (costs, topology) = (graph.costs(samples), graph.topology());
             let one = flops(product_cost(&costs, |i| topology.follows_state(i)));
-            let dim: f64 = topology.latent().map(|i| super::size::product(graph.shape(i))).sum();
+            let dim: f64 = topology.latent().map(|i| size::product(graph.shape(i))).sum();
             let n = PRODUCTS as f64;
             n * one + 4.0 * n * n * dim * samples as f64
         }
     };
-    let parameters: f64 = graph.params().iter().map(super::size::elements).sum();
+    let parameters: f64 = graph.params().iter().map(size::elements).sum();
     Ok(times * flops(own) + flops(bp) + searched + PER_PARAMETER * parameters)
 }
 

@@ -14,7 +14,7 @@ use crate::theory::lanczos::Ends;
 use crate::theory::linear::trajectory::relaxed_fraction;
 use crate::{Error, Result};
 
-use super::alignment::Sums;
+use super::sums::Sums;
 
 /// Lanczos products at most, for one who waits for words: enough for both ends of small problems; of large ones the smaller end is
 /// then a bound.

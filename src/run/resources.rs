@@ -18,6 +18,7 @@ use crate::tune::file::{self, Found};
 use crate::{Error, Result};
 
 use super::device_health::{self, HealthCheck};
+use super::spectra::Spectra;
 
 /// Opens a device.
 ///
@@ -52,6 +53,8 @@ pub(super) struct Resources<'a> {
     results: Option<&'a Path>,
     /// The launch strategies of the GPU, once they were looked for.
     strategies: Option<Option<Found>>,
+    /// Curvatures of its networks, as far as regimes have asked for them.
+    pub(super) spectra: Spectra,
 }
 
 impl<'a> Resources<'a> {
@@ -70,6 +73,7 @@ impl<'a> Resources<'a> {
             memory,
             results: None,
             strategies: None,
+            spectra: Spectra::default(),
         })
     }
 
