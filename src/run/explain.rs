@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::contender::{Contender, ContenderSpec, State};
 use crate::engine::counting::Totals;
 use crate::engine::curvature::Coordinates;
-use crate::rule::{Bp, Decay, Rule, Steps};
+use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
 use crate::{Error, Result};
 
@@ -114,10 +114,9 @@ fn with_search(spec: &ContenderSpec, batch: usize) -> Result<Totals> {
 
 /// Whether inference is plain descent of all its coordinates at once, in steps of one size.
 fn is_plain(rule: &Rule) -> bool {
-    let plain = |steps: Steps| steps.decay == Decay::None && steps.momentum == 0.0;
     match rule {
-        Rule::Spc(spc) => plain(spc.steps) && !spc.spike,
-        Rule::Epc(epc) => plain(epc.steps),
+        Rule::Spc(spc) => spc.steps.plain() && !spc.spike && !spc.even_odd,
+        Rule::Epc(epc) => epc.steps.plain(),
         _ => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::contender::stable_step::least_curvature;
 use crate::contender::{ContenderSpec, State};
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::engine::reference::Reference;
@@ -155,7 +156,9 @@ pub fn regime(spec: &ContenderSpec, state: &State, batch: &[Tensor], known: &[Sp
     };
     let steps = match (spec.rule.steps(), spectrum) {
         (Some(own), Some(spectrum)) if own.unit == StepUnit::Stable => {
-            Some(Steps { size: own.size * 2.0 / spectrum.largest(), unit: StepUnit::One, ..own })
+            let least = least_curvature(&graph, spectrum.coordinates);
+            let smallest = least.unwrap_or(spectrum.ends.smallest.value.max(0.0));
+            Some(own.found(2.0 / spectrum.largest(), smallest))
         }
         (own, _) => own,
     };

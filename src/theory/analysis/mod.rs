@@ -25,6 +25,7 @@
 //! nothing that is measured here.
 
 mod adjoints;
+mod colours;
 mod descent;
 pub mod least;
 mod statements;
@@ -32,6 +33,7 @@ mod times;
 
 pub use adjoints::{ar, bp, fpa, fpa_nested, zil, zil_all};
 pub use descent::{epc, ipc, pcalm, seqil, spc, spc_spike};
+pub use colours::spc_even_odd;
 
 use std::fmt;
 
