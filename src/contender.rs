@@ -14,13 +14,13 @@ use crate::engine::threads::{self, Limit};
 use crate::engine::{EngineKind, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::{Directions, OptimiserKind};
-use crate::rule::{Rule, StepUnit, Steps};
+use crate::rule::{Rule, StepUnit};
 use crate::{Error, Result};
 
 pub use backend::{Backend, LearnedTensors, State};
 pub use id::ContenderId;
 pub use spec::ContenderSpec;
-use stable_step::StableStep;
+use stable_step::{Found, StableStep};
 
 /// A contender with parameters and optimiser state.
 ///
@@ -131,8 +131,8 @@ impl Contender {
     /// If a tensor does not fit.
     pub fn update(&mut self, data: &[Tensor]) -> Result<()> {
         if let Some(search) = &mut self.stable_step {
-            let stable = search.find(&self.backend.state()?, &self.graph, data)?;
-            self.last = in_steps(self.rule, stable);
+            let found = search.find(&self.backend.state()?, &self.graph, data)?;
+            self.last = in_steps(self.rule, found);
             self.backend.set_rule(self.last)?;
         }
         self.backend.update(data)
@@ -215,10 +215,10 @@ impl Contender {
     }
 }
 
-/// A rule whose step is a share of `stable`, with that step.
-fn in_steps(rule: Rule, stable: f64) -> Rule {
+/// A rule whose step is a share of the largest stable one, with the step that this makes.
+fn in_steps(rule: Rule, found: Found) -> Rule {
     match rule.steps() {
-        Some(steps) => rule.with_steps(Steps { size: steps.size * stable, unit: StepUnit::One, ..steps }),
+        Some(steps) => rule.with_steps(steps.found(found.stable, found.smallest)),
         None => rule,
     }
 }

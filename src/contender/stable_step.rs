@@ -9,7 +9,7 @@ use crate::net::Graph;
 use crate::theory::lanczos;
 use crate::{Error, Result};
 
-/// Relative residual at which the first search for λ_max ends.
+/// Relative residual of both ends of the spectrum at which the first search ends.
 const RESIDUAL: f64 = 1e-2;
 
 /// Products of the first search at most, from a fixed vector.
@@ -35,6 +35,26 @@ pub struct StableStep {
     found: Option<DVector<f64>>,
 }
 
+/// What a search has found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// 2/λ_max.
+    pub stable: f64,
+    /// λ_min: [`least_curvature`] where there is one, else the lower end that the search has found, which is never below λ_min.
+    pub smallest: f64,
+}
+
+/// What no curvature at the forward pass is below: in errors the least precision of a latent vertex, because a loss is convex in what
+/// it judges and e enters the energy as π φ(e), with φ'' = 1 at e = 0 of every φ there is; in states nothing that is known without a
+/// search.
+pub fn least_curvature(graph: &Graph, coordinates: Coordinates) -> Option<f64> {
+    let topology = graph.topology();
+    match coordinates {
+        Coordinates::States => None,
+        Coordinates::Errors => topology.latent().filter_map(|i| topology.precision(i)).reduce(f64::min),
+    }
+}
+
 impl StableStep {
     /// In these coordinates.
     pub fn new(coordinates: Coordinates) -> Self {
@@ -47,11 +67,11 @@ impl StableStep {
         Self::new(self.coordinates)
     }
 
-    /// The largest stable step at these parameters on a batch.
+    /// The largest stable step at these parameters on a batch, and the smallest curvature.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the network has no states or the curvature is not finite.
-    pub fn find(&mut self, state: &State, graph: &Graph, data: &[Tensor]) -> Result<f64> {
+    pub fn find(&mut self, state: &State, graph: &Graph, data: &[Tensor]) -> Result<Found> {
         let curvature = Curvature::at_forward(state.bind(graph, data), self.coordinates)?;
         let kept = self.found.take().filter(|found| found.len() == curvature.dim());
         let (from, most, residual) = match kept {
@@ -63,11 +83,13 @@ impl StableStep {
             None => (lanczos::start(curvature.dim())?, most_products(curvature.dim()), RESIDUAL),
         };
         let product = |z: &DVector<f64>| curvature.product(Matrix::GaussNewton, z);
-        let (top, vector) = lanczos::largest_from(from, residual, most, product)?;
-        self.found = Some(vector);
-        let most = top.value + top.residual;
+        let (ends, vectors) = lanczos::ends_from(from, residual, most, product)?;
+        // one start from which both ends are soon found again
+        self.found = Some(vectors.largest + vectors.smallest);
+        let most = ends.largest.value + ends.largest.residual;
         if most > 0.0 {
-            return Ok(2.0 / most);
+            let smallest = least_curvature(graph, self.coordinates).unwrap_or(ends.smallest.value);
+            return Ok(Found { stable: 2.0 / most, smallest: smallest.max(0.0) });
         }
         Err(Error::Invalid(format!(
             "the largest curvature of the energy is {most}; expected a positive number"

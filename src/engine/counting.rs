@@ -222,6 +222,14 @@ impl Engine for Counting {
         Ok(self.elementwise(2, &[a, b]))
     }
 
+    fn square(&self, a: &SymbolicTensor) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(1, &[a]))
+    }
+
+    fn over_root(&self, a: &SymbolicTensor, b: &SymbolicTensor, _: f64) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(3, &[a, b]))
+    }
+
     fn influence(&self, energy: LatentEnergy, error: &SymbolicTensor) -> Result<SymbolicTensor> {
         Ok(self.elementwise(energy.influence_ops(), &[error]))
     }

@@ -59,6 +59,14 @@ macro_rules! on_tensors {
         fn influence(&self, energy: LatentEnergy, error: &Tensor) -> Result<Tensor> {
             energy.influence(error)
         }
+
+        fn square(&self, a: &Tensor) -> Result<Tensor> {
+            Ok(a.sqr()?)
+        }
+
+        fn over_root(&self, a: &Tensor, b: &Tensor, epsilon: f64) -> Result<Tensor> {
+            Ok((a / b.sqrt()?.affine(1.0, epsilon)?)?)
+        }
     };
 }
 use on_tensors;
@@ -253,6 +261,10 @@ pub trait Engine {
     fn scale(&self, s: f64, a: &Self::Value) -> Result<Self::Value>;
     /// a + s·b.
     fn add_scaled(&self, a: &Self::Value, s: f64, b: &Self::Value) -> Result<Self::Value>;
+    /// a², number by number.
+    fn square(&self, a: &Self::Value) -> Result<Self::Value>;
+    /// a/(√b + ε), number by number; b is not negative.
+    fn over_root(&self, a: &Self::Value, b: &Self::Value, epsilon: f64) -> Result<Self::Value>;
     /// ψ(ε) of an energy.
     fn influence(&self, energy: LatentEnergy, error: &Self::Value) -> Result<Self::Value>;
 }

@@ -142,6 +142,14 @@ impl Engine for Reach {
         Ok(if s == 0.0 || b.is_none() { *a } else { self.fresh() })
     }
 
+    fn square(&self, a: &Name) -> Result<Name> {
+        Ok(self.image(*a))
+    }
+
+    fn over_root(&self, a: &Name, _: &Name, _: f64) -> Result<Name> {
+        Ok(self.image(*a))
+    }
+
     fn influence(&self, _: LatentEnergy, error: &Name) -> Result<Name> {
         Ok(self.image(*error))
     }

@@ -159,6 +159,14 @@ impl Engine for Recording {
         self.join(&[a, b])
     }
 
+    fn square(&self, a: &TaskId) -> Result<TaskId> {
+        Ok(*a)
+    }
+
+    fn over_root(&self, a: &TaskId, b: &TaskId, _: f64) -> Result<TaskId> {
+        self.join(&[a, b])
+    }
+
     fn influence(&self, _: LatentEnergy, error: &TaskId) -> Result<TaskId> {
         Ok(*error)
     }

@@ -1,11 +1,10 @@
 //! Error-based predictive coding (ePC).
 
-use super::info::{has, Inference, Info};
+use super::info::{Inference, Info};
+use super::method::Memory;
 use super::relaxation::shown;
-use super::walk::{
-    descent, forward_pass, heavy, loss_error, loss_errors, outputs, predict, Downward, Forward,
-};
-use super::{LearningRule, StepUnit, Steps};
+use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::{LearningRule, Method, StepUnit, Steps};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
@@ -21,6 +20,8 @@ use crate::Result;
 ///
 /// e_l ← e_l − g_t (e_l − b_l).
 ///
+/// The step is that of plain descent; with another [`Method`] it is that of the method.
+///
 /// Then local weight gradients from ε_l = e_l and v_{l−1}, as in sPC. The signal reaches every layer in one
 /// step, at the price of a backward and a forward sweep per step: 2L + 2T(L − 1) products, 2(L − 1) per step
 /// on the critical path. The first step reuses the initial forward pass, and f_1(x) never changes.
@@ -34,19 +35,24 @@ impl LearningRule for Epc {
     const VARIANTS: &'static [Info] = &[
         Info::new("epc", "epc", Inference::Chosen, true, true),
         Info::new("epc-momentum", "epc", Inference::Chosen, true, false),
+        Info::new("epc-nesterov", "epc", Inference::Chosen, true, false),
+        Info::new("epc-chebyshev", "epc", Inference::Chosen, true, false),
+        Info::new("epc-adam", "epc", Inference::Chosen, true, false),
         Info::new("epc-auto", "epc", Inference::Chosen, true, true),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
-        let steps = if has(name, "auto") { steps.stable() } else { steps };
-        Self { steps: if has(name, "momentum") { steps.heavy() } else { steps } }
+        Self { steps: steps.switched(name) }
     }
 
     fn name(&self) -> &'static str {
-        match self.steps.unit {
-            StepUnit::Stable => "epc-auto",
-            StepUnit::One if self.steps.momentum != 0.0 => "epc-momentum",
-            StepUnit::One => "epc",
+        match (self.steps.method, self.steps.unit) {
+            (Method::HeavyBall { .. }, _) => "epc-momentum",
+            (Method::Nesterov, _) => "epc-nesterov",
+            (Method::Chebyshev { .. }, _) => "epc-chebyshev",
+            (Method::Adam, _) => "epc-adam",
+            (Method::Plain, StepUnit::Stable) => "epc-auto",
+            (Method::Plain, StepUnit::One) => "epc",
         }
     }
 
@@ -67,7 +73,7 @@ impl LearningRule for Epc {
         let Forward { values: mut states, mut at } = forward_pass(engine)?;
         let mut predictions = states.clone();
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
-        let mut velocities = errors.clone();
+        let mut memories: Vec<Memory<E::Value>> = vec![Memory::default(); topology.len()];
         let mut losses = loss_errors(engine, &states)?;
         let moves = |i: &VertexId| topology.is_latent(*i) || topology.follows_state(*i);
         let judged: Vec<VertexId> =
@@ -81,7 +87,7 @@ impl LearningRule for Epc {
         })?;
 
         for t in 0..self.steps.count {
-            let g = self.steps.size(t);
+            let stride = self.steps.stride(t);
             // backward sweep: b_i, and the step of every error
             let down = Downward::new(engine, &at, &losses);
             let mut b = vec![None; topology.len()];
@@ -91,14 +97,11 @@ impl LearningRule for Epc {
                 }
                 b[i] = down.pulled(i, &b)?;
                 if let (true, Some(pulled)) = (topology.is_latent(i), &b[i]) {
-                    let mut along = descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)?;
-                    if self.steps.momentum != 0.0 {
-                        along = heavy(engine, along, self.steps.momentum, &velocities[i])?;
-                        velocities[i].clone_from(&along);
-                    }
+                    let own = descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)?;
+                    let along = stride.along(engine, own, &mut memories[i])?;
                     errors[i] = match (&errors[i], &along) {
-                        (None, Some(along)) => Some(engine.scale(g, along)?),
-                        (Some(e), Some(along)) => Some(engine.add_scaled(e, g, along)?),
+                        (None, Some(along)) => Some(engine.scale(stride.size, along)?),
+                        (Some(e), Some(along)) => Some(engine.add_scaled(e, stride.size, along)?),
                         (e, None) => e.clone(),
                     };
                 }
@@ -136,9 +139,9 @@ impl LearningRule for Epc {
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {
-        match self.steps.momentum != 0.0 {
-            true => cost::epc_momentum(net, self.steps.count as u64),
-            false => cost::epc(net, self.steps.count as u64),
+        match self.steps.method {
+            Method::Plain => cost::epc(net, self.steps.count as u64),
+            method => cost::epc_by(net, self.steps.count as u64, method.carried()),
         }
     }
 

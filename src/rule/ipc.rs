@@ -92,7 +92,7 @@ impl LearningRule for Ipc {
                 }
             });
             let params = moved.collect::<Result<Vec<_>>>()?;
-            net.move_by(self.steps.size(t), 0.0, &c)?;
+            net.move_by(&self.steps.stride(t), &c)?;
             net.set_params(params);
             if t + 1 < self.steps.count || self.evaluate {
                 net.refresh()?;

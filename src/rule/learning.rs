@@ -1,6 +1,7 @@
 //! What a learning rule is, and the steps of its inference.
 
-use super::info::Info;
+use super::info::{has, Info};
+use super::method::{Method, Stride};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
@@ -95,8 +96,8 @@ pub struct Steps {
     pub decay: Decay,
     /// What g is.
     pub unit: StepUnit,
-    /// β of u ← β u + descent, v ← v + g u (Polyak's heavy ball), from u = 0; with β = 0 plain descent.
-    pub momentum: f64,
+    /// What a step makes of the descent.
+    pub method: Method,
 }
 
 /// What a step size is given in.
@@ -117,26 +118,56 @@ impl Steps {
         Self { decay: Decay::Inverse, ..self }
     }
 
-    /// The same with the momentum that variants named so have, β = 0.9.
-    pub fn heavy(self) -> Self {
-        Self { momentum: 0.9, ..self }
-    }
-
     /// The same with g in units of the largest stable step.
     pub fn stable(self) -> Self {
         Self { unit: StepUnit::Stable, ..self }
     }
 
+    /// The same by a method, in the unit in which variants of it read their steps.
+    pub fn by(self, method: Method) -> Self {
+        let unit = if method.follows_curvature() { StepUnit::Stable } else { self.unit };
+        Self { method, unit, ..self }
+    }
+
+    /// The same with what the switches of a variant's name say of steps.
+    pub(super) fn switched(self, name: &str) -> Self {
+        let steps = if has(name, "decay") { self.decaying() } else { self };
+        let steps = if has(name, "auto") { steps.stable() } else { steps };
+        let method = name.split('-').skip(1).find_map(Method::of);
+        method.map_or(steps, |method| steps.by(method))
+    }
+
+    /// The same where a step is a share of the largest stable one: in its own unit, now that this is known to be `stable` = 2/λ_max,
+    /// and with λ_min where the method asks for it.
+    pub fn found(self, stable: f64, smallest: f64) -> Self {
+        let method = match self.method {
+            Method::Chebyshev { .. } => Method::Chebyshev { smallest },
+            other => other,
+        };
+        Self { size: self.size * stable, unit: StepUnit::One, method, ..self }
+    }
+
     /// T steps of constant size.
     pub fn constant(count: usize, size: f64) -> Self {
-        Self { count, size, decay: Decay::None, unit: StepUnit::One, momentum: 0.0 }
+        Self { count, size, decay: Decay::None, unit: StepUnit::One, method: Method::Plain }
     }
 
     /// g_t.
     pub fn size(&self, t: usize) -> f64 {
-        match self.decay {
+        self.stride(t).size
+    }
+
+    /// Whether inference is plain descent in steps of one size.
+    pub fn plain(&self) -> bool {
+        self.decay == Decay::None && self.method == Method::Plain
+    }
+
+    /// Step t.
+    pub(super) fn stride(&self, t: usize) -> Stride {
+        let decayed = match self.decay {
             Decay::None => self.size,
             Decay::Inverse => self.size / (1 + t) as f64,
-        }
+        };
+        self.method.stride(self.size, decayed, t)
     }
 }

@@ -15,17 +15,22 @@
 //! | `pcalm` | augmented Lagrangian, directions before the last update of the multipliers; `pcalm-post` after it |
 //!
 //! `-spike` cancels the step by a precision in the step in which a vertex's first error goes on (`spc`); `-decay` divides the step
-//! by 1 + t; `-momentum` carries 0.9 of the step before along (`spc`, `epc`); `-auto` reads the step size as a share of the largest stable step (`spc`, `epc`, `pcalm`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
+//! by 1 + t; `-momentum` carries 0.9 of the step before along, `-adam` steps by the moments of the descent, and `-nesterov` and
+//! `-chebyshev` are accelerated descent whose step size is a share of the largest stable step ([`Method`]; `spc`, `epc`); `-evenodd`
+//! moves the states of two colours in turn (`spc`); `-auto` reads the step size as a share of the largest stable step (`spc`, `epc`,
+//! `pcalm`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
 //! `-feedback` carries errors down learned backward weights and `-linear` drops φ' on the way (`ar`), in this
 //! order. [`Rule::NAMES`] lists every combination there is.
 
 mod ar;
 mod bp;
+mod colours;
 mod epc;
 mod fpa;
 pub mod info;
 mod ipc;
 pub mod learning;
+mod method;
 mod pcalm;
 pub mod properties;
 mod registry;
@@ -42,6 +47,7 @@ pub use fpa::Fpa;
 pub use info::{Inference, Info};
 pub use ipc::Ipc;
 pub use learning::{Decay, LearningRule, StepUnit, Steps};
+pub use method::Method;
 pub use pcalm::PcAlm;
 pub use properties::Properties;
 pub use seqil::SeqIl;

@@ -92,7 +92,7 @@ impl LearningRule for PcAlm {
         net.show(0, watch)?;
         for t in 0..self.steps.count {
             for _ in 0..self.inner {
-                net.move_states(self.steps.size(t))?;
+                net.move_states(&self.steps.stride(t))?;
                 net.refresh()?;
             }
             // shown is what directions would be taken from if this were the last step

@@ -1,8 +1,8 @@
 //! States with their predictions and errors: what the rules that relax states share.
 
-use super::walk::{
-    descent, forward_pass, heavy, loss_error, loss_errors, outputs, predict, Downward, Forward,
-};
+use super::colours::Colour;
+use super::method::{Memory, Stride};
+use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::Result;
@@ -30,8 +30,8 @@ pub(super) struct Relaxation<'a, E: Engine> {
     pub(super) losses: Vec<MaybeZero<E::Value>>,
     /// π of every latent vertex at this step, where it is not the network's.
     pub(super) precisions: Option<Vec<f64>>,
-    /// u_i of latent vertices, of descent with momentum.
-    velocities: Vec<MaybeZero<E::Value>>,
+    /// What the method of inference keeps of every latent vertex.
+    memories: Vec<Memory<E::Value>>,
     /// λ_i of latent vertices, under a rule that has multipliers.
     multipliers: Vec<MaybeZero<E::Value>>,
     /// Parameters where they were moved.
@@ -75,7 +75,7 @@ impl<'a, E: Engine> Relaxation<'a, E> {
             errors,
             losses,
             precisions: None,
-            velocities: vec![None; topology.len()],
+            memories: vec![Memory::default(); topology.len()],
             multipliers: Vec::new(),
             params,
             loss_scale,
@@ -105,29 +105,35 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         descent(self.engine, self.downward().pulled(i, c)?, own)
     }
 
-    /// Moves every state by g along its descent, all from the same old states. Predictions and errors are those of the
-    /// old point until [`refresh`](Self::refresh).
-    pub(super) fn move_states(&mut self, g: f64) -> Result<()> {
-        self.move_states_with(g, 0.0)
-    }
-
-    /// The same with momentum: u ← β u + descent, v ← v + g u.
-    pub(super) fn move_states_with(&mut self, g: f64, momentum: f64) -> Result<()> {
+    /// Moves every state by a step of a method, all from the same old states. Predictions and errors are those of the old point until
+    /// [`refresh`](Self::refresh).
+    pub(super) fn move_states(&mut self, stride: &Stride) -> Result<()> {
         let c = self.downward().cotangents(&self.errors, |i| self.engine.topology().follows_state(i))?;
-        self.move_by(g, momentum, &c)
+        self.move_by(stride, &c)
     }
 
     /// As [`move_states`](Self::move_states), given the cotangents.
-    pub(super) fn move_by(&mut self, g: f64, momentum: f64, c: &[MaybeZero<E::Value>]) -> Result<()> {
+    pub(super) fn move_by(&mut self, stride: &Stride, c: &[MaybeZero<E::Value>]) -> Result<()> {
         let topology = self.engine.topology();
         let mut moved = Vec::new();
         for i in topology.latent() {
-            let mut along = self.descent(i, c, &c[i])?;
-            if momentum != 0.0 {
-                along = heavy(self.engine, along, momentum, &self.velocities[i])?;
-                self.velocities[i].clone_from(&along);
+            let descent = self.descent(i, c, &c[i])?;
+            if let Some(along) = stride.along(self.engine, descent, &mut self.memories[i])? {
+                moved.push((i, self.engine.add_scaled(&self.values[i], stride.size, &along)?));
             }
-            if let Some(descent) = along {
+        }
+        moved.into_iter().for_each(|(i, state)| self.set(i, state));
+        Ok(())
+    }
+
+    /// Moves the states of one colour by g along their descents, from the old states of that colour and the new ones of the other.
+    pub(super) fn move_colour(&mut self, g: f64, colour: &Colour) -> Result<()> {
+        let mut c = vec![None; self.values.len()];
+        self.downward().renew(&mut c, &self.errors, &colour.read)?;
+        let mut moved = Vec::new();
+        for &i in &colour.own {
+            let own = self.downward().weighted(i, &self.errors[i])?;
+            if let Some(descent) = self.descent(i, &c, &own)? {
                 moved.push((i, self.engine.add_scaled(&self.values[i], g, &descent)?));
             }
         }

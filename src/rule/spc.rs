@@ -1,8 +1,9 @@
 //! State-based predictive coding (sPC).
 
+use super::colours::odd_then_even;
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
-use super::{Decay, LearningRule, StepUnit, Steps};
+use super::{Decay, LearningRule, Method, StepUnit, Steps};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::VertexId;
@@ -16,6 +17,8 @@ use crate::Result;
 /// From the forward pass, T times, all hidden layers at once from the same old states:
 ///
 /// v_l ← v_l − g_t (ε_l − J_{l+1}(v_l)ᵀ ε_{l+1}),  ε_l = v_l − f_l(v_{l−1}),  ε_L = −∂loss/∂o.
+///
+/// The step is that of plain descent; with another [`Method`] it is that of the method.
 ///
 /// Then −∂F/∂θ_l = (∂μ_l/∂θ_l)ᵀ ε_l at the last states. 2L + 2T(L − 1) products without the light cone.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +37,15 @@ pub struct Spc {
     /// Qi, Forasassi, Lukasiewicz & Salvatori (arXiv 2506.23800, their "spiking precision"); this is the schedule whose law is the
     /// one above, not a reproduction of their recipe.
     pub spike: bool,
+    /// Move states at odd [distances](crate::net::Topology::distances) from the losses first, then, at the errors that this leaves,
+    /// those at even ones: a sweep of Gauss and Seidel in two colours, in which an error crosses two layers per step. By plain descent
+    /// whatever the method of the steps, and under the light cone.
+    ///
+    /// On a chain each half of a step is descent over states that do not meet in the energy, with the curvature H_ll = π_l + J_{l+1}ᵀ
+    /// π_{l+1} J_{l+1} each (the loss's in place of π_L). Of a quadratic it lowers F while g < 2/max_l λ_max(H_ll), which is never less
+    /// than the 2/λ_max(H) of sPC, and comes to rest where sPC does. The steps do not invert H_ll: g = 1 lies beyond that bound as soon
+    /// as some J_{l+1} is longer than 1.
+    pub even_odd: bool,
 }
 
 impl LearningRule for Spc {
@@ -41,26 +53,36 @@ impl LearningRule for Spc {
         Info::new("spc", "spc", Inference::Chosen, true, true),
         Info::new("spc-decay", "spc", Inference::Chosen, true, true),
         Info::new("spc-momentum", "spc", Inference::Chosen, true, false),
+        Info::new("spc-nesterov", "spc", Inference::Chosen, true, false),
+        Info::new("spc-chebyshev", "spc", Inference::Chosen, true, false),
+        Info::new("spc-adam", "spc", Inference::Chosen, true, false),
+        Info::new("spc-evenodd", "spc", Inference::Chosen, true, false),
         Info::new("spc-auto", "spc", Inference::Chosen, true, true),
         Info::new("spc-full", "spc", Inference::Chosen, true, true),
         Info::new("spc-spike", "spc", Inference::Chosen, true, false),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
-        let steps = if has(name, "decay") { steps.decaying() } else { steps };
-        let steps = if has(name, "auto") { steps.stable() } else { steps };
-        let steps = if has(name, "momentum") { steps.heavy() } else { steps };
-        Self { steps, light_cone: !has(name, "full"), spike: has(name, "spike") }
+        Self {
+            steps: steps.switched(name),
+            light_cone: !has(name, "full"),
+            spike: has(name, "spike"),
+            even_odd: has(name, "evenodd"),
+        }
     }
 
     fn name(&self) -> &'static str {
-        match (self.spike, self.light_cone, self.steps.decay) {
-            _ if self.steps.unit == StepUnit::Stable => "spc-auto",
-            _ if self.steps.momentum != 0.0 => "spc-momentum",
-            (true, ..) => "spc-spike",
-            (_, false, _) => "spc-full",
-            (_, true, Decay::Inverse) => "spc-decay",
-            (_, true, Decay::None) => "spc",
+        match (self.steps.method, self.steps.decay) {
+            _ if self.even_odd => "spc-evenodd",
+            (Method::HeavyBall { .. }, _) => "spc-momentum",
+            (Method::Nesterov, _) => "spc-nesterov",
+            (Method::Chebyshev { .. }, _) => "spc-chebyshev",
+            (Method::Adam, _) => "spc-adam",
+            (Method::Plain, _) if self.steps.unit == StepUnit::Stable => "spc-auto",
+            (Method::Plain, _) if self.spike => "spc-spike",
+            (Method::Plain, _) if !self.light_cone => "spc-full",
+            (Method::Plain, Decay::Inverse) => "spc-decay",
+            (Method::Plain, Decay::None) => "spc",
         }
     }
 
@@ -77,9 +99,10 @@ impl LearningRule for Spc {
     }
 
     fn learn<E: Engine>(&self, engine: &E, watch: &mut Watch<'_, E::Value>) -> Result<LearnedOn<E>> {
-        let mut net = Relaxation::start(engine, self.light_cone, None)?;
-        net.show(0, watch)?;
         let topology = engine.topology();
+        let mut net = Relaxation::start(engine, self.light_cone || self.even_odd, None)?;
+        net.show(0, watch)?;
+        let colours = if self.even_odd { odd_then_even(topology).to_vec() } else { Vec::new() };
         let distances = if self.spike { topology.distances() } else { Vec::new() };
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
@@ -87,26 +110,40 @@ impl LearningRule for Spc {
                 let at = |i: VertexId| if distances[i] == t { 1.0 / g } else { 1.0 };
                 (0..topology.len()).map(|i| topology.precision(i).unwrap_or(1.0) * at(i)).collect()
             });
-            net.move_states_with(g, self.steps.momentum)?;
-            net.precisions = None;
-            net.refresh()?;
+            match colours.as_slice() {
+                [] => {
+                    net.move_states(&self.steps.stride(t))?;
+                    net.precisions = None;
+                    net.refresh()?;
+                }
+                colours => {
+                    for colour in colours {
+                        net.move_colour(g, colour)?;
+                        net.refresh()?;
+                    }
+                    net.precisions = None;
+                }
+            }
             net.show(t + 1, watch)?;
         }
         net.learned()
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {
-        match self.steps.momentum != 0.0 {
-            true => cost::spc_momentum(net, self.steps.count as u64, self.light_cone),
-            false => cost::spc(net, self.steps.count as u64, self.light_cone, self.scales()),
+        let steps = self.steps.count as u64;
+        match (self.even_odd, self.steps.method) {
+            (true, _) => cost::spc_even_odd(net, steps),
+            (_, Method::Plain) => cost::spc(net, steps, self.light_cone, self.scales()),
+            (_, method) => cost::spc_by(net, steps, self.light_cone, method.carried()),
         }
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
         let steps = self.steps.count as u64;
-        let analysis = match self.spike {
-            true => analysis::spc_spike(net, steps, self.light_cone),
-            false => analysis::spc(net, steps, self.light_cone),
+        let analysis = match (self.even_odd, self.spike) {
+            (true, _) => analysis::spc_even_odd(net, steps),
+            (_, true) => analysis::spc_spike(net, steps, self.light_cone),
+            (_, false) => analysis::spc(net, steps, self.light_cone),
         };
         Analysis { moved: self.cost(net).work.moved, ..analysis }
     }

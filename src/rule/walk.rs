@@ -262,18 +262,3 @@ pub(super) fn descent<E: Engine>(
         (None, None) => Ok(None),
     }
 }
-
-/// β u + descent.
-pub(super) fn heavy<E: Engine>(
-    engine: &E,
-    descent: MaybeZero<E::Value>,
-    momentum: f64,
-    velocity: &MaybeZero<E::Value>,
-) -> Result<MaybeZero<E::Value>> {
-    match (descent, velocity) {
-        (Some(descent), Some(velocity)) => engine.add_scaled(&descent, momentum, velocity).map(Some),
-        (Some(descent), None) => Ok(Some(descent)),
-        (None, Some(velocity)) => engine.scale(momentum, velocity).map(Some),
-        (None, None) => Ok(None),
-    }
-}

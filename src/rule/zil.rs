@@ -153,7 +153,7 @@ fn all<E: Engine>(engine: &E, light_cone: bool, watch: &mut Watch<'_, E::Value>)
             down.collect(i, c[i].as_ref(), &mut directions)?;
         }
         if t + 1 < levels.len() {
-            net.move_states(STEP)?;
+            net.move_states(&Steps::constant(1, STEP).stride(0))?;
             net.refresh()?;
         }
     }

@@ -82,10 +82,10 @@ pub fn most_memory(spec: &ContenderSpec, batch: usize, threads: usize) -> Result
     Ok(element * (values + 2.0 * scratch + sets * parameters) + FIXED + search(spec, &graph, batch))
 }
 
-/// Tensors per vertex that a rule keeps from step to step besides: velocities, multipliers.
+/// Tensors per vertex that a rule keeps from step to step besides: those of its method of inference, multipliers.
 fn besides(spec: &ContenderSpec) -> f64 {
-    let heavy = spec.rule.steps().is_some_and(|steps| steps.momentum != 0.0);
-    f64::from(u8::from(heavy)) + f64::from(u8::from(matches!(spec.rule, Rule::PcAlm(_))))
+    let kept = spec.rule.steps().map_or(0, |steps| steps.method.tensors());
+    (kept + usize::from(matches!(spec.rule, Rule::PcAlm(_)))) as f64
 }
 
 /// Bytes of the search for a step.

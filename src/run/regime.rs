@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::contender::stable_step::least_curvature;
 use crate::contender::{ContenderSpec, State};
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::engine::reference::Reference;
@@ -9,7 +10,7 @@ use crate::engine::unwatched;
 use crate::net::Graph;
 use crate::optim::Directions;
 use crate::record::{regime_label, RegimeRow};
-use crate::rule::{Decay, Rule, StepUnit, Steps};
+use crate::rule::{Rule, StepUnit, Steps};
 use crate::theory::lanczos::Ends;
 use crate::theory::linear::trajectory::relaxed_fraction;
 use crate::{Error, Result};
@@ -152,10 +153,9 @@ impl Regime {
 
 /// Whether inference is plain descent of all its coordinates at once, in steps of one size.
 pub(super) fn is_plain(rule: &Rule) -> bool {
-    let plain = |steps: Steps| steps.decay == Decay::None && steps.momentum == 0.0;
     match rule {
-        Rule::Spc(spc) => plain(spc.steps) && !spc.spike,
-        Rule::Epc(epc) => plain(epc.steps),
+        Rule::Spc(spc) => spc.steps.plain() && !spc.spike && !spc.even_odd,
+        Rule::Epc(epc) => epc.steps.plain(),
         _ => false,
     }
 }
@@ -192,7 +192,9 @@ pub fn regime(
     };
     let steps = match (spec.rule.steps(), spectrum) {
         (Some(own), Some(spectrum)) if own.unit == StepUnit::Stable => {
-            Some(Steps { size: own.size * 2.0 / spectrum.largest(), unit: StepUnit::One, ..own })
+            let least = least_curvature(&graph, spectrum.coordinates);
+            let smallest = least.unwrap_or(spectrum.ends.smallest.value.max(0.0));
+            Some(own.found(2.0 / spectrum.largest(), smallest))
         }
         (own, _) => own,
     };

@@ -67,23 +67,32 @@ pub fn largest_eigenvalue(
     )))
 }
 
-/// The same from a start vector of one's own, in at most `most` products, whether it has settled then or not; and its unit
-/// Ritz vector, from which to start next time. Few products suffice while a matrix changes little.
+/// The unit Ritz vectors of both ends of a spectrum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndVectors {
+    /// Of the smallest.
+    pub smallest: DVector<f64>,
+    /// Of the largest.
+    pub largest: DVector<f64>,
+}
+
+/// As [`ends`] from a start vector of one's own, and the unit Ritz vectors, from which to start next time. Few products suffice while a
+/// matrix changes little.
 ///
 /// # Errors
-/// As for [`largest_eigenvalue`], but for products that do not suffice.
-pub fn largest_from(
+/// As for [`ends`].
+pub fn ends_from(
     from: DVector<f64>,
     tolerance: f64,
     most: usize,
     apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
-) -> Result<(Ritz, DVector<f64>)> {
+) -> Result<(Ends, EndVectors)> {
     let krylov = Krylov::grown(from, most, apply, |krylov| {
-        let (_, top) = krylov.ends()?;
-        Ok(top.residual <= tolerance * top.value.abs())
+        let (bottom, top) = krylov.ends()?;
+        Ok([bottom, top].iter().all(|end| end.residual <= tolerance * end.value.abs()))
     })?;
-    let (_, top) = krylov.ends()?;
-    Ok((top, krylov.top_vector()?))
+    let (smallest, largest) = krylov.ends()?;
+    Ok((Ends { smallest, largest }, krylov.vectors()?))
 }
 
 /// Both ends of the spectrum of such a matrix, of which the smaller one settles slowly where it is close to its neighbours:
@@ -97,12 +106,7 @@ pub fn ends(
     max_products: usize,
     apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
 ) -> Result<Ends> {
-    let krylov = Krylov::grown(start(dim)?, max_products, apply, |krylov| {
-        let (bottom, top) = krylov.ends()?;
-        Ok([bottom, top].iter().all(|end| end.residual <= tolerance * end.value.abs()))
-    })?;
-    let (smallest, largest) = krylov.ends()?;
-    Ok(Ends { smallest, largest })
+    Ok(ends_from(start(dim)?, tolerance, max_products, apply)?.0)
 }
 
 /// A fixed Gaussian vector.
@@ -201,16 +205,19 @@ impl Krylov {
         Ok((ritz(eigen.eigenvalues.imin()), ritz(eigen.eigenvalues.imax())))
     }
 
-    /// The unit vector of the largest Ritz value.
-    fn top_vector(&self) -> Result<DVector<f64>> {
+    /// The unit vectors of the smallest and the largest Ritz value.
+    fn vectors(&self) -> Result<EndVectors> {
         let eigen = self.eigen()?;
-        let top = eigen.eigenvalues.imax();
-        let zero = DVector::zeros(self.basis[0].len());
-        let weights = eigen.eigenvectors.column(top);
-        Ok(self.basis.iter().zip(weights.iter()).fold(zero, |mut sum, (direction, &weight)| {
-            sum.axpy(weight, direction, 1.0);
-            sum
-        }))
+        let vector = |at: usize| {
+            let zero = DVector::zeros(self.basis[0].len());
+            let weights = eigen.eigenvectors.column(at);
+            self.basis.iter().zip(weights.iter()).fold(zero, |mut sum, (direction, &weight)| {
+                sum.axpy(weight, direction, 1.0);
+                sum
+            })
+        };
+        let values = &eigen.eigenvalues;
+        Ok(EndVectors { smallest: vector(values.imin()), largest: vector(values.imax()) })
     }
 }
 
@@ -258,7 +265,7 @@ mod tests {
         assert_eq!(zero.value, 0.0);
     }
 
-    /// Both ends of the Laplacian, and the largest again from its own Ritz vector in a product or two.
+    /// Both ends of the Laplacian, and both again from their Ritz vectors in a few products.
     #[test]
     fn both_ends_and_a_warm_start() {
         let n = 60;
@@ -270,9 +277,10 @@ mod tests {
         let exact = |k: usize| 2.0 - 2.0 * (k as f64 * std::f64::consts::PI / (n as f64 + 1.0)).cos();
         let Ends { smallest, largest } = ends(n, 1e-9, n, laplacian).unwrap();
         assert!((smallest.value - exact(1)).abs() < 1e-12 && (largest.value - exact(n)).abs() < 1e-12);
-        let (cold, vector) = largest_from(start(n).unwrap(), 1e-6, n, laplacian).unwrap();
-        let (warm, _) = largest_from(vector, 1e-6, n, laplacian).unwrap();
-        assert!(warm.products <= 2 && cold.products > 10, "{warm:?} after {cold:?}");
+        let (cold, vectors) = ends_from(start(n).unwrap(), 1e-6, n, laplacian).unwrap();
+        let (warm, _) = ends_from(vectors.smallest + vectors.largest, 1e-6, n, laplacian).unwrap();
+        let (warm, cold) = (warm.largest, cold.largest);
+        assert!(warm.products <= 5 && cold.products > 10, "{warm:?} after {cold:?}");
         assert!((warm.value - exact(n)).abs() < 1e-9);
         // too few products: what was found, with a residual that says so
         let few = ends(n, 1e-9, 5, laplacian).unwrap();

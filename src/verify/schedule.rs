@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::case::wire::EQUILIBRIUM;
 use crate::rule::{
-    Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Nodes, PcAlm, Rule, SeqIl, Spc, StepUnit, Steps, Sweep, Zil,
+    Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Method, Nodes, PcAlm, Rule, SeqIl, Spc, StepUnit, Steps, Sweep,
+    Zil,
 };
 
 #[derive(Deserialize)]
@@ -99,13 +100,14 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
             DecayWire::Inverse => Decay::Inverse,
         },
         unit: StepUnit::One,
-        momentum: 0.0,
+        method: Method::Plain,
     };
     let rule = match wire {
         RuleWire::LinearEquilibrium {} => return Ok((None, Steps::constant(0, 0.0))),
         RuleWire::Bp {} => Rule::Bp(Bp::default()),
         RuleWire::Spc { steps, step_size, step_size_decay } => {
-            Rule::Spc(Spc { steps: steps_of(steps, step_size, step_size_decay), light_cone, spike: false })
+            let steps = steps_of(steps, step_size, step_size_decay);
+            Rule::Spc(Spc { steps, light_cone, spike: false, even_odd: false })
         }
         RuleWire::Epc { steps, step_size, step_size_decay } => {
             Rule::Epc(Epc { steps: steps_of(steps, step_size, step_size_decay) })

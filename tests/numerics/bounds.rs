@@ -85,6 +85,8 @@ proptest! {
                 "zil" => named("bp"),
                 // every layer is reached in the first of its steps
                 _ if rule.name() == "fpa-nested" => named(if t > 0 { "bp" } else { "fpa" }),
+                // errors cross two layers per step
+                _ if rule.name() == "spc-evenodd" => rule,
                 family @ ("spc" | "fpa" | "ipc") => named(family),
                 _ => rule,
             };

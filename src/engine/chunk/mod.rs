@@ -332,6 +332,14 @@ impl<'a, T: Scalar> Engine for Chunk<'a, T> {
         Ok(Self::shared(self.memory.zip(a, b, |a, b| a + s * b)))
     }
 
+    fn square(&self, a: &Value<T>) -> Result<Value<T>> {
+        Ok(Self::shared(self.memory.map(a, |a| a * a)))
+    }
+
+    fn over_root(&self, _: &Value<T>, _: &Value<T>, _: f64) -> Result<Value<T>> {
+        Err(Error::Invalid("a rule that infers by Adam runs on engine reference only; use that".into()))
+    }
+
     fn influence(&self, energy: LatentEnergy, error: &Value<T>) -> Result<Value<T>> {
         let one = T::of(1.0);
         Ok(match energy {

@@ -26,6 +26,8 @@ pub(super) struct Line<'a> {
     pub(super) label: String,
     pub(super) contender: &'a str,
     pub(super) parameterisation: &'a str,
+    /// Which of the figure's variants: a parameterisation and the size that does not run along the axis.
+    pub(super) variant: usize,
     /// In rising order of x.
     pub(super) points: Vec<Point>,
 }
@@ -38,6 +40,8 @@ pub(super) struct Figure<'a> {
     pub(super) facts: Vec<String>,
     /// Whether a contender has more than one line.
     pub(super) several: bool,
+    /// How many variants there are.
+    pub(super) variants: usize,
     pub(super) lines: Vec<Line<'a>>,
 }
 
@@ -88,7 +92,7 @@ impl Line<'_> {
 }
 
 /// What tells a figure from the benchmark's others.
-type FigureKey<'a> = (usize, &'a str, &'a str, usize);
+type FigureKey<'a> = (usize, &'a str, &'a str, usize, usize);
 
 /// The figures of a sheet.
 pub(super) fn figures<'a>(record: &'a Record, sheet: &Sheet) -> Vec<Figure<'a>> {
@@ -110,7 +114,13 @@ pub(super) fn figures<'a>(record: &'a Record, sheet: &Sheet) -> Vec<Figure<'a>> 
         let Some(row) = rows.get(&(&*q.point, &*q.contender)) else { continue };
         let Some(place) = benchmarks.iter().position(|own| *own == row.benchmark) else { continue };
         let width = if sheet.over == Over::Width { 0 } else { row.width };
-        split.entry((place, &*row.benchmark, &*row.activation, width)).or_default().push((row, q));
+        // curves of several depths do not fit one figure
+        let depth = if matches!(sheet.over, Over::At(_)) { row.depth } else { 0 };
+        split.entry((place, &*row.benchmark, &*row.activation, width, depth)).or_default().push((row, q));
+    }
+    if !sheet.every_depth {
+        let deepest = split.keys().map(|key| key.4).max();
+        split.retain(|key, _| Some(key.4) == deepest);
     }
     let keys: Vec<FigureKey<'_>> = split.keys().copied().collect();
     let mut figures: Vec<Figure<'a>> = split
@@ -126,14 +136,9 @@ fn figure<'a>(
     sheet: &Sheet,
     key: FigureKey<'a>,
     keys: &[FigureKey<'a>],
-    mut members: Vec<(&'a SummaryRow, &'a QuantityRow)>,
+    members: Vec<(&'a SummaryRow, &'a QuantityRow)>,
 ) -> Figure<'a> {
-    let (_, benchmark, activation, width) = key;
-    if matches!(sheet.over, Over::At(_)) {
-        // curves of several depths do not fit one figure: those of the deepest
-        let deepest = members.iter().map(|(row, _)| row.depth).max();
-        members.retain(|(row, _)| Some(row.depth) == deepest);
-    }
+    let (_, benchmark, activation, width, depth) = key;
     // contender, parameterisation, and the size that does not run along the axis
     let mut lines: Vec<((&str, &str, usize), BTreeMap<u64, Point>)> = Vec::new();
     for (row, q) in &members {
@@ -168,6 +173,12 @@ fn figure<'a>(
     let parameterisations = count(&|own| own.1.to_owned());
     let sizes = count(&|own| own.2.to_string());
     let several = contenders < lines.len();
+    let mut variants: Vec<(&str, usize)> = Vec::new();
+    for (own, _) in &lines {
+        if !variants.contains(&(own.1, own.2)) {
+            variants.push((own.1, own.2));
+        }
+    }
     let lines: Vec<Line<'a>> = lines
         .into_iter()
         .map(|((contender, parameterisation, beside), points)| {
@@ -183,7 +194,11 @@ fn figure<'a>(
             }
             let mut points: Vec<Point> = points.into_values().collect();
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            Line { label: parts.join(", "), contender, parameterisation, points }
+            if matches!(sheet.over, Over::At(_)) {
+                thin(&mut points);
+            }
+            let variant = variants.iter().position(|own| *own == (parameterisation, beside)).unwrap_or(0);
+            Line { label: parts.join(", "), contender, parameterisation, variant, points }
         })
         .filter(|line| !line.points.is_empty())
         .collect();
@@ -201,8 +216,11 @@ fn figure<'a>(
         }
     }
     facts.extend(members.first().map(|(row, _)| format!("batch {}", row.batch)));
-    if matches!(sheet.over, Over::At(_)) {
-        facts.extend(members.first().map(|(row, _)| format!("depth {}", row.depth)));
+    if depth > 0 {
+        facts.push(format!("depth {depth}"));
+        if others().any(|other| other.4 != depth) {
+            stem.push(format!("depth-{depth}"));
+        }
     }
     if parameterisations == 1 {
         facts.extend(members.first().map(|(row, _)| row.parameterisation.clone()));
@@ -212,7 +230,20 @@ fn figure<'a>(
     if draws.len() > 1 {
         facts.push(format!("median and range of {} draws", number::count(draws.len() as f64)));
     }
-    Figure { benchmark, stem: stem.join("."), facts, several, lines }
+    Figure { benchmark, stem: stem.join("."), facts, several, variants: variants.len(), lines }
+}
+
+/// Leaves out points of a curve that would lie on each other: nearer than a ninth in x to the one before, but for the last.
+fn thin(points: &mut Vec<Point>) {
+    let last = points.last().map(|point| point.x);
+    let mut kept = 0.0;
+    points.retain(|point| {
+        let shown = point.x >= 1.12 * kept || Some(point.x) == last;
+        if shown {
+            kept = point.x;
+        }
+        shown
+    });
 }
 
 /// Values in units of those of the contender of one name, draw by draw; that one's own lines and points without it go.

@@ -85,8 +85,8 @@ fn chart(record: &Record, sheet: &Sheet, figure: &Figure<'_>) -> Option<Chart> {
         |x: f64, y: f64| x > 0.0 && x.is_finite() && y.is_finite() && (y > 0.0 || sheet.scale != Scale::Log);
     let mut series = Vec::new();
     let mut legend = Vec::new();
-    for (place, line) in figure.lines.iter().enumerate() {
-        let style = line_style(figure, line, place);
+    for line in &figure.lines {
+        let style = line_style(figure, line);
         let dots: Vec<Dot> = line
             .points
             .iter()
@@ -112,7 +112,10 @@ fn chart(record: &Record, sheet: &Sheet, figure: &Figure<'_>) -> Option<Chart> {
         return None;
     }
     if sheet.exponent && figure.lines.iter().any(|line| line.exponent().is_some()) {
-        legend.push(Entry::text("p: slope in log-log; 95 % CI over draws"));
+        let several =
+            figure.lines.iter().any(|line| line.exponent().is_some_and(|(_, interval)| interval.is_some()));
+        let interval = if several { "; 95 % CI over draws" } else { "" };
+        legend.push(Entry::text(&format!("p: slope in log-log{interval}")));
     }
     for published in sheet.published {
         let own = style::of(published.contender, "reference");
@@ -156,19 +159,20 @@ fn axes(sheet: &Sheet, series: &[Series]) -> Option<(Axis, Axis)> {
     Some((x, y))
 }
 
-/// A power law through the last point of the steepest line.
+/// A power law through the last point of those lines that reach farthest, the highest of them.
 fn through(&(exponent, label): &(f64, &str), series: &[Series]) -> Option<Guide> {
     let last = |s: &Series| s.dots.last().filter(|_| !s.counted).map(|d| (d.x, d.y));
-    let through = series.iter().filter_map(last).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let through =
+        series.iter().filter_map(last).max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)))?;
     Some(Guide { through, exponent, label: label.into() })
 }
 
-/// Contenders by their own colours; where one has several lines, these by a scale from dark to light.
-fn line_style(figure: &Figure<'_>, line: &Line<'_>, place: usize) -> Style {
+/// Contenders by their own colours; where one has several lines, what sets these apart by a scale from dark to light.
+fn line_style(figure: &Figure<'_>, line: &Line<'_>) -> Style {
     let (name, engine) = style::split(line.contender);
     let own = style::of(name, engine);
     match figure.several {
         false => own,
-        true => Style { color: direction::along(place, figure.lines.len()), ..own },
+        true => Style { color: direction::along(line.variant, figure.variants), ..own },
     }
 }

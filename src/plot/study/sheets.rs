@@ -43,6 +43,8 @@ pub(super) struct Sheet {
     pub(super) at: Option<f64>,
     pub(super) over: Over,
     pub(super) scale: Scale,
+    /// Whether curves of every depth are drawn, or of the deepest network alone.
+    pub(super) every_depth: bool,
     /// Contender in whose units values are drawn.
     pub(super) relative_to: Option<&'static str>,
     /// Whether slopes are fitted.
@@ -67,6 +69,7 @@ const BARE: Sheet = Sheet {
     at: None,
     over: Over::Depth,
     scale: Scale::Log,
+    every_depth: false,
     relative_to: None,
     exponent: false,
     guide: None,
@@ -350,9 +353,10 @@ pub(super) const SHEETS: &[Sheet] = &[
         study: Study::Landscape,
         quantity: "loss",
         over: UPDATES,
+        every_depth: true,
         title: "Training from near the origin",
         label: "loss of the forward pass",
-        about: "Loss on the batch against weight updates by plain gradient descent at one learning rate, at the deepest network.",
+        about: "Loss on the batch against weight updates by plain gradient descent at one learning rate, one figure per depth.",
         claim: "Innocenti et al. (arXiv 2408.11979) prove for deep linear networks that the origin, a degenerate saddle of the loss with \
                 more than one hidden layer, is a strict saddle of the equilibrated energy.",
         ..BARE
@@ -383,6 +387,7 @@ pub(super) const SHEETS: &[Sheet] = &[
         study: Study::TrustRegion,
         quantity: "cosine",
         over: DAMPING,
+        every_depth: true,
         scale: Scale::Cosine,
         title: "Cosine of each rule's direction to the trust-region step",
         label: "cosine",

@@ -21,9 +21,9 @@ pub(super) fn spend(subject: &Subject<'_>) -> Result<Found> {
     let (rule, steps) = match given.unit {
         StepUnit::One => (subject.spec.rule, given),
         StepUnit::Stable => {
-            let largest = subject.largest()?;
+            let (largest, smallest) = subject.ends()?;
             found.push(("largest", 0.0, largest));
-            subject.in_shares(given.size, largest)?
+            subject.in_shares(given.size, largest, smallest)?
         }
     };
     let engine = subject.engine();

@@ -1,14 +1,10 @@
 //! The spectrum of the energy at the start of inference.
 
-use super::{Found, Subject, PRODUCTS, SETTLED};
-use crate::engine::curvature::{Curvature, Matrix};
+use super::{Found, Subject};
 use crate::{Error, Result};
 
 pub(super) fn condition(subject: &Subject<'_>) -> Result<Found> {
-    let engine = subject.engine();
-    let curvature = Curvature::at_forward(engine, subject.coordinates()?)?;
-    let largest = curvature.largest(Matrix::GaussNewton, SETTLED, PRODUCTS)?.value;
-    let smallest = curvature.smallest(SETTLED, PRODUCTS)?.value;
+    let (largest, smallest) = subject.ends()?;
     let topology = subject.graph.topology();
     let last = topology.latent().last().ok_or_else(|| Error::Invalid("the network has no state".into()))?;
     let values = subject.graph.forward(&subject.state.params, &subject.data)?;

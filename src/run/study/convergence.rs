@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use candle_core::Tensor;
 
 use super::crossing::{kept, Crossing};
-use super::{Found, Subject, PRODUCTS, SETTLED};
-use crate::engine::curvature::{minimum, Curvature, Matrix};
+use super::{Found, Subject};
+use crate::engine::curvature::minimum;
 use crate::engine::Shown;
 use crate::{Error, Result};
 
@@ -32,13 +32,12 @@ struct Course {
 
 pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
     let exact = minimum(subject.engine(), MINIMUM)?.errors;
-    let curvature = Curvature::at_forward(subject.engine(), subject.coordinates()?)?;
-    let largest = curvature.largest(Matrix::GaussNewton, SETTLED, PRODUCTS)?.value;
-    let smallest = curvature.smallest(SETTLED, PRODUCTS)?.value;
+    let ends = subject.ends()?;
+    let (largest, smallest) = ends;
     let mut best: Option<(f64, Course)> = None;
     let mut most = usize::MAX;
     for share in SHARES {
-        let course = follow(subject, &exact, share, largest, most)?;
+        let course = follow(subject, &exact, share, ends, most)?;
         let better = match (&best, &course.reached) {
             (_, Some(_)) => true, // it ended before the best so far
             (None, None) => true,
@@ -59,7 +58,7 @@ pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
         vec![("share", 0.0, share), ("largest", 0.0, largest), ("condition", 0.0, largest / smallest)];
     found.extend(course.curve.iter().map(|&(step, distance)| ("distance", step as f64, distance)));
     if let Some((steps, time)) = course.reached {
-        let (rule, schedule) = subject.in_shares(share, largest)?;
+        let (rule, schedule) = subject.in_shares(share, largest, smallest)?;
         found.push(("steps", NEAR, steps as f64));
         found.push(("flops", NEAR, subject.flops(rule, schedule, steps)?));
         found.push(("seconds", NEAR, time.as_secs_f64()));
@@ -72,10 +71,10 @@ fn follow(
     subject: &Subject<'_>,
     exact: &[Option<Tensor>],
     share: f64,
-    largest: f64,
+    (largest, smallest): (f64, f64),
     most: usize,
 ) -> Result<Course> {
-    let (rule, steps) = subject.in_shares(share, largest)?;
+    let (rule, steps) = subject.in_shares(share, largest, smallest)?;
     let whole = length(exact)?;
     let mut course = Course { curve: Vec::new(), reached: None };
     let (mut crossing, mut times) = (Crossing::new(), Vec::new());

@@ -6,8 +6,8 @@ use crate::optim::Directions;
 use crate::rule::{Bp, Rule};
 use crate::Result;
 
-use super::super::alignment::Sums;
 use super::Subject;
+use crate::run::sums::Sums;
 
 /// Backpropagation's directions of a network, with its layers.
 pub(super) struct Backpropagation {

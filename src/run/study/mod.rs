@@ -16,7 +16,7 @@ use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::engine::reference::Reference;
 use crate::net::Graph;
 use crate::record::{PointResult, QuantityRow};
-use crate::rule::{Rule, StepUnit, Steps};
+use crate::rule::{Rule, Steps};
 use crate::suite::Study;
 use crate::verify::preflight;
 use crate::{Error, Result};
@@ -26,8 +26,8 @@ use super::job::Observer;
 use super::point::Prepared;
 use super::resources::Resources;
 
-/// Relative residual at which λ_max has settled.
-const SETTLED: f64 = 1e-6;
+/// Relative residual at which an end of a spectrum has settled; the error of the value is of the order of its square.
+const SETTLED: f64 = 1e-4;
 
 /// Products of a search for an end of a spectrum at most.
 const PRODUCTS: usize = 500;
@@ -112,18 +112,19 @@ impl Subject<'_> {
         })
     }
 
-    /// λ_max in the rule's coordinates at the forward pass.
-    fn largest(&self) -> Result<f64> {
+    /// λ_max and λ_min in the rule's coordinates at the forward pass.
+    fn ends(&self) -> Result<(f64, f64)> {
         let curvature = Curvature::at_forward(self.engine(), self.coordinates()?)?;
-        Ok(curvature.largest(Matrix::GaussNewton, SETTLED, PRODUCTS)?.value)
+        let largest = curvature.largest(Matrix::GaussNewton, SETTLED, PRODUCTS)?.value;
+        Ok((largest, curvature.smallest(SETTLED, PRODUCTS)?.value))
     }
 
-    /// The rule with a step of this share of 2/`largest`.
-    fn in_shares(&self, share: f64, largest: f64) -> Result<(Rule, Steps)> {
+    /// The rule with a step of this share of 2/`largest`, and what its method asks of the spectrum.
+    fn in_shares(&self, share: f64, largest: f64, smallest: f64) -> Result<(Rule, Steps)> {
         let steps = self.spec.rule.steps().ok_or_else(|| {
             Error::Invalid(format!("rule {} has no inference steps", self.spec.rule.name()))
         })?;
-        let steps = Steps { size: share * 2.0 / largest, unit: StepUnit::One, ..steps };
+        let steps = Steps { size: share, ..steps }.found(2.0 / largest, smallest);
         Ok((self.spec.rule.with_steps(steps), steps))
     }
 

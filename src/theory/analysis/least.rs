@@ -88,6 +88,12 @@ pub(super) fn states(net: &NetCost, steps: u64) -> Needed {
     Needed { work: cost::spc(net, steps, true, false).work, lowest }
 }
 
+/// sPC in two colours: the work of its schedule, which leaves alone what no error has reached.
+pub(super) fn colours(net: &NetCost, steps: u64) -> Needed {
+    let lowest = net.depth().saturating_sub(2 * steps).max(1);
+    Needed { work: cost::spc_even_odd(net, steps).work, lowest }
+}
+
 /// ePC and SeqIL: T sweeps over all layers.
 pub(super) fn sweeps(net: &NetCost, steps: u64) -> Needed {
     Needed { work: cost::epc(net, steps).work, lowest: if steps > 0 { 1 } else { net.depth() } }

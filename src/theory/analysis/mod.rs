@@ -25,12 +25,14 @@
 //! nothing that is measured here.
 
 mod adjoints;
+mod colours;
 mod descent;
 pub mod least;
 mod statements;
 mod times;
 
 pub use adjoints::{ar, bp, fpa, fpa_nested, zil, zil_all};
+pub use colours::spc_even_odd;
 pub use descent::{epc, ipc, pcalm, seqil, spc, spc_spike};
 
 use std::fmt;

@@ -5,9 +5,12 @@
 
 mod adjoints;
 mod augmented;
+mod path;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+
+use path::Path;
 
 use crate::net::{Graph, Params, VertexId};
 use crate::rule::{Ipc, Rule, SeqIl, Spc, Steps};
@@ -114,6 +117,23 @@ impl Problem<'_> {
         Ok(crate::engine::autograd::Autograd::new(self.params)?.directions(self.graph, self.data)?.0)
     }
 
+    /// −∂F/∂v_i of the states that are `free`.
+    fn descent(
+        &self,
+        params: &[Tensor],
+        states: &States,
+        factor: f64,
+        free: impl Fn(VertexId) -> bool,
+    ) -> Result<States> {
+        let (vars, tracked) = tracked(states, free)?;
+        let grads = self.energy(params, &tracked, factor)?.backward()?;
+        let negated = |var: &Option<Var>| match var {
+            Some(var) => Ok(Some(gradient(&grads, var)?.neg()?)),
+            None => Ok(None),
+        };
+        vars.iter().map(negated).collect()
+    }
+
     /// v_i − g ∂F/∂v_i for the states that are `free`.
     fn descended(
         &self,
@@ -123,25 +143,28 @@ impl Problem<'_> {
         g: f64,
         free: impl Fn(VertexId) -> bool,
     ) -> Result<States> {
-        let (vars, tracked) = tracked(states, free)?;
-        let grads = self.energy(params, &tracked, factor)?.backward()?;
-        let moved = states.iter().zip(&vars).map(|(state, var)| match var {
-            Some(var) => Ok(Some((var.as_detached_tensor() - gradient(&grads, var)?.affine(g, 0.0)?)?)),
-            None => Ok(state.clone()),
-        });
-        moved.collect()
+        let along = self.descent(params, states, factor, free)?;
+        plus(states, g, &along)
     }
 
     fn state_descent(&self, rule: &Spc) -> Result<Vec<Tensor>> {
         let (topology, distances) = (self.graph.topology(), self.graph.topology().distances());
-        let (mut states, mut swing) = (self.forward_states()?, None);
+        let (mut states, mut path) = (self.forward_states()?, Path::new(rule.steps));
         for t in 0..rule.steps.count {
             let g = rule.steps.size(t);
             let spiked = |i: VertexId| if rule.spike && distances[i] == t { 1.0 / g } else { 1.0 };
             let own = |i: VertexId| (spiked(i) * topology.precision(i).unwrap_or(1.0), topology.energy(i));
             let graph = &self.graph.clone().with_energies(own);
-            let moved = Problem { graph, ..*self }.descended(self.params, &states, 1.0, g, |_| true)?;
-            states = swung(&mut swing, &states, moved, (g, rule.steps.momentum))?;
+            let now = Problem { graph, ..*self };
+            if rule.even_odd {
+                for odd in [true, false] {
+                    let free = |i: VertexId| (distances[i] % 2 == 1) == odd;
+                    states = now.descended(self.params, &states, 1.0, g, free)?;
+                }
+                continue;
+            }
+            let along = now.descent(self.params, &states, 1.0, |_| true)?;
+            states = path.next(states, along)?;
         }
         self.local_directions(self.params, &states, 1.0)
     }
@@ -176,10 +199,10 @@ impl Problem<'_> {
 
     fn error_descent(&self, steps: Steps) -> Result<Vec<Tensor>> {
         let topology = self.graph.topology();
-        let mut swing = None;
+        let mut path = Path::new(steps);
         let zeros = |v: &Option<Tensor>| Ok(v.as_ref().map(Tensor::zeros_like).transpose()?);
         let mut errors: States = self.forward_states()?.iter().map(zeros).collect::<Result<_>>()?;
-        for t in 0..steps.count {
+        for _ in 0..steps.count {
             let (vars, free) = tracked(&errors, |_| true)?;
             // F as a function of the errors: half squares plus the losses of the rebuilt network
             let values = self.rebuilt(&free)?.values;
@@ -189,15 +212,11 @@ impl Problem<'_> {
                 Some(sum.and_then(|sum| Ok(sum.affine(precision, 0.0)?)))
             });
             let grads = sum(hidden.chain([self.losses(&values, 1.0)]))?.backward()?;
-            let moved = vars.iter().map(|var| match var {
-                Some(var) => {
-                    let step = gradient(&grads, var)?.affine(steps.size(t), 0.0)?;
-                    Ok(Some((var.as_detached_tensor() - step)?))
-                }
+            let along = vars.iter().map(|var| match var {
+                Some(var) => Ok(Some(gradient(&grads, var)?.neg()?)),
                 None => Ok(None),
             });
-            let moved = moved.collect::<Result<_>>()?;
-            errors = swung(&mut swing, &errors, moved, (steps.size(t), steps.momentum))?;
+            errors = path.next(errors, along.collect::<Result<_>>()?)?;
         }
         let values = self.rebuilt(&errors)?.values.into_iter().enumerate();
         let states = values.map(|(i, v)| topology.is_latent(i).then_some(v)).collect();
@@ -261,28 +280,11 @@ fn descents(graph: &Graph, vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor
     vars.iter().enumerate().map(descent).collect()
 }
 
-/// Where a step of size g from `here` to `there` ends with momentum: at here + g u, with u ← β u + (there − here)/g.
-fn swung(u: &mut Option<States>, here: &States, there: States, (g, momentum): (f64, f64)) -> Result<States> {
-    if momentum == 0.0 {
-        return Ok(there);
-    }
-    let before = u.take();
-    let each = here.iter().zip(&there).enumerate().map(|(i, (here, there))| match (here, there) {
-        (Some(here), Some(there)) => {
-            let along = (there - here)?.affine(1.0 / g, 0.0)?;
-            Ok(Some(match before.as_ref().and_then(|before| before[i].as_ref()) {
-                Some(last) => (along + last.affine(momentum, 0.0)?)?,
-                None => along,
-            }))
-        }
-        _ => Ok(None),
+/// a + s b, where b has something.
+fn plus(a: &States, s: f64, b: &States) -> Result<States> {
+    let each = a.iter().zip(b).map(|(a, b)| match (a, b) {
+        (Some(a), Some(b)) => Ok(Some((a + b.affine(s, 0.0)?)?)),
+        (a, _) => Ok(a.clone()),
     });
-    let along = each.collect::<Result<States>>()?;
-    let moved = here.iter().zip(&along).map(|(here, along)| match (here, along) {
-        (Some(here), Some(along)) => Ok(Some((here + along.affine(g, 0.0)?)?)),
-        _ => Ok(None),
-    });
-    let moved = moved.collect();
-    *u = Some(along);
-    moved
+    each.collect()
 }

@@ -15,7 +15,7 @@ use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::architecture::mlp::chain;
 use crate::net::{Activation, Dense, Loss, LossKind, Params};
 use crate::optim::{self, OptimiserKind};
-use crate::rule::{Ar, Feedback, Fpa, Ipc, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
+use crate::rule::{Ar, Feedback, Fpa, Ipc, Method, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
 use crate::{Error, Result};
 
 /// A fused engine for one network.
@@ -225,10 +225,12 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
     let to = match *rule {
         Rule::Bp(_) => To::Bp,
         Rule::Zil(Zil { nodes: Nodes::Frontier }) => To::Zil,
-        Rule::Spc(Spc { light_cone, spike: false, steps }) if steps.momentum == 0.0 => {
+        Rule::Spc(Spc { light_cone, spike: false, even_odd: false, steps })
+            if steps.method == Method::Plain =>
+        {
             To::Spc { light_cone, deviation }
         }
-        Rule::Epc(epc) if epc.steps.momentum == 0.0 => To::Epc,
+        Rule::Epc(epc) if epc.steps.method == Method::Plain => To::Epc,
         Rule::Fpa(Fpa { light_cone, nested: false, .. }) => To::Fpa { light_cone },
         Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
         Rule::Ipc(Ipc { weight_step, light_cone, evaluate, .. }) => {

@@ -1,0 +1,83 @@
+//! The cost of what inference does besides plain descent: passes over memory, and another order of the same products.
+
+use super::{elementwise, epc, spc, updates, NetCost, RuleCost};
+use crate::net::VerbCost;
+
+/// What a method of inference does to every descent before it steps along it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Nothing.
+    Nothing,
+    /// A share of the last sum is added, once there is one: u = d + β u.
+    Momentum,
+    /// The same, and the sum is added to the descent once more; neither in the first step, the first not in the second.
+    LookingAhead,
+    /// Two moments, and one over the root of the other.
+    Moments,
+}
+
+impl Carried {
+    /// Work on a coordinate of n numbers that moves from step `first` (from 0) to the last of `steps`.
+    fn work(self, n: u64, first: u64, steps: u64) -> VerbCost {
+        let (one, sum) = (elementwise(n, 1, 1), elementwise(n, 2, 2));
+        let from = |step: u64| steps.saturating_sub(step.max(first));
+        match self {
+            Self::Nothing => VerbCost::default(),
+            Self::Momentum => sum * from(first + 1),
+            Self::LookingAhead => sum * (from((first + 1).max(2)) + from(1)),
+            Self::Moments => (one * 5 + elementwise(n, 3, 2)) * from(0) + sum * (2 * from(first + 1)),
+        }
+    }
+}
+
+/// sPC by another method than plain descent: the work of sPC, and what the method does to every descent of a state.
+pub fn spc_by(net: &NetCost, steps: u64, light_cone: bool, carried: Carried) -> RuleCost {
+    let mut cost = spc(net, steps, light_cone, false);
+    for (l, own, _) in net.hidden() {
+        let first = steps - updates(net.depth(), l, steps, light_cone);
+        cost.work += carried.work(own.outputs, first, steps);
+    }
+    cost
+}
+
+/// ePC by another method: the same, of every error.
+pub fn epc_by(net: &NetCost, steps: u64, carried: Carried) -> RuleCost {
+    let mut cost = epc(net, steps);
+    for (_, own, _) in net.hidden() {
+        cost.work += carried.work(own.outputs, 0, steps);
+    }
+    cost
+}
+
+/// Steps in which a state at distance d from the loss moves, of T steps that each move odd distances and then even ones: all but the
+/// first ⌈d/2⌉ − 1.
+pub(in crate::theory) fn sweeps(distance: u64, steps: u64) -> u64 {
+    (steps + 1).saturating_sub(distance.div_ceil(2))
+}
+
+/// sPC in two colours: c_l = max(0, T + 1 − ⌈(L − l)/2⌉) moves of layer l < L, each at the price of F_{l+1} + V_{l+1}; per move the step,
+/// its own error anew, and the error of the layer above, which the move changes as well; and from the second move on the own error
+/// subtracted.
+pub fn spc_even_odd(net: &NetCost, steps: u64) -> RuleCost {
+    let depth = net.depth();
+    let mut work = net.forward() + net.output_error();
+    for (l, own, above) in net.hidden() {
+        let count = sweeps(depth - l, steps);
+        work += (above.forward + above.vjp + elementwise(own.outputs, 2, 2)) * count;
+        work += elementwise(own.outputs, 1, 2) * (count + count.saturating_sub(1));
+        if l > 1 {
+            work += elementwise(own.outputs, 1, 2) * sweeps(depth - l + 1, steps);
+        }
+    }
+    if depth > 1 {
+        work += net.output_error() * steps;
+    }
+    work += net.param_grads(depth.saturating_sub(2 * steps).max(1));
+    let (critical_path, stepwise) = match (depth, steps) {
+        (1, _) => (2, 2),
+        (_, 0) => (depth + 1, depth + 1),
+        (2, _) => (depth + 2 * steps + 1, depth + 2 * steps + 1),
+        _ => (depth + 2 * steps + 2, depth + 3 * steps + 1),
+    };
+    RuleCost { work, critical_path, stepwise }
+}

@@ -1,0 +1,99 @@
+//! Oracle of the methods of inference: where T steps lead, from the descents at all of them.
+//!
+//! Every method is said as a weighted sum over all earlier descents, or over earlier points, never by the recursion of the rules.
+
+use candle_core::Tensor;
+
+use super::{plus, States};
+use crate::rule::{Method, Steps};
+use crate::Result;
+
+/// The way of inference so far.
+pub(super) struct Path {
+    steps: Steps,
+    descents: Vec<States>,
+    points: Vec<States>,
+    /// ω of Chebyshev's three-term recurrence.
+    omega: f64,
+}
+
+impl Path {
+    pub(super) fn new(steps: Steps) -> Self {
+        Self { steps, descents: Vec::new(), points: Vec::new(), omega: 1.0 }
+    }
+
+    /// Where the next step ends, from `here` with this descent.
+    pub(super) fn next(&mut self, here: States, descent: States) -> Result<States> {
+        let t = self.descents.len();
+        self.descents.push(descent);
+        self.points.push(here);
+        let here = &self.points[t];
+        // g of this step, Chebyshev's aside
+        let g = Steps { method: Method::Plain, ..self.steps }.size(t);
+        match self.steps.method {
+            Method::Plain => plus(here, g, &self.descents[t]),
+            // u_t = Σ_s β^(t−s) d_s
+            Method::HeavyBall { beta } => {
+                let weights = (0..=t).map(|s| beta.powi((t - s) as i32));
+                plus(here, g, &self.sum(weights, |d: &Tensor| Ok(d.clone()))?)
+            }
+            // u_t = Σ_s w_s d_s: the product of r/(r + 3) from s to t − 1 telescopes
+            Method::Nesterov => {
+                let own = |s: usize| (s * (s + 1) * (s + 2)) as f64;
+                let weights = (0..=t).map(|s| if s == t { 1.0 } else { own(s) / own(t) });
+                let ahead = t as f64 / (t + 3) as f64;
+                let there = plus(here, g, &self.descents[t])?;
+                plus(&there, g * ahead, &self.sum(weights, |d: &Tensor| Ok(d.clone()))?)
+            }
+            // weighted means of descents and of their squares
+            Method::Adam => {
+                let weights = |beta: f64| {
+                    let all: f64 = (0..=t).map(|s| beta.powi(s as i32)).sum();
+                    (0..=t).map(move |s| beta.powi((t - s) as i32) / all)
+                };
+                let mean = self.sum(weights(0.9), |d: &Tensor| Ok(d.clone()))?;
+                let square = self.sum(weights(0.999), |d: &Tensor| d * d)?;
+                let each = mean.iter().zip(&square).map(|(m, s)| match (m, s) {
+                    (Some(m), Some(s)) => Ok(Some((m / (s.sqrt()? + 1e-8)?)?)),
+                    _ => Ok(None),
+                });
+                plus(here, g, &each.collect::<Result<_>>()?)
+            }
+            // x_{t+1} = x_{t−1} + ω_{t+1} (x_t + d_t/θ − x_{t−1}), with ω_1 = 1, ω_2 = 2θ²/(2θ² − δ²), ω_{t+1} = 1/(1 − ω_t δ²/(2θ)²)
+            Method::Chebyshev { smallest } => {
+                let top = 2.0 / self.steps.size;
+                let bottom = if smallest < top { smallest } else { top };
+                let (middle, half) = ((top + bottom) / 2.0, (top - bottom) / 2.0);
+                let share = (half / middle).powi(2);
+                self.omega = match t {
+                    0 => 1.0,
+                    1 => 2.0 / (2.0 - share),
+                    _ => 1.0 / (1.0 - self.omega * share / 4.0),
+                };
+                let there = plus(here, 1.0 / middle, &self.descents[t])?;
+                match t.checked_sub(1) {
+                    None => Ok(there),
+                    Some(before) => {
+                        let before = &self.points[before];
+                        plus(before, self.omega, &plus(&there, -1.0, before)?)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Σ_s weight_s of(d_s).
+    fn sum(
+        &self,
+        weights: impl Iterator<Item = f64>,
+        of: impl Fn(&Tensor) -> candle_core::Result<Tensor> + Copy,
+    ) -> Result<States> {
+        let zeros = |d: &Option<Tensor>| Ok(d.as_ref().map(Tensor::zeros_like).transpose()?);
+        let mut sum = self.descents[0].iter().map(zeros).collect::<Result<States>>()?;
+        for (weight, descent) in weights.zip(&self.descents) {
+            let each = descent.iter().map(|d| Ok(d.as_ref().map(of).transpose()?));
+            sum = plus(&sum, weight, &each.collect::<Result<_>>()?)?;
+        }
+        Ok(sum)
+    }
+}
