@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::grid::{Cell, Grid};
 use super::label::labels;
-use crate::record::{summarise, Ceiling, Mark, Marks, RatioRow, Record, Regimes, Status, SummaryRow};
+use crate::record::{
+    summarise, Ceiling, Mark, Marks, RatioRow, Record, RegimeRow, Regimes, Status, SummaryRow,
+};
 use crate::Result;
 
 /// One row per timed point and contender; `full` adds what rarely fits a page.
@@ -117,8 +119,10 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
         ]);
         if regime {
-            let own = regimes.get(&row.point, &row.contender);
-            cells.push(own.map_or_else(Cell::empty, |own| own.label().into()));
+            let own = regimes.get(&row.point, &row.contender).map(RegimeRow::label);
+            // the other headings call it BP too, and a terminal is narrow
+            let short = |label: String| Cell::new(label.replace("backpropagation", "BP"), label);
+            cells.push(own.map_or_else(Cell::empty, short));
         }
         if full {
             let count = |n: Option<u64>| n.map_or_else(Cell::empty, Cell::count);

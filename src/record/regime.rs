@@ -26,8 +26,8 @@ pub struct RegimeRow {
     pub curvature_in: String,
     /// ηλ_max, step size times the largest curvature of the energy at the start of inference; below 2 descent is stable.
     pub step_times_curvature: Option<f64>,
-    /// 1 − (1 − ηλ)^T along the flattest direction, the share of the way to the minimum that T steps go; absent where the
-    /// least curvature is not known.
+    /// 1 − (1 − ηλ)^T along the flattest direction, the share of the way to the minimum that T steps of plain, stable descent go;
+    /// absent for other rules and steps, and where the least curvature is not known.
     pub relaxed_flattest: Option<f64>,
     /// The same along the steepest direction.
     pub relaxed_steepest: Option<f64>,
