@@ -244,32 +244,5 @@ fn over_bound(record: &Record, row: &SummaryRow) -> Cell {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compare::fixture::{record, DEFINITION};
-
-    /// Two layers, one of them trained, and half of 60 samples contended.
-    #[test]
-    fn numbers_are_marked() {
-        let plain = record(DEFINITION, 1);
-        let text = table(&plain, false).unwrap().markdown();
-        assert!(!text.contains('†') && !text.contains('‡') && !text.contains("trained"), "{text}");
-        assert!(footnotes(&plain).is_empty());
-
-        let mut marked = plain.clone();
-        let row = marked.summary.iter_mut().find(|row| row.contender == "spc/reference").unwrap();
-        (row.contended, row.trained_layers) = (Some(30), Some(1));
-        let text = table(&marked, false).unwrap().markdown();
-        let line = text.lines().find(|line| line.contains("spc/reference")).unwrap();
-        assert!(line.contains("| 1 of 2 |") && line.matches(" †‡ |").count() == 2, "time and ratio: {line}");
-        assert_eq!(text.matches('‡').count(), 2, "{text}");
-        assert_eq!(footnotes(&marked).len(), 2);
-
-        // what a ratio is to is a part of it
-        let row = marked.summary.iter_mut().find(|row| row.contender == "bp/reference").unwrap();
-        row.contended = Some(4);
-        let text = table(&marked, false).unwrap().markdown();
-        let line = text.lines().find(|line| line.contains("epc/reference")).unwrap();
-        assert_eq!(line.matches(" ‡ |").count(), 1, "the ratio alone: {line}");
-    }
-}
+#[path = "results_tests.rs"]
+mod tests;
