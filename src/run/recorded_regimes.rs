@@ -42,6 +42,7 @@ struct Known {
     /// The bits of the rate, which some rules learn with while they infer.
     learning_rate: u64,
     network: String,
+    /// Of [`precision`].
     precision: DType,
     /// The samples that it was read on, and what was found; none where it failed or takes too long.
     found: Option<(usize, Regime)>,
@@ -49,9 +50,9 @@ struct Known {
 
 /// The regimes of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
 ///
-/// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime; but see [`precision`]. Spectra are
-/// shared by all rules and points of a network. A contender whose regime cannot be computed, or not within the budget, has no row: its
-/// numbers are measured all the same.
+/// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime; but see
+/// [`precision`]. Spectra are shared by all rules and points of a network. A contender whose regime cannot be computed, or not
+/// within the budget, has no row: its numbers are measured all the same.
 pub(super) fn read(
     seed: u64,
     p: &Prepared<'_>,
