@@ -119,3 +119,34 @@ fn a_record_without_rules_is_refused() {
         assert!(said.contains(part), "{said}");
     }
 }
+
+/// Of the rules and depths that the table has, and only where the record holds regimes.
+#[test]
+fn rules_with_layers_that_do_not_learn_are_named_below_the_table() {
+    let mut record = at("[4, 8, 16, 32]", "\"spc/reference\", \"epc/reference\"");
+    let before = of(&record).unwrap();
+    assert!(!before.contains("do not learn"), "{before}");
+    let row = |row: &crate::record::SummaryRow| crate::record::RegimeRow {
+        point: row.point.clone(),
+        contender: row.contender.clone(),
+        samples: 1,
+        layers: row.depth,
+        curvature_in: String::new(),
+        step_times_curvature: None,
+        relaxed_flattest: None,
+        relaxed_steepest: None,
+        cosine: 0.5,
+        norm_ratio: 1.0,
+        lowest_quarter_cosine: 0.0,
+        zero_layers: 0,
+        rounded_layers: if row.rule == "spc" { row.depth / 2 } else { 0 },
+    };
+    record.regimes = record.summary.iter().map(row).collect();
+    let steps = record.summary.iter().find(|row| row.rule == "spc" && row.depth == 32).unwrap().steps;
+    let named = match steps {
+        0 => "sPC".to_owned(),
+        steps => format!("sPC T={steps}"),
+    };
+    let expected = format!("{before}\n{named} at depth 32: 16 of 32 layers do not learn.\n");
+    assert_eq!(of(&record).unwrap(), expected);
+}

@@ -13,6 +13,7 @@ mod place;
 mod ranges;
 pub mod read;
 mod regime;
+mod regimes;
 pub mod schema;
 mod seal;
 mod shard;
@@ -30,7 +31,8 @@ pub(crate) use folder::slug;
 pub use limits::product_size;
 pub use marks::{Mark, Marks};
 pub use read::{latest_unfinished, latest_unfinished_on, read, read_run};
-pub use regime::{regime_label, RegimeRow, Regimes};
+pub use regime::{regime_label, RegimeRow};
+pub use regimes::Regimes;
 pub use schema::PointResult;
 pub use schema::{
     AlignmentRow, Ceiling, Machine, QuantityRow, RatioRow, Record, Run, Sample, ShardRun, SignalRow, Status,

@@ -223,7 +223,20 @@ mod tests {
             assert_eq!(there.contains(&name), !OPTIONAL.contains(&name), "{name}");
             assert_eq!(bytes.is_empty(), OPTIONAL.contains(&name), "{name}");
         }
-        assert!(RegimeRow::OPTIONAL && !SummaryRow::OPTIONAL);
+        fn told<R: Row>() -> (&'static str, bool) {
+            (R::FILE, R::OPTIONAL)
+        }
+        let types = [
+            told::<Sample>(),
+            told::<RatioRow>(),
+            told::<SignalRow>(),
+            told::<AlignmentRow>(),
+            told::<RegimeRow>(),
+            told::<SummaryRow>(),
+        ];
+        for ((name, _), (file, optional)) in tables.all().into_iter().zip(types) {
+            assert_eq!((name, OPTIONAL.contains(&name)), (file, optional));
+        }
     }
 
     /// The header comes with the first rows and goes with them.

@@ -7,6 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use crate::contender::{ContenderSpec, State};
 use crate::engine::counting::Totals;
 use crate::engine::curvature::product_cost;
+use crate::engine::EngineKind;
+use crate::measure::memory_limit::Memory;
 use crate::net::VerbCost;
 use crate::record::{RegimeRow, SummaryRow};
 use crate::rule::{Bp, Rule};
@@ -17,9 +19,9 @@ use super::regime::{regime, Regime};
 use super::size;
 use super::spectra::{network, Spectra};
 
-/// Work of a contender's regime up to which it is read on the whole batch; beyond it, on fewer samples. About a third of a second
-/// of two cores.
-const BUDGET: f64 = 1e9;
+/// Work of a contender's regime up to which it is read on the whole batch; beyond it, on fewer samples. About half a second of two
+/// cores.
+const BUDGET: f64 = 3e9;
 
 /// Work on a single sample beyond which a contender has no regime: a few seconds.
 const MOST: f64 = 1e10;
@@ -40,15 +42,17 @@ struct Known {
     /// The bits of the rate, which some rules learn with while they infer.
     learning_rate: u64,
     network: String,
+    /// Of [`precision`].
+    precision: DType,
     /// The samples that it was read on, and what was found; none where it failed or takes too long.
     found: Option<(usize, Regime)>,
 }
 
 /// The regimes of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
 ///
-/// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime. Spectra are
-/// shared by all rules and points of a network. A contender whose regime cannot be computed, or not within the budget, has no row: its
-/// numbers are measured all the same.
+/// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime; but see
+/// [`precision`]. Spectra are shared by all rules and points of a network. A contender whose regime cannot be computed, or not
+/// within the budget, has no row: its numbers are measured all the same.
 pub(super) fn read(
     seed: u64,
     p: &Prepared<'_>,
@@ -61,11 +65,14 @@ pub(super) fn read(
     for (spec, row) in p.specs.iter().zip(rows).filter(|(_, row)| row.err.is_empty()) {
         let (learning_rate, network) =
             (spec.learning_rate.to_bits(), network(&row.point, &row.parameterisation));
-        let same =
-            |k: &Known| k.rule == spec.rule && k.learning_rate == learning_rate && k.network == network;
+        let precision = precision(spec);
+        let same = |k: &Known| {
+            (k.rule, k.learning_rate, k.precision) == (spec.rule, learning_rate, precision)
+                && k.network == network
+        };
         let at = known.iter().position(same).unwrap_or_else(|| {
             let found = find(seed, spec, &network, batch, spectra).ok().flatten();
-            known.push(Known { rule: spec.rule, learning_rate, network, found });
+            known.push(Known { rule: spec.rule, learning_rate, network, precision, found });
             known.len() - 1
         });
         if let Some((samples, regime)) = &known[at].found {
@@ -75,7 +82,17 @@ pub(super) fn read(
     read
 }
 
-/// The regime of one contender, and the number of samples it was read on; none where even one takes too long.
+/// The dtype whose rounding a contender's directions have: deviations from the forward pass keep, in f32 too, what states of f32 round
+/// away.
+fn precision(spec: &ContenderSpec) -> DType {
+    match spec.id.engine {
+        EngineKind::FusedDeviation => DType::F64,
+        _ => spec.dtype,
+    }
+}
+
+/// The regime of one contender, and the number of samples it was read on; none where even one takes too long, or memory does not
+/// suffice.
 fn find(
     seed: u64,
     spec: &ContenderSpec,
@@ -85,6 +102,9 @@ fn find(
 ) -> Result<Option<(usize, Regime)>> {
     let size = batch.first().map_or(Ok(0), |t| t.dim(0))?;
     let Some(samples) = affordable(size, |samples| work(spec, samples))? else { return Ok(None) };
+    if !Memory::of_this_process().has_room_for(bytes(spec, samples)?) {
+        return Ok(None);
+    }
     let first = |t: &Tensor| -> Result<Tensor> { Ok(t.narrow(0, 0, samples)?.to_device(&Device::Cpu)?) };
     let batch = batch.iter().map(first).collect::<Result<Vec<_>>>()?;
     let feedback = || spec.network.start_feedback(seed, spec.dtype, &Device::Cpu);
@@ -92,7 +112,8 @@ fn find(
         params: spec.network.start(seed, spec.dtype, &Device::Cpu)?,
         feedback: spec.rule.learns_feedback().then(feedback).transpose()?,
     };
-    let regime = regime(spec, &state, &batch, &spectra.of(network, samples), PRODUCTS)?;
+    let own = ContenderSpec { dtype: precision(spec), ..spec.clone() };
+    let regime = regime(&own, &state, &batch, &spectra.of(network, samples), PRODUCTS)?;
     if let Some(spectrum) = regime.spectrum {
         spectra.add(network, samples, spectrum);
     }
@@ -120,7 +141,7 @@ fn work(spec: &ContenderSpec, samples: usize) -> Result<f64> {
     let flops =
         |cost: VerbCost| cost.gemm_flops as f64 + cost.elementwise as f64 + PER_PRODUCT * cost.gemms as f64;
     let graph = spec.graph()?;
-    let times = if spec.dtype == DType::F64 { 1.0 } else { 2.0 };
+    let times = if precision(spec) == DType::F64 { 1.0 } else { 2.0 };
     let Totals { work: own, .. } = spec.counted(samples)?;
     let bp = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() }.counted(samples)?.work;
     let searched = match spec.rule.coordinates() {
@@ -135,6 +156,20 @@ fn work(spec: &ContenderSpec, samples: usize) -> Result<f64> {
     };
     let parameters: f64 = graph.params().iter().map(size::elements).sum();
     Ok(times * flops(own) + flops(bp) + searched + PER_PARAMETER * parameters)
+}
+
+/// Bytes of a regime, about: parameters as drawn, in f64 and in their dtype, and the directions of three rules; the tensors of every
+/// vertex that a rule and a linearisation keep; the vectors of a search.
+fn bytes(spec: &ContenderSpec, samples: usize) -> Result<f64> {
+    const SETS: f64 = 6.0;
+    const KEPT: f64 = 16.0;
+    let graph = spec.graph()?;
+    let parameters: f64 = graph.params().iter().map(size::elements).sum();
+    let values: f64 = (0..graph.len()).map(|i| size::product(graph.shape(i))).sum();
+    let latent: f64 = graph.topology().latent().map(|i| size::product(graph.shape(i))).sum();
+    let scratch = graph.costs(samples).iter().map(|cost| cost.scratch).max().unwrap_or(0) as f64;
+    let per_sample = KEPT * values + PRODUCTS as f64 * latent;
+    Ok(8.0 * (SETS * parameters + samples as f64 * per_sample + 2.0 * scratch))
 }
 
 #[cfg(test)]

@@ -212,16 +212,12 @@ fn text(markup: &str) -> String {
 /// sPC and FPA: said beside time and accuracy in the table, on the page and in the captions, in the words of `explain`.
 #[test]
 fn layers_that_do_not_learn_are_said_beside_every_number() {
-    let (dir, file) = suite(&PART.replace("[\"bp/reference\", \"spc/reference\"]", SILENT));
-    std::fs::write(
-        &file,
-        std::fs::read_to_string(&file)
-            .unwrap()
-            .replace("depth = [2, 4]", "depth = [4, 8]")
-            .replace("steps = [1]", "steps = [2]\nstep_size = [0.5]")
-            .replace("[benchmark.timing]", "[benchmark.training]\naccuracy_updates = 2\n[benchmark.timing]"),
-    )
-    .unwrap();
+    let silent = PART
+        .replace(r#"["bp/reference", "spc/reference"]"#, &format!("{SILENT:?}"))
+        .replace("depth = [2, 4]", "depth = [4, 8]")
+        .replace("steps = [1]", "steps = [2]")
+        .replace("[benchmark.timing]", "[benchmark.training]\naccuracy_updates = 2\n[benchmark.timing]");
+    let (dir, file) = suite(&silent);
     let record = dir.path().join("record");
     let printed = succeeds(&["run", &file, "--allow-debug-build", "--out", &arg(&record)]);
     let read = pcnbench::record::read(&record).unwrap();
@@ -241,25 +237,24 @@ fn layers_that_do_not_learn_are_said_beside_every_number() {
     };
     assert_eq!(words("bp/reference"), "in the direction of backpropagation");
     assert_eq!(words("spc/fused"), "5 of 8 layers do not learn");
-    assert!(words("epc/reference").starts_with("direction within "), "{}", words("epc/reference"));
+    assert!(words("epc/reference").contains("direction"), "every layer learns: {}", words("epc/reference"));
 
     let explained = succeeds(&["explain", &file]);
     let page = text(&std::fs::read_to_string(record.join("index.html")).unwrap());
     let rows = csv(&["report", &arg(&record)]);
-    for contender in ["bp/reference", "spc/reference", "fpa/reference", "epc/reference", "spc/fused"] {
+    for contender in SILENT {
         let label = words(contender);
         let line = printed.lines().rfind(|line| line.contains(contender)).unwrap();
-        assert!(line.contains(" % ") && line.contains(&label), "beside its accuracy: {line}");
+        let short = label.replace("backpropagation", "BP");
+        assert!(line.contains(" % ") && line.ends_with(&short), "beside its accuracy: {line}");
         let of = |row: &&Vec<(String, String)>| {
             let is = |key: &str, value: &str| row.contains(&(key.to_owned(), value.to_owned()));
             is("contender", contender) && is("depth", "8")
         };
         assert!(rows.iter().find(of).unwrap().contains(&("regime".to_owned(), label.clone())), "{contender}");
-        let label_there = label[1..].to_owned();
         let name = contender.split('/').next().unwrap();
         let told = explained.lines().find(|line| line.starts_with(name)).unwrap();
-        assert!(told.contains(&label_there), "{contender}: {told}");
-        // the page has a typographic apostrophe for none of its words
+        assert!(told.contains(&label[1..]), "{contender}: {told}");
         assert!(page.replace("&#39;", "'").contains(&label), "{contender} on the page");
     }
     says(&page, &["What the rules ask for", "Friston 2005", "Rumelhart", "Regime"]);
@@ -271,7 +266,7 @@ fn layers_that_do_not_learn_are_said_beside_every_number() {
     }
 }
 
-const SILENT: &str = r#"["bp/reference", "spc/reference", "fpa/reference", "epc/reference", "spc/fused"]"#;
+const SILENT: [&str; 5] = ["bp/reference", "spc/reference", "fpa/reference", "epc/reference", "spc/fused"];
 
 const PART: &str = r#"schema = 1
 name = "part"
