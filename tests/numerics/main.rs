@@ -14,6 +14,7 @@ mod learning;
 mod minimum;
 mod optimisers;
 mod rules;
+mod studies;
 mod trained;
 
 use candle_core::{DType, Device, Tensor};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::cosines::Backpropagation;
-use super::crossing::{kept, Crossing};
+use super::crossing::{Crossing, Sparse};
 use super::{Found, Subject};
 use crate::engine::Shown;
 use crate::rule::{directions_at, StepUnit};
@@ -30,16 +30,17 @@ pub(super) fn spend(subject: &Subject<'_>) -> Result<Found> {
     let mut whole = ASKED.map(|_| Crossing::new());
     let mut lowest = whole;
     let mut times: Vec<(usize, Duration)> = Vec::new();
-    let (mut ended, mut last) = (false, 0);
+    let (mut ended, mut fine, mut curve) = (false, Sparse::FINE, Sparse::CURVE);
     let (mut spent, mut since) = (Duration::ZERO, Instant::now());
     let learned = rule.learn(&engine, &mut |Shown { step, errors, multipliers, .. }| {
         spent += since.elapsed();
-        if kept(step, last) {
-            last = step;
+        if fine.takes(step) {
             times.push((step, spent));
             let cosines = bp.beside(&directions_at(&engine, errors, multipliers)?)?;
-            found.push(("cosine", step as f64, cosines.whole));
-            found.push(("cosine_lowest", step as f64, cosines.lowest));
+            if subject.curves && curve.takes(step) {
+                found.push(("cosine", step as f64, cosines.whole));
+                found.push(("cosine_lowest", step as f64, cosines.lowest));
+            }
             let mut all = true;
             for (i, asked) in ASKED.into_iter().enumerate() {
                 all &= whole[i].see(step, cosines.whole >= asked);

@@ -37,9 +37,28 @@ impl Crossing {
     }
 }
 
-/// Whether a step is kept: every one up to 16, then about every sixteenth part further.
-pub(super) fn kept(step: usize, last: usize) -> bool {
-    step <= 16 || step >= last + (last / 16).max(1)
+/// Steps of growing distance: every one up to 16, then about every `part`-th of the steps before further.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sparse {
+    part: usize,
+    last: usize,
+}
+
+impl Sparse {
+    /// Close enough to measure a threshold by.
+    pub(super) const FINE: Self = Self { part: 16, last: 0 };
+
+    /// Close enough to draw a curve by.
+    pub(super) const CURVE: Self = Self { part: 6, last: 0 };
+
+    /// Whether the step is one of them, given in rising order.
+    pub(super) fn takes(&mut self, step: usize) -> bool {
+        let taken = step <= 16 || step >= self.last + (self.last / self.part).max(1);
+        if taken {
+            self.last = step;
+        }
+        taken
+    }
 }
 
 #[cfg(test)]
@@ -58,13 +77,8 @@ mod tests {
 
     #[test]
     fn curves_are_kept_ever_more_sparsely() {
-        let (mut last, mut all) = (0, vec![]);
-        for step in 0..=1000 {
-            if kept(step, last) {
-                last = step;
-                all.push(step);
-            }
-        }
+        let mut fine = Sparse::FINE;
+        let all: Vec<usize> = (0..=1000).filter(|&step| fine.takes(step)).collect();
         assert_eq!(&all[..18], &(0..18).collect::<Vec<_>>()[..]);
         assert!(all.len() < 100 && all.windows(2).all(|w| w[1] - w[0] <= 1 + w[0] / 16), "{all:?}");
     }

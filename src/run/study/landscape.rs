@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use nalgebra::DVector;
 
-use super::crossing::kept;
+use super::crossing::Sparse;
 use super::{Found, Subject};
 use crate::contender::Contender;
 use crate::net::Params;
@@ -22,7 +22,7 @@ const SEARCH: (usize, f64) = (80, 1e-6);
 pub(super) fn escape(subject: &Subject<'_>) -> Result<Found> {
     let mut found: Found = vec![("origin_smallest", 0.0, at_origin(subject)?)];
     let mut contender = Contender::new(subject.spec, subject.seed, &Device::Cpu)?;
-    let (mut first, mut last, mut left) = (None, 0, None);
+    let (mut first, mut left, mut sparse) = (None, None, Sparse::CURVE);
     for update in 0..=usize::try_from(subject.updates).unwrap_or(usize::MAX) {
         if update > 0 {
             contender.update(&subject.data)?;
@@ -37,8 +37,7 @@ pub(super) fn escape(subject: &Subject<'_>) -> Result<Found> {
         if left.is_none() && loss < LEFT * start {
             left = Some(update);
         }
-        if kept(update, last) {
-            last = update;
+        if subject.curves && sparse.takes(update) {
             found.push(("loss", update as f64, loss));
         }
     }

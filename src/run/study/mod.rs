@@ -41,6 +41,8 @@ struct Subject<'a> {
     seed: u64,
     /// Weight updates, of a study that trains.
     updates: u64,
+    /// Whether curves are kept: of the first draw alone, so that a record of many draws stays small.
+    curves: bool,
 }
 
 /// Numbers found: quantity, `at`, value.
@@ -69,6 +71,7 @@ pub(super) fn study(
                 data: batch.to_vec(),
                 seed,
                 updates: p.benchmark.accuracy_updates,
+                curves: p.point.draw == 0,
             };
             match study {
                 Study::Convergence => convergence::converge(&subject),
