@@ -49,8 +49,8 @@ fn linear_networks_have_their_closed_form() {
         });
         let net = LinearNet::new(linear.collect(), 0.7).unwrap();
         let want = net.equilibrium(&matrix(&setting.data[0]), &matrix(&setting.data[1])).unwrap();
-        let found = minimum(Reference { feedback: None, ..setting.engine() }, 1e-11).unwrap();
-        assert!(found.iterations <= 2, "{}", found.iterations);
+        let found = minimum(Reference { feedback: None, ..setting.engine() }, 1e-13).unwrap();
+        assert!(found.iterations <= 3, "{}", found.iterations);
         let off = (found.energy / want.free_energy() - 1.0).abs();
         assert!(off < 1e-12, "{parameterisation}: F* off by {off:e}");
         for (l, i) in setting.graph.topology().latent().enumerate() {
@@ -67,7 +67,7 @@ fn two_rules_rest_at_the_minimum() {
     let cross_entropy = Loss { kind: LossKind::CrossEntropy, ..Loss::HALF_SQUARED_ERROR };
     for (activation, loss) in [
         (Activation::Tanh, Loss::HALF_SQUARED_ERROR),
-        (Activation::Gelu, Loss::HALF_SQUARED_ERROR),
+        (Activation::Sigmoid, Loss::HALF_SQUARED_ERROR),
         (Activation::Tanh, cross_entropy),
     ] {
         let setting = match loss.kind {
@@ -85,7 +85,7 @@ fn two_rules_rest_at_the_minimum() {
         for (name, coordinates) in [("spc", Coordinates::States), ("epc", Coordinates::Errors)] {
             let top = Curvature::at_forward(engine, coordinates).unwrap();
             let top = top.largest(Matrix::GaussNewton, 1e-6, 200).unwrap().value;
-            let rule = Rule::from_name(name, Steps::constant(40_000, 1.0 / top)).unwrap();
+            let rule = Rule::from_name(name, Steps::constant(4000, 1.0 / top)).unwrap();
             let learned = setting.learn(&rule);
             for (p, (own, want)) in flat(&learned, &setting.params).iter().zip(&want).enumerate() {
                 close(own, want.as_ref().unwrap(), 1e-8, &format!("{name} {activation} {}: {p}", loss.kind));
