@@ -143,7 +143,8 @@ fn group<'a>(
     }
     facts.push(parameterisations(rows().map(|r| (&*r.contender, &*r.parameterisation))));
     facts.extend(super::filenames::run_facts(record, key.benchmark));
-    facts.extend(Regimes::of(record).silent(rows().copied(), style::printed_name));
+    // on a line of its own
+    facts.extend(Regimes::of(record).silent(rows().copied(), style::printed_name).map(|said| said + "\n"));
     let stem = parts.join(".");
     Group { benchmark: key.benchmark, model: key.model, dtype, device, stem, facts, series }
 }

@@ -37,6 +37,13 @@ pub fn altered(change: impl Fn(&mut Record)) -> (TempDir, PathBuf) {
     table(&copy.join("samples.csv"), &record.samples);
     table(&copy.join("summary.csv"), &summary);
     table(&copy.join("ratios.csv"), &ratios);
+    // of what is still there and has not failed
+    record.regimes.retain(|regime| {
+        let own =
+            |row: &record::SummaryRow| (&row.point, &row.contender) == (&regime.point, &regime.contender);
+        summary.iter().any(|row| own(row) && row.err.is_empty())
+    });
+    table(&copy.join("regimes.csv"), &record.regimes);
     fs::write(copy.join("machine.json"), serde_json::to_vec(&record.machine).unwrap()).unwrap();
     fs::write(copy.join("run.json"), serde_json::to_vec(&record.run).unwrap()).unwrap();
     seal(&copy);
