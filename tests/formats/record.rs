@@ -11,24 +11,26 @@ use std::{env, fs, thread};
 
 use pcnbench::record::{latest_unfinished, read, summarise};
 use pcnbench::record::{
-    AlignmentRow, Machine, PointResult, Record, Run, Sample, SignalRow, Status, Store, SummaryRow, SCHEMA,
+    AlignmentRow, Machine, PointResult, QuantityRow, Record, Run, Sample, SignalRow, Status, Store,
+    SummaryRow, SCHEMA,
 };
 use pcnbench::suite::{Model, Overrides, Suite};
 
 /// Where a child writes its record; only children have it.
 const CHILD: &str = "PCNBENCH_TEST_RECORD_ROOT";
 
-/// Points of every model in turn: timed, traced, compared.
+/// Points of every kind of model in turn: timed, traced, compared, studied.
 fn suite() -> &'static Suite {
     static SUITE: OnceLock<Suite> = OnceLock::new();
     SUITE.get_or_init(|| {
         let mut text = String::from("schema = 1\nname = \"blows\"\nabout = \"\"\nseed = 1\n");
         for number in 0..150 {
-            let model = ["weight-update", "signal-decay", "alignment"][number % 3];
+            let model = ["weight-update", "signal-decay", "alignment", "budget"][number % 4];
+            let dtype = if model == "budget" { "f64" } else { "f32" };
             text += &format!(
                 "[[benchmark]]\nname = \"b{number}\"\nmodel = \"{model}\"\nabout = \"\"\n\
                  contenders = [\"bp/reference\", \"spc/reference\"]\n\
-                 [benchmark.axes]\ndepth = [2]\nwidth = [4]\nbatch = [2]\nsteps = [1]\n"
+                 [benchmark.axes]\ndepth = [2]\nwidth = [4]\nbatch = [2]\nsteps = [1]\ndtype = [\"{dtype}\"]\n"
             );
         }
         Suite::parse(&text, "blows.toml", &Overrides::default()).unwrap()
@@ -168,6 +170,15 @@ fn point(number: usize) -> PointResult {
                 }));
             }
         }
+        Model::Study(_) => {
+            result.quantities.extend((0..40).map(|step| QuantityRow {
+                point: point.clone(),
+                contender: ids[2].into(),
+                quantity: "cosine".into(),
+                at: f64::from(step),
+                value: 1.0 / 3.0,
+            }));
+        }
     }
     result
 }
@@ -180,6 +191,7 @@ fn intact_points(record: &Record) -> usize {
     assert_eq!(record.summary, all.iter().flat_map(|p| p.summary.clone()).collect::<Vec<_>>());
     assert_eq!(record.ratios, all.iter().flat_map(|p| p.ratios.clone()).collect::<Vec<_>>());
     assert_eq!(record.alignments, all.iter().flat_map(|p| p.alignments.clone()).collect::<Vec<_>>());
+    assert_eq!(record.quantities, all.iter().flat_map(|p| p.quantities.clone()).collect::<Vec<_>>());
     assert_eq!(record.signals, all.iter().flat_map(|p| p.signals.clone()).collect::<Vec<_>>());
     points
 }
