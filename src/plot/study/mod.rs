@@ -5,6 +5,8 @@
 
 mod lines;
 mod sheets;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
