@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::case::wire::EQUILIBRIUM;
 use crate::rule::{
-    Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Method, Nodes, PcAlm, Rule, SeqIl, Spc, StepUnit, Steps, Sweep, Zil,
+    Ar, Bp, Decay, Epc, Feedback, Fpa, Ipc, Method, Nodes, PcAlm, Rule, SeqIl, Spc, StepUnit, Steps, Sweep,
+    Zil,
 };
 
 #[derive(Deserialize)]

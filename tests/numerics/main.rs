@@ -7,6 +7,7 @@ mod costs;
 mod curvature;
 mod decay;
 mod graphs;
+mod inference;
 mod initialisation;
 mod laws;
 mod layers;

@@ -32,8 +32,8 @@ mod statements;
 mod times;
 
 pub use adjoints::{ar, bp, fpa, fpa_nested, zil, zil_all};
-pub use descent::{epc, ipc, pcalm, seqil, spc, spc_spike};
 pub use colours::spc_even_odd;
+pub use descent::{epc, ipc, pcalm, seqil, spc, spc_spike};
 
 use std::fmt;
 

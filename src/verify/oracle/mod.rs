@@ -10,7 +10,7 @@ mod path;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
-use path::Path;
+use path::{plus, Path, States};
 
 use crate::net::{Graph, Params, VertexId};
 use crate::rule::{Ipc, Rule, SeqIl, Spc, Steps};
@@ -28,9 +28,6 @@ pub struct Problem<'a> {
     /// Backward weights where a rule keeps its own.
     pub feedback: Option<&'a [Option<Tensor>]>,
 }
-
-/// States of latent vertices, by vertex; `None` for deterministic ones.
-type States = Vec<Option<Tensor>>;
 
 /// Values and predictions of all vertices at given states.
 struct Point {
@@ -278,13 +275,4 @@ fn descents(graph: &Graph, vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor
         false => Ok(gradient(grads, v)?.neg()?),
     };
     vars.iter().enumerate().map(descent).collect()
-}
-
-/// a + s b, where b has something.
-fn plus(a: &States, s: f64, b: &States) -> Result<States> {
-    let each = a.iter().zip(b).map(|(a, b)| match (a, b) {
-        (Some(a), Some(b)) => Ok(Some((a + b.affine(s, 0.0)?)?)),
-        (a, _) => Ok(a.clone()),
-    });
-    each.collect()
 }
