@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
 /// A chain under half the squared error: linear, so that the energy is a quadratic, or not.
-fn chain(depth: usize, width: usize, activation: Activation, parameterisation: &str) -> Setting {
+pub(crate) fn chain(depth: usize, width: usize, activation: Activation, parameterisation: &str) -> Setting {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let own = random_problem().new_tree(&mut runner).unwrap().current();
     let spec = MlpSpec {
@@ -32,15 +32,15 @@ fn chain(depth: usize, width: usize, activation: Activation, parameterisation: &
 }
 
 /// The energy of a linear network around the forward pass: F(z) = F(z_0) − dᵀz + ½ zᵀHz.
-struct Quadratic {
-    matrix: DMatrix<f64>,
+pub(crate) struct Quadratic {
+    pub(crate) matrix: DMatrix<f64>,
     descent: DVector<f64>,
     /// λ_min and λ_max.
     ends: [f64; 2],
 }
 
 impl Quadratic {
-    fn of(setting: &Setting, coordinates: Coordinates) -> Self {
+    pub(crate) fn of(setting: &Setting, coordinates: Coordinates) -> Self {
         let engine = Reference { feedback: None, ..setting.engine() };
         let curvature = Curvature::at_forward(engine, coordinates).unwrap();
         let unit = |k: usize| DVector::from_fn(curvature.dim(), |i, _| f64::from(u8::from(i == k)));

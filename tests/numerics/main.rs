@@ -13,6 +13,7 @@ mod laws;
 mod layers;
 mod learning;
 mod optimisers;
+mod propagation;
 mod rules;
 mod trained;
 
