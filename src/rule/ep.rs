@@ -10,8 +10,9 @@ use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
-/// β of the nudged phases. The estimate is off by terms in β², and its rounding grows as 1/β.
-const NUDGE: f64 = 0.1;
+/// β of the nudged phases: small enough for rest to exist on networks of a hundred layers of length one, where λ_max(S) is about their
+/// number, and large enough for f32, whose rounding the estimate multiplies by 1/(2β).
+const NUDGE: f64 = 0.01;
 
 /// Equilibrium propagation (Scellier & Bengio, arXiv 1602.05179) with the centred estimate (Laborieux et al., arXiv 2006.03824), on
 /// E = Σ over latent i of π_i Σ φ_i(v_i − f_i), the energy of predictive coding without the losses.
@@ -25,10 +26,15 @@ const NUDGE: f64 = 0.1;
 /// phases are at rest the directions are backpropagation's but for O(β²), which the centred estimate leaves of the O(β) of one phase; with
 /// −β for β they are the same.
 ///
-/// On a chain each half of a step is stable below 2/max_l λ_max(I + J_{l+1}ᵀ J_{l+1}), less exactly: of a linear network with layers σ times
-/// orthogonal the sweeps of step g converge iff g (1 + σ²) < 2 (successive over-relaxation with ω = g (1 + σ²)). Steps of size 1, which
-/// publications take on energies whose blocks are the identity (arXiv 2606.03584), converge here iff σ < 1, and slowly near 1; a test
-/// holds both.
+/// Rest exists at −β only while E − β losses has a minimum: β λ_max(S) < 1 with S = Σ_{l≥2} P_l P_lᵀ on a linear network under half the
+/// squared error, P_l = J_L … J_l; 1 + β λ_max(S) is the largest curvature in errors under losses of weight β.
+///
+/// **Steps of size 1**, which are published for energies whose blocks are the identity (arXiv 2606.03584), do not invert the blocks
+/// I + J_{l+1}ᵀ J_{l+1} of this one. They are stable all the same, by another reason: a colour that moves by 1 is set to what reaches it,
+/// ε_l = J_{l+1}ᵀ ε_{l+1}. On a linear network without losses L − 1 such sweeps are the zero matrix, whatever the length of
+/// the layers: errors have gone down and states up. So T = L − 1 steps of size 1, and no fewer, end in backpropagation's directions but for
+/// O(β²). Other steps are stable below 2/max_l λ_max(I + J_{l+1}ᵀ J_{l+1}); beyond that they may
+/// diverge on either side of 1 where layers lengthen. `tests/numerics/propagation.rs` holds all of this.
 ///
 /// Products: twice those of `spc-evenodd` but for the forward pass, which is shared, and for directions of layers that no state
 /// precedes, where both cotangents meet one linearisation and make one product.
