@@ -10,7 +10,7 @@ use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
 use crate::Result;
 
-/// β of the nudged phases: small enough for rest to exist on networks of a hundred layers of length one, where λ_max(S) is about their
+/// β of the nudged phases: small enough for rest to exist on networks of some tens of layers of length one, where λ_max(S) is about their
 /// number, and large enough for f32, whose rounding the estimate multiplies by 1/(2β).
 const NUDGE: f64 = 0.01;
 
@@ -20,7 +20,9 @@ const NUDGE: f64 = 0.01;
 /// Left alone, E is least at the forward pass, where every error is zero: the free phase is a forward pass. From there two nudged
 /// phases of T steps each move the states down E − β losses and down E + β losses, in two colours as `spc-evenodd` moves them:
 ///
-/// v_i ← v_i − g (c_i − what reaches vertex i),  c_i = π_i ψ_i(ε_i), the loss errors being ∓β ∂loss/∂(value) instead of −∂loss/∂(value).
+/// v_i ← v_i − g (c_i − what reaches vertex i),  c_i = π_i ψ_i(ε_i),
+///
+/// where losses of weight s = −β, and then β, have the errors −s ∂loss/∂(value).
 ///
 /// With c⁺ and c⁻ where the phases end, directions are 1/(2β) [(∂f_i/∂θ)ᵀ c_i⁺ − (∂f_i/∂θ)ᵀ c_i⁻], each at its own states. Where both
 /// phases are at rest the directions are backpropagation's but for O(β²), which the centred estimate leaves of the O(β) of one phase; with
@@ -29,12 +31,12 @@ const NUDGE: f64 = 0.01;
 /// Rest exists at −β only while E − β losses has a minimum: β λ_max(S) < 1 with S = Σ_{l≥2} P_l P_lᵀ on a linear network under half the
 /// squared error, P_l = J_L … J_l; 1 + β λ_max(S) is the largest curvature in errors under losses of weight β.
 ///
-/// **Steps of size 1**, which are published for energies whose blocks are the identity (arXiv 2606.03584), do not invert the blocks
-/// I + J_{l+1}ᵀ J_{l+1} of this one. They are stable all the same, by another reason: a colour that moves by 1 is set to what reaches it,
-/// ε_l = J_{l+1}ᵀ ε_{l+1}. On a linear network without losses L − 1 such sweeps are the zero matrix, whatever the length of
-/// the layers: errors have gone down and states up. So T = L − 1 steps of size 1, and no fewer, end in backpropagation's directions but for
-/// O(β²). Other steps are stable below 2/max_l λ_max(I + J_{l+1}ᵀ J_{l+1}); beyond that they may
-/// diverge on either side of 1 where layers lengthen. `tests/numerics/propagation.rs` holds all of this.
+/// **Steps of size 1**, with which it is published (arXiv 2606.03584, on other energies), do not invert the blocks I + J_{l+1}ᵀ J_{l+1} of
+/// this one. They are stable all the same, by another reason: a colour that moves by 1 is set to what reaches it, ε_l = J_{l+1}ᵀ ε_{l+1}.
+/// On a linear network without losses L − 1 such sweeps are the zero matrix, whatever the length of the layers: errors have gone down
+/// and states up. So T = L − 1 steps of size 1, and no fewer, end in backpropagation's directions but for O(β²). Other steps are stable
+/// below 2/max_l λ_max(I + J_{l+1}ᵀ J_{l+1}); beyond that they may diverge on either side of 1 where layers lengthen.
+/// `tests/numerics/propagation.rs` holds all of this.
 ///
 /// Products: twice those of `spc-evenodd` but for the forward pass, which is shared, and for directions of layers that no state
 /// precedes, where both cotangents meet one linearisation and make one product.

@@ -2,6 +2,7 @@
 
 mod architectures;
 mod bounds;
+mod colours;
 mod contenders;
 mod costs;
 mod curvature;

@@ -7,7 +7,7 @@ use super::Source::Ours;
 use super::{Analysis, Statement};
 use crate::theory::cost::{self, NetCost};
 
-/// sPC, T steps in two colours. Layer-parallel time: Σ F_l + Σ_t of the longest chain within step t (see [`step`]).
+/// sPC, T steps in two colours. Layer-parallel time: Σ F_l + Σ_t of the longest chain of products within step t.
 pub fn spc_even_odd(net: &NetCost, steps: u64) -> Analysis {
     const ARRIVAL: Statement = Statement {
         text: "from a feed-forward start ε_l is first different from zero after ⌈(L − l)/2⌉ steps, L − l halves of a step: as many as \
