@@ -14,7 +14,7 @@ use crate::engine::threads::{self, Limit};
 use crate::engine::{EngineKind, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::{Directions, OptimiserKind};
-use crate::rule::{Rule, StepUnit};
+use crate::rule::{Rule, StepUnit, Steps};
 use crate::{Error, Result};
 
 pub use backend::{Backend, LearnedTensors, State};
@@ -84,8 +84,9 @@ impl Contender {
         let graph = Arc::new(spec.graph()?);
         let backend = build(spec, rule, &graph, start)?;
         let infers = graph.topology().latent().next().is_some();
-        let follows = infers && rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
-        let stable_step = rule.coordinates().filter(|_| follows).map(StableStep::new);
+        let follows = rule.steps().filter(|steps| infers && steps.unit == StepUnit::Stable);
+        let search = |steps: Steps| Some(StableStep::new(rule.coordinates()?, steps.method));
+        let stable_step = follows.and_then(search);
         Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step, last: rule })
     }
 

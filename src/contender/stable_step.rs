@@ -6,10 +6,11 @@ use nalgebra::DVector;
 use super::State;
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::net::Graph;
-use crate::theory::lanczos;
+use crate::rule::Method;
+use crate::theory::lanczos::{self, Sought};
 use crate::{Error, Result};
 
-/// Relative residual of both ends of the spectrum at which the first search ends.
+/// Relative residual of what is sought at which the first search ends.
 const RESIDUAL: f64 = 1e-2;
 
 /// Products of the first search at most, from a fixed vector.
@@ -32,6 +33,7 @@ pub const LATER: u64 = 8;
 #[derive(Debug)]
 pub struct StableStep {
     coordinates: Coordinates,
+    sought: Sought,
     found: Option<DVector<f64>>,
 }
 
@@ -56,15 +58,16 @@ pub fn least_curvature(graph: &Graph, coordinates: Coordinates) -> Option<f64> {
 }
 
 impl StableStep {
-    /// In these coordinates.
-    pub fn new(coordinates: Coordinates) -> Self {
-        Self { coordinates, found: None }
+    /// In these coordinates, for a method that needs λ_min too or not; where [`least_curvature`] knows a bound there is no search for it.
+    pub fn new(coordinates: Coordinates, method: Method) -> Self {
+        let both = matches!(method, Method::Chebyshev { .. }) && coordinates == Coordinates::States;
+        Self { coordinates, sought: if both { Sought::Both } else { Sought::Largest }, found: None }
     }
 
     /// The same search, not begun.
     #[must_use]
     pub fn clone_anew(&self) -> Self {
-        Self::new(self.coordinates)
+        Self { found: None, ..*self }
     }
 
     /// The largest stable step at these parameters on a batch, and the smallest curvature.
@@ -83,9 +86,12 @@ impl StableStep {
             None => (lanczos::start(curvature.dim())?, most_products(curvature.dim()), RESIDUAL),
         };
         let product = |z: &DVector<f64>| curvature.product(Matrix::GaussNewton, z);
-        let (ends, vectors) = lanczos::ends_from(from, residual, most, product)?;
-        // one start from which both ends are soon found again
-        self.found = Some(vectors.largest + vectors.smallest);
+        let (ends, vectors) = lanczos::ends_from(from, self.sought, (residual, most), product)?;
+        // a start from which what is sought is soon found again
+        self.found = Some(match self.sought {
+            Sought::Largest => vectors.largest,
+            Sought::Both => vectors.largest + vectors.smallest,
+        });
         let most = ends.largest.value + ends.largest.residual;
         if most > 0.0 {
             let smallest = least_curvature(graph, self.coordinates).unwrap_or(ends.smallest.value);
@@ -104,5 +110,5 @@ fn most_products(dim: usize) -> usize {
 
 /// Bytes of a search in `dim` coordinates.
 pub fn bytes(dim: usize) -> usize {
-    size_of::<f64>() * dim * (most_products(dim) + 3)
+    size_of::<f64>() * dim * (most_products(dim) + 4)
 }

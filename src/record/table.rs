@@ -232,6 +232,7 @@ mod tests {
             told::<SignalRow>(),
             told::<AlignmentRow>(),
             told::<RegimeRow>(),
+            told::<QuantityRow>(),
             told::<SummaryRow>(),
         ];
         for ((name, _), (file, optional)) in tables.all().into_iter().zip(types) {

@@ -44,7 +44,7 @@ pub struct Spc {
     /// On a chain each half of a step is descent over states that do not meet in the energy, with the curvature H_ll = π_l + J_{l+1}ᵀ
     /// π_{l+1} J_{l+1} each (the loss's in place of π_L). Of a quadratic it lowers F while g < 2/max_l λ_max(H_ll), which is never less
     /// than the 2/λ_max(H) of sPC, and comes to rest where sPC does. The steps do not invert H_ll: g = 1 lies beyond that bound as soon
-    /// as some J_{l+1} is longer than 1.
+    /// as some J_{l+1} is longer than 1 (what happens there: [`Ep`](super::Ep)).
     pub even_odd: bool,
 }
 

@@ -76,20 +76,30 @@ pub struct EndVectors {
     pub largest: DVector<f64>,
 }
 
-/// As [`ends`] from a start vector of one's own, and the unit Ritz vectors, from which to start next time. Few products suffice while a
-/// matrix changes little.
+/// Which end of a spectrum a search goes on for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// The largest eigenvalue; the smallest is what has been found by then.
+    Largest,
+    /// Both.
+    Both,
+}
+
+/// As [`ends`] from a start vector of one's own, until what is `sought` has settled; and the unit Ritz vectors, from which to start next
+/// time. Few products suffice while a matrix changes little.
 ///
 /// # Errors
 /// As for [`ends`].
 pub fn ends_from(
     from: DVector<f64>,
-    tolerance: f64,
-    most: usize,
+    sought: Sought,
+    (tolerance, most): (f64, usize),
     apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
 ) -> Result<(Ends, EndVectors)> {
     let krylov = Krylov::grown(from, most, apply, |krylov| {
         let (bottom, top) = krylov.ends()?;
-        Ok([bottom, top].iter().all(|end| end.residual <= tolerance * end.value.abs()))
+        let settled = |end: Ritz| end.residual <= tolerance * end.value.abs();
+        Ok(settled(top) && (sought == Sought::Largest || settled(bottom)))
     })?;
     let (smallest, largest) = krylov.ends()?;
     Ok((Ends { smallest, largest }, krylov.vectors()?))
@@ -106,7 +116,7 @@ pub fn ends(
     max_products: usize,
     apply: impl FnMut(&DVector<f64>) -> Result<DVector<f64>>,
 ) -> Result<Ends> {
-    Ok(ends_from(start(dim)?, tolerance, max_products, apply)?.0)
+    Ok(ends_from(start(dim)?, Sought::Both, (tolerance, max_products), apply)?.0)
 }
 
 /// A fixed Gaussian vector.
@@ -277,11 +287,14 @@ mod tests {
         let exact = |k: usize| 2.0 - 2.0 * (k as f64 * std::f64::consts::PI / (n as f64 + 1.0)).cos();
         let Ends { smallest, largest } = ends(n, 1e-9, n, laplacian).unwrap();
         assert!((smallest.value - exact(1)).abs() < 1e-12 && (largest.value - exact(n)).abs() < 1e-12);
-        let (cold, vectors) = ends_from(start(n).unwrap(), 1e-6, n, laplacian).unwrap();
-        let (warm, _) = ends_from(vectors.smallest + vectors.largest, 1e-6, n, laplacian).unwrap();
-        let (warm, cold) = (warm.largest, cold.largest);
-        assert!(warm.products <= 5 && cold.products > 10, "{warm:?} after {cold:?}");
-        assert!((warm.value - exact(n)).abs() < 1e-9);
+        let (cold, vectors) = ends_from(start(n).unwrap(), Sought::Both, (1e-6, n), laplacian).unwrap();
+        let both = &vectors.smallest + &vectors.largest;
+        for (from, sought) in [(vectors.largest, Sought::Largest), (both, Sought::Both)] {
+            let (warm, _) = ends_from(from, sought, (1e-6, n), laplacian).unwrap();
+            assert!(warm.largest.products <= 5 && cold.largest.products > 10, "{warm:?} after {cold:?}");
+            assert!((warm.largest.value - exact(n)).abs() < 1e-9);
+            assert!(sought == Sought::Largest || (warm.smallest.value - exact(1)).abs() < 1e-9);
+        }
         // too few products: what was found, with a residual that says so
         let few = ends(n, 1e-9, 5, laplacian).unwrap();
         assert!(few.largest.value < exact(n) && few.largest.residual > 1e-3, "{few:?}");

@@ -108,7 +108,7 @@ fn fixed_prediction_and_zil_are_backpropagation() {
 fn rules_follow_their_energy() {
     for (kind, setting) in all() {
         let Setting { graph, params, data, .. } = &setting;
-        for name in ["spc", "epc", "seqil", "ar"] {
+        for name in ["spc", "spc-evenodd", "spc-nesterov", "epc", "epc-chebyshev", "seqil", "ar"] {
             let rule = Rule::from_name(name, Steps::constant(3, 0.1)).unwrap();
             let expected =
                 oracle::directions(&Problem { graph, params, data, feedback: None }, &rule).unwrap();
@@ -126,7 +126,14 @@ fn rules_follow_other_energies() {
         let Setting { params, data, .. } = &setting;
         for energy in [LatentEnergy::Huber, LatentEnergy::LogCosh] {
             let graph = &setting.graph.clone().with_energies(|_| (1.7, energy));
-            for (name, g) in [("spc", 0.1), ("spc-spike", 0.3), ("epc", 0.1), ("fpa", 0.1), ("seqil", 0.1)] {
+            for (name, g) in [
+                ("spc", 0.1),
+                ("spc-spike", 0.3),
+                ("spc-evenodd", 0.2),
+                ("epc", 0.1),
+                ("fpa", 0.1),
+                ("seqil", 0.1),
+            ] {
                 let rule = Rule::from_name(name, Steps::constant(2, g)).unwrap();
                 let expected =
                     oracle::directions(&Problem { graph, params, data, feedback: None }, &rule).unwrap();
@@ -148,7 +155,20 @@ fn rules_follow_other_energies() {
 #[test]
 fn counted_is_recorded() {
     for (kind, setting) in all() {
-        for name in ["bp", "spc", "epc", "fpa", "fpa-nested", "zil", "seqil", "ipc", "ar"] {
+        for name in [
+            "bp",
+            "spc",
+            "spc-evenodd",
+            "spc-adam",
+            "epc",
+            "epc-nesterov",
+            "fpa",
+            "fpa-nested",
+            "zil",
+            "seqil",
+            "ipc",
+            "ar",
+        ] {
             let rule = Rule::from_name(name, Steps::constant(4, 0.1)).unwrap();
             let (graph, _) = rule.prepare(&setting.graph).unwrap();
             let counting = Counting::new(&graph, BATCH);

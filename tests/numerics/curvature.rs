@@ -11,7 +11,7 @@ use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Matrix};
 use pcnbench::engine::reference::Reference;
 use pcnbench::net::{Activation, LatentEnergy, Loss, MlpSpec};
 use pcnbench::optim::OptimiserKind;
-use pcnbench::rule::{Rule, StepUnit, Steps};
+use pcnbench::rule::{Method, Rule, StepUnit, Steps};
 use pcnbench::theory::linear::{LinearLayer, LinearNet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -238,18 +238,24 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
         dtype: DType::F64,
         strategies: None,
     };
-    for (name, plain, coordinates, share) in [
-        ("spc-auto", "spc", Coordinates::States, 0.8),
-        ("epc-auto", "epc", Coordinates::Errors, 0.3),
-        ("pcalm-auto", "pcalm", Coordinates::States, 0.5),
+    for (name, coordinates, share) in [
+        ("spc-auto", Coordinates::States, 0.8),
+        ("epc-auto", Coordinates::Errors, 0.3),
+        ("pcalm-auto", Coordinates::States, 0.5),
+        ("spc-nesterov", Coordinates::States, 0.5),
+        ("epc-nesterov", Coordinates::Errors, 0.5),
+        ("spc-chebyshev", Coordinates::States, 0.8),
+        ("epc-chebyshev", Coordinates::Errors, 0.8),
     ] {
-        for engine in ["reference", "fused:1"].into_iter().take(if name == "pcalm-auto" { 1 } else { 2 }) {
+        let fused = ["spc-auto", "epc-auto"].contains(&name);
+        for engine in ["reference", "fused:1"].into_iter().take(if fused { 2 } else { 1 }) {
             let rule = Rule::from_name(name, Steps::constant(4, share)).unwrap();
             let auto = of(&format!("{name}/{engine}"), rule);
             let mut contender = Contender::with_params(&auto, setting.params.clone()).unwrap();
             let found = contender.rule_on(&setting.data).unwrap().steps().unwrap();
             assert_eq!((found.unit, found.count), (StepUnit::One, 4));
-            let plain = of(&format!("{plain}/{engine}"), Rule::from_name(plain, found).unwrap());
+            let plain = rule.with_steps(found);
+            let plain = of(&format!("{}/{engine}", plain.name()), plain);
             let mut fixed = Contender::with_params(&plain, setting.params.clone()).unwrap();
             contender.update(&setting.data).unwrap();
             fixed.update(&setting.data).unwrap();
@@ -262,11 +268,19 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
             let state = contender.state().unwrap();
             let exact =
                 Curvature::at_forward(state.bind(contender.graph(), &setting.data), coordinates).unwrap();
-            let exact = exact.largest(Matrix::GaussNewton, 1e-10, 200).unwrap().value;
+            let exact = exact.ends(Matrix::GaussNewton, 1e-10, 200).unwrap();
             for rule in [contender.rule_on(&setting.data).unwrap(), contender.last_rule()] {
-                let times = rule.steps().unwrap().size * exact / (2.0 * share);
+                let steps = rule.steps().unwrap();
+                let times = steps.size * exact.largest.value / (2.0 * share);
                 // the last update took its step before it moved the parameters
                 assert!((0.7..=1.1).contains(&times), "{name}: {times} of the share");
+                if let Method::Chebyshev { smallest } = steps.method {
+                    match coordinates {
+                        Coordinates::Errors => assert_eq!(smallest, 1.0),
+                        Coordinates::States => assert!(smallest > 0.9 * exact.smallest.value),
+                    }
+                    assert!(smallest <= 3.0 * exact.smallest.value, "{name}");
+                }
             }
         }
     }

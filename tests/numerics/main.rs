@@ -2,17 +2,20 @@
 
 mod architectures;
 mod bounds;
+mod colours;
 mod contenders;
 mod costs;
 mod curvature;
 mod decay;
 mod graphs;
+mod inference;
 mod initialisation;
 mod laws;
 mod layers;
 mod learning;
 mod minimum;
 mod optimisers;
+mod propagation;
 mod rules;
 mod studies;
 mod trained;

@@ -10,10 +10,10 @@ mod path;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
-use path::Path;
+use path::{plus, Path, States};
 
 use crate::net::{Graph, Params, VertexId};
-use crate::rule::{Ipc, Rule, SeqIl, Spc, Steps};
+use crate::rule::{Ep, Ipc, Rule, SeqIl, Spc, Steps};
 use crate::{Error, Result};
 
 /// A network on a batch, in f64 on the CPU.
@@ -28,9 +28,6 @@ pub struct Problem<'a> {
     /// Backward weights where a rule keeps its own.
     pub feedback: Option<&'a [Option<Tensor>]>,
 }
-
-/// States of latent vertices, by vertex; `None` for deterministic ones.
-type States = Vec<Option<Tensor>>;
 
 /// Values and predictions of all vertices at given states.
 struct Point {
@@ -53,6 +50,7 @@ pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Tensor>> {
         Rule::Ipc(r) => problem.incremental_descent(r),
         Rule::Ar(r) => problem.activation_relaxation(r),
         Rule::PcAlm(r) => problem.augmented_descent(r),
+        Rule::Ep(r) => problem.nudged(r),
     }
 }
 
@@ -181,6 +179,25 @@ impl Problem<'_> {
         self.local_directions(self.params, &states, factor)
     }
 
+    /// E + s β losses descended from the forward pass by states at odd distances from the losses and then by the others, for both
+    /// signs s; the difference of what is left of −∂(E + s β losses)/∂θ, over 2β.
+    fn nudged(&self, rule: &Ep) -> Result<Vec<Tensor>> {
+        let distances = self.graph.topology().distances();
+        let phase = |factor: f64| {
+            let mut states = self.forward_states()?;
+            for t in 0..rule.steps.count {
+                for odd in [true, false] {
+                    let free = |i: VertexId| (distances[i] % 2 == 1) == odd;
+                    states = self.descended(self.params, &states, factor, rule.steps.size(t), free)?;
+                }
+            }
+            self.local_directions(self.params, &states, factor)
+        };
+        let (more, less) = (phase(rule.nudge)?, phase(-rule.nudge)?);
+        let each = more.iter().zip(&less).map(|(a, b)| Ok((a - b)?.affine(0.5 / rule.nudge, 0.0)?));
+        each.collect()
+    }
+
     /// States and parameters at once, on the same energy.
     fn incremental_descent(&self, rule: &Ipc) -> Result<Vec<Tensor>> {
         let mut states = self.forward_states()?;
@@ -278,13 +295,4 @@ fn descents(graph: &Graph, vars: &[Var], grads: &GradStore) -> Result<Vec<Tensor
         false => Ok(gradient(grads, v)?.neg()?),
     };
     vars.iter().enumerate().map(descent).collect()
-}
-
-/// a + s b, where b has something.
-fn plus(a: &States, s: f64, b: &States) -> Result<States> {
-    let each = a.iter().zip(b).map(|(a, b)| match (a, b) {
-        (Some(a), Some(b)) => Ok(Some((a + b.affine(s, 0.0)?)?)),
-        (a, _) => Ok(a.clone()),
-    });
-    each.collect()
 }

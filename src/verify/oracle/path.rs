@@ -4,9 +4,11 @@
 
 use candle_core::Tensor;
 
-use super::{plus, States};
 use crate::rule::{Method, Steps};
 use crate::Result;
+
+/// States of latent vertices, by vertex; `None` for deterministic ones.
+pub(super) type States = Vec<Option<Tensor>>;
 
 /// The way of inference so far.
 pub(super) struct Path {
@@ -96,4 +98,13 @@ impl Path {
         }
         Ok(sum)
     }
+}
+
+/// a + s b, where b has something.
+pub(super) fn plus(a: &States, s: f64, b: &States) -> Result<States> {
+    let each = a.iter().zip(b).map(|(a, b)| match (a, b) {
+        (Some(a), Some(b)) => Ok(Some((a + b.affine(s, 0.0)?)?)),
+        (a, _) => Ok(a.clone()),
+    });
+    each.collect()
 }
