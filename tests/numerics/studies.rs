@@ -156,7 +156,7 @@ fn equivalence_is_the_closed_form() {
         dot += direction.dot(&gradient);
         own += gradient.norm_squared();
         bp += direction.norm_squared();
-        adjoint = adjoint * &net.matrices()[l];
+        adjoint *= &net.matrices()[l];
     }
     near(one(&record, "epc/reference", "cosine"), dot / (own * bp).sqrt(), 1e-8, "cosine");
     near(one(&record, "epc/reference", "norm_ratio"), (own / bp).sqrt(), 1e-8, "norm ratio");

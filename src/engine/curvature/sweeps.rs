@@ -8,6 +8,9 @@ use crate::engine::Engine as _;
 use crate::net::{Linearization, Source, VertexId};
 use crate::Result;
 
+/// A tensor by vertex, `None` where it is zero or the vertex has none.
+type Parts = Vec<Option<Tensor>>;
+
 impl Curvature<'_> {
     /// The Gauss–Newton matrix times z.
     pub(super) fn gauss_newton(
@@ -37,11 +40,7 @@ impl Curvature<'_> {
     }
 
     /// Tangents of all values, and of the errors of latent vertices, along z.
-    pub(super) fn tangents(
-        &self,
-        coordinates: Coordinates,
-        z: &[Option<Tensor>],
-    ) -> Result<(Vec<Option<Tensor>>, Vec<Option<Tensor>>)> {
+    pub(super) fn tangents(&self, coordinates: Coordinates, z: &[Option<Tensor>]) -> Result<(Parts, Parts)> {
         let (graph, topology) = (self.engine.graph, self.engine.graph.topology());
         let mut tangent: Vec<Option<Tensor>> = vec![None; graph.len()];
         let mut along: Vec<Option<Tensor>> = vec![None; graph.len()];

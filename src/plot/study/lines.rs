@@ -91,6 +91,9 @@ impl Line<'_> {
     }
 }
 
+/// Contender, parameterisation and the size that does not run along the axis; and points by the bits of x.
+type Measured<'a> = ((&'a str, &'a str, usize), BTreeMap<u64, Point>);
+
 /// What tells a figure from the benchmark's others.
 type FigureKey<'a> = (usize, &'a str, &'a str, usize, usize);
 
@@ -140,7 +143,7 @@ fn figure<'a>(
 ) -> Figure<'a> {
     let (_, benchmark, activation, width, depth) = key;
     // contender, parameterisation, and the size that does not run along the axis
-    let mut lines: Vec<((&str, &str, usize), BTreeMap<u64, Point>)> = Vec::new();
+    let mut lines: Vec<Measured<'_>> = Vec::new();
     for (row, q) in &members {
         let beside = if sheet.over == Over::Width { row.depth } else { 0 };
         let own = (&*row.contender, &*row.parameterisation, beside);
@@ -247,7 +250,7 @@ fn thin(points: &mut Vec<Point>) {
 }
 
 /// Values in units of those of the contender of one name, draw by draw; that one's own lines and points without it go.
-fn relative(lines: &mut Vec<((&str, &str, usize), BTreeMap<u64, Point>)>, base: &str) {
+fn relative(lines: &mut Vec<Measured<'_>>, base: &str) {
     let is_base = |contender: &str| style::split(contender).0 == base;
     let bases: Vec<_> = lines.iter().filter(|(own, _)| is_base(own.0)).cloned().collect();
     lines.retain(|(own, _)| !is_base(own.0));

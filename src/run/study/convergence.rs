@@ -93,7 +93,7 @@ fn follow(
         let held = crossing.see(step, distance <= NEAR);
         // one that has not come near in the steps of the best cannot become the best
         let slower = step >= most && distance > NEAR;
-        ended = held || slower || !(distance < FAR);
+        ended = held || slower || distance.is_nan() || distance >= FAR;
         since = Instant::now();
         match ended {
             true => Err(Error::Invalid("ended".into())),
