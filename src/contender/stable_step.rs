@@ -110,5 +110,5 @@ fn most_products(dim: usize) -> usize {
 
 /// Bytes of a search in `dim` coordinates.
 pub fn bytes(dim: usize) -> usize {
-    size_of::<f64>() * dim * (most_products(dim) + 3)
+    size_of::<f64>() * dim * (most_products(dim) + 4)
 }

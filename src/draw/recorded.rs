@@ -77,6 +77,7 @@ fn check(graph: &Graph, rule: &Rule, batch: usize) -> Result<()> {
     let steps = match Info::of(name).map(|info| info.inference) {
         // Z-IL: as many as there are latent vertices on the longest path
         Some(Inference::Depth) => heights(graph.topology()).into_iter().max().unwrap_or(0) + 1,
+        Some(Inference::Twice) => rule.steps().map_or(0, |steps| steps.count.saturating_mul(2)),
         _ => rule.steps().map_or(0, |steps| steps.count),
     };
     let advice =

@@ -43,6 +43,8 @@ pub enum Marker {
     Star,
     /// Four-pointed star.
     Spark,
+    /// Three-pointed star.
+    Tripod,
     /// Triangle, point left.
     Left,
     /// Triangle, point right.
@@ -68,6 +70,10 @@ impl Marker {
             Self::Cross => cross(45.0),
             Self::Spark => {
                 let (outer, inner) = (ring(4, 1.5, 0.0), ring(4, 0.55, 45.0));
+                outer.into_iter().zip(inner).flat_map(|(a, b)| [a, b]).collect()
+            }
+            Self::Tripod => {
+                let (outer, inner) = (ring(3, 1.5, 0.0), ring(3, 0.5, 60.0));
                 outer.into_iter().zip(inner).flat_map(|(a, b)| [a, b]).collect()
             }
             Self::Star => {
@@ -116,7 +122,7 @@ pub struct Style {
 }
 
 /// Name before the slash of a contender id, printed name, colour, marker; in the order of every legend.
-const NAMES: [(&str, &str, Rgb, Marker); 12] = [
+const NAMES: [(&str, &str, Rgb, Marker); 13] = [
     ("bp", "BP", (0, 0, 0), Marker::Circle),
     ("mupc-bp", "BP (μPC net)", (140, 140, 140), Marker::Pentagon),
     ("spc", "sPC", (213, 94, 0), Marker::Square),
@@ -129,6 +135,7 @@ const NAMES: [(&str, &str, Rgb, Marker); 12] = [
     ("ipc", "iPC (T updates)", (136, 34, 85), Marker::Right),
     ("ar", "AR", (124, 74, 30), Marker::Cross),
     ("pcalm", "PC-ALM", (40, 60, 130), Marker::Spark),
+    ("ep", "EP", (90, 150, 40), Marker::Tripod),
 ];
 
 /// Name and engine of a contender id `name/engine`. Not the rule: `mupc` and `spc` follow one rule on different nets.

@@ -13,6 +13,8 @@ pub enum Inference {
     Chosen,
     /// T, chosen by the suite, for one stage of the network after another: T(L − 1) on a chain of L layers.
     Nested,
+    /// T, chosen by the suite, in each of two phases: 2T.
+    Twice,
 }
 
 /// A rule or variant.
@@ -68,6 +70,7 @@ impl Info {
             Inference::Depth => depth.saturating_sub(1),
             Inference::Chosen => steps,
             Inference::Nested => steps.saturating_mul(depth.saturating_sub(1)),
+            Inference::Twice => steps.saturating_mul(2),
         }
     }
 }
@@ -88,11 +91,12 @@ mod tests {
         for info in Rule::VARIANTS.iter().copied().flatten() {
             let rule = Rule::from_name(info.name, Steps::constant(3, 0.1)).unwrap();
             assert_eq!((rule.name(), rule.family()), (info.name, info.family));
-            let chosen = matches!(info.inference, Inference::Chosen | Inference::Nested);
+            let chosen = matches!(info.inference, Inference::Chosen | Inference::Nested | Inference::Twice);
             assert_eq!(rule.steps().is_some(), chosen, "{}", info.name);
             let expected = match info.family {
                 "bp" => 0,
                 "zil" => 6,
+                "ep" => 6,
                 _ if info.inference == Inference::Nested => 18,
                 _ => 3,
             };

@@ -13,6 +13,7 @@
 //! | `ipc` | incremental: states and weights in every step |
 //! | `ar` | activation relaxation, simultaneous; `ar-topdown` in place |
 //! | `pcalm` | augmented Lagrangian, directions before the last update of the multipliers; `pcalm-post` after it |
+//! | `ep` | equilibrium propagation, centred, on the same energy |
 //!
 //! `-spike` cancels the step by a precision in the step in which a vertex's first error goes on (`spc`); `-decay` divides the step
 //! by 1 + t; `-momentum` carries 0.9 of the step before along, `-adam` steps by the moments of the descent, and `-nesterov` and
@@ -25,6 +26,7 @@
 mod ar;
 mod bp;
 mod colours;
+mod ep;
 mod epc;
 mod fpa;
 pub mod info;
@@ -42,6 +44,7 @@ mod zil;
 
 pub use ar::{Ar, Feedback, Sweep};
 pub use bp::Bp;
+pub use ep::Ep;
 pub use epc::Epc;
 pub use fpa::Fpa;
 pub use info::{Inference, Info};
@@ -82,6 +85,8 @@ registry::rules! {
     Ar,
     /// Augmented-Lagrangian predictive coding.
     PcAlm,
+    /// Equilibrium propagation on the energy of predictive coding.
+    Ep,
 }
 
 impl Info {

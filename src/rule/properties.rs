@@ -113,6 +113,15 @@ impl Rule {
                 infers: "at rest nothing: its multipliers are backpropagation's adjoints",
                 source: "Seely & Gould, arXiv 2605.31022",
             },
+            Self::Ep(_) => Properties {
+                local: "yes, from what its own layer holds at the ends of two phases",
+                stored: "no: but the first phase's cotangents until the second has ended",
+                transposed: "yes",
+                phases: "free (a forward pass), nudged one way, nudged the other, then update",
+                descends: "the energy with its losses weighted by −β and then by β, at small steps",
+                infers: "at small β nothing: its errors over β approach backpropagation's adjoints",
+                source: "Scellier & Bengio, arXiv 1602.05179; Laborieux et al., arXiv 2006.03824",
+            },
         }
     }
 }

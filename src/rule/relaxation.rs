@@ -63,8 +63,7 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         }
         let mut losses = loss_errors(engine, &values)?;
         if let Some(scale) = loss_scale {
-            let scaled = |e: &MaybeZero<E::Value>| e.as_ref().map(|e| engine.scale(scale, e)).transpose();
-            losses = losses.iter().map(scaled).collect::<Result<_>>()?;
+            losses = scaled(engine, scale, &losses)?;
         }
         let (params, stale) = (vec![None; topology.params()], vec![Stale::default(); topology.len()]);
         Ok(Self {
@@ -80,6 +79,24 @@ impl<'a, E: Engine> Relaxation<'a, E> {
             params,
             loss_scale,
             stale,
+        })
+    }
+
+    /// The same point with the errors of the losses, which had no scale, times `scale`.
+    pub(super) fn nudged(&self, scale: f64) -> Result<Self> {
+        Ok(Self {
+            engine: self.engine,
+            values: self.values.clone(),
+            predictions: self.predictions.clone(),
+            at: self.at.clone(),
+            errors: self.errors.clone(),
+            losses: scaled(self.engine, scale, &self.losses)?,
+            precisions: self.precisions.clone(),
+            memories: self.memories.clone(),
+            multipliers: self.multipliers.clone(),
+            params: self.params.clone(),
+            loss_scale: Some(scale),
+            stale: self.stale.clone(),
         })
     }
 
@@ -232,6 +249,11 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         let multipliers = self.multipliers;
         Ok(Learned { states: self.values, outputs, errors, multipliers, directions, params })
     }
+}
+
+/// s e of every vertex that has one.
+fn scaled<E: Engine>(engine: &E, s: f64, errors: &[MaybeZero<E::Value>]) -> Result<Vec<MaybeZero<E::Value>>> {
+    errors.iter().map(|e| e.as_ref().map(|e| engine.scale(s, e)).transpose()).collect()
 }
 
 /// Errors as they are shown: of latent vertices as given, of deterministic ones what their losses give.

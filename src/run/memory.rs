@@ -82,10 +82,16 @@ pub fn most_memory(spec: &ContenderSpec, batch: usize, threads: usize) -> Result
     Ok(element * (values + 2.0 * scratch + sets * parameters) + FIXED + search(spec, &graph, batch))
 }
 
-/// Tensors per vertex that a rule keeps from step to step besides: those of its method of inference, multipliers.
+/// Tensors per vertex that a rule keeps from step to step besides: those of its method of inference, multipliers, a second
+/// phase.
 fn besides(spec: &ContenderSpec) -> f64 {
-    let kept = spec.rule.steps().map_or(0, |steps| steps.method.tensors());
-    (kept + usize::from(matches!(spec.rule, Rule::PcAlm(_)))) as f64
+    let kept = spec.rule.steps().map_or(0, |steps| steps.method.tensors()) as f64;
+    match spec.rule {
+        Rule::PcAlm(_) => kept + 1.0,
+        // a phase of its own for each sign of the nudge
+        Rule::Ep(_) => kept + KEPT,
+        _ => kept,
+    }
 }
 
 /// Bytes of the search for a step.

@@ -15,6 +15,8 @@ const MOST_FLOPS: f64 = 1e17;
 pub(super) fn check_work(spec: &ContenderSpec, point: &Point) -> Result<()> {
     let steps = match spec.rule {
         Rule::Zil(_) => point.depth as f64,
+        // two phases
+        Rule::Ep(ep) => 2.0 * ep.steps.count as f64,
         rule => rule.steps().map_or(0, |s| s.count) as f64,
     };
     let flops = 6.0 * point.batch as f64 * spec.network.weights_read() * (steps + 1.0);

@@ -75,12 +75,15 @@ proptest! {
         prop_assert_eq!(gemms(cost::ar(&net, t, true, false)), 2 * l + t * (l - 1));
         // under the light cone, at T = L
         prop_assert_eq!(gemms(cost::spc(&net, l, true, false)), 2 * l + (l - 1) * (l + 2));
-        if l % 2 == 0 {
+        if l.is_multiple_of(2) {
             prop_assert_eq!(gemms(cost::spc_even_odd(&net, l / 2)), 2 * l + (l * l + 2 * l - 4) / 2);
+            prop_assert_eq!(gemms(cost::ep(&net, l / 2)), 3 * l - 1 + l * l + 2 * l - 4);
         }
         if l > 2 {
             let cost = cost::spc_even_odd(&net, t);
             prop_assert_eq!((cost.critical_path, cost.stepwise), (l + 2 * t + 2, l + 3 * t + 1));
+            let cost = cost::ep(&net, t);
+            prop_assert_eq!((cost.critical_path, cost.stepwise), (l + 2 * t + 2, l + 6 * t + 1));
         }
         prop_assert_eq!(gemms(cost::fpa(&net, l, true)), 2 * l + (l - 1) * (l + 2) / 2);
         prop_assert_eq!(gemms(cost::zil_all(&net, true)), 2 * l + l * (l - 1));

@@ -2,7 +2,7 @@
 //! accelerated is not, and counts of steps compare rules that were run wrongly.
 
 use super::rules::{flat, Setting};
-use super::{close, identical, largest, random_problem, Random};
+use super::{identical, random_problem, Random};
 use candle_core::Tensor;
 use nalgebra::{DMatrix, DVector};
 use pcnbench::engine::curvature::{Coordinates, Curvature, Matrix};
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
 /// A chain under half the squared error: linear, so that the energy is a quadratic, or not.
-fn chain(depth: usize, width: usize, activation: Activation, parameterisation: &str) -> Setting {
+pub(crate) fn chain(depth: usize, width: usize, activation: Activation, parameterisation: &str) -> Setting {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let own = random_problem().new_tree(&mut runner).unwrap().current();
     let spec = MlpSpec {
@@ -32,15 +32,15 @@ fn chain(depth: usize, width: usize, activation: Activation, parameterisation: &
 }
 
 /// The energy of a linear network around the forward pass: F(z) = F(z_0) − dᵀz + ½ zᵀHz.
-struct Quadratic {
-    matrix: DMatrix<f64>,
+pub(crate) struct Quadratic {
+    pub(crate) matrix: DMatrix<f64>,
     descent: DVector<f64>,
     /// λ_min and λ_max.
-    ends: [f64; 2],
+    pub(crate) ends: [f64; 2],
 }
 
 impl Quadratic {
-    fn of(setting: &Setting, coordinates: Coordinates) -> Self {
+    pub(crate) fn of(setting: &Setting, coordinates: Coordinates) -> Self {
         let engine = Reference { feedback: None, ..setting.engine() };
         let curvature = Curvature::at_forward(engine, coordinates).unwrap();
         let unit = |k: usize| DVector::from_fn(curvature.dim(), |i, _| f64::from(u8::from(i == k)));
@@ -51,7 +51,7 @@ impl Quadratic {
     }
 
     /// Where F is least, from the forward pass.
-    fn minimum(&self) -> DVector<f64> {
+    pub(crate) fn minimum(&self) -> DVector<f64> {
         self.matrix.clone().cholesky().unwrap().solve(&self.descent)
     }
 
@@ -61,7 +61,7 @@ impl Quadratic {
 }
 
 /// (F_t − F*)/(F_0 − F*) after every step of a rule.
-fn excess(setting: &Setting, quadratic: &Quadratic, rule: &Rule) -> Vec<f64> {
+pub(crate) fn excess(setting: &Setting, quadratic: &Quadratic, rule: &Rule) -> Vec<f64> {
     let engine = setting.engine();
     let mut energies = Vec::new();
     let mut watch = |Shown { errors, outputs, .. }: Shown<'_, Tensor>| {
@@ -88,7 +88,7 @@ fn by(coordinates: Coordinates, steps: Steps) -> Rule {
 const BOTH: [Coordinates; 2] = [Coordinates::States, Coordinates::Errors];
 
 /// Where a rule ends, as the curvature orders it: states less the forward pass, or errors.
-fn ended(setting: &Setting, coordinates: Coordinates, rule: &Rule) -> DVector<f64> {
+pub(crate) fn ended(setting: &Setting, coordinates: Coordinates, rule: &Rule) -> DVector<f64> {
     let learned = setting.learn(rule);
     let start = setting.graph.forward(&setting.params, &setting.data).unwrap();
     let own = |i: usize| match coordinates {
@@ -218,77 +218,6 @@ proptest! {
             }
         }
     }
-
-    /// Of at most two states, moving odd distances and then even ones is moving states from the top down: SeqIL.
-    #[test]
-    fn two_states_in_two_colours_are_a_sweep(problem in random_problem(), t in 0usize..7) {
-        let mut problem = problem;
-        problem.spec.depth = problem.spec.depth.min(3);
-        let setting = Setting::new(&problem);
-        let of = |name: &str| flat(&setting.learn(&Rule::from_name(name, Steps::constant(t, 0.1)).unwrap()), &setting.params);
-        for (a, b) in of("spc-evenodd").iter().zip(&of("seqil")) {
-            close(a, b, 1e-13, "two states");
-        }
-    }
-}
-
-/// In two colours an error crosses two layers per step, and not more.
-#[test]
-fn errors_cross_two_layers_per_step_in_two_colours() {
-    let depth = 8;
-    let setting = chain(depth, 4, Activation::Tanh, "sp-normal");
-    let mut watch = |Shown { step, errors, .. }: Shown<'_, Tensor>| {
-        for l in 1..depth {
-            let reached = step >= (depth - l).div_ceil(2);
-            assert_eq!(
-                errors[l - 1].as_ref().is_some_and(|e| largest(e) > 0.0),
-                reached,
-                "layer {l}, {step} steps"
-            );
-            assert_eq!(errors[l - 1].is_some(), reached, "layer {l}, {step} steps");
-        }
-        Ok(())
-    };
-    Rule::from_name("spc-evenodd", Steps::constant(5, 0.1))
-        .unwrap()
-        .learn(&setting.engine(), &mut watch)
-        .unwrap();
-}
-
-/// λ_max of the blocks of H that belong to one state each, all samples together.
-fn steepest_block(setting: &Setting, quadratic: &Quadratic) -> f64 {
-    let sizes =
-        setting.graph.topology().latent().map(|i| 2 * setting.graph.shape(i).iter().product::<usize>());
-    let (mut from, mut most) = (0, 0.0f64);
-    for size in sizes {
-        let block = quadratic.matrix.view((from, from), (size, size)).into_owned();
-        most = most.max(block.symmetric_eigenvalues().max());
-        from += size;
-    }
-    most
-}
-
-/// In two colours the energy falls in every step below 2 over the largest curvature of a single state, which is more than sPC may take;
-/// and inference rests where sPC rests.
-#[test]
-fn two_colours_take_larger_steps_to_the_same_rest() {
-    let setting = chain(6, 5, Activation::Identity, "mupc-residual");
-    let quadratic = Quadratic::of(&setting, Coordinates::States);
-    let stable = 2.0 / steepest_block(&setting, &quadratic);
-    let g = 0.98 * stable;
-    assert!(g > 1.1 * 2.0 / quadratic.ends[1], "{g} for {}", 2.0 / quadratic.ends[1]);
-    let named =
-        |name: &str, count: usize, size: f64| Rule::from_name(name, Steps::constant(count, size)).unwrap();
-    let own = excess(&setting, &quadratic, &named("spc-evenodd", 400, g));
-    for (t, pair) in own.windows(2).enumerate().filter(|(_, pair)| pair[0] > 1e-12) {
-        assert!(pair[1] < pair[0], "step {t}: {} after {}", pair[1], pair[0]);
-    }
-    let at_once = excess(&setting, &quadratic, &named("spc", 400, g));
-    assert!(at_once[400] > 1.0, "sPC is beyond its largest stable step: {}", at_once[400]);
-    let rest = quadratic.minimum();
-    let there = ended(&setting, Coordinates::States, &named("spc-evenodd", 4000, 0.5 * stable));
-    let off = (&there - &rest).amax();
-    assert!(off < 1e-9 * rest.amax(), "off by {off:e} of {:e}", rest.amax());
 }
 
 /// The names of methods say the unit of their steps, and what is found replaces it.

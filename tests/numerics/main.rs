@@ -2,6 +2,7 @@
 
 mod architectures;
 mod bounds;
+mod colours;
 mod contenders;
 mod costs;
 mod curvature;
@@ -13,6 +14,7 @@ mod laws;
 mod layers;
 mod learning;
 mod optimisers;
+mod propagation;
 mod rules;
 mod trained;
 

@@ -134,6 +134,8 @@ proptest! {
                 Rule::Zil(_) => depth - 1,
                 // one layer after another
                 Rule::Fpa(rule) if rule.nested => t * (depth - 1),
+                // two phases
+                Rule::Ep(_) => 2 * t,
                 _ => t,
             };
             prop_assert_eq!(seen, (0..=steps).collect::<Vec<_>>(), "{}", rule);

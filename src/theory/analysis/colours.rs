@@ -1,4 +1,4 @@
-//! sPC whose states move in two colours.
+//! Rules whose states move in two colours.
 
 use super::least;
 use super::statements::{assemble, Description, ANEW, NOT_BOUNDED};
@@ -7,7 +7,7 @@ use super::Source::Ours;
 use super::{Analysis, Statement};
 use crate::theory::cost::{self, NetCost};
 
-/// sPC, T steps in two colours. Layer-parallel time: Σ F_l + Σ_t of the longest chain within step t (see [`step`]).
+/// sPC, T steps in two colours. Layer-parallel time: Σ F_l + Σ_t of the longest chain of products within step t.
 pub fn spc_even_odd(net: &NetCost, steps: u64) -> Analysis {
     const ARRIVAL: Statement = Statement {
         text: "from a feed-forward start ε_l is first different from zero after ⌈(L − l)/2⌉ steps, L − l halves of a step: as many as \
@@ -37,6 +37,37 @@ pub fn spc_even_odd(net: &NetCost, steps: u64) -> Analysis {
         statements: &[ARRIVAL, NOT_BOUNDED],
     };
     assemble(net, 1, |n| cost::spc_even_odd(n, steps), |n| least::colours(n, steps), parallel, description)
+}
+
+/// EP, two phases of T steps in two colours, one after the other.
+pub fn ep(net: &NetCost, steps: u64) -> Analysis {
+    const LIMIT: Statement = Statement {
+        text: "at rest the directions are BP's but for O(β²); before rest they say nothing of layers that ⌈(L − l)/2⌉ steps have not reached",
+        source: Ours,
+    };
+    let times = Times::new(net, true);
+    let parallel = times.forwards() + 2 * (0..steps).map(|t| step(&times, t)).sum::<u64>();
+    let description = Description {
+        rule: "ep",
+        gemms: "3L − 1 + 4 Σ_{l<L} max(0, T + 1 − ⌈(L−l)/2⌉) where 2T ≥ L − 1",
+        gemm_flops: "Σ F_l + 2 Σ_{l<L} max(0, T + 1 − ⌈(L−l)/2⌉) (F_{l+1} + V_{l+1}) + 2 Σ_{l≥max(2,L−2T)} G_l + G_1 where 2T ≥ L − 1",
+        critical_path: "L + 2T + 2",
+        stepwise: "L + 6T + 1",
+        inference: (
+            "Σ F_l + 2 Σ_{l<L} max(0, T + 1 − ⌈(L−l)/2⌉) (F_{l+1} + V_{l+1})",
+            "O(T)·BP, about L/2·BP at T = L/2",
+            Ours,
+        ),
+        layer_parallel: (
+            "Σ F_l + 2 Σ_t max_{l moved second} (max(V_{l+2} + V_{l+1}, V_l + F_l) + F_{l+1})",
+            "O(1 + T/L)·BP",
+            Ours,
+        ),
+        because: "as for sPC; the two phases share what they multiply at the forward pass by cotangents that differ in sign only",
+        equals_bp: "at rest, as β → 0",
+        statements: &[LIMIT, NOT_BOUNDED],
+    };
+    assemble(net, 1, |n| cost::ep(n, steps), |n| least::phases(n, steps), parallel, description)
 }
 
 /// The longest chain of products within step t, from 0. The state of layer l at an odd distance from the loss waits for V_{l+1}. One at

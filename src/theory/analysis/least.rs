@@ -90,8 +90,28 @@ pub(super) fn states(net: &NetCost, steps: u64) -> Needed {
 
 /// sPC in two colours: the work of its schedule, which leaves alone what no error has reached.
 pub(super) fn colours(net: &NetCost, steps: u64) -> Needed {
-    let lowest = net.depth().saturating_sub(2 * steps).max(1);
+    let lowest = cost::lowest_in_colours(net.depth(), steps);
     Needed { work: cost::spc_even_odd(net, steps).work, lowest }
+}
+
+/// EP: the work of its schedule, less what both phases multiply at one linearisation, the forward pass's, by cotangents that differ in
+/// sign only: the first VJP into every state that moves, and the parameter VJP of the lowest layer with an error.
+pub(super) fn phases(net: &NetCost, steps: u64) -> Needed {
+    let (depth, lowest) = (net.depth(), cost::lowest_in_colours(net.depth(), steps));
+    let mut work = cost::ep(net, steps).work;
+    let mut once = |verb: VerbCost| {
+        work.gemms -= verb.gemms;
+        work.gemm_flops -= verb.gemm_flops;
+    };
+    for (l, _, above) in net.hidden() {
+        if cost::sweeps(depth - l, steps) > 0 {
+            once(above.vjp);
+        }
+    }
+    if lowest > 1 {
+        once(net.layers[lowest as usize - 1].param_grad);
+    }
+    Needed { work, lowest }
 }
 
 /// ePC and SeqIL: T sweeps over all layers.

@@ -32,7 +32,7 @@ mod statements;
 mod times;
 
 pub use adjoints::{ar, bp, fpa, fpa_nested, zil, zil_all};
-pub use colours::spc_even_odd;
+pub use colours::{ep, spc_even_odd};
 pub use descent::{epc, ipc, pcalm, seqil, spc, spc_spike};
 
 use std::fmt;

@@ -55,24 +55,48 @@ pub(in crate::theory) fn sweeps(distance: u64, steps: u64) -> u64 {
     (steps + 1).saturating_sub(distance.div_ceil(2))
 }
 
+/// The lowest layer with an error after T steps in two colours.
+pub(in crate::theory) fn lowest_in_colours(depth: u64, steps: u64) -> u64 {
+    depth.saturating_sub(2 * steps).max(1)
+}
+
+/// EP: a forward pass and twice the relaxation of sPC in two colours, each with its errors of the losses times ±β; and directions from the
+/// cotangents of both, each times 1/(2β): G_l twice and a sum of the parameters' size, but once of layer 1, whose cotangents are added
+/// instead.
+pub fn ep(net: &NetCost, steps: u64) -> RuleCost {
+    let (depth, outputs) = (net.depth(), net.layers.last().map_or(0, |l| l.outputs));
+    let nudged = elementwise(outputs, 1, 1) * 2;
+    let mut work = net.forward() + net.output_error() + nudged;
+    work += colours(net, steps) * 2;
+    if depth > 1 {
+        work += (net.output_error() * 2 + nudged) * steps;
+    }
+    for (l, own) in (1..).zip(&net.layers).filter(|(l, _)| *l >= lowest_in_colours(depth, steps)) {
+        let n = own.outputs;
+        work += match l {
+            1 => own.param_grad + elementwise(n, 1, 1) + elementwise(n, 2, 2),
+            _ => (own.param_grad + elementwise(n, 1, 1)) * 2 + elementwise(own.parameters, 1, 2),
+        };
+    }
+    let RuleCost { critical_path, .. } = spc_even_odd(net, steps);
+    let stepwise = match (depth, steps) {
+        (1, _) | (_, 0) => critical_path,
+        (2, _) => depth + 4 * steps + 1,
+        _ => depth + 6 * steps + 1,
+    };
+    RuleCost { work, critical_path, stepwise }
+}
+
 /// sPC in two colours: c_l = max(0, T + 1 − ⌈(L − l)/2⌉) moves of layer l < L, each at the price of F_{l+1} + V_{l+1}; per move the step,
 /// its own error anew, and the error of the layer above, which the move changes as well; and from the second move on the own error
 /// subtracted.
 pub fn spc_even_odd(net: &NetCost, steps: u64) -> RuleCost {
     let depth = net.depth();
-    let mut work = net.forward() + net.output_error();
-    for (l, own, above) in net.hidden() {
-        let count = sweeps(depth - l, steps);
-        work += (above.forward + above.vjp + elementwise(own.outputs, 2, 2)) * count;
-        work += elementwise(own.outputs, 1, 2) * (count + count.saturating_sub(1));
-        if l > 1 {
-            work += elementwise(own.outputs, 1, 2) * sweeps(depth - l + 1, steps);
-        }
-    }
+    let mut work = net.forward() + net.output_error() + colours(net, steps);
     if depth > 1 {
         work += net.output_error() * steps;
     }
-    work += net.param_grads(depth.saturating_sub(2 * steps).max(1));
+    work += net.param_grads(lowest_in_colours(depth, steps));
     let (critical_path, stepwise) = match (depth, steps) {
         (1, _) => (2, 2),
         (_, 0) => (depth + 1, depth + 1),
@@ -80,4 +104,19 @@ pub fn spc_even_odd(net: &NetCost, steps: u64) -> RuleCost {
         _ => (depth + 2 * steps + 2, depth + 3 * steps + 1),
     };
     RuleCost { work, critical_path, stepwise }
+}
+
+/// Relaxation in two colours, the errors of the loss left out.
+fn colours(net: &NetCost, steps: u64) -> VerbCost {
+    let mut work = VerbCost::default();
+    for (l, own, above) in net.hidden() {
+        let distance = net.depth() - l;
+        let count = sweeps(distance, steps);
+        work += (above.forward + above.vjp + elementwise(own.outputs, 2, 2)) * count;
+        work += elementwise(own.outputs, 1, 2) * (count + count.saturating_sub(1));
+        if l > 1 {
+            work += elementwise(own.outputs, 1, 2) * sweeps(distance + 1, steps);
+        }
+    }
+    work
 }

@@ -17,6 +17,7 @@
 //! | SeqIL | 2L + 2T(L − 1) | | 2L + 2T − 1 | L + TL + 1 |
 //! | iPC, T updates | T(3L − 1) | (3L² + 3L − 2)/2 at T = L | L + 2T − 1 | L + 2T − 1 |
 //! | PC-ALM, one step per multiplier | 2L + 2T(L − 1) | as sPC | L + 2T + 1 | L + 2T + 1 |
+//! | EP, two phases of T steps | | 3L − 1 + L² + 2L − 4 at T = L/2, L even | L + 2T + 2 for L ≥ 3 | L + 6T + 1 for L ≥ 3 |
 //! | AR, simultaneous | 2L + T(L − 1) | | L + min(T, L − 1) + 1 | L + T + 1 |
 //! | AR, top down | 2L + T(L − 1) | | 2L | L + T(L − 1) + 1 |
 //!
@@ -32,8 +33,8 @@ mod inference;
 mod relatives;
 
 pub use augmented::{pcalm, Augmented};
-pub(super) use inference::sweeps;
-pub use inference::{epc_by, spc_by, spc_even_odd, Carried};
+pub use inference::{ep, epc_by, spc_by, spc_even_odd, Carried};
+pub(super) use inference::{lowest_in_colours, sweeps};
 pub use relatives::{ar, fpa, fpa_nested, ipc, seqil, zil, zil_all};
 
 use crate::net::{LayerCost, Loss, VerbCost};

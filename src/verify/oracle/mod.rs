@@ -13,7 +13,7 @@ use candle_core::{Tensor, Var};
 use path::{plus, Path, States};
 
 use crate::net::{Graph, Params, VertexId};
-use crate::rule::{Ipc, Rule, SeqIl, Spc, Steps};
+use crate::rule::{Ep, Ipc, Rule, SeqIl, Spc, Steps};
 use crate::{Error, Result};
 
 /// A network on a batch, in f64 on the CPU.
@@ -50,6 +50,7 @@ pub fn directions(problem: &Problem<'_>, rule: &Rule) -> Result<Vec<Tensor>> {
         Rule::Ipc(r) => problem.incremental_descent(r),
         Rule::Ar(r) => problem.activation_relaxation(r),
         Rule::PcAlm(r) => problem.augmented_descent(r),
+        Rule::Ep(r) => problem.nudged(r),
     }
 }
 
@@ -176,6 +177,25 @@ impl Problem<'_> {
             }
         }
         self.local_directions(self.params, &states, factor)
+    }
+
+    /// E + s β losses descended from the forward pass by states at odd distances from the losses and then by the others, for both
+    /// signs s; the difference of what is left of −∂(E + s β losses)/∂θ, over 2β.
+    fn nudged(&self, rule: &Ep) -> Result<Vec<Tensor>> {
+        let distances = self.graph.topology().distances();
+        let phase = |factor: f64| {
+            let mut states = self.forward_states()?;
+            for t in 0..rule.steps.count {
+                for odd in [true, false] {
+                    let free = |i: VertexId| (distances[i] % 2 == 1) == odd;
+                    states = self.descended(self.params, &states, factor, rule.steps.size(t), free)?;
+                }
+            }
+            self.local_directions(self.params, &states, factor)
+        };
+        let (more, less) = (phase(rule.nudge)?, phase(-rule.nudge)?);
+        let each = more.iter().zip(&less).map(|(a, b)| Ok((a - b)?.affine(0.5 / rule.nudge, 0.0)?));
+        each.collect()
     }
 
     /// States and parameters at once, on the same energy.
