@@ -43,8 +43,9 @@ pub struct Spc {
     ///
     /// On a chain each half of a step is descent over states that do not meet in the energy, with the curvature H_ll = π_l + J_{l+1}ᵀ
     /// π_{l+1} J_{l+1} each (the loss's in place of π_L). Of a quadratic it lowers F while g < 2/max_l λ_max(H_ll), which is never less
-    /// than the 2/λ_max(H) of sPC, and comes to rest where sPC does. The steps do not invert H_ll: g = 1 lies beyond that bound as soon
-    /// as some J_{l+1} is longer than 1 (what happens there: [`Ep`](super::Ep)).
+    /// than the 2/λ_max(H) of sPC, and comes to rest where sPC does. Steps of 1 do not invert H_ll and lie beyond that bound as soon as
+    /// some J_{l+1} is longer than 1. They are stable all the same while the largest curvature in errors is below 2, and then
+    /// come near rest in several times fewer steps than sPC needs at its best step ([`Ep`](super::Ep) says why).
     pub even_odd: bool,
 }
 

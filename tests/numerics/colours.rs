@@ -84,3 +84,28 @@ fn two_colours_take_larger_steps_to_the_same_rest() {
     let off = (&there - &rest).amax();
     assert!(off < 1e-9 * rest.amax(), "off by {off:e} of {:e}", rest.amax());
 }
+
+/// Where the largest curvature in errors is below 2, steps of size 1 are stable, beyond the bound of the blocks, and near rest several
+/// times sooner than sPC at its best step.
+#[test]
+fn steps_of_one_rest_soon() {
+    let depth = 8;
+    let mut setting = chain(depth, 5, Activation::Identity, "mupc-residual");
+    let [_, most] = Quadratic::of(&setting, Coordinates::Errors).ends;
+    // the readout is in every path from an error to the output
+    let readout = setting.params.len() - 1;
+    setting.params[readout] = setting.params[readout].affine((0.8 / (most - 1.0)).sqrt(), 0.0).unwrap();
+    let [_, most] = Quadratic::of(&setting, Coordinates::Errors).ends;
+    assert!((most - 1.8).abs() < 1e-9, "{most}");
+    let quadratic = Quadratic::of(&setting, Coordinates::States);
+    assert!(2.0 / steepest_block(&setting, &quadratic) < 1.0);
+    let run = |name: &str, count: usize, size: f64| {
+        let rule = Rule::from_name(name, Steps::constant(count, size)).unwrap();
+        excess(&setting, &quadratic, &rule)
+    };
+    let [smallest, largest] = quadratic.ends;
+    let below = |excess: &[f64]| excess.iter().rposition(|e| *e >= 1e-3).map_or(0, |last| last + 1);
+    let (own, at_once) =
+        (below(&run("spc-evenodd", 100, 1.0)), below(&run("spc", 4000, 2.0 / (smallest + largest))));
+    assert!(own < 100 && at_once > 5 * own, "{own} steps, and {at_once} of all states at once");
+}

@@ -8,6 +8,7 @@ use super::crossing::{Crossing, Sparse};
 use super::{Found, Subject};
 use crate::engine::curvature::minimum;
 use crate::engine::Shown;
+use crate::rule::StepUnit;
 use crate::{Error, Result};
 
 /// Relative distance to the minimum that is asked for.
@@ -37,7 +38,9 @@ pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
     let (largest, smallest) = ends;
     let mut best: Option<(f64, Course)> = None;
     let mut most = usize::MAX;
-    for share in SHARES {
+    // and the contender's own step, where it is no share itself: methods whose best step is a number of its own, such as 1
+    let own = subject.spec.rule.steps().filter(|steps| steps.unit == StepUnit::One);
+    for share in SHARES.into_iter().chain(own.map(|steps| 0.5 * steps.size * largest)) {
         let course = follow(subject, &exact, share, ends, most)?;
         let better = match (&best, &course.reached) {
             (_, Some(_)) => true, // it ended before the best so far
