@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::contender::{Contender, ContenderSpec, State};
 use crate::engine::counting::Totals;
-use crate::engine::curvature::Coordinates;
+use crate::engine::curvature::{Coordinates, Curvature};
 use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
 use crate::{Error, Result};
@@ -123,5 +123,16 @@ fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spec
     let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
     let both = [Coordinates::States, Coordinates::Errors];
-    both.into_iter().map(|coordinates| spectrum(state.bind(&graph, &data), coordinates, PRODUCTS)).collect()
+    let one = |coordinates| {
+        let engine = state.bind(&graph, &data);
+        let mut found = spectrum(engine, coordinates, PRODUCTS)?;
+        // a crowded lower end is where products with the inverse settle soonest; what they cannot solve stays unknown
+        if found.smallest().is_none()
+            && let Ok(smallest) = Curvature::at_forward(engine, coordinates)?.smallest(1e-3, PRODUCTS)
+        {
+            found.ends.smallest = smallest;
+        }
+        Ok(found)
+    };
+    both.into_iter().map(one).collect()
 }

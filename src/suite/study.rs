@@ -129,6 +129,11 @@ impl Study {
         matches!(self, Self::Convergence | Self::Conditioning | Self::Equivalence)
     }
 
+    /// Whether its curves are kept at every depth, and not of the deepest network alone.
+    pub fn curves_at_every_depth(self) -> bool {
+        matches!(self, Self::Landscape | Self::TrustRegion)
+    }
+
     /// The numbers that it may record of a contender.
     pub const fn quantities(self) -> &'static [Quantity] {
         match self {

@@ -13,8 +13,8 @@
 use candle_core::Tensor;
 use nalgebra::DVector;
 
+use super::point::{Coordinates, Curvature};
 use super::sweeps::plus;
-use super::{Coordinates, Curvature};
 use crate::theory::conjugate_gradient::{solve, Solved};
 use crate::theory::lanczos::{self, Ritz};
 use crate::{Error, Result};

@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 use nalgebra::DVector;
 
-use super::sweeps::evaluate;
-use super::{Coordinates, Curvature, Matrix};
+use super::point::{evaluate, Coordinates, Curvature};
+use super::products::Matrix;
 use crate::engine::reference::Reference;
 use crate::theory::conjugate_gradient::solve;
 use crate::{Error, Result};

@@ -2,8 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Coordinates, Curvature, Point};
-use crate::engine::reference::Reference;
+use super::point::{evaluate, Coordinates, Curvature};
 use crate::engine::Engine as _;
 use crate::net::{Linearization, Source, VertexId};
 use crate::Result;
@@ -100,21 +99,6 @@ impl Curvature<'_> {
         Ok(result)
     }
 
-    /// The point, moved by h z.
-    pub(super) fn moved(&self, z: &[Option<Tensor>], h: f64) -> Result<Vec<Option<Tensor>>> {
-        let here = |i: VertexId| match self.coordinates {
-            Coordinates::States => Some(&self.values[i]),
-            Coordinates::Errors => self.errors[i].as_ref(),
-        };
-        let latent = |i: VertexId| self.engine.graph.topology().is_latent(i);
-        let each = z.iter().enumerate().map(|(i, z)| match (here(i).filter(|_| latent(i)), z) {
-            (Some(here), Some(z)) => Ok(Some((here + z.affine(h, 0.0)?)?)),
-            (here, None) => Ok(here.cloned()),
-            (None, Some(z)) => Ok(Some(z.affine(h, 0.0)?)),
-        });
-        each.collect()
-    }
-
     /// ∂F/∂coordinates.
     pub(super) fn gradient(&self, point: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let (values, at, errors) = evaluate(&self.engine, self.coordinates, point)?;
@@ -131,33 +115,6 @@ impl Curvature<'_> {
         let along = errors.iter().enumerate().map(cotangent).collect::<Result<Vec<_>>>()?;
         self.down(self.coordinates, &at, &along, &losses)
     }
-}
-
-/// Every vertex where latent ones have the given coordinates.
-pub(super) fn evaluate(
-    engine: &Reference<'_>,
-    coordinates: Coordinates,
-    point: &[Option<Tensor>],
-) -> Result<Point> {
-    let (graph, topology) = (engine.graph, engine.graph.topology());
-    let (mut values, mut at, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for (i, own_point) in point.iter().enumerate() {
-        let inputs = graph.inputs(i, engine.data, &values);
-        let (prediction, own) = graph.operation(i).forward(&graph.own(i, engine.params), &inputs)?;
-        let (value, error) = match (own_point, topology.is_latent(i), coordinates) {
-            (_, false, _) => (prediction, None),
-            (None, true, _) => {
-                let zero = prediction.zeros_like()?;
-                (prediction, Some(zero))
-            }
-            (Some(state), true, Coordinates::States) => (state.clone(), Some((state - &prediction)?)),
-            (Some(error), true, Coordinates::Errors) => ((&prediction + error)?, Some(error.clone())),
-        };
-        values.push(value);
-        at.push(own);
-        errors.push(error);
-    }
-    Ok((values, at, errors))
 }
 
 pub(super) fn plus(sum: Option<Tensor>, term: Tensor) -> Result<Option<Tensor>> {

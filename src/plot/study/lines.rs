@@ -1,6 +1,6 @@
 //! Which numbers make one line, and which lines one figure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -9,6 +9,9 @@ use crate::plot::{filenames, number, style};
 use crate::record::{QuantityRow, Record, SummaryRow};
 use crate::stats::{log_slope, median};
 use crate::suite::axis;
+
+/// Depth from which on slopes are fitted: with fewer layers than this hardly any error has a way to go.
+pub(super) const FIRST: f64 = 4.0;
 
 /// Where a line was measured, once per draw.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub(super) struct Line<'a> {
     pub(super) label: String,
     pub(super) contender: &'a str,
     pub(super) parameterisation: &'a str,
+    /// Which of the contenders of its family, in the order of the legend.
+    pub(super) sibling: usize,
     /// Which of the figure's variants: a parameterisation and the size that does not run along the axis.
     pub(super) variant: usize,
     /// In rising order of x.
@@ -64,10 +69,11 @@ impl Point {
 }
 
 impl Line<'_> {
-    /// Slope of ln value over ln x, the mean over draws that have at least three points, with Student's interval over these draws.
+    /// Slope of ln value over ln x from [`FIRST`] on, the mean over draws that have at least three points there, with Student's interval
+    /// over these draws.
     pub(super) fn exponent(&self) -> Option<(f64, Option<(f64, f64)>)> {
         let mut draws: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
-        for point in &self.points {
+        for point in self.points.iter().filter(|point| point.x >= FIRST) {
             for (draw, value) in &point.values {
                 draws.entry(*draw).or_default().push((point.x, *value));
             }
@@ -121,7 +127,7 @@ pub(super) fn figures<'a>(record: &'a Record, sheet: &Sheet) -> Vec<Figure<'a>> 
         let depth = if matches!(sheet.over, Over::At(_)) { row.depth } else { 0 };
         split.entry((place, &*row.benchmark, &*row.activation, width, depth)).or_default().push((row, q));
     }
-    if !sheet.every_depth {
+    if !sheet.study.curves_at_every_depth() {
         let deepest = split.keys().map(|key| key.4).max();
         split.retain(|key, _| Some(key.4) == deepest);
     }
@@ -170,7 +176,7 @@ fn figure<'a>(
     }
     lines.sort_by(|a, b| (style::order(a.0 .0), a.0 .1, a.0 .2).cmp(&(style::order(b.0 .0), b.0 .1, b.0 .2)));
     let count = |f: &dyn Fn(&(&'a str, &'a str, usize)) -> String| {
-        lines.iter().map(|(own, _)| f(own)).collect::<std::collections::BTreeSet<_>>().len()
+        lines.iter().map(|(own, _)| f(own)).collect::<BTreeSet<_>>().len()
     };
     let contenders = count(&|own| own.0.to_owned());
     let parameterisations = count(&|own| own.1.to_owned());
@@ -182,6 +188,7 @@ fn figure<'a>(
             variants.push((own.1, own.2));
         }
     }
+    let names: Vec<&str> = lines.iter().map(|(own, _)| own.0).collect();
     let lines: Vec<Line<'a>> = lines
         .into_iter()
         .map(|((contender, parameterisation, beside), points)| {
@@ -201,7 +208,11 @@ fn figure<'a>(
                 thin(&mut points);
             }
             let variant = variants.iter().position(|own| *own == (parameterisation, beside)).unwrap_or(0);
-            Line { label: parts.join(", "), contender, parameterisation, variant, points }
+            let family = |contender: &str| style::order(contender).0;
+            let siblings: BTreeSet<&str> =
+                names.iter().copied().filter(|other| family(other) == family(contender)).collect();
+            let sibling = siblings.iter().position(|other| *other == contender).unwrap_or(0);
+            Line { label: parts.join(", "), contender, parameterisation, sibling, variant, points }
         })
         .filter(|line| !line.points.is_empty())
         .collect();
@@ -228,7 +239,7 @@ fn figure<'a>(
     if parameterisations == 1 {
         facts.extend(members.first().map(|(row, _)| row.parameterisation.clone()));
     }
-    let draws: std::collections::BTreeSet<usize> =
+    let draws: BTreeSet<usize> =
         lines.iter().flat_map(|line| &line.points).flat_map(|point| point.values.keys().copied()).collect();
     if draws.len() > 1 {
         facts.push(format!("median and range of {} draws", number::count(draws.len() as f64)));

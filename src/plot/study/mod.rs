@@ -117,7 +117,8 @@ fn chart(record: &Record, sheet: &Sheet, figure: &Figure<'_>) -> Option<Chart> {
         let several =
             figure.lines.iter().any(|line| line.exponent().is_some_and(|(_, interval)| interval.is_some()));
         let interval = if several { "; 95 % CI over draws" } else { "" };
-        legend.push(Entry::text(&format!("p: slope in log-log{interval}")));
+        let from = lines::FIRST;
+        legend.push(Entry::text(&format!("p: slope in log-log from L = {from} on{interval}")));
     }
     for published in sheet.published {
         let own = style::of(published.contender, "reference");
@@ -169,10 +170,14 @@ fn through(&(exponent, label): &(f64, &str), series: &[Series]) -> Option<Guide>
     Some(Guide { through, exponent, label: label.into() })
 }
 
+/// Lengths of strokes and gaps: solid first.
+const DASHES: [&[f64]; 6] = [&[], &[7.0, 3.0], &[2.0, 2.6], &[8.0, 3.0, 1.8, 3.0], &[4.0, 2.0], &[12.0, 3.0]];
+
 /// Contenders by their own colours; where one has several lines, what sets these apart by a scale from dark to light.
 fn line_style(figure: &Figure<'_>, line: &Line<'_>) -> Style {
     let (name, engine) = style::split(line.contender);
-    let own = style::of(name, engine);
+    // all are of one engine, so that dashes are free to tell the variants of a rule apart
+    let own = Style { dash: DASHES[line.sibling % DASHES.len()], ..style::of(name, engine) };
     match figure.several {
         false => own,
         true => Style { color: direction::along(line.variant, figure.variants), ..own },

@@ -43,8 +43,6 @@ pub(super) struct Sheet {
     pub(super) at: Option<f64>,
     pub(super) over: Over,
     pub(super) scale: Scale,
-    /// Whether curves of every depth are drawn, or of the deepest network alone.
-    pub(super) every_depth: bool,
     /// Contender in whose units values are drawn.
     pub(super) relative_to: Option<&'static str>,
     /// Whether slopes are fitted.
@@ -69,7 +67,6 @@ const BARE: Sheet = Sheet {
     at: None,
     over: Over::Depth,
     scale: Scale::Log,
-    every_depth: false,
     relative_to: None,
     exponent: false,
     guide: None,
@@ -353,7 +350,6 @@ pub(super) const SHEETS: &[Sheet] = &[
         study: Study::Landscape,
         quantity: "loss",
         over: UPDATES,
-        every_depth: true,
         title: "Training from near the origin",
         label: "loss of the forward pass",
         about: "Loss on the batch against weight updates by plain gradient descent at one learning rate, one figure per depth.",
@@ -387,7 +383,6 @@ pub(super) const SHEETS: &[Sheet] = &[
         study: Study::TrustRegion,
         quantity: "cosine",
         over: DAMPING,
-        every_depth: true,
         scale: Scale::Cosine,
         title: "Cosine of each rule's direction to the trust-region step",
         label: "cosine",

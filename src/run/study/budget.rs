@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::cosines::Backpropagation;
 use super::crossing::{Crossing, Sparse};
-use super::{Found, Subject};
+use super::subject::{Found, Subject};
 use crate::engine::Shown;
 use crate::rule::{directions_at, StepUnit};
 use crate::{Error, Result};

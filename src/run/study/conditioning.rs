@@ -1,6 +1,6 @@
 //! The spectrum of the energy at the start of inference.
 
-use super::{Found, Subject};
+use super::subject::{Found, Subject};
 use crate::{Error, Result};
 
 pub(super) fn condition(subject: &Subject<'_>) -> Result<Found> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use candle_core::Tensor;
 
 use super::crossing::{Crossing, Sparse};
-use super::{Found, Subject};
+use super::subject::{Found, Subject};
 use crate::engine::curvature::minimum;
 use crate::engine::Shown;
 use crate::rule::StepUnit;

@@ -6,7 +6,7 @@ use crate::optim::Directions;
 use crate::rule::{Bp, Rule};
 use crate::Result;
 
-use super::Subject;
+use super::subject::Subject;
 use crate::run::sums::Sums;
 
 /// Backpropagation's directions of a network, with its layers.

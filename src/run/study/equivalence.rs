@@ -1,7 +1,7 @@
 //! What the minimum of the energy says about the loss, and its directions about backpropagation's.
 
 use super::cosines::Backpropagation;
-use super::{Found, Subject};
+use super::subject::{Found, Subject};
 use crate::engine::curvature::minimum;
 use crate::rule::directions_at;
 use crate::Result;

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use nalgebra::DVector;
 
 use super::crossing::Sparse;
-use super::{Found, Subject};
+use super::subject::{Found, Subject};
 use crate::contender::Contender;
 use crate::net::Params;
 use crate::theory::lanczos;

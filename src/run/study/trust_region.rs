@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use nalgebra::{DMatrix, DVector};
 
 use super::cosines::Backpropagation;
-use super::{Found, Subject};
+use super::subject::{Found, Subject};
 use crate::contender::Contender;
 use crate::engine::curvature::Curvature;
 use crate::engine::unwatched;
