@@ -32,6 +32,7 @@ mod results;
 mod resume;
 mod run;
 mod splice;
+mod studied;
 mod threads;
 mod tune;
 mod verify;

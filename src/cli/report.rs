@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::grid::Format;
-use super::{headline, results, splice, Exit};
+use super::{headline, results, splice, studied, Exit};
 use crate::files::read_text;
 use crate::record::{self, Record};
 use crate::Error;
@@ -33,7 +33,17 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let record = record::read(&args.record)?;
     let Some(file) = &args.splice else {
         let people = args.format == Format::Table;
-        results::table(&record, !people)?.print(args.format, out)?;
+        let (times, studies) = (results::table(&record, !people)?, studied::table(&record));
+        // one table where a program reads it: of a record that has both, that of times
+        if !times.is_empty() || studies.is_empty() {
+            times.print(args.format, out)?;
+        }
+        if !studies.is_empty() && (times.is_empty() || people || args.format == Format::Md) {
+            if !times.is_empty() {
+                writeln!(out)?;
+            }
+            studies.print(args.format, out)?;
+        }
         if people || args.format == Format::Md {
             write!(out, "{}", footnotes(&record))?;
         }

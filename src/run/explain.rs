@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::contender::{Contender, ContenderSpec, State};
 use crate::engine::counting::Totals;
 use crate::engine::curvature::{Coordinates, Curvature};
+use crate::engine::reference::Reference;
 use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
 use crate::{Error, Result};
@@ -88,6 +89,10 @@ pub fn explain(suite: &Suite, data: Option<&Path>) -> Result<Vec<Explained>> {
                 backpropagation: backpropagation.counted(p.point.batch)?,
             });
         }
+        let known = known
+            .into_iter()
+            .map(|own| refined(first, suite.seed, &batch, own))
+            .collect::<Result<Vec<_>>>()?;
         explained.push(Explained {
             point: p.point.id.clone(),
             layers: topology.groups().len(),
@@ -114,25 +119,41 @@ fn with_search(spec: &ContenderSpec, batch: usize) -> Result<Totals> {
 
 /// Curvature at the start of the first contender's network, in states and in errors.
 fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spectrum>> {
-    let graph = spec.network.graph(spec.loss)?;
-    if graph.topology().latent().next().is_none() {
-        return Ok(Vec::new());
+    at_start(spec, seed, batch, |engine| {
+        if engine.graph.topology().latent().next().is_none() {
+            return Ok(Vec::new());
+        }
+        let both = [Coordinates::States, Coordinates::Errors];
+        both.into_iter().map(|coordinates| spectrum(engine, coordinates, PRODUCTS)).collect()
+    })
+}
+
+/// The same spectrum with a lower end that had not settled found by products with the inverse, for the words alone: regimes are those of
+/// what a contender finds. What the inverse cannot solve stays unknown.
+fn refined(spec: &ContenderSpec, seed: u64, batch: &[Tensor], own: Spectrum) -> Result<Spectrum> {
+    if own.smallest().is_some() {
+        return Ok(own);
     }
+    at_start(spec, seed, batch, |engine| {
+        let mut found = own;
+        if let Ok(smallest) = Curvature::at_forward(engine, own.coordinates)?.smallest(1e-3, PRODUCTS) {
+            found.ends.smallest = smallest;
+        }
+        Ok(found)
+    })
+}
+
+/// The reference engine in f64 on the network's first parameters.
+fn at_start<T>(
+    spec: &ContenderSpec,
+    seed: u64,
+    batch: &[Tensor],
+    read: impl FnOnce(Reference<'_>) -> Result<T>,
+) -> Result<T> {
+    let graph = spec.network.graph(spec.loss)?;
     let params = spec.network.start(seed, DType::F64, &Device::Cpu)?;
     let state = State { params, feedback: None };
     let wide = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?) };
     let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
-    let both = [Coordinates::States, Coordinates::Errors];
-    let one = |coordinates| {
-        let engine = state.bind(&graph, &data);
-        let mut found = spectrum(engine, coordinates, PRODUCTS)?;
-        // a crowded lower end is where products with the inverse settle soonest; what they cannot solve stays unknown
-        if found.smallest().is_none()
-            && let Ok(smallest) = Curvature::at_forward(engine, coordinates)?.smallest(1e-3, PRODUCTS)
-        {
-            found.ends.smallest = smallest;
-        }
-        Ok(found)
-    };
-    both.into_iter().map(one).collect()
+    read(state.bind(&graph, &data))
 }

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 use super::sums::Sums;
 
-/// Lanczos products at most, for one who waits for words: enough for both ends of small problems; of large ones the smaller end is
+/// Lanczos products at most where `explain` asks: enough for both ends of small problems; of large ones the smaller end is
 /// then a bound.
 pub(super) const PRODUCTS: usize = 120;
 

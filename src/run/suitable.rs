@@ -48,15 +48,16 @@ fn distributions(spec: &ContenderSpec, graph: &Graph, data: &Dataset) -> Result<
 fn studied(spec: &ContenderSpec, graph: &Graph, study: Study) -> Result<()> {
     if graph.topology().latent().next().is_none() {
         return Err(Error::Invalid(format!(
-            "the network has no state, of which {} says anything",
+            "the model {} needs a network with a state; use depth 2 or more",
             study.name()
         )));
     }
-    if study.needs_descent() && spec.rule.coordinates().is_none() {
+    if let Some(families) = study.families().filter(|families| !families.contains(&spec.rule.family())) {
         return Err(Error::Invalid(format!(
-            "rule {} descends no energy over states or errors, as the model {} needs; use spc or epc, or one of their variants",
+            "the model {} says nothing of rule {}; use a rule of {}",
+            study.name(),
             spec.rule.name(),
-            study.name()
+            families.join(", ")
         )));
     }
     Ok(())

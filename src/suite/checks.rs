@@ -4,7 +4,7 @@ use candle_core::DType;
 
 use super::place::Place;
 use super::wire::BenchmarkWire;
-use super::{limits, ContenderConfig, DeviceKind, Model, Point};
+use super::{limits, ContenderConfig, DeviceKind, Model, Point, Study};
 use crate::engine::EngineKind;
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
@@ -30,6 +30,16 @@ pub(super) fn size(benchmarks: &[BenchmarkWire], root: &Place) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a benchmark that would measure nothing.
+pub(super) fn says_something(model: Model, updates: u64, here: &Place) -> Result<()> {
+    if model == Model::Study(Study::Landscape) && updates == 0 {
+        let problem =
+            "is 0, and the model landscape trains for so many updates; give a number in [benchmark.training]";
+        return Err(here.key("accuracy_updates", problem));
+    }
+    Ok(())
 }
 
 /// Refuses a contender that could not run at any time: there is nothing to measure that would tell more.

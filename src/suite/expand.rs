@@ -138,6 +138,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         }
     }
     let optimiser: OptimiserKind = here.parse("optimiser", &b.training.optimiser)?;
+    checks::says_something(model, b.training.accuracy_updates, here)?;
     contenders.iter().try_for_each(|c| checks::can_run(c, model, optimiser, &points, here))?;
     Ok(Benchmark {
         points,

@@ -32,11 +32,8 @@ const fn quantity(name: &'static str, at: &'static str, about: &'static str) -> 
     Quantity { name, at, about }
 }
 
-const SHARE: Quantity = quantity(
-    "share",
-    "",
-    "the step size of the grid that was best, as a share of the largest stable step 2/λ_max",
-);
+const SHARE: Quantity =
+    quantity("share", "", "the step size that was best, as a share of the largest stable step 2/λ_max");
 const CONDITION: Quantity =
     quantity("condition", "", "κ, the largest over the smallest eigenvalue, in what the rule moves");
 const LARGEST: Quantity =
@@ -45,7 +42,11 @@ const LARGEST: Quantity =
 const CONVERGENCE: &[Quantity] = &[
     quantity("distance", "step", "‖ε − ε*‖/‖ε*‖ over all states, ε* at the exact minimum"),
     quantity("steps", "distance", "first step after which the distance stays below"),
-    quantity("flops", "distance", "FLOPs of products of the update that ends at this step"),
+    quantity(
+        "flops",
+        "distance",
+        "FLOPs of products of the update that ends at this step, without a search for its step size",
+    ),
     quantity("seconds", "distance", "wall-clock time of these steps, reference engine, f64"),
     SHARE,
     LARGEST,
@@ -71,7 +72,11 @@ const BUDGET: &[Quantity] = &[
     quantity("cosine_lowest", "step", "the same of the lowest quarter of the layers"),
     quantity("steps", "cosine", "first step from which on the cosine stays above"),
     quantity("steps_lowest", "cosine", "the same of the lowest quarter of the layers"),
-    quantity("flops", "cosine", "FLOPs of products of the update that ends at `steps`"),
+    quantity(
+        "flops",
+        "cosine",
+        "FLOPs of products of the update that ends at `steps`, without a search for its step size",
+    ),
     quantity("seconds", "cosine", "wall-clock time of these steps, reference engine, f64"),
     LARGEST,
 ];
@@ -101,6 +106,13 @@ const TRUST_REGION: &[Quantity] = &[
     quantity("length_errors", "", "length of these errors over that of this step"),
 ];
 
+impl Quantity {
+    /// Whether its numbers are a curve over steps, updates or dampings.
+    pub fn is_curve(&self) -> bool {
+        matches!(self.at, "step" | "update" | "damping")
+    }
+}
+
 impl Study {
     /// All of them.
     pub const ALL: [Self; 6] = [
@@ -124,9 +136,14 @@ impl Study {
         }
     }
 
-    /// Whether its contenders must have inference that descends the energy; others may have any rule.
-    pub fn needs_descent(self) -> bool {
-        matches!(self, Self::Convergence | Self::Conditioning | Self::Equivalence)
+    /// Families of rules that it can say something about: those that come to rest at the minimum of the energy, those whose directions
+    /// are read off their errors in every step, or all.
+    pub fn families(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Convergence | Self::Conditioning | Self::Equivalence => Some(&["spc", "epc"]),
+            Self::Budget => Some(&["spc", "epc", "pcalm"]),
+            Self::Landscape | Self::TrustRegion => None,
+        }
     }
 
     /// Whether its curves are kept at every depth, and not of the deepest network alone.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::session::{arg, refused, run, says, seal, succeeds, suite, unfinish, SEALED};
 
-/// One point of each model, and a few rounds.
+/// One point of each kind of model, and a few rounds.
 const EACH: &str = r#"schema = 1
 name = "each"
 about = "One point of each model."
@@ -48,6 +48,16 @@ contenders = ["spc/reference"]
 depth = [2]
 width = [4]
 batch = [2]
+[[benchmark]]
+name = "study"
+model = "conditioning"
+about = "Spectra."
+contenders = ["spc/reference"]
+[benchmark.axes]
+depth = [2]
+width = [4]
+batch = [2]
+dtype = ["f64"]
 "#;
 
 fn record() -> (TempDir, PathBuf) {
@@ -318,6 +328,17 @@ fn values_out_of_range_and_rows_that_the_definition_does_not_know_are_refused() 
         ("regimes.csv", "spc/reference", "zero_layers", "3", "zero_layers + rounded_layers is 3"),
         ("regimes.csv", "spc/reference", "contender", "epc/reference", "holds a row of contender"),
         ("regimes.csv", "bp/reference", "contender", "spc/reference", "holds a row of contender"),
+        (
+            "quantities.csv",
+            "largest",
+            "quantity",
+            "escape",
+            "`escape` is no quantity of the model conditioning",
+        ),
+        ("quantities.csv", "largest", "quantity", "smallest", "`smallest` at 0 is listed twice"),
+        ("quantities.csv", "largest", "value", "inf", "value is inf, expected a finite number"),
+        ("quantities.csv", "largest", "at", "NaN", "at is NaN, expected a finite number"),
+        ("quantities.csv", "largest", "contender", "epc/reference", "holds a row of contender"),
     ] {
         let said = refusal(&|| set(&record, name, row, column, value));
         assert!(said.contains(expected), "{column} {value}: {said}");

@@ -30,6 +30,7 @@ mod shards;
 mod starved;
 mod stopped;
 mod streams;
+mod studying;
 mod threads;
 mod tuning;
 mod usage;

@@ -194,7 +194,7 @@ pub fn copy_of_mixed() -> (TempDir, PathBuf) {
 }
 
 /// The files whose hashes a record keeps that has all of them.
-pub const SEALED: [&str; 8] = [
+pub const SEALED: [&str; 9] = [
     "run.json",
     "machine.json",
     "samples.csv",
@@ -202,6 +202,7 @@ pub const SEALED: [&str; 8] = [
     "signals.csv",
     "alignments.csv",
     "regimes.csv",
+    "quantities.csv",
     "summary.csv",
 ];
 

@@ -7,8 +7,8 @@
 //!
 //! (EᵀME)⁻¹ = E⁻¹ M⁻¹ E⁻ᵀ.
 //!
-//! M differs from Π by a matrix whose rank is at most the number of outputs, per sample: conjugate gradients solve it in one
-//! iteration more than that.
+//! M differs from Π by a matrix whose rank is at most the number of outputs, samples times. Where Π is one number times the identity,
+//! conjugate gradients solve it in at most one iteration more than that, in exact arithmetic; other Π cost more.
 
 use candle_core::Tensor;
 use nalgebra::DVector;
@@ -23,7 +23,7 @@ use crate::{Error, Result};
 const RESIDUAL: f64 = 1e-13;
 
 /// Iterations of the inner system at most.
-const ITERATIONS: usize = 1000;
+const ITERATIONS: usize = 10_000;
 
 /// Relative residual with which an inner system that went no further is taken all the same: rounding of ill-conditioned ones.
 const ENOUGH: f64 = 1e-8;

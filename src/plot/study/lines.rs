@@ -11,7 +11,10 @@ use crate::stats::{log_slope, median};
 use crate::suite::axis;
 
 /// Depth from which on slopes are fitted: with fewer layers than this hardly any error has a way to go.
-pub(super) const FIRST: f64 = 4.0;
+const FIRST: f64 = 4.0;
+
+/// Points that a caption names before it counts the others.
+const NAMED: usize = 4;
 
 /// Where a line was measured, once per draw.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub(super) struct Point {
     pub(super) width: usize,
     /// By draw.
     pub(super) values: BTreeMap<usize, f64>,
+    /// Draws that were measured, whether they have the number or not.
+    measured: usize,
 }
 
 /// A line of a figure.
@@ -41,6 +46,9 @@ pub(super) struct Line<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Figure<'a> {
     pub(super) benchmark: &'a str,
+    pub(super) activation: &'a str,
+    /// Whether widths run along the axis, where sizes do.
+    pub(super) widths: bool,
     pub(super) stem: String,
     pub(super) facts: Vec<String>,
     /// Whether a contender has more than one line.
@@ -68,32 +76,39 @@ impl Point {
     }
 }
 
+/// An exponent, and over what it was fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Exponent {
+    pub(super) p: f64,
+    /// Student's 95 % interval over draws; none of one draw.
+    pub(super) interval: Option<(f64, f64)>,
+    /// First and last x.
+    pub(super) over: (f64, f64),
+}
+
 impl Line<'_> {
-    /// Slope of ln value over ln x from [`FIRST`] on, the mean over draws that have at least three points there, with Student's interval
-    /// over these draws.
-    pub(super) fn exponent(&self) -> Option<(f64, Option<(f64, f64)>)> {
-        let mut draws: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
-        for point in self.points.iter().filter(|point| point.x >= FIRST) {
-            for (draw, value) in &point.values {
-                draws.entry(*draw).or_default().push((point.x, *value));
-            }
+    /// Slope of ln value over ln x from [`FIRST`] on: the mean over draws, which all have the same points. None of fewer than three.
+    pub(super) fn exponent(&self) -> Option<Exponent> {
+        let points: Vec<&Point> = self.points.iter().filter(|point| point.x >= FIRST).collect();
+        let (first, last) = (points.first()?, points.last()?);
+        if points.len() < 3 {
+            return None;
         }
-        let slopes: Vec<f64> = draws
-            .values()
-            .filter(|points| points.len() >= 3)
-            .filter_map(|points| log_slope(points))
-            .collect();
+        let slope = |draw: &usize| {
+            let own = points.iter().map(|point| Some((point.x, *point.values.get(draw)?)));
+            log_slope(&own.collect::<Option<Vec<_>>>()?)
+        };
+        let slopes: Vec<f64> = first.values.keys().filter_map(slope).collect();
         let count = slopes.len() as f64;
         if slopes.is_empty() {
             return None;
         }
         let mean = slopes.iter().sum::<f64>() / count;
         let square: f64 = slopes.iter().map(|slope| (slope - mean).powi(2)).sum();
-        let half = (slopes.len() > 1)
-            .then(|| StudentsT::new(0.0, 1.0, count - 1.0).ok())
-            .flatten()
-            .map(|t| t.inverse_cdf(0.975) * (square / (count - 1.0) / count).sqrt());
-        Some((mean, half.map(|half| (mean - half, mean + half))))
+        let student = (slopes.len() > 1).then(|| StudentsT::new(0.0, 1.0, count - 1.0).ok()).flatten();
+        let half = student.map(|t| t.inverse_cdf(0.975) * (square / (count - 1.0) / count).sqrt());
+        let interval = half.map(|half| (mean - half, mean + half));
+        Some(Exponent { p: mean, interval, over: (first.x, last.x) })
     }
 }
 
@@ -101,40 +116,75 @@ impl Line<'_> {
 type Measured<'a> = ((&'a str, &'a str, usize), BTreeMap<u64, Point>);
 
 /// What tells a figure from the benchmark's others.
-type FigureKey<'a> = (usize, &'a str, &'a str, usize, usize);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<'a> {
+    /// Place of the benchmark in the record.
+    place: usize,
+    benchmark: &'a str,
+    activation: &'a str,
+    /// 0 where widths run along the axis.
+    width: usize,
+    /// 0 where depths may; of a curve its depth.
+    depth: usize,
+    /// Kind of network, and axes that no figure holds several values of.
+    others: Vec<String>,
+}
 
 /// The figures of a sheet.
 pub(super) fn figures<'a>(record: &'a Record, sheet: &Sheet) -> Vec<Figure<'a>> {
-    let rows: BTreeMap<(&str, &str), &SummaryRow> = record
-        .summary
-        .iter()
-        .filter(|row| row.model == sheet.study.name())
-        .map(|row| ((&*row.point, &*row.contender), row))
-        .collect();
+    let studied = || record.summary.iter().filter(|row| row.model == sheet.study.name());
+    let rows: BTreeMap<(&str, &str), &SummaryRow> =
+        studied().map(|row| ((&*row.point, &*row.contender), row)).collect();
     let mut benchmarks: Vec<&str> = Vec::new();
-    for row in record.summary.iter().filter(|row| row.model == sheet.study.name()) {
+    // by benchmark its depths and widths, of which the more numerous run along the axis
+    let mut sizes: BTreeMap<&str, [BTreeSet<usize>; 2]> = BTreeMap::new();
+    let mut measured: BTreeMap<(Key<'_>, &str, &str, [usize; 2]), usize> = BTreeMap::new();
+    for row in studied() {
         if !benchmarks.contains(&&*row.benchmark) {
             benchmarks.push(&row.benchmark);
         }
+        let [depths, widths] = sizes.entry(&row.benchmark).or_default();
+        depths.insert(row.depth);
+        widths.insert(row.width);
+    }
+    let by_width = |row: &SummaryRow| {
+        sheet.over == Over::Size && sizes.get(&*row.benchmark).is_some_and(|[d, w]| w.len() > d.len())
+    };
+    let key = |row: &'a SummaryRow| Key {
+        place: benchmarks.iter().position(|own| *own == row.benchmark).unwrap_or(0),
+        benchmark: &row.benchmark,
+        activation: &row.activation,
+        width: if by_width(row) { 0 } else { row.width },
+        // curves of several depths do not fit one figure
+        depth: if sheet.over == Over::Size { 0 } else { row.depth },
+        others: [&axis::BATCH, &axis::STEPS, &axis::STEP_SIZE]
+            .iter()
+            .map(|axis| axis.of_id(&row.point).named(axis.name, " "))
+            .chain([row.architecture.clone()])
+            .collect(),
+    };
+    for row in studied() {
+        let sizes = [row.depth, row.width];
+        *measured.entry((key(row), &row.contender, &row.parameterisation, sizes)).or_default() += 1;
     }
     let wanted = |q: &&QuantityRow| q.quantity == sheet.quantity && sheet.at.is_none_or(|at| q.at == at);
-    let mut split: BTreeMap<FigureKey<'a>, Vec<(&SummaryRow, &QuantityRow)>> = BTreeMap::new();
+    let mut split: BTreeMap<Key<'a>, Vec<(&SummaryRow, &QuantityRow)>> = BTreeMap::new();
     for q in record.quantities.iter().filter(wanted) {
-        let Some(row) = rows.get(&(&*q.point, &*q.contender)) else { continue };
-        let Some(place) = benchmarks.iter().position(|own| *own == row.benchmark) else { continue };
-        let width = if sheet.over == Over::Width { 0 } else { row.width };
-        // curves of several depths do not fit one figure
-        let depth = if matches!(sheet.over, Over::At(_)) { row.depth } else { 0 };
-        split.entry((place, &*row.benchmark, &*row.activation, width, depth)).or_default().push((row, q));
+        if let Some(row) = rows.get(&(&*q.point, &*q.contender)) {
+            split.entry(key(row)).or_default().push((row, q));
+        }
     }
-    if !sheet.study.curves_at_every_depth() {
-        let deepest = split.keys().map(|key| key.4).max();
-        split.retain(|key, _| Some(key.4) == deepest);
-    }
-    let keys: Vec<FigureKey<'_>> = split.keys().copied().collect();
+    let keys: Vec<Key<'_>> = split.keys().cloned().collect();
     let mut figures: Vec<Figure<'a>> = split
         .into_iter()
-        .map(|(key, members)| figure(sheet, key, &keys, members))
+        .map(|(key, members)| {
+            let all = |row: &SummaryRow| {
+                let own = (key.clone(), &*row.contender, &*row.parameterisation, [row.depth, row.width]);
+                measured.get(&own).copied().unwrap_or(1)
+            };
+            let widths = members.first().is_some_and(|(row, _)| by_width(row));
+            figure(sheet, &key, &keys, widths, &members, &all)
+        })
         .filter(|figure| !figure.lines.is_empty())
         .collect();
     filenames::unique(figures.iter_mut().map(|figure| &mut figure.stem));
@@ -143,108 +193,133 @@ pub(super) fn figures<'a>(record: &'a Record, sheet: &Sheet) -> Vec<Figure<'a>> 
 
 fn figure<'a>(
     sheet: &Sheet,
-    key: FigureKey<'a>,
-    keys: &[FigureKey<'a>],
-    members: Vec<(&'a SummaryRow, &'a QuantityRow)>,
+    key: &Key<'a>,
+    keys: &[Key<'a>],
+    widths: bool,
+    members: &[(&'a SummaryRow, &'a QuantityRow)],
+    all: &dyn Fn(&SummaryRow) -> usize,
 ) -> Figure<'a> {
-    let (_, benchmark, activation, width, depth) = key;
-    // contender, parameterisation, and the size that does not run along the axis
     let mut lines: Vec<Measured<'_>> = Vec::new();
-    for (row, q) in &members {
-        let beside = if sheet.over == Over::Width { row.depth } else { 0 };
-        let own = (&*row.contender, &*row.parameterisation, beside);
+    for (row, q) in members {
+        let own = (&*row.contender, &*row.parameterisation, if widths { row.depth } else { 0 });
         let at = lines.iter().position(|(line, _)| *line == own).unwrap_or_else(|| {
             lines.push((own, BTreeMap::new()));
             lines.len() - 1
         });
         let x = match sheet.over {
-            Over::Depth => row.depth as f64,
-            Over::Width => row.width as f64,
+            Over::Size if widths => row.width as f64,
+            Over::Size => row.depth as f64,
             Over::At(_) => q.at,
         };
-        let draw = row.axis(&axis::DRAW).size().unwrap_or(0);
         let point = lines[at].1.entry(x.to_bits()).or_insert_with(|| Point {
             x,
             depth: row.depth,
             width: row.width,
             values: BTreeMap::new(),
+            // curves are those of one draw
+            measured: if sheet.over == Over::Size { all(row) } else { 1 },
         });
-        point.values.insert(draw, q.value);
+        point.values.insert(row.axis(&axis::DRAW).size().unwrap_or(0), q.value);
     }
     if let Some(base) = sheet.relative_to {
         relative(&mut lines, base);
     }
     lines.sort_by(|a, b| (style::order(a.0 .0), a.0 .1, a.0 .2).cmp(&(style::order(b.0 .0), b.0 .1, b.0 .2)));
-    let count = |f: &dyn Fn(&(&'a str, &'a str, usize)) -> String| {
-        lines.iter().map(|(own, _)| f(own)).collect::<BTreeSet<_>>().len()
-    };
-    let contenders = count(&|own| own.0.to_owned());
-    let parameterisations = count(&|own| own.1.to_owned());
-    let sizes = count(&|own| own.2.to_string());
-    let several = contenders < lines.len();
+    let names: BTreeSet<&str> = lines.iter().map(|(own, _)| own.0).collect();
+    let parameterisations = lines.iter().map(|(own, _)| own.1).collect::<BTreeSet<_>>().len();
+    let beside = lines.iter().map(|(own, _)| own.2).collect::<BTreeSet<_>>().len();
     let mut variants: Vec<(&str, usize)> = Vec::new();
     for (own, _) in &lines {
         if !variants.contains(&(own.1, own.2)) {
             variants.push((own.1, own.2));
         }
     }
-    let names: Vec<&str> = lines.iter().map(|(own, _)| own.0).collect();
-    let lines: Vec<Line<'a>> = lines
-        .into_iter()
-        .map(|((contender, parameterisation, beside), points)| {
-            let mut parts = Vec::new();
-            if contenders > 1 || (parameterisations == 1 && sizes == 1) {
-                parts.push(style::printed_name(style::split(contender).0));
+    let (several, mut partial) = (names.len() < lines.len(), Vec::new());
+    let mut own = Vec::new();
+    for ((contender, parameterisation, size), points) in lines {
+        let mut parts = Vec::new();
+        if names.len() > 1 || (parameterisations == 1 && beside == 1) {
+            parts.push(style::printed_name(style::split(contender).0));
+        }
+        if parameterisations > 1 {
+            parts.push(parameterisation.to_owned());
+        }
+        if beside > 1 {
+            parts.push(format!("L = {size}"));
+        }
+        let label = parts.join(", ");
+        let mut points: Vec<Point> = points.into_values().collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        points.retain(|point| {
+            let (have, of) = (point.values.len(), point.measured);
+            if have < of {
+                let letter = if widths { "N" } else { "L" };
+                partial.push(format!("{label} at {letter} = {} ({have} of {of})", number::count(point.x)));
             }
-            if parameterisations > 1 {
-                parts.push(parameterisation.to_owned());
-            }
-            if sizes > 1 {
-                parts.push(format!("L = {beside}"));
-            }
-            let mut points: Vec<Point> = points.into_values().collect();
-            points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            if matches!(sheet.over, Over::At(_)) {
-                thin(&mut points);
-            }
-            let variant = variants.iter().position(|own| *own == (parameterisation, beside)).unwrap_or(0);
-            let family = |contender: &str| style::order(contender).0;
-            let siblings: BTreeSet<&str> =
-                names.iter().copied().filter(|other| family(other) == family(contender)).collect();
-            let sibling = siblings.iter().position(|other| *other == contender).unwrap_or(0);
-            Line { label: parts.join(", "), contender, parameterisation, sibling, variant, points }
-        })
-        .filter(|line| !line.points.is_empty())
-        .collect();
-
-    let others = || keys.iter().filter(|other| other.1 == benchmark);
-    let mut stem = vec![filenames::slug(benchmark)];
-    let mut facts = vec![activation.to_owned()];
-    if others().any(|other| other.2 != activation) {
-        stem.push(filenames::slug(activation));
-    }
-    if width > 0 {
-        facts.push(format!("width {width}"));
-        if others().any(|other| other.3 != width) {
-            stem.push(format!("width-{width}"));
+            have >= of
+        });
+        if matches!(sheet.over, Over::At(_)) {
+            thin(&mut points);
+        }
+        let variant = variants.iter().position(|own| *own == (parameterisation, size)).unwrap_or(0);
+        let family = |contender: &str| style::order(contender).0;
+        let sibling = names
+            .iter()
+            .filter(|other| family(other) == family(contender))
+            .position(|other| *other == contender)
+            .unwrap_or(0);
+        if !points.is_empty() {
+            own.push(Line { label, contender, parameterisation, sibling, variant, points });
         }
     }
-    facts.extend(members.first().map(|(row, _)| format!("batch {}", row.batch)));
-    if depth > 0 {
-        facts.push(format!("depth {depth}"));
-        if others().any(|other| other.4 != depth) {
-            stem.push(format!("depth-{depth}"));
-        }
-    }
+    let (stem, mut facts) = described(key, keys);
     if parameterisations == 1 {
         facts.extend(members.first().map(|(row, _)| row.parameterisation.clone()));
     }
-    let draws: BTreeSet<usize> =
-        lines.iter().flat_map(|line| &line.points).flat_map(|point| point.values.keys().copied()).collect();
-    if draws.len() > 1 {
-        facts.push(format!("median and range of {} draws", number::count(draws.len() as f64)));
+    let draws = own.iter().flat_map(|line| &line.points).map(|point| point.values.len()).max().unwrap_or(0);
+    if draws > 1 {
+        facts.push(format!("median and range of {draws} draws"));
     }
-    Figure { benchmark, stem: stem.join("."), facts, several, variants: variants.len(), lines }
+    if !partial.is_empty() {
+        let more = partial.len().saturating_sub(NAMED);
+        partial.truncate(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        facts.push(format!("left out, because not every draw got there: {}{more}", partial.join(", ")));
+    }
+    let (benchmark, activation) = (key.benchmark, key.activation);
+    Figure { benchmark, activation, widths, stem, facts, several, variants: variants.len(), lines: own }
+}
+
+/// The end of a figure's name, and conditions for its caption.
+fn described(key: &Key<'_>, keys: &[Key<'_>]) -> (String, Vec<String>) {
+    let differs = |f: &dyn Fn(&Key<'_>) -> bool| keys.iter().any(|k| k.benchmark == key.benchmark && f(k));
+    let mut stem = vec![filenames::slug(key.benchmark)];
+    let mut facts = vec![key.activation.to_owned()];
+    if differs(&|k| k.activation != key.activation) {
+        stem.push(filenames::slug(key.activation));
+    }
+    for (name, size, varies) in [
+        ("width", key.width, differs(&|k| k.width != key.width)),
+        ("depth", key.depth, differs(&|k| k.depth != key.depth)),
+    ] {
+        if size > 0 {
+            facts.push(format!("{name} {size}"));
+            if varies {
+                stem.push(format!("{name}-{size}"));
+            }
+        }
+    }
+    for (i, other) in key.others.iter().enumerate() {
+        let varies = differs(&|k| k.others[i] != *other);
+        if varies {
+            stem.push(filenames::slug(other));
+        }
+        // the batch is always told, the others where they tell figures apart
+        if varies || i == 0 {
+            facts.push(other.clone());
+        }
+    }
+    (stem.join("."), facts)
 }
 
 /// Leaves out points of a curve that would lie on each other: nearer than a ninth in x to the one before, but for the last.

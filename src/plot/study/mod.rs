@@ -1,7 +1,8 @@
 //! Figures of studies: one per sheet of a table, drawn from `quantities.csv` alone.
 //!
 //! A line is a contender under a parameterisation, at one depth or width where these do not run along the axis. Where a point was
-//! measured at several draws the line is their median, and its band and bars reach from the least to the greatest.
+//! measured at several draws the line is their median, and its band and bars reach from the least to the greatest; a point that some
+//! draw does not have is left out, and the caption says so.
 
 mod lines;
 mod sheets;
@@ -21,7 +22,7 @@ use super::{alignment, canvas, direction, filenames, number, style};
 use crate::record::{Mark, Record};
 use crate::suite::Study;
 use crate::Result;
-use lines::{figures, Figure, Line};
+use lines::{figures, Exponent, Figure, Line};
 use sheets::{Over, Scale, Sheet, SHEETS};
 
 /// One line of a figure's CSV.
@@ -49,7 +50,8 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
     for sheet in SHEETS.iter().filter(|sheet| studied(sheet.study)) {
         let figures = figures(record, sheet);
         if figures.is_empty() {
-            out.skip(sheet.figure, format!("no contender has `{}` here", sheet.quantity));
+            let beside = sheet.relative_to.map(|base| format!(" beside one of {base}")).unwrap_or_default();
+            out.skip(sheet.figure, format!("no contender has `{}`{beside} here", sheet.quantity));
         }
         for figure in figures {
             let stem = format!("{}.{}", sheet.figure, figure.stem);
@@ -86,7 +88,7 @@ fn chart(record: &Record, sheet: &Sheet, figure: &Figure<'_>) -> Option<Chart> {
     let drawable =
         |x: f64, y: f64| x > 0.0 && x.is_finite() && y.is_finite() && (y > 0.0 || sheet.scale != Scale::Log);
     let mut series = Vec::new();
-    let mut legend = Vec::new();
+    let (mut legend, mut exponents) = (Vec::new(), false);
     for line in &figure.lines {
         let style = line_style(figure, line);
         let dots: Vec<Dot> = line
@@ -101,10 +103,12 @@ fn chart(record: &Record, sheet: &Sheet, figure: &Figure<'_>) -> Option<Chart> {
                 mark: Mark::default(),
             })
             .collect();
-        let note = sheet.exponent.then(|| line.exponent()).flatten().map(|(p, interval)| match interval {
-            Some((low, high)) => format!("p = {p:.2} [{low:.2}, {high:.2}]").replace('-', "−"),
-            None => format!("p = {p:.2}").replace('-', "−"),
+        let fitted = line.exponent().filter(|_| sheet.exponent && !figure.widths);
+        let note = fitted.map(|Exponent { p, interval, over: (first, last) }| {
+            let interval = interval.map(|(low, high)| format!(" [{low:.2}, {high:.2}]")).unwrap_or_default();
+            format!("p = {p:.2}{interval}, L = {first} to {last}").replace('-', "−")
         });
+        exponents |= note.is_some();
         if !dots.is_empty() {
             legend.push(Entry::series(&line.label, note.as_deref().unwrap_or(""), style));
             series.push(Series { style, dots, counted: false });
@@ -113,22 +117,21 @@ fn chart(record: &Record, sheet: &Sheet, figure: &Figure<'_>) -> Option<Chart> {
     if series.is_empty() {
         return None;
     }
-    if sheet.exponent && figure.lines.iter().any(|line| line.exponent().is_some()) {
-        let several =
-            figure.lines.iter().any(|line| line.exponent().is_some_and(|(_, interval)| interval.is_some()));
-        let interval = if several { "; 95 % CI over draws" } else { "" };
-        let from = lines::FIRST;
-        legend.push(Entry::text(&format!("p: slope in log-log from L = {from} on{interval}")));
+    if exponents {
+        legend.push(Entry::text("p: slope in log-log; 95 % CI over draws"));
     }
-    for published in sheet.published {
+    for published in
+        sheet.published.iter().filter(|own| own.activation == figure.activation && !figure.widths)
+    {
         let own = style::of(published.contender, "reference");
         let style = Style { color: own.color, marker: own.marker, dash: &[2.0, 3.0] };
         let dot = |&(x, y): &(f64, f64)| Dot { x, y, low: y, high: y, mark: Mark::default() };
         series.push(Series { style, dots: published.points.iter().map(dot).collect(), counted: true });
         legend.push(Entry::marker(published.name, published.source, style, true));
     }
-    let (x, y) = axes(sheet, &series)?;
-    let guides: Vec<Guide> = sheet.guide.iter().filter_map(|guide| through(guide, &series)).collect();
+    let (x, y) = axes(sheet, figure.widths, &series)?;
+    let guides: Vec<Guide> =
+        sheet.guide.iter().filter(|_| !figure.widths).filter_map(|guide| through(guide, &series)).collect();
     legend.extend(guides.iter().map(|guide| guide_entry(&guide.label, "")));
     let level = |&(at, label): &(f64, &str)| Level { y: at, label: label.into(), dash: &[2.0, 3.0] };
     let levels = sheet.level.iter().map(level).filter(|level| y.share(level.y).is_some()).collect();
@@ -138,11 +141,11 @@ fn chart(record: &Record, sheet: &Sheet, figure: &Figure<'_>) -> Option<Chart> {
     Some(Chart { title: sheet.title.into(), x, y, series, guides, levels, second: None, legend, caption })
 }
 
-fn axes(sheet: &Sheet, series: &[Series]) -> Option<(Axis, Axis)> {
+fn axes(sheet: &Sheet, widths: bool, series: &[Series]) -> Option<(Axis, Axis)> {
     let dots = || series.iter().flat_map(|s| &s.dots);
     let x = match sheet.over {
-        Over::Depth => Axis::depth("depth L (weight layers)", dots().map(|d| d.x as usize)),
-        Over::Width => Axis::depth("width N", dots().map(|d| d.x as usize)),
+        Over::Size if widths => Axis::depth("width N", dots().map(|d| d.x as usize)),
+        Over::Size => Axis::depth("depth L (weight layers)", dots().map(|d| d.x as usize)),
         Over::At(label) => Axis::log(label, dots().map(|d| d.x), |v| number::short(v, 4)),
     }?;
     let ends = || dots().flat_map(|d| [d.low, d.high]);

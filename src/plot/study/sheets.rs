@@ -5,10 +5,8 @@ use crate::suite::Study;
 /// What runs along the horizontal axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Over {
-    /// Depth.
-    Depth,
-    /// Width.
-    Width,
+    /// Depth, or width where a benchmark has more widths than depths.
+    Size,
     /// The column `at`, with this label.
     At(&'static str),
 }
@@ -30,6 +28,8 @@ pub(super) struct Published {
     pub(super) contender: &'static str,
     pub(super) name: &'static str,
     pub(super) source: &'static str,
+    /// Of the networks that they are of.
+    pub(super) activation: &'static str,
     pub(super) points: &'static [(f64, f64)],
 }
 
@@ -65,7 +65,7 @@ const BARE: Sheet = Sheet {
     study: Study::Convergence,
     quantity: "",
     at: None,
-    over: Over::Depth,
+    over: Over::Size,
     scale: Scale::Log,
     relative_to: None,
     exponent: false,
@@ -88,6 +88,7 @@ const FABRIC: &[Published] = &[
         contender: "spc",
         name: "sPC, published",
         source: "FabricPC, its chain and grid",
+        activation: "identity",
         points: &[
             (2.0, 197.0),
             (4.0, 547.0),
@@ -101,6 +102,7 @@ const FABRIC: &[Published] = &[
         contender: "epc",
         name: "ePC, published",
         source: "FabricPC, its chain and grid",
+        activation: "identity",
         points: &[(2.0, 10.0), (4.0, 37.0), (8.0, 26.0), (12.0, 136.0), (16.0, 81.0), (20.0, 75.0)],
     },
 ];
@@ -109,6 +111,7 @@ const FABRIC_RATIO: &[Published] = &[Published {
     contender: "spc",
     name: "sPC / ePC, published",
     source: "FabricPC, its chain and grid",
+    activation: "identity",
     points: &[
         (2.0, 197.0 / 10.0),
         (4.0, 547.0 / 37.0),
@@ -125,12 +128,14 @@ const SCALING: &[Published] = &[
         contender: "spc",
         name: "PC, published",
         source: "tarun-ks depth scaling",
+        activation: "relu",
         points: &[(4.0, 3.0), (8.0, 8.0), (16.0, 32.0), (32.0, 128.0), (64.0, 512.0), (128.0, 2048.0)],
     },
     Published {
         contender: "pcalm",
         name: "PC-ALM, published",
         source: "tarun-ks depth scaling",
+        activation: "relu",
         points: &[(4.0, 3.0), (8.0, 8.0), (16.0, 16.0), (32.0, 48.0), (64.0, 96.0), (128.0, 256.0)],
     },
 ];
@@ -173,7 +178,8 @@ pub(super) const SHEETS: &[Sheet] = &[
         level: Some((1.0, "ePC")),
         title: "Work to a thousandth of the exact equilibrium, in units of that of ePC",
         label: "FLOPs of products over those of ePC",
-        about: "FLOPs of the matrix products of an update that ends at this step, parameter gradients included, over those of ePC.",
+        about: "FLOPs of the matrix products of an update that ends at this step, parameter gradients included, a search for the step size left \
+                out, over those of ePC.",
         claim: "Steps and work tell the same story where steps cost the same.",
         ..BARE
     },
@@ -221,7 +227,8 @@ pub(super) const SHEETS: &[Sheet] = &[
         title: "Largest curvature of inference at the start",
         label: "λ_max",
         about: "The largest eigenvalue of the same matrix: a fixed step is stable below 2/λ_max.",
-        claim: "Under μPC it hardly depends on width and depth, which is why one state step serves all of them (arXiv 2505.13124).",
+        claim: "Under μPC that of the states hardly depends on width and depth, which is why one state step serves all of them (arXiv \
+                2505.13124); that of the errors grows with depth.",
         ..BARE
     },
     Sheet {
@@ -231,14 +238,14 @@ pub(super) const SHEETS: &[Sheet] = &[
         title: "Size of the last state at the forward pass",
         label: "root mean square",
         about: "Root mean square of the entries of the last hidden state at initialisation.",
-        claim: "Plain standard networks vanish with depth; residual μPC keeps a size near 1 to depth 512 (arXiv 2505.13124).",
+        claim: "Residual μPC keeps a size near 1 to depth 512 (arXiv 2505.13124); of standard starts without skips, normal ones vanish, under \
+                tanh at the latest, and orthogonal linear ones do not.",
         ..BARE
     },
     Sheet {
         figure: "equivalence-loss",
         study: Study::Equivalence,
         quantity: "loss_over_energy",
-        over: Over::Width,
         level: Some((1.0, "equal")),
         title: "Loss over the equilibrated energy",
         label: "loss / F*",
@@ -251,7 +258,6 @@ pub(super) const SHEETS: &[Sheet] = &[
         figure: "equivalence-cosine",
         study: Study::Equivalence,
         quantity: "cosine",
-        over: Over::Width,
         scale: Scale::Cosine,
         title: "Cosine of predictive coding's direction at the equilibrium to that of backpropagation",
         label: "cosine",
@@ -263,12 +269,11 @@ pub(super) const SHEETS: &[Sheet] = &[
         figure: "equivalence-lowest",
         study: Study::Equivalence,
         quantity: "cosine_lowest",
-        over: Over::Width,
         scale: Scale::Cosine,
         title: "The same cosine in the lowest quarter of the layers",
         label: "cosine, lowest quarter",
         about: "Mean over the lowest quarter of the layers, which the output's layer does not hide.",
-        claim: "The same limit, where it is hardest to reach.",
+        claim: "The same limit. Each layer counts alike here, so that lengths, which the cosine of all parameters weighs, do not enter.",
         ..BARE
     },
     Sheet {
@@ -294,7 +299,8 @@ pub(super) const SHEETS: &[Sheet] = &[
         title: "The same for the lowest quarter of the layers",
         label: "steps",
         about: "First step from which on the mean cosine of the lowest quarter of the layers stays above 0.9.",
-        claim: "The output's layer dominates the cosine of all parameters together: that passes 0.9 while the lowest layers still stand.",
+        claim: "A layer's own cosine says nothing of lengths: it is near 1 as soon as the signal has arrived, while that of all parameters \
+                together waits until hidden layers have the length that they have under backpropagation.",
         ..BARE
     },
     Sheet {
@@ -305,7 +311,8 @@ pub(super) const SHEETS: &[Sheet] = &[
         exponent: true,
         title: "Work to a cosine of 0.9 to backpropagation's direction",
         label: "FLOPs of products",
-        about: "FLOPs of the matrix products of an update that ends at this step, parameter gradients included.",
+        about: "FLOPs of the matrix products of an update that ends at this step, parameter gradients included, a search for the step size left \
+                out.",
         claim: "Backpropagation itself needs 3L − 1 products for a cosine of 1.",
         ..BARE
     },
@@ -352,7 +359,7 @@ pub(super) const SHEETS: &[Sheet] = &[
         over: UPDATES,
         title: "Training from near the origin",
         label: "loss of the forward pass",
-        about: "Loss on the batch against weight updates by plain gradient descent at one learning rate, one figure per depth.",
+        about: "Loss on the batch against weight updates at one learning rate, one figure per depth.",
         claim: "Innocenti et al. (arXiv 2408.11979) prove for deep linear networks that the origin, a degenerate saddle of the loss with \
                 more than one hidden layer, is a strict saddle of the equilibrated energy.",
         ..BARE

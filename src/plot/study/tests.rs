@@ -52,9 +52,10 @@ fn exponents_ratios_and_medians_are_those_put_in() {
     assert_eq!(own.len(), 1);
     assert_eq!(own[0].lines.iter().map(|line| &*line.label).collect::<Vec<_>>(), ["sPC", "ePC"]);
     for (line, p) in own[0].lines.iter().zip([2.0, 1.0]) {
-        let (found, interval) = line.exponent().unwrap();
-        let (low, high) = interval.unwrap();
-        assert!((found - p).abs() < 1e-12 && (high - low).abs() < 1e-9, "{found} {low} {high}");
+        let found = line.exponent().unwrap();
+        let (low, high) = found.interval.unwrap();
+        assert!((found.p - p).abs() < 1e-12 && (high - low).abs() < 1e-9, "{found:?}");
+        assert_eq!(found.over, (4.0, 32.0));
     }
     let point = &own[0].lines[0].points[1];
     assert_eq!((point.x, point.median(), point.least(), point.greatest()), (8.0, 384.0, 192.0, 576.0));
@@ -63,16 +64,59 @@ fn exponents_ratios_and_medians_are_those_put_in() {
     for point in &ratio[0].lines[0].points {
         assert!((point.median() - 1.5 * point.x).abs() < 1e-12 && point.least() == point.greatest());
     }
-    // curves of the deepest network alone
+    // curves have a figure per depth
     let curves = figures(&record, sheet("convergence-curve"));
-    assert_eq!((curves.len(), curves[0].lines[0].points[0].depth), (1, 32));
+    let depths: Vec<usize> = curves.iter().map(|figure| figure.lines[0].points[0].depth).collect();
+    assert_eq!(depths, [4, 8, 16, 32]);
+}
+
+/// A number that some draw does not have is no median of the others: the point goes, the caption says so, and no exponent reaches it.
+#[test]
+fn points_of_some_draws_are_left_out() {
+    let mut record = powers();
+    record.quantities.retain(|q| {
+        !(q.contender == "spc/reference" && q.quantity == "steps" && q.point.contains("depth=32,draw=1,"))
+    });
+    let sheet = SHEETS.iter().find(|sheet| sheet.figure == "convergence-steps").unwrap();
+    let found = &figures(&record, sheet)[0];
+    let spc = &found.lines[0];
+    assert_eq!(spc.points.iter().map(|point| point.x).collect::<Vec<_>>(), [4.0, 8.0, 16.0]);
+    assert_eq!(spc.exponent().unwrap().over, (4.0, 16.0));
+    let said = found.facts.join("; ");
+    assert!(said.contains("not every draw got there: sPC at L = 32 (2 of 3)"), "{said}");
+    assert_eq!(found.lines[1].points.len(), 4);
+}
+
+/// Points that differ in what no line tells apart are figures of their own, and nothing overwrites anything.
+#[test]
+fn other_axes_set_figures_apart() {
+    let mut record = powers();
+    let more = powers();
+    let other = |id: &str| id.replace("batch=64", "batch=8");
+    record.quantities.extend(more.quantities.iter().map(|q| QuantityRow {
+        point: other(&q.point),
+        value: 10.0 * q.value,
+        ..q.clone()
+    }));
+    record.summary.extend(more.summary.iter().map(|row| {
+        let mut row = row.clone();
+        row.point = other(&row.point);
+        row.batch = 8;
+        row
+    }));
+    let sheet = SHEETS.iter().find(|sheet| sheet.figure == "convergence-steps").unwrap();
+    let found = figures(&record, sheet);
+    let stems: Vec<&str> = found.iter().map(|figure| &*figure.stem).collect();
+    assert_eq!(stems, ["b.batch-64", "b.batch-8"]);
+    let first = |i: usize| found[i].lines[0].points[0].median();
+    assert_eq!((first(0), first(1)), (96.0, 960.0));
 }
 
 /// Lines are told apart by what varies: a parameterisation, or the depth where the width runs along the axis.
 #[test]
 fn lines_are_what_varies() {
     let mut record = empty();
-    for (depth, width) in [(3, 16), (3, 32), (9, 16), (9, 32)] {
+    for (depth, width) in [(3, 16), (3, 32), (3, 64), (9, 16), (9, 32), (9, 64)] {
         add(
             &mut record,
             Study::Equivalence,
@@ -86,7 +130,8 @@ fn lines_are_what_varies() {
     assert_eq!(found[0].lines.iter().map(|line| &*line.label).collect::<Vec<_>>(), ["L = 3", "L = 9"]);
     assert!(found[0].several && found[0].variants == 2);
     let xs: Vec<f64> = found[0].lines[0].points.iter().map(|point| point.x).collect();
-    assert_eq!(xs, [16.0, 32.0]);
+    assert!(found[0].widths);
+    assert_eq!(xs, [16.0, 32.0, 64.0]);
 }
 
 /// Every sheet of every study is drawn from numbers such as a study gives, inside the page and without texts that overlap.

@@ -37,6 +37,14 @@ pub(super) fn spend(subject: &Subject<'_>) -> Result<Found> {
         if fine.takes(step) {
             times.push((step, spent));
             let cosines = bp.beside(&directions_at(&engine, errors, multipliers)?)?;
+            if cosines.whole.is_nan() || cosines.lowest.is_nan() {
+                return Err(Error::Diverged {
+                    rule: rule.name().into(),
+                    quantity: "a parameter direction".into(),
+                    steps: step,
+                    step_size: steps.size,
+                });
+            }
             if subject.curves && curve.takes(step) {
                 found.push(("cosine", step as f64, cosines.whole));
                 found.push(("cosine_lowest", step as f64, cosines.lowest));

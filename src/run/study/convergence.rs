@@ -34,6 +34,12 @@ struct Course {
 
 pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
     let exact = minimum(subject.engine(), MINIMUM)?.errors;
+    let whole = length(&exact)?;
+    if whole == 0.0 {
+        return Err(Error::Invalid(
+            "the minimum of the energy is the forward pass: no error has anything to explain; use another network or batch".into(),
+        ));
+    }
     let ends = subject.ends()?;
     let (largest, smallest) = ends;
     let mut best: Option<(f64, Course)> = None;
@@ -41,12 +47,13 @@ pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
     // and the contender's own step, where it is no share itself: methods whose best step is a number of its own, such as 1
     let own = subject.spec.rule.steps().filter(|steps| steps.unit == StepUnit::One);
     for share in SHARES.into_iter().chain(own.map(|steps| 0.5 * steps.size * largest)) {
-        let course = follow(subject, &exact, share, ends, most)?;
+        let course = follow(subject, (&exact, whole), share, ends, most)?;
         let better = match (&best, &course.reached) {
             (_, Some(_)) => true, // it ended before the best so far
             (None, None) => true,
             (Some((_, old)), None) => {
-                let end = |c: &Course| c.curve.last().map_or(f64::INFINITY, |(_, distance)| *distance);
+                let last = |c: &Course| c.curve.last().map_or(f64::INFINITY, |(_, distance)| *distance);
+                let end = |c: &Course| Some(last(c)).filter(|end| !end.is_nan()).unwrap_or(f64::INFINITY);
                 old.reached.is_none() && end(&course) < end(old)
             }
         };
@@ -75,13 +82,12 @@ pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
 /// Runs the rule until it is near the minimum and stays there, is far away, or has taken `most` steps.
 fn follow(
     subject: &Subject<'_>,
-    exact: &[Option<Tensor>],
+    (exact, whole): (&[Option<Tensor>], f64),
     share: f64,
     (largest, smallest): (f64, f64),
     most: usize,
 ) -> Result<Course> {
     let (rule, steps) = subject.in_shares(share, largest, smallest)?;
-    let whole = length(exact)?;
     let mut course = Course { curve: Vec::new(), reached: None };
     let (mut crossing, mut times) = (Crossing::new(), Vec::new());
     let (mut ended, mut sparse) = (false, Sparse::CURVE);
