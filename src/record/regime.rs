@@ -51,6 +51,9 @@ impl RegimeRow {
     }
 }
 
+/// The cosine from which on a direction is called near: below it, "within 99 %" would be said of right angles.
+const NEAR: f64 = 0.5;
+
 /// A regime in words, from its number of layers, how many of them do not learn, and the cosine of the direction of all
 /// parameters to that of backpropagation.
 ///
@@ -61,10 +64,11 @@ pub fn regime_label(layers: usize, silent: usize, cosine: f64) -> String {
         return format!("{silent} of {layers} layers do not learn");
     }
     let off = 100.0 * (1.0 - cosine.powi(2)).max(0.0).sqrt();
-    match cosine > 0.0 {
-        true if off < 0.1 => "in the direction of backpropagation".into(),
-        true => format!("direction within {off:.1} % of backpropagation's"),
-        false => "direction against backpropagation's".into(),
+    match cosine {
+        _ if cosine < 0.0 => "direction against backpropagation's".into(),
+        _ if cosine < NEAR => format!("direction far from backpropagation's: cosine {cosine:.2}"),
+        _ if off < 0.1 => "in the direction of backpropagation".into(),
+        _ => format!("direction within {off:.1} % of backpropagation's"),
     }
 }
 
@@ -86,7 +90,8 @@ mod tests {
         assert_eq!(row.label(), "direction within 80.0 % of backpropagation's");
         let with = |cosine| RegimeRow { cosine, ..row.clone() }.label();
         assert_eq!(with(1.0), "in the direction of backpropagation");
-        assert_eq!(with(0.0), "direction against backpropagation's");
+        assert_eq!(with(0.0), "direction far from backpropagation's: cosine 0.00");
+        assert_eq!(with(-0.3), "direction against backpropagation's");
         assert_eq!(with(-1.0), "direction against backpropagation's");
         let part = RegimeRow { zero_layers: 4, rounded_layers: 2, cosine: 1.0, ..row };
         assert_eq!((part.silent(), part.label()), (6, "6 of 8 layers do not learn".to_owned()));
