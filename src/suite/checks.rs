@@ -36,7 +36,7 @@ pub(super) fn size(benchmarks: &[BenchmarkWire], root: &Place) -> Result<()> {
 pub(super) fn says_something(model: Model, updates: u64, here: &Place) -> Result<()> {
     if model == Model::Study(Study::Landscape) && updates == 0 {
         let problem =
-            "is 0, and the model landscape trains for so many updates; give a number in [benchmark.training]";
+            "is 0, and the model landscape trains for this number of updates; give a number in [benchmark.training]";
         return Err(here.key("accuracy_updates", problem));
     }
     Ok(())
