@@ -88,7 +88,11 @@ fn a_record_of_studies_is_printed_and_drawn() {
 #[test]
 fn what_a_study_needs_is_said() {
     for (from, to, expected) in [
-        ("accuracy_updates = 3", "accuracy_updates = 0", "the model landscape trains for this number of updates"),
+        (
+            "accuracy_updates = 3",
+            "accuracy_updates = 0",
+            "the model landscape trains for this number of updates",
+        ),
         ("depth = [2, 4]", "depth = [1]", "needs a network with a state; use depth 2 or more"),
         (r#""spc/reference", "epc/reference""#, r#""fpa/reference""#, "says nothing of rule fpa"),
         ("draw = [0, 1]", "draw = [10000]", "`draw`: 10000 is out of range; expected 0 to 9999"),
