@@ -1,7 +1,7 @@
 //! Worker threads that run one function together and meet at barriers.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{fence, AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::thread;
 use std::time::Instant;
@@ -65,6 +65,18 @@ impl Barrier {
             broken: Line(AtomicBool::new(false)),
         }
     }
+}
+
+/// Has a thread of rayon's global pool run `job`, also where the caller is a thread of that pool and waits for it without taking jobs.
+///
+/// Rayon does not promise to wake a thread for a job that a thread of the pool pushes: one that is falling asleep may look before the
+/// push is visible, and be counted as awake. It expects the pushing thread to take the job itself in the end, which a caller that waits
+/// at a meeting never does. After the fence the job is visible to every thread that looks later, so that a second push finds the other thread
+/// awake, sees that it is falling asleep, or wakes it.
+fn spawn_and_wake(job: impl FnOnce() + Send + 'static) {
+    rayon::spawn(job);
+    fence(Ordering::SeqCst);
+    rayon::spawn(|| ());
 }
 
 impl Pool {
@@ -152,7 +164,7 @@ impl Pool {
             let serve = move || spin_pool.serve(slot);
             match apart {
                 Some(pool) => pool.spawn(serve),
-                None => rayon::spawn(serve),
+                None => spawn_and_wake(serve),
             }
         });
         contention.judge(count, start, start.elapsed(), waited().saturating_sub(before));
