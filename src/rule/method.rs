@@ -151,9 +151,14 @@ fn chebyshev(smallest: f64, g: f64, t: usize) -> (f64, f64) {
     let (middle, half) = (0.5 * (top + bottom), 0.5 * (top - bottom));
     let (mut size, mut carried, mut q) = (1.0 / middle, 0.0, half * half / middle);
     for _ in 0..t {
+        let before = (size, carried, q);
         carried = 0.5 * q * size;
         size = 2.0 / (2.0 * middle - q);
         q = half * half / (2.0 * middle - q);
+        // the recursion comes to rest after about √κ steps, and a schedule may have many more
+        if before == (size, carried, q) {
+            break;
+        }
     }
     (size, carried)
 }

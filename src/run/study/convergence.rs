@@ -1,13 +1,12 @@
 //! How inference approaches the exact minimum of the energy, each rule at the best step of one grid.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use candle_core::Tensor;
 
 use super::crossing::{Crossing, Sparse};
 use super::subject::{Found, Subject};
 use crate::engine::curvature::minimum;
-use crate::engine::Shown;
 use crate::rule::StepUnit;
 use crate::{Error, Result};
 
@@ -87,37 +86,22 @@ fn follow(
     (largest, smallest): (f64, f64),
     most: usize,
 ) -> Result<Course> {
-    let (rule, steps) = subject.in_shares(share, largest, smallest)?;
+    let (rule, _) = subject.in_shares(share, largest, smallest)?;
     let mut course = Course { curve: Vec::new(), reached: None };
-    let (mut crossing, mut times) = (Crossing::new(), Vec::new());
-    let (mut ended, mut sparse) = (false, Sparse::CURVE);
-    let (mut spent, mut since) = (Duration::ZERO, Instant::now());
-    let learned = rule.learn(&subject.engine(), &mut |Shown { step, errors, .. }| {
-        spent += since.elapsed();
-        times.push(spent);
-        let distance = apart(errors, exact)? / whole;
-        if sparse.takes(step) {
-            course.curve.push((step, distance));
+    let (mut crossing, mut sparse, mut times) = (Crossing::new(), Sparse::CURVE, Vec::new());
+    subject.watched(rule, |shown, time| {
+        times.push(time);
+        let distance = apart(shown.errors, exact)? / whole;
+        if sparse.takes(shown.step) {
+            course.curve.push((shown.step, distance));
         }
-        let held = crossing.see(step, distance <= NEAR);
+        let held = crossing.see(shown.step, distance <= NEAR);
         // one that has not come near in the steps of the best cannot become the best
-        let slower = step >= most && distance > NEAR;
-        ended = held || slower || distance.is_nan() || distance >= FAR;
-        since = Instant::now();
-        match ended {
-            true => Err(Error::Invalid("ended".into())),
-            false => Ok(()),
-        }
-    });
-    if let (Err(e), false) = (learned, ended) {
-        return Err(e);
-    }
+        let slower = shown.step >= most && distance > NEAR;
+        Ok(held || slower || distance.is_nan() || distance >= FAR)
+    })?;
     let reached = crossing.step().filter(|&steps| steps < most);
-    course.reached = reached.and_then(|at| Some((at, *times.get(at)?)).filter(|_| at <= steps.count));
-    // a time of a step count counts from the forward pass
-    if let (Some((_, time)), Some(start)) = (&mut course.reached, times.first()) {
-        *time -= *start;
-    }
+    course.reached = reached.and_then(|at| Some((at, *times.get(at)?)));
     Ok(course)
 }
 

@@ -12,11 +12,7 @@ const MINIMUM: f64 = 1e-9;
 pub(super) fn compare(subject: &Subject<'_>) -> Result<Found> {
     let engine = subject.engine();
     let minimum = minimum(engine, MINIMUM)?;
-    let values = subject.graph.forward(&subject.state.params, &subject.data)?;
-    let mut loss = 0.0;
-    for term in subject.graph.losses() {
-        loss += term.loss.value(&values[term.vertex], &subject.data[term.target])?;
-    }
+    let loss = subject.loss(&subject.state.params)?;
     let directions = directions_at(&engine, &minimum.errors, &[])?;
     let cosines = Backpropagation::of(subject)?.beside(&directions)?;
     Ok(vec![

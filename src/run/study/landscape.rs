@@ -1,12 +1,12 @@
 //! Training from near the origin, where every layer of weights is small, and the curvature at the origin itself.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use nalgebra::DVector;
 
 use super::crossing::Sparse;
+use super::flat;
 use super::subject::{Found, Subject};
 use crate::contender::Contender;
-use crate::net::Params;
 use crate::theory::lanczos;
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ pub(super) fn escape(subject: &Subject<'_>) -> Result<Found> {
         if update > 0 {
             contender.update(&subject.data)?;
         }
-        let loss = loss(subject, &contender.state()?.params)?;
+        let loss = subject.loss(&contender.state()?.params)?;
         if !loss.is_finite() {
             return Err(Error::Invalid(format!(
                 "the loss is {loss} after {update} updates; lower learning_rate"
@@ -45,36 +45,13 @@ pub(super) fn escape(subject: &Subject<'_>) -> Result<Found> {
     Ok(found)
 }
 
-fn loss(subject: &Subject<'_>, params: &Params) -> Result<f64> {
-    let values = subject.graph.forward(params, &subject.data)?;
-    let mut sum = 0.0;
-    for term in subject.graph.losses() {
-        sum += term.loss.value(&values[term.vertex], &subject.data[term.target])?;
-    }
-    Ok(sum)
-}
-
 /// The smallest eigenvalue of −∂(directions)/∂θ at θ = 0, by central differences of the rule's directions.
 fn at_origin(subject: &Subject<'_>) -> Result<f64> {
     let start = &subject.state.params;
     let dim = start.iter().map(Tensor::elem_count).sum();
-    let direction = |z: &DVector<f64>, h: f64| -> Result<DVector<f64>> {
-        let (mut params, mut from) = (Vec::new(), 0);
-        for like in start {
-            let to = from + like.elem_count();
-            let part = Tensor::from_slice(&z.as_slice()[from..to], like.dims(), &Device::Cpu)?;
-            params.push(part.affine(h, 0.0)?);
-            from = to;
-        }
-        let directions = Contender::with_params(subject.spec, params)?.directions(&subject.data)?;
-        let mut all = Vec::with_capacity(dim);
-        for (own, like) in directions.iter().zip(start) {
-            match own {
-                Some(own) => all.extend(own.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?),
-                None => all.resize(all.len() + like.elem_count(), 0.0),
-            }
-        }
-        Ok(DVector::from_vec(all))
+    let direction = |z: &DVector<f64>, h: f64| {
+        let there = Contender::with_params(subject.spec, flat::params(&(z * h), start)?)?;
+        flat::directions(&there.directions(&subject.data)?, start)
     };
     let product = |z: &DVector<f64>| Ok((direction(z, -STEP)? - direction(z, STEP)?) / (2.0 * STEP));
     Ok(lanczos::ends(dim, SEARCH.1, SEARCH.0, product)?.smallest.value)

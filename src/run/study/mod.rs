@@ -6,6 +6,7 @@ mod convergence;
 mod cosines;
 mod crossing;
 mod equivalence;
+mod flat;
 mod landscape;
 mod subject;
 mod trust_region;

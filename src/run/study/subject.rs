@@ -1,11 +1,14 @@
 //! What is studied: a contender at its start, and a batch.
 
+use std::time::{Duration, Instant};
+
 use candle_core::Tensor;
 
 use crate::contender::{ContenderSpec, State};
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::engine::reference::Reference;
-use crate::net::Graph;
+use crate::engine::Shown;
+use crate::net::{Graph, LossTerm, Params};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 
@@ -34,6 +37,38 @@ pub(super) type Found = Vec<(&'static str, f64, f64)>;
 impl Subject<'_> {
     pub(super) fn engine(&self) -> Reference<'_> {
         self.state.bind(&self.graph, &self.data)
+    }
+
+    /// The losses of the forward pass at these parameters.
+    pub(super) fn loss(&self, params: &Params) -> Result<f64> {
+        let values = self.graph.forward(params, &self.data)?;
+        let term = |term: &LossTerm| term.loss.value(&values[term.vertex], &self.data[term.target]);
+        self.graph.losses().iter().map(term).sum()
+    }
+
+    /// Executes a rule until `see` says that enough was seen, or all its steps are done. `see` is told what the rule shows, and the time
+    /// that its steps have taken since the forward pass, without what `see` itself takes.
+    pub(super) fn watched(
+        &self,
+        rule: Rule,
+        mut see: impl FnMut(&Shown<'_, Tensor>, Duration) -> Result<bool>,
+    ) -> Result<()> {
+        let (mut spent, mut since, mut ended) = (None, Instant::now(), false);
+        let learned = rule.learn(&self.engine(), &mut |shown| {
+            let time = spent.map_or(Duration::ZERO, |spent| spent + since.elapsed());
+            spent = Some(time);
+            ended = see(&shown, time)?;
+            since = Instant::now();
+            match ended {
+                // the one way out of a rule that has steps left; it goes no further than this function
+                true => Err(Error::Invalid("enough was seen".into())),
+                false => Ok(()),
+            }
+        });
+        match learned {
+            Err(e) if !ended => Err(e),
+            _ => Ok(()),
+        }
     }
 
     /// What the rule's inference moves.

@@ -4,15 +4,15 @@
 //! (Nocedal & Wright, *Numerical Optimization*, 2nd ed., theorem 4.1). Its whole path over μ is compared, so that no radius is chosen.
 //! As μ → ∞ it is the direction of backpropagation.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use nalgebra::{DMatrix, DVector};
 
 use super::cosines::Backpropagation;
+use super::flat;
 use super::subject::{Found, Subject};
-use crate::contender::Contender;
-use crate::engine::curvature::Curvature;
+use crate::contender::{Contender, State};
+use crate::engine::curvature::{Coordinates, Curvature};
 use crate::engine::unwatched;
-use crate::optim::Directions;
 use crate::rule::{Bp, Rule};
 use crate::theory::lanczos::symmetric_eigen;
 use crate::{Error, Result};
@@ -35,8 +35,8 @@ pub(super) fn compare(subject: &Subject<'_>) -> Result<Found> {
     }
     let contender = Contender::with_params(subject.spec, subject.state.params.clone())?;
     let learned = contender.evaluate(&subject.data)?;
-    let own = flat(&contender.directions(&subject.data)?, &subject.state.params)?;
-    let slope = flat(Backpropagation::of(subject)?.directions(), &subject.state.params)?;
+    let own = flat::directions(&contender.directions(&subject.data)?, &subject.state.params)?;
+    let slope = flat::directions(Backpropagation::of(subject)?.directions(), &subject.state.params)?;
     let eigen = symmetric_eigen(hessian(subject, dim)?)?;
     let (least, largest) = (eigen.eigenvalues.min(), eigen.eigenvalues.amax());
     let along = eigen.eigenvectors.tr_mul(&slope);
@@ -52,8 +52,7 @@ pub(super) fn compare(subject: &Subject<'_>) -> Result<Found> {
     }
     if subject.spec.rule.coordinates().is_some() {
         // in the errors F is the loss and ½‖e‖²: its Gauss–Newton step is that of a trust region with μ = 1
-        let curvature =
-            Curvature::at_forward(subject.engine(), crate::engine::curvature::Coordinates::Errors)?;
+        let curvature = Curvature::at_forward(subject.engine(), Coordinates::Errors)?;
         let step = curvature.inverse_product(&curvature.descent()?)?;
         let mut errors = Vec::new();
         for i in subject.graph.topology().latent() {
@@ -72,23 +71,11 @@ pub(super) fn compare(subject: &Subject<'_>) -> Result<Found> {
 /// The Hessian of the loss: differences of backpropagation's directions, made symmetric.
 fn hessian(subject: &Subject<'_>, dim: usize) -> Result<DMatrix<f64>> {
     let start = &subject.state.params;
-    let base = {
-        let mut all = Vec::with_capacity(dim);
-        for t in start {
-            all.extend(t.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?);
-        }
-        all
-    };
-    let directions = |at: &[f64]| -> Result<DVector<f64>> {
-        let (mut params, mut from) = (Vec::new(), 0);
-        for like in start {
-            let to = from + like.elem_count();
-            params.push(Tensor::from_slice(&at[from..to], like.dims(), &Device::Cpu)?);
-            from = to;
-        }
-        let state = crate::contender::State { params, feedback: None };
+    let base = flat::vector(start)?;
+    let directions = |at: &DVector<f64>| {
+        let state = State { params: flat::params(at, start)?, feedback: None };
         let engine = state.bind(&subject.graph, &subject.data);
-        flat(&Rule::Bp(Bp::default()).learn(&engine, &mut unwatched)?.directions, start)
+        flat::directions(&Rule::Bp(Bp::default()).learn(&engine, &mut unwatched)?.directions, start)
     };
     let mut matrix = DMatrix::zeros(dim, dim);
     let mut at = base.clone();
@@ -101,17 +88,6 @@ fn hessian(subject: &Subject<'_>, dim: usize) -> Result<DMatrix<f64>> {
         matrix.set_column(j, &((less - more) / (2.0 * STEP)));
     }
     Ok((&matrix + matrix.transpose()) * 0.5)
-}
-
-fn flat(directions: &Directions, like: &[Tensor]) -> Result<DVector<f64>> {
-    let mut all = Vec::new();
-    for (own, like) in directions.iter().zip(like) {
-        match own {
-            Some(own) => all.extend(own.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?),
-            None => all.resize(all.len() + like.elem_count(), 0.0),
-        }
-    }
-    Ok(DVector::from_vec(all))
 }
 
 /// 0 where either is zero.
