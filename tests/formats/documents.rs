@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use pcnbench::record::{read, Record, SummaryRow};
+use pcnbench::stats::median;
+use pcnbench::suite::{Quantity, Study};
 
 const HEADER: &str =
     "| L | sPC / BP, `fused` | sPC / BP, `reference` | GEMMs, sPC / BP | `fused` over GEMMs | of reference: \
@@ -21,6 +23,76 @@ fn the_table_of_larger_networks_is_that_of_its_record() {
     let found: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     let expected = rows(&record);
     assert_eq!(found, expected, "should be:\n{}", expected.join("\n"));
+}
+
+/// FORMAT.md lists the numbers of studies as the program has them.
+#[test]
+fn the_quantities_of_studies_are_those_of_the_program() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("FORMAT.md")).unwrap();
+    let (_, table) = text.split_once("| model | `quantity` | `at` | `value` |\n").unwrap();
+    let found: Vec<&str> = table.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+    let row = |study: Study, q: &Quantity| {
+        format!("| `{}` | `{}` | {} | {} |", study.name(), q.name, q.at, q.about)
+    };
+    let of = |study: Study| study.quantities().iter().map(move |q| row(study, q));
+    assert_eq!(found, Study::ALL.into_iter().flat_map(of).collect::<Vec<_>>());
+}
+
+/// What METHODOLOGY.md says that studies and the training beside them have found is what the records say that it links to.
+#[test]
+fn findings_are_those_of_their_records() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("METHODOLOGY.md")).unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let record = |suite: &str| {
+        let links = text.split("[record](").skip(1).filter_map(|rest| rest.split(')').next());
+        read(&root.join(links.into_iter().find(|link| link.ends_with(&format!("-{suite}"))).unwrap()))
+            .unwrap()
+    };
+    let says = |part: String| assert!(text.contains(&part), "METHODOLOGY.md does not say `{part}`");
+    let spread = |mut values: Vec<f64>, digits: usize| {
+        values.sort_by(f64::total_cmp);
+        let text = |x: f64| format!("{x:.digits$}");
+        (text(median(&values)), format!("[{}, {}]", text(values[0]), text(values[values.len() - 1])))
+    };
+
+    let convergence = record("convergence");
+    let steps = |benchmark: &str, contender: &str, depth: usize| -> Vec<f64> {
+        let place =
+            |id: &str| id.starts_with(&format!("{benchmark}@")) && id.contains(&format!(",depth={depth},"));
+        let own = convergence.quantities.iter().filter(|q| q.quantity == "steps" && q.contender == contender);
+        own.filter(|q| place(&q.point)).map(|q| q.value).collect()
+    };
+    let ratio = |benchmark: &str, depth: usize| {
+        let pair = ["spc/reference", "epc/reference"].map(|id| steps(benchmark, id, depth));
+        spread(pair[0].iter().zip(&pair[1]).map(|(a, b)| a / b).collect(), 0)
+    };
+    let [(four, a), (eight, b), (twenty, c)] = [4, 8, 20].map(|depth| ratio("linear", depth));
+    says(format!("the ratio is {four} {a} at 4 layers, {eight} {b} at 8 and {twenty} {c} at 20"));
+    let [four, eight, sixteen] = [4, 8, 16].map(|depth| ratio("tanh", depth).0);
+    says(format!("it is {four}, {eight} and {sixteen} at 4, 8 and 16 layers"));
+    let [(spc, a), (epc, b)] =
+        ["spc-chebyshev/reference", "epc-chebyshev/reference"].map(|id| spread(steps("linear", id, 20), 0));
+    says(format!("take {spc} {a} steps in the states and {epc} {b} in the errors"));
+
+    let landscape = record("landscape");
+    let escape = |contender: &str, depth: usize| {
+        let own = landscape.quantities.iter().filter(|q| q.quantity == "escape" && q.contender == contender);
+        let own = own.filter(|q| q.point.contains(&format!(",depth={depth},")));
+        spread(own.map(|q| q.value).collect(), 0)
+    };
+    let ((pc, a), (bp, b)) = (escape("epc-auto/reference", 3), escape("bp/reference", 3));
+    says(format!("halves the loss in {pc} {a} updates where BP needs {bp} {b} at 3 layers"));
+
+    let trained = record("pc-alm");
+    let accuracy = |contender: &str| {
+        let own = trained.summary.iter().filter(|r| r.benchmark == "epoch" && r.contender == contender);
+        spread(own.map(|r| 100.0 * r.test_accuracy.unwrap()).collect(), 1)
+    };
+    let [(bp, a), (spc, b), (alm, c)] =
+        ["bp/reference", "spc-auto/reference", "pcalm-auto/reference"].map(accuracy);
+    says(format!("BP has {bp} % {a}, sPC {spc} % {b}"));
+    says(format!("PC-ALM {alm} % {c}"));
 }
 
 /// One line per depth of the benchmark `ceiling`.
