@@ -13,7 +13,7 @@ use pcnbench_kernels::tune::StrategyTable;
 use crate::engine::threads::{self, Limit};
 use crate::engine::{EngineKind, Watch};
 use crate::net::{Graph, Params};
-use crate::optim::{Directions, OptimiserKind};
+use crate::optim::{Directions, Memory, OptimiserKind};
 use crate::rule::{Rule, StepUnit, Steps};
 use crate::{Error, Result};
 
@@ -21,6 +21,17 @@ pub use backend::{Backend, LearnedTensors, State};
 pub use id::ContenderId;
 pub use spec::ContenderSpec;
 use stable_step::{Found, StableStep};
+
+/// Everything that decides the updates that follow, besides the batches; tensors may share memory with the contender's.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What it has learned.
+    pub state: State,
+    /// What the optimisers of parameters and of backward weights keep.
+    pub memory: [Memory; 2],
+    /// Where the next search for the largest stable step begins, of a rule that has one and has updated.
+    pub search: Option<Vec<f64>>,
+}
 
 /// A contender with parameters and optimiser state.
 ///
@@ -39,6 +50,7 @@ pub struct Contender {
     stable_step: Option<StableStep>,
     /// The rule of the last update.
     last: Rule,
+    learning_rate: f64,
 }
 
 impl Contender {
@@ -80,6 +92,12 @@ impl Contender {
                 spec.id, spec.optimiser
             )));
         }
+        if spec.rule.moves_parameters() && !spec.regularisation.is_none() {
+            return Err(Error::Invalid(format!(
+                "{} moves the parameters itself, in every step of inference; weight decay and clipping are of optimisers",
+                spec.id
+            )));
+        }
         let rule = spec.rule.with_weight_step(spec.learning_rate);
         let graph = Arc::new(spec.graph()?);
         let backend = build(spec, rule, &graph, start)?;
@@ -87,7 +105,8 @@ impl Contender {
         let follows = rule.steps().filter(|steps| infers && steps.unit == StepUnit::Stable);
         let search = |steps: Steps| Some(StableStep::new(rule.coordinates()?, steps.method));
         let stable_step = follows.and_then(search);
-        Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step, last: rule })
+        let learning_rate = spec.learning_rate;
+        Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step, last: rule, learning_rate })
     }
 
     /// What defines it.
@@ -108,6 +127,48 @@ impl Contender {
     /// Its rule, with the learning rate as the weight step where the rule has one.
     pub fn rule(&self) -> Rule {
         self.rule
+    }
+
+    /// The learning rate of the next update.
+    pub fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    /// Sets the learning rate α of the updates that follow: the weight step of a rule that moves the parameters itself.
+    ///
+    /// # Errors
+    /// If the engine does not run the rule.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        self.rule = self.rule.with_weight_step(rate);
+        if self.rule.moves_parameters() {
+            self.last = self.last.with_weight_step(rate);
+            self.backend.set_rule(self.last)?;
+        }
+        self.backend.set_learning_rate(rate);
+        self.learning_rate = rate;
+        Ok(())
+    }
+
+    /// Everything that decides the updates that follow, besides the batches.
+    ///
+    /// # Errors
+    /// If a call on a GPU did not end.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot {
+            state: self.backend.state()?,
+            memory: self.backend.memory()?,
+            search: self.stable_step.as_ref().and_then(StableStep::found),
+        })
+    }
+
+    /// Goes on from the snapshot of a contender of the same spec.
+    ///
+    /// # Errors
+    /// If a tensor or a quantity is missing or does not fit.
+    pub fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
+        self.backend.restore(snapshot.state, snapshot.memory)?;
+        self.stable_step.iter_mut().for_each(|search| search.go_on_from(snapshot.search.clone()));
+        Ok(())
     }
 
     /// What it has learned so far.

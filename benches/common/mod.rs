@@ -92,6 +92,7 @@ pub fn on(id: &str, network: Arc<dyn Architecture>) -> Result<ContenderSpec> {
         optimiser: OptimiserKind::Sgd,
         // so small that no number of updates takes the parameters anywhere
         learning_rate: 1e-9,
+        regularisation: Default::default(),
         dtype: DType::F32,
         strategies: None,
     })

@@ -12,6 +12,7 @@ mod compared;
 mod completions;
 mod doctor;
 mod draw;
+mod eval;
 mod exit;
 mod explain;
 mod export;
@@ -34,6 +35,7 @@ mod run;
 mod splice;
 mod studied;
 mod threads;
+mod train;
 mod tune;
 mod verify;
 
@@ -68,6 +70,10 @@ pub struct Cli {
 enum Command {
     /// Measure a suite, write a record, draw its figures
     Run(run::Args),
+    /// Train one contender, with a curve and checkpoints
+    Train(train::Args),
+    /// Evaluate a checkpoint
+    Eval(eval::Args),
     /// Check rules and engines against conformance cases
     Verify(verify::Args),
     /// List suites, or the points of one
@@ -158,6 +164,8 @@ fn sentence(e: &anyhow::Error) -> String {
 fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => run::main(&args, out),
+        Command::Train(args) => train::main(&args, out),
+        Command::Eval(args) => eval::main(&args, out),
         Command::Verify(args) => verify::main(&args, out),
         Command::List(args) => list::main(&args, out),
         Command::Merge(args) => merge::main(&args, out),
@@ -182,6 +190,8 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
 fn asked(command: &Command) -> Option<Option<usize>> {
     match command {
         Command::Run(args) => Some(args.threads()),
+        Command::Train(args) => Some(args.threads()),
+        Command::Eval(args) => Some(args.threads.threads),
         Command::Verify(args) => Some(args.threads.threads),
         Command::Doctor(args) => Some(args.threads.threads),
         Command::Gate(_) => Some(None),

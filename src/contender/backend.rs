@@ -13,7 +13,7 @@ use pcnbench_kernels::tune::StrategyTable;
 use crate::engine::reference::Reference;
 use crate::engine::{Learned, Watch};
 use crate::net::{Graph, Params};
-use crate::optim::Directions;
+use crate::optim::{Directions, Memory};
 use crate::rule::Rule;
 use crate::Result;
 
@@ -70,6 +70,21 @@ pub trait Backend: fmt::Debug {
 
     /// Shows errors and outputs of `rule` to `watch` at the start and after each inference step.
     fn watch(&self, rule: &Rule, data: &[Tensor], watch: &mut Watch<'_, Tensor>) -> Result<()>;
+
+    /// Sets the learning rate α of the updates that follow; of a rule that moves the parameters itself, [`set_rule`](Self::set_rule) does.
+    fn set_learning_rate(&mut self, rate: f64);
+
+    /// What its optimisers keep from update to update, of the parameters and of the backward weights.
+    ///
+    /// # Errors
+    /// If an update did not end.
+    fn memory(&self) -> Result<[Memory; 2]>;
+
+    /// Goes on from the parameters and from what optimisers of its kind kept.
+    ///
+    /// # Errors
+    /// If a tensor or a quantity is missing or does not fit.
+    fn restore(&mut self, state: State, memory: [Memory; 2]) -> Result<()>;
 
     /// The table that it chooses launch strategies by, if it has one.
     fn strategies(&self) -> Option<&StrategyTable> {

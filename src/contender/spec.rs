@@ -12,8 +12,8 @@ use crate::engine::curvature::product_cost;
 use crate::engine::reach::Reach;
 use crate::engine::recording::Recording;
 use crate::engine::unwatched;
-use crate::net::{Architecture, Dense, Graph, Loss, VerbCost};
-use crate::optim::OptimiserKind;
+use crate::net::{Architecture, Dense, Graph, Loss, ParamId, VerbCost};
+use crate::optim::{Optimiser, OptimiserKind, Regularisation, Regularised};
 use crate::rule::{Rule, StepUnit};
 use crate::theory::cost::NetCost;
 use crate::theory::makespan;
@@ -34,6 +34,8 @@ pub struct ContenderSpec {
     pub optimiser: OptimiserKind,
     /// α.
     pub learning_rate: f64,
+    /// Weight decay and clipping.
+    pub regularisation: Regularisation,
     /// f32 or f64.
     pub dtype: DType,
     /// Measured times that the fused engine chooses its launch strategy on a GPU by; without them a model chooses.
@@ -44,6 +46,26 @@ impl ContenderSpec {
     /// The network, as its rule needs it.
     pub fn graph(&self) -> Result<Graph> {
         Ok(self.rule.prepare(&self.network.graph(self.loss)?)?.0)
+    }
+
+    /// A fresh optimiser of the parameters of a network.
+    pub(super) fn build_optimiser(&self, graph: &Graph) -> Box<dyn Optimiser> {
+        let topology = graph.topology();
+        let frozen = (0..graph.params().len()).filter(|&p| topology.is_frozen(p)).collect();
+        self.regularised(self.optimiser.build(self.learning_rate, topology.groups()), frozen)
+    }
+
+    /// The same of parameters that belong to no network, each of which is a group of its own.
+    pub(super) fn build_optimiser_of(&self, count: usize) -> Box<dyn Optimiser> {
+        let alone = (0..count).map(|p| vec![p]).collect();
+        self.regularised(self.optimiser.build(self.learning_rate, alone), Vec::new())
+    }
+
+    fn regularised(&self, optimiser: Box<dyn Optimiser>, frozen: Vec<ParamId>) -> Box<dyn Optimiser> {
+        match self.regularisation.is_none() {
+            true => optimiser,
+            false => Box::new(Regularised::new(optimiser, self.learning_rate, self.regularisation, frozen)),
+        }
     }
 
     /// The closed formulas' view of its network on a batch; `None` where it is no chain of dense layers.

@@ -64,6 +64,16 @@ impl StableStep {
         Self { coordinates, sought: if both { Sought::Both } else { Sought::Largest }, found: None }
     }
 
+    /// Where the next search begins; none before the first.
+    pub fn found(&self) -> Option<Vec<f64>> {
+        self.found.as_ref().map(|found| found.as_slice().to_vec())
+    }
+
+    /// Begins the next search where one before has ended.
+    pub fn go_on_from(&mut self, found: Option<Vec<f64>>) {
+        self.found = found.map(DVector::from_vec);
+    }
+
     /// The same search, not begun.
     #[must_use]
     pub fn clone_anew(&self) -> Self {

@@ -118,8 +118,21 @@ impl<'a> Batches<'a> {
 
     /// Epoch 0, 1, 2, … one after another without end, for runs counted in steps.
     pub fn endless(&self) -> impl Iterator<Item = Batch> + use<'a> {
+        self.endless_from(0)
+    }
+
+    /// The same without its first `skipped` batches, none of which is drawn.
+    pub fn endless_from(&self, skipped: u64) -> impl Iterator<Item = Batch> + use<'a> {
         let batches = self.clone();
-        (0..).flat_map(move |epoch| batches.epoch(epoch))
+        let per_epoch = self.per_epoch() as u64;
+        let (first, within) = (skipped / per_epoch, skipped % per_epoch);
+        (first..).flat_map(move |number| {
+            let mut epoch = batches.epoch(number);
+            if number == first {
+                epoch.next = within as usize * batches.batch;
+            }
+            epoch
+        })
     }
 }
 

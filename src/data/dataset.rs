@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::rng::{self, Purpose};
 use crate::{Error, Result};
 
 /// Training and test examples of one task.
@@ -60,6 +61,32 @@ impl Dataset {
             }
             _ => Ok(Self { name, inputs, outputs, image, train, test }),
         }
+    }
+
+    /// The training half without `rows` of its rows, and these rows, for choosing between runs without a look at the test half.
+    ///
+    /// Which rows they are is drawn under the seed; both parts keep the order of the file.
+    ///
+    /// # Errors
+    /// [`Error::Key`] naming the key `validation` if none would be left to learn from, or none to validate on.
+    pub fn split_validation(&self, rows: usize, seed: u64) -> Result<(Split, Split)> {
+        let all = self.train.rows();
+        if rows == 0 || rows >= all {
+            return Err(Error::Key {
+                place: format!("data `{}`", self.name),
+                key: "validation".to_owned(),
+                problem: format!(
+                    "{rows} rows asked for and {all} to train on; give a number from 1 to {}",
+                    all - 1
+                ),
+            });
+        }
+        let mut order: Vec<usize> = (0..all).collect();
+        rng::shuffle(&mut rng::stream(seed, Purpose::Validation, 0), &mut order);
+        let (kept_apart, learned) = order.split_at_mut(rows);
+        kept_apart.sort_unstable();
+        learned.sort_unstable();
+        Ok((self.train.select(learned), self.train.select(kept_apart)))
     }
 
     /// Whether the task is classification: targets are one-hot, accuracy is defined.
@@ -160,6 +187,18 @@ impl Split {
             Targets::Values(_) => {}
         }
         Ok(Self { inputs, outputs, rows, x, targets })
+    }
+
+    /// These rows, in this order; at least one.
+    fn select(&self, rows: &[usize]) -> Self {
+        let numbers = |all: &[f32], width: usize| {
+            rows.iter().flat_map(|&row| &all[row * width..][..width]).copied().collect::<Vec<f32>>()
+        };
+        let targets = match &self.targets {
+            Targets::Classes(labels) => Targets::Classes(rows.iter().map(|&row| labels[row]).collect()),
+            Targets::Values(values) => Targets::Values(numbers(values, self.outputs)),
+        };
+        Self { rows: rows.len(), x: numbers(&self.x, self.inputs), targets, ..*self }
     }
 
     /// Number of examples, at least 1.

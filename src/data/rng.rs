@@ -19,6 +19,7 @@ pub(super) enum Purpose {
     ColourTemplates = 6,
     ColourImages = 7,
     Augment = 8,
+    Validation = 9,
 }
 
 /// ChaCha8 with the key `seed ‖ purpose ‖ 0` (64-bit little-endian words) and `index` as stream number.

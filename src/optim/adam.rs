@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::optimiser::{for_each, Directions, Optimiser};
+use super::optimiser::{for_each, Directions, Memory, Optimiser};
 use crate::net::Params;
 use crate::Result;
 
@@ -19,6 +19,9 @@ pub struct Adam {
 pub(crate) const BETA1: f64 = 0.9;
 pub(crate) const BETA2: f64 = 0.999;
 pub(crate) const EPSILON: f64 = 1e-8;
+
+/// m and s in a [`Memory`].
+pub(crate) const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
 
 impl Adam {
     /// Learning rate α.
@@ -50,5 +53,23 @@ impl Optimiser for Adam {
             let step = (m.affine(*rate / correct1, 0.0)? / denominator)?;
             Ok(Some((p + step)?))
         })
+    }
+    fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    fn memory(&self) -> Memory {
+        let table = |of: fn(&(Tensor, Tensor)) -> &Tensor| {
+            self.moments.iter().map(|moments| moments.as_ref().map(|m| of(m).clone())).collect()
+        };
+        let tables = vec![(MOMENTS[0], table(|m| &m.0)), (MOMENTS[1], table(|m| &m.1))];
+        Memory { steps: u64::try_from(self.t).unwrap_or_default(), tables }
+    }
+
+    fn restore(&mut self, mut memory: Memory) -> Result<()> {
+        let [first, second] = MOMENTS.map(|name| memory.take(name));
+        self.moments = first?.into_iter().zip(second?).map(|(m, s)| m.zip(s)).collect();
+        self.t = i32::try_from(memory.steps).unwrap_or(i32::MAX);
+        Ok(())
     }
 }

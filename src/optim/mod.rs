@@ -10,12 +10,16 @@ pub(crate) mod adam;
 pub(crate) mod momentum;
 pub(crate) mod mq;
 mod optimiser;
+mod regularised;
+mod schedule;
 mod sgd;
 
 pub use adam::Adam;
 pub use momentum::Momentum;
 pub use mq::Mq;
-pub use optimiser::{Directions, Optimiser};
+pub use optimiser::{Directions, Memory, Optimiser};
+pub use regularised::{Regularisation, Regularised};
+pub use schedule::Schedule;
 pub use sgd::Sgd;
 
 use std::fmt;

@@ -2,12 +2,15 @@
 
 use candle_core::Tensor;
 
-use super::optimiser::{for_each, Directions, Optimiser};
+use super::optimiser::{for_each, Directions, Memory, Optimiser};
 use crate::net::Params;
 use crate::Result;
 
 /// μ of the suites.
 pub(crate) const MU: f64 = 0.9;
+
+/// m in a [`Memory`].
+pub(crate) const VELOCITY: &str = "velocity";
 
 /// m ← μ m + d, θ ← θ + α m (Polyak 1964, in the form of Sutskever et al. 2013 without dampening).
 #[derive(Debug, Clone)]
@@ -39,5 +42,17 @@ impl Optimiser for Momentum {
             };
             velocity[i].as_ref().map(|m| Ok((p + m.affine(*rate, 0.0)?)?)).transpose()
         })
+    }
+    fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    fn memory(&self) -> Memory {
+        Memory { steps: 0, tables: vec![(VELOCITY, self.velocity.clone())] }
+    }
+
+    fn restore(&mut self, mut memory: Memory) -> Result<()> {
+        self.velocity = memory.take(VELOCITY)?;
+        Ok(())
     }
 }

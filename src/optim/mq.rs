@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::optimiser::{Directions, Optimiser};
+use super::optimiser::{Directions, Memory, Optimiser};
 use crate::net::{ParamId, Params};
 use crate::{Error, Result};
 
@@ -29,6 +29,9 @@ pub struct Mq {
 
 pub(crate) const R: f64 = 1e-6;
 pub(crate) const MIN_RATE: f64 = 1e-3;
+
+/// v in a [`Memory`], by group.
+pub(crate) const SCALE: &str = "scale";
 
 /// ρ_max of the published fully connected networks.
 pub const MAX_DECAY_DENSE: f64 = 0.9999;
@@ -76,6 +79,19 @@ impl Optimiser for Mq {
             }
             *scale = Some(decayed);
         }
+        Ok(())
+    }
+    fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    fn memory(&self) -> Memory {
+        Memory { steps: self.batches, tables: vec![(SCALE, self.scale.clone())] }
+    }
+
+    fn restore(&mut self, mut memory: Memory) -> Result<()> {
+        self.scale = memory.take(SCALE)?;
+        self.batches = memory.steps;
         Ok(())
     }
 }

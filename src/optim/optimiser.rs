@@ -5,7 +5,7 @@ use std::fmt;
 use candle_core::Tensor;
 
 use crate::net::Params;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Directions of descent, one entry per parameter as in [`Params`]; `None` is exactly zero.
 pub type Directions = Vec<Option<Tensor>>;
@@ -15,6 +15,41 @@ pub trait Optimiser: fmt::Debug + Send {
     /// Moves `params` along `directions`, which are sums over `batch` samples. Optimisers whose equations
     /// are about the batch mean divide; the others work on sums, whatever the batch.
     fn step(&mut self, params: &mut Params, directions: &Directions, batch: usize) -> Result<()>;
+
+    /// Sets the learning rate α of the steps that follow.
+    fn set_rate(&mut self, rate: f64);
+
+    /// What it keeps from step to step.
+    fn memory(&self) -> Memory;
+
+    /// Goes on from what an optimiser of its kind on the same parameters kept.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a quantity is missing.
+    fn restore(&mut self, memory: Memory) -> Result<()>;
+}
+
+/// What an optimiser keeps from step to step: with the parameters it decides all steps that follow.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// Steps so far.
+    pub steps: u64,
+    /// Quantities by name, each a table by parameter, or by group of parameters where the optimiser has one number per group; `None` for
+    /// what is zero because no direction has been there yet.
+    pub tables: Vec<(&'static str, Vec<Option<Tensor>>)>,
+}
+
+impl Memory {
+    /// The table of a quantity.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is none.
+    pub fn take(&mut self, quantity: &str) -> Result<Vec<Option<Tensor>>> {
+        let found = self.tables.iter_mut().find(|(name, _)| *name == quantity);
+        found.map(|(_, table)| std::mem::take(table)).ok_or_else(|| {
+            Error::Invalid(format!("the memory of an optimiser lacks its quantity `{quantity}`"))
+        })
+    }
 }
 
 /// Calls `update(index, parameter, direction)` for every tensor and stores what it returns.

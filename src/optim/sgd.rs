@@ -1,6 +1,6 @@
 //! Plain gradient descent.
 
-use super::optimiser::{for_each, Directions, Optimiser};
+use super::optimiser::{for_each, Directions, Memory, Optimiser};
 use crate::net::Params;
 use crate::Result;
 
@@ -14,5 +14,17 @@ pub struct Sgd {
 impl Optimiser for Sgd {
     fn step(&mut self, params: &mut Params, directions: &Directions, _batch: usize) -> Result<()> {
         for_each(params, directions, |_, p, d| d.map(|d| Ok((p + d.affine(self.rate, 0.0)?)?)).transpose())
+    }
+
+    fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    fn restore(&mut self, _: Memory) -> Result<()> {
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, QuantityRow, RatioRow, Sample, SignalRow, Status, SummaryRow};
+use super::training::TrainingRow;
 use crate::suite::{Axis, Value};
 
 /// A row of one of the CSV files.
@@ -106,6 +107,8 @@ rows! {
     RatioRow in "ratios.csv": point contender baseline ratio low high pairs instances freedom;
     SignalRow in "signals.csv": point contender step layer energy;
     AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
+    TrainingRow in optional "training.csv": point contender update epoch seconds learning_rate step_size energy validation_loss
+        validation_accuracy test_loss test_accuracy step_times_curvature cosine lowest_quarter_cosine layers silent_layers;
     QuantityRow in optional "quantities.csv": point contender quantity at value;
     RegimeRow in optional "regimes.csv": point contender samples layers curvature_in step_times_curvature relaxed_flattest
         relaxed_steepest cosine norm_ratio lowest_quarter_cosine zero_layers rounded_layers;

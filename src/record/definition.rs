@@ -8,6 +8,7 @@ use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, QuantityRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::summarise::by_point;
+use super::training::{TrainingRow, WEIGHT_CHANGE};
 use crate::contender::ContenderId;
 use crate::rule::{Inference, Info};
 use crate::suite::{Benchmark, Model, Overrides, Point, Suite, AXES};
@@ -33,6 +34,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
     let (summary, signals, alignments) =
         (by_point(&record.summary), by_point(&record.signals), by_point(&record.alignments));
     let (regimes, quantities) = (by_point(&record.regimes), by_point(&record.quantities));
+    let training = by_point(&record.training);
     for (benchmark, point) in expected {
         let Some(rows) = summary.get(point.id.as_str()) else { continue };
         check_contenders(record, benchmark, point, rows)?;
@@ -42,6 +44,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
         check_signals(record, benchmark, rows, of(&signals, point))?;
         check_alignments(record, benchmark, rows, of(&alignments, point))?;
         check_regimes(record, benchmark, rows, of(&regimes, point))?;
+        check_training(record, benchmark, rows, of(&training, point))?;
         check_quantities(record, benchmark, rows, of(&quantities, point))?;
     }
     Ok(())
@@ -124,7 +127,7 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
         let (rule, axes) = contender.at(point)?;
         let baseline = match b.model {
             Model::WeightUpdate => id.baseline(&ids, &b.baseline).to_string(),
-            Model::SignalDecay | Model::Alignment | Model::Study(_) => String::new(),
+            Model::SignalDecay | Model::Alignment | Model::Training | Model::Study(_) => String::new(),
         };
         let columns = [
             ("benchmark", row.benchmark.clone(), b.name.clone()),
@@ -153,7 +156,7 @@ fn check_contenders(record: &Record, b: &Benchmark, point: &Point, rows: &[Summa
 /// What a row has to hold that succeeded under the benchmark's model.
 fn check_result(row: &SummaryRow, b: &Benchmark) -> std::result::Result<(), String> {
     let timed = b.model == Model::WeightUpdate;
-    if row.train_updates.is_some_and(|n| n != b.accuracy_updates) {
+    if b.model != Model::Training && row.train_updates.is_some_and(|n| n != b.accuracy_updates) {
         return Err(format!("train_updates is not {}, as the definition says", b.accuracy_updates));
     }
     if row.test_accuracy.is_some() && row.depth > b.accuracy_max_depth {
@@ -257,19 +260,47 @@ fn check_regimes(record: &Record, b: &Benchmark, rows: &[SummaryRow], regimes: &
     none_left::<RegimeRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
 }
 
+/// A contender of a training run has a curve, from the start on by rising updates, which a run that failed need not have finished; other
+/// models have none.
+fn check_training(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[TrainingRow]) -> Result<()> {
+    let mut left = all;
+    for row in rows.iter().filter(|_| b.model == Model::Training) {
+        let own = left.iter().take_while(|t| t.contender == row.contender).count();
+        let (own, rest) = left.split_at(own);
+        let place = || format!("point `{}`, contender `{}`", row.point, row.contender);
+        if !own.is_sorted_by(|a, b| a.update < b.update) || own.first().is_some_and(|first| first.update > 0)
+        {
+            let problem = format!("{}: updates do not rise from 0", place());
+            return Err(refuse::<TrainingRow>(record, &problem));
+        }
+        let end = own.last().map(|last| last.update);
+        if row.err.is_empty() && (end.is_none() || end != row.train_updates) {
+            let problem = format!("{}: the curve does not end at the last update", place());
+            return Err(refuse::<TrainingRow>(record, &problem));
+        }
+        left = rest;
+    }
+    none_left::<TrainingRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
+}
+
 /// A contender of a study has rows of the study's quantities, each once per `at`; other models have none.
 fn check_quantities(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[QuantityRow]) -> Result<()> {
     let mut left = all;
-    if let Model::Study(study) = b.model {
+    let known: Vec<&str> = match b.model {
+        Model::Study(study) => study.quantities().iter().map(|known| known.name).collect(),
+        Model::Training => vec![WEIGHT_CHANGE],
+        _ => Vec::new(),
+    };
+    if !known.is_empty() {
         for row in rows.iter().filter(|row| row.err.is_empty()) {
             let own = left.iter().take_while(|q| q.contender == row.contender).count();
             let (own, rest) = left.split_at(own);
             let mut seen = BTreeSet::new();
             for q in own {
                 let place = format!("point `{}`, contender `{}`", row.point, row.contender);
-                if !study.quantities().iter().any(|known| known.name == q.quantity) {
+                if !known.contains(&&*q.quantity) {
                     let problem =
-                        format!("{place}: `{}` is no quantity of the model {}", q.quantity, study.name());
+                        format!("{place}: `{}` is no quantity of the model {}", q.quantity, b.model.name());
                     return Err(refuse::<QuantityRow>(record, &problem));
                 }
                 if !seen.insert((&q.quantity, q.at.to_bits())) {

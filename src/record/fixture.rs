@@ -197,7 +197,16 @@ pub(super) fn result(point: &str, rounds: u32) -> PointResult {
     let ratios = summarise::fill(&mut rows, &samples).unwrap();
     let signals = vec![signal(point, 0), signal(point, 1)];
     let alignments = vec![alignment(point, 0), alignment(point, 1)];
-    PointResult { samples, summary: rows, ratios, signals, alignments, regimes: vec![], quantities: vec![] }
+    PointResult {
+        samples,
+        summary: rows,
+        ratios,
+        signals,
+        alignments,
+        regimes: vec![],
+        training: vec![],
+        quantities: vec![],
+    }
 }
 
 /// Names in a folder, sorted; empty if there is no such folder.

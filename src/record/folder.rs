@@ -56,7 +56,7 @@ pub(super) fn create_under(parent: &Path, name: &str, files: &Files) -> Result<(
 }
 
 /// Takes the lock of a record, or says that another process holds it. Dropping the file releases it.
-pub(super) fn lock(dir: &Path) -> Result<File> {
+pub(crate) fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(LOCK);
     let open = File::options().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(|e| Error::io("create", &path, e))?;

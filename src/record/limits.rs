@@ -106,6 +106,7 @@ mod tests {
             signals: vec![],
             alignments: vec![],
             regimes: vec![],
+            training: vec![],
             quantities: vec![],
         };
         (record, row)

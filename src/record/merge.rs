@@ -47,6 +47,7 @@ pub fn merge(shards: &[Record], points: &[String], argv: Vec<String>) -> Result<
         signals: vec![],
         alignments: vec![],
         regimes: vec![],
+        training: vec![],
         quantities: vec![],
     };
     let records = || shards.iter().map(|(_, record)| *record);
@@ -56,6 +57,7 @@ pub fn merge(shards: &[Record], points: &[String], argv: Vec<String>) -> Result<
     whole.signals = dealt(records().map(|r| &r.signals), points);
     whole.alignments = dealt(records().map(|r| &r.alignments), points);
     whole.regimes = dealt(records().map(|r| &r.regimes), points);
+    whole.training = dealt(records().map(|r| &r.training), points);
     whole.quantities = dealt(records().map(|r| &r.quantities), points);
     Ok(whole)
 }

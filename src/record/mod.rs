@@ -20,6 +20,7 @@ mod shard;
 pub mod store;
 pub mod summarise;
 mod table;
+mod training;
 
 #[cfg(test)]
 mod fixture;
@@ -27,7 +28,7 @@ mod fixture;
 mod format_tests;
 
 pub(crate) use disk::save;
-pub(crate) use folder::slug;
+pub(crate) use folder::{lock, slug};
 pub use limits::product_size;
 pub use marks::{Mark, Marks};
 pub use read::{latest_unfinished, latest_unfinished_on, read, read_run};
@@ -41,3 +42,5 @@ pub use schema::{
 pub(crate) use seal::sha256;
 pub use shard::Shard;
 pub use store::Store;
+pub(crate) use training::{curve_bytes, header_bytes, read_curve, read_header};
+pub use training::{TrainingRow, WEIGHT_CHANGE};

@@ -10,6 +10,7 @@ use super::regime::{RegimeRow, COORDINATES};
 use super::schema::{
     AlignmentRow, Ceiling, Machine, QuantityRow, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow,
 };
+use super::training::TrainingRow;
 use crate::stats::FEWEST_FOR_INTERVAL;
 use crate::{Error, Result};
 
@@ -26,6 +27,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
     rows(&record.dir, &record.signals, |row| &row.contender, signal)?;
     rows(&record.dir, &record.alignments, |row| &row.contender, alignment)?;
     rows(&record.dir, &record.regimes, |row| &row.contender, regime)?;
+    rows(&record.dir, &record.training, |row| &row.contender, training)?;
     rows(&record.dir, &record.quantities, |row| &row.contender, quantity)
 }
 
@@ -60,6 +62,35 @@ fn short(value: f64) -> String {
 
 fn finite(name: &str, value: f64) -> Checked {
     expect(value.is_finite(), name, short(value), "a finite number")
+}
+
+fn training(row: &TrainingRow) -> Checked {
+    not_negative("epoch", row.epoch)?;
+    not_negative("seconds", row.seconds)?;
+    positive("learning_rate", row.learning_rate)?;
+    for (name, value) in [("step_size", row.step_size), ("step_times_curvature", row.step_times_curvature)] {
+        given(value, |v| positive(name, v))?;
+    }
+    for (name, value) in
+        [("energy", row.energy), ("validation_loss", row.validation_loss), ("test_loss", row.test_loss)]
+    {
+        given(value, |v| finite(name, v))?;
+    }
+    for (name, value) in
+        [("validation_accuracy", row.validation_accuracy), ("test_accuracy", row.test_accuracy)]
+    {
+        given(value, |v| within(name, v, 0.0, 1.0))?;
+    }
+    for (name, value) in [("cosine", row.cosine), ("lowest_quarter_cosine", row.lowest_quarter_cosine)] {
+        given(value, |v| within(name, v, -1.0, 1.0))?;
+    }
+    let silent = row.silent_layers.unwrap_or(0);
+    expect(
+        silent <= row.layers.unwrap_or(0),
+        "silent_layers",
+        silent.to_string(),
+        "at most as many as `layers`",
+    )
 }
 
 fn quantity(row: &QuantityRow) -> Checked {

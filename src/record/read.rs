@@ -14,6 +14,7 @@ use super::schema::{
     AlignmentRow, Machine, QuantityRow, RatioRow, Record, Run, Sample, SignalRow, SummaryRow, SCHEMA,
 };
 use super::shard::Shard;
+use super::training::TrainingRow;
 use super::{definition, ranges, seal, summarise, table};
 use crate::{Error, Result};
 
@@ -66,6 +67,7 @@ fn load_once(dir: &Path) -> Result<Record> {
     let (run_json, machine_json) = (run_json?, machine_json?);
     let (samples, ratios, signals, alignments) = (samples?, ratios?, signals?, alignments?);
     let regimes = optional::<RegimeRow>(dir)?;
+    let training = optional::<TrainingRow>(dir)?;
     let quantities = optional::<QuantityRow>(dir)?;
 
     let summary: Vec<SummaryRow> = rows(dir, &summary_csv)?;
@@ -79,6 +81,7 @@ fn load_once(dir: &Path) -> Result<Record> {
         signals: finished_rows(dir, &run, &signals, &finished)?,
         alignments: finished_rows(dir, &run, &alignments, &finished)?,
         regimes: optional_rows(dir, &run, regimes.as_deref(), &finished)?,
+        training: optional_rows(dir, &run, training.as_deref(), &finished)?,
         quantities: optional_rows(dir, &run, quantities.as_deref(), &finished)?,
         summary,
         run,
@@ -94,6 +97,7 @@ fn load_once(dir: &Path) -> Result<Record> {
         (AlignmentRow::FILE, &alignments),
     ];
     files.extend(regimes.as_deref().map(|bytes| (RegimeRow::FILE, bytes)));
+    files.extend(training.as_deref().map(|bytes| (TrainingRow::FILE, bytes)));
     files.extend(quantities.as_deref().map(|bytes| (QuantityRow::FILE, bytes)));
     match record.run.finished {
         Some(_) => seal::check_seal(dir, &seal, &files)?,

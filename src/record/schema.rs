@@ -12,6 +12,7 @@
 //! | `signals.csv` | energy of each layer after each inference step | [`SignalRow`] |
 //! | `alignments.csv` | direction of each layer beside that of backpropagation | [`AlignmentRow`] |
 //! | `regimes.csv` | how far inference gets and how near the directions come to backpropagation's; only if there are rows | [`RegimeRow`] |
+//! | `training.csv` | curves of training runs; only if there are rows | [`TrainingRow`] |
 //! | `quantities.csv` | what studies of inference found; only if there are rows | [`QuantityRow`] |
 //! | `files.sha256` | hashes of these files | |
 //!
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::regime::RegimeRow;
+use super::training::TrainingRow;
 use crate::stats::FEWEST_FOR_INTERVAL;
 use crate::Error;
 
@@ -322,7 +324,9 @@ pub struct PointResult {
     pub alignments: Vec<AlignmentRow>,
     /// Regimes, at most one per contender, in the order of the rows of the summary.
     pub regimes: Vec<RegimeRow>,
-    /// Numbers that a study found.
+    /// Curves of training runs, contender after contender.
+    pub training: Vec<TrainingRow>,
+    /// Numbers that a study or a training run found.
     pub quantities: Vec<QuantityRow>,
 }
 
@@ -347,6 +351,8 @@ pub struct Record {
     pub alignments: Vec<AlignmentRow>,
     /// `regimes.csv`, finished points only; empty for a record without the file.
     pub regimes: Vec<RegimeRow>,
+    /// `training.csv`, likewise.
+    pub training: Vec<TrainingRow>,
     /// `quantities.csv`, likewise.
     pub quantities: Vec<QuantityRow>,
 }

@@ -206,6 +206,7 @@ impl Store {
             .chain(strangers(&result.signals, point))
             .chain(strangers(&result.alignments, point))
             .chain(strangers(&result.regimes, point))
+            .chain(strangers(&result.training, point))
             .chain(strangers(&result.quantities, point))
             .next();
         let mut seen = HashSet::new();

@@ -12,6 +12,7 @@ fn record(points: &[&str]) -> Record {
         signals: vec![],
         alignments: vec![],
         regimes: vec![],
+        training: vec![],
         quantities: vec![],
     };
     for point in points {

@@ -8,6 +8,7 @@ use super::columns::Row;
 use super::regime::RegimeRow;
 use super::schema::PointResult;
 use super::schema::{AlignmentRow, QuantityRow, RatioRow, Record, Sample, SignalRow, SummaryRow};
+use super::training::TrainingRow;
 use crate::{Error, Result};
 use csv::{ErrorKind, Reader, StringRecord, WriterBuilder};
 
@@ -100,10 +101,10 @@ fn bad_cell<R: Row>(path: &Path, cells: &StringRecord, error: &csv::Error) -> Er
 }
 
 /// How many tables a record has at most.
-const TABLES: usize = 7;
+const TABLES: usize = 8;
 
 /// The files that a record may lack.
-pub(super) const OPTIONAL: [&str; 2] = [RegimeRow::FILE, QuantityRow::FILE];
+pub(super) const OPTIONAL: [&str; 3] = [RegimeRow::FILE, TrainingRow::FILE, QuantityRow::FILE];
 
 /// The bytes of all CSV files; of an optional one without rows, which does not exist, none.
 #[derive(Debug)]
@@ -113,6 +114,7 @@ pub(super) struct Tables {
     signals: Vec<u8>,
     alignments: Vec<u8>,
     regimes: Vec<u8>,
+    training: Vec<u8>,
     quantities: Vec<u8>,
     summary: Vec<u8>,
 }
@@ -126,6 +128,7 @@ impl Tables {
             signals: without_rows::<SignalRow>(),
             alignments: without_rows::<AlignmentRow>(),
             regimes: without_rows::<RegimeRow>(),
+            training: without_rows::<TrainingRow>(),
             quantities: without_rows::<QuantityRow>(),
             summary: without_rows::<SummaryRow>(),
         }
@@ -139,6 +142,7 @@ impl Tables {
         append(&mut tables.signals, &record.signals)?;
         append(&mut tables.alignments, &record.alignments)?;
         append(&mut tables.regimes, &record.regimes)?;
+        append(&mut tables.training, &record.training)?;
         append(&mut tables.quantities, &record.quantities)?;
         append(&mut tables.summary, &record.summary)?;
         Ok(tables)
@@ -157,6 +161,7 @@ impl Tables {
             (SignalRow::FILE, &self.signals),
             (AlignmentRow::FILE, &self.alignments),
             (RegimeRow::FILE, &self.regimes),
+            (TrainingRow::FILE, &self.training),
             (QuantityRow::FILE, &self.quantities),
             // last, because a point counts as finished once it is listed here
             (SummaryRow::FILE, &self.summary),
@@ -170,6 +175,7 @@ impl Tables {
         append(&mut self.signals, &result.signals)?;
         append(&mut self.alignments, &result.alignments)?;
         append(&mut self.regimes, &result.regimes)?;
+        append(&mut self.training, &result.training)?;
         append(&mut self.quantities, &result.quantities)?;
         append(&mut self.summary, &result.summary)
     }
@@ -181,8 +187,8 @@ impl Tables {
 
     /// Takes back what was appended since [`Self::lengths`] was asked.
     pub(super) fn truncate(&mut self, lengths: [usize; TABLES]) {
-        let Self { samples, ratios, signals, alignments, regimes, quantities, summary } = self;
-        let tables = [samples, ratios, signals, alignments, regimes, quantities, summary];
+        let Self { samples, ratios, signals, alignments, regimes, training, quantities, summary } = self;
+        let tables = [samples, ratios, signals, alignments, regimes, training, quantities, summary];
         for (bytes, length) in tables.into_iter().zip(lengths) {
             bytes.truncate(length);
         }

@@ -24,6 +24,7 @@ mod study;
 mod suitable;
 mod sums;
 mod together;
+mod train;
 mod training;
 mod watch;
 mod weight_update;
@@ -43,6 +44,9 @@ pub use plan::{plan, Makespan, Planned};
 pub use regime::{regime, LayerRegime, Learns, Regime, Spectrum};
 pub use resources::open_device;
 use resources::Resources;
+pub use train::{
+    begun, evaluate_checkpoint, train, Checkpoint, Evaluated, Evaluation, Meta, Progress, TrainJob,
+};
 use watch::Watch;
 
 /// Does the job; every finished point is on disk at once. Short points are measured together, so that several of them
@@ -126,6 +130,7 @@ fn run_with(
             Model::WeightUpdate => None,
             Model::SignalDecay => Some(signal::trace(p.seed(seed), p, &mut resources, observer)),
             Model::Alignment => Some(alignment::compare(p.seed(seed), p, &mut resources, observer)),
+            Model::Training => Some(train::point((p.seed(seed), seed), p, &mut resources, observer)),
             Model::Study(of) => Some(study::study(of, p.seed(seed), p, &mut resources, observer)),
         };
         let measured = match untimed {

@@ -67,6 +67,9 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                         loss: benchmark.loss,
                         optimiser: benchmark.optimiser,
                         learning_rate: config.learning_rate.unwrap_or(benchmark.learning_rate),
+                        regularisation: benchmark
+                            .training
+                            .map_or_else(Default::default, |training| training.regularisation),
                         dtype: point.dtype,
                         strategies: strategies.clone().filter(|_| config.id.engine.is_fused()),
                     })

@@ -100,13 +100,7 @@ fn find(
     batch: &[Tensor],
     spectra: &mut Spectra,
 ) -> Result<Option<(usize, Regime)>> {
-    let size = batch.first().map_or(Ok(0), |t| t.dim(0))?;
-    let Some(samples) = affordable(size, |samples| work(spec, samples))? else { return Ok(None) };
-    if !Memory::of_this_process().has_room_for(bytes(spec, samples)?) {
-        return Ok(None);
-    }
-    let first = |t: &Tensor| -> Result<Tensor> { Ok(t.narrow(0, 0, samples)?.to_device(&Device::Cpu)?) };
-    let batch = batch.iter().map(first).collect::<Result<Vec<_>>>()?;
+    let Some((samples, batch)) = some_of(spec, batch)? else { return Ok(None) };
     let feedback = || spec.network.start_feedback(seed, spec.dtype, &Device::Cpu);
     let state = State {
         params: spec.network.start(seed, spec.dtype, &Device::Cpu)?,
@@ -118,6 +112,25 @@ fn find(
         spectra.add(network, samples, spectrum);
     }
     Ok(Some((samples, regime)))
+}
+
+/// The regime of a contender at the parameters that it has, on as many samples of a batch as the budget allows; none where even one takes
+/// too long.
+pub(super) fn at(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<Option<Regime>> {
+    let Some((_, batch)) = some_of(spec, batch)? else { return Ok(None) };
+    let own = ContenderSpec { dtype: precision(spec), ..spec.clone() };
+    regime(&own, state, &batch, &[], PRODUCTS).map(Some)
+}
+
+/// As many samples of a batch as time and memory allow, on the CPU, and their number.
+fn some_of(spec: &ContenderSpec, batch: &[Tensor]) -> Result<Option<(usize, Vec<Tensor>)>> {
+    let size = batch.first().map_or(Ok(0), |t| t.dim(0))?;
+    let Some(samples) = affordable(size, |samples| work(spec, samples))? else { return Ok(None) };
+    if !Memory::of_this_process().has_room_for(bytes(spec, samples)?) {
+        return Ok(None);
+    }
+    let first = |t: &Tensor| -> Result<Tensor> { Ok(t.narrow(0, 0, samples)?.to_device(&Device::Cpu)?) };
+    Ok(Some((samples, batch.iter().map(first).collect::<Result<_>>()?)))
 }
 
 /// The whole batch if its work is within the budget, else the largest power of two of samples that is, and at least one sample; none

@@ -16,7 +16,7 @@ pub(super) fn check(spec: &ContenderSpec, model: Model, point: &Point, data: &Da
     match model {
         Model::SignalDecay => traced(spec, &graph),
         Model::Study(study) => studied(spec, &graph, study),
-        Model::WeightUpdate | Model::Alignment => Ok(()),
+        Model::WeightUpdate | Model::Alignment | Model::Training => Ok(()),
     }
 }
 

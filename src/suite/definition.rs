@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::axis::{Axes, Axis, Value};
 use super::steps::StepCount;
 use super::study::Study;
+use super::training::Training;
 use super::wire::TimingWire as Timing;
 use crate::contender::ContenderId;
 use crate::data;
@@ -39,6 +40,8 @@ pub enum Model {
     SignalDecay,
     /// Compare parameter directions with backpropagation's, without timing.
     Alignment,
+    /// Train and evaluate.
+    Training,
     /// Study inference itself, in f64.
     Study(Study),
 }
@@ -82,6 +85,8 @@ pub struct Benchmark {
     pub accuracy_updates: u64,
     /// Depth beyond which it is not read.
     pub accuracy_max_depth: usize,
+    /// Of the model training.
+    pub training: Option<Training>,
     /// Sampling.
     pub timing: Timing,
 }
@@ -157,6 +162,7 @@ impl Model {
             Self::WeightUpdate => "weight-update",
             Self::SignalDecay => "signal-decay",
             Self::Alignment => "alignment",
+            Self::Training => "training",
             Self::Study(study) => study.name(),
         }
     }
@@ -168,7 +174,7 @@ impl Model {
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Self::WeightUpdate, Self::SignalDecay, Self::Alignment]
+        [Self::WeightUpdate, Self::SignalDecay, Self::Alignment, Self::Training]
             .into_iter()
             .chain(Study::ALL.map(Self::Study))
     }
@@ -185,6 +191,14 @@ pub struct Overrides {
     pub max_seconds: Option<f64>,
     /// Keeps only depths up to this.
     pub max_depth: Option<usize>,
+    /// Replaces all contenders, and the baseline.
+    pub contender: Option<String>,
+    /// Replaces every learning rate, those of contenders too.
+    pub learning_rate: Option<f64>,
+    /// Replaces every optimiser.
+    pub optimiser: Option<String>,
+    /// Replaces the epochs and updates of training runs.
+    pub epochs: Option<u64>,
 }
 
 impl Overrides {

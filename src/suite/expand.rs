@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::axis::{self, Axes, Axis, Value, Values, AXES};
 use super::place::Place;
 use super::wire::{AxesWire, BenchmarkWire, ContenderWire, StepsWire, SuiteWire};
-use super::{checks, limits, Benchmark, ContenderConfig, Model, Overrides, Point, StepCount, Suite};
+use super::{
+    checks, limits, training, Benchmark, ContenderConfig, Model, Overrides, Point, StepCount, Suite,
+};
 use crate::contender::ContenderId;
 use crate::data;
 use crate::net::architecture::Kind;
@@ -24,6 +26,24 @@ pub(super) fn apply(wire: &mut SuiteWire, overrides: &Overrides) {
     for b in &mut wire.benchmark {
         if let Some(seconds) = overrides.max_seconds {
             b.timing.max_seconds = seconds;
+        }
+        if let Some(id) = &overrides.contender {
+            b.contenders = vec![ContenderWire::Id(id.clone())];
+            b.baseline.clone_from(id);
+        }
+        if let Some(rate) = overrides.learning_rate {
+            b.training.learning_rate = rate;
+            for contender in &mut b.contenders {
+                if let ContenderWire::Table(own) = contender {
+                    own.learning_rate = None;
+                }
+            }
+        }
+        if let Some(optimiser) = &overrides.optimiser {
+            b.training.optimiser.clone_from(optimiser);
+        }
+        if overrides.epochs.is_some() {
+            (b.training.epochs, b.training.updates) = (overrides.epochs, None);
         }
         for (axis, value) in &overrides.axes {
             b.axes.set(axis, vec![value.clone()]);
@@ -139,6 +159,10 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
     }
     let optimiser: OptimiserKind = here.parse("optimiser", &b.training.optimiser)?;
     checks::says_something(model, b.training.accuracy_updates, here)?;
+    let training = match model {
+        Model::Training => Some(training::read(&b.training, here)?),
+        _ => training::refuse(&b.training, &b.model, here).map(|()| None)?,
+    };
     contenders.iter().try_for_each(|c| checks::can_run(c, model, optimiser, &points, here))?;
     Ok(Benchmark {
         points,
@@ -159,6 +183,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         learning_rate: b.training.learning_rate,
         accuracy_updates: b.training.accuracy_updates,
         accuracy_max_depth: b.training.accuracy_max_depth,
+        training,
         timing: b.timing,
     })
 }

@@ -39,6 +39,12 @@ pub const SECONDS: RangeInclusive<f64> = 1e-3..=86_400.0;
 pub const HALF_WIDTH: RangeInclusive<f64> = 1e-6..=1.0;
 /// Weight updates before accuracy is read.
 pub const UPDATES: RangeInclusive<u64> = 0..=1_000_000;
+/// Updates or epochs of a training run.
+pub const TRAINED: RangeInclusive<u64> = 1..=1_000_000_000;
+/// Rows of a training run's curve.
+pub const EVALUATIONS: RangeInclusive<u64> = 1..=10_000;
+/// λ of weight decay.
+pub const DECAY: RangeInclusive<f64> = 0.0..=1e6;
 /// TOML has no larger integers.
 pub const SEED: RangeInclusive<u64> = 0..=i64::MAX as u64;
 /// Bytes of a suite file.

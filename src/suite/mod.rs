@@ -14,6 +14,7 @@ mod narrow;
 mod place;
 mod steps;
 mod study;
+mod training;
 pub mod wire;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use definition::{Benchmark, ContenderConfig, Model, Overrides, Point, Suite}
 pub use device::DeviceKind;
 pub use steps::StepCount;
 pub use study::{Quantity, Study};
+pub use training::{Length, Training};
 pub use wire::TimingWire as Timing;
 
 use crate::files::read_text;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::axis::AxesWire;
 use crate::net::LatentEnergy;
+use crate::optim::Schedule;
 
 /// A suite file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -177,6 +178,48 @@ pub struct TrainingWire {
     pub accuracy_updates: u64,
     /// Points deeper than this skip the accuracy check.
     pub accuracy_max_depth: usize,
+    /// λ of decoupled weight decay.
+    #[serde(skip_serializing_if = "is_default")]
+    pub weight_decay: f64,
+    /// The largest norm of all directions together; longer ones are scaled down to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// `constant` or `warmup-cosine`, of the model `training`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub schedule: ScheduleWire,
+    /// Weight updates of a training run, or...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updates: Option<u64>,
+    /// ... epochs of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Rows of a training run's curve after the start, evenly spaced, the last one at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluations: Option<u64>,
+    /// Training rows that are kept apart for validation.
+    #[serde(skip_serializing_if = "is_default")]
+    pub validation: usize,
+    /// Pixels around images before a crop of the old size.
+    #[serde(skip_serializing_if = "is_default")]
+    pub padding: usize,
+    /// Whether half of the images are mirrored.
+    #[serde(skip_serializing_if = "is_default")]
+    pub flip: bool,
+}
+
+/// `schedule = "constant"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ScheduleWire(pub String);
+
+impl Default for ScheduleWire {
+    fn default() -> Self {
+        Self(Schedule::default().name().into())
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for TrainingWire {
@@ -186,6 +229,15 @@ impl Default for TrainingWire {
             learning_rate: 1e-3,
             accuracy_updates: 0,
             accuracy_max_depth: usize::MAX >> 1,
+            weight_decay: 0.0,
+            clip_norm: None,
+            schedule: ScheduleWire::default(),
+            updates: None,
+            epochs: None,
+            evaluations: None,
+            validation: 0,
+            padding: 0,
+            flip: false,
         }
     }
 }

@@ -252,6 +252,7 @@ fn fused_agrees_with_the_reference() {
                 loss,
                 optimiser: OptimiserKind::Sgd,
                 learning_rate: 0.1,
+                regularisation: Default::default(),
                 dtype: DType::F64,
                 strategies: None,
             }

@@ -36,6 +36,7 @@ fn spec(rule: &str, optimiser: OptimiserKind) -> ContenderSpec {
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser,
         learning_rate: RATE,
+        regularisation: Default::default(),
         dtype: DType::F64,
         strategies: None,
     }

@@ -124,6 +124,7 @@ fn a_contender_counts_its_own_schedule() {
         loss: problem.loss,
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.1,
+        regularisation: Default::default(),
         dtype: candle_core::DType::F32,
         strategies: None,
     };

@@ -235,6 +235,7 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.05,
+        regularisation: Default::default(),
         dtype: DType::F64,
         strategies: None,
     };

@@ -37,6 +37,7 @@ fn trace(rule: &str, steps: usize, dtype: DType, seed: u64) -> Vec<Vec<f64>> {
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.1,
+        regularisation: Default::default(),
         dtype,
         strategies: None,
     };

@@ -35,6 +35,7 @@ fn loss(rule: &str, seed: u64) -> f64 {
         loss: Loss { kind: LossKind::CrossEntropy, reduction: Reduction::BatchMean, precision: 1.0 },
         optimiser: OptimiserKind::Adam,
         learning_rate: 0.02,
+        regularisation: Default::default(),
         dtype: DType::F64,
         strategies: None,
     };

@@ -178,6 +178,7 @@ fn contenders_pass_their_preflight() {
                         loss: Loss::HALF_SQUARED_ERROR,
                         optimiser: pcnbench::optim::OptimiserKind::Sgd,
                         learning_rate: 0.1,
+                        regularisation: Default::default(),
                         dtype,
                         strategies: None,
                     });
@@ -219,6 +220,7 @@ fn operands_are_rounded_where_the_engine_says_so() {
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: pcnbench::optim::OptimiserKind::Sgd,
         learning_rate: 0.1,
+        regularisation: Default::default(),
         dtype: DType::F32,
         strategies: None,
     };

@@ -28,6 +28,7 @@ fn spec(rule: &str, parameterisation: &str, depth: usize, steps: Steps) -> Conte
         loss: Loss::HALF_SQUARED_ERROR,
         optimiser: OptimiserKind::Sgd,
         learning_rate: 0.01,
+        regularisation: Default::default(),
         dtype: DType::F64,
         strategies: None,
     }

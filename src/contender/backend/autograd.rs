@@ -8,7 +8,7 @@ use super::{Backend, LearnedTensors, State};
 use crate::contender::spec::ContenderSpec;
 use crate::engine::{autograd, unwatched, Watch};
 use crate::net::{Graph, Params};
-use crate::optim::{Directions, Optimiser};
+use crate::optim::{Directions, Memory, Optimiser};
 use crate::rule::Rule;
 use crate::Result;
 
@@ -24,7 +24,7 @@ pub struct Autograd {
 impl Autograd {
     /// From `params`.
     pub(in crate::contender) fn new(spec: &ContenderSpec, graph: Arc<Graph>, params: Params) -> Result<Self> {
-        let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
+        let optimiser = spec.build_optimiser(&graph);
         Ok(Self { engine: autograd::Autograd::new(&params)?, graph, params, optimiser })
     }
 }
@@ -48,6 +48,20 @@ impl Backend for Autograd {
 
     fn state(&self) -> Result<State> {
         Ok(State { params: self.params.clone(), feedback: None })
+    }
+
+    fn set_learning_rate(&mut self, rate: f64) {
+        self.optimiser.set_rate(rate);
+    }
+
+    fn memory(&self) -> Result<[Memory; 2]> {
+        Ok([self.optimiser.memory(), Memory::default()])
+    }
+
+    fn restore(&mut self, state: State, [memory, _]: [Memory; 2]) -> Result<()> {
+        self.params = state.params;
+        self.engine.set(&self.params)?;
+        self.optimiser.restore(memory)
     }
 
     /// What backpropagation leaves on the reference engine, for want of anything between loss and parameters.

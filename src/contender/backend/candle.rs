@@ -8,7 +8,7 @@ use super::{directions_of, Backend, LearnedTensors, State};
 use crate::contender::spec::ContenderSpec;
 use crate::engine::{unwatched, Watch};
 use crate::net::{Graph, ParamId, Params};
-use crate::optim::{Directions, Optimiser};
+use crate::optim::{Directions, Memory, Optimiser};
 use crate::rule::Rule;
 use crate::Result;
 
@@ -32,12 +32,9 @@ impl Candle {
         graph: Arc<Graph>,
         start: State,
     ) -> Self {
-        let optimiser = |groups| spec.optimiser.build(spec.learning_rate, groups);
-        let feedback_optimiser = start.feedback.as_ref().map(|table| {
-            let alone = (0..table.iter().flatten().count()).map(|k| vec![k]).collect();
-            optimiser(alone)
-        });
-        let optimiser = optimiser(graph.topology().groups());
+        let backward = |table: &Vec<Option<Tensor>>| spec.build_optimiser_of(table.iter().flatten().count());
+        let feedback_optimiser = start.feedback.as_ref().map(backward);
+        let optimiser = spec.build_optimiser(&graph);
         Self { rule, learning_rate: spec.learning_rate, graph, state: start, optimiser, feedback_optimiser }
     }
 
@@ -74,6 +71,23 @@ impl Backend for Candle {
     fn set_rule(&mut self, rule: Rule) -> Result<()> {
         self.rule = rule;
         Ok(())
+    }
+
+    fn set_learning_rate(&mut self, rate: f64) {
+        self.learning_rate = rate;
+        self.optimiser.set_rate(rate);
+        self.feedback_optimiser.iter_mut().for_each(|optimiser| optimiser.set_rate(rate));
+    }
+
+    fn memory(&self) -> Result<[Memory; 2]> {
+        let feedback = self.feedback_optimiser.as_ref().map(|optimiser| optimiser.memory());
+        Ok([self.optimiser.memory(), feedback.unwrap_or_default()])
+    }
+
+    fn restore(&mut self, state: State, [own, feedback]: [Memory; 2]) -> Result<()> {
+        self.state = state;
+        self.optimiser.restore(own)?;
+        self.feedback_optimiser.as_mut().map_or(Ok(()), |optimiser| optimiser.restore(feedback))
     }
 
     fn directions(&self, data: &[Tensor]) -> Result<Directions> {

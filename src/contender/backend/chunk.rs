@@ -14,7 +14,7 @@ use crate::contender::spec::ContenderSpec;
 use crate::engine::chunk::{Chunk, Form, Param, Step};
 use crate::engine::{unwatched, Watch};
 use crate::net::{Graph, Params};
-use crate::optim::{Directions, Optimiser, OptimiserKind};
+use crate::optim::{Directions, Memory, Optimiser, OptimiserKind};
 use crate::rule::Rule;
 use crate::{Error, Result};
 use total::{total, Sums};
@@ -90,10 +90,11 @@ impl Chunks {
     ) -> Result<Self> {
         check(spec, params.iter().any(|param| !param.device().is_cpu()))?;
         let threads = Threads::new(spec.id.threads.unwrap_or_else(pcnbench_kernels::tune::threads))?;
-        let optimiser = spec.optimiser.build(spec.learning_rate, graph.topology().groups());
+        let optimiser = spec.build_optimiser(&graph);
         let shared = (0..params.len()).map(|p| graph.topology().is_shared(p)).collect();
         let schedule = Schedule { rule, steps: Step::all(&graph)?, graph, shared, bytes: AT_ONCE };
-        let plain = (spec.optimiser == OptimiserKind::Sgd).then_some(spec.learning_rate);
+        let alone = spec.optimiser == OptimiserKind::Sgd && spec.regularisation.is_none();
+        let plain = alone.then_some(spec.learning_rate);
         Ok(Self { schedule, params, optimiser, plain, threads })
     }
 
@@ -218,6 +219,20 @@ impl Backend for Chunks {
         self.learn(data, None)
     }
 
+    fn set_learning_rate(&mut self, rate: f64) {
+        self.plain = self.plain.map(|_| rate);
+        self.optimiser.set_rate(rate);
+    }
+
+    fn memory(&self) -> Result<[Memory; 2]> {
+        Ok([self.optimiser.memory(), Memory::default()])
+    }
+
+    fn restore(&mut self, state: State, [memory, _]: [Memory; 2]) -> Result<()> {
+        self.params = state.params;
+        self.optimiser.restore(memory)
+    }
+
     fn state(&self) -> Result<State> {
         Ok(self.state_of())
     }
@@ -263,6 +278,7 @@ mod tests {
             loss: Loss { reduction: crate::net::Reduction::ElementMean, ..Loss::HALF_SQUARED_ERROR },
             optimiser: OptimiserKind::Sgd,
             learning_rate: 0.1,
+            regularisation: Default::default(),
             dtype: DType::F64,
             strategies: None,
         };

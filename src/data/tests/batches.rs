@@ -111,3 +111,16 @@ fn tensors_hold_the_host_values_and_f64_widens_them() {
     let error = message(batch.to_tensors(DType::BF16, &Device::Cpu));
     assert!(error.contains("f32 or f64, not in bf16"), "{error}");
 }
+
+/// A run that goes on draws what one without an interruption draws, wherever it was interrupted.
+#[test]
+fn batches_go_on_where_they_were() {
+    let x: Vec<f32> = (0..22).map(|v| v as f32).collect();
+    let split = Split::new(2, 1, x, Targets::Values(vec![0.5; 11])).unwrap();
+    let batches = Batches::new(&split, 3, 5).unwrap();
+    let all: Vec<_> = batches.endless().take(10).collect();
+    for skipped in 0..10 {
+        let rest: Vec<_> = batches.endless_from(skipped as u64).take(10 - skipped).collect();
+        assert_eq!(rest, all[skipped..], "{skipped}");
+    }
+}

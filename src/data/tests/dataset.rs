@@ -57,3 +57,31 @@ fn the_fingerprint_is_of_the_content() {
     assert_ne!(values(0.0).fingerprint(), values(-0.0).fingerprint());
     assert!(!values(0.0).has_classes());
 }
+
+/// Every row is in one of the two parts, once, with its own target and in the order of the file; another seed draws other rows.
+#[test]
+fn validation_rows_are_kept_apart() {
+    let x: Vec<f32> = (0..100).map(|v| v as f32).collect();
+    let labels: Vec<u32> = (0..50).map(|row| row % 7).collect();
+    let split =
+        |n: usize| Split::new(2, 7, x[..2 * n].to_vec(), Targets::Classes(labels[..n].to_vec())).unwrap();
+    let data = Dataset::new("rows", None, split(50), split(3)).unwrap();
+    let (train, validation) = data.split_validation(20, 3).unwrap();
+    assert_eq!((train.rows(), validation.rows()), (30, 20));
+    let rows = |split: &Split| split.x().chunks(2).map(|x| x[0] as usize / 2).collect::<Vec<_>>();
+    let mut all = [rows(&train), rows(&validation)].concat();
+    for part in [&train, &validation] {
+        assert!(rows(part).is_sorted());
+        for (row, &label) in rows(part).iter().zip(part.labels().unwrap()) {
+            assert_eq!(label, *row as u32 % 7);
+        }
+    }
+    all.sort_unstable();
+    assert_eq!(all, (0..50).collect::<Vec<_>>());
+    assert_ne!(rows(&validation), rows(&data.split_validation(20, 4).unwrap().1));
+    assert_ne!(rows(&validation), (0..20).collect::<Vec<_>>(), "they are drawn, not cut off");
+    for rows in [0, 50, 51] {
+        let refused = data.split_validation(rows, 3).unwrap_err().to_string();
+        assert!(refused.contains("`validation`") && refused.contains("1 to 49"), "{refused}");
+    }
+}

@@ -1,0 +1,59 @@
+//! The parts of a data set that a training run reads.
+
+use crate::data::{Augment, Batches, Dataset, Split};
+use crate::suite::{Point, Training};
+use crate::{Error, Result};
+
+/// What black is in every collection of images: the value around an image before a crop.
+const BLACK: f32 = -1.0;
+
+/// Rows to learn from, rows to choose by, and rows to judge by.
+#[derive(Debug)]
+pub(super) struct Material<'a> {
+    /// The rows left to learn from, where others are kept apart.
+    apart: Option<(Split, Split)>,
+    data: &'a Dataset,
+    /// Which rows a batch has, crops and flips.
+    seed: u64,
+    batch: usize,
+    pub(super) augment: Option<Augment>,
+}
+
+impl<'a> Material<'a> {
+    pub(super) fn new(data: &'a Dataset, training: &Training, point: &Point, seed: u64) -> Result<Self> {
+        let apart = (training.validation > 0).then(|| data.split_validation(training.validation, seed));
+        let changes = training.padding > 0 || training.flip;
+        let augment = changes.then(|| {
+            let image = data.image.ok_or_else(|| {
+                Error::Invalid(format!("data `{}` are no images, which padding and flip are of", data.name))
+            });
+            Augment::new(image?, training.padding, BLACK, training.flip)
+        });
+        let material =
+            Self { apart: apart.transpose()?, data, seed, batch: point.batch, augment: augment.transpose()? };
+        material.batches()?;
+        Ok(material)
+    }
+
+    pub(super) fn train(&self) -> &Split {
+        self.apart.as_ref().map_or(&self.data.train, |(train, _)| train)
+    }
+
+    pub(super) fn validation(&self) -> Option<&Split> {
+        self.apart.as_ref().map(|(_, validation)| validation)
+    }
+
+    pub(super) fn test(&self) -> &Split {
+        &self.data.test
+    }
+
+    /// Batches of the run, in their order.
+    pub(super) fn batches(&self) -> Result<Batches<'_>> {
+        Batches::new(self.train(), self.batch, self.seed)
+    }
+
+    /// Of crops and flips.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+}

@@ -1,0 +1,206 @@
+//! A contender on its way through the updates of a training run.
+
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use pcnbench_kernels::denormals::Flush;
+
+use super::checkpoint::Checkpoint;
+use super::evaluation::{evaluate, Evaluation, Shapes};
+use super::material::Material;
+use crate::contender::{Contender, ContenderSpec};
+use crate::data::{Batch, Split};
+use crate::net::Params;
+use crate::record::TrainingRow;
+use crate::run::point::Prepared;
+use crate::run::recorded_regimes;
+use crate::suite::Training;
+use crate::{Error, Result};
+
+/// A run of one contender of a point.
+pub(super) struct Trainer<'a> {
+    p: &'a Prepared<'a>,
+    spec: &'a ContenderSpec,
+    training: Training,
+    material: &'a Material<'a>,
+    device: Device,
+    contender: Contender,
+    shapes: Shapes,
+    /// The updates that it will have had at its end.
+    pub(super) updates: u64,
+    per_epoch: u64,
+    /// Updates so far.
+    pub(super) update: u64,
+    /// Time of these updates: from a drawn batch on the host to moved parameters; no evaluation, no checkpoint.
+    pub(super) seconds: f64,
+    batches: Box<dyn Iterator<Item = Batch> + 'a>,
+    /// The batch after the last update, once it was looked at.
+    next: Option<Vec<Tensor>>,
+    /// The parameters at the start, of which relative changes are told.
+    start: Params,
+}
+
+impl<'a> Trainer<'a> {
+    /// At its start, under `seed`.
+    pub(super) fn new(
+        seed: u64,
+        (p, spec): (&'a Prepared<'a>, &'a ContenderSpec),
+        training: Training,
+        material: &'a Material<'a>,
+        device: Device,
+    ) -> Result<Self> {
+        let contender = Contender::new(spec, seed, &device)?;
+        let (per_epoch, start) =
+            (material.batches()?.per_epoch() as u64, copies(&contender.state()?.params)?);
+        let (shapes, updates) = (Shapes::of(contender.graph()), training.updates(per_epoch));
+        let mut trainer = Self {
+            p,
+            spec,
+            training,
+            material,
+            device,
+            contender,
+            shapes,
+            updates,
+            per_epoch,
+            update: 0,
+            seconds: 0.0,
+            batches: Box::new(std::iter::empty()),
+            next: None,
+            start,
+        };
+        trainer.go_to(0, 0.0)?;
+        Ok(trainer)
+    }
+
+    /// Goes on from a checkpoint of the same run.
+    pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let snapshot = checkpoint.snapshot(self.contender.graph(), &self.device)?;
+        self.contender.restore(snapshot)?;
+        self.go_to(checkpoint.meta.update, checkpoint.meta.seconds)
+    }
+
+    fn go_to(&mut self, update: u64, seconds: f64) -> Result<()> {
+        (self.update, self.seconds, self.next) = (update, seconds, None);
+        self.batches = Box::new(self.material.batches()?.endless_from(update));
+        Ok(())
+    }
+
+    /// The contender as it is.
+    pub(super) fn contender(&self) -> &Contender {
+        &self.contender
+    }
+
+    /// Updates up to number `to`; `told` hears of them now and then.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if a parameter is no longer finite at the end.
+    pub(super) fn advance(&mut self, to: u64, told: &mut dyn FnMut(u64, f64)) -> Result<()> {
+        let _limit = self.contender.limit_threads();
+        let _flush = self.p.flushes_denormals().then(Flush::new);
+        let mut said = Instant::now();
+        while self.update < to {
+            let began = Instant::now();
+            let batch = self.take()?;
+            let rate = self.training.schedule.rate(self.spec.learning_rate, self.update, self.updates);
+            if rate != self.contender.learning_rate() {
+                self.contender.set_learning_rate(rate)?;
+            }
+            self.contender.update(&batch)?;
+            self.update += 1;
+            self.seconds += began.elapsed().as_secs_f64();
+            if said.elapsed().as_millis() > 200 {
+                told(self.update, self.seconds);
+                said = Instant::now();
+            }
+        }
+        self.device.synchronize()?;
+        self.contender.checksum().map(drop)
+    }
+
+    /// The next batch, on the device.
+    fn take(&mut self) -> Result<Vec<Tensor>> {
+        match self.next.take() {
+            Some(batch) => Ok(batch),
+            None => self.draw(),
+        }
+    }
+
+    fn draw(&mut self) -> Result<Vec<Tensor>> {
+        let gone = || Error::Invalid("the data hold no batch".into());
+        let mut batch = self.batches.next().ok_or_else(gone)?;
+        if let Some(augment) = &self.material.augment {
+            augment.apply(&mut batch, self.material.seed(), self.update)?;
+        }
+        self.shapes.give(batch.to_tensors(self.spec.dtype, &self.device)?)
+    }
+
+    /// Where the run is: losses and accuracies by forward passes, and of the next batch energy and regime.
+    pub(super) fn row(&mut self) -> Result<TrainingRow> {
+        let batch = self.take()?;
+        let row = self.row_on(&batch);
+        self.next = Some(batch);
+        row
+    }
+
+    fn row_on(&self, batch: &[Tensor]) -> Result<TrainingRow> {
+        let (state, finite) = (self.contender.state()?, |value: f64| Some(value).filter(|v| v.is_finite()));
+        let on = |split: &Split| -> Result<Evaluation> {
+            let graph = self.contender.graph();
+            evaluate((graph, &state.params), split, self.p.point.batch, (self.spec.dtype, &self.device))
+        };
+        let validation = self.material.validation().map(on).transpose()?;
+        let test = on(self.material.test())?;
+        let rows = batch[0].dim(0)? as f64;
+        let energy = match self.spec.rule.has_energy() {
+            true => {
+                let learned = self.contender.evaluate(batch)?;
+                let energies = state.bind(self.contender.graph(), batch).energy(&learned)?;
+                finite(energies.iter().sum::<f64>() / rows)
+            }
+            false => None,
+        };
+        let regime = recorded_regimes::at(self.spec, &state, batch).ok().flatten();
+        let steps = self.contender.last_rule().steps();
+        Ok(TrainingRow {
+            point: self.p.point.id.clone(),
+            contender: self.spec.id.to_string(),
+            update: self.update,
+            epoch: self.update as f64 / self.per_epoch as f64,
+            seconds: self.seconds,
+            learning_rate: self.training.schedule.rate(
+                self.spec.learning_rate,
+                self.update.saturating_sub(1),
+                self.updates,
+            ),
+            step_size: steps.filter(|_| self.update > 0).map(|steps| steps.size),
+            energy,
+            validation_loss: validation.and_then(|own| finite(own.loss)),
+            validation_accuracy: validation.and_then(|own| own.accuracy),
+            test_loss: finite(test.loss),
+            test_accuracy: test.accuracy,
+            step_times_curvature: regime.as_ref().and_then(|regime| finite(regime.step_times_largest()?)),
+            cosine: regime.as_ref().and_then(|regime| finite(regime.cosine)),
+            lowest_quarter_cosine: regime.as_ref().and_then(|regime| finite(regime.lowest_quarter())),
+            layers: regime.as_ref().map(|regime| regime.layers.len()),
+            silent_layers: regime.as_ref().map(|regime| regime.silent()),
+        })
+    }
+
+    /// ‖θ − θ_0‖/‖θ_0‖ by parameter; none of one that starts at zero.
+    pub(super) fn changes(&self) -> Result<Vec<Option<f64>>> {
+        let norm = |t: &Tensor| -> Result<f64> {
+            Ok(t.to_dtype(candle_core::DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt())
+        };
+        let change = |(now, start): (&Tensor, &Tensor)| {
+            let length = norm(start)?;
+            Ok((length > 0.0).then_some(norm(&(now - start)?)? / length))
+        };
+        self.contender.state()?.params.iter().zip(&self.start).map(change).collect()
+    }
+}
+
+/// In memory of their own.
+fn copies(params: &Params) -> Result<Params> {
+    Ok(params.iter().map(Tensor::copy).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,138 @@
+//! What a training run is, besides network, rule and data.
+
+use super::limits;
+use super::place::Place;
+use super::wire::TrainingWire;
+use crate::optim::{Regularisation, Schedule};
+use crate::Result;
+
+/// How long a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// Weight updates.
+    Updates(u64),
+    /// Passes over the training rows.
+    Epochs(u64),
+}
+
+/// A training run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Training {
+    /// How long it is.
+    pub length: Length,
+    /// Rows of its curve after the start.
+    pub evaluations: u64,
+    /// The learning rate over the run.
+    pub schedule: Schedule,
+    /// Weight decay and clipping.
+    pub regularisation: Regularisation,
+    /// Training rows kept apart for validation.
+    pub validation: usize,
+    /// Pixels around images before a crop of the old size.
+    pub padding: usize,
+    /// Whether half of the images are mirrored.
+    pub flip: bool,
+}
+
+/// Rows of a curve where a definition does not say.
+const EVALUATIONS: u64 = 10;
+
+impl Training {
+    /// Weight updates of a run with this many batches in an epoch.
+    pub fn updates(&self, per_epoch: u64) -> u64 {
+        match self.length {
+            Length::Updates(updates) => updates,
+            Length::Epochs(epochs) => epochs.saturating_mul(per_epoch),
+        }
+    }
+
+    /// The updates after which a run of `updates` is evaluated, rising, the last one at its end.
+    pub fn evaluated(&self, updates: u64) -> impl Iterator<Item = u64> + use<> {
+        let rows = self.evaluations.min(updates);
+        // rounded up, so that the first row is never the start again
+        (1..=rows)
+            .map(move |k| (u128::from(updates) * u128::from(k)).div_ceil(u128::from(rows.max(1))) as u64)
+    }
+}
+
+/// The keys of a training run.
+pub(super) fn read(wire: &TrainingWire, here: &Place) -> Result<Training> {
+    let length = match (wire.updates, wire.epochs) {
+        (Some(updates), None) => Length::Updates(here.within("updates", updates, limits::TRAINED)?),
+        (None, Some(epochs)) => Length::Epochs(here.within("epochs", epochs, limits::TRAINED)?),
+        (Some(_), Some(_)) => return Err(here.key("epochs", "stands beside updates; give one of them")),
+        (None, None) => {
+            return Err(here
+                .key("epochs", "is missing; a training run needs epochs or updates in [benchmark.training]"))
+        }
+    };
+    if wire.accuracy_updates > 0 {
+        return Err(here
+            .key("accuracy_updates", "is of the model weight-update; a training run has epochs or updates"));
+    }
+    here.within("weight_decay", wire.weight_decay, limits::DECAY)?;
+    wire.clip_norm.map_or(Ok(0.0), |norm| here.within("clip_norm", norm, limits::RATE))?;
+    let evaluations =
+        here.within("evaluations", wire.evaluations.unwrap_or(EVALUATIONS), limits::EVALUATIONS)?;
+    Ok(Training {
+        length,
+        evaluations,
+        schedule: here.parse("schedule", &wire.schedule.0)?,
+        regularisation: Regularisation { weight_decay: wire.weight_decay, clip_norm: wire.clip_norm },
+        validation: wire.validation,
+        padding: wire.padding,
+        flip: wire.flip,
+    })
+}
+
+/// Refuses keys of a training run in a benchmark of another model, which would not read them.
+pub(super) fn refuse(wire: &TrainingWire, model: &str, here: &Place) -> Result<()> {
+    let without = TrainingWire {
+        optimiser: wire.optimiser.clone(),
+        learning_rate: wire.learning_rate,
+        accuracy_updates: wire.accuracy_updates,
+        accuracy_max_depth: wire.accuracy_max_depth,
+        ..TrainingWire::default()
+    };
+    let given = [
+        ("weight_decay", wire.weight_decay != without.weight_decay),
+        ("clip_norm", wire.clip_norm.is_some()),
+        ("schedule", wire.schedule != without.schedule),
+        ("updates", wire.updates.is_some()),
+        ("epochs", wire.epochs.is_some()),
+        ("evaluations", wire.evaluations.is_some()),
+        ("validation", wire.validation != 0),
+        ("padding", wire.padding != 0),
+        ("flip", wire.flip),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((key, _)) => {
+            Err(here.key(key, format!("is of the model training, and this benchmark's is {model}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_end_at_the_end() {
+        let training = |evaluations| Training {
+            length: Length::Epochs(3),
+            evaluations,
+            schedule: Schedule::Constant,
+            regularisation: Regularisation::default(),
+            validation: 0,
+            padding: 0,
+            flip: false,
+        };
+        let rows = |evaluations, updates| training(evaluations).evaluated(updates).collect::<Vec<_>>();
+        assert_eq!(rows(4, 10), [3, 5, 8, 10]);
+        assert_eq!(rows(10, 3), [1, 2, 3]);
+        assert_eq!(rows(1, 7), [7]);
+        assert_eq!(rows(3, u64::MAX).last(), Some(&u64::MAX));
+        assert_eq!(training(1).updates(7), 21);
+    }
+}
