@@ -82,6 +82,7 @@ pub fn record(definition: &str, seed: u64) -> Record {
         signals: vec![],
         alignments: vec![],
         regimes: vec![],
+        training: vec![],
         quantities: vec![],
     }
 }

@@ -60,6 +60,7 @@ pub fn empty() -> Record {
         signals: vec![],
         alignments: vec![],
         regimes: vec![],
+        training: vec![],
         quantities: vec![],
     }
 }

@@ -32,6 +32,7 @@ mod stopped;
 mod streams;
 mod studying;
 mod threads;
+mod training;
 mod tuning;
 mod usage;
 

@@ -2,9 +2,9 @@
 //!
 //! | tensor | content |
 //! | --- | --- |
-//! | `w1`, `b1`, … | parameters under their names in the network, weights `[outputs, inputs]`, all row-major |
-//! | `feedback.w1` | backward weights of rules that learn them |
-//! | `optimiser.first_moment.w1` | what the optimiser keeps of a parameter |
+//! | `w.1`, `b.1`, … | parameters under their names in the network, weights `[outputs, inputs]`, all row-major |
+//! | `feedback.w.1` | backward weights of rules that learn them |
+//! | `optimiser.first_moment.w.1` | what the optimiser keeps of a parameter |
 //! | `optimiser.scale.0` | what it keeps of a group of parameters (MQ: of a layer) |
 //! | `feedback_optimiser.first_moment.0` | the same of the backward weights, by their order |
 //! | `search` | where the next search for the largest stable step begins |

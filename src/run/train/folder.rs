@@ -36,12 +36,16 @@ impl Folder {
     pub(super) fn create(dir: &Path, header: &Run) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, e))?;
         let lock = record::lock(dir)?;
-        if let Some(name) = names(dir)?.into_iter().find(|name| !name.starts_with('.')) {
-            let advice = match name == HEADER {
-                true => "go on with the run in it by `--resume`, or choose another folder with `--out`",
-                false => "choose another folder with `--out`",
-            };
-            return Err(Error::content(dir, format!("already holds `{name}`; {advice}")));
+        let held = names(dir)?;
+        if held.iter().any(|name| name == HEADER) {
+            let problem = "already holds a training run; go on with it by `--resume`, or choose another folder with `--out`";
+            return Err(Error::content(dir, problem));
+        }
+        if let Some(name) = held.iter().find(|name| !name.starts_with('.')) {
+            return Err(Error::content(
+                dir,
+                format!("already holds `{name}`; choose another folder with `--out`"),
+            ));
         }
         record::save(&dir.join(HEADER), &record::header_bytes(header)?)?;
         Ok(Self { dir: dir.to_path_buf(), curve: Vec::new(), _lock: lock })

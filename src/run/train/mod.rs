@@ -26,6 +26,9 @@ use folder::Folder;
 use material::Material;
 use trainer::Trainer;
 
+#[cfg(test)]
+mod tests;
+
 /// Trains every contender of a point, one after another; a run that diverges keeps its curve up to then.
 pub(super) fn point(
     (seed, suite): (u64, u64),
@@ -50,7 +53,11 @@ pub(super) fn point(
             };
             curve.push(trainer.row()?);
             for to in training.evaluated(updates) {
-                trainer.advance(to, &mut told)?;
+                let advanced = trainer.advance(to, &mut told);
+                if matches!(advanced, Err(Error::Diverged { .. })) {
+                    curve.push(trainer.diverged());
+                }
+                advanced?;
                 curve.push(trainer.row()?);
             }
             trainer.changes()
@@ -137,19 +144,23 @@ pub fn train(job: &TrainJob<'_>, told: &mut dyn Progress) -> Result<Vec<Training
         }
     };
     told.begins(&meta.contender, trainer.update, trainer.updates);
-    if !folder.has_row(trainer.update) {
+    if trainer.update == 0 && !folder.has_row(0) {
         tell(&mut trainer, &mut folder, &meta, told)?;
     }
     let every = job.every.unwrap_or(u64::MAX);
     for row in training.evaluated(trainer.updates) {
         while trainer.update < row {
             let next = (trainer.update / every + 1).saturating_mul(every).min(row);
-            trainer.advance(next, &mut |update, seconds| told.at(update, seconds))?;
+            let advanced = trainer.advance(next, &mut |update, seconds| told.at(update, seconds));
+            if matches!(advanced, Err(Error::Diverged { .. })) {
+                folder.add(trainer.diverged())?;
+            }
+            advanced?;
             if next < row {
                 save(&trainer, &folder, &meta)?;
             }
         }
-        if !folder.has_row(row) {
+        if trainer.update == row && !folder.has_row(row) {
             tell(&mut trainer, &mut folder, &meta, told)?;
         }
     }

@@ -162,29 +162,50 @@ impl<'a> Trainer<'a> {
         };
         let regime = recorded_regimes::at(self.spec, &state, batch).ok().flatten();
         let steps = self.contender.last_rule().steps();
+        let regime = regime.as_ref();
         Ok(TrainingRow {
-            point: self.p.point.id.clone(),
-            contender: self.spec.id.to_string(),
-            update: self.update,
-            epoch: self.update as f64 / self.per_epoch as f64,
-            seconds: self.seconds,
-            learning_rate: self.training.schedule.rate(
-                self.spec.learning_rate,
-                self.update.saturating_sub(1),
-                self.updates,
-            ),
             step_size: steps.filter(|_| self.update > 0).map(|steps| steps.size),
             energy,
             validation_loss: validation.and_then(|own| finite(own.loss)),
             validation_accuracy: validation.and_then(|own| own.accuracy),
             test_loss: finite(test.loss),
             test_accuracy: test.accuracy,
-            step_times_curvature: regime.as_ref().and_then(|regime| finite(regime.step_times_largest()?)),
-            cosine: regime.as_ref().and_then(|regime| finite(regime.cosine)),
-            lowest_quarter_cosine: regime.as_ref().and_then(|regime| finite(regime.lowest_quarter())),
-            layers: regime.as_ref().map(|regime| regime.layers.len()),
-            silent_layers: regime.as_ref().map(|regime| regime.silent()),
+            step_times_curvature: regime.and_then(|regime| finite(regime.step_times_largest()?)),
+            cosine: regime.and_then(|regime| finite(regime.cosine)),
+            lowest_quarter_cosine: regime.and_then(|regime| finite(regime.lowest_quarter())),
+            layers: regime.map(|regime| regime.layers.len()),
+            silent_layers: regime.map(|regime| regime.silent()),
+            ..self.diverged()
         })
+    }
+
+    /// The row of a run that has come to numbers that are not finite: it says when, and nothing else.
+    pub(super) fn diverged(&self) -> TrainingRow {
+        TrainingRow {
+            point: self.p.point.id.clone(),
+            contender: self.spec.id.to_string(),
+            update: self.update,
+            epoch: self.update as f64 / self.per_epoch as f64,
+            seconds: self.seconds,
+            learning_rate: self.rate(),
+            step_size: None,
+            energy: None,
+            validation_loss: None,
+            validation_accuracy: None,
+            test_loss: None,
+            test_accuracy: None,
+            step_times_curvature: None,
+            cosine: None,
+            lowest_quarter_cosine: None,
+            layers: None,
+            silent_layers: None,
+        }
+    }
+
+    /// The learning rate of the last update.
+    fn rate(&self) -> f64 {
+        let last = self.update.saturating_sub(1);
+        self.training.schedule.rate(self.spec.learning_rate, last, self.updates)
     }
 
     /// ‖θ − θ_0‖/‖θ_0‖ by parameter; none of one that starts at zero.

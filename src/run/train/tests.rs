@@ -1,0 +1,170 @@
+//! A run that goes on from any of its checkpoints ends with the bits of one without an interruption.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+
+use super::*;
+
+/// Copies the folder as it is at one row of the curve: what a process that dies there leaves.
+struct Copying<'a> {
+    dir: &'a Path,
+    at: u64,
+    copy: PathBuf,
+    warnings: Vec<String>,
+}
+
+impl Progress for Copying<'_> {
+    fn begins(&mut self, _: &str, _: u64, _: u64) {}
+    fn at(&mut self, _: u64, _: f64) {}
+    fn row(&mut self, row: &TrainingRow) {
+        if row.update == self.at {
+            fs::create_dir(&self.copy).unwrap();
+            for entry in fs::read_dir(self.dir).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(entry.path(), self.copy.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    fn warning(&mut self, sentence: &str) {
+        self.warnings.push(sentence.to_owned());
+    }
+}
+
+const UPDATES: u64 = 9;
+
+fn definition(contender: &str, more: &str) -> String {
+    let training = format!("updates = {UPDATES}\nevaluations = 3\nlearning_rate = 1e-3\n{more}");
+    let architecture = if more.contains("padding") { "architecture = { kind = \"cnn\" }" } else { "" };
+    let (data, width) = if more.contains("padding") { ("colour-blobs", 4) } else { ("digits", 12) };
+    format!(
+        "schema = 1\nname = \"on\"\nabout = \"x\"\nseed = 5\n[[benchmark]]\nname = \"b\"\nmodel = \"training\"\nabout = \"x\"\n\
+         data = \"{data}\"\n{architecture}\ncontenders = [\"{contender}\"]\n[benchmark.axes]\ndepth = [4]\nwidth = [{width}]\n\
+         batch = [16]\nsteps = [3]\nstep_size = [0.2]\nactivation = [\"tanh\"]\n[benchmark.network]\nbias = true\n\
+         loss = \"cross_entropy\"\n[benchmark.training]\n{training}\n"
+    )
+}
+
+/// Tensors of the last checkpoint as bytes.
+fn last(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let bytes = fs::read(dir.join(format!("update-{UPDATES:010}.safetensors"))).unwrap();
+    let mut tensors: Vec<_> = SafeTensors::deserialize(&bytes)
+        .unwrap()
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| (name, view.data().to_vec()))
+        .collect();
+    tensors.sort();
+    tensors
+}
+
+fn curve(rows: &[TrainingRow]) -> Vec<TrainingRow> {
+    rows.iter().map(|row| TrainingRow { seconds: 0.0, ..row.clone() }).collect()
+}
+
+#[test]
+fn a_run_goes_on_to_the_same_bits() {
+    let cases = [
+        ("bp/reference", "optimiser = \"adam\"\nschedule = \"warmup-cosine\"\nweight_decay = 0.1"),
+        ("bp/autograd", "optimiser = \"momentum\""),
+        ("spc/reference", "optimiser = \"mq\"\nvalidation = 100"),
+        ("ipc/reference", "schedule = \"warmup-cosine\""),
+        ("ipc/fused", "schedule = \"warmup-cosine\""),
+        ("ar-feedback/reference", "optimiser = \"adam\""),
+        ("epc-auto/reference", "optimiser = \"adam\""),
+        ("spc-auto/fused", "optimiser = \"momentum\"\nweight_decay = 0.1"),
+        ("epc/fused", "optimiser = \"adam\"\nweight_decay = 0.1\nschedule = \"warmup-cosine\""),
+        ("spc/fused", "optimiser = \"mq\""),
+        ("spc/fused", "optimiser = \"adam\"\nclip_norm = 0.5\nweight_decay = 0.1"),
+        ("bp/fused", ""),
+        ("spc/fused", "optimiser = \"adam\"\npadding = 1\nflip = true\nweight_decay = 0.1"),
+    ];
+    for (contender, more) in cases {
+        let suite = Suite::parse(&definition(contender, more), "on.toml", &Overrides::default()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let (whole, copy) = (temporary.path().join("whole"), temporary.path().join("copy"));
+        let job = |dir: &Path, resume| TrainJob {
+            suite: &suite,
+            data: None,
+            dir: dir.to_path_buf(),
+            argv: Vec::new(),
+            every: Some(2),
+            resume,
+        };
+        let mut copying = Copying { dir: &whole, at: 6, copy: copy.clone(), warnings: Vec::new() };
+        let rows = train(&job(&whole, false), &mut copying).unwrap();
+        assert_eq!(rows.iter().map(|row| row.update).collect::<Vec<_>>(), [0, 3, 6, 9], "{contender} {more}");
+        let end = last(&whole);
+
+        // at the last row of the curve; between two rows, from the checkpoint of update 4 and a row too many; from the one before a
+        // damaged one
+        for (round, damage) in [None, Some("gone"), Some("cut")].into_iter().enumerate() {
+            let dir = temporary.path().join(format!("on-{round}"));
+            fs::create_dir(&dir).unwrap();
+            for entry in fs::read_dir(&copy).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
+            }
+            let newest = dir.join(format!("update-{:010}.safetensors", 6));
+            match damage {
+                None => {}
+                Some("gone") => fs::remove_file(&newest).unwrap(),
+                _ => {
+                    let mut bytes = fs::read(&newest).unwrap();
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                    fs::write(&newest, bytes).unwrap();
+                }
+            }
+            let mut told = Copying { dir: &dir, at: u64::MAX, copy: PathBuf::new(), warnings: Vec::new() };
+            let again = train(&job(&dir, true), &mut told).unwrap();
+            assert!(last(&dir) == end, "{contender} {more}: other bits, round {round}");
+            assert_eq!(curve(&again), curve(&rows), "{contender} {more}, round {round}");
+            let warned = told.warnings.iter().filter(|w| w.contains("from update 4 instead")).count();
+            assert_eq!(warned, usize::from(damage == Some("cut")), "{:?}", told.warnings);
+        }
+    }
+}
+
+/// Every byte of a checkpoint is held by its hash or by its format: a changed one is refused, and nothing panics.
+#[test]
+fn no_changed_byte_is_read() {
+    let suite =
+        Suite::parse(&definition("spc/fused", "optimiser = \"adam\""), "on.toml", &Overrides::default())
+            .unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("run");
+    let job = TrainJob {
+        suite: &suite,
+        data: None,
+        dir: dir.clone(),
+        argv: Vec::new(),
+        every: None,
+        resume: false,
+    };
+    let mut told = Copying { dir: &dir, at: u64::MAX, copy: PathBuf::new(), warnings: Vec::new() };
+    train(&job, &mut told).unwrap();
+    let path = dir.join(format!("update-{UPDATES:010}.safetensors"));
+    let whole = fs::read(&path).unwrap();
+    let changed = temporary.path().join("changed.safetensors");
+    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize + 8;
+    let mut places: Vec<usize> = (0..header).step_by(7).collect();
+    places.extend((header..whole.len()).step_by(whole.len() / 60));
+    places.push(whole.len() - 1);
+    for at in places {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&changed, &bytes).unwrap();
+        // a name of a tensor may become another one, which the hash tells; padding of the header says nothing
+        if let Ok(read) = Checkpoint::read(&changed) {
+            assert!(whole[at] == b' ' && at < header, "byte {at} of {}", whole.len());
+            assert_eq!(read.meta, Checkpoint::read(&path).unwrap().meta);
+        }
+    }
+    for length in [0, 7, 8, 100, header, whole.len() - 1] {
+        fs::write(&changed, &whole[..length]).unwrap();
+        let refused = Checkpoint::read(&changed).unwrap_err().to_string();
+        assert!(refused.contains("changed.safetensors") && refused.contains("damaged"), "{refused}");
+    }
+}
