@@ -36,6 +36,7 @@ mod splice;
 mod studied;
 mod threads;
 mod train;
+mod trained;
 mod tune;
 mod verify;
 

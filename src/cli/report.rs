@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::grid::Format;
-use super::{headline, results, splice, studied, Exit};
+use super::{headline, results, splice, studied, trained, Exit};
 use crate::files::read_text;
 use crate::record::{self, Record};
 use crate::Error;
@@ -33,16 +33,20 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let record = record::read(&args.record)?;
     let Some(file) = &args.splice else {
         let people = args.format == Format::Table;
-        let (times, studies) = (results::table(&record, !people)?, studied::table(&record));
-        // one table where a program reads it: of a record that has both, that of times
-        if !times.is_empty() || studies.is_empty() {
-            times.print(args.format, out)?;
+        // one table where a program reads it: the first that has rows, of a record without any that of times
+        let all = if people || args.format == Format::Md { usize::MAX } else { 1 };
+        let mut tables =
+            vec![results::table(&record, !people)?, trained::table(&record), studied::table(&record)];
+        if tables.iter().any(|table| !table.is_empty()) {
+            tables.retain(|table| !table.is_empty());
+        } else {
+            tables.truncate(1);
         }
-        if !studies.is_empty() && (times.is_empty() || people || args.format == Format::Md) {
-            if !times.is_empty() {
+        for (i, table) in tables.iter().take(all).enumerate() {
+            if i > 0 {
                 writeln!(out)?;
             }
-            studies.print(args.format, out)?;
+            table.print(args.format, out)?;
         }
         if people || args.format == Format::Md {
             write!(out, "{}", footnotes(&record))?;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::grid::Format;
 use super::progress::Bar;
 use super::resume::{self, Choice};
-use super::{results, Exit};
+use super::{results, trained, Exit};
 use crate::measure::{machine, quiet};
 use crate::record::{self, Record, Shard, Status, SummaryRow};
 use crate::run::{self, Job, Target};
@@ -140,8 +140,12 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
     if people {
         writeln!(out, "{} on {}, {} threads", record.run.suite, record.machine.cpu, record.run.threads)?;
     }
-    if !grid.is_empty() || !people {
+    let trained = trained::table(record);
+    if !grid.is_empty() || (!people && trained.is_empty()) {
         grid.print(format, out)?;
+    }
+    if !trained.is_empty() && (grid.is_empty() || people) {
+        trained.print(format, out)?;
     }
     if people {
         for note in results::footnotes(record) {

@@ -67,7 +67,7 @@ pub(super) fn table(record: &Record) -> Grid {
 }
 
 /// The point without its draw.
-fn place(row: &SummaryRow) -> String {
+pub(super) fn place(row: &SummaryRow) -> String {
     let (name, list) = row.point.split_once('@').unwrap_or((&row.point, ""));
     let kept: Vec<&str> =
         list.split(',').filter(|pair| !pair.starts_with(&format!("{}=", axis::DRAW.name))).collect();

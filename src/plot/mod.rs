@@ -51,6 +51,7 @@ pub mod style;
 pub mod tables;
 pub mod time_vs_depth;
 pub mod time_vs_gemms;
+pub mod training;
 pub mod utilisation;
 
 #[cfg(test)]
@@ -89,6 +90,7 @@ pub fn draw_all(record: &Record, folder: &Path, fit: &Fitter<'_>) -> Result<Draw
         decay_curves::draw(record, folder)?,
         arrival::draw(record, folder)?,
         study::draw(record, folder)?,
+        training::draw(record, folder)?,
     ];
     let mut all = Drawing::default();
     for part in parts {

@@ -8,7 +8,7 @@ use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, QuantityRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::summarise::by_point;
-use super::training::{TrainingRow, WEIGHT_CHANGE};
+use super::training::{TrainingRow, TRIALS, WEIGHT_CHANGE};
 use crate::contender::ContenderId;
 use crate::rule::{Inference, Info};
 use crate::suite::{Benchmark, Model, Overrides, Point, Suite, AXES};
@@ -288,7 +288,7 @@ fn check_quantities(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[
     let mut left = all;
     let known: Vec<&str> = match b.model {
         Model::Study(study) => study.quantities().iter().map(|known| known.name).collect(),
-        Model::Training => vec![WEIGHT_CHANGE],
+        Model::Training => [WEIGHT_CHANGE].into_iter().chain(TRIALS).collect(),
         _ => Vec::new(),
     };
     if !known.is_empty() {

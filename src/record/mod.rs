@@ -43,4 +43,4 @@ pub(crate) use seal::sha256;
 pub use shard::Shard;
 pub use store::Store;
 pub(crate) use training::{curve_bytes, header_bytes, read_curve, read_header};
-pub use training::{TrainingRow, WEIGHT_CHANGE};
+pub use training::{TrainingRow, TRIALS, WEIGHT_CHANGE};

@@ -114,6 +114,7 @@ fn run_with(
         measured.map_err(|e| resources.end(e, store.dir()))?;
     }
 
+    let mut searches = train::Searches::default();
     let mut watch = Watch::new(&resources);
     let mut open = mine.into_iter().filter(|p| !done.contains(&p.point.id)).peekable();
     let (seed, dir) = (job.suite.seed, store.dir().to_path_buf());
@@ -130,7 +131,9 @@ fn run_with(
             Model::WeightUpdate => None,
             Model::SignalDecay => Some(signal::trace(p.seed(seed), p, &mut resources, observer)),
             Model::Alignment => Some(alignment::compare(p.seed(seed), p, &mut resources, observer)),
-            Model::Training => Some(train::point((p.seed(seed), seed), p, &mut resources, observer)),
+            Model::Training => {
+                Some(train::point((p.seed(seed), seed), p, &mut resources, &mut searches, observer))
+            }
             Model::Study(of) => Some(study::study(of, p.seed(seed), p, &mut resources, observer)),
         };
         let measured = match untimed {

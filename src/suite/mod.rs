@@ -27,7 +27,7 @@ pub use definition::{Benchmark, ContenderConfig, Model, Overrides, Point, Suite}
 pub use device::DeviceKind;
 pub use steps::StepCount;
 pub use study::{Quantity, Study};
-pub use training::{Length, Training};
+pub use training::{Length, Search, Training};
 pub use wire::TimingWire as Timing;
 
 use crate::files::read_text;

@@ -1,8 +1,10 @@
 //! What a training run is, besides network, rule and data.
 
+use std::ops::RangeInclusive;
+
 use super::limits;
 use super::place::Place;
-use super::wire::TrainingWire;
+use super::wire::{SearchWire, TrainingWire};
 use crate::optim::{Regularisation, Schedule};
 use crate::Result;
 
@@ -32,6 +34,21 @@ pub struct Training {
     pub padding: usize,
     /// Whether half of the images are mirrored.
     pub flip: bool,
+    /// How learning rates and step sizes are found; without it they are those of the definition.
+    pub search: Option<Search>,
+}
+
+/// A search for learning rate and step size: the same trials for every contender of a benchmark, judged on the validation rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Search {
+    /// Trials of every contender.
+    pub trials: u64,
+    /// Updates of a trial.
+    pub updates: u64,
+    /// Least and greatest learning rate.
+    pub learning_rate: (f64, f64),
+    /// Least and greatest step size, where they are searched too.
+    pub step_size: Option<(f64, f64)>,
 }
 
 /// Rows of a curve where a definition does not say.
@@ -74,6 +91,8 @@ pub(super) fn read(wire: &TrainingWire, here: &Place) -> Result<Training> {
     wire.clip_norm.map_or(Ok(0.0), |norm| here.within("clip_norm", norm, limits::RATE))?;
     let evaluations =
         here.within("evaluations", wire.evaluations.unwrap_or(EVALUATIONS), limits::EVALUATIONS)?;
+    let search =
+        wire.search.as_ref().map(|search| self::search(search, wire.validation, here)).transpose()?;
     Ok(Training {
         length,
         evaluations,
@@ -82,6 +101,27 @@ pub(super) fn read(wire: &TrainingWire, here: &Place) -> Result<Training> {
         validation: wire.validation,
         padding: wire.padding,
         flip: wire.flip,
+        search,
+    })
+}
+
+fn search(wire: &SearchWire, validation: usize, here: &Place) -> Result<Search> {
+    here.within("search.trials", wire.trials, limits::TRIALS)?;
+    here.within("search.updates", wire.updates, limits::TRAINED)?;
+    let range = |key: &str, (low, high): (f64, f64), limits: RangeInclusive<f64>| -> Result<(f64, f64)> {
+        here.within(key, low, limits.clone())?;
+        here.within(key, high, low.max(*limits.start())..=*limits.end())?;
+        Ok((low, high))
+    };
+    if validation == 0 {
+        let problem = "is 0, and a search chooses by validation rows, so that no choice sees the test half; give a number";
+        return Err(here.key("validation", problem));
+    }
+    Ok(Search {
+        trials: wire.trials,
+        updates: wire.updates,
+        learning_rate: range("search.learning_rate", wire.learning_rate, limits::RATE)?,
+        step_size: wire.step_size.map(|own| range("search.step_size", own, limits::STEP_SIZE)).transpose()?,
     })
 }
 
@@ -104,6 +144,7 @@ pub(super) fn refuse(wire: &TrainingWire, model: &str, here: &Place) -> Result<(
         ("validation", wire.validation != 0),
         ("padding", wire.padding != 0),
         ("flip", wire.flip),
+        ("search", wire.search.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
         None => Ok(()),
@@ -127,6 +168,7 @@ mod tests {
             validation: 0,
             padding: 0,
             flip: false,
+            search: None,
         };
         let rows = |evaluations, updates| training(evaluations).evaluated(updates).collect::<Vec<_>>();
         assert_eq!(rows(4, 10), [3, 5, 8, 10]);

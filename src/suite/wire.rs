@@ -205,6 +205,24 @@ pub struct TrainingWire {
     /// Whether half of the images are mirrored.
     #[serde(skip_serializing_if = "is_default")]
     pub flip: bool,
+    /// Trials of every contender before its runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchWire>,
+}
+
+/// A search for learning rate and step size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchWire {
+    /// Trials of every contender.
+    pub trials: u64,
+    /// Updates of a trial.
+    pub updates: u64,
+    /// Least and greatest learning rate.
+    pub learning_rate: (f64, f64),
+    /// Least and greatest step size; without it step sizes are those of the axis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_size: Option<(f64, f64)>,
 }
 
 /// `schedule = "constant"`.
@@ -238,6 +256,7 @@ impl Default for TrainingWire {
             validation: 0,
             padding: 0,
             flip: false,
+            search: None,
         }
     }
 }

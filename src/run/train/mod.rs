@@ -4,6 +4,7 @@ mod checkpoint;
 mod evaluation;
 mod folder;
 mod material;
+mod search;
 mod trainer;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use checkpoint::{Checkpoint, Meta};
 pub use evaluation::Evaluation;
 use folder::Folder;
 use material::Material;
+pub(super) use search::Searches;
 use trainer::Trainer;
 
 #[cfg(test)]
@@ -34,6 +36,7 @@ pub(super) fn point(
     (seed, suite): (u64, u64),
     p: &Prepared<'_>,
     resources: &mut Resources<'_>,
+    searches: &mut Searches,
     observer: &mut dyn Observer,
 ) -> Result<PointResult> {
     let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
@@ -41,12 +44,21 @@ pub(super) fn point(
     let material = Material::new(resources.data(p.benchmark, p.point)?, &training, p.point, suite)?;
     let mut result = PointResult::default();
     for spec in &p.specs {
-        observer.at(&p.point.id, &format!("training {}", spec.id));
         let mut row = p.row(spec)?;
-        let mut curve: Vec<TrainingRow> = Vec::new();
+        let (mut curve, mut numbers): (Vec<TrainingRow>, Numbers) = Default::default();
         let trained = preflight::check(spec, seed, &device).and_then(|share| {
             row.verify = Some(share);
-            let mut trainer = Trainer::new(seed, (p, spec), training, &material, device.clone())?;
+            let mut own = spec.clone();
+            if let Some(asked) = &training.search {
+                observer.at(&p.point.id, &format!("searching a learning rate of {}", spec.id));
+                let found =
+                    search::search(suite, (p, spec), (&training, asked), &material, &device, searches)?;
+                own = found.applied(spec);
+                if search::tells_trials(p) {
+                    numbers.extend(found.numbers());
+                }
+            }
+            let mut trainer = Trainer::new(seed, (p, &own), training, &material, device.clone())?;
             let updates = trainer.updates;
             let mut told = |update: u64, _: f64| {
                 observer.at(&p.point.id, &format!("training {}, update {update} of {updates}", spec.id));
@@ -67,12 +79,13 @@ pub(super) fn point(
                 let end = curve.last();
                 row.test_accuracy = end.and_then(|end| end.test_accuracy);
                 row.train_updates = end.map(|end| end.update);
-                let changes = changes.into_iter().enumerate().filter_map(|(at, change)| Some((at, change?)));
-                result.quantities.extend(changes.map(|(at, value)| QuantityRow {
+                numbers
+                    .extend(changes.into_iter().map(|(layer, change)| (WEIGHT_CHANGE, layer as f64, change)));
+                result.quantities.extend(numbers.into_iter().map(|(quantity, at, value)| QuantityRow {
                     point: p.point.id.clone(),
                     contender: spec.id.to_string(),
-                    quantity: WEIGHT_CHANGE.to_owned(),
-                    at: at as f64,
+                    quantity: quantity.to_owned(),
+                    at,
                     value,
                 }));
             }
@@ -83,6 +96,9 @@ pub(super) fn point(
     }
     Ok(result)
 }
+
+/// Quantity, `at` and value.
+type Numbers = Vec<(&'static str, f64, f64)>;
 
 fn training(p: &Prepared<'_>) -> Result<Training> {
     let none = || Error::Invalid(format!("benchmark \"{}\" trains nothing", p.benchmark.name));

@@ -208,16 +208,36 @@ impl<'a> Trainer<'a> {
         self.training.schedule.rate(self.spec.learning_rate, last, self.updates)
     }
 
-    /// ‖θ − θ_0‖/‖θ_0‖ by parameter; none of one that starts at zero.
-    pub(super) fn changes(&self) -> Result<Vec<Option<f64>>> {
-        let norm = |t: &Tensor| -> Result<f64> {
-            Ok(t.to_dtype(candle_core::DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt())
+    /// How good the parameters are on the validation rows: accuracy, or less the loss where the output is no class; none without such
+    /// rows, and where the loss is not finite.
+    pub(super) fn validation_score(&self) -> Result<Option<f64>> {
+        let Some(split) = self.material.validation() else { return Ok(None) };
+        let (graph, state) = (self.contender.graph(), self.contender.state()?);
+        let found =
+            evaluate((graph, &state.params), split, self.p.point.batch, (self.spec.dtype, &self.device))?;
+        Ok(Some(found.accuracy.unwrap_or(-found.loss)).filter(|_| found.loss.is_finite()))
+    }
+
+    /// ‖θ − θ_0‖/‖θ_0‖ by layer, from 1, of its parameters that do not start at zero; layers whose parameters all do are left out.
+    pub(super) fn changes(&self) -> Result<Vec<(usize, f64)>> {
+        let square = |t: &Tensor| -> Result<f64> {
+            Ok(t.to_dtype(candle_core::DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?)
         };
-        let change = |(now, start): (&Tensor, &Tensor)| {
-            let length = norm(start)?;
-            Ok((length > 0.0).then_some(norm(&(now - start)?)? / length))
-        };
-        self.contender.state()?.params.iter().zip(&self.start).map(change).collect()
+        let (now, mut changes) = (self.contender.state()?.params, Vec::new());
+        for (layer, group) in (1..).zip(self.contender.graph().topology().groups()) {
+            let (mut moved, mut length) = (0.0, 0.0);
+            for p in group {
+                let own = square(&self.start[p])?;
+                if own > 0.0 {
+                    length += own;
+                    moved += square(&(&now[p] - &self.start[p])?)?;
+                }
+            }
+            if length > 0.0 {
+                changes.push((layer, (moved / length).sqrt()));
+            }
+        }
+        Ok(changes)
     }
 }
 

@@ -1,0 +1,232 @@
+//! Training runs: test error against updates, seconds and FLOPs, and how far each layer moved.
+//!
+//! A line is a contender; where it was trained from several draws the line is their median and the band reaches from the least to the
+//! greatest. Times of a row are the median of its draws' times.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::axes::Axis;
+use super::chart::{Chart, Dot, Series};
+use super::drawing::{csv_text, Drawing, Drawn};
+use super::legend::Entry;
+use super::{canvas, filenames, number, style};
+use crate::record::{Mark, Record, SummaryRow, WEIGHT_CHANGE};
+use crate::stats::median;
+use crate::suite::axis;
+use crate::Result;
+
+/// What runs along a figure's axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Updates,
+    Seconds,
+    Flops,
+    Layers,
+}
+
+/// The figures: name, title, the label below it, and what it shows.
+const FIGURES: [(Over, &str, &str, &str, &str); 4] = [
+    (
+        Over::Updates,
+        "learning-updates",
+        "Test error against weight updates",
+        "weight updates",
+        "Share of the test rows that a forward pass of the trained network classifies wrongly, after so many weight updates.",
+    ),
+    (
+        Over::Seconds,
+        "learning-seconds",
+        "Test error against time",
+        "seconds of training",
+        "The same against the time of these updates, without evaluation.",
+    ),
+    (
+        Over::Flops,
+        "learning-flops",
+        "Test error against work",
+        "FLOPs of matrix products",
+        "The same against the counted FLOPs of their matrix products.",
+    ),
+    (
+        Over::Layers,
+        "weight-change",
+        "Relative change of each layer's weights",
+        "layer",
+        "How far the parameters of each layer have gone from their start, in units of its length, at the end of training.",
+    ),
+];
+
+/// A line: contender, and by place (row of the curve, or layer) x and y of every draw.
+type Line<'a> = (&'a str, BTreeMap<u64, Vec<(f64, f64)>>);
+
+/// One line of a figure's CSV.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    contender: &'a str,
+    x: f64,
+    median: f64,
+    least: f64,
+    greatest: f64,
+    draws: usize,
+}
+
+/// Draws the figures of every benchmark of training runs, one per point without its draw.
+///
+/// # Errors
+/// As [`super::draw_all`].
+pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
+    let mut out = Drawing::default();
+    let mut places: Vec<(String, &SummaryRow)> = Vec::new();
+    for row in record.summary.iter().filter(|row| row.model == "training") {
+        let place = place(row);
+        if !places.iter().any(|(known, _)| *known == place) {
+            places.push((place, row));
+        }
+    }
+    let mut stems: Vec<String> = places.iter().map(|(_, row)| stem(row, &places)).collect();
+    filenames::unique(stems.iter_mut());
+    for ((place, first), stem) in places.iter().zip(stems) {
+        for (over, figure, title, label, about) in FIGURES {
+            let lines = lines(record, place, over);
+            let Some(chart) = chart(record, first, (over, title, label), &lines) else {
+                out.skip(figure, format!("`{stem}` has no number that its axes can hold"));
+                continue;
+            };
+            let stem = format!("{figure}.{stem}");
+            let files = canvas::save(folder, &stem, &csv_text(&rows(&lines))?, || chart.scene())?;
+            out.drawn.push(Drawn { figure, stem, title: chart.title, about: about.into(), files });
+        }
+    }
+    Ok(out)
+}
+
+/// The point without its draw.
+fn place(row: &SummaryRow) -> String {
+    let kept = row.point.split([',', '@']).filter(|part| !part.starts_with(&format!("{}=", axis::DRAW.name)));
+    kept.collect::<Vec<_>>().join(",")
+}
+
+/// The benchmark, and the sizes that tell its places apart.
+fn stem(row: &SummaryRow, places: &[(String, &SummaryRow)]) -> String {
+    let own = || places.iter().map(|(_, other)| other).filter(|other| other.benchmark == row.benchmark);
+    let mut parts = vec![filenames::slug(&row.benchmark)];
+    for (name, of) in [
+        ("depth", (|row: &SummaryRow| row.depth) as fn(&SummaryRow) -> usize),
+        ("width", |row| row.width),
+        ("batch", |row| row.batch),
+    ] {
+        if own().any(|other| of(other) != of(row)) {
+            parts.push(format!("{name}-{}", of(row)));
+        }
+    }
+    if own().any(|other| other.parameterisation != row.parameterisation) {
+        parts.push(filenames::slug(&row.parameterisation));
+    }
+    parts.join(".")
+}
+
+fn lines<'a>(record: &'a Record, place: &str, over: Over) -> Vec<Line<'a>> {
+    let here = |row: &&'a SummaryRow| row.model == "training" && self::place(row) == place;
+    let members: BTreeMap<(&str, &str), &SummaryRow> =
+        record.summary.iter().filter(here).map(|row| ((&*row.point, &*row.contender), row)).collect();
+    let mut lines: Vec<Line<'a>> = Vec::new();
+    let mut add = |contender: &'a str, place: u64, x: f64, y: f64| {
+        let at = lines.iter().position(|(known, _)| *known == contender).unwrap_or_else(|| {
+            lines.push((contender, BTreeMap::new()));
+            lines.len() - 1
+        });
+        lines[at].1.entry(place).or_default().push((x, y));
+    };
+    if over == Over::Layers {
+        for q in record.quantities.iter().filter(|q| q.quantity == WEIGHT_CHANGE) {
+            if members.contains_key(&(&*q.point, &*q.contender)) {
+                add(&q.contender, q.at as u64, q.at, q.value);
+            }
+        }
+    } else {
+        for t in record.training.iter().filter(|t| t.update > 0) {
+            let Some(row) = members.get(&(&*t.point, &*t.contender)) else { continue };
+            let x = match over {
+                Over::Seconds => t.seconds,
+                Over::Flops => t.update as f64 * row.gemm_flops as f64,
+                _ => t.update as f64,
+            };
+            if let Some(accuracy) = t.test_accuracy {
+                add(&t.contender, t.update, x, 1.0 - accuracy);
+            }
+        }
+    }
+    lines.sort_by_key(|(contender, _)| style::order(contender));
+    lines
+}
+
+fn dot(draws: &[(f64, f64)]) -> Dot {
+    let side = |of: fn(&(f64, f64)) -> f64| draws.iter().map(of).collect::<Vec<f64>>();
+    let (x, y) = (side(|d| d.0), side(|d| d.1));
+    let low = y.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Dot { x: median(&x), y: median(&y), low, high, mark: Mark::default() }
+}
+
+fn rows<'a>(lines: &[Line<'a>]) -> Vec<Row<'a>> {
+    let each =
+        lines.iter().flat_map(|(contender, points)| points.values().map(move |draws| (*contender, draws)));
+    each.map(|(contender, draws)| {
+        let Dot { x, y, low, high, .. } = dot(draws);
+        Row { contender, x, median: y, least: low, greatest: high, draws: draws.len() }
+    })
+    .collect()
+}
+
+fn chart(
+    record: &Record,
+    first: &SummaryRow,
+    (over, title, label): (Over, &str, &str),
+    lines: &[Line<'_>],
+) -> Option<Chart> {
+    let (mut series, mut legend, mut draws) = (Vec::new(), Vec::new(), 0);
+    for (contender, points) in lines {
+        let (name, engine) = style::split(contender);
+        let style = style::of(name, engine);
+        let dots: Vec<Dot> =
+            points.values().map(|draws| dot(draws)).filter(|d| d.x > 0.0 && d.low > 0.0).collect();
+        draws = points.values().map(Vec::len).max().unwrap_or(0).max(draws);
+        let last = dots.last().map(|d| match over {
+            Over::Layers => format!("{} at the top", number::short(d.y, 2)),
+            _ => format!("{} % at the end", number::short(100.0 * d.y, 3)),
+        });
+        if !dots.is_empty() {
+            legend.push(Entry::series(&style::printed_name(name), last.as_deref().unwrap_or(""), style));
+            series.push(Series { style, dots, counted: false });
+        }
+    }
+    let dots = || series.iter().flat_map(|s: &Series| &s.dots);
+    let x = match over {
+        Over::Layers => Axis::depth("layer", dots().map(|d| d.x as usize)),
+        _ => Axis::log(label, dots().map(|d| d.x), |v| number::short(v, 4)),
+    }?;
+    let y = match over {
+        Over::Layers => {
+            Axis::log("‖θ − θ₀‖ / ‖θ₀‖", dots().flat_map(|d| [d.low, d.high]), |v| {
+                number::short(v, 4)
+            })
+        }
+        _ => Axis::log("test error", dots().flat_map(|d| [d.low, d.high]), |v| {
+            format!("{} %", number::short(100.0 * v, 3))
+        }),
+    }?;
+    let mut caption = filenames::machine_facts(record, "cpu");
+    caption.push(format!(
+        "depth {}, width {}, batch {}, {}, {}",
+        first.depth, first.width, first.batch, first.activation, first.parameterisation
+    ));
+    if draws > 1 {
+        caption.push(format!("median and range of {draws} draws"));
+    }
+    caption.extend(filenames::run_facts(record, &first.benchmark));
+    let title = title.into();
+    Some(Chart { title, x, y, series, guides: Vec::new(), levels: Vec::new(), second: None, legend, caption })
+}
