@@ -67,6 +67,30 @@ macro_rules! on_tensors {
         fn over_root(&self, a: &Tensor, b: &Tensor, epsilon: f64) -> Result<Tensor> {
             Ok((a / b.sqrt()?.affine(1.0, epsilon)?)?)
         }
+
+        fn loss_curvature(&self, k: usize, value: &Tensor, d: &Tensor) -> Result<Tensor> {
+            let term = &self.graph.losses()[k];
+            term.loss.curvature(value, &self.data[term.target], d)
+        }
+
+        fn curvature(&self, energy: LatentEnergy, error: &Tensor, d: &Tensor) -> Result<Tensor> {
+            Ok((energy.curvature(error)? * d)?)
+        }
+
+        fn dot(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+            Ok((a * b)?.reshape((a.dim(0)?, ()))?.sum(1)?)
+        }
+
+        fn quotient(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+            let positive = (a.gt(0f64)? * b.gt(0f64)?)?;
+            Ok(positive.where_cond(&(a / b)?, &a.zeros_like()?)?)
+        }
+
+        fn scale_rows(&self, s: &Tensor, a: &Tensor) -> Result<Tensor> {
+            let mut shape = vec![1; a.rank()];
+            shape[0] = a.dim(0)?;
+            Ok(a.broadcast_mul(&s.reshape(shape)?)?)
+        }
     };
 }
 use on_tensors;
@@ -267,6 +291,45 @@ pub trait Engine {
     fn over_root(&self, a: &Self::Value, b: &Self::Value, epsilon: f64) -> Result<Self::Value>;
     /// ψ(ε) of an energy.
     fn influence(&self, energy: LatentEnergy, error: &Self::Value) -> Result<Self::Value>;
+
+    // What conjugate gradients ask for besides. An engine without it runs every other method.
+
+    /// J d by the input in `slot` at the linearisation, d having the shape of that input.
+    fn jvp(
+        &self,
+        _: VertexId,
+        _slot: usize,
+        _params: &[&Self::Param],
+        _: &Self::Linearization,
+        _d: &Self::Value,
+    ) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// The second derivative of loss k by the value of its vertex, applied to d.
+    fn loss_curvature(&self, _k: usize, _value: &Self::Value, _d: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// φ''(ε) d, number by number.
+    fn curvature(&self, _: LatentEnergy, _error: &Self::Value, _d: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// Σ a b of every sample: one number per sample.
+    fn dot(&self, _a: &Self::Value, _b: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// a/b of every sample where both are positive, else 0.
+    fn quotient(&self, _a: &Self::Value, _b: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// Every sample of a times its own number in s.
+    fn scale_rows(&self, _s: &Self::Value, _a: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+}
+
+/// The refusal of an engine that lacks what conjugate gradients ask for.
+fn no_conjugate_gradients<V>() -> Result<V> {
+    Err(Error::Invalid("this engine has no conjugate gradients; use engine reference".into()))
 }
 
 /// An error of one vertex; `None` where it is known to be exactly zero without computing it.

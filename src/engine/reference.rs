@@ -60,6 +60,17 @@ impl Engine for Reference<'_> {
     fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
         self.graph.operation(i).param_grad(at, c)
     }
+
+    fn jvp(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&Tensor],
+        at: &Linearization,
+        d: &Tensor,
+    ) -> Result<Tensor> {
+        self.graph.operation(i).jvp(params, at, slot, d)
+    }
 }
 
 impl Reference<'_> {

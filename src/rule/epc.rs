@@ -1,5 +1,6 @@
 //! Error-based predictive coding (ePC).
 
+use super::conjugate::{Along, Conjugate, Here};
 use super::info::{Inference, Info};
 use super::method::Memory;
 use super::relaxation::shown;
@@ -37,6 +38,7 @@ impl LearningRule for Epc {
         Info::new("epc-momentum", "epc", Inference::Chosen, true, false),
         Info::new("epc-nesterov", "epc", Inference::Chosen, true, false),
         Info::new("epc-chebyshev", "epc", Inference::Chosen, true, false),
+        Info::new("epc-cg", "epc", Inference::Chosen, true, false),
         Info::new("epc-adam", "epc", Inference::Chosen, true, false),
         Info::new("epc-auto", "epc", Inference::Chosen, true, true),
     ];
@@ -50,6 +52,7 @@ impl LearningRule for Epc {
             (Method::HeavyBall { .. }, _) => "epc-momentum",
             (Method::Nesterov, _) => "epc-nesterov",
             (Method::Chebyshev { .. }, _) => "epc-chebyshev",
+            (Method::ConjugateGradient, _) => "epc-cg",
             (Method::Adam, _) => "epc-adam",
             (Method::Plain, StepUnit::Stable) => "epc-auto",
             (Method::Plain, StepUnit::One) => "epc",
@@ -73,6 +76,7 @@ impl LearningRule for Epc {
         let Forward { values: mut states, mut at } = forward_pass(engine)?;
         let mut predictions = states.clone();
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+        let mut conjugate = Conjugate::new();
         let mut memories: Vec<Memory<E::Value>> = vec![Memory::default(); topology.len()];
         let mut losses = loss_errors(engine, &states)?;
         let moves = |i: &VertexId| topology.is_latent(*i) || topology.follows_state(*i);
@@ -91,6 +95,9 @@ impl LearningRule for Epc {
             // backward sweep: b_i, and the step of every error
             let down = Downward::new(engine, &at, &losses);
             let mut b = vec![None; topology.len()];
+            let by_conjugates = self.steps.method == Method::ConjugateGradient;
+            // no memory of its own under other methods
+            let mut descents = if by_conjugates { vec![None; topology.len()] } else { Vec::new() };
             for i in (0..topology.len()).rev() {
                 if !(topology.is_latent(i) || topology.follows_state(i)) {
                     continue;
@@ -98,6 +105,10 @@ impl LearningRule for Epc {
                 b[i] = down.pulled(i, &b)?;
                 if let (true, Some(pulled)) = (topology.is_latent(i), &b[i]) {
                     let own = descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)?;
+                    if by_conjugates {
+                        descents[i] = own;
+                        continue;
+                    }
                     let along = stride.along(engine, own, &mut memories[i])?;
                     errors[i] = match (&errors[i], &along) {
                         (None, Some(along)) => Some(engine.scale(stride.size, along)?),
@@ -105,6 +116,12 @@ impl LearningRule for Epc {
                         (e, None) => e.clone(),
                     };
                 }
+            }
+            if by_conjugates {
+                let coordinates = Coordinates::Errors;
+                let here = Here { coordinates, down: &down, values: &states, errors: &errors };
+                let along = conjugate.step(&here, descents)?;
+                errors = stepped(engine, &along, errors)?;
             }
             // forward sweep: rebuild the states under the new errors; what no state precedes never changes
             for i in 0..topology.len() {
@@ -141,11 +158,29 @@ impl LearningRule for Epc {
     fn cost(&self, net: &NetCost) -> RuleCost {
         match self.steps.method {
             Method::Plain => cost::epc(net, self.steps.count as u64),
+            Method::ConjugateGradient => cost::epc_conjugate(net, self.steps.count as u64),
             method => cost::epc_by(net, self.steps.count as u64, method.carried()),
         }
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
-        Analysis { moved: self.cost(net).work.moved, ..analysis::epc(net, self.steps.count as u64) }
+        let steps = self.steps.count as u64;
+        match self.steps.method {
+            Method::ConjugateGradient => analysis::epc_conjugate(net, steps),
+            _ => Analysis { moved: self.cost(net).work.moved, ..analysis::epc(net, steps) },
+        }
     }
+}
+
+/// Errors moved by a step of conjugate gradients.
+fn stepped<E: Engine>(
+    engine: &E,
+    along: &Along<'_, E::Value>,
+    errors: Vec<MaybeZero<E::Value>>,
+) -> Result<Vec<MaybeZero<E::Value>>> {
+    let each = errors.into_iter().enumerate().map(|(i, error)| {
+        let moved = along.moved(engine, i, error.as_ref())?;
+        Ok(moved.or(error))
+    });
+    each.collect()
 }

@@ -1,8 +1,10 @@
 //! States with their predictions and errors: what the rules that relax states share.
 
 use super::colours::Colour;
+use super::conjugate::{Conjugate, Here};
 use super::method::{Memory, Stride};
 use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::Result;
@@ -137,6 +139,27 @@ impl<'a, E: Engine> Relaxation<'a, E> {
             let descent = self.descent(i, c, &c[i])?;
             if let Some(along) = stride.along(self.engine, descent, &mut self.memories[i])? {
                 moved.push((i, self.engine.add_scaled(&self.values[i], stride.size, &along)?));
+            }
+        }
+        moved.into_iter().for_each(|(i, state)| self.set(i, state));
+        Ok(())
+    }
+
+    /// Moves every state by a step of conjugate gradients.
+    pub(super) fn move_conjugate(&mut self, conjugate: &mut Conjugate<E::Value>) -> Result<()> {
+        let (topology, down) = (self.engine.topology(), self.downward());
+        let c = down.cotangents(&self.errors, |i| topology.follows_state(i))?;
+        let mut descents = vec![None; self.values.len()];
+        for i in topology.latent() {
+            descents[i] = self.descent(i, &c, &c[i])?;
+        }
+        let coordinates = Coordinates::States;
+        let here = Here { coordinates, down: &down, values: &self.values, errors: &self.errors };
+        let along = conjugate.step(&here, descents)?;
+        let mut moved = Vec::new();
+        for i in topology.latent() {
+            if let Some(state) = along.moved(self.engine, i, Some(&self.values[i]))? {
+                moved.push((i, state));
             }
         }
         moved.into_iter().for_each(|(i, state)| self.set(i, state));

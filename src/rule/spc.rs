@@ -1,6 +1,7 @@
 //! State-based predictive coding (sPC).
 
 use super::colours::odd_then_even;
+use super::conjugate::Conjugate;
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
 use super::{Decay, LearningRule, Method, StepUnit, Steps};
@@ -56,6 +57,7 @@ impl LearningRule for Spc {
         Info::new("spc-momentum", "spc", Inference::Chosen, true, false),
         Info::new("spc-nesterov", "spc", Inference::Chosen, true, false),
         Info::new("spc-chebyshev", "spc", Inference::Chosen, true, false),
+        Info::new("spc-cg", "spc", Inference::Chosen, true, false),
         Info::new("spc-adam", "spc", Inference::Chosen, true, false),
         Info::new("spc-evenodd", "spc", Inference::Chosen, true, false),
         Info::new("spc-auto", "spc", Inference::Chosen, true, true),
@@ -78,6 +80,7 @@ impl LearningRule for Spc {
             (Method::HeavyBall { .. }, _) => "spc-momentum",
             (Method::Nesterov, _) => "spc-nesterov",
             (Method::Chebyshev { .. }, _) => "spc-chebyshev",
+            (Method::ConjugateGradient, _) => "spc-cg",
             (Method::Adam, _) => "spc-adam",
             (Method::Plain, _) if self.steps.unit == StepUnit::Stable => "spc-auto",
             (Method::Plain, _) if self.spike => "spc-spike",
@@ -104,6 +107,7 @@ impl LearningRule for Spc {
         let mut net = Relaxation::start(engine, self.light_cone || self.even_odd, None)?;
         net.show(0, watch)?;
         let colours = if self.even_odd { odd_then_even(topology).to_vec() } else { Vec::new() };
+        let mut conjugate = Conjugate::new();
         let distances = if self.spike { topology.distances() } else { Vec::new() };
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
@@ -113,7 +117,10 @@ impl LearningRule for Spc {
             });
             match colours.as_slice() {
                 [] => {
-                    net.move_states(&self.steps.stride(t))?;
+                    match self.steps.method {
+                        Method::ConjugateGradient => net.move_conjugate(&mut conjugate)?,
+                        _ => net.move_states(&self.steps.stride(t))?,
+                    }
                     net.precisions = None;
                     net.refresh()?;
                 }
@@ -135,14 +142,17 @@ impl LearningRule for Spc {
         match (self.even_odd, self.steps.method) {
             (true, _) => cost::spc_even_odd(net, steps),
             (_, Method::Plain) => cost::spc(net, steps, self.light_cone, self.scales()),
+            (_, Method::ConjugateGradient) => cost::spc_conjugate(net, steps, self.light_cone),
             (_, method) => cost::spc_by(net, steps, self.light_cone, method.carried()),
         }
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
         let steps = self.steps.count as u64;
+        let conjugate = self.steps.method == Method::ConjugateGradient;
         let analysis = match (self.even_odd, self.spike) {
             (true, _) => analysis::spc_even_odd(net, steps),
+            _ if conjugate => return analysis::spc_conjugate(net, steps, self.light_cone),
             (_, true) => analysis::spc_spike(net, steps, self.light_cone),
             (_, false) => analysis::spc(net, steps, self.light_cone),
         };

@@ -153,7 +153,7 @@ impl<'a, E: Engine> Downward<'a, E> {
     }
 
     /// π of a latent vertex.
-    fn precision(&self, i: VertexId) -> f64 {
+    pub(super) fn precision(&self, i: VertexId) -> f64 {
         match self.precisions {
             Some(precisions) => precisions[i],
             None => self.engine.topology().precision(i).unwrap_or(1.0),

@@ -4,6 +4,7 @@ use std::iter::successors;
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::contender::stable_step::seeks_smallest;
 use crate::contender::{ContenderSpec, State};
 use crate::engine::counting::Totals;
 use crate::engine::curvature::product_cost;
@@ -35,6 +36,9 @@ const PER_PARAMETER: f64 = 20.0;
 /// Products of a search for a spectrum at most: the largest curvature has settled long before, and the smallest settles late or not
 /// at all.
 const PRODUCTS: usize = 60;
+
+/// Products of a search for λ_min by the inverse, about: a few products with it, each a system of some ten iterations.
+const PRODUCTS_OF_SMALLEST: f64 = 200.0;
 
 /// A regime, and what all contenders that share it have in common.
 struct Known {
@@ -146,12 +150,14 @@ fn work(spec: &ContenderSpec, samples: usize) -> Result<f64> {
     let bp = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() }.counted(samples)?.work;
     let searched = match spec.rule.coordinates() {
         None => 0.0,
-        Some(_) => {
+        Some(coordinates) => {
             let (costs, topology) = (graph.costs(samples), graph.topology());
             let one = flops(product_cost(&costs, |i| topology.follows_state(i)));
             let dim: f64 = topology.latent().map(|i| size::product(graph.shape(i))).sum();
             let n = PRODUCTS as f64;
-            n * one + 4.0 * n * n * dim * samples as f64
+            let seeks = spec.rule.steps().is_some_and(|steps| seeks_smallest(coordinates, steps.method));
+            let n_smallest = if seeks { PRODUCTS_OF_SMALLEST } else { 0.0 };
+            (n + n_smallest) * one + 4.0 * n * n * dim * samples as f64
         }
     };
     let parameters: f64 = graph.params().iter().map(size::elements).sum();

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::contender::stable_step::least_curvature;
+use crate::contender::stable_step::{least_curvature, seeks_smallest, smallest_curvature};
 use crate::contender::{ContenderSpec, State};
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::engine::reference::Reference;
@@ -91,9 +91,10 @@ impl Spectrum {
 }
 
 impl Regime {
-    /// η·λ_max: stable below 2.
+    /// η·λ_max: stable below 2. None under a method that reads no step size.
     pub fn step_times_largest(&self) -> Option<f64> {
-        Some(self.steps?.size * self.spectrum?.largest())
+        let steps = self.steps.filter(|steps| steps.method.reads_step_size())?;
+        Some(steps.size * self.spectrum?.largest())
     }
 
     /// f = 1 − (1 − ηλ)^T of the way to the minimum along the flattest and the steepest direction.
@@ -192,8 +193,15 @@ pub fn regime(
     };
     let steps = match (spec.rule.steps(), spectrum) {
         (Some(own), Some(spectrum)) if own.unit == StepUnit::Stable => {
-            let least = least_curvature(&graph, spectrum.coordinates);
-            let smallest = least.unwrap_or(spectrum.ends.smallest.value.max(0.0));
+            let lower_end = spectrum.ends.smallest.value.max(0.0);
+            let smallest = match least_curvature(&graph, spectrum.coordinates) {
+                Some(least) => least,
+                None if seeks_smallest(spectrum.coordinates, own.method) => {
+                    let curvature = Curvature::at_forward(engine, spectrum.coordinates)?;
+                    smallest_curvature(&curvature).unwrap_or(lower_end)
+                }
+                None => lower_end,
+            };
             Some(own.found(2.0 / spectrum.largest(), smallest))
         }
         (own, _) => own,

@@ -3,6 +3,7 @@
 mod architectures;
 mod bounds;
 mod colours;
+mod conjugate;
 mod contenders;
 mod costs;
 mod curvature;

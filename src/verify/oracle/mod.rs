@@ -5,6 +5,7 @@
 
 mod adjoints;
 mod augmented;
+mod conjugate;
 mod path;
 
 use candle_core::backprop::GradStore;
@@ -162,7 +163,7 @@ impl Problem<'_> {
                 continue;
             }
             let along = now.descent(self.params, &states, 1.0, |_| true)?;
-            states = path.next(states, along)?;
+            states = path.next(states, along, |here, p| now.curvature_in_states(here, p))?;
         }
         self.local_directions(self.params, &states, 1.0)
     }
@@ -233,7 +234,8 @@ impl Problem<'_> {
                 Some(var) => Ok(Some(gradient(&grads, var)?.neg()?)),
                 None => Ok(None),
             });
-            errors = path.next(errors, along.collect::<Result<_>>()?)?;
+            let along = along.collect::<Result<_>>()?;
+            errors = path.next(errors, along, |here, p| self.curvature_in_errors(here, p))?;
         }
         let values = self.rebuilt(&errors)?.values.into_iter().enumerate();
         let states = values.map(|(i, v)| topology.is_latent(i).then_some(v)).collect();

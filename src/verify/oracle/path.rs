@@ -1,8 +1,11 @@
 //! Oracle of the methods of inference: where T steps lead, from the descents at all of them.
 //!
 //! Every method is said as a weighted sum over all earlier descents, or over earlier points, never by the recursion of the rules.
+//! Conjugate gradients need the curvature along a direction besides ([`super::conjugate`]).
 
 use candle_core::Tensor;
+
+use super::conjugate::{by_rows, rows};
 
 use crate::rule::{Method, Steps};
 use crate::Result;
@@ -24,8 +27,13 @@ impl Path {
         Self { steps, descents: Vec::new(), points: Vec::new(), omega: 1.0 }
     }
 
-    /// Where the next step ends, from `here` with this descent.
-    pub(super) fn next(&mut self, here: States, descent: States) -> Result<States> {
+    /// Where the next step ends, from `here` with this descent; `curvature` gives p·G p of every sample along a direction p.
+    pub(super) fn next(
+        &mut self,
+        here: States,
+        descent: States,
+        curvature: impl FnOnce(&States, &States) -> Result<Tensor>,
+    ) -> Result<States> {
         let t = self.descents.len();
         self.descents.push(descent);
         self.points.push(here);
@@ -46,6 +54,23 @@ impl Path {
                 let ahead = t as f64 / (t + 3) as f64;
                 let there = plus(here, g, &self.descents[t])?;
                 plus(&there, g * ahead, &self.sum(weights, |d: &Tensor| Ok(d.clone()))?)
+            }
+            // p_t = Σ_s (Π_{s < q ≤ t} β_q) d_s with a β of every sample
+            Method::ConjugateGradient => {
+                let last = &self.descents[t];
+                if last.iter().all(Option::is_none) {
+                    // a network without states
+                    return Ok(here.clone());
+                }
+                let (mut p, mut weight) = (last.clone(), rows(last, last)?.ones_like()?);
+                for s in (0..t).rev() {
+                    let (before, after) = (&self.descents[s], &self.descents[s + 1]);
+                    let change = rows(after, &plus(after, -1.0, before)?)?;
+                    weight = (weight * positive_quotient(&change, &rows(before, before)?)?)?;
+                    p = plus(&p, 1.0, &by_rows(&weight, before)?)?;
+                }
+                let alpha = positive_quotient(&rows(&p, last)?, &curvature(here, &p)?)?;
+                plus(here, 1.0, &by_rows(&alpha, &p)?)
             }
             // weighted means of descents and of their squares
             Method::Adam => {
@@ -98,6 +123,13 @@ impl Path {
         }
         Ok(sum)
     }
+}
+
+/// a/b of every sample where both are positive, else 0.
+fn positive_quotient(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let each = a.to_vec1::<f64>()?.into_iter().zip(b.to_vec1::<f64>()?);
+    let quotients: Vec<f64> = each.map(|(a, b)| if a > 0.0 && b > 0.0 { a / b } else { 0.0 }).collect();
+    Ok(Tensor::from_vec(quotients, a.dims(), a.device())?)
 }
 
 /// a + s b, where b has something.
