@@ -264,6 +264,11 @@ impl Engine for Counting {
         Ok(self.elementwise(energy.curvature_ops() + 1, &[d, error]))
     }
 
+    fn sum_of_squares(&self, a: &SymbolicTensor) -> Result<Option<f64>> {
+        self.spend(VerbCost::elementwise(2 * a.elements, a.elements), a.ready);
+        Ok(None)
+    }
+
     /// Two operations per pair of elements, both read. The numbers per sample that come out have no elements: they are not counted.
     fn dot(&self, a: &SymbolicTensor, b: &SymbolicTensor) -> Result<SymbolicTensor> {
         let ready = a.ready.max(b.ready);

@@ -7,98 +7,11 @@
 //! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it. Neither is
 //! [`fused`](crate::contender::backend::fused), which runs the schedules of rules, a whole one per call.
 
-/// What engines have in common whose values are Candle tensors, with fields `graph`, `params` and `data`.
-macro_rules! on_tensors {
-    () => {
-        type Value = Tensor;
-        type Linearization = Linearization;
-        type Param = Tensor;
-        type Direction = Tensor;
-
-        fn topology(&self) -> &Topology {
-            self.graph.topology()
-        }
-
-        fn data(&self, d: DataId) -> &Tensor {
-            &self.data[d]
-        }
-
-        fn param(&self, p: ParamId) -> &Tensor {
-            &self.params[p]
-        }
-
-        fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
-            let term = &self.graph.losses()[k];
-            term.loss.output_error(value, &self.data[term.target])
-        }
-
-        fn add_directions(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            Ok((a + b)?)
-        }
-
-        fn apply_update(&self, param: &Tensor, s: f64, direction: &Tensor) -> Result<Tensor> {
-            Ok((param + direction.affine(s, 0.0)?)?)
-        }
-
-        fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            Ok((a + b)?)
-        }
-
-        fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            Ok((a - b)?)
-        }
-
-        fn scale(&self, s: f64, a: &Tensor) -> Result<Tensor> {
-            Ok(a.affine(s, 0.0)?)
-        }
-
-        fn add_scaled(&self, a: &Tensor, s: f64, b: &Tensor) -> Result<Tensor> {
-            Ok((a + b.affine(s, 0.0)?)?)
-        }
-
-        fn influence(&self, energy: LatentEnergy, error: &Tensor) -> Result<Tensor> {
-            energy.influence(error)
-        }
-
-        fn square(&self, a: &Tensor) -> Result<Tensor> {
-            Ok(a.sqr()?)
-        }
-
-        fn over_root(&self, a: &Tensor, b: &Tensor, epsilon: f64) -> Result<Tensor> {
-            Ok((a / b.sqrt()?.affine(1.0, epsilon)?)?)
-        }
-
-        fn loss_curvature(&self, k: usize, value: &Tensor, d: &Tensor) -> Result<Tensor> {
-            let term = &self.graph.losses()[k];
-            term.loss.curvature(value, &self.data[term.target], d)
-        }
-
-        fn curvature(&self, energy: LatentEnergy, error: &Tensor, d: &Tensor) -> Result<Tensor> {
-            Ok((energy.curvature(error)? * d)?)
-        }
-
-        fn dot(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            Ok((a * b)?.reshape((a.dim(0)?, ()))?.sum(1)?)
-        }
-
-        fn quotient(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            let positive = (a.gt(0f64)? * b.gt(0f64)?)?;
-            Ok(positive.where_cond(&(a / b)?, &a.zeros_like()?)?)
-        }
-
-        fn scale_rows(&self, s: &Tensor, a: &Tensor) -> Result<Tensor> {
-            let mut shape = vec![1; a.rank()];
-            shape[0] = a.dim(0)?;
-            Ok(a.broadcast_mul(&s.reshape(shape)?)?)
-        }
-    };
-}
-use on_tensors;
-
 pub mod autograd;
 pub(crate) mod chunk;
 pub mod counting;
 pub mod curvature;
+mod on_tensors;
 pub mod reach;
 pub mod recording;
 pub mod reference;
@@ -291,6 +204,11 @@ pub trait Engine {
     fn over_root(&self, a: &Self::Value, b: &Self::Value, epsilon: f64) -> Result<Self::Value>;
     /// ψ(ε) of an energy.
     fn influence(&self, energy: LatentEnergy, error: &Self::Value) -> Result<Self::Value>;
+
+    /// Σ a² over the batch, as a number of the host, which a device is waited for; none of an engine without numbers.
+    fn sum_of_squares(&self, _: &Self::Value) -> Result<Option<f64>> {
+        Err(Error::Invalid("this engine ends no inference at a residual; use engine reference".into()))
+    }
 
     // What conjugate gradients ask for besides. An engine without it runs every other method.
 

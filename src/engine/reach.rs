@@ -166,6 +166,10 @@ impl Engine for Reach {
         Ok(self.image(*d))
     }
 
+    fn sum_of_squares(&self, _: &Name) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
     fn dot(&self, a: &Name, b: &Name) -> Result<Name> {
         Ok(b.and_then(|_| self.image(*a)))
     }

@@ -183,6 +183,10 @@ impl Engine for Recording {
         self.join(&[error, d])
     }
 
+    fn sum_of_squares(&self, _: &TaskId) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
     fn dot(&self, a: &TaskId, b: &TaskId) -> Result<TaskId> {
         self.join(&[a, b])
     }

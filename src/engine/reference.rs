@@ -20,7 +20,7 @@ pub struct Reference<'a> {
 }
 
 impl Engine for Reference<'_> {
-    super::on_tensors!();
+    super::on_tensors::on_tensors!();
 
     fn feedback(&self, p: ParamId) -> &Tensor {
         self.feedback.and_then(|own| own[p].as_ref()).unwrap_or(&self.params[p])

@@ -42,7 +42,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
         check_signals(record, benchmark, rows, of(&signals, point))?;
         check_alignments(record, benchmark, rows, of(&alignments, point))?;
         check_regimes(record, benchmark, rows, of(&regimes, point))?;
-        check_quantities(record, benchmark, rows, of(&quantities, point))?;
+        check_quantities(record, (benchmark, point), rows, of(&quantities, point))?;
     }
     Ok(())
 }
@@ -257,19 +257,26 @@ fn check_regimes(record: &Record, b: &Benchmark, rows: &[SummaryRow], regimes: &
     none_left::<RegimeRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
 }
 
-/// A contender of a study has rows of the study's quantities, each once per `at`; other models have none.
-fn check_quantities(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[QuantityRow]) -> Result<()> {
+/// A contender of a study has rows of the study's quantities, each once per `at`; one of a model that learns has the steps that it took where
+/// its inference ends at a residual; others have none.
+fn check_quantities(
+    record: &Record,
+    (b, point): (&Benchmark, &Point),
+    rows: &[SummaryRow],
+    all: &[QuantityRow],
+) -> Result<()> {
     let mut left = all;
-    if let Model::Study(study) = b.model {
+    let known = b.model.quantities();
+    if !b.model.learns() || point.residual > 0.0 {
         for row in rows.iter().filter(|row| row.err.is_empty()) {
             let own = left.iter().take_while(|q| q.contender == row.contender).count();
             let (own, rest) = left.split_at(own);
             let mut seen = BTreeSet::new();
             for q in own {
                 let place = format!("point `{}`, contender `{}`", row.point, row.contender);
-                if !study.quantities().iter().any(|known| known.name == q.quantity) {
+                if !known.iter().any(|known| known.name == q.quantity) {
                     let problem =
-                        format!("{place}: `{}` is no quantity of the model {}", q.quantity, study.name());
+                        format!("{place}: `{}` is no quantity of the model {}", q.quantity, b.model.name());
                     return Err(refuse::<QuantityRow>(record, &problem));
                 }
                 if !seen.insert((&q.quantity, q.at.to_bits())) {

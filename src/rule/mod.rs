@@ -39,6 +39,7 @@ mod pcalm;
 pub mod properties;
 mod registry;
 mod relaxation;
+mod residual;
 mod seqil;
 mod spc;
 mod walk;
@@ -108,6 +109,16 @@ impl Rule {
     /// Whether the end of inference is a point of the energy.
     pub fn has_energy(&self) -> bool {
         Info::of(self.name()).is_some_and(|info| info.energy)
+    }
+
+    /// Whether its inference can end at a [residual](Steps::residual): that of sPC and ePC, whose coordinates all move from one point and
+    /// by one energy.
+    pub fn ends_at_residual(&self) -> bool {
+        match self {
+            Self::Spc(spc) => !spc.even_odd && !spc.spike,
+            Self::Epc(_) => true,
+            _ => false,
+        }
     }
 
     /// Weight updates per batch: T under a rule that moves the parameters in every inference step, else 1.

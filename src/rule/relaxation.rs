@@ -3,7 +3,9 @@
 use super::colours::Colour;
 use super::conjugate::{Conjugate, Here};
 use super::method::{Memory, Stride};
-use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{
+    descent, forward_pass, loss_error, loss_errors, outputs, predict, shown, Downward, Forward,
+};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
@@ -145,24 +147,40 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         Ok(())
     }
 
-    /// Moves every state by a step of conjugate gradients.
-    pub(super) fn move_conjugate(&mut self, conjugate: &mut Conjugate<E::Value>) -> Result<()> {
-        let (topology, down) = (self.engine.topology(), self.downward());
-        let c = down.cotangents(&self.errors, |i| topology.follows_state(i))?;
+    /// −∂F/∂v of every latent vertex.
+    pub(super) fn descents(&self) -> Result<Vec<MaybeZero<E::Value>>> {
+        let c = self.downward().cotangents(&self.errors, |i| self.engine.topology().follows_state(i))?;
         let mut descents = vec![None; self.values.len()];
-        for i in topology.latent() {
+        for i in self.engine.topology().latent() {
             descents[i] = self.descent(i, &c, &c[i])?;
         }
-        let coordinates = Coordinates::States;
-        let here = Here { coordinates, down: &down, values: &self.values, errors: &self.errors };
-        let along = conjugate.step(&here, descents)?;
-        let mut moved = Vec::new();
-        for i in topology.latent() {
-            if let Some(state) = along.moved(self.engine, i, Some(&self.values[i]))? {
-                moved.push((i, state));
+        Ok(descents)
+    }
+
+    /// As [`move_states`](Self::move_states), given the descents.
+    pub(super) fn move_along(&mut self, stride: &Stride, descents: Vec<MaybeZero<E::Value>>) -> Result<()> {
+        for (i, descent) in descents.into_iter().enumerate() {
+            if let Some(along) = stride.along(self.engine, descent, &mut self.memories[i])? {
+                self.set(i, self.engine.add_scaled(&self.values[i], stride.size, &along)?);
             }
         }
-        moved.into_iter().for_each(|(i, state)| self.set(i, state));
+        Ok(())
+    }
+
+    /// Moves every state by a step of conjugate gradients, given the descents.
+    pub(super) fn move_conjugate(
+        &mut self,
+        conjugate: &mut Conjugate<E::Value>,
+        descents: Vec<MaybeZero<E::Value>>,
+    ) -> Result<()> {
+        let (coordinates, down) = (Coordinates::States, self.downward());
+        let here = Here { coordinates, down: &down, values: &self.values, errors: &self.errors };
+        let along = conjugate.step(&here, descents)?;
+        for i in self.engine.topology().latent() {
+            if let Some(state) = along.moved(self.engine, i, Some(&self.values[i]))? {
+                self.set(i, state);
+            }
+        }
         Ok(())
     }
 
@@ -277,14 +295,4 @@ impl<'a, E: Engine> Relaxation<'a, E> {
 /// s e of every vertex that has one.
 fn scaled<E: Engine>(engine: &E, s: f64, errors: &[MaybeZero<E::Value>]) -> Result<Vec<MaybeZero<E::Value>>> {
     errors.iter().map(|e| e.as_ref().map(|e| engine.scale(s, e)).transpose()).collect()
-}
-
-/// Errors as they are shown: of latent vertices as given, of deterministic ones what their losses give.
-pub(super) fn shown<E: Engine>(
-    down: &Downward<'_, E>,
-    errors: &[MaybeZero<E::Value>],
-) -> Vec<MaybeZero<E::Value>> {
-    let topology = down.engine.topology();
-    let each = |i: VertexId| if topology.is_latent(i) { errors[i].clone() } else { down.losses[i].clone() };
-    (0..topology.len()).map(each).collect()
 }

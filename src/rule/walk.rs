@@ -262,3 +262,13 @@ pub(super) fn descent<E: Engine>(
         (None, None) => Ok(None),
     }
 }
+
+/// Errors as they are shown: of latent vertices as given, of deterministic ones what their losses give.
+pub(super) fn shown<E: Engine>(
+    down: &Downward<'_, E>,
+    errors: &[MaybeZero<E::Value>],
+) -> Vec<MaybeZero<E::Value>> {
+    let topology = down.engine.topology();
+    let each = |i: VertexId| if topology.is_latent(i) { errors[i].clone() } else { down.losses[i].clone() };
+    (0..topology.len()).map(each).collect()
+}

@@ -11,8 +11,9 @@ use crate::engine::curvature::product_cost;
 use crate::engine::EngineKind;
 use crate::measure::memory_limit::Memory;
 use crate::net::VerbCost;
-use crate::record::{RegimeRow, SummaryRow};
+use crate::record::{QuantityRow, RegimeRow, SummaryRow};
 use crate::rule::{Bp, Rule};
+use crate::suite::STEPS_TAKEN;
 use crate::Result;
 
 use super::point::Prepared;
@@ -52,7 +53,7 @@ struct Known {
     found: Option<(usize, Regime)>,
 }
 
-/// The regimes of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
+/// The regimes, and the inference steps that were taken where these end at a residual, of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
 ///
 /// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime; but see
 /// [`precision`]. Spectra are shared by all rules and points of a network. A contender whose regime cannot be computed, or not
@@ -63,9 +64,9 @@ pub(super) fn read(
     batch: &[Tensor],
     rows: &[SummaryRow],
     spectra: &mut Spectra,
-) -> Vec<RegimeRow> {
+) -> (Vec<RegimeRow>, Vec<QuantityRow>) {
     let mut known: Vec<Known> = Vec::new();
-    let mut read = Vec::new();
+    let (mut read, mut taken) = (Vec::new(), Vec::new());
     for (spec, row) in p.specs.iter().zip(rows).filter(|(_, row)| row.err.is_empty()) {
         let (learning_rate, network) =
             (spec.learning_rate.to_bits(), network(&row.point, &row.parameterisation));
@@ -81,9 +82,16 @@ pub(super) fn read(
         });
         if let Some((samples, regime)) = &known[at].found {
             read.push(regime.row(&p.point.id, spec, *samples));
+            taken.extend(regime.taken.map(|steps| QuantityRow {
+                point: p.point.id.clone(),
+                contender: spec.id.to_string(),
+                quantity: STEPS_TAKEN.name.to_owned(),
+                at: *samples as f64,
+                value: steps as f64,
+            }));
         }
     }
-    read
+    (read, taken)
 }
 
 /// The dtype whose rounding a contender's directions have: deviations from the forward pass keep, in f32 too, what states of f32 round

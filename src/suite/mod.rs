@@ -25,6 +25,7 @@ pub use built_in::BUILT_IN;
 pub use definition::{Benchmark, ContenderConfig, Model, Overrides, Point, Suite};
 pub use device::DeviceKind;
 pub use steps::StepCount;
+pub(crate) use study::STEPS_TAKEN;
 pub use study::{Quantity, Study};
 pub use wire::TimingWire as Timing;
 

@@ -32,6 +32,13 @@ const fn quantity(name: &'static str, at: &'static str, about: &'static str) -> 
     Quantity { name, at, about }
 }
 
+/// Of the models that learn, of a contender whose inference ends at a residual.
+pub(crate) const STEPS_TAKEN: Quantity = quantity(
+    "steps_taken",
+    "samples",
+    "inference steps that the first update takes on the first samples of the first batch, where it ends at a residual",
+);
+
 const SHARE: Quantity =
     quantity("share", "", "the step size that was best, as a share of the largest stable step 2/λ_max");
 const CONDITION: Quantity =

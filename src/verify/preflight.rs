@@ -33,7 +33,8 @@ const LARGEST_SHARE: f64 = 0.9;
 const CONJUGATE_STEPS: usize = 3;
 
 /// The specification of the reduced problem: everything kept but sizes, depth, step count and steps that are too large.
-/// A rule that moves the parameters itself also gets a weight step of its own.
+/// A rule that moves the parameters itself also gets a weight step of its own. All steps are taken: a residual that the oracle is above in
+/// f64 and the contender below would make two schedules of one.
 fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
     let mut small = spec.clone();
     small.network = spec.network.reduced();
@@ -44,7 +45,8 @@ fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
         };
         let count = steps.count.min(most);
         let most = if steps.unit == StepUnit::Stable { LARGEST_SHARE } else { LARGEST_STEP };
-        small.rule = spec.rule.with_steps(Steps { count, size: steps.size.min(most), ..steps });
+        small.rule =
+            spec.rule.with_steps(Steps { count, size: steps.size.min(most), residual: 0.0, ..steps });
     }
     if spec.rule.moves_parameters() {
         small.learning_rate = MOVING_STEP;

@@ -17,6 +17,7 @@ mod learning;
 mod minimum;
 mod optimisers;
 mod propagation;
+mod residual;
 mod rules;
 mod studies;
 mod trained;

@@ -37,7 +37,7 @@ mod relatives;
 
 pub use augmented::{pcalm, Augmented};
 pub use conjugate::{epc_conjugate, spc_conjugate};
-pub use inference::{ep, epc_by, spc_by, spc_even_odd, Carried};
+pub use inference::{ep, epc_by, residuals_of_errors, residuals_of_states, spc_by, spc_even_odd, Carried};
 pub(super) use inference::{lowest_in_colours, sweeps};
 pub use relatives::{ar, fpa, fpa_nested, ipc, seqil, zil, zil_all};
 

@@ -163,6 +163,9 @@ impl Problem<'_> {
                 continue;
             }
             let along = now.descent(self.params, &states, 1.0, |_| true)?;
+            if path.ends(&along)? {
+                break;
+            }
             states = path.next(states, along, |here, p| now.curvature_in_states(here, p))?;
         }
         self.local_directions(self.params, &states, 1.0)
@@ -234,7 +237,10 @@ impl Problem<'_> {
                 Some(var) => Ok(Some(gradient(&grads, var)?.neg()?)),
                 None => Ok(None),
             });
-            let along = along.collect::<Result<_>>()?;
+            let along: States = along.collect::<Result<_>>()?;
+            if path.ends(&along)? {
+                break;
+            }
             errors = path.next(errors, along, |here, p| self.curvature_in_errors(here, p))?;
         }
         let values = self.rebuilt(&errors)?.values.into_iter().enumerate();

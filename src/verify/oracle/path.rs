@@ -22,9 +22,22 @@ pub(super) struct Path {
     omega: f64,
 }
 
+/// ‖d‖ over all vertices and samples.
+fn length(descent: &States) -> Result<f64> {
+    let squares = descent.iter().flatten().map(|d| Ok(d.sqr()?.sum_all()?.to_scalar::<f64>()?));
+    Ok(squares.sum::<Result<f64>>()?.sqrt())
+}
+
 impl Path {
     pub(super) fn new(steps: Steps) -> Self {
         Self { steps, descents: Vec::new(), points: Vec::new(), omega: 1.0 }
+    }
+
+    /// Whether inference ends where its descent is this one.
+    pub(super) fn ends(&self, descent: &States) -> Result<bool> {
+        let lengths = self.descents.iter().chain([descent]).map(length).collect::<Result<Vec<_>>>()?;
+        let largest = lengths.iter().copied().fold(0.0, f64::max);
+        Ok(self.steps.residual > 0.0 && length(descent)? <= self.steps.residual * largest)
     }
 
     /// Where the next step ends, from `here` with this descent; `curvature` gives p·G p of every sample along a direction p.
