@@ -347,7 +347,7 @@ fn records_have_the_steps_that_inference_took() {
                 panic!("{contender}: {:?}", steps(contender))
             };
             assert_eq!(samples, 3.0);
-            assert!(taken >= 1.0 && taken < 400.0, "{contender}: {taken}");
+            assert!((1.0..400.0).contains(&taken), "{contender}: {taken}");
         }
         // conjugate gradients on one sample's outputs need fewer than plain descent in states
         assert!(steps("epc-cg/reference")[0].1 < steps("spc/reference")[0].1);

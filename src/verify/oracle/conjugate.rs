@@ -4,37 +4,10 @@
 
 use candle_core::{Tensor, Var};
 
-use super::path::States;
+use super::path::{row_sums, rows, States};
 use super::{gradient, Point, Problem};
 use crate::net::{LatentEnergy, LossKind, VertexId};
 use crate::Result;
-
-/// Σ a b of every sample, over all vertices that have both.
-pub(super) fn rows(a: &States, b: &States) -> Result<Tensor> {
-    let mut sum: Option<Tensor> = None;
-    for (a, b) in a.iter().zip(b) {
-        if let (Some(a), Some(b)) = (a, b) {
-            let own = row_sums(&(a * b)?)?;
-            sum = Some(match sum {
-                Some(sum) => (sum + own)?,
-                None => own,
-            });
-        }
-    }
-    sum.ok_or_else(|| crate::Error::Invalid("a network without states has no inner products".into()))
-}
-
-/// Every sample of a times its number in s.
-pub(super) fn by_rows(s: &Tensor, a: &States) -> Result<States> {
-    let each = a.iter().map(|a| match a {
-        Some(a) => {
-            let flat = a.reshape((s.dim(0)?, ()))?;
-            Ok(Some(flat.broadcast_mul(&s.unsqueeze(1)?)?.reshape(a.dims())?))
-        }
-        None => Ok(None),
-    });
-    each.collect()
-}
 
 impl Problem<'_> {
     /// p·G p of every sample over the states.
@@ -118,8 +91,4 @@ fn along(x: &Tensor, d: &Tensor, of: impl Fn(&Tensor) -> Result<Tensor>) -> Resu
 /// d where |x| ≤ 1, else 0: Huber's second derivative, whose jump no difference resolves.
 fn inside(x: &Tensor, d: &Tensor) -> Result<Tensor> {
     Ok((x.abs()?.le(1f64)?.to_dtype(d.dtype())? * d)?)
-}
-
-fn row_sums(t: &Tensor) -> Result<Tensor> {
-    Ok(t.reshape((t.dim(0)?, ()))?.sum(1)?)
 }

@@ -1,14 +1,12 @@
 //! Oracle of the methods of inference: where T steps lead, from the descents at all of them.
 //!
 //! Every method is said as a weighted sum over all earlier descents, or over earlier points, never by the recursion of the rules.
-//! Conjugate gradients need the curvature along a direction besides ([`super::conjugate`]).
+//! Conjugate gradients need the curvature along a direction besides (`conjugate.rs`).
 
 use candle_core::Tensor;
 
-use super::conjugate::{by_rows, rows};
-
 use crate::rule::{Method, Steps};
-use crate::Result;
+use crate::{Error, Result};
 
 /// States of latent vertices, by vertex; `None` for deterministic ones.
 pub(super) type States = Vec<Option<Tensor>>;
@@ -152,4 +150,36 @@ pub(super) fn plus(a: &States, s: f64, b: &States) -> Result<States> {
         (a, _) => Ok(a.clone()),
     });
     each.collect()
+}
+
+/// Σ a b of every sample, over all vertices that have both.
+pub(super) fn rows(a: &States, b: &States) -> Result<Tensor> {
+    let mut sum: Option<Tensor> = None;
+    for (a, b) in a.iter().zip(b) {
+        if let (Some(a), Some(b)) = (a, b) {
+            let own = row_sums(&(a * b)?)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + own)?,
+                None => own,
+            });
+        }
+    }
+    sum.ok_or_else(|| Error::Invalid("a network without states has no inner products".into()))
+}
+
+/// Every sample of a times its number in s.
+fn by_rows(s: &Tensor, a: &States) -> Result<States> {
+    let each = a.iter().map(|a| match a {
+        Some(a) => {
+            let flat = a.reshape((s.dim(0)?, ()))?;
+            Ok(Some(flat.broadcast_mul(&s.unsqueeze(1)?)?.reshape(a.dims())?))
+        }
+        None => Ok(None),
+    });
+    each.collect()
+}
+
+/// Σ t of every sample.
+pub(super) fn row_sums(t: &Tensor) -> Result<Tensor> {
+    Ok(t.reshape((t.dim(0)?, ()))?.sum(1)?)
 }
