@@ -30,7 +30,7 @@ pub struct Snapshot {
     /// What the optimisers of parameters and of backward weights keep.
     pub memory: [Memory; 2],
     /// Where the next search for the largest stable step begins, of a rule that has one and has updated.
-    pub search: Option<Vec<f64>>,
+    pub search: Option<[Vec<f64>; 2]>,
 }
 
 /// A contender with parameters and optimiser state.
@@ -78,6 +78,7 @@ impl Contender {
 
     fn from_state(spec: &ContenderSpec, start: State) -> Result<Self> {
         spec.id.engine.check(spec.dtype, false)?;
+        ends_where_asked(spec)?;
         let given = pcnbench_kernels::tune::threads();
         if let Some(asked) = spec.id.threads.filter(|&n| n > given) {
             return Err(Error::Invalid(format!(
@@ -291,6 +292,7 @@ fn in_steps(rule: Rule, found: Found) -> Rule {
 /// [`Error::Invalid`] naming the vertex, the loss or the rule.
 pub fn check(spec: &ContenderSpec, on_gpu: bool) -> Result<()> {
     let graph = spec.graph()?;
+    ends_where_asked(spec)?;
     let searches = spec.rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
     if on_gpu && spec.id.engine.is_fused() && searches {
         return Err(Error::Invalid(format!(
@@ -305,6 +307,18 @@ pub fn check(spec: &ContenderSpec, on_gpu: bool) -> Result<()> {
         EngineKind::Fused if graph.as_stack().is_err() => backend::chunk::check(spec, on_gpu),
         _ => backend::fused::engine::check(spec),
     }
+}
+
+/// Refuses a bound on the residual where inference would take all steps all the same.
+fn ends_where_asked(spec: &ContenderSpec) -> Result<()> {
+    let ends = spec.rule.steps().is_some_and(|steps| steps.residual > 0.0);
+    if ends && !(spec.rule.ends_at_residual() && spec.id.engine == EngineKind::Reference) {
+        return Err(Error::Invalid(format!(
+            "{} takes all steps; only sPC and ePC on engine reference end at a residual, without -spike and -evenodd; use residual = [0]",
+            spec.id
+        )));
+    }
+    Ok(())
 }
 
 /// The backend of a contender, from `start`.

@@ -159,7 +159,13 @@ fn rule(told: &Told, e: &Explained) -> String {
         }
         Ok(regime) => {
             if let Some(steps) = regime.steps {
-                let _ = write!(said, ", {} steps of {}", steps.count, short(steps.size, 3));
+                let _ = write!(said, ", {} steps", steps.count);
+                if steps.method.reads_step_size() {
+                    let _ = write!(said, " of {}", short(steps.size, 3));
+                }
+            }
+            if let Some(taken) = regime.taken {
+                let _ = write!(said, ", ending after {taken}");
             }
             said.push_str(": ");
             said.push_str(&inference(regime, told.plain));

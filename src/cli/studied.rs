@@ -35,8 +35,8 @@ pub(super) fn table(record: &Record) -> Grid {
     let mut at_of: BTreeMap<Number<'_>, usize> = BTreeMap::new();
     for q in &record.quantities {
         let Some(row) = rows.get(&(&*q.point, &*q.contender)) else { continue };
-        let Some(Model::Study(study)) = models.get(&*row.model) else { continue };
-        let known = study.quantities().iter().find(|known| known.name == q.quantity);
+        let Some(model) = models.get(&*row.model) else { continue };
+        let known = model.quantities().iter().find(|known| known.name == q.quantity);
         if known.is_none_or(|known| known.is_curve()) {
             continue;
         }

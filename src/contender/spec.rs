@@ -6,7 +6,7 @@ use candle_core::DType;
 use pcnbench_kernels::tune::StrategyTable;
 
 use super::id::ContenderId;
-use super::stable_step::LATER;
+use super::stable_step;
 use crate::engine::counting::{Counting, Totals};
 use crate::engine::curvature::product_cost;
 use crate::engine::reach::Reach;
@@ -14,7 +14,7 @@ use crate::engine::recording::Recording;
 use crate::engine::unwatched;
 use crate::net::{Architecture, Dense, Graph, Loss, ParamId, VerbCost};
 use crate::optim::{Optimiser, OptimiserKind, Regularisation, Regularised};
-use crate::rule::{Rule, StepUnit};
+use crate::rule::Rule;
 use crate::theory::cost::NetCost;
 use crate::theory::makespan;
 use crate::Result;
@@ -92,15 +92,16 @@ impl ContenderSpec {
     }
 
     /// Work of the search for the largest stable step before an update, where the rule's step is a share of it: a forward pass, and
-    /// products with the Gauss–Newton matrix. Not in [`counted`](Self::counted), and in no critical path.
+    /// products with the Gauss–Newton matrix and, where λ_min is searched for, with its inverse. Not in [`counted`](Self::counted), and in no critical path.
     pub fn search(&self, batch: usize) -> Result<VerbCost> {
         let graph = self.graph()?;
-        if self.rule.steps().is_none_or(|steps| steps.unit == StepUnit::One) {
+        let products = stable_step::products(&self.rule);
+        if products == 0 {
             return Ok(VerbCost::default());
         }
         let (costs, topology) = (graph.costs(batch), graph.topology());
         let forward: VerbCost = costs.iter().map(|cost| cost.forward).sum();
-        Ok(forward + product_cost(&costs, |i| topology.follows_state(i)) * LATER)
+        Ok(forward + product_cost(&costs, |i| topology.follows_state(i)) * products)
     }
 
     /// Layers whose parameters one weight update can move, found by executing the schedule on the engine that follows

@@ -33,6 +33,7 @@ fn verb(verb: Verb) -> Option<(char, &'static str, Rgb)> {
     match verb {
         Verb::Forward => Some(('F', "forward", (158, 202, 235))),
         Verb::Vjp => Some(('V', "transposed Jacobian (vjp)", (250, 200, 110))),
+        Verb::Jvp => Some(('J', "Jacobian (jvp)", (222, 180, 232))),
         Verb::ParamGrad => Some(('G', "parameter gradient", (140, 214, 186))),
         Verb::Join | Verb::Barrier => None,
     }
@@ -101,7 +102,8 @@ impl Bars {
         let (left, mut top) = at;
         let (width, _) = self.size(room);
         if let Some(x) = Axis::linear("time in FLOPs", 0.0, self.makespan as f64, number::count) {
-            draw_key(scene, (left, top + 7.0));
+            let tangents = recorded.graph.tasks().iter().any(|task| task.verb == Verb::Jvp);
+            draw_key(scene, (left, top + 7.0), tangents);
             top += KEY;
             let y = Axis {
                 spread: Spread::Linear,
@@ -180,9 +182,11 @@ fn lanes(placed: Vec<Placed>, end: impl Fn(&Placed) -> u64) -> Vec<Vec<Placed>> 
     lanes
 }
 
-fn draw_key(scene: &mut Scene, (left, y): Spot) {
+fn draw_key(scene: &mut Scene, (left, y): Spot, tangents: bool) {
     let mut x = left;
-    let kinds = [Verb::Forward, Verb::Vjp, Verb::ParamGrad].into_iter().filter_map(verb);
+    // the kinds of every schedule, and of conjugate gradients one more
+    let more = if tangents { &[Verb::Jvp][..] } else { &[] };
+    let kinds = [Verb::Forward, Verb::Vjp, Verb::ParamGrad].iter().chain(more).filter_map(|v| verb(*v));
     let samples = kinds.map(|(letter, words, color)| (letter.to_string(), words, color, false));
     for (letter, words, color, outlined) in
         samples.chain([(String::new(), "on the critical path", (245, 245, 245), true)])

@@ -39,6 +39,8 @@ pub struct Counting {
     data: Vec<SymbolicTensor>,
     /// Per loss the element-wise operations of its derivative, per element.
     loss_ops: Vec<u64>,
+    /// The same of its second derivative.
+    loss_curvature_ops: Vec<u64>,
     totals: Cell<Totals>,
     /// No product may begin before this time.
     floor: Cell<u64>,
@@ -57,6 +59,7 @@ impl Counting {
             params: graph.params().iter().map(|named| elements(1, &named.shape)).collect(),
             data: graph.data().iter().map(|named| elements(batch, &named.shape)).collect(),
             loss_ops: graph.losses().iter().map(|term| term.loss.output_error_ops()).collect(),
+            loss_curvature_ops: graph.losses().iter().map(|term| term.loss.curvature_ops()).collect(),
             totals: Cell::default(),
             floor: Cell::default(),
         }
@@ -71,6 +74,7 @@ impl Counting {
             params: layers.iter().map(|layer| tensor(layer.parameters)).collect(),
             data: vec![tensor(inputs)],
             loss_ops: vec![loss.output_error_ops()],
+            loss_curvature_ops: vec![loss.curvature_ops()],
             totals: Cell::default(),
             floor: Cell::default(),
         }
@@ -232,5 +236,53 @@ impl Engine for Counting {
 
     fn influence(&self, energy: LatentEnergy, error: &SymbolicTensor) -> Result<SymbolicTensor> {
         Ok(self.elementwise(energy.influence_ops(), &[error]))
+    }
+
+    /// Counted as the forward function.
+    fn jvp(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&SymbolicTensor],
+        at: &Vec<SymbolicTensor>,
+        d: &SymbolicTensor,
+    ) -> Result<SymbolicTensor> {
+        let after = at[slot].ready.max(d.ready).max(ready(params));
+        Ok(self.verb(self.vertices[i].forward, after, self.vertices[i].outputs))
+    }
+
+    fn loss_curvature(&self, k: usize, value: &SymbolicTensor, d: &SymbolicTensor) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(self.loss_curvature_ops[k], &[d, value]))
+    }
+
+    fn curvature(
+        &self,
+        energy: LatentEnergy,
+        error: &SymbolicTensor,
+        d: &SymbolicTensor,
+    ) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(energy.curvature_ops() + 1, &[d, error]))
+    }
+
+    fn sum_of_squares(&self, a: &SymbolicTensor) -> Result<Option<f64>> {
+        self.spend(VerbCost::elementwise(2 * a.elements, a.elements), a.ready);
+        Ok(None)
+    }
+
+    /// Two operations per pair of elements, both read. The numbers per sample that come out have no elements: they are not counted.
+    fn dot(&self, a: &SymbolicTensor, b: &SymbolicTensor) -> Result<SymbolicTensor> {
+        let ready = a.ready.max(b.ready);
+        self.spend(VerbCost::elementwise(2 * a.elements, 2 * a.elements), ready);
+        Ok(SymbolicTensor { elements: 0, ready })
+    }
+
+    fn quotient(&self, a: &SymbolicTensor, b: &SymbolicTensor) -> Result<SymbolicTensor> {
+        Ok(self.elementwise(1, &[a, b]))
+    }
+
+    fn scale_rows(&self, s: &SymbolicTensor, a: &SymbolicTensor) -> Result<SymbolicTensor> {
+        let ready = s.ready.max(a.ready);
+        self.spend(VerbCost::elementwise(a.elements, 2 * a.elements), ready);
+        Ok(SymbolicTensor { elements: a.elements, ready })
     }
 }

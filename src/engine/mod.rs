@@ -7,74 +7,11 @@
 //! [`autograd`] is not an engine of this kind: it is backpropagation as Candle itself offers it. Neither is
 //! [`fused`](crate::contender::backend::fused), which runs the schedules of rules, a whole one per call.
 
-/// What engines have in common whose values are Candle tensors, with fields `graph`, `params` and `data`.
-macro_rules! on_tensors {
-    () => {
-        type Value = Tensor;
-        type Linearization = Linearization;
-        type Param = Tensor;
-        type Direction = Tensor;
-
-        fn topology(&self) -> &Topology {
-            self.graph.topology()
-        }
-
-        fn data(&self, d: DataId) -> &Tensor {
-            &self.data[d]
-        }
-
-        fn param(&self, p: ParamId) -> &Tensor {
-            &self.params[p]
-        }
-
-        fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
-            let term = &self.graph.losses()[k];
-            term.loss.output_error(value, &self.data[term.target])
-        }
-
-        fn add_directions(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            Ok((a + b)?)
-        }
-
-        fn apply_update(&self, param: &Tensor, s: f64, direction: &Tensor) -> Result<Tensor> {
-            Ok((param + direction.affine(s, 0.0)?)?)
-        }
-
-        fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            Ok((a + b)?)
-        }
-
-        fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-            Ok((a - b)?)
-        }
-
-        fn scale(&self, s: f64, a: &Tensor) -> Result<Tensor> {
-            Ok(a.affine(s, 0.0)?)
-        }
-
-        fn add_scaled(&self, a: &Tensor, s: f64, b: &Tensor) -> Result<Tensor> {
-            Ok((a + b.affine(s, 0.0)?)?)
-        }
-
-        fn influence(&self, energy: LatentEnergy, error: &Tensor) -> Result<Tensor> {
-            energy.influence(error)
-        }
-
-        fn square(&self, a: &Tensor) -> Result<Tensor> {
-            Ok(a.sqr()?)
-        }
-
-        fn over_root(&self, a: &Tensor, b: &Tensor, epsilon: f64) -> Result<Tensor> {
-            Ok((a / b.sqrt()?.affine(1.0, epsilon)?)?)
-        }
-    };
-}
-use on_tensors;
-
 pub mod autograd;
 pub(crate) mod chunk;
 pub mod counting;
 pub mod curvature;
+mod on_tensors;
 pub mod reach;
 pub mod recording;
 pub mod reference;
@@ -267,6 +204,50 @@ pub trait Engine {
     fn over_root(&self, a: &Self::Value, b: &Self::Value, epsilon: f64) -> Result<Self::Value>;
     /// ψ(ε) of an energy.
     fn influence(&self, energy: LatentEnergy, error: &Self::Value) -> Result<Self::Value>;
+
+    /// Σ a² over the batch, as a number of the host, which a device is waited for; none of an engine without numbers.
+    fn sum_of_squares(&self, _: &Self::Value) -> Result<Option<f64>> {
+        Err(Error::Invalid("this engine ends no inference at a residual; use engine reference".into()))
+    }
+
+    // What conjugate gradients ask for besides. An engine without it runs every other method.
+
+    /// J d by the input in `slot` at the linearisation, d having the shape of that input.
+    fn jvp(
+        &self,
+        _: VertexId,
+        _slot: usize,
+        _params: &[&Self::Param],
+        _: &Self::Linearization,
+        _d: &Self::Value,
+    ) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// The second derivative of loss k by the value of its vertex, applied to d.
+    fn loss_curvature(&self, _k: usize, _value: &Self::Value, _d: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// φ''(ε) d, number by number.
+    fn curvature(&self, _: LatentEnergy, _error: &Self::Value, _d: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// Σ a b of every sample: one number per sample.
+    fn dot(&self, _a: &Self::Value, _b: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// a/b of every sample where both are positive, else 0.
+    fn quotient(&self, _a: &Self::Value, _b: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+    /// Every sample of a times its own number in s.
+    fn scale_rows(&self, _s: &Self::Value, _a: &Self::Value) -> Result<Self::Value> {
+        no_conjugate_gradients()
+    }
+}
+
+/// The refusal of an engine that lacks what conjugate gradients ask for.
+fn no_conjugate_gradients<V>() -> Result<V> {
+    Err(Error::Invalid("this engine has no conjugate gradients; use engine reference".into()))
 }
 
 /// An error of one vertex; `None` where it is known to be exactly zero without computing it.

@@ -153,4 +153,32 @@ impl Engine for Reach {
     fn influence(&self, _: LatentEnergy, error: &Name) -> Result<Name> {
         Ok(self.image(*error))
     }
+
+    fn jvp(&self, _: VertexId, _: usize, _: &[&Name], (): &(), d: &Name) -> Result<Name> {
+        Ok(self.image(*d))
+    }
+
+    fn loss_curvature(&self, _: usize, _: &Name, d: &Name) -> Result<Name> {
+        Ok(self.image(*d))
+    }
+
+    fn curvature(&self, _: LatentEnergy, _: &Name, d: &Name) -> Result<Name> {
+        Ok(self.image(*d))
+    }
+
+    fn sum_of_squares(&self, _: &Name) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    fn dot(&self, a: &Name, b: &Name) -> Result<Name> {
+        Ok(b.and_then(|_| self.image(*a)))
+    }
+
+    fn quotient(&self, a: &Name, b: &Name) -> Result<Name> {
+        self.dot(a, b)
+    }
+
+    fn scale_rows(&self, s: &Name, a: &Name) -> Result<Name> {
+        self.dot(s, a)
+    }
 }

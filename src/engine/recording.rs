@@ -170,4 +170,32 @@ impl Engine for Recording {
     fn influence(&self, _: LatentEnergy, error: &TaskId) -> Result<TaskId> {
         Ok(*error)
     }
+
+    fn jvp(&self, i: VertexId, _: usize, params: &[&TaskId], at: &TaskId, d: &TaskId) -> Result<TaskId> {
+        self.task(Verb::Jvp, i, self.vertices[i].forward, &all(params, &[at, d]))
+    }
+
+    fn loss_curvature(&self, _: usize, value: &TaskId, d: &TaskId) -> Result<TaskId> {
+        self.join(&[value, d])
+    }
+
+    fn curvature(&self, _: LatentEnergy, error: &TaskId, d: &TaskId) -> Result<TaskId> {
+        self.join(&[error, d])
+    }
+
+    fn sum_of_squares(&self, _: &TaskId) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    fn dot(&self, a: &TaskId, b: &TaskId) -> Result<TaskId> {
+        self.join(&[a, b])
+    }
+
+    fn quotient(&self, a: &TaskId, b: &TaskId) -> Result<TaskId> {
+        self.join(&[a, b])
+    }
+
+    fn scale_rows(&self, s: &TaskId, a: &TaskId) -> Result<TaskId> {
+        self.join(&[s, a])
+    }
 }

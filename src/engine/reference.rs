@@ -20,7 +20,7 @@ pub struct Reference<'a> {
 }
 
 impl Engine for Reference<'_> {
-    super::on_tensors!();
+    super::on_tensors::on_tensors!();
 
     fn feedback(&self, p: ParamId) -> &Tensor {
         self.feedback.and_then(|own| own[p].as_ref()).unwrap_or(&self.params[p])
@@ -59,6 +59,17 @@ impl Engine for Reference<'_> {
 
     fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
         self.graph.operation(i).param_grad(at, c)
+    }
+
+    fn jvp(
+        &self,
+        i: VertexId,
+        slot: usize,
+        params: &[&Tensor],
+        at: &Linearization,
+        d: &Tensor,
+    ) -> Result<Tensor> {
+        self.graph.operation(i).jvp(params, at, slot, d)
     }
 }
 

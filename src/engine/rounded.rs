@@ -56,7 +56,7 @@ impl Rounded<'_> {
 }
 
 impl Engine for Rounded<'_> {
-    super::on_tensors!();
+    super::on_tensors::on_tensors!();
 
     fn forward(
         &self,

@@ -81,6 +81,17 @@ impl LatentEnergy {
             Self::Huber => 2,
         }
     }
+
+    /// Element-wise operations of φ″ per value.
+    pub fn curvature_ops(self) -> u64 {
+        match self {
+            Self::Gaussian => 0,
+            // hyperbolic tangent, square, difference
+            Self::LogCosh => 3,
+            // size and comparison
+            Self::Huber => 2,
+        }
+    }
 }
 
 impl fmt::Display for LatentEnergy {

@@ -208,6 +208,19 @@ impl Loss {
                 LossKind::Huber => 3,
             }
     }
+
+    /// Element-wise operations of [`curvature`](Self::curvature) per output element.
+    pub fn curvature_ops(&self) -> u64 {
+        1 + match self.kind {
+            LossKind::HalfSquaredError | LossKind::SquaredError => 0,
+            // softmax: maximum, difference, exponential, sum, quotient; ⟨s, d⟩ twice, difference, product
+            LossKind::CrossEntropy | LossKind::Kl => 9,
+            // sign, exponential, sum, reciprocal; 1 − σ and two products
+            LossKind::Bernoulli => 7,
+            // difference, size, comparison, product
+            LossKind::Huber => 4,
+        }
+    }
 }
 
 /// 1 where t > 0, else 0; a constant to autograd.

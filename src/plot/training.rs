@@ -13,9 +13,9 @@ use super::chart::{Chart, Dot, Series};
 use super::drawing::{csv_text, Drawing, Drawn};
 use super::legend::Entry;
 use super::{canvas, filenames, number, style};
-use crate::record::{Mark, Record, SummaryRow, WEIGHT_CHANGE};
+use crate::record::{Mark, Record, SummaryRow};
 use crate::stats::median;
-use crate::suite::axis;
+use crate::suite::{axis, WEIGHT_CHANGE};
 use crate::Result;
 
 /// What runs along a figure's axis.
@@ -141,7 +141,7 @@ fn lines<'a>(record: &'a Record, place: &str, over: Over) -> Vec<Line<'a>> {
         lines[at].1.entry(place).or_default().push((x, y));
     };
     if over == Over::Layers {
-        for q in record.quantities.iter().filter(|q| q.quantity == WEIGHT_CHANGE) {
+        for q in record.quantities.iter().filter(|q| q.quantity == WEIGHT_CHANGE.name) {
             if members.contains_key(&(&*q.point, &*q.contender)) {
                 add(&q.contender, q.at as u64, q.at, q.value);
             }

@@ -8,7 +8,7 @@ use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, QuantityRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
 use super::summarise::by_point;
-use super::training::{TrainingRow, TRIALS, WEIGHT_CHANGE};
+use super::training::TrainingRow;
 use crate::contender::ContenderId;
 use crate::rule::{Inference, Info};
 use crate::suite::{Benchmark, Model, Overrides, Point, Suite, AXES};
@@ -45,7 +45,7 @@ pub(super) fn check(record: &Record) -> Result<()> {
         check_alignments(record, benchmark, rows, of(&alignments, point))?;
         check_regimes(record, benchmark, rows, of(&regimes, point))?;
         check_training(record, benchmark, rows, of(&training, point))?;
-        check_quantities(record, benchmark, rows, of(&quantities, point))?;
+        check_quantities(record, (benchmark, point), rows, of(&quantities, point))?;
     }
     Ok(())
 }
@@ -283,22 +283,24 @@ fn check_training(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[Tr
     none_left::<TrainingRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
 }
 
-/// A contender of a study has rows of the study's quantities, each once per `at`; other models have none.
-fn check_quantities(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[QuantityRow]) -> Result<()> {
+/// A contender of a study has rows of the study's quantities, each once per `at`; one of a model that learns has the steps that it took where
+/// its inference ends at a residual; others have none.
+fn check_quantities(
+    record: &Record,
+    (b, point): (&Benchmark, &Point),
+    rows: &[SummaryRow],
+    all: &[QuantityRow],
+) -> Result<()> {
     let mut left = all;
-    let known: Vec<&str> = match b.model {
-        Model::Study(study) => study.quantities().iter().map(|known| known.name).collect(),
-        Model::Training => [WEIGHT_CHANGE].into_iter().chain(TRIALS).collect(),
-        _ => Vec::new(),
-    };
-    if !known.is_empty() {
+    let known = b.model.quantities();
+    if !b.model.learns() || point.residual > 0.0 {
         for row in rows.iter().filter(|row| row.err.is_empty()) {
             let own = left.iter().take_while(|q| q.contender == row.contender).count();
             let (own, rest) = left.split_at(own);
             let mut seen = BTreeSet::new();
             for q in own {
                 let place = format!("point `{}`, contender `{}`", row.point, row.contender);
-                if !known.contains(&&*q.quantity) {
+                if !known.iter().any(|known| known.name == q.quantity) {
                     let problem =
                         format!("{place}: `{}` is no quantity of the model {}", q.quantity, b.model.name());
                     return Err(refuse::<QuantityRow>(record, &problem));

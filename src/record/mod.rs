@@ -42,5 +42,5 @@ pub use schema::{
 pub(crate) use seal::sha256;
 pub use shard::Shard;
 pub use store::Store;
+pub use training::TrainingRow;
 pub(crate) use training::{curve_bytes, header_bytes, read_curve, read_header};
-pub use training::{TrainingRow, TRIALS, WEIGHT_CHANGE};

@@ -9,14 +9,6 @@ use super::header::Run;
 use super::table;
 use crate::{Error, Result};
 
-/// A quantity of training runs: ‖θ − θ_0‖/‖θ_0‖ at the end, of the parameters of a layer that do not start at zero together; `at` is
-/// the layer, from 1.
-pub const WEIGHT_CHANGE: &str = "weight_change";
-
-/// Quantities of searches, at the first draw: learning rate, step size and score of trial `at`, from 1. A score is the accuracy on the
-/// validation rows, or less the loss on them where the output is no class.
-pub const TRIALS: [&str; 3] = ["trial_learning_rate", "trial_step_size", "trial_score"];
-
 /// One row of `training.csv`: where a contender is after some weight updates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRow {

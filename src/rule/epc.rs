@@ -1,9 +1,12 @@
 //! Error-based predictive coding (ePC).
 
+use super::conjugate::{Along, Conjugate, Here};
 use super::info::{Inference, Info};
 use super::method::Memory;
-use super::relaxation::shown;
-use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::residual::Residual;
+use super::walk::{
+    descent, forward_pass, loss_error, loss_errors, outputs, predict, shown, Downward, Forward,
+};
 use super::{LearningRule, Method, StepUnit, Steps};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
@@ -37,6 +40,7 @@ impl LearningRule for Epc {
         Info::new("epc-momentum", "epc", Inference::Chosen, true, false),
         Info::new("epc-nesterov", "epc", Inference::Chosen, true, false),
         Info::new("epc-chebyshev", "epc", Inference::Chosen, true, false),
+        Info::new("epc-cg", "epc", Inference::Chosen, true, false),
         Info::new("epc-adam", "epc", Inference::Chosen, true, false),
         Info::new("epc-auto", "epc", Inference::Chosen, true, true),
     ];
@@ -50,6 +54,7 @@ impl LearningRule for Epc {
             (Method::HeavyBall { .. }, _) => "epc-momentum",
             (Method::Nesterov, _) => "epc-nesterov",
             (Method::Chebyshev { .. }, _) => "epc-chebyshev",
+            (Method::ConjugateGradient, _) => "epc-cg",
             (Method::Adam, _) => "epc-adam",
             (Method::Plain, StepUnit::Stable) => "epc-auto",
             (Method::Plain, StepUnit::One) => "epc",
@@ -73,6 +78,7 @@ impl LearningRule for Epc {
         let Forward { values: mut states, mut at } = forward_pass(engine)?;
         let mut predictions = states.clone();
         let mut errors: Vec<MaybeZero<E::Value>> = vec![None; topology.len()];
+        let (mut conjugate, mut residual) = (Conjugate::new(), Residual::of(&self.steps));
         let mut memories: Vec<Memory<E::Value>> = vec![Memory::default(); topology.len()];
         let mut losses = loss_errors(engine, &states)?;
         let moves = |i: &VertexId| topology.is_latent(*i) || topology.follows_state(*i);
@@ -91,6 +97,10 @@ impl LearningRule for Epc {
             // backward sweep: b_i, and the step of every error
             let down = Downward::new(engine, &at, &losses);
             let mut b = vec![None; topology.len()];
+            let by_conjugates = self.steps.method == Method::ConjugateGradient;
+            // no memory of its own where each error can move at once
+            let gathers = by_conjugates || residual.is_some();
+            let mut descents = if gathers { vec![None; topology.len()] } else { Vec::new() };
             for i in (0..topology.len()).rev() {
                 if !(topology.is_latent(i) || topology.follows_state(i)) {
                     continue;
@@ -98,12 +108,28 @@ impl LearningRule for Epc {
                 b[i] = down.pulled(i, &b)?;
                 if let (true, Some(pulled)) = (topology.is_latent(i), &b[i]) {
                     let own = descent(engine, Some(pulled.clone()), &down.weighted(i, &errors[i])?)?;
+                    if gathers {
+                        descents[i] = own;
+                        continue;
+                    }
                     let along = stride.along(engine, own, &mut memories[i])?;
-                    errors[i] = match (&errors[i], &along) {
-                        (None, Some(along)) => Some(engine.scale(stride.size, along)?),
-                        (Some(e), Some(along)) => Some(engine.add_scaled(e, stride.size, along)?),
-                        (e, None) => e.clone(),
-                    };
+                    move_error(engine, &mut errors[i], stride.size, along)?;
+                }
+            }
+            if let Some(residual) = &mut residual
+                && residual.reached(engine, &descents)?
+            {
+                break;
+            }
+            if by_conjugates {
+                let coordinates = Coordinates::Errors;
+                let here = Here { coordinates, down: &down, values: &states, errors: &errors };
+                let along = conjugate.step(&here, descents)?;
+                errors = stepped(engine, &along, errors)?;
+            } else {
+                for (i, own) in descents.into_iter().enumerate() {
+                    let along = stride.along(engine, own, &mut memories[i])?;
+                    move_error(engine, &mut errors[i], stride.size, along)?;
                 }
             }
             // forward sweep: rebuild the states under the new errors; what no state precedes never changes
@@ -139,13 +165,52 @@ impl LearningRule for Epc {
     }
 
     fn cost(&self, net: &NetCost) -> RuleCost {
-        match self.steps.method {
+        let mut cost = match self.steps.method {
             Method::Plain => cost::epc(net, self.steps.count as u64),
+            Method::ConjugateGradient => cost::epc_conjugate(net, self.steps.count as u64),
             method => cost::epc_by(net, self.steps.count as u64, method.carried()),
+        };
+        if self.steps.residual > 0.0 {
+            cost.work += cost::residuals_of_errors(net, self.steps.count as u64);
         }
+        cost
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
-        Analysis { moved: self.cost(net).work.moved, ..analysis::epc(net, self.steps.count as u64) }
+        let steps = self.steps.count as u64;
+        let analysis = match self.steps.method {
+            Method::ConjugateGradient => analysis::epc_conjugate(net, steps),
+            _ => analysis::epc(net, steps),
+        };
+        Analysis { moved: self.cost(net).work.moved, ..analysis }
     }
+}
+
+/// e + g a, an e that is not there being 0.
+fn move_error<E: Engine>(
+    engine: &E,
+    error: &mut MaybeZero<E::Value>,
+    g: f64,
+    along: MaybeZero<E::Value>,
+) -> Result<()> {
+    if let Some(along) = along {
+        *error = Some(match &error {
+            None => engine.scale(g, &along)?,
+            Some(e) => engine.add_scaled(e, g, &along)?,
+        });
+    }
+    Ok(())
+}
+
+/// Errors moved by a step of conjugate gradients.
+fn stepped<E: Engine>(
+    engine: &E,
+    along: &Along<'_, E::Value>,
+    errors: Vec<MaybeZero<E::Value>>,
+) -> Result<Vec<MaybeZero<E::Value>>> {
+    let each = errors.into_iter().enumerate().map(|(i, error)| {
+        let moved = along.moved(engine, i, error.as_ref())?;
+        Ok(moved.or(error))
+    });
+    each.collect()
 }

@@ -1,8 +1,7 @@
 //! Predictive coding under the fixed-prediction assumption (FPA).
 
 use super::info::{has, Inference, Info};
-use super::relaxation::shown;
-use super::walk::{descent, forward_pass, loss_errors, outputs, Downward, Forward};
+use super::walk::{descent, forward_pass, loss_errors, outputs, shown, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::{Topology, VertexId};

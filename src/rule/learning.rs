@@ -98,6 +98,10 @@ pub struct Steps {
     pub unit: StepUnit,
     /// What a step makes of the descent.
     pub method: Method,
+    /// Inference ends before step t where ‖d_t‖ is at most this times the largest ‖d_s‖ up to there, d = −∂F/∂z over all that it moves and
+    /// the whole batch; 0 for all T steps. sPC and ePC read it ([`Rule::ends_at_residual`](super::Rule::ends_at_residual)). How many steps
+    /// are taken depends on numbers, so counts, bounds and closed formulas are those of T steps, all of them checked: upper bounds.
+    pub residual: f64,
 }
 
 /// What a step size is given in.
@@ -149,7 +153,7 @@ impl Steps {
 
     /// T steps of constant size.
     pub fn constant(count: usize, size: f64) -> Self {
-        Self { count, size, decay: Decay::None, unit: StepUnit::One, method: Method::Plain }
+        Self { count, size, decay: Decay::None, unit: StepUnit::One, method: Method::Plain, residual: 0.0 }
     }
 
     /// g_t.
@@ -157,9 +161,9 @@ impl Steps {
         self.stride(t).size
     }
 
-    /// Whether inference is plain descent in steps of one size.
+    /// Whether inference is plain descent in steps of one size, all of them taken.
     pub fn plain(&self) -> bool {
-        self.decay == Decay::None && self.method == Method::Plain
+        self.decay == Decay::None && self.method == Method::Plain && self.residual == 0.0
     }
 
     /// Step t.

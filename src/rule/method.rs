@@ -2,13 +2,14 @@
 
 use crate::engine::{Engine, MaybeZero};
 use crate::theory::cost::Carried;
-use crate::Result;
+use crate::{Error, Result};
 
 /// How inference moves what it moves, z: all states of sPC or all errors of ePC, every one by itself. With d_t = −∂F/∂z where z stands
-/// before step t = 0..T−1, and the g_t of [`Steps`](super::Steps), every method makes z ← z + g_t a_t and differs in a_t.
+/// before step t = 0..T−1, and the g_t of [`Steps`](super::Steps), every method makes z ← z + g_t a_t and differs in a_t;
+/// conjugate gradients alone ask for more than the d_t of each coordinate.
 ///
 /// A coordinate that nothing has reached has d = 0 up to then, and keeps nothing: leaving it alone is exact under every method. No
-/// method costs a product; the passes over memory that each adds are in [`cost::inference`](crate::theory::cost::Carried).
+/// method but conjugate gradients costs a product; the passes over memory that each adds are in [`cost::inference`](crate::theory::cost::Carried).
 ///
 /// A method is of the reference engine; the kernels have plain descent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -41,11 +42,19 @@ pub enum Method {
     ///
     /// The variants named so read g in units of 2/λ_max, so that 1 ends the interval at λ_max and 0.8 a quarter above it.
     Chebyshev {
-        /// λ_min. A contender finds it: in errors the least precision of a latent vertex, below which no curvature of the Gauss–Newton
-        /// matrix lies (the loss is convex, and e enters the energy as π φ(e) with φ'' = 1 at e = 0); in states the lower end of the
-        /// search for λ_max, which never lies below λ_min and may lie well above it. A schedule that is executed by itself has 1.
+        /// λ_min. A contender finds it: in errors it takes the least precision of a latent vertex, below which no curvature of the
+        /// Gauss–Newton matrix lies (the loss is convex, and e enters the energy as π φ(e) with φ'' = 1 at e = 0); in states it searches
+        /// for the largest eigenvalue of the inverse, whose products are two sweeps and a system in the errors
+        /// ([`stable_step`](crate::contender::stable_step)). Where that system is conditioned worse than the dtype resolves, it takes the
+        /// lower end of the search for λ_max, which never lies below λ_min and may lie well above it. A schedule that is executed by
+        /// itself has 1.
         smallest: f64,
     },
+    /// Conjugate gradients, every sample by itself: the equations are in `rule/conjugate.rs`. On a linear network under a squared error the
+    /// minimum is reached in as many steps as a sample's quadratic has different eigenvalues. It moves all coordinates of a sample along
+    /// one direction, whose length follows from the curvature along it, so no step size and no decay is read. A step costs one sweep of
+    /// Jacobians more than a step of plain descent: three products per layer in place of two. Two tensors per coordinate.
+    ConjugateGradient,
     /// Adam (Kingma & Ba, arXiv 1412.6980): m_t = β₁ m_{t−1} + (1 − β₁) d_t, s_t = β₂ s_{t−1} + (1 − β₂) d_t², number by number;
     /// a_t = m̂/(√ŝ + ε) with m̂ = m_t/(1 − β₁^{t+1}), ŝ = s_t/(1 − β₂^{t+1}); β₁ = 0.9, β₂ = 0.999, ε = 1e-8. The first step is g in
     /// the direction of the sign of d wherever |d| is far above ε, whatever the size of d. Two tensors per coordinate.
@@ -94,9 +103,15 @@ impl Method {
             "momentum" => Some(Self::HeavyBall { beta: HEAVY }),
             "nesterov" => Some(Self::Nesterov),
             "chebyshev" => Some(Self::Chebyshev { smallest: SMALLEST }),
+            "cg" => Some(Self::ConjugateGradient),
             "adam" => Some(Self::Adam),
             _ => None,
         }
+    }
+
+    /// Whether a step size means anything to the method.
+    pub fn reads_step_size(self) -> bool {
+        self != Self::ConjugateGradient
     }
 
     /// Whether variants of this method read their step in units of the largest stable one.
@@ -109,14 +124,16 @@ impl Method {
         match self {
             Self::Plain => 0,
             Self::HeavyBall { .. } | Self::Nesterov | Self::Chebyshev { .. } => 1,
-            Self::Adam => 2,
+            // p and the last r
+            Self::ConjugateGradient | Self::Adam => 2,
         }
     }
 
     /// What its cost depends on.
     pub(super) fn carried(self) -> Carried {
         match self {
-            Self::Plain => Carried::Nothing,
+            // costs of its own
+            Self::Plain | Self::ConjugateGradient => Carried::Nothing,
             Self::HeavyBall { .. } | Self::Chebyshev { .. } => Carried::Momentum,
             Self::Nesterov => Carried::LookingAhead,
             Self::Adam => Carried::Moments,
@@ -130,6 +147,7 @@ impl Method {
             Self::HeavyBall { beta } => (decayed, beta),
             Self::Nesterov => (decayed, looking_ahead(t.saturating_sub(1))),
             Self::Chebyshev { smallest } => chebyshev(smallest, size, t),
+            Self::ConjugateGradient => (0.0, 0.0),
         };
         Stride { method: self, t, size, carried }
     }
@@ -190,6 +208,9 @@ impl Stride {
                 }
             }
             Method::Adam => self.adam(engine, descent, memory),
+            Method::ConjugateGradient => Err(Error::Invalid(
+                "conjugate gradients move all coordinates at once, which this rule does not; use spc-cg or epc-cg".into(),
+            )),
         }
     }
 

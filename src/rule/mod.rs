@@ -16,7 +16,8 @@
 //! | `ep` | equilibrium propagation, centred, on the same energy |
 //!
 //! `-spike` cancels the step by a precision in the step in which a vertex's first error goes on (`spc`); `-decay` divides the step
-//! by 1 + t; `-momentum` carries 0.9 of the step before along, `-adam` steps by the moments of the descent, and `-nesterov` and
+//! by 1 + t; `-momentum` carries 0.9 of the step before along, `-adam` steps by the moments of the descent, `-cg` takes conjugate gradients,
+//! which need no step size, and `-nesterov` and
 //! `-chebyshev` are accelerated descent whose step size is a share of the largest stable step ([`Method`]; `spc`, `epc`); `-evenodd`
 //! moves the states of two colours in turn (`spc`); `-auto` reads the step size as a share of the largest stable step (`spc`, `epc`,
 //! `pcalm`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
@@ -26,6 +27,7 @@
 mod ar;
 mod bp;
 mod colours;
+mod conjugate;
 mod ep;
 mod epc;
 mod fpa;
@@ -37,6 +39,7 @@ mod pcalm;
 pub mod properties;
 mod registry;
 mod relaxation;
+mod residual;
 mod seqil;
 mod spc;
 mod walk;
@@ -106,6 +109,16 @@ impl Rule {
     /// Whether the end of inference is a point of the energy.
     pub fn has_energy(&self) -> bool {
         Info::of(self.name()).is_some_and(|info| info.energy)
+    }
+
+    /// Whether its inference can end at a [residual](Steps::residual): that of sPC and ePC, whose coordinates all move from one point and
+    /// by one energy.
+    pub fn ends_at_residual(&self) -> bool {
+        match self {
+            Self::Spc(spc) => !spc.even_odd && !spc.spike,
+            Self::Epc(_) => true,
+            _ => false,
+        }
     }
 
     /// Weight updates per batch: T under a rule that moves the parameters in every inference step, else 1.

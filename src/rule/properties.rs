@@ -45,8 +45,8 @@ impl Rule {
                 stored: "no: every step predicts anew",
                 transposed: "yes",
                 phases: "inference, then update",
-                descends: "yes, below the largest stable step; not monotonically by another method than plain descent, or under \
-                           precisions that change",
+                descends: "yes, below the largest stable step; not monotonically by another method than plain descent (but by conjugate \
+                           gradients on linear networks under a squared error), or under precisions that change",
                 infers: MODE,
                 source: "Friston 2005; Whittington & Bogacz 2017; Bogacz 2017",
             },
@@ -55,7 +55,8 @@ impl Rule {
                 stored: "yes, within every step",
                 transposed: "yes",
                 phases: "forward and backward in every step, then update",
-                descends: "yes, below the largest stable step; not monotonically by another method than plain descent",
+                descends: "yes, below the largest stable step; not monotonically by another method than plain descent, but by conjugate \
+                           gradients on linear networks under a squared error",
                 infers: "what sPC infers, in other coordinates",
                 source: "Goemaere et al., arXiv 2505.20137",
             },

@@ -1,8 +1,12 @@
 //! States with their predictions and errors: what the rules that relax states share.
 
 use super::colours::Colour;
+use super::conjugate::{Conjugate, Here};
 use super::method::{Memory, Stride};
-use super::walk::{descent, forward_pass, loss_error, loss_errors, outputs, predict, Downward, Forward};
+use super::walk::{
+    descent, forward_pass, loss_error, loss_errors, outputs, predict, shown, Downward, Forward,
+};
+use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::VertexId;
 use crate::Result;
@@ -143,6 +147,43 @@ impl<'a, E: Engine> Relaxation<'a, E> {
         Ok(())
     }
 
+    /// −∂F/∂v of every latent vertex.
+    pub(super) fn descents(&self) -> Result<Vec<MaybeZero<E::Value>>> {
+        let c = self.downward().cotangents(&self.errors, |i| self.engine.topology().follows_state(i))?;
+        let mut descents = vec![None; self.values.len()];
+        for i in self.engine.topology().latent() {
+            descents[i] = self.descent(i, &c, &c[i])?;
+        }
+        Ok(descents)
+    }
+
+    /// As [`move_states`](Self::move_states), given the descents.
+    pub(super) fn move_along(&mut self, stride: &Stride, descents: Vec<MaybeZero<E::Value>>) -> Result<()> {
+        for (i, descent) in descents.into_iter().enumerate() {
+            if let Some(along) = stride.along(self.engine, descent, &mut self.memories[i])? {
+                self.set(i, self.engine.add_scaled(&self.values[i], stride.size, &along)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves every state by a step of conjugate gradients, given the descents.
+    pub(super) fn move_conjugate(
+        &mut self,
+        conjugate: &mut Conjugate<E::Value>,
+        descents: Vec<MaybeZero<E::Value>>,
+    ) -> Result<()> {
+        let (coordinates, down) = (Coordinates::States, self.downward());
+        let here = Here { coordinates, down: &down, values: &self.values, errors: &self.errors };
+        let along = conjugate.step(&here, descents)?;
+        for i in self.engine.topology().latent() {
+            if let Some(state) = along.moved(self.engine, i, Some(&self.values[i]))? {
+                self.set(i, state);
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the states of one colour by g along their descents, from the old states of that colour and the new ones of the other.
     pub(super) fn move_colour(&mut self, g: f64, colour: &Colour) -> Result<()> {
         let mut c = vec![None; self.values.len()];
@@ -254,14 +295,4 @@ impl<'a, E: Engine> Relaxation<'a, E> {
 /// s e of every vertex that has one.
 fn scaled<E: Engine>(engine: &E, s: f64, errors: &[MaybeZero<E::Value>]) -> Result<Vec<MaybeZero<E::Value>>> {
     errors.iter().map(|e| e.as_ref().map(|e| engine.scale(s, e)).transpose()).collect()
-}
-
-/// Errors as they are shown: of latent vertices as given, of deterministic ones what their losses give.
-pub(super) fn shown<E: Engine>(
-    down: &Downward<'_, E>,
-    errors: &[MaybeZero<E::Value>],
-) -> Vec<MaybeZero<E::Value>> {
-    let topology = down.engine.topology();
-    let each = |i: VertexId| if topology.is_latent(i) { errors[i].clone() } else { down.losses[i].clone() };
-    (0..topology.len()).map(each).collect()
 }

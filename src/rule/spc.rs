@@ -1,8 +1,10 @@
 //! State-based predictive coding (sPC).
 
 use super::colours::odd_then_even;
+use super::conjugate::Conjugate;
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
+use super::residual::Residual;
 use super::{Decay, LearningRule, Method, StepUnit, Steps};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
@@ -56,6 +58,7 @@ impl LearningRule for Spc {
         Info::new("spc-momentum", "spc", Inference::Chosen, true, false),
         Info::new("spc-nesterov", "spc", Inference::Chosen, true, false),
         Info::new("spc-chebyshev", "spc", Inference::Chosen, true, false),
+        Info::new("spc-cg", "spc", Inference::Chosen, true, false),
         Info::new("spc-adam", "spc", Inference::Chosen, true, false),
         Info::new("spc-evenodd", "spc", Inference::Chosen, true, false),
         Info::new("spc-auto", "spc", Inference::Chosen, true, true),
@@ -78,6 +81,7 @@ impl LearningRule for Spc {
             (Method::HeavyBall { .. }, _) => "spc-momentum",
             (Method::Nesterov, _) => "spc-nesterov",
             (Method::Chebyshev { .. }, _) => "spc-chebyshev",
+            (Method::ConjugateGradient, _) => "spc-cg",
             (Method::Adam, _) => "spc-adam",
             (Method::Plain, _) if self.steps.unit == StepUnit::Stable => "spc-auto",
             (Method::Plain, _) if self.spike => "spc-spike",
@@ -104,6 +108,7 @@ impl LearningRule for Spc {
         let mut net = Relaxation::start(engine, self.light_cone || self.even_odd, None)?;
         net.show(0, watch)?;
         let colours = if self.even_odd { odd_then_even(topology).to_vec() } else { Vec::new() };
+        let (mut conjugate, mut residual) = (Conjugate::new(), Residual::of(&self.steps));
         let distances = if self.spike { topology.distances() } else { Vec::new() };
         for t in 0..self.steps.count {
             let g = self.steps.size(t);
@@ -113,7 +118,21 @@ impl LearningRule for Spc {
             });
             match colours.as_slice() {
                 [] => {
-                    net.move_states(&self.steps.stride(t))?;
+                    let by_conjugates = self.steps.method == Method::ConjugateGradient;
+                    if by_conjugates || residual.is_some() {
+                        let descents = net.descents()?;
+                        if let Some(residual) = &mut residual
+                            && residual.reached(engine, &descents)?
+                        {
+                            break;
+                        }
+                        match by_conjugates {
+                            true => net.move_conjugate(&mut conjugate, descents)?,
+                            false => net.move_along(&self.steps.stride(t), descents)?,
+                        }
+                    } else {
+                        net.move_states(&self.steps.stride(t))?;
+                    }
                     net.precisions = None;
                     net.refresh()?;
                 }
@@ -132,17 +151,24 @@ impl LearningRule for Spc {
 
     fn cost(&self, net: &NetCost) -> RuleCost {
         let steps = self.steps.count as u64;
-        match (self.even_odd, self.steps.method) {
+        let mut cost = match (self.even_odd, self.steps.method) {
             (true, _) => cost::spc_even_odd(net, steps),
             (_, Method::Plain) => cost::spc(net, steps, self.light_cone, self.scales()),
+            (_, Method::ConjugateGradient) => cost::spc_conjugate(net, steps, self.light_cone),
             (_, method) => cost::spc_by(net, steps, self.light_cone, method.carried()),
+        };
+        if self.steps.residual > 0.0 {
+            cost.work += cost::residuals_of_states(net, steps, self.light_cone);
         }
+        cost
     }
 
     fn analysis(&self, net: &NetCost) -> Analysis {
         let steps = self.steps.count as u64;
+        let conjugate = self.steps.method == Method::ConjugateGradient;
         let analysis = match (self.even_odd, self.spike) {
             (true, _) => analysis::spc_even_odd(net, steps),
+            _ if conjugate => analysis::spc_conjugate(net, steps, self.light_cone),
             (_, true) => analysis::spc_spike(net, steps, self.light_cone),
             (_, false) => analysis::spc(net, steps, self.light_cone),
         };

@@ -153,7 +153,7 @@ impl<'a, E: Engine> Downward<'a, E> {
     }
 
     /// π of a latent vertex.
-    fn precision(&self, i: VertexId) -> f64 {
+    pub(super) fn precision(&self, i: VertexId) -> f64 {
         match self.precisions {
             Some(precisions) => precisions[i],
             None => self.engine.topology().precision(i).unwrap_or(1.0),
@@ -261,4 +261,14 @@ pub(super) fn descent<E: Engine>(
         (None, Some(c)) => engine.scale(-1.0, c).map(Some),
         (None, None) => Ok(None),
     }
+}
+
+/// Errors as they are shown: of latent vertices as given, of deterministic ones what their losses give.
+pub(super) fn shown<E: Engine>(
+    down: &Downward<'_, E>,
+    errors: &[MaybeZero<E::Value>],
+) -> Vec<MaybeZero<E::Value>> {
+    let topology = down.engine.topology();
+    let each = |i: VertexId| if topology.is_latent(i) { errors[i].clone() } else { down.losses[i].clone() };
+    (0..topology.len()).map(each).collect()
 }

@@ -1,8 +1,8 @@
 //! Zero-divergence inference learning (Z-IL).
 
 use super::info::{has, Inference, Info};
-use super::relaxation::{shown, Relaxation};
-use super::walk::{forward_pass, loss_errors, outputs, Downward, Forward};
+use super::relaxation::Relaxation;
+use super::walk::{forward_pass, loss_errors, outputs, shown, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
 use crate::net::levels::levels;

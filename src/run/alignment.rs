@@ -56,7 +56,8 @@ pub(super) fn compare(
         result.summary.push(row);
     }
     observer.at(&p.point.id, "regimes");
-    result.regimes = recorded_regimes::read(seed, p, &batch, &result.summary, &mut resources.spectra);
+    (result.regimes, result.quantities) =
+        recorded_regimes::read(seed, p, &batch, &result.summary, &mut resources.spectra);
     Ok(result)
 }
 

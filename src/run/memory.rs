@@ -7,7 +7,7 @@ use crate::engine::EngineKind;
 use crate::measure::memory_limit::Memory;
 use crate::net::Graph;
 use crate::optim::OptimiserKind;
-use crate::rule::{Rule, StepUnit};
+use crate::rule::{Method, Rule, StepUnit};
 use crate::suite::{DeviceKind, Model};
 use crate::Result;
 
@@ -85,7 +85,11 @@ pub fn most_memory(spec: &ContenderSpec, batch: usize, threads: usize) -> Result
 /// Tensors per vertex that a rule keeps from step to step besides: those of its method of inference, multipliers, a second
 /// phase.
 fn besides(spec: &ContenderSpec) -> f64 {
-    let kept = spec.rule.steps().map_or(0, |steps| steps.method.tensors()) as f64;
+    let kept = spec.rule.steps().map_or(0, |steps| {
+        // descents of all vertices at once, before any of them moves
+        let gathers = steps.residual > 0.0 || steps.method == Method::ConjugateGradient;
+        steps.method.tensors() + usize::from(gathers)
+    }) as f64;
     match spec.rule {
         Rule::PcAlm(_) => kept + 1.0,
         // a phase of its own for each sign of the nudge

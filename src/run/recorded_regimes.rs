@@ -4,14 +4,16 @@ use std::iter::successors;
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::contender::stable_step::seeks_smallest;
 use crate::contender::{ContenderSpec, State};
 use crate::engine::counting::Totals;
 use crate::engine::curvature::product_cost;
 use crate::engine::EngineKind;
 use crate::measure::memory_limit::Memory;
 use crate::net::VerbCost;
-use crate::record::{RegimeRow, SummaryRow};
+use crate::record::{QuantityRow, RegimeRow, SummaryRow};
 use crate::rule::{Bp, Rule};
+use crate::suite::STEPS_TAKEN;
 use crate::Result;
 
 use super::point::Prepared;
@@ -36,6 +38,9 @@ const PER_PARAMETER: f64 = 20.0;
 /// at all.
 const PRODUCTS: usize = 60;
 
+/// Products of a search for λ_min by the inverse, about: a few products with it, each a system of some ten iterations.
+const PRODUCTS_OF_SMALLEST: f64 = 200.0;
+
 /// A regime, and what all contenders that share it have in common.
 struct Known {
     rule: Rule,
@@ -48,7 +53,7 @@ struct Known {
     found: Option<(usize, Regime)>,
 }
 
-/// The regimes of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
+/// The regimes, and the inference steps that were taken where these end at a residual, of the contenders of a point that have not failed, in their order, at the first parameters and on a batch.
 ///
 /// Engines of a rule compute the same, so that contenders of one rule, learning rate and network have one regime; but see
 /// [`precision`]. Spectra are shared by all rules and points of a network. A contender whose regime cannot be computed, or not
@@ -59,9 +64,9 @@ pub(super) fn read(
     batch: &[Tensor],
     rows: &[SummaryRow],
     spectra: &mut Spectra,
-) -> Vec<RegimeRow> {
+) -> (Vec<RegimeRow>, Vec<QuantityRow>) {
     let mut known: Vec<Known> = Vec::new();
-    let mut read = Vec::new();
+    let (mut read, mut taken) = (Vec::new(), Vec::new());
     for (spec, row) in p.specs.iter().zip(rows).filter(|(_, row)| row.err.is_empty()) {
         let (learning_rate, network) =
             (spec.learning_rate.to_bits(), network(&row.point, &row.parameterisation));
@@ -77,9 +82,16 @@ pub(super) fn read(
         });
         if let Some((samples, regime)) = &known[at].found {
             read.push(regime.row(&p.point.id, spec, *samples));
+            taken.extend(regime.taken.map(|steps| QuantityRow {
+                point: p.point.id.clone(),
+                contender: spec.id.to_string(),
+                quantity: STEPS_TAKEN.name.to_owned(),
+                at: *samples as f64,
+                value: steps as f64,
+            }));
         }
     }
-    read
+    (read, taken)
 }
 
 /// The dtype whose rounding a contender's directions have: deviations from the forward pass keep, in f32 too, what states of f32 round
@@ -159,12 +171,14 @@ fn work(spec: &ContenderSpec, samples: usize) -> Result<f64> {
     let bp = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() }.counted(samples)?.work;
     let searched = match spec.rule.coordinates() {
         None => 0.0,
-        Some(_) => {
+        Some(coordinates) => {
             let (costs, topology) = (graph.costs(samples), graph.topology());
             let one = flops(product_cost(&costs, |i| topology.follows_state(i)));
             let dim: f64 = topology.latent().map(|i| size::product(graph.shape(i))).sum();
             let n = PRODUCTS as f64;
-            n * one + 4.0 * n * n * dim * samples as f64
+            let seeks = spec.rule.steps().is_some_and(|steps| seeks_smallest(coordinates, steps.method));
+            let n_smallest = if seeks { PRODUCTS_OF_SMALLEST } else { 0.0 };
+            (n + n_smallest) * one + 4.0 * n * n * dim * samples as f64
         }
     };
     let parameters: f64 = graph.params().iter().map(size::elements).sum();

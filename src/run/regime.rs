@@ -2,11 +2,11 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::contender::stable_step::least_curvature;
+use crate::contender::stable_step::{least_curvature, seeks_smallest, smallest_curvature};
 use crate::contender::{ContenderSpec, State};
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::engine::reference::Reference;
-use crate::engine::unwatched;
+use crate::engine::Shown;
 use crate::net::Graph;
 use crate::optim::Directions;
 use crate::record::{regime_label, RegimeRow};
@@ -68,6 +68,8 @@ pub struct Regime {
     pub spectrum: Option<Spectrum>,
     /// Inference steps with the step that they have here.
     pub steps: Option<Steps>,
+    /// Inference steps taken in the dtype of the point, of a rule that ends at a residual.
+    pub taken: Option<usize>,
     /// Groups of parameters, in the order of the network.
     pub layers: Vec<LayerRegime>,
     /// Cosine of all directions together.
@@ -91,9 +93,10 @@ impl Spectrum {
 }
 
 impl Regime {
-    /// η·λ_max: stable below 2.
+    /// η·λ_max: stable below 2. None under a method that reads no step size.
     pub fn step_times_largest(&self) -> Option<f64> {
-        Some(self.steps?.size * self.spectrum?.largest())
+        let steps = self.steps.filter(|steps| steps.method.reads_step_size())?;
+        Some(steps.size * self.spectrum?.largest())
     }
 
     /// f = 1 − (1 − ηλ)^T of the way to the minimum along the flattest and the steepest direction.
@@ -192,14 +195,21 @@ pub fn regime(
     };
     let steps = match (spec.rule.steps(), spectrum) {
         (Some(own), Some(spectrum)) if own.unit == StepUnit::Stable => {
-            let least = least_curvature(&graph, spectrum.coordinates);
-            let smallest = least.unwrap_or(spectrum.ends.smallest.value.max(0.0));
+            let lower_end = spectrum.ends.smallest.value.max(0.0);
+            let smallest = match least_curvature(&graph, spectrum.coordinates) {
+                Some(least) => least,
+                None if seeks_smallest(spectrum.coordinates, own.method) => {
+                    let curvature = Curvature::at_forward(engine, spectrum.coordinates)?;
+                    smallest_curvature(&curvature).unwrap_or(lower_end)
+                }
+                None => lower_end,
+            };
             Some(own.found(2.0 / spectrum.largest(), smallest))
         }
         (own, _) => own,
     };
     let rule = steps.map_or(spec.rule, |steps| spec.rule.with_steps(steps));
-    let own = learned(spec, rule, &graph, &exact, &data)?;
+    let (own, mut taken) = learned(spec, rule, &graph, &exact, &data)?;
     let narrow = |t: &Tensor| -> Result<Tensor> { Ok(t.to_dtype(spec.dtype)?) };
     let rounded = State {
         params: exact.params.iter().map(narrow).collect::<Result<_>>()?,
@@ -213,9 +223,14 @@ pub fn regime(
     let seen = match spec.dtype {
         // the same sums
         DType::F64 => own.clone(),
-        _ => learned(spec, rule, &graph, &rounded, &narrow_data)?,
+        _ => {
+            let (seen, own) = learned(spec, rule, &graph, &rounded, &narrow_data)?;
+            taken = own;
+            seen
+        }
     };
-    let bp = learned(spec, Rule::from_name("bp", Steps::constant(0, 0.0))?, &graph, &exact, &data)?;
+    let taken = steps.filter(|steps| steps.residual > 0.0).map(|_| taken);
+    let (bp, _) = learned(spec, Rule::from_name("bp", Steps::constant(0, 0.0))?, &graph, &exact, &data)?;
 
     let mut all = Sums::default();
     let mut layers = Vec::new();
@@ -245,7 +260,7 @@ pub fn regime(
             step_size: steps.map_or(0.0, |s| s.size),
         });
     }
-    Ok(Regime { spectrum, steps, layers, cosine: all.cosine(), norm_ratio: all.norm_ratio() })
+    Ok(Regime { spectrum, steps, taken, layers, cosine: all.cosine(), norm_ratio: all.norm_ratio() })
 }
 
 /// Curvature at the forward pass, in `most` products at most.
@@ -258,24 +273,30 @@ pub(super) fn spectrum(engine: Reference<'_>, coordinates: Coordinates, most: us
     Ok(Spectrum { coordinates, ends: curvature.ends(Matrix::GaussNewton, SETTLED, products)? })
 }
 
-/// Directions of a rule by the reference; of one that moves parameters the way it moves them over its weight step.
+/// Directions of a rule by the reference, of one that moves parameters the way it moves them over its weight step; and the inference steps
+/// that it took.
 fn learned(
     spec: &ContenderSpec,
     rule: Rule,
     graph: &Graph,
     state: &State,
     data: &[Tensor],
-) -> Result<Directions> {
+) -> Result<(Directions, usize)> {
     let rule = rule.with_weight_step(spec.learning_rate);
-    let result = rule.learn(&state.bind(graph, data), &mut unwatched)?;
+    let mut taken = 0;
+    let mut watch = |shown: Shown<'_, Tensor>| {
+        taken = shown.step;
+        Ok(())
+    };
+    let result = rule.learn(&state.bind(graph, data), &mut watch)?;
     if !rule.moves_parameters() {
-        return Ok(result.directions);
+        return Ok((result.directions, taken));
     }
     let moved =
         result.params.into_iter().zip(&state.params).map(|(new, old)| {
             new.map(|new| Ok((new - old)?.affine(1.0 / spec.learning_rate, 0.0)?)).transpose()
         });
-    moved.collect()
+    Ok((moved.collect::<Result<_>>()?, taken))
 }
 
 /// ‖a − b‖², a missing one being zero.

@@ -251,8 +251,9 @@ impl<'a> Measuring<'a> {
         // a regime is what the numbers say, whatever the timing flushes
         drop(flush);
         observer.at(&p.point.id, "regimes");
-        let regimes = recorded_regimes::read(seed, p, &batches[0], &rows, &mut resources.spectra);
-        Ok(PointResult { samples, summary: rows, ratios, regimes, ..PointResult::default() })
+        let (regimes, quantities) =
+            recorded_regimes::read(seed, p, &batches[0], &rows, &mut resources.spectra);
+        Ok(PointResult { samples, summary: rows, ratios, regimes, quantities, ..PointResult::default() })
     }
 }
 

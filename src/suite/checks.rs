@@ -60,6 +60,14 @@ pub(super) fn can_run(
         ));
     }
     points.iter().try_for_each(|point| {
+        if point.residual > 0.0 && !model.learns() {
+            let problem = format!(
+                "is {}, and the model {} takes all steps; use residual = [0]",
+                point.residual,
+                model.name()
+            );
+            return Err(here.key("residual", problem));
+        }
         let timed_on_cpu = model == Model::WeightUpdate && point.device == DeviceKind::Cpu;
         if let Model::Study(study) = model
             && (point.device != DeviceKind::Cpu || point.dtype != DType::F64 || id.engine != EngineKind::Reference)

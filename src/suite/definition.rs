@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::axis::{Axes, Axis, Value};
 use super::steps::StepCount;
-use super::study::Study;
-use super::training::Training;
+use super::study::{Quantity, Study, STEPS_TAKEN};
+use super::training::{self, Training};
 use super::wire::TimingWire as Timing;
 use crate::contender::ContenderId;
 use crate::data;
@@ -124,10 +124,8 @@ impl ContenderConfig {
     /// If there is no such rule.
     pub fn at(&self, point: &Axes) -> Result<(Rule, Axes)> {
         let steps = self.steps.unwrap_or(point.steps).at(point.depth);
-        let rule = Rule::from_name(
-            &self.id.rule,
-            Steps::constant(steps, self.step_size.unwrap_or(point.step_size)),
-        )?;
+        let steps = Steps::constant(steps, self.step_size.unwrap_or(point.step_size));
+        let rule = Rule::from_name(&self.id.rule, Steps { residual: point.residual, ..steps })?;
         let own = rule.steps();
         let axes = Axes {
             parameterisation: self.id.parameterisation.unwrap_or(point.parameterisation),
@@ -170,6 +168,16 @@ impl Model {
     /// Whether its contenders learn, so that what they learn has a regime.
     pub fn learns(self) -> bool {
         matches!(self, Self::WeightUpdate | Self::Alignment)
+    }
+
+    /// What `quantities.csv` may have of its contenders.
+    pub fn quantities(self) -> &'static [Quantity] {
+        match self {
+            Self::Study(study) => study.quantities(),
+            Self::SignalDecay => &[],
+            Self::Training => training::QUANTITIES,
+            Self::WeightUpdate | Self::Alignment => &[STEPS_TAKEN],
+        }
     }
 
     /// All of them.

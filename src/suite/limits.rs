@@ -21,6 +21,8 @@ pub const BATCH: RangeInclusive<usize> = 1..=1_048_576;
 pub const STEPS: RangeInclusive<usize> = 0..=65_536;
 /// g: wide enough to make any inference diverge, narrow enough to print.
 pub const STEP_SIZE: RangeInclusive<f64> = 1e-9..=1e9;
+/// Share of the largest residual at which inference ends; 0 for never.
+pub const RESIDUAL: RangeInclusive<f64> = 0.0..=1.0;
 /// α and the gain.
 pub const RATE: RangeInclusive<f64> = 1e-12..=1e12;
 /// Energies traced for one contender: layers times (steps + 1).

@@ -26,8 +26,10 @@ pub use built_in::BUILT_IN;
 pub use definition::{Benchmark, ContenderConfig, Model, Overrides, Point, Suite};
 pub use device::DeviceKind;
 pub use steps::StepCount;
+pub(crate) use study::STEPS_TAKEN;
 pub use study::{Quantity, Study};
 pub use training::{Length, Search, Training};
+pub(crate) use training::{TRIALS, WEIGHT_CHANGE};
 pub use wire::TimingWire as Timing;
 
 use crate::files::read_text;

@@ -28,9 +28,16 @@ pub struct Quantity {
     pub about: &'static str,
 }
 
-const fn quantity(name: &'static str, at: &'static str, about: &'static str) -> Quantity {
+pub(super) const fn quantity(name: &'static str, at: &'static str, about: &'static str) -> Quantity {
     Quantity { name, at, about }
 }
+
+/// Of the models that learn, of a contender whose inference ends at a residual.
+pub(crate) const STEPS_TAKEN: Quantity = quantity(
+    "steps_taken",
+    "samples",
+    "inference steps that the first update takes on the first samples of the first batch, where it ends at a residual",
+);
 
 const SHARE: Quantity =
     quantity("share", "", "the step size that was best, as a share of the largest stable step 2/λ_max");
@@ -107,9 +114,9 @@ const TRUST_REGION: &[Quantity] = &[
 ];
 
 impl Quantity {
-    /// Whether its numbers are a curve over steps, updates or dampings.
+    /// Whether its numbers are a curve over steps, updates, dampings or layers.
     pub fn is_curve(&self) -> bool {
-        matches!(self.at, "step" | "update" | "damping")
+        matches!(self.at, "step" | "update" | "damping" | "layer")
     }
 }
 

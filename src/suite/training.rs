@@ -4,9 +4,32 @@ use std::ops::RangeInclusive;
 
 use super::limits;
 use super::place::Place;
+use super::study::{quantity, Quantity};
 use super::wire::{SearchWire, TrainingWire};
 use crate::optim::{Regularisation, Schedule};
 use crate::Result;
+
+/// How far a layer has gone: ‖θ − θ_0‖/‖θ_0‖ at the end.
+pub(crate) const WEIGHT_CHANGE: Quantity = quantity(
+    "weight_change",
+    "layer",
+    "‖θ − θ_0‖/‖θ_0‖ at the end of training, of the parameters of a layer that do not start at zero",
+);
+
+/// The learning rate, the step size and the score of a trial.
+pub(crate) const TRIALS: [Quantity; 3] = [
+    quantity("trial_learning_rate", "trial", "learning rate of a trial, at the first draw"),
+    quantity("trial_step_size", "trial", "step size of a trial"),
+    quantity(
+        "trial_score",
+        "trial",
+        "accuracy on the validation rows after a trial, or less the loss on them where the output is no class; none of a trial that \
+         diverged",
+    ),
+];
+
+/// What `quantities.csv` may have of a training run.
+pub(super) const QUANTITIES: &[Quantity] = &[WEIGHT_CHANGE, TRIALS[0], TRIALS[1], TRIALS[2]];
 
 /// How long a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

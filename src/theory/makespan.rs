@@ -18,6 +18,8 @@ pub enum Verb {
     Forward,
     /// J_lᵀ e.
     Vjp,
+    /// J_l d.
+    Jvp,
     /// (∂μ_l/∂θ_l)ᵀ e.
     ParamGrad,
     /// Element-wise work that waits for several results.

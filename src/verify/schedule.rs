@@ -101,6 +101,7 @@ pub(super) fn read(wire: Value, depth: usize) -> Result<(Option<Rule>, Steps), S
         },
         unit: StepUnit::One,
         method: Method::Plain,
+        residual: 0.0,
     };
     let rule = match wire {
         RuleWire::LinearEquilibrium {} => return Ok((None, Steps::constant(0, 0.0))),

@@ -87,6 +87,8 @@ proptest! {
                 _ if rule.name() == "fpa-nested" => named(if t > 0 { "bp" } else { "fpa" }),
                 // errors cross two layers per step
                 _ if rule.name() == "spc-evenodd" => rule,
+                // products of its own
+                _ if rule.name() == "spc-cg" => rule,
                 family @ ("spc" | "fpa" | "ipc") => named(family),
                 _ => rule,
             };

@@ -65,6 +65,9 @@ proptest! {
         prop_assert_eq!(gemms(cost::bp(&net)), 3 * l - 1);
         prop_assert_eq!(gemms(cost::spc(&net, t, false, false)), 2 * l + 2 * t * (l - 1));
         prop_assert_eq!(gemms(cost::epc(&net, t)), 2 * l + 2 * t * (l - 1));
+        prop_assert_eq!(gemms(cost::spc_conjugate(&net, t, false)), 2 * l + 3 * t * (l - 1));
+        prop_assert_eq!(gemms(cost::epc_conjugate(&net, t)), 2 * l + 3 * t * (l - 1));
+        prop_assert_eq!(gemms(cost::spc_conjugate(&net, l, true)), 2 * l + 3 * (l - 1) * (l + 2) / 2);
         prop_assert_eq!(gemms(cost::fpa(&net, t, false)), 2 * l + t * (l - 1));
         prop_assert_eq!(gemms(cost::zil(&net)), 3 * l - 1);
         prop_assert_eq!(gemms(cost::zil_all(&net, false)), 2 * l + 2 * (l - 1) * (l - 1));
@@ -92,6 +95,9 @@ proptest! {
             let paths = |cost: RuleCost| (cost.critical_path, cost.stepwise);
             prop_assert_eq!(paths(cost::bp(&net)), (2 * l, 2 * l));
             prop_assert_eq!(paths(cost::spc(&net, t, true, false)), (l + 2 * t + 1, l + 2 * t + 1));
+            prop_assert_eq!(paths(cost::spc_conjugate(&net, t, true)), (l + 3 * t + 1, l + 3 * t + 1));
+            let sweeps = l + 3 * t * (l - 1) + 1;
+            prop_assert_eq!(paths(cost::epc_conjugate(&net, t)), (sweeps, sweeps));
             prop_assert_eq!(paths(cost::fpa(&net, t, true)), (l + t.min(l - 1) + 1, l + t + 1));
             prop_assert_eq!(paths(cost::zil(&net)), (2 * l, 2 * l));
             prop_assert_eq!(paths(cost::zil_all(&net, true)), (3 * l - 2, 3 * l - 1));

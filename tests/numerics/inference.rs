@@ -207,6 +207,7 @@ proptest! {
             Method::HeavyBall { beta: 0.7 },
             Method::Nesterov,
             Method::Chebyshev { smallest: 0.5 },
+            Method::ConjugateGradient,
             Method::Adam,
         ] {
             let steps = Steps { method, ..Steps::constant(t, 0.1) };

@@ -3,6 +3,7 @@
 mod architectures;
 mod bounds;
 mod colours;
+mod conjugate;
 mod contenders;
 mod costs;
 mod curvature;
@@ -16,6 +17,7 @@ mod learning;
 mod minimum;
 mod optimisers;
 mod propagation;
+mod residual;
 mod rules;
 mod studies;
 mod trained;

@@ -13,7 +13,7 @@ use pcnbench::rule::{directions_at, Rule, Steps};
 use pcnbench::theory::linear::{LinearLayer, LinearNet};
 use proptest::strategy::{Strategy, ValueTree};
 
-fn setting(activation: Activation, loss: Loss, parameterisation: &str, depth: usize) -> Setting {
+pub(crate) fn setting(activation: Activation, loss: Loss, parameterisation: &str, depth: usize) -> Setting {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let own = random_problem().new_tree(&mut runner).unwrap().current();
     let spec = MlpSpec {
@@ -101,7 +101,7 @@ fn two_rules_rest_at_the_minimum() {
 fn shown_states_give_the_directions_of_their_step() {
     let setting = setting(Activation::Tanh, Loss::HALF_SQUARED_ERROR, "mupc-residual", 5);
     let engine = Reference { feedback: None, ..setting.engine() };
-    for name in ["spc", "spc-momentum", "epc", "pcalm", "pcalm-post"] {
+    for name in ["spc", "spc-momentum", "spc-cg", "epc", "epc-cg", "pcalm", "pcalm-post"] {
         let of = |count: usize| Rule::from_name(name, Steps::constant(count, 0.2)).unwrap();
         let mut seen = 0;
         let mut watch = |Shown { step, errors, multipliers, .. }: Shown<'_, Tensor>| {

@@ -330,3 +330,29 @@ fn what_is_no_study_is_refused() {
         assert!(said.contains(says), "{said}");
     }
 }
+
+/// A record of training has the steps that inference took where it ends at a residual, once it is read back: of the first batch in its
+/// own dtype, as the rule itself shows them; and none where all steps are taken.
+#[test]
+fn records_have_the_steps_that_inference_took() {
+    let contenders = "\"bp/reference\", \"spc/reference\", \"epc-cg/reference\"";
+    for model in ["alignment", "weight-update"] {
+        let axes = "depth = [3]\nsteps = [400]\nstep_size = [0.3]\nparameterisation = [\"mupc-residual\"]\nresidual = [1e-2]";
+        let timing = "[benchmark.timing]\nmax_seconds = 0.5\nwarmup_seconds = 0.0\nmin_rounds = 2\nmax_rounds = 2\ninstances = 1";
+        let more = if model == "alignment" { "" } else { timing };
+        let record = studied(model, contenders, axes, more);
+        let steps = |contender: &str| curve(&record, contender, "steps_taken");
+        for contender in ["spc/reference", "epc-cg/reference"] {
+            let [(samples, taken)] = steps(contender)[..] else {
+                panic!("{contender}: {:?}", steps(contender))
+            };
+            assert_eq!(samples, 3.0);
+            assert!((1.0..400.0).contains(&taken), "{contender}: {taken}");
+        }
+        // conjugate gradients on one sample's outputs need fewer than plain descent in states
+        assert!(steps("epc-cg/reference")[0].1 < steps("spc/reference")[0].1);
+        assert!(steps("bp/reference").is_empty());
+        let all = studied(model, contenders, &axes.replace("residual = [1e-2]", ""), more);
+        assert!(all.quantities.is_empty());
+    }
+}

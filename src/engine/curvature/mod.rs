@@ -18,6 +18,7 @@ mod point;
 mod products;
 mod sweeps;
 
+pub use inverse::Inner;
 pub use minimum::{minimum, Minimum};
 pub use point::{Coordinates, Curvature};
 pub use products::{product_cost, Matrix};

@@ -44,8 +44,12 @@ pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
     let mut best: Option<(f64, Course)> = None;
     let mut most = usize::MAX;
     // and the contender's own step, where it is no share itself: methods whose best step is a number of its own, such as 1
-    let own = subject.spec.rule.steps().filter(|steps| steps.unit == StepUnit::One);
-    for share in SHARES.into_iter().chain(own.map(|steps| 0.5 * steps.size * largest)) {
+    let steps = subject.spec.rule.steps();
+    let own = steps.filter(|steps| steps.unit == StepUnit::One).map(|steps| 0.5 * steps.size * largest);
+    let reads = steps.is_none_or(|steps| steps.method.reads_step_size());
+    // all runs of a method without a step size are one
+    let tried = if reads { SHARES.len() + 1 } else { 1 };
+    for share in SHARES.into_iter().chain(own).take(tried) {
         let course = follow(subject, (&exact, whole), share, ends, most)?;
         let better = match (&best, &course.reached) {
             (_, Some(_)) => true, // it ended before the best so far
@@ -64,8 +68,10 @@ pub(super) fn converge(subject: &Subject<'_>) -> Result<Found> {
     let Some((share, course)) = best else {
         return Err(Error::Invalid("no step size was tried".into()));
     };
-    let mut found: Found =
-        vec![("share", 0.0, share), ("largest", 0.0, largest), ("condition", 0.0, largest / smallest)];
+    let mut found: Found = vec![("largest", 0.0, largest), ("condition", 0.0, largest / smallest)];
+    if reads {
+        found.push(("share", 0.0, share));
+    }
     if subject.curves {
         found.extend(course.curve.iter().map(|&(step, distance)| ("distance", step as f64, distance)));
     }

@@ -7,7 +7,7 @@
 //! | `optimiser.first_moment.w.1` | what the optimiser keeps of a parameter |
 //! | `optimiser.scale.0` | what it keeps of a group of parameters (MQ: of a layer) |
 //! | `feedback_optimiser.first_moment.0` | the same of the backward weights, by their order |
-//! | `search` | where the next search for the largest stable step begins |
+//! | `search.largest`, `search.smallest` | where the next searches for λ_max and λ_min begin |
 //!
 //! The header's metadata have one entry, `pcnbench`, with [`Meta`] as JSON. Its `sha256` is over all the rest, so that a changed bit
 //! is found wherever it is; there is one entry because readers keep metadata in no order, and equal runs shall write equal files.
@@ -34,6 +34,9 @@ const FORMAT: u32 = 1;
 
 /// The entry of the header's metadata.
 const ENTRY: &str = "pcnbench";
+
+/// The tensors of [`Snapshot::search`].
+const SEARCHES: [&str; 2] = ["search.largest", "search.smallest"];
 
 /// Bytes of a checkpoint at most: a path may lead anywhere.
 const MOST: u64 = 1 << 36;
@@ -120,9 +123,11 @@ impl Checkpoint {
                 }
             }
         }
-        if let Some(search) = snapshot.search {
+        for (name, search) in SEARCHES.into_iter().zip(snapshot.search.into_iter().flatten()) {
             let count = search.len();
-            add("search".to_owned(), &Tensor::from_vec(search, count, &Device::Cpu)?)?;
+            if count > 0 {
+                add(name.to_owned(), &Tensor::from_vec(search, count, &Device::Cpu)?)?;
+            }
         }
         Ok(Self { meta, tensors })
     }
@@ -163,7 +168,12 @@ impl Checkpoint {
                 memory.tables.push((quantity, table.into_iter().take(count).collect()));
             }
         }
-        let search = take("search")?.map(|t| t.to_dtype(DType::F64)?.to_vec1::<f64>()).transpose()?;
+        let mut numbers = |name: &str| -> Result<Vec<f64>> {
+            let found = take(name)?.map(|t| t.to_dtype(DType::F64)?.to_vec1::<f64>()).transpose()?;
+            Ok(found.unwrap_or_default())
+        };
+        let search = [numbers(SEARCHES[0])?, numbers(SEARCHES[1])?];
+        let search = Some(search).filter(|[largest, _]| !largest.is_empty());
         if let Some(name) = left.keys().next() {
             return Err(Error::Invalid(format!(
                 "the checkpoint has a tensor `{name}` that the network and its optimiser have no use for"

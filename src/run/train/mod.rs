@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use crate::contender::ContenderSpec;
 use crate::data::Dataset;
-use crate::record::{self, PointResult, QuantityRow, Run, TrainingRow, WEIGHT_CHANGE};
-use crate::suite::{Overrides, Suite, Training};
+use crate::record::{self, PointResult, QuantityRow, Run, TrainingRow};
+use crate::suite::{Overrides, Suite, Training, WEIGHT_CHANGE};
 use crate::verify::preflight;
 use crate::{Error, Result};
 
@@ -79,8 +79,9 @@ pub(super) fn point(
                 let end = curve.last();
                 row.test_accuracy = end.and_then(|end| end.test_accuracy);
                 row.train_updates = end.map(|end| end.update);
-                numbers
-                    .extend(changes.into_iter().map(|(layer, change)| (WEIGHT_CHANGE, layer as f64, change)));
+                numbers.extend(
+                    changes.into_iter().map(|(layer, change)| (WEIGHT_CHANGE.name, layer as f64, change)),
+                );
                 result.quantities.extend(numbers.into_iter().map(|(quantity, at, value)| QuantityRow {
                     point: p.point.id.clone(),
                     contender: spec.id.to_string(),

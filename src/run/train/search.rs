@@ -7,9 +7,8 @@ use candle_core::Device;
 use super::material::Material;
 use super::trainer::Trainer;
 use crate::contender::ContenderSpec;
-use crate::record::TRIALS;
 use crate::run::point::Prepared;
-use crate::suite::{Axes, Search, Training};
+use crate::suite::{Axes, Search, Training, TRIALS};
 use crate::{Error, Result};
 
 /// What a search has found, and on the way.
@@ -33,9 +32,9 @@ impl Found {
         let mut numbers = Vec::new();
         for (k, (rate, step, score)) in (1u32..).zip(&self.trials) {
             let at = f64::from(k);
-            numbers.push((TRIALS[0], at, *rate));
-            numbers.extend(step.map(|step| (TRIALS[1], at, step)));
-            numbers.extend(score.map(|score| (TRIALS[2], at, score)));
+            numbers.push((TRIALS[0].name, at, *rate));
+            numbers.extend(step.map(|step| (TRIALS[1].name, at, step)));
+            numbers.extend(score.map(|score| (TRIALS[2].name, at, score)));
         }
         numbers
     }

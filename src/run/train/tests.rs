@@ -73,6 +73,7 @@ fn a_run_goes_on_to_the_same_bits() {
         ("ipc/fused", "schedule = \"warmup-cosine\""),
         ("ar-feedback/reference", "optimiser = \"adam\""),
         ("epc-auto/reference", "optimiser = \"adam\""),
+        ("spc-chebyshev/reference", "optimiser = \"adam\""),
         ("spc-auto/fused", "optimiser = \"momentum\"\nweight_decay = 0.1"),
         ("epc/fused", "optimiser = \"adam\"\nweight_decay = 0.1\nschedule = \"warmup-cosine\""),
         ("spc/fused", "optimiser = \"mq\""),

@@ -91,6 +91,11 @@ axes! {
         symbol: "T", unit: "steps", values: Values::Steps(limits::STEPS),
         default: word("L"), always: true, figures: Figures::ApartWhereVaried(1),
     }
+    /// share of the largest residual so far at which inference ends before its last step; 0 for never
+    RESIDUAL residual: f64 {
+        symbol: "", unit: "", values: Values::Numbers(limits::RESIDUAL),
+        default: Value::Number(0.0), always: false, figures: Figures::ApartWhereVaried(5),
+    }
     /// which of many networks of one kind: added to the seed of parameters
     DRAW draw: usize {
         symbol: "", unit: "", values: Values::Sizes(limits::DRAW),

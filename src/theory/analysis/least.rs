@@ -88,6 +88,16 @@ pub(super) fn states(net: &NetCost, steps: u64) -> Needed {
     Needed { work: cost::spc(net, steps, true, false).work, lowest }
 }
 
+/// sPC by conjugate gradients inside the light cone: the work of its schedule.
+pub(super) fn conjugate_states(net: &NetCost, steps: u64) -> Needed {
+    Needed { work: cost::spc_conjugate(net, steps, true).work, ..states(net, steps) }
+}
+
+/// ePC by conjugate gradients: T times three sweeps over all layers.
+pub(super) fn conjugate_sweeps(net: &NetCost, steps: u64) -> Needed {
+    Needed { work: cost::epc_conjugate(net, steps).work, ..sweeps(net, steps) }
+}
+
 /// sPC in two colours: the work of its schedule, which leaves alone what no error has reached.
 pub(super) fn colours(net: &NetCost, steps: u64) -> Needed {
     let lowest = cost::lowest_in_colours(net.depth(), steps);

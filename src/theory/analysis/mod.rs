@@ -26,6 +26,7 @@
 
 mod adjoints;
 mod colours;
+mod conjugate;
 mod descent;
 pub mod least;
 mod statements;
@@ -33,6 +34,7 @@ mod times;
 
 pub use adjoints::{ar, bp, fpa, fpa_nested, zil, zil_all};
 pub use colours::{ep, spc_even_odd};
+pub use conjugate::{epc_conjugate, spc_conjugate};
 pub use descent::{epc, ipc, pcalm, seqil, spc, spc_spike};
 
 use std::fmt;

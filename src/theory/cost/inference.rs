@@ -49,6 +49,18 @@ pub fn epc_by(net: &NetCost, steps: u64, carried: Carried) -> RuleCost {
     cost
 }
 
+/// The sum of squares of every descent of a state in T steps of sPC: what a bound on the residual costs where no step is left out.
+pub fn residuals_of_states(net: &NetCost, steps: u64, light_cone: bool) -> VerbCost {
+    let one = |n: u64| VerbCost::elementwise(2 * n, n);
+    let depth = net.depth();
+    net.hidden().map(|(l, own, _)| one(own.outputs) * updates(depth, l, steps, light_cone)).sum()
+}
+
+/// The same of every error in T steps of ePC.
+pub fn residuals_of_errors(net: &NetCost, steps: u64) -> VerbCost {
+    net.hidden().map(|(_, own, _)| VerbCost::elementwise(2 * own.outputs, own.outputs) * steps).sum()
+}
+
 /// Steps in which a state at distance d from the loss moves, of T steps that each move odd distances and then even ones: all but the
 /// first ⌈d/2⌉ − 1.
 pub(in crate::theory) fn sweeps(distance: u64, steps: u64) -> u64 {

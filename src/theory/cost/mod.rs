@@ -11,6 +11,8 @@
 //! | sPC | 2L + 2T(L − 1) | 2L + (L − 1)(L + 2) at T = L | L + 2T + 1 | L + 2T + 1 |
 //! | sPC, even/odd | | 2L + (L² + 2L − 4)/2 at T = L/2, L even | L + 2T + 2 for L ≥ 3 | L + 3T + 1 for L ≥ 3 |
 //! | ePC | 2L + 2T(L − 1) | | L + 2T(L − 1) + 1 | L + 2T(L − 1) + 1 |
+//! | sPC, conjugate gradients | 2L + 3T(L − 1) | 2L + 3(L − 1)(L + 2)/2 at T = L | L + 3T + 1 | L + 3T + 1 |
+//! | ePC, conjugate gradients | 2L + 3T(L − 1) | | L + 3T(L − 1) + 1 | L + 3T(L − 1) + 1 |
 //! | FPA | 2L + T(L − 1) | 2L + (L − 1)(L + 2)/2 at T = L | L + min(T, L − 1) + 1 | L + T + 1 |
 //! | Z-IL, frontier | 3L − 1 | | 2L | 2L |
 //! | Z-IL, all nodes | 2L + 2(L − 1)² | 2L + L(L − 1) | 3L − 2 | 3L − 1 |
@@ -29,11 +31,13 @@
 //! the bottom, and FPA and AR combine *fixed* products linearly, so that more steps add work but no depth.
 
 mod augmented;
+mod conjugate;
 mod inference;
 mod relatives;
 
 pub use augmented::{pcalm, Augmented};
-pub use inference::{ep, epc_by, spc_by, spc_even_odd, Carried};
+pub use conjugate::{epc_conjugate, spc_conjugate};
+pub use inference::{ep, epc_by, residuals_of_errors, residuals_of_states, spc_by, spc_even_odd, Carried};
 pub(super) use inference::{lowest_in_colours, sweeps};
 pub use relatives::{ar, fpa, fpa_nested, ipc, seqil, zil, zil_all};
 
@@ -46,6 +50,8 @@ pub struct NetCost {
     pub layers: Vec<LayerCost>,
     /// Element-wise operations per output of −∂loss/∂o.
     pub output_error_ops: u64,
+    /// The same of a product with the second derivative of the loss.
+    pub loss_curvature_ops: u64,
 }
 
 /// Work of one weight update under a rule.
@@ -63,7 +69,8 @@ pub struct RuleCost {
 impl NetCost {
     /// The formulas' view of layers with these costs under `loss`.
     pub fn new(layers: Vec<LayerCost>, loss: &Loss) -> Self {
-        Self { layers, output_error_ops: loss.output_error_ops() }
+        let (output_error_ops, loss_curvature_ops) = (loss.output_error_ops(), loss.curvature_ops());
+        Self { layers, output_error_ops, loss_curvature_ops }
     }
 
     /// L.

@@ -5,6 +5,7 @@
 
 mod adjoints;
 mod augmented;
+mod conjugate;
 mod path;
 
 use candle_core::backprop::GradStore;
@@ -162,7 +163,10 @@ impl Problem<'_> {
                 continue;
             }
             let along = now.descent(self.params, &states, 1.0, |_| true)?;
-            states = path.next(states, along)?;
+            if path.ends(&along)? {
+                break;
+            }
+            states = path.next(states, along, |here, p| now.curvature_in_states(here, p))?;
         }
         self.local_directions(self.params, &states, 1.0)
     }
@@ -233,7 +237,11 @@ impl Problem<'_> {
                 Some(var) => Ok(Some(gradient(&grads, var)?.neg()?)),
                 None => Ok(None),
             });
-            errors = path.next(errors, along.collect::<Result<_>>()?)?;
+            let along: States = along.collect::<Result<_>>()?;
+            if path.ends(&along)? {
+                break;
+            }
+            errors = path.next(errors, along, |here, p| self.curvature_in_errors(here, p))?;
         }
         let values = self.rebuilt(&errors)?.values.into_iter().enumerate();
         let states = values.map(|(i, v)| topology.is_latent(i).then_some(v)).collect();

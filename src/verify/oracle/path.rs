@@ -1,11 +1,12 @@
 //! Oracle of the methods of inference: where T steps lead, from the descents at all of them.
 //!
 //! Every method is said as a weighted sum over all earlier descents, or over earlier points, never by the recursion of the rules.
+//! Conjugate gradients need the curvature along a direction besides (`conjugate.rs`).
 
 use candle_core::Tensor;
 
 use crate::rule::{Method, Steps};
-use crate::Result;
+use crate::{Error, Result};
 
 /// States of latent vertices, by vertex; `None` for deterministic ones.
 pub(super) type States = Vec<Option<Tensor>>;
@@ -19,13 +20,31 @@ pub(super) struct Path {
     omega: f64,
 }
 
+/// ‖d‖ over all vertices and samples.
+fn length(descent: &States) -> Result<f64> {
+    let squares = descent.iter().flatten().map(|d| Ok(d.sqr()?.sum_all()?.to_scalar::<f64>()?));
+    Ok(squares.sum::<Result<f64>>()?.sqrt())
+}
+
 impl Path {
     pub(super) fn new(steps: Steps) -> Self {
         Self { steps, descents: Vec::new(), points: Vec::new(), omega: 1.0 }
     }
 
-    /// Where the next step ends, from `here` with this descent.
-    pub(super) fn next(&mut self, here: States, descent: States) -> Result<States> {
+    /// Whether inference ends where its descent is this one.
+    pub(super) fn ends(&self, descent: &States) -> Result<bool> {
+        let lengths = self.descents.iter().chain([descent]).map(length).collect::<Result<Vec<_>>>()?;
+        let largest = lengths.iter().copied().fold(0.0, f64::max);
+        Ok(self.steps.residual > 0.0 && length(descent)? <= self.steps.residual * largest)
+    }
+
+    /// Where the next step ends, from `here` with this descent; `curvature` gives p·G p of every sample along a direction p.
+    pub(super) fn next(
+        &mut self,
+        here: States,
+        descent: States,
+        curvature: impl FnOnce(&States, &States) -> Result<Tensor>,
+    ) -> Result<States> {
         let t = self.descents.len();
         self.descents.push(descent);
         self.points.push(here);
@@ -46,6 +65,23 @@ impl Path {
                 let ahead = t as f64 / (t + 3) as f64;
                 let there = plus(here, g, &self.descents[t])?;
                 plus(&there, g * ahead, &self.sum(weights, |d: &Tensor| Ok(d.clone()))?)
+            }
+            // p_t = Σ_s (Π_{s < q ≤ t} β_q) d_s with a β of every sample
+            Method::ConjugateGradient => {
+                let last = &self.descents[t];
+                if last.iter().all(Option::is_none) {
+                    // a network without states
+                    return Ok(here.clone());
+                }
+                let (mut p, mut weight) = (last.clone(), rows(last, last)?.ones_like()?);
+                for s in (0..t).rev() {
+                    let (before, after) = (&self.descents[s], &self.descents[s + 1]);
+                    let change = rows(after, &plus(after, -1.0, before)?)?;
+                    weight = (weight * positive_quotient(&change, &rows(before, before)?)?)?;
+                    p = plus(&p, 1.0, &by_rows(&weight, before)?)?;
+                }
+                let alpha = positive_quotient(&rows(&p, last)?, &curvature(here, &p)?)?;
+                plus(here, 1.0, &by_rows(&alpha, &p)?)
             }
             // weighted means of descents and of their squares
             Method::Adam => {
@@ -100,6 +136,13 @@ impl Path {
     }
 }
 
+/// a/b of every sample where both are positive, else 0.
+fn positive_quotient(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let each = a.to_vec1::<f64>()?.into_iter().zip(b.to_vec1::<f64>()?);
+    let quotients: Vec<f64> = each.map(|(a, b)| if a > 0.0 && b > 0.0 { a / b } else { 0.0 }).collect();
+    Ok(Tensor::from_vec(quotients, a.dims(), a.device())?)
+}
+
 /// a + s b, where b has something.
 pub(super) fn plus(a: &States, s: f64, b: &States) -> Result<States> {
     let each = a.iter().zip(b).map(|(a, b)| match (a, b) {
@@ -107,4 +150,36 @@ pub(super) fn plus(a: &States, s: f64, b: &States) -> Result<States> {
         (a, _) => Ok(a.clone()),
     });
     each.collect()
+}
+
+/// Σ a b of every sample, over all vertices that have both.
+pub(super) fn rows(a: &States, b: &States) -> Result<Tensor> {
+    let mut sum: Option<Tensor> = None;
+    for (a, b) in a.iter().zip(b) {
+        if let (Some(a), Some(b)) = (a, b) {
+            let own = row_sums(&(a * b)?)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + own)?,
+                None => own,
+            });
+        }
+    }
+    sum.ok_or_else(|| Error::Invalid("a network without states has no inner products".into()))
+}
+
+/// Every sample of a times its number in s.
+fn by_rows(s: &Tensor, a: &States) -> Result<States> {
+    let each = a.iter().map(|a| match a {
+        Some(a) => {
+            let flat = a.reshape((s.dim(0)?, ()))?;
+            Ok(Some(flat.broadcast_mul(&s.unsqueeze(1)?)?.reshape(a.dims())?))
+        }
+        None => Ok(None),
+    });
+    each.collect()
+}
+
+/// Σ t of every sample.
+pub(super) fn row_sums(t: &Tensor) -> Result<Tensor> {
+    Ok(t.reshape((t.dim(0)?, ()))?.sum(1)?)
 }
