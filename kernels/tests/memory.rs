@@ -92,7 +92,7 @@ fn peak_is_at_most_half_more_than_stack_and_states() {
             for threads in [1, 4] {
                 let (stack, batch) = (stack(depth, 128), 64);
                 let [theta, x, y] = operands(&stack, batch);
-                let schedule = Schedule { rule, steps: steps(depth) };
+                let schedule = Schedule::new(rule, steps(depth));
                 let parameters = 4 * stack.parameters();
                 let states = 4 * per_layer * batch * 128 * depth;
 
@@ -156,7 +156,7 @@ fn nothing_is_allocated_inside_the_inference_loop() {
                 let stack = stack(4, if matches!(rule, Rule::Ipc { .. }) { 128 } else { 96 });
                 let operands = operands(&stack, batch);
                 let engine = Fused::new(stack, threads).unwrap();
-                let schedule = |count| Schedule { rule, steps: steps(count) };
+                let schedule = |count| Schedule::new(rule, steps(count));
                 // memory is kept from call to call: what the longest one needs is there
                 call(&engine, &schedule(80), &operands, train);
                 // a long stencil is computed in another order than a short one, and needs a list of its blocks

@@ -12,7 +12,7 @@ fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4
     let layer =
         |pair: &[usize]| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(pair[0], pair[1]) };
     let stack = Stack::new(widths.windows(2).map(layer).collect()).unwrap();
-    let schedule = Schedule { rule, steps: vec![0.1] };
+    let schedule = Schedule::new(rule, vec![0.1]);
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,

@@ -24,7 +24,7 @@ fn ones(shape: &[usize]) -> Tensor {
 
 /// What both calls say to these operands; θ is as it was.
 fn refused(theta: &Tensor, x: &Tensor, y: &Tensor, optimiser: Optimiser) -> String {
-    let schedule = Schedule { rule: Rule::Spc { light_cone: true, deviation: false }, steps: vec![0.1; 3] };
+    let schedule = Schedule::new(Rule::Spc { light_cone: true, deviation: false }, vec![0.1; 3]);
     let before = theta.copy().unwrap().to_dtype(DType::F64).unwrap();
     let error = engine().train(&schedule, LOSS, optimiser, theta, (x, y)).unwrap_err();
     assert!(matches!(error, Error::Operand { .. }), "{error:?}");
@@ -94,7 +94,7 @@ fn memory() {
 /// Contiguous parts of larger tensors are no copies: what lies before and behind them is neither written nor read.
 #[test]
 fn contiguous_parts_are_taken_where_they_lie() {
-    let schedule = Schedule { rule: Rule::Epc, steps: vec![0.1; 2] };
+    let schedule = Schedule::new(Rule::Epc, vec![0.1; 2]);
     let whole = Tensor::arange(0f32, 36.0, &Device::Cpu).unwrap().affine(0.01, 0.0).unwrap();
     let theta = whole.narrow(0, 4, 26).unwrap();
     let (x, y) = (ones(&[9, 3]).narrow(0, 2, 5).unwrap(), ones(&[9, 2]).narrow(0, 4, 5).unwrap());
@@ -110,7 +110,7 @@ fn contiguous_parts_are_taken_where_they_lie() {
 /// What a CPU would only imitate it does not do; f32 as it is, it does.
 #[test]
 fn operands_of_tensor_cores() {
-    let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
+    let schedule = Schedule::new(Rule::Bp, vec![]);
     let (theta, x, y) = (ones(&[26]), ones(&[5, 3]), ones(&[5, 2]));
     for math in MathMode::ALL {
         let engine = engine().with_math(math);
