@@ -198,7 +198,6 @@ fn along(momentum: Option<&Momentum>, descent: &[f64], sum: &mut Row) -> Row {
 fn infer(net: &mut Net<'_>, schedule: &Schedule, output: &dyn Fn(&[f64]) -> Row, x: &[f64]) -> (Chain, Rows) {
     let depth = net.stack.depth();
     let mut c = net.start(x);
-    // the errors of all other layers are zeros here, and so may be where sums start
     c.e[depth - 1] = output(&c.mu[depth - 1]);
     let start = c.v.clone();
     match schedule.rule {
@@ -211,7 +210,7 @@ fn infer(net: &mut Net<'_>, schedule: &Schedule, output: &dyn Fn(&[f64]) -> Row,
             }
         }
         Rule::Spc { .. } => {
-            let mut sums: Rows = c.e.clone();
+            let mut sums: Rows = c.e.iter().map(|e| vec![0.0; e.len()]).collect();
             for (t, g) in schedule.steps.iter().enumerate() {
                 let old = c.clone();
                 for l in 1..depth {
@@ -223,7 +222,8 @@ fn infer(net: &mut Net<'_>, schedule: &Schedule, output: &dyn Fn(&[f64]) -> Row,
             }
         }
         Rule::Epc => {
-            let (mut free, mut sums): (Rows, Rows) = (c.e.clone(), c.e.clone());
+            let mut free: Rows = c.e.clone();
+            let mut sums: Rows = c.e.iter().map(|e| vec![0.0; e.len()]).collect();
             for (t, g) in schedule.steps.iter().enumerate() {
                 let mut b = output(&net.forward(depth, &c.v[depth - 1]));
                 for l in (1..depth).rev() {

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::{
-    Activation, Error, Fused, LayerSpec, Loss, LossKind, MathMode, Optimiser, Rule, Schedule, Stack,
+    Activation, Error, Fused, LayerSpec, Loss, LossKind, MathMode, Momentum, Optimiser, Rule, Schedule, Stack,
 };
 
 const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
@@ -105,6 +105,28 @@ fn contiguous_parts_are_taken_where_they_lie() {
     assert_eq!((&after[..4], &after[30..]), (&before[..4], &before[30..]));
     assert_eq!(&after[4..30], copy.to_vec1::<f32>().unwrap());
     assert_ne!(&after[4..30], &before[4..30]);
+}
+
+/// Momentum is of sPC and ePC, and of every step or none.
+#[test]
+fn momentum() {
+    let heavy = Momentum { beta: 0.9, direct: 0.0, carried: 1.0 };
+    let (theta, x, y) = (ones(&[26]), ones(&[5, 3]), ones(&[5, 2]));
+    for (rule, momenta, sentence) in [
+        (Rule::Epc, 2, "a schedule of 3 steps needs the momentum of each of them or none, and has 2"),
+        (Rule::Epc, 4, "a schedule of 3 steps needs the momentum of each of them or none, and has 4"),
+        (
+            Rule::SeqIl { mixing: 1.0 },
+            3,
+            "rule seqil has no momentum in the fused engine, which gives it to spc and epc only",
+        ),
+    ] {
+        let schedule = Schedule { momentum: vec![heavy; momenta], ..Schedule::new(rule, vec![0.1; 3]) };
+        let trained = engine().train(&schedule, LOSS, SGD, &theta, (&x, &y)).unwrap_err();
+        let learned = engine().learn(&schedule, LOSS, &theta, (&x, &y), false).unwrap_err();
+        assert_eq!((trained.to_string(), learned.to_string()), (sentence.into(), sentence.into()));
+    }
+    assert_eq!(theta.sum_all().unwrap().to_scalar::<f32>().unwrap(), 26.0);
 }
 
 /// What a CPU would only imitate it does not do; f32 as it is, it does.
