@@ -1,8 +1,6 @@
 //! Momentum of inference, on descents that are still in the nearest cache: u ← d + β u, and the step g (a d + c u).
 
-use super::arena::{Tile, View};
-use super::fields::Field;
-use super::net::Net;
+use super::arena::View;
 use super::real::Real;
 use crate::schedule::Momentum;
 
@@ -18,22 +16,11 @@ pub(super) struct Carried<T> {
 }
 
 impl<T: Real> Carried<T> {
-    /// Of layer l in step t of size g; none without momentum.
+    /// Of a step of size g, for a layer's u.
     #[inline(always)]
-    pub(super) fn at(
-        net: &Net<'_, T>,
-        momentum: Option<&[Momentum]>,
-        (t, g): (usize, f64),
-        l: usize,
-        at: Tile,
-    ) -> Option<Self> {
-        let m = momentum?[t];
-        Some(Self {
-            u: net.view(Field::Momentum, l, at),
-            beta: T::of(m.beta),
-            direct: T::of(g * m.direct),
-            carried: T::of(g * m.carried),
-        })
+    pub(super) fn new(u: View<T>, step: Momentum, g: f64) -> Self {
+        let Momentum { beta, direct, carried } = step;
+        Self { u, beta: T::of(beta), direct: T::of(g * direct), carried: T::of(g * carried) }
     }
 
     /// Turns the rows r from j on into the step along r − e.

@@ -130,7 +130,8 @@ unsafe fn spc<T: Real>(
                     d: if k > 1 { net.apart(Field::Delta, Field::Error, k, at) } else { None },
                     g: T::of(steps[t]),
                     arriving,
-                    momentum: Carried::at(net, momentum, (t, steps[t]), k, at),
+                    momentum: momentum
+                        .map(|m| Carried::new(net.view(Field::Momentum, k, at), m[t], steps[t])),
                     next,
                 });
                 match k {
@@ -183,7 +184,7 @@ unsafe fn epc<T: Real>(
                         keep: if plain { own } else { net.maybe(Field::PendingStep, k, at) },
                         g: T::of(*g),
                         first: t == 0,
-                        momentum: Carried::at(net, momentum, (t, *g), k, at),
+                        momentum: momentum.map(|m| Carried::new(net.view(Field::Momentum, k, at), m[t], *g)),
                     });
                     partition.sync();
                 }
