@@ -62,7 +62,7 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
     ];
     for depth in DEPTHS {
         for (name, rule, steps) in rules {
-            let schedule = kernels::Schedule { rule, steps: vec![0.1; steps] };
+            let schedule = kernels::Schedule::new(rule, vec![0.1; steps]);
             let spec = common::spec(&format!("{name}/fused"), depth)?;
             let start = Contender::new(&spec, 1, cpu)?;
             let parts: Vec<Tensor> =

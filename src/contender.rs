@@ -14,7 +14,7 @@ use crate::engine::threads::{self, Limit};
 use crate::engine::{EngineKind, Watch};
 use crate::net::{Graph, Params};
 use crate::optim::{Directions, Memory, OptimiserKind};
-use crate::rule::{Rule, StepUnit, Steps};
+use crate::rule::{Method, Rule, StepUnit, Steps};
 use crate::{Error, Result};
 
 pub use backend::{Backend, LearnedTensors, State};
@@ -293,6 +293,13 @@ fn in_steps(rule: Rule, found: Found) -> Rule {
 pub fn check(spec: &ContenderSpec, on_gpu: bool) -> Result<()> {
     let graph = spec.graph()?;
     ends_where_asked(spec)?;
+    let carries = spec.rule.steps().is_some_and(|steps| steps.method != Method::Plain);
+    if on_gpu && spec.id.engine.is_fused() && carries {
+        return Err(Error::Invalid(format!(
+            "{} carries momentum from step to step, which engine {} does not have on a GPU; use engine reference or --device cpu",
+            spec.rule, spec.id.engine
+        )));
+    }
     let searches = spec.rule.steps().is_some_and(|steps| steps.unit == StepUnit::Stable);
     if on_gpu && spec.id.engine.is_fused() && searches {
         return Err(Error::Invalid(format!(

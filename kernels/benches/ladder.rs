@@ -103,7 +103,7 @@ fn ladder(device: &Device, extent: Extent, out: &mut dyn Write) -> Result<()> {
                 ("bp", Rule::Bp, 0),
             ] {
                 let kinds: Vec<_> = kinds(narrow).filter(|kind| extent.takes(kind.0)).collect();
-                let schedule = Schedule { rule, steps: vec![0.1; steps] };
+                let schedule = Schedule::new(rule, vec![0.1; steps]);
                 let of = Group { net: &net, kinds: &kinds, schedule: &schedule, seconds: extent.seconds() };
                 for ((strategy, math), row) in kinds.iter().zip(rows(&mut sampler, device, &of)?) {
                     writeln!(out, "{},{math},{name},{width},{batch},{depth},{steps},{row}", strategy.name())

@@ -74,7 +74,7 @@ fn line(
 /// Cycles of the phases of each traced step of the second of two calls.
 fn row(device: &Device, depth: usize, math: MathMode) -> Result<Vec<[u64; PHASES.len()]>> {
     let rule = Rule::Spc { light_cone: true, deviation: false };
-    let schedule = Schedule { rule, steps: vec![0.1; depth + STEPS] };
+    let schedule = Schedule::new(rule, vec![0.1; depth + STEPS]);
     let net = Net::draw(device, (WIDTH, BATCH, depth), true)?;
     let call = Call::new(&net, (Some(Strategy::Persistent), math), schedule)?;
     for _ in 0..2 {

@@ -131,7 +131,7 @@ impl Fused {
     ///
     /// # Errors
     /// [`Error::Operand`] for a tensor that does not fit, [`Error::Unsupported`] for a math mode that this device or
-    /// dtype does not have, [`Error::Candle`] if Candle or the device fails.
+    /// dtype does not have and for momentum of a rule that has none, [`Error::Candle`] if Candle or the device fails.
     pub fn learn(
         &self,
         schedule: &Schedule,
@@ -140,6 +140,7 @@ impl Fused {
         (x, y): (&Tensor, &Tensor),
         traces: bool,
     ) -> Result<Learned> {
+        schedule.check()?;
         let batch = self.check(theta, x, y, self.stack.parameters())?;
         let call = Call { engine: self, schedule, loss, batch, traces, optimiser: None };
         let flat = theta.apply_op3_no_bwd(x, y, &call)?;
@@ -172,6 +173,7 @@ impl Fused {
         theta: &Tensor,
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
+        schedule.check()?;
         let (parameters, depth) = (self.stack.parameters(), self.stack.depth());
         let batch = self.check(theta, x, y, parameters + optimiser.state_elements(parameters, depth))?;
         if batch == 0 && matches!(optimiser, Optimiser::Mq { .. }) {

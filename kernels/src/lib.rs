@@ -38,5 +38,5 @@ pub mod tune;
 pub use error::{Error, Result};
 pub use fused::{Fused, Learned};
 pub use math_mode::MathMode;
-pub use schedule::{Optimiser, Rule, Schedule};
+pub use schedule::{Momentum, Optimiser, Rule, Schedule};
 pub use stack::{Activation, LayerSpec, Loss, LossKind, Stack};

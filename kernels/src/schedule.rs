@@ -1,5 +1,7 @@
 //! What a call computes on a stack and a batch: a rule, its steps, and an optimiser.
 
+use crate::{Error, Result};
+
 /// A learning rule that a fused engine runs. Equations, sources and signs are those of the rules of `pcnbench`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
@@ -42,13 +44,63 @@ pub enum Rule {
     },
 }
 
-/// A rule with the size of each of its inference steps.
+/// A rule with the size and the momentum of each of its inference steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// Which rule.
     pub rule: Rule,
     /// g_t per sample, t = 0..T−1; empty for rules without inference.
     pub steps: Vec<f64>,
+    /// The momentum of every step, of sPC and ePC on a CPU; empty for plain descent.
+    pub momentum: Vec<Momentum>,
+}
+
+/// The momentum of inference step t. With d_t the negative gradient of the energy by what inference moves, z (states under
+/// sPC, errors under ePC), from u = 0:
+///
+/// u_t = d_t + β_t u_{t−1},  z ← z + g_t (a_t d_t + c_t u_t).
+///
+/// Polyak's heavy ball (Polyak 1964) is a = 0, c = 1 with a constant β; Nesterov's method has a = 1 and c_t = β_{t+1}; the
+/// Chebyshev semi-iteration is a = 0, c = 1 with g_t and β_t by its recursion. One more tensor of every layer that moves is
+/// kept, read and written once a step, with no product and no pass over other memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Momentum {
+    /// β_t.
+    pub beta: f64,
+    /// a_t.
+    pub direct: f64,
+    /// c_t.
+    pub carried: f64,
+}
+
+impl Schedule {
+    /// A rule by plain descent.
+    pub fn new(rule: Rule, steps: Vec<f64>) -> Self {
+        Self { rule, steps, momentum: vec![] }
+    }
+
+    /// The momentum of every step, where some step differs from plain descent, which β_t = 0 with a_t + c_t = 1 is.
+    pub fn carried(&self) -> Option<&[Momentum]> {
+        let is_plain = |m: &Momentum| m.beta == 0.0 && m.direct + m.carried == 1.0;
+        (!self.momentum.iter().all(is_plain)).then_some(&self.momentum)
+    }
+
+    /// Refuses momentum of a rule that has none here, and of fewer or more steps than there are.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (steps, momenta) = (self.steps.len(), self.momentum.len());
+        if momenta > 0 && !matches!(self.rule, Rule::Spc { .. } | Rule::Epc) {
+            return Err(Error::Unsupported(format!(
+                "rule {} has no momentum in the fused engine, which gives it to spc and epc only",
+                self.rule.name()
+            )));
+        }
+        if momenta > 0 && momenta != steps {
+            return Err(Error::Unsupported(format!(
+                "a schedule of {steps} steps needs the momentum of each of them or none, and has {momenta}"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// An optimiser: how the directions of descent d (sums over the batch of −∂F/∂θ) move θ, in the pass that computes

@@ -77,7 +77,7 @@ fn fused(threads: usize) -> bool {
     let engine = Fused::new(Stack::new(vec![LayerSpec::linear(n, n)]).unwrap(), threads).unwrap();
     let full = |value: f32, shape: &[usize]| Tensor::full(value, shape, &Device::Cpu).unwrap();
     let (theta, x, y) = (full(1e-21, &[n * n]), full(1e-20, &[batch, n]), full(1.0, &[batch, n]));
-    let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
+    let schedule = Schedule::new(Rule::Bp, vec![]);
     let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
     kept(&engine.learn(&schedule, loss, &theta, (&x, &y), false).unwrap().output)
 }

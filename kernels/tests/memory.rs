@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::fused::without_workers_ns;
-use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{
+    Activation, Fused, LayerSpec, Loss, LossKind, Momentum, Optimiser, Rule, Schedule, Stack,
+};
 
 /// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last
 /// read.
@@ -84,15 +86,19 @@ fn steps(count: usize) -> Vec<f64> {
 }
 
 /// The stack is θ. States are what the rule must remember of every layer between two visits: v_l and φ(v_l) for
-/// l < L, ε_l for l ≥ 1, and under ePC also the adjoint b_l that moves ε_l while ε_l itself is learned from. Everything
+/// l < L, ε_l for l ≥ 1, under ePC also the adjoint b_l that moves ε_l while ε_l itself is learned from, and with momentum u_l. Everything
 /// else that is alive at the peak is overhead, but for x and y, which are the caller's.
 fn peak_is_at_most_half_more_than_stack_and_states() {
     for depth in [32, 128] {
-        for (rule, per_layer) in [(SPC, 3), (Rule::Epc, 4)] {
+        // with momentum, one sum more
+        let rules = [(SPC, 3, false), (Rule::Epc, 4, false), (SPC, 4, true), (Rule::Epc, 5, true)];
+        for (rule, per_layer, carries) in rules {
             for threads in [1, 4] {
                 let (stack, batch) = (stack(depth, 128), 64);
                 let [theta, x, y] = operands(&stack, batch);
-                let schedule = Schedule { rule, steps: steps(depth) };
+                let heavy = vec![Momentum { beta: 0.9, direct: 0.0, carried: 1.0 }; depth];
+                let momentum = if carries { heavy } else { vec![] };
+                let schedule = Schedule { momentum, ..Schedule::new(rule, steps(depth)) };
                 let parameters = 4 * stack.parameters();
                 let states = 4 * per_layer * batch * 128 * depth;
 
@@ -156,7 +162,7 @@ fn nothing_is_allocated_inside_the_inference_loop() {
                 let stack = stack(4, if matches!(rule, Rule::Ipc { .. }) { 128 } else { 96 });
                 let operands = operands(&stack, batch);
                 let engine = Fused::new(stack, threads).unwrap();
-                let schedule = |count| Schedule { rule, steps: steps(count) };
+                let schedule = |count| Schedule::new(rule, steps(count));
                 // memory is kept from call to call: what the longest one needs is there
                 call(&engine, &schedule(80), &operands, train);
                 // a long stencil is computed in another order than a short one, and needs a list of its blocks

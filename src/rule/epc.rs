@@ -37,9 +37,9 @@ pub struct Epc {
 impl LearningRule for Epc {
     const VARIANTS: &'static [Info] = &[
         Info::new("epc", "epc", Inference::Chosen, true, true),
-        Info::new("epc-momentum", "epc", Inference::Chosen, true, false),
-        Info::new("epc-nesterov", "epc", Inference::Chosen, true, false),
-        Info::new("epc-chebyshev", "epc", Inference::Chosen, true, false),
+        Info::new("epc-momentum", "epc", Inference::Chosen, true, true).on_cpu(),
+        Info::new("epc-nesterov", "epc", Inference::Chosen, true, true).on_cpu(),
+        Info::new("epc-chebyshev", "epc", Inference::Chosen, true, true).on_cpu(),
         Info::new("epc-cg", "epc", Inference::Chosen, true, false),
         Info::new("epc-adam", "epc", Inference::Chosen, true, false),
         Info::new("epc-auto", "epc", Inference::Chosen, true, true),

@@ -31,6 +31,8 @@ pub struct Info {
     pub energy: bool,
     /// Whether the kernels have its schedule.
     pub fused: bool,
+    /// Whether they have it on a GPU too.
+    pub on_gpu: bool,
 }
 
 impl Info {
@@ -42,7 +44,12 @@ impl Info {
         energy: bool,
         fused: bool,
     ) -> Self {
-        Self { name, family, inference, energy, fused }
+        Self { name, family, inference, energy, fused, on_gpu: fused }
+    }
+
+    /// The same row of a variant whose schedule the kernels have on a CPU only.
+    pub(super) const fn on_cpu(self) -> Self {
+        Self { on_gpu: false, ..self }
     }
 
     /// Whether an engine can execute it at all.
@@ -52,9 +59,9 @@ impl Info {
             EngineKind::Autograd => self.is_backpropagation(),
             // states stored as deviations from the forward pass: a storage of sPC alone
             EngineKind::FusedDeviation => self.fused && self.family == "spc",
-            EngineKind::Fused | EngineKind::FusedTf32x3 | EngineKind::FusedTf32 | EngineKind::FusedBf16 => {
-                self.fused
-            }
+            EngineKind::Fused => self.fused,
+            // timed on a GPU only
+            EngineKind::FusedTf32x3 | EngineKind::FusedTf32 | EngineKind::FusedBf16 => self.on_gpu,
         }
     }
 

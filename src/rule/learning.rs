@@ -1,7 +1,7 @@
 //! What a learning rule is, and the steps of its inference.
 
 use super::info::{has, Info};
-use super::method::{Method, Stride};
+use super::method::{Method, Momentum, Stride};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
@@ -159,6 +159,11 @@ impl Steps {
     /// g_t.
     pub fn size(&self, t: usize) -> f64 {
         self.stride(t).size
+    }
+
+    /// The momentum of step t, whose size is [`size`](Self::size); none of plain descent, Adam and conjugate gradients.
+    pub fn momentum(&self, t: usize) -> Option<Momentum> {
+        self.stride(t).momentum()
     }
 
     /// Whether inference is plain descent in steps of one size, all of them taken.

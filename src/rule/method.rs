@@ -11,7 +11,8 @@ use crate::{Error, Result};
 /// A coordinate that nothing has reached has d = 0 up to then, and keeps nothing: leaving it alone is exact under every method. No
 /// method but conjugate gradients costs a product; the passes over memory that each adds are in [`cost::inference`](crate::theory::cost::Carried).
 ///
-/// A method is of the reference engine; the kernels have plain descent.
+/// The kernels have every method but Adam on a CPU, on a GPU plain descent alone. They read u as one more tensor where they take
+/// the step, in no pass of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Method {
     /// a_t = d_t.
@@ -85,6 +86,17 @@ impl<V> Default for Memory<V> {
     }
 }
 
+/// A step of a method that carries u: u_t = d_t + β u_{t−1} and a_t = s d_t + c u_t.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Momentum {
+    /// β.
+    pub beta: f64,
+    /// s.
+    pub direct: f64,
+    /// c.
+    pub carried: f64,
+}
+
 /// A step of a method.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Stride {
@@ -140,6 +152,11 @@ impl Method {
         }
     }
 
+    /// Whether u alone is carried from step to step, or nothing, so that a step is three numbers ([`Momentum`]).
+    pub fn is_linear(self) -> bool {
+        self != Self::Adam
+    }
+
     /// Step t, where the size asked for is `size`, and `decayed` in this step.
     pub(super) fn stride(self, size: f64, decayed: f64, t: usize) -> Stride {
         let (size, carried) = match self {
@@ -182,6 +199,16 @@ fn chebyshev(smallest: f64, g: f64, t: usize) -> (f64, f64) {
 }
 
 impl Stride {
+    /// The three numbers of a step; none of plain descent, Adam and conjugate gradients.
+    pub(super) fn momentum(&self) -> Option<Momentum> {
+        let (direct, carried) = match self.method {
+            Method::Plain | Method::Adam | Method::ConjugateGradient => return None,
+            Method::HeavyBall { .. } | Method::Chebyshev { .. } => (0.0, 1.0),
+            Method::Nesterov => (1.0, looking_ahead(self.t)),
+        };
+        Some(Momentum { beta: self.carried, direct, carried })
+    }
+
     /// a_t of a coordinate with this descent; `None` where it is exactly zero.
     pub(super) fn along<E: Engine>(
         &self,

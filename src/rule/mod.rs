@@ -53,7 +53,7 @@ pub use fpa::Fpa;
 pub use info::{Inference, Info};
 pub use ipc::Ipc;
 pub use learning::{Decay, LearningRule, StepUnit, Steps};
-pub use method::Method;
+pub use method::{Method, Momentum};
 pub use pcalm::PcAlm;
 pub use properties::Properties;
 pub use seqil::SeqIl;

@@ -55,9 +55,9 @@ impl LearningRule for Spc {
     const VARIANTS: &'static [Info] = &[
         Info::new("spc", "spc", Inference::Chosen, true, true),
         Info::new("spc-decay", "spc", Inference::Chosen, true, true),
-        Info::new("spc-momentum", "spc", Inference::Chosen, true, false),
-        Info::new("spc-nesterov", "spc", Inference::Chosen, true, false),
-        Info::new("spc-chebyshev", "spc", Inference::Chosen, true, false),
+        Info::new("spc-momentum", "spc", Inference::Chosen, true, true).on_cpu(),
+        Info::new("spc-nesterov", "spc", Inference::Chosen, true, true).on_cpu(),
+        Info::new("spc-chebyshev", "spc", Inference::Chosen, true, true).on_cpu(),
         Info::new("spc-cg", "spc", Inference::Chosen, true, false),
         Info::new("spc-adam", "spc", Inference::Chosen, true, false),
         Info::new("spc-evenodd", "spc", Inference::Chosen, true, false),

@@ -41,7 +41,7 @@ pub struct Call {
 impl Call {
     /// The rule with its steps.
     pub fn schedule(&self) -> Schedule {
-        Schedule { rule: self.rule, steps: vec![STEP_SIZE; self.sizes.steps] }
+        Schedule::new(self.rule, vec![STEP_SIZE; self.sizes.steps])
     }
 }
 

@@ -15,7 +15,7 @@ use crate::engine::EngineKind;
 use crate::net::architecture::mlp::chain;
 use crate::net::rng::{stream, Purpose};
 use crate::net::{Activation, Dense, Loss, LossKind};
-use crate::rule::{Info, Rule, StepUnit, Steps};
+use crate::rule::{Info, Method, Rule, StepUnit, Steps};
 use crate::Result;
 
 /// One, and around the tiles of 16, 32, 64 and 128.
@@ -58,7 +58,11 @@ pub fn engine(options: &Options) -> Option<EngineKind> {
 /// One report for each rule and variant that [`engine`] runs, over all networks; none without such an engine.
 pub fn run(options: &Options) -> impl Iterator<Item = Report> + '_ {
     let engine = engine(options);
-    let runs = move |name: &&str| engine.is_some_and(|kind| Info::runs(name, kind));
+    let on_cpu = options.device.is_cpu();
+    let runs = move |name: &&str| {
+        let here = on_cpu || Info::of(name).is_some_and(|info| info.on_gpu);
+        here && engine.is_some_and(|kind| Info::runs(name, kind))
+    };
     let names = Rule::NAMES.into_iter().filter(runs).filter(|name| has_own_schedule(name));
     names.filter_map(move |name| {
         let options = Options { engine: engine?, ..options.clone() };
@@ -66,11 +70,11 @@ pub fn run(options: &Options) -> impl Iterator<Item = Report> + '_ {
     })
 }
 
-/// Whether a rule's schedule is no other rule's: in units of the largest stable step, which a contender finds, it is that of the rule
-/// without.
+/// Whether a rule's schedule is no other rule's: plain descent in units of the largest stable step, which a contender finds, is that of
+/// the rule without. Other methods take the step as it stands here.
 fn has_own_schedule(name: &str) -> bool {
     let steps = Rule::from_name(name, Steps::constant(STEPS, STEP)).ok().and_then(|rule| rule.steps());
-    steps.is_none_or(|steps| steps.unit == StepUnit::One)
+    steps.is_none_or(|steps| steps.unit == StepUnit::One || steps.method != Method::Plain)
 }
 
 /// A rule on every network, by whatever `execute` does; none if the options leave the rule out.

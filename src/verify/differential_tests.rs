@@ -73,11 +73,13 @@ fn a_unit_left_out_behind_a_tile_fails_and_says_where() {
 #[test]
 fn a_wrong_schedule_fails() {
     let options = options(EngineKind::Fused, DType::F32);
-    for name in ["spc", "epc", "fpa", "seqil", "ipc", "ar"] {
+    for name in ["spc", "spc-momentum", "epc", "epc-momentum", "fpa", "seqil", "ipc", "ar"] {
         for (count, size) in [(STEPS - 1, STEP), (STEPS, 1.1 * STEP), (STEPS, -STEP)] {
             let wrong = |case: &Case| {
                 let mut case = case.clone();
-                case.schedule = case.schedule.map(|rule| rule.with_steps(Steps::constant(count, size)));
+                // the method stays: only count and size are wrong
+                let steps = |rule: Rule| Steps { count, size, ..rule.steps().unwrap() };
+                case.schedule = case.schedule.map(|rule| rule.with_steps(steps(rule)));
                 execute::execute(&case, EngineKind::Fused, DType::F32, &Device::Cpu)
             };
             let outcome = report(name, &options, &wrong).map(|report| report.outcome);
@@ -96,10 +98,8 @@ fn what_is_not_executed_fails_and_what_is_not_asked_for_is_left_out() {
     );
     options.rule = Some("spc".into());
     let ids: Vec<String> = run(&options).map(|report| report.id).collect();
-    assert_eq!(
-        ids,
-        ["differential/spc/fused", "differential/spc-decay/fused", "differential/spc-full/fused"]
-    );
+    let names = ["spc", "spc-decay", "spc-momentum", "spc-nesterov", "spc-chebyshev", "spc-full"];
+    assert_eq!(ids, names.map(|name| format!("differential/{name}/fused")));
 }
 
 #[test]

@@ -260,8 +260,8 @@ fn fused_agrees_with_the_reference() {
         let losses = LossKind::ALL
             .into_iter()
             .zip([Reduction::Sum, Reduction::BatchMean, Reduction::ElementMean].repeat(2));
-        let rules =
-            ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar"].map(|rule| (rule, LatentEnergy::Gaussian));
+        let rules = ["bp", "spc", "epc", "fpa", "zil", "seqil", "ar", "spc-momentum", "epc-nesterov"]
+            .map(|rule| (rule, LatentEnergy::Gaussian));
         let others =
             [("spc", LatentEnergy::Huber), ("epc", LatentEnergy::LogCosh), ("seqil", LatentEnergy::LogCosh)];
         for ((rule, energy), (loss, reduction)) in rules.into_iter().chain(others).zip(losses.cycle()) {

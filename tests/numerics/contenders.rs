@@ -89,6 +89,38 @@ fn ipc_refuses_an_optimiser() {
     }
 }
 
+/// Kernels on a GPU have plain descent: what carries momentum or finds its step anew is refused there by name, and on a CPU it runs.
+#[test]
+fn momentum_on_a_gpu_is_refused_by_name() {
+    for rule in ["spc-momentum", "epc-momentum", "spc-nesterov", "epc-chebyshev", "spc-auto", "spc"] {
+        let of = |engine: &str| ContenderSpec {
+            id: format!("{rule}/{engine}").parse().unwrap(),
+            ..spec(rule, OptimiserKind::Sgd)
+        };
+        for engine in ["reference", "fused"] {
+            pcnbench::contender::check(&of(engine), false).unwrap();
+        }
+        pcnbench::contender::check(&of("reference"), true).unwrap();
+        let said = pcnbench::contender::check(&of("fused"), true).err().map(|e| e.to_string());
+        let why = match rule {
+            "spc" => None,
+            "spc-auto" => Some("gets another step before every update".to_owned()),
+            _ => Some(format!(
+                "{rule} carries momentum from step to step, which engine fused does not have on a GPU; use engine reference or \
+                 --device cpu"
+            )),
+        };
+        match (said, why) {
+            (Some(said), Some(why)) => assert!(said.contains(&why) && !said.contains('\n'), "{said}"),
+            (said, why) => assert_eq!(said, why),
+        }
+    }
+    for engine in ["fused-3xtf32", "fused-tf32", "fused-bf16"] {
+        let id = format!("spc-momentum/{engine}").parse::<pcnbench::contender::ContenderId>();
+        assert!(id.unwrap_err().to_string().contains("does not run rule spc-momentum"));
+    }
+}
+
 /// Learned backward weights start apart from the forward ones, carry the errors, and take the same steps.
 #[test]
 fn backward_weights_learn_by_the_same_rule() {

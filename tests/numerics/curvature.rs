@@ -249,7 +249,7 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
         ("spc-chebyshev", Coordinates::States, 0.8),
         ("epc-chebyshev", Coordinates::Errors, 0.8),
     ] {
-        let fused = ["spc-auto", "epc-auto"].contains(&name);
+        let fused = name != "pcalm-auto";
         for engine in ["reference", "fused:1"].into_iter().take(if fused { 2 } else { 1 }) {
             let rule = Rule::from_name(name, Steps::constant(4, share)).unwrap();
             let auto = of(&format!("{name}/{engine}"), rule);

@@ -23,7 +23,7 @@ const SECONDS: f64 = 0.5;
 const LONG: f64 = 2.0;
 
 fn schedule(rule: Rule, steps: usize) -> Schedule {
-    Schedule { rule, steps: vec![STEP; steps] }
+    Schedule::new(rule, vec![STEP; steps])
 }
 
 /// A step takes at most 10 µs, at every depth. Its time is a difference between many and few steps, where `few` is at

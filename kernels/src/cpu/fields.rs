@@ -28,6 +28,8 @@ pub(super) enum Field {
     OutputSlope,
     /// Steps of the states to be taken later (iPC); under ePC the adjoint that a skip carries down.
     PendingStep,
+    /// u_l, the sum that momentum carries from step to step.
+    Momentum,
     /// μ_1, which never changes, and μ_L = o.
     Prediction,
     /// vh_l, the forward pass.

@@ -48,6 +48,7 @@ struct Layout {
     rule: std::mem::Discriminant<Rule>,
     deviation: bool,
     top_down: bool,
+    momentum: bool,
     batch: usize,
     traces: bool,
 }
@@ -87,9 +88,11 @@ impl<T: Real> Workspace<T> {
     ) {
         let deviation = matches!(schedule.rule, Rule::Spc { deviation: true, .. });
         let top_down = schedule.rule == (Rule::Ar { top_down: true });
-        let layout = Layout { rule: discriminant(&schedule.rule), deviation, top_down, batch, traces };
+        let momentum = schedule.carried().is_some();
+        let rule = discriminant(&schedule.rule);
+        let layout = Layout { rule, deviation, top_down, momentum, batch, traces };
         if self.layout != Some(layout) {
-            self.fields = lay_out(stack, &schedule.rule, batch, traces);
+            self.fields = lay_out(stack, &schedule.rule, momentum, batch, traces);
             self.block.reserve(self.fields.elements());
             self.layout = Some(layout);
         }
@@ -124,7 +127,7 @@ impl<T: Real> Workspace<T> {
 }
 
 /// The fields that a rule needs and no others, which would cost writes and reads.
-fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
+fn lay_out(stack: &Stack, rule: &Rule, momentum: bool, batch: usize, traces: bool) -> Fields {
     let depth = stack.depth();
     let mut f = Fields::new(stack);
     let plain = |l: usize| stack.layer(l).act_out == Activation::Identity;
@@ -175,6 +178,9 @@ fn lay_out(stack: &Stack, rule: &Rule, batch: usize, traces: bool) -> Fields {
         }
         if deviation && !plain(l) {
             f.add(Field::PreActivation, l, batch);
+        }
+        if momentum && hidden {
+            f.add(Field::Momentum, l, batch);
         }
     }
     f.add(Field::Prediction, depth, batch);

@@ -16,6 +16,7 @@ mod lanes;
 mod loss;
 mod memory;
 mod micro;
+mod momentum;
 mod net;
 mod optimiser;
 mod partition;

@@ -5,6 +5,7 @@ use super::fields::Field;
 use super::fixed_prediction::{fixed, in_place};
 use super::gradient;
 use super::memory::Scratch;
+use super::momentum::Carried;
 use super::net::Net;
 use super::optimiser::{self, BoundOptimiser};
 use super::partition::Partition;
@@ -33,8 +34,8 @@ pub(super) unsafe fn infer<T: Real>(
         partition.tiles(|at| net.output_error(at));
         match schedule.rule {
             Rule::Bp | Rule::Zil => backward(net, partition, scratch, optimiser),
-            Rule::Spc { light_cone, .. } => spc(net, &schedule.steps, light_cone, partition, scratch),
-            Rule::Epc => epc(net, &schedule.steps, partition, scratch),
+            Rule::Spc { light_cone, .. } => spc(net, schedule, light_cone, partition, scratch),
+            Rule::Epc => epc(net, schedule, partition, scratch),
             Rule::Fpa { light_cone } => {
                 if !light_cone {
                     partition.layers(net.depth() - 1, 1, |l, at| {
@@ -94,15 +95,16 @@ unsafe fn backward<T: Real>(
     });
 }
 
-/// Cell (l, t) moves state l from errors and renews its error; cell (L, t) renews the output and its error.
+/// Cell (l, t) moves state l from errors and renews its error; cell (L, t) renews the output and its error. `Momentum` of
+/// layer l belongs to its state: the cell that moves the one reads and writes the other.
 unsafe fn spc<T: Real>(
     net: &Net<'_, T>,
-    steps: &[f64],
+    schedule: &Schedule,
     light_cone: bool,
     partition: Partition<'_>,
     scratch: &mut Scratch<T>,
 ) {
-    let depth = net.depth();
+    let (depth, steps, momentum) = (net.depth(), &schedule.steps, schedule.carried());
     // SAFETY: the caller's; the stencil says which cells may be done when, and layers are cleared before.
     unsafe {
         if net.deviation {
@@ -110,8 +112,9 @@ unsafe fn spc<T: Real>(
                 .layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::State, Field::Activated], l, at));
         }
         if !light_cone {
-            partition
-                .layers(depth - 1, 1, |l, at| gradient::clear(net, &[Field::Error, Field::Delta], l, at));
+            // nothing arrives: every layer takes all steps, and so its first one too, from an error and a sum of zero
+            let fields = [Field::Error, Field::Delta, Field::Momentum];
+            partition.layers(depth - 1, 1, |l, at| gradient::clear(net, &fields, l, at));
         }
         if depth > 1 {
             partition.cells(&stencil(net, steps.len(), light_cone, partition.workers()), |k, t, at| {
@@ -127,6 +130,8 @@ unsafe fn spc<T: Real>(
                     d: if k > 1 { net.apart(Field::Delta, Field::Error, k, at) } else { None },
                     g: T::of(steps[t]),
                     arriving,
+                    momentum: momentum
+                        .map(|m| Carried::new(net.view(Field::Momentum, k, at), m[t], steps[t])),
                     next,
                 });
                 match k {
@@ -152,8 +157,13 @@ pub(super) fn stencil<T>(net: &Net<'_, T>, steps: usize, light_cone: bool, worke
 
 /// `Error` holds e; `Delta` holds φ_out' on the way up and δ of the adjoint b on the way down (b itself where φ_out is
 /// the identity); `PendingStep` holds b where a skip needs it and `Delta` does not.
-unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], partition: Partition<'_>, scratch: &mut Scratch<T>) {
-    let depth = net.depth();
+unsafe fn epc<T: Real>(
+    net: &Net<'_, T>,
+    schedule: &Schedule,
+    partition: Partition<'_>,
+    scratch: &mut Scratch<T>,
+) {
+    let (depth, steps, momentum) = (net.depth(), &schedule.steps, schedule.carried());
     partition.tiles(|at| {
         // SAFETY: the caller's; a tile's layers are done one after another.
         unsafe {
@@ -174,6 +184,7 @@ unsafe fn epc<T: Real>(net: &Net<'_, T>, steps: &[f64], partition: Partition<'_>
                         keep: if plain { own } else { net.maybe(Field::PendingStep, k, at) },
                         g: T::of(*g),
                         first: t == 0,
+                        momentum: momentum.map(|m| Carried::new(net.view(Field::Momentum, k, at), m[t], *g)),
                     });
                     partition.sync();
                 }

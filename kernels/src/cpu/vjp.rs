@@ -5,6 +5,7 @@ use pulp::{Simd, WithSimd};
 use super::activation;
 use super::arena::View;
 use super::epilogue::{copy, plus, times, Next};
+use super::momentum::Carried;
 use super::product::{Product, Rows};
 use super::real::Real;
 use crate::stack::Activation;
@@ -26,10 +27,27 @@ pub(super) struct Vjp<T> {
 pub(super) enum AfterVjp<T> {
     /// e = r, d ⊙= r.
     Adjoint { e: Option<View<T>>, d: Option<View<T>> },
-    /// e += g (r − e), d ⊙= r, and r is stored in `keep` for the next skip. `first`: e was 0.
-    Descend { e: View<T>, d: Option<View<T>>, keep: Option<View<T>>, g: T, first: bool },
-    /// v += g (r − e). `arriving`: e was 0; it becomes the change of v, and d ⊙= e.
-    Move { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, arriving: bool, next: Next<T> },
+    /// e += g (r − e), d ⊙= r, and r is stored in `keep` for the next skip. `first`: e was 0. With momentum the step along
+    /// r − e is momentum's.
+    Descend {
+        e: View<T>,
+        d: Option<View<T>>,
+        keep: Option<View<T>>,
+        g: T,
+        first: bool,
+        momentum: Option<Carried<T>>,
+    },
+    /// v += g (r − e). `arriving`: e was 0; it becomes the change of v, and d ⊙= e. With momentum the step along r − e is
+    /// momentum's.
+    Move {
+        v: View<T>,
+        e: View<T>,
+        d: Option<View<T>>,
+        g: T,
+        arriving: bool,
+        momentum: Option<Carried<T>>,
+        next: Next<T>,
+    },
     /// v += s, e += s with s = g (r − e), then d ⊙= e. `first`: e was 0.
     Sweep { v: View<T>, e: View<T>, d: Option<View<T>>, g: T, first: bool, next: Next<T> },
     /// to = e + g (r − e), d = slope ⊙ to; `e: None` means e is `to` itself. `arriving`: e was 0.
@@ -70,7 +88,7 @@ impl<T: Real> Rows<T> for Vjp<T> {
                         copy(r, e.run_mut(j, n));
                     }
                 }
-                AfterVjp::Descend { e, d, keep, g, first } => {
+                AfterVjp::Descend { e, d, keep, g, first, momentum } => {
                     if let Some(keep) = keep {
                         copy(r, keep.run_mut(j, n));
                     }
@@ -78,15 +96,30 @@ impl<T: Real> Rows<T> for Vjp<T> {
                         times(d.run_mut(j, n), r);
                     }
                     let e = &mut e.run_mut(j, n)[..n];
-                    if first {
-                        (0..n).for_each(|c| e[c] = g * r[c]);
-                    } else {
-                        (0..n).for_each(|c| e[c] += g * (r[c] - e[c]));
+                    match momentum {
+                        None if first => (0..n).for_each(|c| e[c] = g * r[c]),
+                        None => (0..n).for_each(|c| e[c] += g * (r[c] - e[c])),
+                        Some(momentum) if first => {
+                            momentum.first(j, r);
+                            copy(r, e);
+                        }
+                        Some(momentum) => {
+                            momentum.step(j, r, e);
+                            plus(e, r);
+                        }
                     }
                 }
-                AfterVjp::Move { v, e, d, g, arriving, next } => {
+                AfterVjp::Move { v, e, d, g, arriving, momentum, next } => {
                     let v = &mut v.run_mut(j, n)[..n];
                     if arriving {
+                        let g = match momentum {
+                            None => g,
+                            // r becomes the step itself
+                            Some(momentum) => {
+                                momentum.first(j, r);
+                                T::ONE
+                            }
+                        };
                         let e = &mut e.run_mut(j, n)[..n];
                         for c in 0..n {
                             let new = v[c] + g * r[c];
@@ -98,7 +131,13 @@ impl<T: Real> Rows<T> for Vjp<T> {
                         }
                     } else {
                         let e = &e.run(j, n)[..n];
-                        (0..n).for_each(|c| v[c] += g * (r[c] - e[c]));
+                        match momentum {
+                            None => (0..n).for_each(|c| v[c] += g * (r[c] - e[c])),
+                            Some(momentum) => {
+                                momentum.step(j, r, e);
+                                plus(v, r);
+                            }
+                        }
                     }
                     next.at(simd, j, v);
                 }

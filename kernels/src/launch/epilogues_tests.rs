@@ -28,7 +28,7 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn bytes(&self, rule: Rule, steps: usize, precision: Precision, products: bool) -> u64 {
-        let schedule = Schedule { rule, steps: vec![0.1; steps] };
+        let schedule = Schedule::new(rule, vec![0.1; steps]);
         let ask = Ask {
             stack: self.stack,
             schedule: &schedule,

@@ -4,7 +4,7 @@ use crate::launch::params::{Elementwise, Moves};
 use crate::launch::{plan, Ask, Launch, Precision, Task};
 use crate::stack::{Activation, LayerSpec, Loss, LossKind};
 use crate::tune::DeviceLimits;
-use crate::{MathMode, Rule, Schedule, Stack};
+use crate::{MathMode, Momentum, Rule, Schedule, Stack};
 
 /// The layers of most blocks, of each launch of a kernel and mode: the first, how many, and blocks of each and before
 /// them.
@@ -12,7 +12,7 @@ fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4
     let layer =
         |pair: &[usize]| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(pair[0], pair[1]) };
     let stack = Stack::new(widths.windows(2).map(layer).collect()).unwrap();
-    let schedule = Schedule { rule, steps: vec![0.1] };
+    let schedule = Schedule::new(rule, vec![0.1]);
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,
@@ -31,6 +31,30 @@ fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4
         _ => None,
     });
     found.map(|p| [p.uniform_first, p.uniform_layers, p.uniform_blocks, p.uniform_before]).collect()
+}
+
+/// A GPU would run the plain rule in its place; momentum of zero is the plain rule.
+#[test]
+fn momentum_is_refused_in_one_sentence() {
+    let stack = Stack::new(vec![LayerSpec::linear(3, 3); 2]).unwrap();
+    let refused = |beta: f64| {
+        let momentum = vec![Momentum { beta, direct: 0.0, carried: 1.0 }];
+        let ask = Ask {
+            stack: &stack,
+            schedule: &Schedule { momentum, ..Schedule::new(Rule::Epc, vec![0.1]) },
+            loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+            batch: 2,
+            task: Task::Learn { traces: false },
+            precision: Precision::F32,
+            math: MathMode::F32,
+            device: DeviceLimits { processors: 1, cooperative: None },
+            products: false,
+        };
+        plan(&ask).err().map(|error| error.to_string())
+    };
+    let sentence = "the fused engine on a GPU has plain descent only, no momentum; use device `cpu`";
+    assert_eq!(refused(0.9).as_deref(), Some(sentence));
+    assert_eq!(refused(0.0), None);
 }
 
 #[test]

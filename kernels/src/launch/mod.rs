@@ -129,7 +129,7 @@ impl Plan {
 /// Plans a call.
 ///
 /// # Errors
-/// For sPC with states stored as deviations, which the kernels do not support; for f64 with rounded operands; and for
+/// For sPC with states stored as deviations and for momentum, which the kernels do not support; for f64 with rounded operands; and for
 /// sizes beyond the range of their indices.
 pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
     let Ask { stack, schedule, batch, task, .. } = *ask;
@@ -138,6 +138,9 @@ pub fn plan(ask: &Ask<'_>) -> candle_core::Result<Plan> {
             "the fused engine on a GPU stores states, not deviations; use `fused` in place of `fused-deviation`, or \
              device `cpu`"
         );
+    }
+    if schedule.carried().is_some() {
+        refuse!("the fused engine on a GPU has plain descent only, no momentum; use device `cpu`");
     }
     if ask.math != MathMode::F32 && ask.precision != Precision::F32 {
         refuse!("{} operands are for f32; this call is in f64", ask.math);

@@ -53,13 +53,13 @@ fn stack(width: usize, depth: usize) -> Stack {
 }
 
 fn chosen(table: &StrategyTable, width: usize, depth: usize, rule: Rule, steps: usize) -> Choice {
-    let schedule = Schedule { rule, steps: vec![0.1; steps] };
+    let schedule = Schedule::new(rule, vec![0.1; steps]);
     choose(Some(table), &stack(width, depth), &schedule, 64, F32, &GPU)
 }
 
 #[test]
 fn sizes_are_those_of_the_hidden_layers() {
-    let schedule = Schedule { rule: SPC, steps: vec![0.1; 3] };
+    let schedule = Schedule::new(SPC, vec![0.1; 3]);
     assert_eq!(Sizes::of(&stack(128, 8), &schedule, 64), sizes(128, 64, 8, 3));
     assert_eq!(Sizes::of(&stack(128, 1), &schedule, 64), sizes(10, 64, 1, 3));
 }
@@ -102,7 +102,7 @@ fn nothing_is_decided_over_more_than_a_factor_of_two() {
     assert!(table.nearest("spc", (Precision::F64, MathMode::F32), &at).is_none());
     assert!(table.nearest("spc", (Precision::F32, MathMode::Tf32), &at).is_none());
     // the model says what it says without a table
-    let schedule = Schedule { rule: SPC, steps: vec![0.1; 33] };
+    let schedule = Schedule::new(SPC, vec![0.1; 33]);
     let (deep, kind) = (stack(128, 33), F32);
     let by_model = cuda(&deep, &schedule, 64, kind, &GPU);
     assert_eq!(choose(Some(&table), &deep, &schedule, 64, kind, &GPU), by_model);

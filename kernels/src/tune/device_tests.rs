@@ -27,7 +27,7 @@ fn stack(widths: &[usize]) -> Stack {
 }
 
 fn choice(widths: &[usize], rule: Rule, steps: usize, batch: usize, device: &DeviceLimits) -> Choice {
-    cuda(&stack(widths), &Schedule { rule, steps: vec![0.1; steps] }, batch, F32, device)
+    cuda(&stack(widths), &Schedule::new(rule, vec![0.1; steps]), batch, F32, device)
 }
 
 fn strategy(widths: &[usize], rule: Rule, steps: usize, device: &DeviceLimits) -> Strategy {
@@ -97,7 +97,7 @@ fn what_the_persistent_kernels_do_not_take_goes_to_another_strategy_with_a_reaso
     for rule in others {
         assert!(said(choice(&widths, rule, 8, 64, &H100)).contains("its rule is not one of"), "{rule:?}");
     }
-    let schedule = Schedule { rule: SPC, steps: vec![0.1; 8] };
+    let schedule = Schedule::new(SPC, vec![0.1; 8]);
     let f64 = cuda(&stack(&widths), &schedule, 64, (Precision::F64, MathMode::F32), &H100);
     assert!(said(f64).contains("f64"));
     let none = DeviceLimits { processors: 132, cooperative: None };

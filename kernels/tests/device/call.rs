@@ -143,7 +143,7 @@ fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
         let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
         let spc = Rule::Spc { light_cone: true, deviation: false };
         for (rule, steps) in [(spc, depth + 9), (Rule::Epc, 5), (Rule::Bp, 0)] {
-            let schedule = Schedule { rule, steps: vec![0.1; steps] };
+            let schedule = Schedule::new(rule, vec![0.1; steps]);
             let on = |strategy| {
                 engine.set_strategy(Some(strategy));
                 &engine

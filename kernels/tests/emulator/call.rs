@@ -134,7 +134,7 @@ fn deep(depth: usize, width: usize) -> Stack {
 
 fn launches(depth: usize, width: usize, rule: Rule, steps: usize, products: bool) -> [usize; 3] {
     let stack = deep(depth, width);
-    let schedule = Schedule { rule, steps: vec![0.1; steps] };
+    let schedule = Schedule::new(rule, vec![0.1; steps]);
     let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
     let (precision, math) = (Precision::F32, MathMode::F32);
     let device = DeviceLimits { processors: 132, cooperative: None };
@@ -182,7 +182,7 @@ fn flops_are_those_of_the_schedule() {
         (Rule::Epc, 2 * depth + steps * (2 * depth - 2)),
         (Rule::Fpa { light_cone: false }, 2 * depth + steps * (depth - 1)),
     ] {
-        let (stack, schedule) = (deep(depth, width), Schedule { rule, steps: vec![0.1; steps] });
+        let (stack, schedule) = (deep(depth, width), Schedule::new(rule, vec![0.1; steps]));
         for library in [false, true] {
             let ask = Ask {
                 stack: &stack,
@@ -215,7 +215,7 @@ fn equal_layers_are_one_product() {
 fn deviations_are_refused_in_one_sentence() {
     let stack = deep(2, 3);
     let rule = Rule::Spc { light_cone: true, deviation: true };
-    let schedule = Schedule { rule, steps: vec![0.1] };
+    let schedule = Schedule::new(rule, vec![0.1]);
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,

@@ -70,7 +70,7 @@ fn plans(math: MathMode, stack: &Stack, schedule: &Schedule) -> Vec<(&'static st
 pub fn battery(variant: &str) -> Result<(), String> {
     let layer = LayerSpec::linear(1, 1);
     let stack = Stack::new(vec![layer; 2]).unwrap();
-    let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
+    let schedule = Schedule::new(Rule::Bp, vec![]);
     let emulator = Emulator { order: Order::Forward, variant: variant.to_owned() };
     let mut random = Random::new(11);
     for math in MathMode::ALL {
@@ -107,7 +107,7 @@ fn products_read_what_they_are_told_to_on_every_strategy() {
 #[test]
 fn operands_of_less_are_for_f32() {
     let layer = LayerSpec::linear(1, 1);
-    let (stack, schedule) = (Stack::new(vec![layer]).unwrap(), Schedule { rule: Rule::Bp, steps: vec![] });
+    let (stack, schedule) = (Stack::new(vec![layer]).unwrap(), Schedule::new(Rule::Bp, vec![]));
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,

@@ -1,7 +1,7 @@
 //! Equal calls leave equal bits, on any number of threads.
 
 use candle_core::DType;
-use pcnbench_kernels::Fused;
+use pcnbench_kernels::{Fused, Momentum, Rule};
 use proptest::prelude::*;
 
 use crate::case::{case, Case, Size};
@@ -34,6 +34,20 @@ proptest! {
         between.fused_on(&engine, &between.numbers(), dtype(wide));
         prop_assert_eq!(&first, &bits(&case.fused_on(&engine, &numbers, dtype(wide))));
         prop_assert_eq!(&first, &bits(&case.fused_on(&engine, &numbers, dtype(wide))));
+    }
+
+    /// Momentum that carries nothing is plain descent, in every way of writing it that is exact.
+    #[test]
+    fn of_momentum_zero_and_of_none(case in case(Size::Small), direct in any::<bool>(), wide in any::<bool>()) {
+        prop_assume!(matches!(case.schedule.rule, Rule::Spc { .. } | Rule::Epc));
+        let [mut none, mut zero] = [case.clone(), case];
+        let share = |own: bool| f64::from(u8::from(own));
+        let m = Momentum { beta: 0.0, direct: share(direct), carried: share(!direct) };
+        none.schedule.momentum = vec![];
+        zero.schedule.momentum = vec![m; zero.schedule.steps.len()];
+        prop_assert!(zero.schedule.carried().is_none());
+        let numbers = none.numbers();
+        prop_assert_eq!(bits(&none.fused(&numbers, dtype(wide))), bits(&zero.fused(&numbers, dtype(wide))));
     }
 
     /// How a call is cut into tiles and blocks follows from the number of threads; in which order a number is summed

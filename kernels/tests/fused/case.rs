@@ -1,7 +1,7 @@
 //! A call of the engine: drawn, run by it, and run by the plain loops.
 
 use candle_core::{DType, Device, Tensor};
-use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Rule, Schedule, Stack};
+use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Momentum, Rule, Schedule, Stack};
 use proptest::prelude::*;
 
 use crate::plain::{self, Left};
@@ -53,6 +53,19 @@ fn rule(kind: usize, flags: (bool, bool), batch: usize) -> Rule {
     }
 }
 
+/// Plain descent, the heavy ball, Nesterov's method, and any numbers, of T steps.
+fn momentum(kind: usize, drawn: &[[f64; 3]]) -> Vec<Momentum> {
+    let of = |t: usize| match kind {
+        0 => Momentum { beta: 0.9, direct: 0.0, carried: 1.0 },
+        1 => {
+            let after = |t: usize| t as f64 / (t + 3) as f64;
+            Momentum { beta: after(t.saturating_sub(1)), direct: 1.0, carried: after(t) }
+        }
+        _ => Momentum { beta: drawn[t][0], direct: drawn[t][1], carried: drawn[t][2] },
+    };
+    (0..drawn.len()).map(of).collect()
+}
+
 prop_compose! {
     fn shape(size: Size)(
         sizes in match size {
@@ -96,13 +109,18 @@ prop_compose! {
             Size::Small => proptest::collection::vec(0.02f64..0.2, 0..13),
             Size::Large => proptest::collection::vec(0.02f64..0.2, 4..13),
         },
+        carried in (0usize..6, proptest::collection::vec([-0.5f64..0.95, 0.0f64..1.0, 0.0f64..1.0], 13)),
         threads in 1usize..5,
         seed in any::<u64>(),
     ) -> Case {
         let kinds = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
         let loss = Loss { kind: kinds[loss.0], weight: loss.1 };
         let steps = if kind < 2 { vec![] } else { steps };
-        Case { layers, schedule: Schedule { rule: rule(kind, flags, batch), steps }, loss, batch, threads, seed }
+        let mut schedule = Schedule::new(rule(kind, flags, batch), steps);
+        if matches!(schedule.rule, Rule::Spc { .. } | Rule::Epc) && carried.0 < 3 {
+            schedule.momentum = momentum(carried.0, &carried.1[..schedule.steps.len()]);
+        }
+        Case { layers, schedule, loss, batch, threads, seed }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Layer l predicts μ_l = φ_out(a W φ_in(v_{l−1}) + b) + v_{l−1} (if it has a skip). With δ = φ_out' ⊙ e,
 //! J_lᵀe = φ_in' ⊙ a Wᵀδ + e (if it has a skip), and parameters learn along a δ φ_in(v_{l−1})ᵀ and δ.
 
-use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Momentum, Optimiser, Rule, Schedule, Stack};
 
 /// Values of one layer for one sample, or of all layers.
 type Row = Vec<f64>;
@@ -187,6 +187,13 @@ fn difference(a: &[f64], b: &[f64]) -> Row {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
+/// What a step goes along: a d + c u, u being d + β times the u of the step before; d itself without momentum.
+fn along(momentum: Option<&Momentum>, descent: &[f64], sum: &mut Row) -> Row {
+    let Some(m) = momentum else { return descent.to_vec() };
+    *sum = moved(descent, m.beta, sum);
+    descent.iter().zip(&*sum).map(|(d, u)| m.direct * d + m.carried * u).collect()
+}
+
 /// The inference of one sample under a rule that leaves the parameters alone; errors are left at the last point.
 fn infer(net: &mut Net<'_>, schedule: &Schedule, output: &dyn Fn(&[f64]) -> Row, x: &[f64]) -> (Chain, Rows) {
     let depth = net.stack.depth();
@@ -203,22 +210,27 @@ fn infer(net: &mut Net<'_>, schedule: &Schedule, output: &dyn Fn(&[f64]) -> Row,
             }
         }
         Rule::Spc { .. } => {
-            for g in &schedule.steps {
+            let mut sums: Rows = c.e.iter().map(|e| vec![0.0; e.len()]).collect();
+            for (t, g) in schedule.steps.iter().enumerate() {
                 let old = c.clone();
                 for l in 1..depth {
                     let descent = difference(&net.pull(l + 1, &old.v[l], &old.e[l]), &old.e[l - 1]);
-                    c.v[l] = moved(&old.v[l], *g, &descent);
+                    let along = along(schedule.momentum.get(t), &descent, &mut sums[l - 1]);
+                    c.v[l] = moved(&old.v[l], *g, &along);
                 }
                 net.refresh(&mut c, output);
             }
         }
         Rule::Epc => {
             let mut free: Rows = c.e.clone();
-            for g in &schedule.steps {
+            let mut sums: Rows = c.e.iter().map(|e| vec![0.0; e.len()]).collect();
+            for (t, g) in schedule.steps.iter().enumerate() {
                 let mut b = output(&net.forward(depth, &c.v[depth - 1]));
                 for l in (1..depth).rev() {
                     b = net.pull(l + 1, &c.v[l], &b);
-                    free[l - 1] = moved(&free[l - 1], *g, &difference(&b, &free[l - 1]));
+                    let descent = difference(&b, &free[l - 1]);
+                    let along = along(schedule.momentum.get(t), &descent, &mut sums[l - 1]);
+                    free[l - 1] = moved(&free[l - 1], *g, &along);
                 }
                 for l in 1..depth {
                     c.v[l] = moved(&net.forward(l, &c.v[l - 1]), 1.0, &free[l - 1]);

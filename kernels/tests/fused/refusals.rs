@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::{
-    Activation, Error, Fused, LayerSpec, Loss, LossKind, MathMode, Optimiser, Rule, Schedule, Stack,
+    Activation, Error, Fused, LayerSpec, Loss, LossKind, MathMode, Momentum, Optimiser, Rule, Schedule, Stack,
 };
 
 const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
@@ -24,7 +24,7 @@ fn ones(shape: &[usize]) -> Tensor {
 
 /// What both calls say to these operands; θ is as it was.
 fn refused(theta: &Tensor, x: &Tensor, y: &Tensor, optimiser: Optimiser) -> String {
-    let schedule = Schedule { rule: Rule::Spc { light_cone: true, deviation: false }, steps: vec![0.1; 3] };
+    let schedule = Schedule::new(Rule::Spc { light_cone: true, deviation: false }, vec![0.1; 3]);
     let before = theta.copy().unwrap().to_dtype(DType::F64).unwrap();
     let error = engine().train(&schedule, LOSS, optimiser, theta, (x, y)).unwrap_err();
     assert!(matches!(error, Error::Operand { .. }), "{error:?}");
@@ -94,7 +94,7 @@ fn memory() {
 /// Contiguous parts of larger tensors are no copies: what lies before and behind them is neither written nor read.
 #[test]
 fn contiguous_parts_are_taken_where_they_lie() {
-    let schedule = Schedule { rule: Rule::Epc, steps: vec![0.1; 2] };
+    let schedule = Schedule::new(Rule::Epc, vec![0.1; 2]);
     let whole = Tensor::arange(0f32, 36.0, &Device::Cpu).unwrap().affine(0.01, 0.0).unwrap();
     let theta = whole.narrow(0, 4, 26).unwrap();
     let (x, y) = (ones(&[9, 3]).narrow(0, 2, 5).unwrap(), ones(&[9, 2]).narrow(0, 4, 5).unwrap());
@@ -107,10 +107,32 @@ fn contiguous_parts_are_taken_where_they_lie() {
     assert_ne!(&after[4..30], &before[4..30]);
 }
 
+/// Momentum is of sPC and ePC, and of every step or none.
+#[test]
+fn momentum() {
+    let heavy = Momentum { beta: 0.9, direct: 0.0, carried: 1.0 };
+    let (theta, x, y) = (ones(&[26]), ones(&[5, 3]), ones(&[5, 2]));
+    for (rule, momenta, sentence) in [
+        (Rule::Epc, 2, "a schedule of 3 steps needs the momentum of each of them or none, and has 2"),
+        (Rule::Epc, 4, "a schedule of 3 steps needs the momentum of each of them or none, and has 4"),
+        (
+            Rule::SeqIl { mixing: 1.0 },
+            3,
+            "rule seqil has no momentum in the fused engine, which gives it to spc and epc only",
+        ),
+    ] {
+        let schedule = Schedule { momentum: vec![heavy; momenta], ..Schedule::new(rule, vec![0.1; 3]) };
+        let trained = engine().train(&schedule, LOSS, SGD, &theta, (&x, &y)).unwrap_err();
+        let learned = engine().learn(&schedule, LOSS, &theta, (&x, &y), false).unwrap_err();
+        assert_eq!((trained.to_string(), learned.to_string()), (sentence.into(), sentence.into()));
+    }
+    assert_eq!(theta.sum_all().unwrap().to_scalar::<f32>().unwrap(), 26.0);
+}
+
 /// What a CPU would only imitate it does not do; f32 as it is, it does.
 #[test]
 fn operands_of_tensor_cores() {
-    let schedule = Schedule { rule: Rule::Bp, steps: vec![] };
+    let schedule = Schedule::new(Rule::Bp, vec![]);
     let (theta, x, y) = (ones(&[26]), ones(&[5, 3]), ones(&[5, 2]));
     for math in MathMode::ALL {
         let engine = engine().with_math(math);

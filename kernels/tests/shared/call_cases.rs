@@ -82,7 +82,7 @@ pub fn case(seed: u64, widths: &[usize], batch: usize, rule: Rule, steps: usize,
     let weight = random.one_of(&[1.0, 0.3]);
     let steps = if matches!(rule, Rule::Bp | Rule::Zil) { 0 } else { steps };
     let steps = (0..steps).map(|t| [0.2, 0.1, 0.3][t % 3]).collect();
-    Case { stack, schedule: Schedule { rule, steps }, loss: Loss { kind, weight }, batch, task, seed }
+    Case { stack, schedule: Schedule::new(rule, steps), loss: Loss { kind, weight }, batch, task, seed }
 }
 
 /// Every rule with every task, then drawn ones.

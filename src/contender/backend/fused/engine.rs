@@ -15,7 +15,7 @@ use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::architecture::mlp::chain;
 use crate::net::{Activation, Dense, Loss, LossKind, Params};
 use crate::optim::{self, OptimiserKind};
-use crate::rule::{Ar, Feedback, Fpa, Ipc, Method, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
+use crate::rule::{Ar, Feedback, Fpa, Ipc, Method, Momentum, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
 use crate::{Error, Result};
 
 /// A fused engine for one network.
@@ -199,8 +199,9 @@ fn stack(contender: &ContenderSpec) -> Result<kernels::Stack> {
 pub fn predicted_step(spec: &ContenderSpec, batch: usize, device: &DeviceModel) -> Result<Option<f64>> {
     let resident =
         matches!(spec.id.engine, EngineKind::Fused | EngineKind::FusedTf32x3 | EngineKind::FusedTf32);
+    let is_descent = matches!(spec.rule, Rule::Spc(spc) if spc.steps.method == Method::Plain);
     let stacked = spec.network.graph(spec.loss)?.as_stack().is_ok();
-    if !resident || !stacked || !matches!(spec.rule, Rule::Spc(_)) || spec.dtype != DType::F32 {
+    if !resident || !stacked || !is_descent || spec.dtype != DType::F32 {
         return Ok(None);
     }
     Ok(spc_step(&stack(spec)?, batch, spec.id.engine.operands(), device))
@@ -225,12 +226,10 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
     let to = match *rule {
         Rule::Bp(_) => To::Bp,
         Rule::Zil(Zil { nodes: Nodes::Frontier }) => To::Zil,
-        Rule::Spc(Spc { light_cone, spike: false, even_odd: false, steps })
-            if steps.method == Method::Plain =>
-        {
+        Rule::Spc(Spc { light_cone, spike: false, even_odd: false, steps }) if steps.method.is_linear() => {
             To::Spc { light_cone, deviation }
         }
-        Rule::Epc(epc) if epc.steps.method == Method::Plain => To::Epc,
+        Rule::Epc(epc) if epc.steps.method.is_linear() => To::Epc,
         Rule::Fpa(Fpa { light_cone, nested: false, .. }) => To::Fpa { light_cone },
         Rule::SeqIl(SeqIl { mixing, .. }) => To::SeqIl { mixing: mixing.map_or(1.0, |b| b / (1.0 + b)) },
         Rule::Ipc(Ipc { weight_step, light_cone, evaluate, .. }) => {
@@ -241,8 +240,18 @@ fn schedule(rule: &Rule, deviation: bool) -> Result<kernels::Schedule> {
         }
         _ => return Err(Error::Invalid(format!("the fused engine does not run rule {rule}"))),
     };
-    let steps = rule.steps().map_or_else(Vec::new, |s| (0..s.count).map(|t| s.size(t)).collect());
-    Ok(kernels::Schedule { rule: to, steps })
+    let Some(own) = rule.steps() else { return Ok(kernels::Schedule::new(to, vec![])) };
+    let steps = (0..own.count).map(|t| own.size(t)).collect();
+    let by_step = |t| {
+        let Momentum { beta, direct, carried } = own.momentum(t)?;
+        Some(kernels::Momentum { beta, direct, carried })
+    };
+    // methods are of these two; other rules descend plainly
+    let momentum = match to {
+        To::Spc { .. } | To::Epc => (0..own.count).filter_map(by_step).collect(),
+        _ => vec![],
+    };
+    Ok(kernels::Schedule { momentum, ..kernels::Schedule::new(to, steps) })
 }
 
 /// The optimiser of update number `update` (from 1).

@@ -60,6 +60,10 @@ fn packed_parameters_start_on_a_cache_line_wherever_the_allocator_puts_them() {
 fn kernels_have_the_schedules_that_the_table_says() {
     for info in crate::rule::Rule::VARIANTS.iter().copied().flatten() {
         let rule = Rule::from_name(info.name, crate::rule::Steps::constant(3, 0.1)).unwrap();
-        assert_eq!(super::schedule(&rule, false).is_ok(), info.fused, "{}", info.name);
+        let schedule = super::schedule(&rule, false);
+        assert_eq!(schedule.is_ok(), info.fused, "{}", info.name);
+        // a GPU has plain descent alone
+        let plain = schedule.is_ok_and(|schedule| schedule.carried().is_none());
+        assert_eq!(plain, info.on_gpu, "{}", info.name);
     }
 }
