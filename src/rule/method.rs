@@ -154,7 +154,7 @@ impl Method {
 
     /// Whether u alone is carried from step to step, or nothing, so that a step is three numbers ([`Momentum`]).
     pub fn is_linear(self) -> bool {
-        self != Self::Adam
+        !matches!(self, Self::Adam | Self::ConjugateGradient)
     }
 
     /// Step t, where the size asked for is `size`, and `decayed` in this step.
