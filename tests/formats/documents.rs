@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pcnbench::record::{read, Record, SummaryRow};
 use pcnbench::stats::median;
-use pcnbench::suite::{Quantity, Study};
+use pcnbench::suite::{Model, Quantity, Study};
 
 const HEADER: &str =
     "| L | sPC / BP, `fused` | sPC / BP, `reference` | GEMMs, sPC / BP | `fused` over GEMMs | of reference: \
@@ -31,11 +31,12 @@ fn the_quantities_of_studies_are_those_of_the_program() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("FORMAT.md")).unwrap();
     let (_, table) = text.split_once("| model | `quantity` | `at` | `value` |\n").unwrap();
     let found: Vec<&str> = table.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
-    let row = |study: Study, q: &Quantity| {
-        format!("| `{}` | `{}` | {} | {} |", study.name(), q.name, q.at, q.about)
+    let row = |model: Model, q: &Quantity| {
+        format!("| `{}` | `{}` | {} | {} |", model.name(), q.name, q.at, q.about)
     };
-    let of = |study: Study| study.quantities().iter().map(move |q| row(study, q));
-    assert_eq!(found, Study::ALL.into_iter().flat_map(of).collect::<Vec<_>>());
+    let of = |model: Model| model.quantities().iter().map(move |q| row(model, q));
+    let models = Study::ALL.into_iter().map(Model::Study).chain([Model::Training]);
+    assert_eq!(found, models.flat_map(of).collect::<Vec<_>>());
 }
 
 /// What METHODOLOGY.md says that studies and the training beside them have found is what the records say that it links to.
