@@ -1,6 +1,6 @@
 //! Training runs: test error against updates, seconds and FLOPs, and how far each layer moved.
 //!
-//! A line is a contender; where it was trained from several draws the line is their median and the band reaches from the least to the
+//! A line is a contender with its steps; where it was trained from several draws the line is their median and the band reaches from the least to the
 //! greatest. Times of a row are the median of its draws' times.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use super::axes::Axis;
 use super::chart::{Chart, Dot, Series};
 use super::drawing::{csv_text, Drawing, Drawn};
 use super::legend::Entry;
-use super::{canvas, filenames, number, style};
+use super::style::Style;
+use super::{canvas, direction, filenames, number, style};
 use crate::record::{Mark, Record, SummaryRow};
 use crate::stats::median;
 use crate::suite::{axis, WEIGHT_CHANGE};
@@ -59,13 +60,22 @@ const FIGURES: [(Over, &str, &str, &str, &str); 4] = [
     ),
 ];
 
-/// A line: contender, and by place (row of the curve, or layer) x and y of every draw.
-type Line<'a> = (&'a str, BTreeMap<u64, Vec<(f64, f64)>>);
+/// A line.
+#[derive(Debug)]
+struct Line<'a> {
+    contender: &'a str,
+    steps: usize,
+    step_size: f64,
+    /// By row of the curve, or layer: x and y of every draw.
+    points: BTreeMap<u64, Vec<(f64, f64)>>,
+}
 
 /// One line of a figure's CSV.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     contender: &'a str,
+    steps: usize,
+    step_size: f64,
     x: f64,
     median: f64,
     least: f64,
@@ -73,7 +83,8 @@ struct Row<'a> {
     draws: usize,
 }
 
-/// Draws the figures of every benchmark of training runs, one per point without its draw.
+/// Draws the figures of every benchmark of training runs, one per kind of network: draws, numbers of steps and step sizes of
+/// one stand together.
 ///
 /// # Errors
 /// As [`super::draw_all`].
@@ -103,9 +114,10 @@ pub fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
     Ok(out)
 }
 
-/// The point without its draw.
+/// The point without what runs along its figures or tells their lines apart.
 fn place(row: &SummaryRow) -> String {
-    let kept = row.point.split([',', '@']).filter(|part| !part.starts_with(&format!("{}=", axis::DRAW.name)));
+    let told = [&axis::DRAW, &axis::STEPS, &axis::STEP_SIZE].map(|axis| format!("{}=", axis.name));
+    let kept = row.point.split([',', '@']).filter(|part| !told.iter().any(|told| part.starts_with(told)));
     kept.collect::<Vec<_>>().join(",")
 }
 
@@ -133,17 +145,21 @@ fn lines<'a>(record: &'a Record, place: &str, over: Over) -> Vec<Line<'a>> {
     let members: BTreeMap<(&str, &str), &SummaryRow> =
         record.summary.iter().filter(here).map(|row| ((&*row.point, &*row.contender), row)).collect();
     let mut lines: Vec<Line<'a>> = Vec::new();
-    let mut add = |contender: &'a str, place: u64, x: f64, y: f64| {
-        let at = lines.iter().position(|(known, _)| *known == contender).unwrap_or_else(|| {
-            lines.push((contender, BTreeMap::new()));
+    let mut add = |row: &'a SummaryRow, place: u64, x: f64, y: f64| {
+        let same = |line: &Line<'_>| {
+            (line.contender, line.steps, line.step_size) == (&*row.contender, row.steps, row.step_size)
+        };
+        let at = lines.iter().position(same).unwrap_or_else(|| {
+            let (contender, points) = (&*row.contender, BTreeMap::new());
+            lines.push(Line { contender, steps: row.steps, step_size: row.step_size, points });
             lines.len() - 1
         });
-        lines[at].1.entry(place).or_default().push((x, y));
+        lines[at].points.entry(place).or_default().push((x, y));
     };
     if over == Over::Layers {
         for q in record.quantities.iter().filter(|q| q.quantity == WEIGHT_CHANGE.name) {
-            if members.contains_key(&(&*q.point, &*q.contender)) {
-                add(&q.contender, q.at as u64, q.at, q.value);
+            if let Some(row) = members.get(&(&*q.point, &*q.contender)) {
+                add(row, q.at as u64, q.at, q.value);
             }
         }
     } else {
@@ -155,11 +171,11 @@ fn lines<'a>(record: &'a Record, place: &str, over: Over) -> Vec<Line<'a>> {
                 _ => t.update as f64,
             };
             if let Some(accuracy) = t.test_accuracy {
-                add(&t.contender, t.update, x, 1.0 - accuracy);
+                add(row, t.update, x, 1.0 - accuracy);
             }
         }
     }
-    lines.sort_by_key(|(contender, _)| style::order(contender));
+    lines.sort_by_key(|line| style::order(line.contender));
     lines
 }
 
@@ -172,11 +188,11 @@ fn dot(draws: &[(f64, f64)]) -> Dot {
 }
 
 fn rows<'a>(lines: &[Line<'a>]) -> Vec<Row<'a>> {
-    let each =
-        lines.iter().flat_map(|(contender, points)| points.values().map(move |draws| (*contender, draws)));
-    each.map(|(contender, draws)| {
+    let each = lines.iter().flat_map(|line| line.points.values().map(move |draws| (line, draws)));
+    each.map(|(line, draws)| {
         let Dot { x, y, low, high, .. } = dot(draws);
-        Row { contender, x, median: y, least: low, greatest: high, draws: draws.len() }
+        let &Line { contender, steps, step_size, .. } = line;
+        Row { contender, steps, step_size, x, median: y, least: low, greatest: high, draws: draws.len() }
     })
     .collect()
 }
@@ -188,9 +204,24 @@ fn chart(
     lines: &[Line<'_>],
 ) -> Option<Chart> {
     let (mut series, mut legend, mut draws) = (Vec::new(), Vec::new(), 0);
-    for (contender, points) in lines {
-        let (name, engine) = style::split(contender);
-        let style = style::of(name, engine);
+    for line in lines {
+        let points = &line.points;
+        let siblings: Vec<&Line<'_>> =
+            lines.iter().filter(|other| other.contender == line.contender).collect();
+        let (name, engine) = style::split(line.contender);
+        let mut label = style::printed_name(name);
+        if siblings.iter().any(|other| other.step_size != line.step_size) {
+            label += &format!(", step {}", number::short(line.step_size, 3));
+        }
+        if siblings.iter().any(|other| other.steps != line.steps) {
+            label += &format!(", T = {}", line.steps);
+        }
+        let place = siblings.iter().position(|other| std::ptr::eq(*other, line)).unwrap_or(0);
+        let own = style::of(name, engine);
+        let style = match siblings.len() {
+            1 => own,
+            count => Style { color: direction::along(place, count), ..own },
+        };
         let dots: Vec<Dot> =
             points.values().map(|draws| dot(draws)).filter(|d| d.x > 0.0 && d.low > 0.0).collect();
         draws = points.values().map(Vec::len).max().unwrap_or(0).max(draws);
@@ -199,7 +230,7 @@ fn chart(
             _ => format!("{} % at the end", number::short(100.0 * d.y, 3)),
         });
         if !dots.is_empty() {
-            legend.push(Entry::series(&style::printed_name(name), last.as_deref().unwrap_or(""), style));
+            legend.push(Entry::series(&label, last.as_deref().unwrap_or(""), style));
             series.push(Series { style, dots, counted: false });
         }
     }

@@ -1,6 +1,7 @@
 //! Run directories: write (atomic, resumable), read, summarise.
 
 mod columns;
+mod curve;
 mod definition;
 mod disk;
 mod facts;
@@ -27,6 +28,7 @@ mod fixture;
 #[cfg(test)]
 mod format_tests;
 
+pub(crate) use curve::{curve_bytes, header_bytes, read_curve, read_header};
 pub(crate) use disk::save;
 pub(crate) use folder::{lock, slug};
 pub use limits::product_size;
@@ -43,4 +45,3 @@ pub(crate) use seal::sha256;
 pub use shard::Shard;
 pub use store::Store;
 pub use training::TrainingRow;
-pub(crate) use training::{curve_bytes, header_bytes, read_curve, read_header};

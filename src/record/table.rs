@@ -238,6 +238,7 @@ mod tests {
             told::<SignalRow>(),
             told::<AlignmentRow>(),
             told::<RegimeRow>(),
+            told::<TrainingRow>(),
             told::<QuantityRow>(),
             told::<SummaryRow>(),
         ];

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, Meta};
-use super::Progress;
+use super::progress::Progress;
 use crate::record::{self, Run, TrainingRow};
 use crate::{Error, Result};
 

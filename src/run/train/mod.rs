@@ -4,6 +4,7 @@ mod checkpoint;
 mod evaluation;
 mod folder;
 mod material;
+mod progress;
 mod search;
 mod trainer;
 
@@ -25,6 +26,7 @@ pub use checkpoint::{Checkpoint, Meta};
 pub use evaluation::Evaluation;
 use folder::Folder;
 use material::Material;
+pub use progress::Progress;
 pub(super) use search::Searches;
 use trainer::Trainer;
 
@@ -104,18 +106,6 @@ type Numbers = Vec<(&'static str, f64, f64)>;
 fn training(p: &Prepared<'_>) -> Result<Training> {
     let none = || Error::Invalid(format!("benchmark \"{}\" trains nothing", p.benchmark.name));
     p.benchmark.training.ok_or_else(none)
-}
-
-/// Hears of a training run.
-pub trait Progress {
-    /// A run of so many updates begins, at this one.
-    fn begins(&mut self, contender: &str, update: u64, updates: u64);
-    /// So many updates are done, and the time that they took.
-    fn at(&mut self, update: u64, seconds: f64);
-    /// Another row of the curve is on disk.
-    fn row(&mut self, row: &TrainingRow);
-    /// Something that does not end the run.
-    fn warning(&mut self, sentence: &str);
 }
 
 /// A training run on its own, of one contender at one point, with checkpoints.

@@ -54,19 +54,22 @@ fn with(spec: &ContenderSpec, learning_rate: f64, step: Option<f64>) -> Contende
     ContenderSpec { learning_rate, rule, ..spec.clone() }
 }
 
-/// Trial k = 0, 1, …: a learning rate and a step size, evenly spread in the logarithm over their ranges by the additive recurrence of
-/// the plastic number, u_k = frac(½ + k/ρ), v_k = frac(½ + k/ρ²), ρ³ = ρ + 1 (Roberts 2018, the sequence R_2): any number of trials
-/// covers the ranges, and every contender is tried at the same places.
+/// Trial k = 0, 1, …: a learning rate and a step size, at the radical inverses of k + 1 in base 2 and 3 (Halton 1960) over the logarithms of
+/// their ranges. Any number of trials covers both ranges, each alone and together, and every contender is tried at the same places.
 fn place(search: &Search, k: u64) -> (f64, Option<f64>) {
-    const PLASTIC: f64 = 1.324_717_957_244_746;
-    let at = |(low, high): (f64, f64), share: f64| {
-        let fraction = (0.5 + share * k as f64).fract();
-        low * (high / low).powf(fraction)
-    };
-    (
-        at(search.learning_rate, 1.0 / PLASTIC),
-        search.step_size.map(|range| at(range, 1.0 / (PLASTIC * PLASTIC))),
-    )
+    let at = |(low, high): (f64, f64), base| low * (high / low).powf(radical_inverse(k + 1, base));
+    (at(search.learning_rate, 2), search.step_size.map(|range| at(range, 3)))
+}
+
+/// The digits of `n`, mirrored at the point: 0.d₀d₁d₂… in `base`.
+fn radical_inverse(mut n: u64, base: u64) -> f64 {
+    let (mut value, mut unit) = (0.0, 1.0);
+    while n > 0 {
+        unit /= base as f64;
+        value += unit * (n % base) as f64;
+        n /= base;
+    }
+    value
 }
 
 /// The best of a contender's trials by accuracy on the validation rows, or where the network has no classes by loss on them; of equals
@@ -125,13 +128,13 @@ pub(super) fn tells_trials(p: &Prepared<'_>) -> bool {
 mod tests {
     use super::*;
 
-    /// Places stay in their ranges, begin in the middle, and no stretch of either range is left out.
+    /// Places stay in their ranges, and no eighth of either is left out.
     #[test]
     fn trials_cover_their_ranges() {
         let search =
             Search { trials: 16, updates: 1, learning_rate: (1e-4, 1.0), step_size: Some((0.01, 1.0)) };
         let (rate, step) = place(&search, 0);
-        assert!((rate - 1e-2).abs() < 1e-12 && (step.unwrap() - 0.1).abs() < 1e-12);
+        assert!((rate - 1e-2).abs() < 1e-12 && (step.unwrap() - 0.01 * 100f64.powf(1.0 / 3.0)).abs() < 1e-12);
         let mut seen = [[false; 8]; 2];
         for k in 0..16 {
             let (rate, step) = place(&search, k);
