@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::resume;
 use crate::plot::number::short;
 use crate::run::{self, Evaluation};
+use crate::suite::{axis, Overrides};
 
 /// Options of `eval`.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,9 @@ pub struct Args {
     /// Folder of the data [default: that of the training run, if its training.json is beside the checkpoint]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Evaluate on this device instead of that of the training run (cpu, cuda)
+    #[arg(long)]
+    device: Option<String>,
     #[command(flatten)]
     pub(super) threads: super::threads::Threads,
 }
@@ -27,7 +31,11 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
         resume::data(&begun.argv)
     };
     let data = args.data.clone().or_else(beside);
-    let found = run::evaluate_checkpoint(&args.checkpoint, data.as_deref())?;
+    let found = run::evaluate_checkpoint(
+        &args.checkpoint,
+        data.as_deref(),
+        &Overrides::default().with(&axis::DEVICE, args.device.clone()),
+    )?;
     if !found.same_data {
         let _ = writeln!(
             io::stderr(),

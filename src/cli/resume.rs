@@ -68,9 +68,14 @@ fn is_suite(word: &Path) -> bool {
 
 /// The value of `--data` on a recorded command line.
 pub(super) fn data(argv: &[String]) -> Option<PathBuf> {
-    let behind = argv.iter().position(|arg| arg == "--data").and_then(|at| argv.get(at + 1));
-    let joined = || argv.iter().find_map(|arg| arg.strip_prefix("--data="));
-    behind.map(String::as_str).or_else(joined).map(PathBuf::from)
+    option(argv, "--data").map(PathBuf::from)
+}
+
+/// The value of an option on a recorded command line.
+pub(super) fn option<'a>(argv: &'a [String], name: &str) -> Option<&'a str> {
+    let behind = argv.iter().position(|arg| arg == name).and_then(|at| argv.get(at + 1));
+    let joined = || argv.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('='));
+    behind.map(String::as_str).or_else(joined)
 }
 
 #[cfg(test)]

@@ -37,15 +37,18 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder from its newest checkpoint that is whole
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["suite", "contender", "seed", "device", "dtype", "epochs", "learning_rate",
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["suite", "contender", "seed", "device", "dtype", "epochs", "updates", "learning_rate",
         "optimiser", "depth", "width", "batch", "steps", "step_size"])]
     resume: Option<PathBuf>,
     /// Write a checkpoint every N updates too, not at the rows of the curve alone
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint_every: Option<u64>,
     /// Train for this many epochs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "updates")]
     epochs: Option<u64>,
+    /// Train for this many updates
+    #[arg(long, value_name = "N")]
+    updates: Option<u64>,
     /// Learning rate
     #[arg(long, value_name = "A")]
     learning_rate: Option<f64>,
@@ -90,9 +93,12 @@ impl Args {
 }
 
 pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let mut every = args.checkpoint_every;
     let (suite, data, dir) = match &args.resume {
         Some(dir) => {
             let (suite, begun) = run::begun(dir)?;
+            let asked = || resume::option(&begun.argv, "--checkpoint-every")?.parse().ok();
+            every = every.or_else(asked).filter(|&every| every > 0);
             (suite, args.data.clone().or_else(|| resume::data(&begun.argv)), dir.clone())
         }
         None => {
@@ -106,7 +112,7 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
         data: data.as_deref(),
         dir: dir.clone(),
         argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-        every: args.checkpoint_every,
+        every,
         resume: args.resume.is_some(),
     };
     let mut told = Told { out, bar: ProgressBar::hidden(), unwritten: None };
@@ -116,7 +122,10 @@ pub(super) fn main(args: &Args, out: &mut dyn Write) -> anyhow::Result<Exit> {
     if let Err(e @ Error::Diverged { .. }) = trained {
         return Err(anyhow::Error::new(e).context(format!("the curve up to here is in {}", dir.display())));
     }
-    trained?;
+    match trained {
+        Err(Error::Wrong(what)) => return Ok(Exit::Wrong(what)),
+        other => other.map(drop)?,
+    }
     unwritten.map_or(Ok(()), Err)?;
     writeln!(out, "run: {}", dir.display())?;
     Ok(Exit::Clean)
@@ -129,6 +138,7 @@ fn overrides(args: &Args) -> Overrides {
         learning_rate: args.learning_rate,
         optimiser: args.optimiser.clone(),
         epochs: args.epochs,
+        updates: args.updates,
         ..Overrides::default()
     }
     .with(&axis::DEVICE, args.device.clone())

@@ -48,6 +48,9 @@ pub(super) fn table(record: &Record) -> Grid {
         }
     }
     for ((place, contender), own) in groups {
+        // a run that diverged has no place in a median; it is counted
+        let all = own.len();
+        let own: Vec<_> = own.into_iter().filter(|(row, _)| row.err.is_empty()).collect();
         let middle = |of: &dyn Fn(&(&SummaryRow, &TrainingRow)) -> Option<f64>| {
             let values: Vec<f64> = own.iter().filter_map(of).collect();
             (!values.is_empty()).then(|| median(&values))
@@ -63,7 +66,11 @@ pub(super) fn table(record: &Record) -> Grid {
         grid.push(vec![
             short.get(place.as_str()).map_or(place.as_str(), String::as_str).into(),
             contender.into(),
-            own.len().into(),
+            if own.len() < all {
+                Cell::new(format!("{} of {all}", own.len()), own.len())
+            } else {
+                all.into()
+            },
             cell(middle(&|(_, end)| Some(end.update as f64)), 6),
             cell(middle(&|(_, end)| Some(end.learning_rate)), 3),
             cell(middle(&|(_, end)| end.step_size), 3),

@@ -14,13 +14,15 @@ use crate::{Error, Result};
 /// W_l ← W_l + (α/(v_l + r) + α_min) ΔW_l, the same factor for b_l;
 /// v_l ← ρ v_l + (1 − ρ) mean|ΔW_l, Δb_l|, ρ = min(n/(n + 1), ρ_max),
 ///
-/// the mean over all elements of both together, v_l = α at the start, r = 1e-6 and α_min = 1e-3. One scalar
+/// the mean over all elements of both together, v_l = α at the start, r = 1e-6 and α_min = 1e-3 (which no schedule lowers). One scalar
 /// per layer of memory, where Adam keeps two copies of the weights. v_l stays on the device as a tensor of
 /// one element, so that no step waits for the host. A direction of exactly zero leaves the parameters alone
 /// and lets v_l decay.
 #[derive(Debug, Clone)]
 pub struct Mq {
     rate: f64,
+    /// v_l before the first update: α as it was at the start, whatever a schedule makes of it.
+    start: f64,
     max_decay: f64,
     batches: u64,
     groups: Vec<Vec<ParamId>>,
@@ -40,7 +42,7 @@ impl Mq {
     /// Learning rate α and ρ_max (0.9999 in published fully connected networks, 0.999 in convolutional ones), and the
     /// parameters of each layer.
     pub fn new(rate: f64, max_decay: f64, groups: Vec<Vec<ParamId>>) -> Self {
-        Self { rate, max_decay, batches: 0, scale: vec![None; groups.len()], groups }
+        Self { rate, start: rate, max_decay, batches: 0, scale: vec![None; groups.len()], groups }
     }
 }
 
@@ -56,7 +58,7 @@ impl Optimiser for Mq {
             let Some(first) = group.first().map(|&p| &params[p]) else { continue };
             let v = match scale.take() {
                 Some(v) => v,
-                None => Tensor::full(self.rate, (), first.device())?.to_dtype(first.dtype())?,
+                None => Tensor::full(self.start, (), first.device())?.to_dtype(first.dtype())?,
             };
             let mut decayed = v.affine(decay, 0.0)?;
             let moving: Vec<(ParamId, &Tensor)> =

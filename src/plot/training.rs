@@ -141,7 +141,8 @@ fn stem(row: &SummaryRow, places: &[(String, &SummaryRow)]) -> String {
 }
 
 fn lines<'a>(record: &'a Record, place: &str, over: Over) -> Vec<Line<'a>> {
-    let here = |row: &&'a SummaryRow| row.model == "training" && self::place(row) == place;
+    let here =
+        |row: &&'a SummaryRow| row.model == "training" && row.err.is_empty() && self::place(row) == place;
     let members: BTreeMap<(&str, &str), &SummaryRow> =
         record.summary.iter().filter(here).map(|row| ((&*row.point, &*row.contender), row)).collect();
     let mut lines: Vec<Line<'a>> = Vec::new();
@@ -249,7 +250,13 @@ fn chart(
             format!("{} %", number::short(100.0 * v, 3))
         }),
     }?;
+    let failed =
+        |row: &&SummaryRow| row.model == "training" && !row.err.is_empty() && place(row) == place(first);
+    let failed = record.summary.iter().filter(failed).count();
     let mut caption = filenames::machine_facts(record, "cpu");
+    if failed > 0 {
+        caption.push(format!("{failed} runs diverged or failed and are left out"));
+    }
     caption.push(format!(
         "depth {}, width {}, batch {}, {}, {}",
         first.depth, first.width, first.batch, first.activation, first.parameterisation

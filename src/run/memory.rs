@@ -13,6 +13,7 @@ use crate::Result;
 
 use super::point::Prepared;
 use super::size::{check_room, data, elements, product};
+use super::train::evaluation::ROWS as EVALUATED;
 use super::weight_update::ROTATION;
 
 /// Tensors `[B, N]` kept per layer: state, error, step, and the four of a linearisation.
@@ -46,6 +47,11 @@ fn bytes(p: &Prepared<'_>) -> Result<f64> {
         let scratch = graph.costs(p.point.batch).iter().map(|cost| cost.scratch).max().unwrap_or(0) as f64;
         at_work = at_work.max(parameters + (KEPT + besides(spec)) * batch * values + scratch);
         searched = searched.max(search(spec, &graph, p.point.batch));
+        if p.benchmark.model == Model::Training {
+            // the start, a checkpoint, and the values of rows that are evaluated
+            largest = largest.max(2.0 * held + 3.0 * parameters);
+            at_work = at_work.max(parameters + batch.max(EVALUATED as f64) * values + scratch);
+        }
         drawn = drawn.max(8.0 * graph.params().iter().map(elements).fold(0.0, f64::max));
     }
     Ok(element * (at_work + if timed { all } else { largest }) + drawn + searched)

@@ -13,6 +13,7 @@ use super::device_health::{self, HealthCheck};
 use super::resources::Resources;
 use super::size;
 use super::suitable;
+use super::train::material;
 
 /// A point with its contenders.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                         data.name,
                         data.train.rows()
                     ),
+                });
+            }
+            if let Some(Err((key, problem))) =
+                benchmark.training.map(|training| material::check(data, &training, point))
+            {
+                return Err(Error::Key {
+                    place: format!("suite `{}`, benchmark \"{}\"", suite.name, benchmark.name),
+                    key: key.into(),
+                    problem,
                 });
             }
             let input = data.image.map_or_else(|| vec![data.inputs], |image| image.to_vec());
@@ -135,7 +145,7 @@ impl Prepared<'_> {
     /// Whether denormals are flushed to zero while contenders of this point are verified, timed and trained.
     pub(super) fn flushes_denormals(&self) -> bool {
         denormals::SUPPORTED
-            && self.benchmark.model == Model::WeightUpdate
+            && matches!(self.benchmark.model, Model::WeightUpdate | Model::Training)
             && self.point.device == DeviceKind::Cpu
             && self.point.dtype == DType::F32
     }

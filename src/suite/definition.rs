@@ -191,7 +191,8 @@ impl Model {
 /// Changes a command line makes to a suite before it is expanded.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// Axes that have one value at every point. Contenders' own steps give way to a value of [`STEPS`](super::axis::STEPS).
+    /// Axes that have one value at every point. Contenders' own steps and step sizes give way to values of
+    /// [`STEPS`](super::axis::STEPS) and [`STEP_SIZE`](super::axis::STEP_SIZE).
     pub axes: Vec<(&'static Axis, Value)>,
     /// Replaces the seed.
     pub seed: Option<u64>,
@@ -205,8 +206,10 @@ pub struct Overrides {
     pub learning_rate: Option<f64>,
     /// Replaces every optimiser.
     pub optimiser: Option<String>,
-    /// Replaces the epochs and updates of training runs.
+    /// Replaces the length of training runs.
     pub epochs: Option<u64>,
+    /// Likewise.
+    pub updates: Option<u64>,
 }
 
 impl Overrides {

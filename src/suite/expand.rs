@@ -42,17 +42,17 @@ pub(super) fn apply(wire: &mut SuiteWire, overrides: &Overrides) {
         if let Some(optimiser) = &overrides.optimiser {
             b.training.optimiser.clone_from(optimiser);
         }
-        if overrides.epochs.is_some() {
-            (b.training.epochs, b.training.updates) = (overrides.epochs, None);
+        if overrides.epochs.or(overrides.updates).is_some() {
+            (b.training.epochs, b.training.updates) = (overrides.epochs, overrides.updates);
         }
         for (axis, value) in &overrides.axes {
             b.axes.set(axis, vec![value.clone()]);
         }
-        if overrides.axes.iter().any(|(axis, _)| **axis == axis::STEPS) {
-            for contender in &mut b.contenders {
-                if let ContenderWire::Table(own) = contender {
-                    own.steps = None;
-                }
+        let replaced = |axis: &Axis| overrides.axes.iter().any(|(own, _)| *own == axis);
+        for contender in &mut b.contenders {
+            if let ContenderWire::Table(own) = contender {
+                own.steps = own.steps.take().filter(|_| !replaced(&axis::STEPS));
+                own.step_size = own.step_size.filter(|_| !replaced(&axis::STEP_SIZE));
             }
         }
     }

@@ -45,6 +45,8 @@ pub const UPDATES: RangeInclusive<u64> = 0..=1_000_000;
 pub const TRAINED: RangeInclusive<u64> = 1..=1_000_000_000;
 /// Rows of a training run's curve.
 pub const EVALUATIONS: RangeInclusive<u64> = 1..=10_000;
+/// Validation rows, or their share.
+pub const VALIDATION: RangeInclusive<f64> = 0.0..=1e12;
 /// Trials of a search.
 pub const TRIALS: RangeInclusive<u64> = 1..=1000;
 /// λ of weight decay.

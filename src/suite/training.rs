@@ -23,7 +23,7 @@ pub(crate) const TRIALS: [Quantity; 3] = [
     quantity(
         "trial_score",
         "trial",
-        "accuracy on the validation rows after a trial, or less the loss on them where the output is no class; none of a trial that \
+        "accuracy on the validation rows after a trial, or the negative loss on them where the output is no class; absent for a trial that \
          diverged",
     ),
 ];
@@ -51,8 +51,8 @@ pub struct Training {
     pub schedule: Schedule,
     /// Weight decay and clipping.
     pub regularisation: Regularisation,
-    /// Training rows kept apart for validation.
-    pub validation: usize,
+    /// Training rows kept apart for validation, or below 1 their share.
+    pub validation: f64,
     /// Pixels around images before a crop of the old size.
     pub padding: usize,
     /// Whether half of the images are mirrored.
@@ -86,6 +86,14 @@ impl Training {
         }
     }
 
+    /// Validation rows among this many.
+    pub fn validation_rows(&self, all: usize) -> usize {
+        match self.validation {
+            share if share < 1.0 => (share * all as f64).ceil() as usize,
+            rows => rows as usize,
+        }
+    }
+
     /// The updates after which a run of `updates` is evaluated, rising, the last one at its end.
     pub fn evaluated(&self, updates: u64) -> impl Iterator<Item = u64> + use<> {
         let rows = self.evaluations.min(updates);
@@ -110,6 +118,10 @@ pub(super) fn read(wire: &TrainingWire, here: &Place) -> Result<Training> {
         return Err(here
             .key("accuracy_updates", "is of the model weight-update; a training run has epochs or updates"));
     }
+    here.within("validation", wire.validation, limits::VALIDATION)?;
+    if wire.validation > 1.0 && wire.validation.fract() != 0.0 {
+        return Err(here.key("validation", "is no whole number of rows; give one, or a share below 1"));
+    }
     here.within("weight_decay", wire.weight_decay, limits::DECAY)?;
     wire.clip_norm.map_or(Ok(0.0), |norm| here.within("clip_norm", norm, limits::RATE))?;
     let evaluations =
@@ -128,7 +140,7 @@ pub(super) fn read(wire: &TrainingWire, here: &Place) -> Result<Training> {
     })
 }
 
-fn search(wire: &SearchWire, validation: usize, here: &Place) -> Result<Search> {
+fn search(wire: &SearchWire, validation: f64, here: &Place) -> Result<Search> {
     here.within("search.trials", wire.trials, limits::TRIALS)?;
     here.within("search.updates", wire.updates, limits::TRAINED)?;
     let range = |key: &str, (low, high): (f64, f64), limits: RangeInclusive<f64>| -> Result<(f64, f64)> {
@@ -136,7 +148,7 @@ fn search(wire: &SearchWire, validation: usize, here: &Place) -> Result<Search> 
         here.within(key, high, low.max(*limits.start())..=*limits.end())?;
         Ok((low, high))
     };
-    if validation == 0 {
+    if validation == 0.0 {
         let problem = "is 0, and a search chooses by validation rows, so that no choice sees the test half; give a number";
         return Err(here.key("validation", problem));
     }
@@ -164,7 +176,7 @@ pub(super) fn refuse(wire: &TrainingWire, model: &str, here: &Place) -> Result<(
         ("updates", wire.updates.is_some()),
         ("epochs", wire.epochs.is_some()),
         ("evaluations", wire.evaluations.is_some()),
-        ("validation", wire.validation != 0),
+        ("validation", wire.validation != 0.0),
         ("padding", wire.padding != 0),
         ("flip", wire.flip),
         ("search", wire.search.is_some()),
@@ -188,7 +200,7 @@ mod tests {
             evaluations,
             schedule: Schedule::Constant,
             regularisation: Regularisation::default(),
-            validation: 0,
+            validation: 0.0,
             padding: 0,
             flip: false,
             search: None,

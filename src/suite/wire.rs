@@ -196,9 +196,9 @@ pub struct TrainingWire {
     /// Rows of a training run's curve after the start, evenly spaced, the last one at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluations: Option<u64>,
-    /// Training rows that are kept apart for validation.
+    /// Training rows that are kept apart for validation, or below 1 their share.
     #[serde(skip_serializing_if = "is_default")]
-    pub validation: usize,
+    pub validation: f64,
     /// Pixels around images before a crop of the old size.
     #[serde(skip_serializing_if = "is_default")]
     pub padding: usize,
@@ -253,7 +253,7 @@ impl Default for TrainingWire {
             updates: None,
             epochs: None,
             evaluations: None,
-            validation: 0,
+            validation: 0.0,
             padding: 0,
             flip: false,
             search: None,

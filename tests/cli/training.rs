@@ -114,17 +114,9 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
     let kills: usize = std::env::var("PCNBENCH_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
     let mut survived = 0;
     for blow in 0..kills {
-        let begun = !checkpoints_of(&killed).is_empty();
-        if !begun && killed.exists() {
-            // killed before there was anything to go on from
-            fs::remove_dir_all(&killed).unwrap();
-        }
         let mut command = Command::new(pcnbench().get_program());
         command.env("RAYON_NUM_THREADS", "1").stdout(Stdio::null()).stderr(Stdio::null());
-        match begun {
-            true => command.args(["train", "--resume", &arg(&killed), "--checkpoint-every", "7"]),
-            false => command.args(["train", &file, "--out", &arg(&killed), "--checkpoint-every", "7"]),
-        };
+        command.args(started(&file, &killed));
         let mut child = command.spawn().unwrap();
         sleep(Duration::from_millis(40 + (blow as u64 * 97) % 700));
         survived += usize::from(child.try_wait().unwrap().is_some());
@@ -132,12 +124,7 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
         child.wait().unwrap();
     }
     assert!(survived < kills, "no blow came in time");
-    if checkpoints_of(&killed).is_empty() {
-        let _ = fs::remove_dir_all(&killed);
-        succeeds(&["train", &file, "--out", &arg(&killed), "--checkpoint-every", "7"]);
-    } else {
-        succeeds(&["train", "--resume", &arg(&killed), "--checkpoint-every", "7"]);
-    }
+    succeeds(&started(&file, &killed));
     let end = |dir: &Path| {
         let bytes = fs::read(checkpoints(dir).last().unwrap()).unwrap();
         let read = SafeTensors::deserialize(&bytes).unwrap();
@@ -158,11 +145,14 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
     assert_eq!(curve(&alone), curve(&killed));
 }
 
-fn checkpoints_of(dir: &Path) -> Vec<PathBuf> {
-    if dir.is_dir() {
-        checkpoints(dir)
+/// The arguments that begin a run or, where it was begun, go on with it; how often checkpoints are written is remembered.
+fn started(file: &str, dir: &Path) -> Vec<String> {
+    let begun = ["train".to_owned(), "--resume".to_owned(), arg(dir)];
+    let anew = ["train", file, "--out", &arg(dir), "--checkpoint-every", "7"].map(str::to_owned);
+    if dir.join("training.json").exists() {
+        begun.to_vec()
     } else {
-        Vec::new()
+        anew.to_vec()
     }
 }
 
@@ -189,7 +179,10 @@ fn what_cannot_go_on_is_refused_in_one_sentence() {
     for path in checkpoints(&out) {
         fs::remove_file(path).unwrap();
     }
-    says(&sentence(&run(&["train", "--resume", &arg(&out)]), 1), &["no checkpoint", "without `--resume`"]);
+    // as of a run that was killed before it came to its first checkpoint
+    let again = succeeds(&["train", "--resume", &arg(&out)]);
+    says(&again, &["spc/fused, 38 updates", "run: "]);
+    says(&refused(&["eval", "/dev/null"]), &["is no regular file"]);
 }
 
 #[test]
@@ -210,7 +203,10 @@ fn what_is_no_training_run_is_refused() {
     };
     says(&with("epochs = 4", ""), &["`epochs`", "is missing"]);
     says(&with("epochs = 4", "epochs = 4\nupdates = 3"), &["`epochs`", "one of them"]);
-    says(&with("validation = 200", "validation = 1437"), &["`validation`", "1 to 1436"]);
+    says(
+        &with("validation = 200", "validation = 1437"),
+        &["`validation`", "1437 of the 1437 training rows", "leave 0"],
+    );
     says(&with("validation = 200", "padding = 8"), &["`padding`", "images of 8×8"]);
     says(
         &with("epochs = 4", "epochs = 4\nschedule = \"step\""),

@@ -104,7 +104,7 @@ impl Backend for Fused {
         self.updates = self.updates.saturating_add(1);
         let optimiser = fused::optimiser(self.optimiser, self.learning_rate, self.updates);
         let decays = self.weight_decay > 0.0;
-        let before = decays.then(|| Ok::<_, crate::Error>(self.own()?.copy()?)).transpose()?;
+        let before = decays.then(|| Ok::<_, crate::Error>(self.own()?.force_contiguous()?)).transpose()?;
         self.engine.train(&self.schedule, &self.loss, optimiser, &self.theta, (&data[0], &data[1]))?;
         if let Some(before) = before {
             let decay = before.affine(self.learning_rate * self.weight_decay, 0.0)?;

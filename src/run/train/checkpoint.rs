@@ -23,9 +23,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::contender::{Snapshot, State};
+use crate::measure::memory_limit::Memory as Room;
 use crate::net::Graph;
 use crate::optim::{adam, momentum, mq, Memory};
 use crate::record;
+use crate::run::size::check_room;
 use crate::text::one_line;
 use crate::{Error, Result};
 
@@ -37,9 +39,6 @@ const ENTRY: &str = "pcnbench";
 
 /// The tensors of [`Snapshot::search`].
 const SEARCHES: [&str; 2] = ["search.largest", "search.smallest"];
-
-/// Bytes of a checkpoint at most: a path may lead anywhere.
-const MOST: u64 = 1 << 36;
 
 /// Where a run was, and what run it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,9 +197,24 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`], and [`Error::Content`] for a file that is none, or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
+        let failed = |e| Error::io("read the checkpoint", path, e);
+        let file = File::open(path).map_err(failed)?;
+        let facts = file.metadata().map_err(failed)?;
+        if !facts.is_file() {
+            return Err(Error::content(
+                path,
+                "is no regular file; name a checkpoint that `train` has written",
+            ));
+        }
+        // the bytes, the tensors made of them, and those that the contender makes of these
+        check_room(
+            || format!("checkpoint {}", path.display()),
+            3.0 * facts.len() as f64,
+            &Room::of_this_process(),
+            "use a machine with more memory",
+        )?;
         let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
-        read.map_err(|e| Error::io("read the checkpoint", path, e))?;
+        file.take(facts.len()).read_to_end(&mut bytes).map_err(failed)?;
         let damaged = |e: String| {
             Error::content(
                 path,

@@ -8,7 +8,7 @@ use crate::net::{Graph, Loss, Params, Reduction};
 use crate::{Error, Result};
 
 /// Rows that pass the network at a time, unless a batch of the run has more.
-const ROWS: usize = 250;
+pub(in crate::run) const ROWS: usize = 250;
 
 /// What a forward pass says.
 #[derive(Debug, Clone, Copy, PartialEq)]

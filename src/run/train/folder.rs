@@ -35,7 +35,6 @@ impl Folder {
     /// If it holds anything, or cannot be written.
     pub(super) fn create(dir: &Path, header: &Run) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, e))?;
-        let lock = record::lock(dir)?;
         let held = names(dir)?;
         if held.iter().any(|name| name == HEADER) {
             let problem = "already holds a training run; go on with it by `--resume`, or choose another folder with `--out`";
@@ -47,15 +46,20 @@ impl Folder {
                 format!("already holds `{name}`; choose another folder with `--out`"),
             ));
         }
+        let lock = record::lock(dir)?;
         record::save(&dir.join(HEADER), &record::header_bytes(header)?)?;
         Ok(Self { dir: dir.to_path_buf(), curve: Vec::new(), _lock: lock })
     }
 
-    /// The folder of a run that goes on, and its newest checkpoint that is whole.
+    /// The folder of a run that goes on, and its newest checkpoint that is whole; none of a run that ended before its first.
     ///
     /// # Errors
-    /// If there is none, or it is of another run.
-    pub(super) fn resume(dir: &Path, own: &Meta, told: &mut dyn Progress) -> Result<(Self, Checkpoint)> {
+    /// If all are damaged, or of another run.
+    pub(super) fn resume(
+        dir: &Path,
+        own: &Meta,
+        told: &mut dyn Progress,
+    ) -> Result<(Self, Option<Checkpoint>)> {
         let lock = record::lock(dir)?;
         let mut newest = None;
         let mut damaged = Vec::new();
@@ -69,12 +73,10 @@ impl Folder {
             }
         }
         let Some((path, checkpoint)) = newest else {
-            return Err(damaged.into_iter().next().unwrap_or_else(|| {
-                Error::content(
-                    dir,
-                    "holds no checkpoint of a training run to go on from; start it anew without `--resume`",
-                )
-            }));
+            return match damaged.into_iter().next() {
+                Some(e) => Err(e),
+                None => Ok((Self { dir: dir.to_path_buf(), curve: Vec::new(), _lock: lock }, None)),
+            };
         };
         for e in damaged {
             told.warning(&format!("{e}; the run goes on from update {} instead", checkpoint.meta.update));
@@ -98,9 +100,15 @@ impl Folder {
                 meta.threads, own.threads
             ));
         }
+        if (&meta.version, &meta.rev) != (&own.version, &own.rev) {
+            told.warning(&format!(
+                "the run was begun by version {} ({}) and goes on by {} ({}): its numbers may differ",
+                meta.version, meta.rev, own.version, own.rev
+            ));
+        }
         let mut curve: Vec<TrainingRow> = record::read_curve(&dir.join(CURVE))?;
         curve.retain(|row| row.update <= meta.update);
-        Ok((Self { dir: dir.to_path_buf(), curve, _lock: lock }, checkpoint))
+        Ok((Self { dir: dir.to_path_buf(), curve, _lock: lock }, Some(checkpoint)))
     }
 
     /// Whether the curve has a row at this update.

@@ -19,16 +19,39 @@ pub(super) struct Material<'a> {
     pub(super) augment: Option<Augment>,
 }
 
+/// Refuses what no run on these data could do, without a copy of them.
+pub(in crate::run) fn check(
+    data: &Dataset,
+    training: &Training,
+    point: &Point,
+) -> std::result::Result<(), (&'static str, String)> {
+    let (all, apart) = (data.train.rows(), training.validation_rows(data.train.rows()));
+    let left = all.saturating_sub(apart);
+    if left == 0 || point.batch > left {
+        let problem = format!(
+            "{apart} of the {all} training rows of {} leave {left} to learn from, fewer than a batch of {}; give a smaller number or \
+             share",
+            data.name, point.batch
+        );
+        return Err(("validation", problem));
+    }
+    let crops = (training.padding > 0 || training.flip).then(|| augment(data, training));
+    crops.transpose().map(drop).map_err(|e| ("padding", e.to_string()))
+}
+
+fn augment(data: &Dataset, training: &Training) -> Result<Augment> {
+    let image = data.image.ok_or_else(|| {
+        Error::Invalid(format!("data `{}` are no images, which padding and flip are of", data.name))
+    })?;
+    Augment::new(image, training.padding, BLACK, training.flip)
+}
+
 impl<'a> Material<'a> {
     pub(super) fn new(data: &'a Dataset, training: &Training, point: &Point, seed: u64) -> Result<Self> {
-        let apart = (training.validation > 0).then(|| data.split_validation(training.validation, seed));
+        let rows = training.validation_rows(data.train.rows());
+        let apart = (rows > 0).then(|| data.split_validation(rows, seed));
         let changes = training.padding > 0 || training.flip;
-        let augment = changes.then(|| {
-            let image = data.image.ok_or_else(|| {
-                Error::Invalid(format!("data `{}` are no images, which padding and flip are of", data.name))
-            });
-            Augment::new(image?, training.padding, BLACK, training.flip)
-        });
+        let augment = changes.then(|| augment(data, training));
         let material =
             Self { apart: apart.transpose()?, data, seed, batch: point.batch, augment: augment.transpose()? };
         material.batches()?;

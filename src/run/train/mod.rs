@@ -1,9 +1,9 @@
 //! Training runs: a contender learns, and its curve is recorded.
 
 mod checkpoint;
-mod evaluation;
+pub(super) mod evaluation;
 mod folder;
-mod material;
+pub(super) mod material;
 mod progress;
 mod search;
 mod trainer;
@@ -11,7 +11,7 @@ mod trainer;
 use std::path::{Path, PathBuf};
 
 use crate::contender::ContenderSpec;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::record::{self, PointResult, QuantityRow, Run, TrainingRow};
 use crate::suite::{Overrides, Suite, Training, WEIGHT_CHANGE};
 use crate::verify::preflight;
@@ -55,10 +55,10 @@ pub(super) fn point(
                 observer.at(&p.point.id, &format!("searching a learning rate of {}", spec.id));
                 let found =
                     search::search(suite, (p, spec), (&training, asked), &material, &device, searches)?;
-                own = found.applied(spec);
                 if search::tells_trials(p) {
                     numbers.extend(found.numbers());
                 }
+                own = found.applied(spec)?;
             }
             let mut trainer = Trainer::new(seed, (p, &own), training, &material, device.clone())?;
             let updates = trainer.updates;
@@ -121,14 +121,15 @@ pub struct TrainJob<'a> {
     pub argv: Vec<String>,
     /// Updates between two checkpoints, besides those at the rows of the curve.
     pub every: Option<u64>,
-    /// Goes on from the newest checkpoint that is whole.
+    /// Goes on from the newest checkpoint that is whole, or begins where there is none yet.
     pub resume: bool,
 }
 
 /// Trains; the folder then has `training.json`, `training.csv` and the last two checkpoints.
 ///
 /// # Errors
-/// Anything wrong with the definition, the data, the device, the folder or its checkpoints, before anything is trained;
+/// Anything wrong with the definition, the data, the device, the folder or its checkpoints, before anything is trained; [`Error::Wrong`]
+/// for a contender that computes something else than the oracle;
 /// [`Error::Diverged`] for a run that came to numbers that are not finite: the curve and the checkpoint before it are kept.
 pub fn train(job: &TrainJob<'_>, told: &mut dyn Progress) -> Result<Vec<TrainingRow>> {
     let mut resources = Resources::new(job.suite, job.data, &device_health::synchronise)?;
@@ -136,6 +137,14 @@ pub fn train(job: &TrainJob<'_>, told: &mut dyn Progress) -> Result<Vec<Training
     let (p, spec) = only(&prepared, &job.suite.name)?;
     memory::check_memory(&prepared, resources.memory())?;
     let (training, device) = (training(p)?, resources.device(p.point.device)?);
+    if training.search.is_some() {
+        return Err(Error::Invalid(format!(
+            "benchmark \"{}\" searches its learning rate, which `run` does; to train at one rate, leave out \
+             [benchmark.training.search]",
+            p.benchmark.name
+        )));
+    }
+    preflight::check(spec, p.seed(job.suite.seed), &device)?;
     let header = header(job, &resources, &prepared)?;
     let data = resources.data(p.benchmark, p.point)?;
     let meta =
@@ -146,7 +155,7 @@ pub fn train(job: &TrainJob<'_>, told: &mut dyn Progress) -> Result<Vec<Training
         false => Folder::create(&job.dir, &header)?,
         true => {
             let (folder, checkpoint) = Folder::resume(&job.dir, &meta, told)?;
-            trainer.restore(&checkpoint)?;
+            checkpoint.map_or(Ok(()), |checkpoint| trainer.restore(&checkpoint))?;
             folder
         }
     };
@@ -235,13 +244,13 @@ pub struct Evaluated {
     pub test: Evaluation,
 }
 
-/// Evaluates a checkpoint by forward passes, on its own data or others of the same shapes.
+/// Evaluates a checkpoint by forward passes, on its own data or others of the same shapes, on its own device or that of `overrides`.
 ///
 /// # Errors
 /// If the checkpoint is damaged, or the data do not fit its network.
-pub fn evaluate_checkpoint(path: &Path, data: Option<&Path>) -> Result<Evaluated> {
+pub fn evaluate_checkpoint(path: &Path, data: Option<&Path>, overrides: &Overrides) -> Result<Evaluated> {
     let checkpoint = Checkpoint::read(path)?;
-    let suite = Suite::parse(&checkpoint.meta.definition, &path.to_string_lossy(), &Overrides::default())?;
+    let suite = Suite::parse(&checkpoint.meta.definition, &path.to_string_lossy(), overrides)?;
     let mut resources = Resources::new(&suite, data, &device_health::synchronise)?;
     let prepared = point::prepare(&suite, &mut resources)?;
     let (p, spec) = only(&prepared, &suite.name)?;
@@ -250,13 +259,15 @@ pub fn evaluate_checkpoint(path: &Path, data: Option<&Path>) -> Result<Evaluated
     let graph = spec.graph()?;
     let params = checkpoint.snapshot(&graph, &device)?.state.params;
     let same_data = data.fingerprint() == checkpoint.meta.data;
-    let material = Material::new(data, &training, p.point, suite.seed)?;
-    let on = |split| evaluation::evaluate((&graph, &params), split, p.point.batch, (spec.dtype, &device));
+    let rows = training.validation_rows(data.train.rows());
+    let validation = (same_data && rows > 0).then(|| data.split_validation(rows, suite.seed));
+    let on =
+        |split: &Split| evaluation::evaluate((&graph, &params), split, p.point.batch, (spec.dtype, &device));
     Ok(Evaluated {
         data: data.name.clone(),
         same_data,
-        validation: material.validation().filter(|_| same_data).map(on).transpose()?,
-        test: on(material.test())?,
+        validation: validation.transpose()?.as_ref().map(|(_, split)| on(split)).transpose()?,
+        test: on(&data.test)?,
         meta: checkpoint.meta,
     })
 }

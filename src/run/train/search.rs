@@ -7,6 +7,7 @@ use candle_core::Device;
 use super::material::Material;
 use super::trainer::Trainer;
 use crate::contender::ContenderSpec;
+use crate::rule::{Method, Steps};
 use crate::run::point::Prepared;
 use crate::suite::{Axes, Search, Training, TRIALS};
 use crate::{Error, Result};
@@ -16,8 +17,8 @@ use crate::{Error, Result};
 pub(in crate::run) struct Found {
     /// Learning rate, step size (of a rule that has one and searches it) and score of every trial; a trial that diverged has no score.
     pub(super) trials: Vec<(f64, Option<f64>, Option<f64>)>,
-    /// The place of the best one.
-    pub(super) best: usize,
+    /// The place of the best one; none where all diverged.
+    pub(super) best: Option<usize>,
 }
 
 /// Searches done so far, by benchmark, contender and point without its draw: networks of one kind share theirs.
@@ -40,15 +41,24 @@ impl Found {
     }
 
     /// The contender as its best trial was.
-    pub(super) fn applied(&self, spec: &ContenderSpec) -> ContenderSpec {
-        let (rate, step, _) = self.trials[self.best];
-        with(spec, rate, step)
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if all trials did.
+    pub(super) fn applied(&self, spec: &ContenderSpec) -> Result<ContenderSpec> {
+        let steps = spec.rule.steps();
+        let best = self.best.map(|best| self.trials[best]).ok_or_else(|| Error::Diverged {
+            rule: spec.id.to_string(),
+            quantity: "the loss of every trial of its search".into(),
+            steps: steps.map_or(0, |steps| steps.count),
+            step_size: steps.map_or(0.0, |steps| steps.size),
+        })?;
+        Ok(with(spec, best.0, best.1))
     }
 }
 
 fn with(spec: &ContenderSpec, learning_rate: f64, step: Option<f64>) -> ContenderSpec {
     let rule = match (spec.rule.steps(), step) {
-        (Some(steps), Some(size)) => spec.rule.with_steps(crate::rule::Steps { size, ..steps }),
+        (Some(steps), Some(size)) => spec.rule.with_steps(Steps { size, ..steps }),
         _ => spec.rule,
     };
     ContenderSpec { learning_rate, rule, ..spec.clone() }
@@ -76,7 +86,7 @@ fn radical_inverse(mut n: u64, base: u64) -> f64 {
 /// the first.
 ///
 /// # Errors
-/// [`Error::Invalid`] if every trial diverged.
+/// Those of trials that are no divergence.
 pub(super) fn search(
     seed: u64,
     (p, spec): (&Prepared<'_>, &ContenderSpec),
@@ -89,7 +99,7 @@ pub(super) fn search(
     if let Some(found) = known.get(&key) {
         return Ok(found.clone());
     }
-    let infers = spec.rule.steps().is_some();
+    let infers = spec.rule.steps().is_some_and(|steps| steps.method != Method::ConjugateGradient);
     let mut trials = Vec::new();
     for k in 0..search.trials {
         let (rate, step) = place(search, k);
@@ -110,10 +120,7 @@ pub(super) fn search(
         Some((_, most)) if most >= score => best,
         _ => Some((at, score)),
     });
-    let (best, _) = first_best.ok_or_else(|| {
-        Error::Invalid(format!("all {} trials of the search for a learning rate diverged", search.trials))
-    })?;
-    let found = Found { trials, best };
+    let found = Found { trials, best: first_best.map(|(best, _)| best) };
     known.insert(key, found.clone());
     Ok(found)
 }

@@ -169,3 +169,83 @@ fn no_changed_byte_is_read() {
         assert!(refused.contains("changed.safetensors") && refused.contains("damaged"), "{refused}");
     }
 }
+
+/// Parameters that are no longer finite end a run in the same way whatever notices them first: a sum, or a search for a stable step.
+#[test]
+fn divergence_is_told_of_every_rule() {
+    for contender in ["spc/reference", "epc-auto/fused", "spc-chebyshev/reference"] {
+        let text = definition(contender, "").replace("1e-3", "1e30").replace("tanh", "relu");
+        let text = text.replace("cross_entropy", "half_squared_error");
+        let suite = Suite::parse(&text, "on.toml", &Overrides::default()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path().join("run");
+        let job = TrainJob {
+            suite: &suite,
+            data: None,
+            dir: dir.clone(),
+            argv: Vec::new(),
+            every: None,
+            resume: false,
+        };
+        let mut told = Copying { dir: &dir, at: u64::MAX, copy: PathBuf::new(), warnings: Vec::new() };
+        let e = train(&job, &mut told).unwrap_err();
+        assert!(matches!(e, Error::Diverged { .. }), "{contender}: {e}");
+        let curve = record::read_curve(&dir.join("training.csv")).unwrap();
+        let last = curve.last().unwrap();
+        assert!(last.update > 0 && last.test_loss.is_none(), "{contender}");
+    }
+}
+
+/// A search tries every contender alike, chooses by the validation rows, and is in the record; a run under its choice is one at that
+/// learning rate and step size.
+#[test]
+fn a_search_is_recorded_and_kept_to() {
+    let text = definition("bp/fused", "validation = 0.2\noptimiser = \"adam\"")
+        .replace("[\"bp/fused\"]", "[\"bp/fused\", \"spc/fused\"]")
+        + "draw_ = 0\n";
+    let text = text.replace("draw_ = 0\n", "")
+        + "[benchmark.training.search]\ntrials = 4\nupdates = 30\nlearning_rate = [1e-5, 1e-1]\nstep_size = [0.01, 0.5]\n";
+    let suite = Suite::parse(&text, "search.toml", &Overrides::default()).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let job = Job {
+        suite: &suite,
+        data: None,
+        results: temporary.path(),
+        target: Target::New(Some(temporary.path().join("record"))),
+        argv: Vec::new(),
+        shard: None,
+        allow_debug: true,
+        ceilings: false,
+        wait_quiet: None,
+    };
+    struct Silent;
+    impl Observer for Silent {
+        fn waiting(&mut self, _: &str) {}
+        fn planned(&mut self, _: usize, _: usize) {}
+        fn at(&mut self, _: &str, _: &str) {}
+        fn finished(&mut self, _: &str) {}
+    }
+    let record = record::read(&crate::run::run(&job, &mut Silent).unwrap()).unwrap();
+    let numbers = |contender: &str, quantity: &str| -> Vec<f64> {
+        let own = |q: &&QuantityRow| q.contender == contender && q.quantity == quantity;
+        record.quantities.iter().filter(own).map(|q| q.value).collect()
+    };
+    let rates = numbers("bp/fused", "trial_learning_rate");
+    assert_eq!(rates.len(), 4);
+    assert_eq!(rates, numbers("spc/fused", "trial_learning_rate"));
+    assert_eq!(
+        (numbers("bp/fused", "trial_step_size").len(), numbers("spc/fused", "trial_step_size").len()),
+        (0, 4)
+    );
+    for contender in ["bp/fused", "spc/fused"] {
+        let scores = numbers(contender, "trial_score");
+        let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let best = scores.iter().position(|&score| score == best).unwrap();
+        let end = record.training.iter().rfind(|row| row.contender == contender).unwrap();
+        assert_eq!(end.learning_rate, numbers(contender, "trial_learning_rate")[best], "{contender}");
+        let step = numbers(contender, "trial_step_size").get(best).copied();
+        assert_eq!(end.step_size, step, "{contender}");
+        // rates five decades apart do not all learn alike
+        assert!(scores.iter().any(|&score| score < scores[best]), "{scores:?}");
+    }
+}

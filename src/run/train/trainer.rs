@@ -100,13 +100,17 @@ impl<'a> Trainer<'a> {
         let _flush = self.p.flushes_denormals().then(Flush::new);
         let mut said = Instant::now();
         while self.update < to {
-            let began = Instant::now();
             let batch = self.take()?;
+            let began = Instant::now();
             let rate = self.training.schedule.rate(self.spec.learning_rate, self.update, self.updates);
             if rate != self.contender.learning_rate() {
                 self.contender.set_learning_rate(rate)?;
             }
-            self.contender.update(&batch)?;
+            if let Err(e) = self.contender.update(&batch) {
+                // parameters that are not finite fail in many ways: in a search for a stable step, say
+                self.contender.checksum()?;
+                return Err(e);
+            }
             self.update += 1;
             self.seconds += began.elapsed().as_secs_f64();
             if said.elapsed().as_millis() > 200 {
@@ -114,16 +118,22 @@ impl<'a> Trainer<'a> {
                 said = Instant::now();
             }
         }
+        // on a GPU updates have been queued, and not yet done
+        let began = Instant::now();
         self.device.synchronize()?;
+        self.seconds += began.elapsed().as_secs_f64();
         self.contender.checksum().map(drop)
     }
 
-    /// The next batch, on the device.
+    /// The next batch, on the device; drawing it counts as training.
     fn take(&mut self) -> Result<Vec<Tensor>> {
-        match self.next.take() {
-            Some(batch) => Ok(batch),
-            None => self.draw(),
+        if let Some(batch) = self.next.take() {
+            return Ok(batch);
         }
+        let began = Instant::now();
+        let batch = self.draw();
+        self.seconds += began.elapsed().as_secs_f64();
+        batch
     }
 
     fn draw(&mut self) -> Result<Vec<Tensor>> {
@@ -160,7 +170,9 @@ impl<'a> Trainer<'a> {
             }
             false => None,
         };
-        let regime = recorded_regimes::at(self.spec, &state, batch).ok().flatten();
+        // of a rule that moves the parameters itself directions depend on the rate
+        let now = ContenderSpec { learning_rate: self.contender.learning_rate(), ..self.spec.clone() };
+        let regime = recorded_regimes::at(&now, &state, batch).ok().flatten();
         let steps = self.contender.last_rule().steps();
         let regime = regime.as_ref();
         Ok(TrainingRow {
@@ -208,7 +220,7 @@ impl<'a> Trainer<'a> {
         self.training.schedule.rate(self.spec.learning_rate, last, self.updates)
     }
 
-    /// How good the parameters are on the validation rows: accuracy, or less the loss where the output is no class; none without such
+    /// How good the parameters are on the validation rows: accuracy, or the negative loss where the output is no class; none without such
     /// rows, and where the loss is not finite.
     pub(super) fn validation_score(&self) -> Result<Option<f64>> {
         let Some(split) = self.material.validation() else { return Ok(None) };
@@ -241,7 +253,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// In memory of their own.
+/// In memory of their own: `copy` of a view would copy all of what it is a view of.
 fn copies(params: &Params) -> Result<Params> {
-    Ok(params.iter().map(Tensor::copy).collect::<Result<_, _>>()?)
+    Ok(params.iter().map(Tensor::force_contiguous).collect::<Result<_, _>>()?)
 }

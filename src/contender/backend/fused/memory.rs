@@ -23,7 +23,9 @@ impl Fused {
     pub(super) fn kept(&self) -> Result<Memory> {
         let mut tables = Vec::new();
         for (k, name) in self.quantities().iter().enumerate() {
-            let own = |table: Params| table.iter().map(|t| Ok(Some(t.copy()?))).collect::<Result<Vec<_>>>();
+            let own = |table: Params| {
+                table.iter().map(|t| Ok(Some(t.force_contiguous()?))).collect::<Result<Vec<_>>>()
+            };
             tables.push((*name, own(self.table(k)?)?));
         }
         Ok(Memory { steps: self.updates, tables })
