@@ -114,9 +114,9 @@ const TRUST_REGION: &[Quantity] = &[
 ];
 
 impl Quantity {
-    /// Whether its numbers are a curve over steps, updates, dampings or layers.
+    /// Whether its numbers are a curve over steps, updates, dampings, layers or trials.
     pub fn is_curve(&self) -> bool {
-        matches!(self.at, "step" | "update" | "damping" | "layer")
+        matches!(self.at, "step" | "update" | "damping" | "layer" | "trial")
     }
 }
 

@@ -1,9 +1,10 @@
 //! Numbers in documents that no command writes there.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use pcnbench::record::{read, Record, SummaryRow};
+use pcnbench::record::{read, Record, SummaryRow, TrainingRow};
 use pcnbench::stats::median;
 use pcnbench::suite::{Model, Quantity, Study};
 
@@ -75,6 +76,9 @@ fn findings_are_those_of_their_records() {
     let [(spc, a), (epc, b)] =
         ["spc-chebyshev/reference", "epc-chebyshev/reference"].map(|id| spread(steps("linear", id, 20), 0));
     says(format!("take {spc} {a} steps in the states and {epc} {b} in the errors"));
+    let [(spc, a), (epc, b)] =
+        ["spc-cg/reference", "epc-cg/reference"].map(|id| spread(steps("linear", id, 20), 0));
+    says(format!("in place of two, take {spc} {a} and {epc} {b}"));
 
     let landscape = record("landscape");
     let escape = |contender: &str, depth: usize| {
@@ -94,6 +98,83 @@ fn findings_are_those_of_their_records() {
         ["bp/reference", "spc-auto/reference", "pcalm-auto/reference"].map(accuracy);
     says(format!("BP has {bp} % {a}, sPC {spc} % {b}"));
     says(format!("PC-ALM {alm} % {c}"));
+
+    // the last rows of curves, in per cent
+    let ends = |record: &Record, benchmark: &str, contender: &str, within: &str, update: Option<u64>| {
+        let own = |r: &&TrainingRow| {
+            r.contender == contender
+                && r.point.starts_with(&format!("{benchmark}@"))
+                && r.point.contains(within)
+                && r.test_accuracy.is_some()
+        };
+        let mut last: BTreeMap<&str, f64> = BTreeMap::new();
+        for row in record.training.iter().filter(own).filter(|r| update.is_none_or(|u| r.update == u)) {
+            last.insert(&row.point, 100.0 * row.test_accuracy.unwrap());
+        }
+        let (median, range) = spread(last.into_values().collect(), 1);
+        format!("{median} % {range}")
+    };
+    let record_of_accuracy = record("accuracy");
+    let end = |benchmark: &str, contender: &str| ends(&record_of_accuracy, benchmark, contender, "", None);
+    for (benchmark, contender, before) in [
+        ("adam", "bp/fused", "With Adam BP has "),
+        ("adam", "spc/fused", "], sPC "),
+        ("adam", "epc/fused", ", ePC "),
+        ("adam", "pcalm/reference", "PC-ALM "),
+        ("adam", "fpa/fused", "fixed prediction "),
+        ("adam", "ar/fused", "activation relaxation "),
+        ("mq", "bp/fused", "With MQ BP has "),
+        ("mq", "seqil/fused", "SeqIL "),
+        ("sgd", "bp/fused", "With plain descent BP has "),
+        ("sgd", "spc/fused", "], sPC "),
+        ("sgd", "ipc/fused", "iPC "),
+    ] {
+        says(format!("{before}{}", end(benchmark, contender)));
+    }
+    let cosine = |benchmark: &str, contender: &str| {
+        let own =
+            |r: &&TrainingRow| r.contender == contender && r.point.starts_with(&format!("{benchmark}@"));
+        let last: BTreeMap<&str, f64> =
+            record_of_accuracy.training.iter().filter(own).map(|r| (&*r.point, r.cosine.unwrap())).collect();
+        format!("{:.2}", median(&last.into_values().collect::<Vec<_>>()))
+    };
+    says(format!(
+        "{} under sPC, {} under ePC, {} under fixed prediction, {} under PC-ALM and {} under SeqIL",
+        cosine("adam", "spc/fused"),
+        cosine("adam", "epc/fused"),
+        cosine("adam", "fpa/fused"),
+        cosine("adam", "pcalm/reference"),
+        cosine("mq", "seqil/fused")
+    ));
+    let stable = record("stable-step");
+    let end = |benchmark, contender, step: &str| {
+        ends(&stable, benchmark, contender, &format!("step_size={step},"), None)
+    };
+    says(format!(
+        "A step of 1 ends at {} and one of 0.3 at {}",
+        end("fixed", "epc/fused", "1"),
+        end("fixed", "epc/fused", "0.3")
+    ));
+    says(format!("0.1 has {}", end("fixed", "epc/fused", "0.1")));
+    says(format!("trains: {}", end("share", "epc-auto/fused", "0.5")));
+    says(format!("have {} and {}", end("fixed", "epc/fused", "0.01"), end("fixed", "epc/fused", "0.0005")));
+    says(format!("and BP has {}", ends(&stable, "bp", "bp/fused", "", None)));
+    let depth = record("mupc-depth");
+    let at = |contender, update| ends(&depth, "notebook", contender, "", Some(update));
+    says(format!(
+        "{}, {}, {} and {}",
+        at("spc/fused", 100),
+        at("spc/fused", 200),
+        at("spc/fused", 300),
+        at("spc/fused", 900)
+    ));
+    says(format!("the read-out alone {}", ends(&depth, "read-out", "spc/fused", "", None)));
+    says(format!("BP at this rate {}", at("bp/fused", 900)));
+    let deep = |benchmark, contender| ends(&depth, benchmark, contender, "depth=128,", None);
+    says(format!("sPC has {} after one epoch", deep("deep", "spc/fused")));
+    says(format!("BP at this rate has {}", deep("deep", "bp/fused")));
+    says(format!("with T = 128 it has {} after 300", deep("deep-all", "spc/fused")));
+    says(format!("without the scaling sPC has {}", deep("standard", "spc/fused")));
 }
 
 /// One line per depth of the benchmark `ceiling`.
