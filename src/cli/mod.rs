@@ -7,6 +7,7 @@
 
 mod agreement;
 mod bounds;
+mod claims;
 mod cmp;
 mod compared;
 mod completions;
@@ -93,6 +94,8 @@ enum Command {
     Draw(draw::Args),
     /// Compare two records: a verdict per point, and why
     Cmp(cmp::Args),
+    /// Write results/CLAIMS.md: what the records say of the literature's claims
+    Claims(claims::Args),
     /// Rank contenders by the geometric mean of their ratios over common points
     Rank(rank::Args),
     /// Measure a small suite and hold it against the committed baseline
@@ -176,6 +179,7 @@ fn dispatch(command: Command, threads: Option<Choice>, out: &mut dyn Write) -> a
         Command::Explain(args) => explain::main(&args, out),
         Command::Draw(args) => draw::main(&args, out),
         Command::Cmp(args) => cmp::main(&args, out),
+        Command::Claims(args) => claims::main(&args, out),
         Command::Rank(args) => rank::main(&args, out),
         Command::Agreement(args) => agreement::main(&args, out),
         Command::Gate(args) => gate::main(&args, out),

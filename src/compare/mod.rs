@@ -6,6 +6,7 @@
 pub mod agreement;
 pub mod baseline;
 pub mod build;
+pub mod claims;
 mod compatibility;
 pub mod exact;
 pub mod export;

@@ -2,6 +2,7 @@
 //! is committed must follow from its own samples.
 
 mod circles;
+mod claims;
 mod committed;
 mod documents;
 mod record;
