@@ -9,6 +9,12 @@ use crate::plot::number;
 use crate::record::{Record, SummaryRow, TrainingRow};
 use crate::stats::median;
 
+/// A point without its draw, and a contender.
+type Place<'a> = (String, &'a str);
+
+/// A contender at a point, and the last row of its curve.
+type Ended<'a> = (&'a SummaryRow, &'a TrainingRow);
+
 /// One row per contender and point without its draw: medians over draws at the last row of their curves, ranges of the accuracy.
 pub(super) fn table(record: &Record) -> Grid {
     let mut grid = Grid::new(vec![
@@ -34,7 +40,7 @@ pub(super) fn table(record: &Record) -> Grid {
     for row in &record.training {
         ends.insert((&row.point, &row.contender), row);
     }
-    let mut groups: Vec<((String, &str), Vec<(&SummaryRow, &TrainingRow)>)> = Vec::new();
+    let mut groups: Vec<(Place<'_>, Vec<Ended<'_>>)> = Vec::new();
     for row in record.summary.iter().filter(|row| row.model == "training") {
         let (Some(end), Some(row)) =
             (ends.get(&(&*row.point, &*row.contender)), rows.get(&(&*row.point, &*row.contender)))

@@ -3,6 +3,7 @@
 //! A verdict follows from the newest finished record of a suite by a rule that is written beside the claim; a claim without a record says
 //! how to make one, and has no verdict.
 
+mod claim;
 mod numbers;
 mod table;
 
@@ -12,40 +13,8 @@ use std::path::Path;
 
 use crate::record::{self, Record};
 use crate::{Error, Result};
+use claim::{Judged, Verdict};
 use table::CLAIMS;
-
-/// What a record says of a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
-    /// The claim holds wherever it was measured.
-    Holds,
-    /// It holds in part, under this condition.
-    HoldsOnly(String),
-    /// It does not hold.
-    DoesNotHold,
-    /// It cannot be told from what was measured, for this reason.
-    Undetermined(String),
-}
-
-/// A claim after a look at the records.
-struct Judged {
-    numbers: String,
-    verdict: Verdict,
-    /// What the test could have told, and what it could not.
-    power: String,
-}
-
-/// A claim of the literature.
-struct Claim {
-    number: u32,
-    claim: &'static str,
-    source: &'static str,
-    /// The suite whose newest record is looked at.
-    suite: &'static str,
-    /// What is run, and on which data.
-    recipe: &'static str,
-    judge: fn(&Record) -> Option<Judged>,
-}
 
 /// The page of claims, as Markdown, from the records under `results`; links are relative to that folder.
 ///

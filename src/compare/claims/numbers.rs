@@ -76,10 +76,10 @@ pub(super) fn accuracies(
 ) -> Draws {
     let here = |row: &&SummaryRow| row.contender == contender && row.depth == depth;
     let of = |row: &SummaryRow| {
-        let own = record.training.iter().filter(|t| {
+        let own = record.training.iter().rfind(|t| {
             t.point == row.point && t.contender == contender && update.is_none_or(|update| t.update == update)
         });
-        own.last().and_then(|t| t.test_accuracy)
+        own.and_then(|t| t.test_accuracy)
     };
     Draws(rows(record, benchmark).filter(here).filter_map(of).map(|share| 100.0 * share).collect())
 }

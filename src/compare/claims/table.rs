@@ -1,7 +1,7 @@
 //! The claims, with the rule by which a record decides each.
 
+use super::claim::{Claim, Judged, Verdict};
 use super::numbers::{accuracies, depths, quantity, rows, silent, Draws};
-use super::{Claim, Judged, Verdict};
 use crate::record::Record;
 use crate::stats::log_slope;
 

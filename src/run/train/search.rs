@@ -95,7 +95,7 @@ pub(super) fn search(
     device: &Device,
     known: &mut Searches,
 ) -> Result<Found> {
-    let key = (Axes { draw: 0, ..p.point.axes.clone() }.id(&p.benchmark.name), spec.id.to_string());
+    let key = (Axes { draw: 0, ..p.point.axes }.id(&p.benchmark.name), spec.id.to_string());
     if let Some(found) = known.get(&key) {
         return Ok(found.clone());
     }
