@@ -35,7 +35,7 @@ const FIGURES: [(Over, &str, &str, &str, &str); 4] = [
         "learning-updates",
         "Test error against weight updates",
         "weight updates",
-        "Share of the test rows that a forward pass of the trained network classifies wrongly, after so many weight updates.",
+        "Share of the test rows that a forward pass of the trained network classifies wrongly, against the number of weight updates.",
     ),
     (
         Over::Seconds,
