@@ -13,7 +13,7 @@ use pcnbench_kernels::tune::StrategyTable;
 use crate::engine::threads::{self, Limit};
 use crate::engine::{EngineKind, Watch};
 use crate::net::{Graph, Params};
-use crate::optim::{Directions, Memory, OptimiserKind};
+use crate::optim::{Directions, Memory};
 use crate::rule::{Method, Rule, StepUnit, Steps};
 use crate::{Error, Result};
 
@@ -87,16 +87,11 @@ impl Contender {
                 spec.id
             )));
         }
-        if spec.rule.moves_parameters() && spec.optimiser != OptimiserKind::Sgd {
+        if spec.rule.moves_parameters() && spec.asks_an_optimiser() && spec.id.engine.is_fused() {
             return Err(Error::Invalid(format!(
-                "{} moves the parameters itself, by plain descent; its optimiser must be sgd, got {}",
-                spec.id, spec.optimiser
-            )));
-        }
-        if spec.rule.moves_parameters() && !spec.regularisation.is_none() {
-            return Err(Error::Invalid(format!(
-                "{} moves the parameters itself, in every step of inference; weight decay and clipping are of optimisers",
-                spec.id
+                "{} moves the parameters itself, in every step of inference and by plain descent; for {}, weight decay or clipping use \
+                 {}/reference",
+                spec.id, spec.optimiser, spec.id.rule
             )));
         }
         let rule = spec.rule.with_weight_step(spec.learning_rate);
@@ -170,6 +165,17 @@ impl Contender {
         self.backend.restore(snapshot.state, snapshot.memory)?;
         self.stable_step.iter_mut().for_each(|search| search.go_on_from(snapshot.search.clone()));
         Ok(())
+    }
+
+    /// Bytes of what its optimisers keep from update to update, and of the parameters that these move.
+    ///
+    /// # Errors
+    /// If a call on a GPU did not end.
+    pub fn bytes(&self) -> Result<(usize, usize)> {
+        let State { params, feedback, .. } = self.backend.state()?;
+        let moved = params.iter().chain(feedback.iter().flatten().flatten());
+        let parameters = moved.map(|p| p.elem_count() * p.dtype().size_in_bytes()).sum();
+        Ok((self.backend.memory()?.iter().map(Memory::bytes).sum(), parameters))
     }
 
     /// What it has learned so far.

@@ -188,5 +188,9 @@ pub(super) fn finish(record: &Record, format: Format, out: &mut dyn Write) -> an
 fn without_result(summary: &[SummaryRow]) -> Vec<&SummaryRow> {
     // the rows of a point are neighbours
     let points = summary.chunk_by(|a, b| a.point == b.point);
-    points.filter(|rows| rows.iter().all(|row| !row.err.is_empty())).filter_map(<[_]>::first).collect()
+    // that a training run diverged is what became of it, and its curve says when
+    let ended = |row: &SummaryRow| {
+        row.err.is_empty() || (row.model == "training" && row.status == Status::Diverged)
+    };
+    points.filter(|rows| !rows.iter().any(ended)).filter_map(<[_]>::first).collect()
 }

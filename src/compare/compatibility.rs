@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::record::{Record, SummaryRow};
 use crate::suite::wire::{ArchitectureWire, BenchmarkWire, ContenderWire, NetworkWire};
-use crate::suite::AXES;
+use crate::suite::{axis, Value, AXES};
 
 /// See [`Entry::facts`](super::Entry::facts). What the point id holds is in it; the rest comes from row and definition.
 pub(super) fn facts(
@@ -55,17 +55,19 @@ pub(super) fn facts(
         say("latent_energy", b.network.latent_energy.clone());
     }
     say("optimiser", b.training.optimiser.clone());
-    say("learning_rate", learning_rate(b, &row.contender).to_string());
-    say("learning_rate of the baseline", learning_rate(b, &row.baseline).to_string());
+    let rate = |contender: &str| learning_rate(b, &row.axis(&axis::LEARNING_RATE), contender).to_string();
+    say("learning_rate", rate(&row.contender));
+    say("learning_rate of the baseline", rate(&row.baseline));
     facts
 }
 
-fn learning_rate(b: &BenchmarkWire, contender: &str) -> f64 {
+fn learning_rate(b: &BenchmarkWire, axis: &Value, contender: &str) -> f64 {
     let own = b.contenders.iter().find_map(|c| match c {
         ContenderWire::Table(own) if own.id == contender => own.learning_rate,
         _ => None,
     });
-    own.unwrap_or(b.training.learning_rate)
+    let axis = axis.number().ok().filter(|&rate| rate > 0.0);
+    own.or(axis).unwrap_or(b.training.learning_rate)
 }
 
 pub(super) fn hash(facts: &BTreeMap<String, String>) -> String {

@@ -4,6 +4,7 @@ pub mod autograd;
 pub mod candle;
 pub mod chunk;
 pub mod fused;
+mod optimised;
 
 use std::fmt;
 

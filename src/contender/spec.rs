@@ -48,6 +48,11 @@ impl ContenderSpec {
         Ok(self.rule.prepare(&self.network.graph(self.loss)?)?.0)
     }
 
+    /// Whether more than plain descent moves the parameters.
+    pub fn asks_an_optimiser(&self) -> bool {
+        self.optimiser != OptimiserKind::Sgd || !self.regularisation.is_none()
+    }
+
     /// A fresh optimiser of the parameters of a network.
     pub(super) fn build_optimiser(&self, graph: &Graph) -> Box<dyn Optimiser> {
         let topology = graph.topology();

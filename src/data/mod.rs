@@ -6,6 +6,7 @@
 
 mod augment;
 mod batches;
+mod brightness;
 pub mod cifar;
 mod collections;
 mod dataset;
@@ -24,6 +25,7 @@ mod tests;
 pub mod text;
 
 pub use augment::Augment;
+pub use brightness::Brightness;
 pub use batches::{Batch, Batches, Epoch, InOrder};
 pub use collections::FOLDER;
 pub use dataset::{Dataset, Split, Targets};

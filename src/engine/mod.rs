@@ -11,7 +11,7 @@ pub mod autograd;
 pub(crate) mod chunk;
 pub mod counting;
 pub mod curvature;
-mod on_tensors;
+pub(crate) mod on_tensors;
 pub mod reach;
 pub mod recording;
 pub mod reference;
@@ -188,6 +188,22 @@ pub trait Engine {
     fn add_directions(&self, a: &Self::Direction, b: &Self::Direction) -> Result<Self::Direction>;
     /// θ + s·d.
     fn apply_update(&self, param: &Self::Param, s: f64, direction: &Self::Direction) -> Result<Self::Param>;
+    /// θ + s·d of every parameter that has a direction, `moved` where a rule has moved it already. An engine with an optimiser asks that instead.
+    fn apply_updates(
+        &self,
+        moved: &[Option<Self::Param>],
+        s: f64,
+        directions: &[Option<Self::Direction>],
+    ) -> Result<Vec<Option<Self::Param>>> {
+        let each = directions.iter().zip(moved).enumerate();
+        each.map(|(p, (direction, moved))| match direction {
+            None => Ok(moved.clone()),
+            Some(direction) => {
+                self.apply_update(moved.as_ref().unwrap_or(self.param(p)), s, direction).map(Some)
+            }
+        })
+        .collect()
+    }
     /// −∂loss_k/∂(value of its vertex).
     fn loss_error(&self, k: usize, value: &Self::Value) -> Result<Self::Value>;
     /// a + b.

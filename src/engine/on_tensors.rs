@@ -90,4 +90,56 @@ macro_rules! on_tensors {
         }
     };
 }
-pub(super) use on_tensors;
+pub(crate) use on_tensors;
+
+/// The verbs of such engines that compute as the graph's operations say.
+macro_rules! by_operations {
+    () => {
+        fn forward(
+            &self,
+            i: VertexId,
+            params: &[&Tensor],
+            inputs: &[&Tensor],
+        ) -> Result<(Tensor, Linearization)> {
+            self.graph.operation(i).forward(params, inputs)
+        }
+
+        fn vjp(
+            &self,
+            i: VertexId,
+            slot: usize,
+            params: &[&Tensor],
+            at: &Linearization,
+            c: &Tensor,
+        ) -> Result<Tensor> {
+            self.graph.operation(i).vjp(params, at, slot, c)
+        }
+
+        fn vjp_linear(
+            &self,
+            i: VertexId,
+            slot: usize,
+            params: &[&Tensor],
+            at: &Linearization,
+            c: &Tensor,
+        ) -> Result<Tensor> {
+            self.graph.operation(i).vjp_linear(params, at, slot, c)
+        }
+
+        fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
+            self.graph.operation(i).param_grad(at, c)
+        }
+
+        fn jvp(
+            &self,
+            i: VertexId,
+            slot: usize,
+            params: &[&Tensor],
+            at: &Linearization,
+            d: &Tensor,
+        ) -> Result<Tensor> {
+            self.graph.operation(i).jvp(params, at, slot, d)
+        }
+    };
+}
+pub(crate) use by_operations;

@@ -26,51 +26,7 @@ impl Engine for Reference<'_> {
         self.feedback.and_then(|own| own[p].as_ref()).unwrap_or(&self.params[p])
     }
 
-    fn forward(
-        &self,
-        i: VertexId,
-        params: &[&Tensor],
-        inputs: &[&Tensor],
-    ) -> Result<(Tensor, Linearization)> {
-        self.graph.operation(i).forward(params, inputs)
-    }
-
-    fn vjp(
-        &self,
-        i: VertexId,
-        slot: usize,
-        params: &[&Tensor],
-        at: &Linearization,
-        c: &Tensor,
-    ) -> Result<Tensor> {
-        self.graph.operation(i).vjp(params, at, slot, c)
-    }
-
-    fn vjp_linear(
-        &self,
-        i: VertexId,
-        slot: usize,
-        params: &[&Tensor],
-        at: &Linearization,
-        c: &Tensor,
-    ) -> Result<Tensor> {
-        self.graph.operation(i).vjp_linear(params, at, slot, c)
-    }
-
-    fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
-        self.graph.operation(i).param_grad(at, c)
-    }
-
-    fn jvp(
-        &self,
-        i: VertexId,
-        slot: usize,
-        params: &[&Tensor],
-        at: &Linearization,
-        d: &Tensor,
-    ) -> Result<Tensor> {
-        self.graph.operation(i).jvp(params, at, slot, d)
-    }
+    super::on_tensors::by_operations!();
 }
 
 impl Reference<'_> {

@@ -67,6 +67,15 @@ impl<'a> Meter<'a> {
         self.per_call_while(|_| begin.elapsed() < window, device, work)
     }
 
+    /// What `work` gives, done once, and the joules spent meanwhile; `None` if a counter fails. Work of many minutes may see the counter start again
+    /// twice, which nothing tells.
+    pub fn during<T>(&self, work: impl FnOnce() -> T) -> (T, Option<f64>) {
+        let before = self.read();
+        let done = work();
+        let spent = before.zip(self.read()).map(|(before, after)| self.spent(&before, &after));
+        (done, spent.map(|uj| uj as f64 * 1e-6))
+    }
+
     /// How long work is repeated where there is time.
     fn window(&self) -> Duration {
         match self {

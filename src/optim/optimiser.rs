@@ -40,6 +40,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Bytes of all its tensors.
+    pub fn bytes(&self) -> usize {
+        let tensors = self.tables.iter().flat_map(|(_, table)| table.iter().flatten());
+        tensors.map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes()).sum()
+    }
+
     /// The table of a quantity.
     ///
     /// # Errors

@@ -6,11 +6,11 @@ use super::axes::Axis;
 use super::drawing::{csv_text, Drawing, Drawn};
 use super::legend::{self, Entry};
 use super::panels::{Layout, Panels};
-use super::plot_area::{PlotArea, TICK};
-use super::scene::{Anchor, Scene, Spot};
+use super::plot_area::PlotArea;
+use super::scene::{Scene, Spot};
 use super::signal::{traces, Panel, Trace};
 use super::style::{viridis, Rgb, INK, PAPER};
-use super::{canvas, font, number, style};
+use super::{canvas, colour_bar, number, style};
 use crate::record::Record;
 use crate::Result;
 
@@ -71,9 +71,9 @@ pub(super) fn decade(value: f64) -> String {
 
 fn scene(title: &str, trace: &Trace<'_>, scale: &Axis) -> Result<Scene> {
     let entries = entries(trace);
-    let ticks = scale.ticks.iter().map(|(_, t)| font::width(t, TICK.size, false)).fold(0.0, f64::max);
     let (legend_width, legend_height) = legend::size(&entries);
-    let beside = (f64::max(legend_width, 16.0 + 9.0 + ticks + 26.0), PANEL.1 * 0.72 + 22.0 + legend_height);
+    let bar = PANEL.1 * 0.72;
+    let beside = (f64::max(legend_width, colour_bar::width(scale)), bar + 22.0 + legend_height);
     let layers = Axis::integers("layer ℓ", 1, trace.layers, 6);
     let mut facts = trace.facts.clone();
     let stride = |panel: &Panel<'_>| panel.steps.saturating_add(1).div_ceil(MOST_COLUMNS);
@@ -100,7 +100,7 @@ fn scene(title: &str, trace: &Trace<'_>, scale: &Axis) -> Result<Scene> {
         plot_area.draw_axes(&mut panels.scene);
     }
     let at = panels.beside();
-    let bottom = bar(&mut panels.scene, at, scale, ticks);
+    let bottom = colour_bar::draw(&mut panels.scene, at, bar, scale);
     legend::draw(&mut panels.scene, (at.0, bottom + 22.0), &entries);
     Ok(panels.scene)
 }
@@ -169,22 +169,4 @@ fn first_arrival(scene: &mut Scene, plot_area: &PlotArea, layers: usize, steps: 
     scene.line(line, 3.2, PAPER);
     scene.dashed(&line, 1.4, INK, &[5.0, 3.0]);
     Ok(())
-}
-
-/// The colour bar; returns its lower end.
-fn bar(scene: &mut Scene, (left, top): Spot, scale: &Axis, ticks: f64) -> f64 {
-    const STRIPES: usize = 96;
-    let (bottom, right) = (top + PANEL.1 * 0.72, left + 16.0);
-    let y = |share: f64| bottom - share * (bottom - top);
-    for i in 0..STRIPES {
-        let share = |i: usize| i as f64 / STRIPES as f64;
-        scene.cell((left, y(share(i + 1))), (right, y(share(i))), viridis(share(i) + 0.5 / STRIPES as f64));
-    }
-    for (value, text) in &scale.ticks {
-        let y = y(scale.unclipped(*value));
-        scene.line([(right, y), (right + 4.0, y)], 1.0, INK);
-        scene.text((right + 8.0, y), text.clone(), TICK, Anchor::Start);
-    }
-    scene.text_up((right + 8.0 + ticks + 14.0, (top + bottom) / 2.0), scale.label.clone(), TICK);
-    bottom
 }

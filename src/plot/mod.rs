@@ -24,6 +24,7 @@ pub mod bounds;
 pub mod canvas;
 pub mod caption;
 pub mod chart;
+mod colour_bar;
 pub mod cost_ratio;
 pub mod decay_curves;
 pub mod decay_heatmap;

@@ -7,6 +7,7 @@ mod disk;
 mod facts;
 mod folder;
 mod header;
+pub mod learned;
 mod limits;
 pub mod marks;
 pub mod merge;

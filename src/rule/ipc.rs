@@ -17,8 +17,9 @@ use crate::Result;
 /// v_l ← v_l + g_t (J_{l+1}(v_l)ᵀ ε_{l+1} − ε_l),  θ_l ← θ_l + α (∂μ_l/∂θ_l)ᵀ ε_l.
 ///
 /// T weight updates per batch and no new forward pass between them, at T(3L − 1) products and 2 per update on
-/// the critical path, whatever the depth. The rule moves the parameters itself by plain descent: it leaves
-/// [`Learned::params`] behind and no directions, and no optimiser comes after it.
+/// the critical path, whatever the depth. The rule moves the parameters itself: it leaves
+/// [`Learned::params`] behind and no directions, and no optimiser comes after it. On an engine with an optimiser each of the T weight
+/// updates is a step of that, with α as its learning rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ipc {
     /// T and g.
@@ -84,14 +85,7 @@ impl LearningRule for Ipc {
             let c =
                 down.cotangents(&net.errors, |i| topology.follows_state(i) || topology.reaches_params(i))?;
             let directions = down.directions(&c)?;
-            let moved = directions.iter().enumerate().map(|(p, direction)| match direction {
-                None => Ok(net.params[p].clone()),
-                Some(direction) => {
-                    let old = net.params[p].as_ref().unwrap_or(engine.param(p));
-                    engine.apply_update(old, self.weight_step, direction).map(Some)
-                }
-            });
-            let params = moved.collect::<Result<Vec<_>>>()?;
+            let params = engine.apply_updates(&net.params, self.weight_step, &directions)?;
             net.move_by(&self.steps.stride(t), &c)?;
             net.set_params(params);
             if t + 1 < self.steps.count || self.evaluate {

@@ -76,7 +76,7 @@ pub(super) fn prepare<'a>(suite: &'a Suite, resources: &mut Resources<'_>) -> Re
                         }),
                         loss: benchmark.loss,
                         optimiser: benchmark.optimiser,
-                        learning_rate: config.learning_rate.unwrap_or(benchmark.learning_rate),
+                        learning_rate: config.learning_rate(benchmark, point),
                         regularisation: benchmark
                             .training
                             .map_or_else(Default::default, |training| training.regularisation),

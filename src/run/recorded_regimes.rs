@@ -112,6 +112,9 @@ fn find(
     batch: &[Tensor],
     spectra: &mut Spectra,
 ) -> Result<Option<(usize, Regime)>> {
+    if moves_otherwise(spec) {
+        return Ok(None);
+    }
     let Some((samples, batch)) = some_of(spec, batch)? else { return Ok(None) };
     let feedback = || spec.network.start_feedback(seed, spec.dtype, &Device::Cpu);
     let state = State {
@@ -129,9 +132,17 @@ fn find(
 /// The regime of a contender at the parameters that it has, on as many samples of a batch as the budget allows; none where even one takes
 /// too long.
 pub(super) fn at(spec: &ContenderSpec, state: &State, batch: &[Tensor]) -> Result<Option<Regime>> {
+    if moves_otherwise(spec) {
+        return Ok(None);
+    }
     let Some((_, batch)) = some_of(spec, batch)? else { return Ok(None) };
     let own = ContenderSpec { dtype: precision(spec), ..spec.clone() };
     regime(&own, state, &batch, &[], PRODUCTS).map(Some)
+}
+
+/// Whether an optimiser moves the parameters between the steps of inference: what it does depends on all updates before, and is no direction.
+fn moves_otherwise(spec: &ContenderSpec) -> bool {
+    spec.rule.moves_parameters() && spec.asks_an_optimiser()
 }
 
 /// As many samples of a batch as time and memory allow, on the CPU, and their number.

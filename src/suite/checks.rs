@@ -4,7 +4,7 @@ use candle_core::DType;
 
 use super::place::Place;
 use super::wire::BenchmarkWire;
-use super::{limits, ContenderConfig, DeviceKind, Model, Point, Study};
+use super::{limits, ContenderConfig, DeviceKind, Model, Point, Study, Training};
 use crate::engine::EngineKind;
 use crate::optim::OptimiserKind;
 use crate::rule::{Rule, Steps};
@@ -42,6 +42,32 @@ pub(super) fn says_something(model: Model, updates: u64, here: &Place) -> Result
     Ok(())
 }
 
+/// Refuses learning rates as an axis where none moves a parameter, and where a search finds them.
+pub(super) fn learning_rates(
+    model: Model,
+    training: Option<&Training>,
+    points: &[Point],
+    here: &Place,
+) -> Result<()> {
+    let Some(rate) = points.iter().map(|point| point.learning_rate).find(|&rate| rate > 0.0) else {
+        return Ok(());
+    };
+    if rate < *limits::RATE.start() {
+        here.within("learning_rate", rate, limits::RATE)?;
+    }
+    let problem = match (model, training) {
+        (Model::Training, Some(training)) if training.search.is_some() => {
+            "its search finds the learning rate; leave out the axis or [benchmark.training.search]".to_owned()
+        }
+        (Model::Training | Model::WeightUpdate, _) => return Ok(()),
+        _ => format!(
+            "is an axis of the models training and weight-update, and this benchmark's is {}",
+            model.name()
+        ),
+    };
+    Err(here.key("learning_rate", problem))
+}
+
 /// Refuses a contender that could not run at any time: there is nothing to measure that would tell more.
 pub(super) fn can_run(
     config: &ContenderConfig,
@@ -51,13 +77,13 @@ pub(super) fn can_run(
     here: &Place,
 ) -> Result<()> {
     let id = &config.id;
-    if Rule::from_name(&id.rule, Steps::constant(1, 1.0))?.moves_parameters()
-        && optimiser != OptimiserKind::Sgd
-    {
-        return Err(here.key(
-            "optimiser",
-            format!("`{id}` moves the parameters itself, by plain descent; expected sgd, got {optimiser}"),
-        ));
+    let moves = Rule::from_name(&id.rule, Steps::constant(1, 1.0))?.moves_parameters();
+    if moves && optimiser != OptimiserKind::Sgd && (id.engine.is_fused() || model == Model::Alignment) {
+        let problem = match model {
+            Model::Alignment => format!("directions of `{id}` are those of plain descent; expected sgd"),
+            _ => format!("`{id}` moves the parameters itself, by plain descent; expected sgd, or `{}/reference`", id.rule),
+        };
+        return Err(here.key("optimiser", format!("{problem}, got {optimiser}")));
     }
     points.iter().try_for_each(|point| {
         if point.residual > 0.0 && !model.learns() {

@@ -112,11 +112,17 @@ pub struct ContenderConfig {
     pub steps: Option<StepCount>,
     /// Step size instead of the axis.
     pub step_size: Option<f64>,
-    /// Learning rate instead of the benchmark's.
+    /// Learning rate instead of the axis and the benchmark's.
     pub learning_rate: Option<f64>,
 }
 
 impl ContenderConfig {
+    /// The contender's learning rate at a point of `benchmark`.
+    pub fn learning_rate(&self, benchmark: &Benchmark, point: &Axes) -> f64 {
+        let axis = Some(point.learning_rate).filter(|&rate| rate > 0.0);
+        self.learning_rate.or(axis).unwrap_or(benchmark.learning_rate)
+    }
+
     /// What the contender runs with at a point: its rule, and the axes with the contender's own settings in place of the
     /// point's, steps counted, and neither steps nor a step size for a rule without inference.
     ///

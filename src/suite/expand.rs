@@ -33,6 +33,7 @@ pub(super) fn apply(wire: &mut SuiteWire, overrides: &Overrides) {
         }
         if let Some(rate) = overrides.learning_rate {
             b.training.learning_rate = rate;
+            b.axes.set(&axis::LEARNING_RATE, vec![axis::LEARNING_RATE.default.clone()]);
             for contender in &mut b.contenders {
                 if let ContenderWire::Table(own) = contender {
                     own.learning_rate = None;
@@ -164,6 +165,7 @@ fn benchmark(b: BenchmarkWire, here: &Place) -> Result<Benchmark> {
         _ => training::refuse(&b.training, &b.model, here).map(|()| None)?,
     };
     contenders.iter().try_for_each(|c| checks::can_run(c, model, optimiser, &points, here))?;
+    checks::learning_rates(model, training.as_ref(), &points, here)?;
     Ok(Benchmark {
         points,
         optimiser,

@@ -25,6 +25,8 @@ pub const STEP_SIZE: RangeInclusive<f64> = 1e-9..=1e9;
 pub const RESIDUAL: RangeInclusive<f64> = 0.0..=1.0;
 /// α and the gain.
 pub const RATE: RangeInclusive<f64> = 1e-12..=1e12;
+/// α as an axis; 0 for that of the benchmark.
+pub const RATE_OR_NONE: RangeInclusive<f64> = 0.0..=1e12;
 /// Energies traced for one contender: layers times (steps + 1).
 pub const TRACED: usize = 1_000_000;
 /// Rounds of samples.
@@ -47,6 +49,8 @@ pub const TRAINED: RangeInclusive<u64> = 1..=1_000_000_000;
 pub const EVALUATIONS: RangeInclusive<u64> = 1..=10_000;
 /// Validation rows, or their share.
 pub const VALIDATION: RangeInclusive<f64> = 0.0..=1e12;
+/// Test accuracy to reach.
+pub const TARGET: RangeInclusive<f64> = 0.0..=1.0;
 /// Trials of a search.
 pub const TRIALS: RangeInclusive<u64> = 1..=1000;
 /// λ of weight decay.

@@ -29,7 +29,7 @@ pub use steps::StepCount;
 pub(crate) use study::STEPS_TAKEN;
 pub use study::{Quantity, Study};
 pub use training::{Length, Search, Training};
-pub(crate) use training::{TRIALS, WEIGHT_CHANGE};
+pub(crate) use training::{BYTES, JOULES, TRIALS, WEIGHT_CHANGE};
 pub use wire::TimingWire as Timing;
 
 use crate::files::read_text;

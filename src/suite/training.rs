@@ -6,6 +6,7 @@ use super::limits;
 use super::place::Place;
 use super::study::{quantity, Quantity};
 use super::wire::{SearchWire, TrainingWire};
+use crate::data::Brightness;
 use crate::optim::{Regularisation, Schedule};
 use crate::Result;
 
@@ -28,8 +29,22 @@ pub(crate) const TRIALS: [Quantity; 3] = [
     ),
 ];
 
+/// What the updates up to a row of the curve took from the socket.
+pub(crate) const JOULES: Quantity = quantity(
+    "joules",
+    "update",
+    "energy of the updates so far, by the counters of the processor's packages or of the GPU; absent where none can be read",
+);
+
+/// What an optimiser keeps from update to update, and what it moves.
+pub(crate) const BYTES: [Quantity; 2] = [
+    quantity("optimiser_bytes", "", "bytes of all tensors that the optimiser keeps from update to update"),
+    quantity("parameter_bytes", "", "bytes of the parameters that it moves"),
+];
+
 /// What `quantities.csv` may have of a training run.
-pub(super) const QUANTITIES: &[Quantity] = &[WEIGHT_CHANGE, TRIALS[0], TRIALS[1], TRIALS[2]];
+pub(super) const QUANTITIES: &[Quantity] =
+    &[WEIGHT_CHANGE, TRIALS[0], TRIALS[1], TRIALS[2], JOULES, BYTES[0], BYTES[1]];
 
 /// How long a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +72,10 @@ pub struct Training {
     pub padding: usize,
     /// Whether half of the images are mirrored.
     pub flip: bool,
+    /// What the brightness of images becomes; without it black is −1 and white 1.
+    pub brightness: Option<Brightness>,
+    /// Test accuracy whose first row in the curve is compared by updates, seconds, FLOPs and joules.
+    pub target: Option<f64>,
     /// How learning rates and step sizes are found; without it they are those of the definition.
     pub search: Option<Search>,
 }
@@ -126,6 +145,9 @@ pub(super) fn read(wire: &TrainingWire, here: &Place) -> Result<Training> {
     wire.clip_norm.map_or(Ok(0.0), |norm| here.within("clip_norm", norm, limits::RATE))?;
     let evaluations =
         here.within("evaluations", wire.evaluations.unwrap_or(EVALUATIONS), limits::EVALUATIONS)?;
+    let brightness = wire.brightness.as_ref().map(|own| {
+        Brightness::new(&own.mean, &own.deviation).map_err(|e| here.key("brightness", e.to_string()))
+    });
     let search =
         wire.search.as_ref().map(|search| self::search(search, wire.validation, here)).transpose()?;
     Ok(Training {
@@ -136,6 +158,8 @@ pub(super) fn read(wire: &TrainingWire, here: &Place) -> Result<Training> {
         validation: wire.validation,
         padding: wire.padding,
         flip: wire.flip,
+        brightness: brightness.transpose()?,
+        target: wire.target.map(|target| here.within("target", target, limits::TARGET)).transpose()?,
         search,
     })
 }
@@ -179,6 +203,8 @@ pub(super) fn refuse(wire: &TrainingWire, model: &str, here: &Place) -> Result<(
         ("validation", wire.validation != 0.0),
         ("padding", wire.padding != 0),
         ("flip", wire.flip),
+        ("brightness", wire.brightness.is_some()),
+        ("target", wire.target.is_some()),
         ("search", wire.search.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
@@ -203,6 +229,8 @@ mod tests {
             validation: 0.0,
             padding: 0,
             flip: false,
+            brightness: None,
+            target: None,
             search: None,
         };
         let rows = |evaluations, updates| training(evaluations).evaluated(updates).collect::<Vec<_>>();

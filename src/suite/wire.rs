@@ -205,9 +205,25 @@ pub struct TrainingWire {
     /// Whether half of the images are mirrored.
     #[serde(skip_serializing_if = "is_default")]
     pub flip: bool,
+    /// What the brightness of images becomes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brightness: Option<BrightnessWire>,
+    /// Test accuracy whose first row in the curve is compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
     /// Trials of every contender before its runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchWire>,
+}
+
+/// `brightness = { mean = [0.1307], deviation = [0.3081] }`: one number for each channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrightnessWire {
+    /// Brightness, from 0 to 1, that becomes 0.
+    pub mean: Vec<f64>,
+    /// Difference in brightness that becomes 1.
+    pub deviation: Vec<f64>,
 }
 
 /// A search for learning rate and step size.
@@ -256,6 +272,8 @@ impl Default for TrainingWire {
             validation: 0.0,
             padding: 0,
             flip: false,
+            brightness: None,
+            target: None,
             search: None,
         }
     }

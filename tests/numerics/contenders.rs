@@ -9,7 +9,7 @@ use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::engine::reference::Reference;
 use pcnbench::engine::unwatched;
 use pcnbench::net::{Activation, ActivationOrder, Loss, MlpSpec, Parameterisation};
-use pcnbench::optim::OptimiserKind;
+use pcnbench::optim::{OptimiserKind, Regularisation};
 use pcnbench::rule::{Rule, Steps};
 
 const RATE: f64 = 0.03;
@@ -77,14 +77,57 @@ fn ipc_updates_by_itself() {
     assert_eq!(moved, 8, "every tensor moves");
 }
 
-/// An optimiser that iPC would not use is refused.
+/// Kernels move parameters by plain descent: any other optimiser is refused by name, and the reference takes it.
 #[test]
-fn ipc_refuses_an_optimiser() {
+fn fused_ipc_refuses_an_optimiser() {
     for kind in OptimiserKind::ALL {
-        let made = Contender::new(&spec("ipc", kind), 3, &Device::Cpu);
+        assert!(Contender::new(&spec("ipc", kind), 3, &Device::Cpu).is_ok());
+        let fused = ContenderSpec { id: "ipc/fused".parse().unwrap(), ..spec("ipc", kind) };
+        let made = Contender::new(&fused, 3, &Device::Cpu);
         assert_eq!(made.is_ok(), kind == OptimiserKind::Sgd);
         if let Err(e) = made {
-            assert!(e.to_string().contains(kind.name()), "{e}");
+            assert!(e.to_string().contains(kind.name()) && e.to_string().contains("ipc/reference"), "{e}");
+        }
+    }
+}
+
+/// Every one of the T steps of iPC is a step of AdamW (Loshchilov and Hutter, arXiv 1711.05101), whose moments live on from batch to
+/// batch: two layers of one unit, in plain numbers.
+#[test]
+fn ipc_takes_every_step_by_the_optimiser() {
+    const DECAY: f64 = 0.04;
+    let (rate, g, steps) = (0.05, 0.3, 3);
+    let network = MlpSpec { inputs: 1, width: 1, outputs: 1, depth: 2, bias: false, activation: Activation::Identity, ..network() };
+    let spec = ContenderSpec {
+        rule: Rule::from_name("ipc", Steps::constant(steps, g)).unwrap(),
+        network: Arc::new(network),
+        learning_rate: rate,
+        regularisation: Regularisation { weight_decay: DECAY, clip_norm: None },
+        ..spec("ipc", OptimiserKind::Adam)
+    };
+    let mut ipc = contender(&spec);
+    let number = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
+    let mut theta: Vec<f64> = ipc.state().unwrap().params.iter().map(number).collect();
+    let (mut first, mut second, mut time) = ([0.0; 2], [0.0; 2], 0);
+    for (x, y) in [(0.8, -0.5), (-1.3, 0.9), (0.4, 0.7)] {
+        let mut v = theta[0] * x;
+        for _ in 0..steps {
+            let (below, above) = (v - theta[0] * x, y - theta[1] * v);
+            let directions = [below * x, above * v];
+            v += g * (theta[1] * above - below);
+            time += 1;
+            for k in 0..2 {
+                first[k] = 0.9 * first[k] + 0.1 * directions[k];
+                second[k] = 0.999 * second[k] + 0.001 * directions[k] * directions[k];
+                let (m, s) = (first[k] / (1.0 - 0.9f64.powi(time)), second[k] / (1.0 - 0.999f64.powi(time)));
+                theta[k] += rate * m / (s.sqrt() + 1e-8) - rate * DECAY * theta[k];
+            }
+        }
+        let tensor = |value: f64| Tensor::from_vec(vec![value], (1, 1), &Device::Cpu).unwrap();
+        ipc.update(&[tensor(x), tensor(y)]).unwrap();
+        let found: Vec<f64> = ipc.state().unwrap().params.iter().map(number).collect();
+        for (found, expected) in found.iter().zip(&theta) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
     }
 }

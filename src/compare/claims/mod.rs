@@ -4,6 +4,9 @@
 //! how to make one, and has no verdict.
 
 mod claim;
+mod costs;
+mod inference;
+mod learning;
 mod numbers;
 mod table;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use super::optimised::Optimised;
 use super::{directions_of, Backend, LearnedTensors, State};
 use crate::contender::spec::ContenderSpec;
 use crate::engine::{unwatched, Watch};
@@ -20,6 +21,8 @@ pub struct Candle {
     graph: Arc<Graph>,
     state: State,
     optimiser: Box<dyn Optimiser>,
+    /// Whether a rule that moves the parameters itself asks the optimiser for each of its steps; else they are of plain descent.
+    optimised: bool,
     /// Of the backward weights, if there are any.
     feedback_optimiser: Option<Box<dyn Optimiser>>,
 }
@@ -35,7 +38,8 @@ impl Candle {
         let backward = |table: &Vec<Option<Tensor>>| spec.build_optimiser_of(table.iter().flatten().count());
         let feedback_optimiser = start.feedback.as_ref().map(backward);
         let optimiser = spec.build_optimiser(&graph);
-        Self { rule, learning_rate: spec.learning_rate, graph, state: start, optimiser, feedback_optimiser }
+        let (learning_rate, optimised) = (spec.learning_rate, spec.asks_an_optimiser());
+        Self { rule, learning_rate, graph, state: start, optimiser, optimised, feedback_optimiser }
     }
 
     /// Moves the backward weights along the directions of the forward ones.
@@ -54,8 +58,13 @@ impl Candle {
 
 impl Backend for Candle {
     fn update(&mut self, data: &[Tensor]) -> Result<()> {
-        let learned = self.learned(&self.rule, data)?;
         if self.rule.moves_parameters() {
+            let learned = if self.optimised {
+                let engine = Optimised::new(self.state.bind(&self.graph, data), self.optimiser.as_mut());
+                self.rule.learn(&engine, &mut unwatched)?
+            } else {
+                self.learned(&self.rule, data)?
+            };
             for (own, new) in self.state.params.iter_mut().zip(learned.params) {
                 if let Some(new) = new {
                     *own = new;
@@ -63,6 +72,7 @@ impl Backend for Candle {
             }
             return Ok(());
         }
+        let learned = self.learned(&self.rule, data)?;
         let batch = data[0].dim(0)?;
         self.optimiser.step(&mut self.state.params, &learned.directions, batch)?;
         self.step_feedback(&learned.directions, batch)

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::Split;
+use crate::data::{Brightness, Split};
 use crate::net::architecture::mlp::X;
 use crate::net::{Graph, Loss, Params, Reduction};
 use crate::{Error, Result};
@@ -37,13 +37,13 @@ impl Shapes {
     }
 }
 
-/// Evaluates parameters on every row of a split.
+/// Evaluates parameters on every row of a split, whose brightness is changed first where one is given.
 ///
 /// # Errors
 /// If a tensor does not fit.
 pub(super) fn evaluate(
     (graph, params): (&Graph, &Params),
-    split: &Split,
+    (split, brightness): (&Split, Option<&Brightness>),
     batch: usize,
     (dtype, device): (DType, &Device),
 ) -> Result<Evaluation> {
@@ -52,7 +52,10 @@ pub(super) fn evaluate(
     let judged = graph.losses().first().ok_or_else(|| Error::Invalid("the network has no loss".into()))?;
     let classes = judged.target != X && graph.data()[judged.target].shape == [split.outputs()];
     let labels = split.labels().filter(|_| classes && graph.losses().len() == 1);
-    for part in split.in_order(batch.max(ROWS)) {
+    for mut part in split.in_order(batch.max(ROWS)) {
+        if let Some(brightness) = brightness {
+            brightness.apply(&mut part);
+        }
         let data = shapes.give(part.to_tensors(dtype, device)?)?;
         let values = graph.forward(params, &data)?;
         for term in graph.losses() {

@@ -1,6 +1,6 @@
 //! The parts of a data set that a training run reads.
 
-use crate::data::{Augment, Batches, Dataset, Split};
+use crate::data::{Augment, Batches, Brightness, Dataset, Split};
 use crate::suite::{Point, Training};
 use crate::{Error, Result};
 
@@ -17,6 +17,7 @@ pub(super) struct Material<'a> {
     seed: u64,
     batch: usize,
     pub(super) augment: Option<Augment>,
+    pub(super) brightness: Option<Brightness>,
 }
 
 /// Refuses what no run on these data could do, without a copy of them.
@@ -35,6 +36,9 @@ pub(in crate::run) fn check(
         );
         return Err(("validation", problem));
     }
+    if let Some(Err(e)) = training.brightness.map(|own| own.check(&data.name, data.image)) {
+        return Err(("brightness", e.to_string()));
+    }
     let crops = (training.padding > 0 || training.flip).then(|| augment(data, training));
     crops.transpose().map(drop).map_err(|e| ("padding", e.to_string()))
 }
@@ -52,8 +56,9 @@ impl<'a> Material<'a> {
         let apart = (rows > 0).then(|| data.split_validation(rows, seed));
         let changes = training.padding > 0 || training.flip;
         let augment = changes.then(|| augment(data, training));
+        let (apart, augment) = (apart.transpose()?, augment.transpose()?);
         let material =
-            Self { apart: apart.transpose()?, data, seed, batch: point.batch, augment: augment.transpose()? };
+            Self { apart, data, seed, batch: point.batch, augment, brightness: training.brightness };
         material.batches()?;
         Ok(material)
     }

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use crate::contender::ContenderSpec;
 use crate::data::{Dataset, Split};
+use crate::measure::energy::Meter;
 use crate::record::{self, PointResult, QuantityRow, Run, TrainingRow};
-use crate::suite::{Overrides, Suite, Training, WEIGHT_CHANGE};
+use crate::suite::{Overrides, Suite, Training, BYTES, JOULES, WEIGHT_CHANGE};
 use crate::verify::preflight;
 use crate::{Error, Result};
 
@@ -43,6 +44,8 @@ pub(super) fn point(
 ) -> Result<PointResult> {
     let (device, health_check) = (resources.device(p.point.device)?, resources.health_check());
     let training = training(p)?;
+    let gpu = resources.gpu_state();
+    let meter = Meter::of(&device, &gpu);
     let material = Material::new(resources.data(p.benchmark, p.point)?, &training, p.point, suite)?;
     let mut result = PointResult::default();
     for spec in &p.specs {
@@ -61,6 +64,7 @@ pub(super) fn point(
                 own = found.applied(spec)?;
             }
             let mut trainer = Trainer::new(seed, (p, &own), training, &material, device.clone())?;
+            trainer.meter = meter.as_ref();
             let updates = trainer.updates;
             let mut told = |update: u64, _: f64| {
                 observer.at(&p.point.id, &format!("training {}, update {update} of {updates}", spec.id));
@@ -73,7 +77,12 @@ pub(super) fn point(
                 }
                 advanced?;
                 curve.push(trainer.row()?);
+                if meter.is_some() {
+                    numbers.extend(trainer.joules.map(|joules| (JOULES.name, to as f64, joules)));
+                }
             }
+            let (kept, moved) = trainer.contender().bytes()?;
+            numbers.extend([(BYTES[0].name, 0.0, kept as f64), (BYTES[1].name, 0.0, moved as f64)]);
             trainer.changes()
         });
         match trained {
@@ -262,7 +271,10 @@ pub fn evaluate_checkpoint(path: &Path, data: Option<&Path>, overrides: &Overrid
     let rows = training.validation_rows(data.train.rows());
     let validation = (same_data && rows > 0).then(|| data.split_validation(rows, suite.seed));
     let on =
-        |split: &Split| evaluation::evaluate((&graph, &params), split, p.point.batch, (spec.dtype, &device));
+        |split: &Split| {
+            let rows = (split, training.brightness.as_ref());
+            evaluation::evaluate((&graph, &params), rows, p.point.batch, (spec.dtype, &device))
+        };
     Ok(Evaluated {
         data: data.name.clone(),
         same_data,

@@ -247,3 +247,30 @@ fn a_search_is_recorded_and_kept_to() {
         assert!(scores.iter().any(|&score| score < scores[best]), "{scores:?}");
     }
 }
+
+/// What optimisers keep, in units of what they move: plain descent nothing, momentum one copy, Adam two, MQ a number for each layer.
+#[test]
+fn optimisers_keep_what_their_papers_say() {
+    for engine in ["reference", "fused"] {
+        for (optimiser, copies) in [("sgd", 0.0), ("momentum", 1.0), ("adam", 2.0), ("mq", 0.0)] {
+            let text = definition(&format!("spc/{engine}"), &format!("optimiser = \"{optimiser}\""));
+            let suite = Suite::parse(&text, "memory.toml", &Overrides::default()).unwrap();
+            let mut resources = Resources::new(&suite, None, &device_health::synchronise).unwrap();
+            let prepared = point::prepare(&suite, &mut resources).unwrap();
+            let (p, spec) = only(&prepared, &suite.name).unwrap();
+            let training = training(p).unwrap();
+            let data = resources.data(p.benchmark, p.point).unwrap();
+            let material = Material::new(data, &training, p.point, suite.seed).unwrap();
+            let device = candle_core::Device::Cpu;
+            let mut trainer = Trainer::new(5, (p, spec), training, &material, device).unwrap();
+            trainer.advance(2, &mut |_, _| {}).unwrap();
+            let (kept, moved) = trainer.contender().bytes().unwrap();
+            // 64 pixels, three hidden layers of 12, ten classes, with biases
+            assert_eq!(moved, 4 * (64 * 12 + 12 + 2 * (12 * 12 + 12) + 12 * 10 + 10));
+            let of_layers = if optimiser == "mq" { kept } else { 0 };
+            assert!(of_layers <= 4 * 2 * 8, "{of_layers}");
+            assert_eq!((kept - of_layers) as f64, copies * moved as f64, "{optimiser} on {engine}");
+            assert_eq!(kept > 0, optimiser != "sgd");
+        }
+    }
+}

@@ -10,7 +10,8 @@ use super::evaluation::{evaluate, Evaluation, Shapes};
 use super::material::Material;
 use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batch, Split};
-use crate::net::Params;
+use crate::measure::energy::Meter;
+use crate::net::{Graph, Params};
 use crate::record::TrainingRow;
 use crate::run::point::Prepared;
 use crate::run::recorded_regimes;
@@ -33,6 +34,10 @@ pub(super) struct Trainer<'a> {
     pub(super) update: u64,
     /// Time of these updates: from a drawn batch on the host to moved parameters; no evaluation, no checkpoint.
     pub(super) seconds: f64,
+    /// Reads the energy of updates.
+    pub(super) meter: Option<&'a Meter<'a>>,
+    /// Energy of the updates so far, as long as the meter could be read.
+    pub(super) joules: Option<f64>,
     batches: Box<dyn Iterator<Item = Batch> + 'a>,
     /// The batch after the last update, once it was looked at.
     next: Option<Vec<Tensor>>,
@@ -65,6 +70,8 @@ impl<'a> Trainer<'a> {
             per_epoch,
             update: 0,
             seconds: 0.0,
+            meter: None,
+            joules: Some(0.0),
             batches: Box::new(std::iter::empty()),
             next: None,
             start,
@@ -96,6 +103,17 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Diverged`] if a parameter is no longer finite at the end.
     pub(super) fn advance(&mut self, to: u64, told: &mut dyn FnMut(u64, f64)) -> Result<()> {
+        match self.meter {
+            None => self.updates_to(to, told),
+            Some(meter) => {
+                let (done, joules) = meter.during(|| self.updates_to(to, told));
+                self.joules = self.joules.zip(joules).map(|(before, joules)| before + joules);
+                done
+            }
+        }
+    }
+
+    fn updates_to(&mut self, to: u64, told: &mut dyn FnMut(u64, f64)) -> Result<()> {
         let _limit = self.contender.limit_threads();
         let _flush = self.p.flushes_denormals().then(Flush::new);
         let mut said = Instant::now();
@@ -142,6 +160,9 @@ impl<'a> Trainer<'a> {
         if let Some(augment) = &self.material.augment {
             augment.apply(&mut batch, self.material.seed(), self.update)?;
         }
+        if let Some(brightness) = &self.material.brightness {
+            brightness.apply(&mut batch);
+        }
         self.shapes.give(batch.to_tensors(self.spec.dtype, &self.device)?)
     }
 
@@ -157,7 +178,7 @@ impl<'a> Trainer<'a> {
         let (state, finite) = (self.contender.state()?, |value: f64| Some(value).filter(|v| v.is_finite()));
         let on = |split: &Split| -> Result<Evaluation> {
             let graph = self.contender.graph();
-            evaluate((graph, &state.params), split, self.p.point.batch, (self.spec.dtype, &self.device))
+            self.evaluate((graph, &state.params), split)
         };
         let validation = self.material.validation().map(on).transpose()?;
         let test = on(self.material.test())?;
@@ -220,13 +241,17 @@ impl<'a> Trainer<'a> {
         self.training.schedule.rate(self.spec.learning_rate, last, self.updates)
     }
 
+    fn evaluate(&self, network: (&Graph, &Params), split: &Split) -> Result<Evaluation> {
+        let rows = (split, self.training.brightness.as_ref());
+        evaluate(network, rows, self.p.point.batch, (self.spec.dtype, &self.device))
+    }
+
     /// How good the parameters are on the validation rows: accuracy, or the negative loss where the output is no class; none without such
     /// rows, and where the loss is not finite.
     pub(super) fn validation_score(&self) -> Result<Option<f64>> {
         let Some(split) = self.material.validation() else { return Ok(None) };
         let (graph, state) = (self.contender.graph(), self.contender.state()?);
-        let found =
-            evaluate((graph, &state.params), split, self.p.point.batch, (self.spec.dtype, &self.device))?;
+        let found = self.evaluate((graph, &state.params), split)?;
         Ok(Some(found.accuracy.unwrap_or(-found.loss)).filter(|_| found.loss.is_finite()))
     }
 

@@ -96,6 +96,11 @@ axes! {
         symbol: "", unit: "", values: Values::Numbers(limits::RESIDUAL),
         default: Value::Number(0.0), always: false, figures: Figures::ApartWhereVaried(5),
     }
+    /// learning rate; 0 for that of the benchmark
+    LEARNING_RATE learning_rate: f64 {
+        symbol: "α", unit: "", values: Values::Numbers(limits::RATE_OR_NONE),
+        default: Value::Number(0.0), always: false, figures: Figures::ApartWhereVaried(6),
+    }
     /// which of many networks of one kind: added to the seed of parameters
     DRAW draw: usize {
         symbol: "", unit: "", values: Values::Sizes(limits::DRAW),
