@@ -117,7 +117,7 @@ pub(super) fn ipc(record: &Record) -> Option<Judged> {
     Some(Judged {
         numbers: format!("iPC {} %, sPC {} %, BP {} %", ipc.words(1)?, spc.words(1)?, bp.words(1)?),
         verdict,
-        power: format!("{} draws, one search of twelve trials each; states of iPC move without the published momentum", ipc.0.len()),
+        power: format!("{} draws, one search of eight trials each; states of iPC move without the published momentum", ipc.0.len()),
     })
 }
 
