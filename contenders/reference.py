@@ -5,12 +5,15 @@ v_0..v_{L-2} are free. With c the weight of the loss and o = mu_{L-1} the output
 
     eps_l = v_l - mu_l  for l < L-1,    eps_{L-1} = c (y - o),    F = sum of |eps_l|^2 / 2 over l < L-1 + c |y - o|^2 / 2.
 
+With `classes` the last layer gives logits instead: eps_{L-1} = c (y - softmax(o)), and c times the cross-entropy stands for the last
+term of F. With `linear_input` the first layer reads x itself, not tanh(x).
+
 Every rule starts at the forward pass and ends with directions of descent -dF/dW_l = eps_l^T tanh(v_{l-1}) and
 -dF/db_l = sum of eps_l, both summed over the batch. A matrix is a list of rows.
 """
 
 from dataclasses import dataclass
-from math import tanh
+from math import exp, tanh
 
 
 @dataclass
@@ -21,6 +24,8 @@ class Network:
     y: list  # [batch][outputs]
     loss: float  # c
     step: float  # g
+    linear_input: bool = False
+    classes: bool = False
 
     @property
     def depth(self):
@@ -38,15 +43,22 @@ def zipped(function, *matrices):
 
 
 def predict(net, l, below):
-    """tanh of what is below layer l, and the layer's prediction."""
-    h = zipped(tanh, below)
+    """What layer l reads, tanh of what is below it, and the layer's prediction."""
+    h = below if l == 0 and net.linear_input else zipped(tanh, below)
     mu = times(h, list(zip(*net.weights[l])))
     if net.biases is not None:
         mu = [[m + b for m, b in zip(row, net.biases[l])] for row in mu]
     return h, mu
 
 
+def softmax(row):
+    largest = max(row)
+    shares = [exp(o - largest) for o in row]
+    return [share / sum(shares) for share in shares]
+
+
 def output_error(net, output):
+    output = [softmax(row) for row in output] if net.classes else output
     return zipped(lambda y, o: net.loss * (y - o), net.y, output)
 
 

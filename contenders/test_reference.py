@@ -4,7 +4,7 @@ python3 -m unittest discover -s contenders
 """
 
 import unittest
-from math import tanh
+from math import exp, log, tanh
 
 import cases
 import common
@@ -13,8 +13,8 @@ import reference
 H = 1e-5  # of central differences: their own error is about H * H
 
 
-def small(bias=True, step=0.3):
-    """Unequal widths, so that no transpose goes unnoticed."""
+def small(bias=True, step=0.3, classes=False):
+    """Unequal widths, so that no transpose goes unnoticed; with `classes` targets are distributions, and the first layer is linear."""
     sizes, batch = [3, 4, 2, 5, 3], 3
 
     def matrix(rows, columns, seed):
@@ -22,7 +22,8 @@ def small(bias=True, step=0.3):
 
     weights = [matrix(rows, columns, 10 + at) for at, (columns, rows) in enumerate(zip(sizes, sizes[1:]))]
     biases = [matrix(1, rows, 20 + at)[0] for at, rows in enumerate(sizes[1:])] if bias else None
-    return reference.Network(weights, biases, matrix(batch, 3, 30), matrix(batch, 3, 31), 0.4, step)
+    targets = [[0.2, 0.5, 0.3], [1.0, 0.0, 0.0], [0.0, 0.1, 0.9]] if classes else matrix(batch, 3, 31)
+    return reference.Network(weights, biases, matrix(batch, 3, 30), targets, 0.4, step, classes, classes)
 
 
 def half_squares(matrix):
@@ -30,6 +31,8 @@ def half_squares(matrix):
 
 
 def loss_of(net, output):
+    if net.classes:
+        return net.loss * sum(t * (log(sum(map(exp, o))) - v) for o, y in zip(output, net.y) for v, t in zip(o, y))
     return net.loss * half_squares(reference.zipped(lambda o, y: o - y, output, net.y))
 
 
@@ -38,7 +41,8 @@ def values(net, states=None, errors=None):
     found, below = [], net.x
     for l, w in enumerate(net.weights):
         b = net.biases[l] if net.biases else [0.0] * len(w)
-        mu = [[sum(wk * tanh(v) for wk, v in zip(row, sample)) + bk for row, bk in zip(w, b)] for sample in below]
+        read = (lambda v: v) if l == 0 and net.linear_input else tanh
+        mu = [[sum(wk * read(v) for wk, v in zip(row, sample)) + bk for row, bk in zip(w, b)] for sample in below]
         found.append(mu)
         if l < net.depth - 1:
             below = states[l] if states else [[m + e for m, e in zip(*rows)] for rows in zip(mu, errors[l])]
@@ -82,20 +86,19 @@ class Rules(unittest.TestCase):
                 self.descends(function, [net.biases[l]], [biases[l]], 1.0)
 
     def test_bp_descends_the_loss(self):
-        for bias in (True, False):
-            net = small(bias)
+        for net in (small(), small(bias=False), small(classes=True)):
             zero = reference.epc_errors(net, 0)
             self.directions_descend(net, "bp", 0, lambda: loss_of(net, values(net, errors=zero)[-1]))
 
     def test_a_step_of_spc_descends_the_energy_of_all_states_at_once(self):
-        net = small()
-        for steps in range(4):
-            states = reference.spc_states(net, steps)
-            moved = reference.spc_states(net, steps + 1)
-            for old, new in zip(states, moved):
-                change = reference.zipped(lambda n, o: n - o, new, old)
-                self.descends(lambda: energy(net, states), old, change, net.step)
-            self.directions_descend(net, "spc", steps, lambda: energy(net, states))
+        for net in (small(), small(classes=True)):
+            for steps in range(4):
+                states = reference.spc_states(net, steps)
+                moved = reference.spc_states(net, steps + 1)
+                for old, new in zip(states, moved):
+                    change = reference.zipped(lambda n, o: n - o, new, old)
+                    self.descends(lambda: energy(net, states), old, change, net.step)
+                self.directions_descend(net, "spc", steps, lambda: energy(net, states))
 
     def test_a_step_of_epc_descends_the_energy_of_all_errors_at_once(self):
         net = small()
