@@ -189,8 +189,7 @@ fn without_result(summary: &[SummaryRow]) -> Vec<&SummaryRow> {
     // the rows of a point are neighbours
     let points = summary.chunk_by(|a, b| a.point == b.point);
     // that a training run diverged is what became of it, and its curve says when
-    let ended = |row: &SummaryRow| {
-        row.err.is_empty() || (row.model == "training" && row.status == Status::Diverged)
-    };
+    let ended =
+        |row: &SummaryRow| row.err.is_empty() || (row.model == "training" && row.status == Status::Diverged);
     points.filter(|rows| !rows.iter().any(ended)).filter_map(<[_]>::first).collect()
 }

@@ -25,8 +25,8 @@ mod tests;
 pub mod text;
 
 pub use augment::Augment;
-pub use brightness::Brightness;
 pub use batches::{Batch, Batches, Epoch, InOrder};
+pub use brightness::Brightness;
 pub use collections::FOLDER;
 pub use dataset::{Dataset, Split, Targets};
 pub use images::Images;

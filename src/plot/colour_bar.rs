@@ -32,10 +32,6 @@ pub fn draw(scene: &mut Scene, (left, top): Spot, height: f64, scale: &Axis) -> 
         scene.line([(right, y), (right + 4.0, y)], 1.0, INK);
         scene.text((right + 8.0, y), text.clone(), TICK, Anchor::Start);
     }
-    scene.text_up(
-        (right + 8.0 + ticks(scale) + 14.0, (top + bottom) / 2.0),
-        scale.label.clone(),
-        TICK,
-    );
+    scene.text_up((right + 8.0 + ticks(scale) + 14.0, (top + bottom) / 2.0), scale.label.clone(), TICK);
     bottom
 }

@@ -14,8 +14,8 @@ use std::ops::RangeInclusive;
 
 pub use settings::Settings;
 pub use table::{
-    Axes, ACTIVATION, AXES, BATCH, DEPTH, DEVICE, DRAW, DTYPE, LEARNING_RATE, PARAMETERISATION, RESIDUAL, STEPS,
-    STEP_SIZE, WIDTH,
+    Axes, ACTIVATION, AXES, BATCH, DEPTH, DEVICE, DRAW, DTYPE, LEARNING_RATE, PARAMETERISATION, RESIDUAL,
+    STEPS, STEP_SIZE, WIDTH,
 };
 pub use value::Value;
 pub use wire::AxesWire;

@@ -81,7 +81,10 @@ pub(super) fn can_run(
     if moves && optimiser != OptimiserKind::Sgd && (id.engine.is_fused() || model == Model::Alignment) {
         let problem = match model {
             Model::Alignment => format!("directions of `{id}` are those of plain descent; expected sgd"),
-            _ => format!("`{id}` moves the parameters itself, by plain descent; expected sgd, or `{}/reference`", id.rule),
+            _ => format!(
+                "`{id}` moves the parameters itself, by plain descent; expected sgd, or `{}/reference`",
+                id.rule
+            ),
         };
         return Err(here.key("optimiser", format!("{problem}, got {optimiser}")));
     }

@@ -218,8 +218,53 @@ fn what_is_no_training_run_is_refused() {
     );
     says(
         &with("contenders = [\"spc/fused\"]", "contenders = [\"ipc/fused\"]"),
-        &["ipc/fused", "moves the parameters itself", "sgd"],
+        &["ipc/fused", "moves the parameters itself", "ipc/reference"],
     );
+    says(&with("epochs = 4", "epochs = 4\ntarget = 95"), &["`target`", "95 is out of range", "0 to 1"]);
+    let brightness = |own: &str| with("epochs = 4", &format!("epochs = 4\nbrightness = {own}"));
+    let three = "{ mean = [0.5, 0.5, 0.5], deviation = [0.2, 0.2, 0.2] }";
+    says(&brightness(three), &["`brightness`", "3 means", "data `digits` have 1 channel"]);
+    says(&brightness("{ mean = [0.5], deviation = [0.0] }"), &["`brightness`", "a deviation is 0"]);
+    says(&brightness("{ mean = [0.5], deviation = [] }"), &["`brightness`", "1 means and 0 deviations"]);
+    let rates = "step_size = [0.3]\nlearning_rate = [0.1, 0.01]";
+    says(
+        &with("step_size = [0.3]", &rates.replace("0.01", "-1")),
+        &["`learning_rate`", "-1 is out of range"],
+    );
+    let search = "validation = 200\nsearch = { trials = 2, updates = 2, learning_rate = [1e-3, 1e-2] }";
+    let (_dir, file) = suite(&SUITE.replace("step_size = [0.3]", rates).replace("validation = 200", search));
+    says(&refused(&["list", &file]), &["`learning_rate`", "its search finds the learning rate"]);
+    let alignment =
+        SUITE.split("[benchmark.network]").next().unwrap().replace("\"training\"", "\"alignment\"");
+    let (_dir, file) = suite(&alignment.replace("step_size = [0.3]", rates));
+    says(&refused(&["list", &file]), &["`learning_rate`", "models training and weight-update", "alignment"]);
+}
+
+/// Learning rates as an axis: one run each, and `--learning-rate` in place of all of them.
+#[test]
+fn learning_rates_are_an_axis() {
+    let short = SUITE.replace("epochs = 4", "updates = 4").replace("evaluations = 4", "evaluations = 1");
+    let (dir, file) =
+        suite(&short.replace("step_size = [0.3]", "step_size = [0.3]\nlearning_rate = [0.1, 0.01]"));
+    let record = dir.path().join("record");
+    let run = &["run", &file, "--allow-debug-build", "--no-plots", "--out", &arg(&record)];
+    succeeds(run);
+    let mut rows = csv::Reader::from_path(record.join("training.csv")).unwrap();
+    let columns = rows.headers().unwrap().clone();
+    let at = |name: &str| columns.iter().position(|column| column == name).unwrap();
+    let found: Vec<(String, String)> = rows
+        .records()
+        .map(Result::unwrap)
+        .filter(|row| &row[at("update")] == "4")
+        .map(|row| (row[at("point")].to_owned(), row[at("learning_rate")].to_owned()))
+        .collect();
+    assert_eq!(found.len(), 2);
+    for ((point, rate), asked) in found.iter().zip(["0.1", "0.01"]) {
+        assert!(point.contains(&format!("learning_rate={asked},")) && rate == asked, "{point} {rate}");
+    }
+    let out = dir.path().join("run");
+    let said = succeeds(&["train", &file, "--out", &arg(&out), "--learning-rate", "0.5"]);
+    says(&said, &["0.5"]);
 }
 
 /// A run that comes to numbers that are not finite ends with a row that says when, and the checkpoint before it.

@@ -97,7 +97,15 @@ fn fused_ipc_refuses_an_optimiser() {
 fn ipc_takes_every_step_by_the_optimiser() {
     const DECAY: f64 = 0.04;
     let (rate, g, steps) = (0.05, 0.3, 3);
-    let network = MlpSpec { inputs: 1, width: 1, outputs: 1, depth: 2, bias: false, activation: Activation::Identity, ..network() };
+    let network = MlpSpec {
+        inputs: 1,
+        width: 1,
+        outputs: 1,
+        depth: 2,
+        bias: false,
+        activation: Activation::Identity,
+        ..network()
+    };
     let spec = ContenderSpec {
         rule: Rule::from_name("ipc", Steps::constant(steps, g)).unwrap(),
         network: Arc::new(network),

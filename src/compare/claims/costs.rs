@@ -52,7 +52,8 @@ pub(super) fn memory(record: &Record) -> Option<Judged> {
         let (kept, moved) = (of(0).into_values().next()?, of(1).into_values().next()?);
         Some((kept, kept / moved))
     };
-    let (sgd, mq, adam) = (share("sgd", "bp/fused")?, share("mq", "seqil/fused")?, share("adam", "bp/fused")?);
+    let (sgd, mq, adam) =
+        (share("sgd", "bp/fused")?, share("mq", "seqil/fused")?, share("adam", "bp/fused")?);
     let holds = sgd.0 == 0.0 && mq.1 < 1e-3 && (adam.1 - 2.0).abs() < 1e-3;
     Some(Judged {
         numbers: format!(

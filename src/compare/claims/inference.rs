@@ -125,7 +125,8 @@ pub(super) fn alm_budget(record: &Record) -> Option<Judged> {
 pub(super) fn decay(record: &Record) -> Option<Judged> {
     let layers = depths(record, "signal").into_iter().max()?;
     let traced = |dtype: &str, contender: &str| -> Vec<&SignalRow> {
-        let own = |row: &&SignalRow| row.contender == contender && row.point.contains(&format!("dtype={dtype},"));
+        let own =
+            |row: &&SignalRow| row.contender == contender && row.point.contains(&format!("dtype={dtype},"));
         record.signals.iter().filter(own).collect()
     };
     let wide = traced("f64", "spc/reference");
@@ -133,7 +134,8 @@ pub(super) fn decay(record: &Record) -> Option<Judged> {
         let own = |row: &&&SignalRow| row.layer == layer && row.step == layers - layer;
         wide.iter().find(own).map(|row| row.energy)
     };
-    let falls = Draws((1..layers - 1).filter_map(|layer| Some(arrival(layer)? / arrival(layer + 1)?)).collect());
+    let falls =
+        Draws((1..layers - 1).filter_map(|layer| Some(arrival(layer)? / arrival(layer + 1)?)).collect());
     let still = |rows: &[&SignalRow]| {
         let last = rows.iter().map(|row| row.step).max();
         rows.iter().filter(|row| Some(row.step) == last && row.energy == 0.0).count()

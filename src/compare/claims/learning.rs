@@ -117,7 +117,10 @@ pub(super) fn ipc(record: &Record) -> Option<Judged> {
     Some(Judged {
         numbers: format!("iPC {} %, sPC {} %, BP {} %", ipc.words(1)?, spc.words(1)?, bp.words(1)?),
         verdict,
-        power: format!("{} draws, one search of eight trials each; states of iPC move without the published momentum", ipc.0.len()),
+        power: format!(
+            "{} draws, one search of eight trials each; states of iPC move without the published momentum",
+            ipc.0.len()
+        ),
     })
 }
 
@@ -196,7 +199,11 @@ pub(super) fn transfer(record: &Record) -> Option<Judged> {
             }
             told.push(format!("over {benchmark} {named}: {}", words.join(", ")));
             if scaling == "mupc-residual" {
-                if worst <= TRANSFERS { kept.push(benchmark) } else { lost.push(benchmark) }
+                if worst <= TRANSFERS {
+                    kept.push(benchmark)
+                } else {
+                    lost.push(benchmark)
+                }
             }
         }
     }
@@ -206,7 +213,10 @@ pub(super) fn transfer(record: &Record) -> Option<Judged> {
         _ => Verdict::HoldsOnly(format!("over {}", kept.join(", "))),
     };
     Some(Judged {
-        numbers: format!("least loss of the smallest network's rates over the own least loss: {}", told.join("; ")),
+        numbers: format!(
+            "least loss of the smallest network's rates over the own least loss: {}",
+            told.join("; ")
+        ),
         verdict,
         power: format!("{draws} draws, 100 updates, a grid of half decades"),
     })
@@ -223,9 +233,9 @@ pub(super) fn epc_on_vgg(record: &Record) -> Option<Judged> {
     let verdict = match (within(&epc, &bp, 1.0)?, within(&small, &bp, 1.0)?) {
         (true, true) => Verdict::Holds,
         (true, false) => Verdict::HoldsOnly("at a step size of 0.1".into()),
-        (false, true) => {
-            Verdict::HoldsOnly("at a step size of 0.001, whose five steps hardly leave the forward pass".into())
-        }
+        (false, true) => Verdict::HoldsOnly(
+            "at a step size of 0.001, whose five steps hardly leave the forward pass".into(),
+        ),
         (false, false) => Verdict::DoesNotHold,
     };
     Some(Judged {

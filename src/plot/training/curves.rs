@@ -91,9 +91,8 @@ pub(super) fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
     let mut places: Vec<(String, &SummaryRow)> = Vec::new();
     let mapped: Vec<(&str, &str)> =
         grids(record).iter().map(|grid| (&*grid.first.benchmark, &*grid.first.contender)).collect();
-    let own = |row: &&SummaryRow| {
-        row.model == "training" && !mapped.contains(&(&*row.benchmark, &*row.contender))
-    };
+    let own =
+        |row: &&SummaryRow| row.model == "training" && !mapped.contains(&(&*row.benchmark, &*row.contender));
     for row in record.summary.iter().filter(own) {
         let place = place(row);
         if !places.iter().any(|(known, _)| *known == place) {

@@ -94,12 +94,20 @@ fn scene(record: &Record, title: &str, benchmark: &str, runs: &[Runs<'_>]) -> Re
         .zip(runs)
         .map(|(place, (contender, own))| {
             let got_there = own.iter().filter(|run| run.cost.is_some()).count();
-            let share = if got_there < own.len() { format!(", {got_there} of {}", own.len()) } else { String::new() };
+            let share =
+                if got_there < own.len() { format!(", {got_there} of {}", own.len()) } else { String::new() };
             (place as f64, format!("{}{share}", style::printed(contender)))
         })
         .collect();
     let high = runs.len() as f64 + 0.5;
-    let y = Axis { spread: Spread::Linear, low: 0.5, high, ticks: names, minor: Vec::new(), label: String::new() };
+    let y = Axis {
+        spread: Spread::Linear,
+        low: 0.5,
+        high,
+        ticks: names,
+        minor: Vec::new(),
+        label: String::new(),
+    };
     let values = |of: fn(&Cost) -> Option<f64>| {
         runs.iter().flat_map(|(_, own)| own).filter_map(move |run| of(run.cost.as_ref()?))
     };
@@ -110,7 +118,10 @@ fn scene(record: &Record, title: &str, benchmark: &str, runs: &[Runs<'_>]) -> Re
     let mut facts = filenames::machine_facts(record, "cpu");
     if let Some((_, own)) = runs.first() {
         let first = own[0].row;
-        facts.push(format!("depth {}, width {}, batch {}, {}", first.depth, first.width, first.batch, first.activation));
+        facts.push(format!(
+            "depth {}, width {}, batch {}, {}",
+            first.depth, first.width, first.batch, first.activation
+        ));
         facts.push(format!("{} draws", own.len()));
     }
     facts.extend(filenames::run_facts(record, benchmark));

@@ -126,8 +126,15 @@ fn scene(record: &Record, title: &str, grids: &[RateGrid<'_>], scale: &Axis) -> 
     facts.extend(filenames::run_facts(record, &first.benchmark));
     let steps: Vec<Axis> = grids.iter().map(|grid| places("step size", &grid.step_sizes)).collect();
     let y: Vec<&Axis> = steps.iter().collect();
-    let mut panels =
-        Panels::new(&Layout { title, headings: &headings, columns, panel: PANEL, y: &y, beside, facts: &facts });
+    let mut panels = Panels::new(&Layout {
+        title,
+        headings: &headings,
+        columns,
+        panel: PANEL,
+        y: &y,
+        beside,
+        facts: &facts,
+    });
     for (index, (grid, steps)) in grids.iter().zip(&steps).enumerate() {
         let area = panels.plot_area(index, places("learning rate", &grid.rates), steps.clone());
         cells(&mut panels.scene, &area, grid, scale)?;

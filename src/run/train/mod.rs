@@ -270,11 +270,10 @@ pub fn evaluate_checkpoint(path: &Path, data: Option<&Path>, overrides: &Overrid
     let same_data = data.fingerprint() == checkpoint.meta.data;
     let rows = training.validation_rows(data.train.rows());
     let validation = (same_data && rows > 0).then(|| data.split_validation(rows, suite.seed));
-    let on =
-        |split: &Split| {
-            let rows = (split, training.brightness.as_ref());
-            evaluation::evaluate((&graph, &params), rows, p.point.batch, (spec.dtype, &device))
-        };
+    let on = |split: &Split| {
+        let rows = (split, training.brightness.as_ref());
+        evaluation::evaluate((&graph, &params), rows, p.point.batch, (spec.dtype, &device))
+    };
     Ok(Evaluated {
         data: data.name.clone(),
         same_data,
