@@ -86,10 +86,10 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
 }
 
 /// A layer of the networks of [`common::spec`]; tanh before the product, but not on x.
-fn layer(hidden: bool) -> kernels::LayerSpec {
+fn layer(hidden: bool) -> kernels::Dense {
     let act_in = if hidden { kernels::Activation::Tanh } else { kernels::Activation::Identity };
     let act_out = kernels::Activation::Identity;
-    kernels::LayerSpec { inputs: WIDTH, outputs: WIDTH, act_in, act_out, scale: 1.0, skip: false, bias: true }
+    kernels::Dense { inputs: WIDTH, outputs: WIDTH, act_in, act_out, scale: 1.0, skip: false, bias: true }
 }
 
 /// On a GPU: one launch per operation, the slowest way, which every other is held against.

@@ -24,8 +24,8 @@ use common::{measure, median_mhz, said, Call, Net, Numbers, OnDevice, OPTIMISER}
 use pcnbench_kernels::device;
 use pcnbench_kernels::launch::{plan, Ask, Plan, Precision, Task};
 use pcnbench_kernels::sampler::{Sampler, Samples, Work};
-use pcnbench_kernels::stack::{Loss, LossKind};
 use pcnbench_kernels::tune::{DeviceLimits, Strategy};
+use pcnbench_kernels::{Loss, LossKind};
 use pcnbench_kernels::{MathMode, Rule, Schedule};
 
 fn main() {

@@ -3,7 +3,7 @@
 
 #include "compat.cuh"
 
-// As `Activation` in src/stack.rs.
+// As `Activation` in src/layer.rs.
 enum Act { IDENTITY = 0, TANH = 1, RELU = 2, GELU = 3 };
 
 // Without a branch, so that several are in flight at once; relative error below 3.5·10⁻⁷. Below 0.6 an odd polynomial,

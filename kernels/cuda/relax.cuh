@@ -87,7 +87,7 @@ static_assert(sizeof(RelaxParams) == 256 && offsetof(RelaxParams, batch) == 104 
                   offsetof(RelaxParams, step_size) == 184 && offsetof(RelaxParams, c) == 200,
               "as in src/launch/params.rs");
 
-// As `LossKind` in src/stack.rs; squared errors differ in their weight alone.
+// As `LossKind` in src/loss.rs; squared errors differ in their weight alone.
 constexpr int LOSS_CROSS_ENTROPY = 2;
 
 // The layer of this block, and which tile or chunk of it.

@@ -37,7 +37,7 @@ struct ResidentRow {
 static_assert(sizeof(ResidentRow) == 64 && offsetof(ResidentRow, inputs) == 32 && offsetof(ResidentRow, held) == 56,
               "as in src/persistent/layout.rs");
 
-// As `LossKind` in src/stack.rs.
+// As `LossKind` in src/loss.rs.
 enum Loss { HALF_SQUARED_ERROR = 0, SQUARED_ERROR = 1, CROSS_ENTROPY = 2 };
 
 // As `PersistentParams` in src/persistent/layout.rs.

@@ -14,6 +14,16 @@ pub enum Error {
         /// What was found and what was expected.
         problem: String,
     },
+    /// A name that is not in a closed list.
+    #[error("unknown {what} `{got}`; expected one of: {known}")]
+    Unknown {
+        /// What the name should have named.
+        what: &'static str,
+        /// The name given.
+        got: String,
+        /// The names that exist.
+        known: String,
+    },
     /// A tensor that does not fit the stack.
     #[error("{what}: expected {expected}, got {got}")]
     Operand {
@@ -38,4 +48,19 @@ pub enum Error {
     /// Candle's own error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// The one of `all` that is called `got`; otherwise an [`Error::Unknown`] that lists their names.
+    pub(crate) fn find<T: Copy, const N: usize>(
+        what: &'static str,
+        got: &str,
+        all: [T; N],
+        name: impl Fn(T) -> &'static str,
+    ) -> Result<T> {
+        all.into_iter().find(|one| name(*one) == got).ok_or_else(|| {
+            let known = all.map(&name).join(", ");
+            Self::Unknown { what, got: got.to_owned(), known }
+        })
+    }
 }

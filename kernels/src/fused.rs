@@ -12,9 +12,10 @@ use candle_core::{DType, Tensor};
 
 pub use crate::cpu::without_workers_ns;
 use crate::cpu::{Pool, Workspace};
+use crate::loss::Loss;
 use crate::math_mode::MathMode;
 use crate::schedule::{Optimiser, Schedule};
-use crate::stack::{Loss, Stack};
+use crate::stack::Stack;
 use crate::tune::StrategyTable;
 use crate::{Error, Result};
 use call::Call;

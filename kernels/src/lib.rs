@@ -1,6 +1,6 @@
 //! Fused predictive-coding relaxations over a packed layer stack.
 //!
-//! In reading order: [`stack`] is the network (a chain of dense and residual layers with their parameters in one flat
+//! In reading order: [`layer`] is a dense layer, [`stack`] a network (a chain of layers with their parameters in one flat
 //! tensor), [`schedule`] is a learning rule with its steps, [`fused`] is the public call with Candle tensors, [`tune`]
 //! chooses threads and tiles, and `cpu` and `cuda` compute.
 //!
@@ -20,6 +20,8 @@ pub mod emu;
 mod error;
 pub mod fused;
 pub mod launch;
+pub mod layer;
+pub mod loss;
 pub mod math_mode;
 pub mod parts;
 pub mod peak;
@@ -37,6 +39,8 @@ pub mod tune;
 
 pub use error::{Error, Result};
 pub use fused::{Fused, Learned};
+pub use layer::{Activation, Dense};
+pub use loss::{Loss, LossKind};
 pub use math_mode::MathMode;
 pub use schedule::{Momentum, Optimiser, Rule, Schedule};
-pub use stack::{Activation, LayerSpec, Loss, LossKind, Stack};
+pub use stack::Stack;

@@ -8,7 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::cpu::taps;
 pub use crate::cpu::taps::{Panels, Taps};
 use crate::cpu::{activation, Number, Pool, Real};
-use crate::stack::Activation;
+use crate::layer::Activation;
 use crate::Result;
 
 /// f32 or f64.

@@ -21,8 +21,9 @@ pub use watchdog::{describe_timeout, patience_of, PATIENCE};
 use std::mem::size_of;
 use std::time::Duration;
 
+use crate::layer::Dense;
 use crate::math_mode::MathMode;
-use crate::stack::{LayerSpec, Stack};
+use crate::stack::Stack;
 
 /// Threads of a block.
 pub const THREADS: u32 = 256;
@@ -156,7 +157,7 @@ fn stride(columns: usize) -> usize {
 }
 
 /// Columns of W_l in shared memory at once.
-fn held_columns(layers: &[LayerSpec], index: usize) -> usize {
+fn held_columns(layers: &[Dense], index: usize) -> usize {
     let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
     match index {
         0 => layers[0].inputs.min(padded(widest).max(FIRST_COLUMNS)).max(1),
@@ -165,18 +166,18 @@ fn held_columns(layers: &[LayerSpec], index: usize) -> usize {
 }
 
 /// Floats of W_l, and b_l between its rows, in shared memory.
-fn held(layers: &[LayerSpec], index: usize) -> usize {
+fn held(layers: &[Dense], index: usize) -> usize {
     padded(layers[index].outputs) * stride(held_columns(layers, index))
 }
 
 /// Floats from one row of a tile to the next, the same for all.
-fn tile_stride(layers: &[LayerSpec]) -> usize {
+fn tile_stride(layers: &[Dense]) -> usize {
     let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
     stride(widest.max(held_columns(layers, 0)))
 }
 
 /// Floats of weights and biases of the block that holds most.
-fn most_held(layers: &[LayerSpec], per_block: usize) -> usize {
+fn most_held(layers: &[Dense], per_block: usize) -> usize {
     let stage = |first: usize| (first..layers.len().min(first + per_block)).map(|i| held(layers, i)).sum();
     (0..layers.len()).step_by(per_block).map(stage).max().unwrap_or(0)
 }
@@ -254,7 +255,7 @@ pub fn shape(
     (floats <= available).then_some(Shape { rows, tiles, per_block, stages, replicas, resident, shared })
 }
 
-fn misfit(layers: &[LayerSpec], limits: &CooperativeLimits) -> Misfit {
+fn misfit(layers: &[Dense], limits: &CooperativeLimits) -> Misfit {
     let (rows, available) = (ROWS[ROWS.len() - 1], limits.shared_per_block);
     let tile = TILES * rows * tile_stride(layers);
     for (index, layer) in layers.iter().enumerate() {

@@ -6,67 +6,13 @@
 
 use std::ops::Range;
 
+use crate::layer::{Activation, Dense};
 use crate::{Error, Result};
-
-/// An element-wise activation φ; its discriminant is its number in the kernels. gelu is the erf form, and φ'(0) = 0 for
-/// relu.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum Activation {
-    /// φ(z) = z.
-    Identity = 0,
-    /// φ(z) = tanh z.
-    Tanh = 1,
-    /// φ(z) = max(z, 0).
-    Relu = 2,
-    /// φ(z) = z Φ(z).
-    Gelu = 3,
-}
-
-/// One layer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LayerSpec {
-    /// n_{l−1}, columns of W.
-    pub inputs: usize,
-    /// n_l, rows of W.
-    pub outputs: usize,
-    /// φ_in, before the product.
-    pub act_in: Activation,
-    /// φ_out, after the product.
-    pub act_out: Activation,
-    /// a, the multiplier of the product.
-    pub scale: f64,
-    /// Whether the raw state below is added; needs n_{l−1} = n_l.
-    pub skip: bool,
-    /// Whether there is a bias.
-    pub bias: bool,
-}
-
-/// The form of the output energy, before its weight; its discriminant is its number in the kernels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub enum LossKind {
-    /// ½‖o − y‖², ε_L ∝ y − o.
-    HalfSquaredError = 0,
-    /// ‖o − y‖², ε_L ∝ 2(y − o).
-    SquaredError = 1,
-    /// −Σ y log softmax(o), ε_L ∝ y − softmax(o); every row of y must sum to 1.
-    CrossEntropy = 2,
-}
-
-/// The output energy: weight · Σ over batch and outputs of the kind's term.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Loss {
-    /// Which term.
-    pub kind: LossKind,
-    /// Precision over normalisation, p/N.
-    pub weight: f64,
-}
 
 /// Layers, and the offsets of their parameters in the flat tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
-    layers: Vec<LayerSpec>,
+    layers: Vec<Dense>,
     offsets: Vec<usize>,
     parameters: usize,
 }
@@ -75,9 +21,9 @@ impl Stack {
     /// A stack of the given layers, first to last.
     ///
     /// # Errors
-    /// [`Error::Layer`] if there is none, if n_l of one layer is not n_{l−1} of the next, or if a skip joins
-    /// different sizes.
-    pub fn new(layers: Vec<LayerSpec>) -> Result<Self> {
+    /// [`Error::Layer`] if there is none, if n_l of one layer is not n_{l−1} of the next, if an activation is none of
+    /// [`Activation::STACKED`], or if a skip joins different sizes.
+    pub fn new(layers: Vec<Dense>) -> Result<Self> {
         let wrong = |layer: usize, problem: String| Err(Error::Layer { layer, problem });
         if layers.is_empty() {
             return wrong(1, "is missing; a stack has at least one layer".into());
@@ -92,6 +38,16 @@ impl Stack {
                         "has {} inputs, but layer {i} has {} outputs",
                         layer.inputs,
                         layers[i - 1].outputs
+                    ),
+                );
+            }
+            let stacked = |act: &Activation| Activation::STACKED.contains(act);
+            if let Some(other) = [layer.act_in, layer.act_out].into_iter().find(|act| !stacked(act)) {
+                return wrong(
+                    i + 1,
+                    format!(
+                        "activation {other} is not built into the kernels; use identity, tanh, relu or gelu, or engine \
+                         reference"
                     ),
                 );
             }
@@ -117,12 +73,12 @@ impl Stack {
     }
 
     /// Layer l, from 1.
-    pub fn layer(&self, l: usize) -> &LayerSpec {
+    pub fn layer(&self, l: usize) -> &Dense {
         &self.layers[l - 1]
     }
 
     /// All layers, first to last.
-    pub fn layers(&self) -> &[LayerSpec] {
+    pub fn layers(&self) -> &[Dense] {
         &self.layers
     }
 
@@ -163,29 +119,12 @@ impl Stack {
     }
 }
 
-impl LayerSpec {
-    /// v_l = W v_{l−1}: no activation, multiplier, skip or bias. What a layer has besides is stated where it is made,
-    /// `LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(n, n) }`.
-    pub const fn linear(inputs: usize, outputs: usize) -> LayerSpec {
-        let act = Activation::Identity;
-        LayerSpec { inputs, outputs, act_in: act, act_out: act, scale: 1.0, skip: false, bias: false }
-    }
-
-    fn bias_units(&self) -> usize {
-        if self.bias {
-            self.outputs
-        } else {
-            0
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn dense(inputs: usize, outputs: usize, bias: bool) -> LayerSpec {
-        LayerSpec { bias, ..LayerSpec::linear(inputs, outputs) }
+    fn dense(inputs: usize, outputs: usize, bias: bool) -> Dense {
+        Dense { bias, ..Dense::linear(inputs, outputs) }
     }
 
     #[test]
@@ -205,8 +144,12 @@ mod tests {
             message(vec![dense(3, 5, true), dense(4, 2, true)]),
             "layer 2 of the stack: has 4 inputs, but layer 1 has 5 outputs"
         );
-        let skip = LayerSpec { skip: true, ..dense(3, 4, true) };
+        let skip = Dense { skip: true, ..dense(3, 4, true) };
         assert_eq!(message(vec![skip]), "layer 1 of the stack: adds its input of 3 units to 4 outputs");
+        let square = Dense { act_out: Activation::Square, ..dense(3, 4, true) };
+        assert!(
+            message(vec![square]).starts_with("layer 1 of the stack: activation square is not built into")
+        );
         assert!(message(vec![dense(usize::MAX, 2, false)]).contains("more parameters"));
     }
 }

@@ -198,10 +198,10 @@ pub fn threads() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::LayerSpec;
+    use crate::layer::Dense;
 
     fn stack(depth: usize, width: usize) -> Stack {
-        Stack::new(vec![LayerSpec::linear(width, width); depth]).unwrap()
+        Stack::new(vec![Dense::linear(width, width); depth]).unwrap()
     }
 
     const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };

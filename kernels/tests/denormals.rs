@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::denormals::{flushed, Flush, SUPPORTED};
-use pcnbench_kernels::{Fused, LayerSpec, Loss, LossKind, Rule, Schedule, Stack};
+use pcnbench_kernels::{Dense, Fused, Loss, LossKind, Rule, Schedule, Stack};
 
 /// One test, because the switch is that of all threads of a pool.
 #[test]
@@ -74,7 +74,7 @@ fn product() -> bool {
 /// The output of one layer of equal weights, by the fused engine on `threads` threads, large enough for all of them.
 fn fused(threads: usize) -> bool {
     let (n, batch) = (512, 64 * threads);
-    let engine = Fused::new(Stack::new(vec![LayerSpec::linear(n, n)]).unwrap(), threads).unwrap();
+    let engine = Fused::new(Stack::new(vec![Dense::linear(n, n)]).unwrap(), threads).unwrap();
     let full = |value: f32, shape: &[usize]| Tensor::full(value, shape, &Device::Cpu).unwrap();
     let (theta, x, y) = (full(1e-21, &[n * n]), full(1e-20, &[batch, n]), full(1.0, &[batch, n]));
     let schedule = Schedule::new(Rule::Bp, vec![]);

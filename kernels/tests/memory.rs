@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::fused::without_workers_ns;
 use pcnbench_kernels::{
-    Activation, Fused, LayerSpec, Loss, LossKind, Momentum, Optimiser, Rule, Schedule, Stack,
+    Activation, Dense, Fused, Loss, LossKind, Momentum, Optimiser, Rule, Schedule, Stack,
 };
 
 /// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last
@@ -63,10 +63,10 @@ fn memory_of_a_call() {
 
 /// One width for all layers, with tanh before every product but the first.
 fn stack(depth: usize, width: usize) -> Stack {
-    let layer = |l: usize| LayerSpec {
+    let layer = |l: usize| Dense {
         act_in: if l == 0 { Activation::Identity } else { Activation::Tanh },
         bias: true,
-        ..LayerSpec::linear(width, width)
+        ..Dense::linear(width, width)
     };
     Stack::new((0..depth).map(layer).collect()).unwrap()
 }

@@ -12,6 +12,7 @@ use crate::engine::curvature::product_cost;
 use crate::engine::reach::Reach;
 use crate::engine::recording::Recording;
 use crate::engine::unwatched;
+use crate::net::layers::dense::layer_cost;
 use crate::net::{Architecture, Dense, Graph, Loss, ParamId, VerbCost};
 use crate::optim::{Optimiser, OptimiserKind, Regularisation, Regularised};
 use crate::rule::Rule;
@@ -76,7 +77,7 @@ impl ContenderSpec {
     /// The closed formulas' view of its network on a batch; `None` where it is no chain of dense layers.
     pub fn net_cost(&self, batch: usize) -> Result<Option<NetCost>> {
         let layers = self.network.graph(self.loss)?.as_stack();
-        let costs = |layers: Vec<Dense>| layers.iter().map(|layer| layer.layer_cost(batch)).collect();
+        let costs = |layers: Vec<Dense>| layers.iter().map(|layer| layer_cost(layer, batch)).collect();
         Ok(layers.ok().map(|layers| NetCost::new(costs(layers), &self.loss)))
     }
 

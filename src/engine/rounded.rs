@@ -8,7 +8,10 @@ use candle_core::{DType, Tensor};
 use pcnbench_kernels::MathMode;
 
 use super::Engine;
-use crate::net::{DataId, Dense, Graph, LatentEnergy, Linearization, ParamId, Topology, VertexId};
+use crate::net::layers::dense::kept;
+use crate::net::{
+    DataId, Dense, Elementwise, Graph, LatentEnergy, Linearization, ParamId, Topology, VertexId,
+};
 use crate::{Error, Result};
 
 /// A chain of dense layers bound to parameters and one batch, in f32 on the CPU.
@@ -84,7 +87,7 @@ impl Engine for Rounded<'_> {
         at: &Linearization,
         c: &Tensor,
     ) -> Result<Tensor> {
-        let (layer, [input, pre, post]) = (&self.layers[i], Dense::kept(at)?);
+        let (layer, [input, pre, post]) = (&self.layers[i], kept(at)?);
         let delta = self.scaled(i, layer.act_out.pull_back(pre, post, c)?)?;
         let through = self.product(&delta, params[0])?;
         let out = layer.act_in.pull_back(&at.inputs[0], input, &through)?;
@@ -104,7 +107,7 @@ impl Engine for Rounded<'_> {
     }
 
     fn param_grad(&self, i: VertexId, at: &Linearization, c: &Tensor) -> Result<Vec<Tensor>> {
-        let (layer, [input, pre, post]) = (&self.layers[i], Dense::kept(at)?);
+        let (layer, [input, pre, post]) = (&self.layers[i], kept(at)?);
         let delta = layer.act_out.pull_back(pre, post, c)?;
         let mut grads = vec![self.product(&self.scaled(i, delta.clone())?.t()?, input)?];
         if layer.bias {

@@ -222,7 +222,7 @@ impl Graph {
                 return Err(refuse(i, "shares a parameter or keeps one frozen"));
             }
             next = own.end;
-            layers.push(dense.clone());
+            layers.push(*dense);
         }
         match self.losses.as_slice() {
             [LossTerm { vertex, target: 1, .. }] if *vertex == last => Ok(layers),

@@ -18,7 +18,7 @@ pub use architecture::mlp::MlpSpec;
 pub use architecture::{ActivationOrder, Architecture};
 pub use graph::{Graph, GraphBuilder, LossTerm, Named, Params};
 pub use latent_energy::LatentEnergy;
-pub use layers::{Activation, Dense};
+pub use layers::{Activation, Dense, Elementwise};
 pub use loss::{Loss, LossKind, Reduction};
 pub use operation::{LayerCost, Linearization, Operation, OperationCost, VerbCost};
 pub use parameterisation::{Parameterisation, Scheme};

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::device::{self, Stopwatch};
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Optimiser, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, Fused, Loss, LossKind, Optimiser, Schedule, Stack};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -75,7 +75,7 @@ impl Timer for OnDevice {
             Precision::F32 => DType::F32,
             Precision::F64 => DType::F64,
         };
-        let layer = LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(width, width) };
+        let layer = Dense { act_in: Activation::Tanh, ..Dense::linear(width, width) };
         let stack = Stack::new(vec![layer; depth])?;
         let schedule = call.schedule();
         let takes = device::strategies(&self.device, &stack, &schedule, batch, (dtype, call.operands))?;

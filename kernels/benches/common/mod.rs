@@ -11,7 +11,7 @@ use pcnbench_kernels::cuda::Sensor;
 use pcnbench_kernels::device::Stopwatch;
 use pcnbench_kernels::sampler::{Clock, Limits, Sampler, Samples, Took, Work};
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, MathMode, Optimiser, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, Fused, Loss, LossKind, MathMode, Optimiser, Schedule, Stack};
 
 /// Events of a GPU's own stream, the wall clock, and the clock of its multiprocessors.
 pub struct OnDevice {
@@ -65,7 +65,7 @@ pub struct Net {
 
 impl Net {
     pub fn draw(device: &Device, (width, batch, depth): (usize, usize, usize), bias: bool) -> Result<Self> {
-        let layer = LayerSpec { act_in: Activation::Tanh, bias, ..LayerSpec::linear(width, width) };
+        let layer = Dense { act_in: Activation::Tanh, bias, ..Dense::linear(width, width) };
         let stack = Stack::new(vec![layer; depth]).map_err(Error::wrap)?;
         let mut numbers = Numbers(7);
         let theta = numbers.tensor(&[stack.parameters()], 1.0 / (width as f64).sqrt(), device)?;

@@ -9,7 +9,7 @@ use pulp::{NullaryFnOnce, Simd, WithSimd};
 use super::activation;
 use super::arena::{View, PANEL};
 use super::real::Real;
-use crate::stack::Activation;
+use crate::layer::Activation;
 
 /// Elements that are handled at once where rows are shorter: enough to make the work per row small, and few enough that
 /// the operands of a run do not push those of the product out of the nearest cache.

@@ -9,7 +9,8 @@ use super::net::Net;
 use super::pool::Worker;
 use super::product;
 use super::real::Real;
-use crate::stack::{Activation, Stack};
+use crate::layer::Activation;
+use crate::stack::Stack;
 
 /// Some rows of one layer's parameters, with their biases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::arena::{View, PANEL};
 use super::real::Real;
-use crate::stack::{Loss, LossKind};
+use crate::loss::{Loss, LossKind};
 
 /// e = mixing · weight · (y − o), twice that, or with softmax(o) over the units of each sample in place of o.
 ///

@@ -8,8 +8,9 @@ use super::fields::{Field, Fields};
 use super::micro::UNITS;
 use super::product;
 use super::real::Real;
+use crate::layer::Activation;
 use crate::schedule::{Rule, Schedule};
-use crate::stack::{Activation, Stack};
+use crate::stack::Stack;
 use crate::tune::Plan;
 
 /// A worker's own memory.

@@ -43,8 +43,9 @@ use std::sync::Mutex;
 
 use pulp::Arch;
 
+use crate::loss::Loss;
 use crate::schedule::{Optimiser, Rule, Schedule};
-use crate::stack::{Loss, Stack};
+use crate::stack::Stack;
 use crate::tune;
 use arena::{Tile, PANEL};
 use fields::Field;

@@ -15,7 +15,9 @@ use super::predict::{Predict, Predicted};
 use super::product::{Product, Weights};
 use super::real::Real;
 use super::vjp::{AfterVjp, Vjp};
-use crate::stack::{Activation, Loss, Stack};
+use crate::layer::Activation;
+use crate::loss::Loss;
+use crate::stack::Stack;
 
 /// See the module.
 pub(super) struct Net<'a, T> {

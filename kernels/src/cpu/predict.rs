@@ -7,7 +7,7 @@ use super::arena::View;
 use super::epilogue::{add, copy, plus, times, Next, RUN};
 use super::product::{Product, Rows};
 use super::real::Real;
-use crate::stack::Activation;
+use crate::layer::Activation;
 
 /// The epilogue of z = a W h: μ = φ_out(z + b) + skip, and its use.
 pub(super) struct Predict<'a, T> {

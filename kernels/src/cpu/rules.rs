@@ -12,8 +12,8 @@ use super::partition::Partition;
 use super::real::Real;
 use super::stencil::Stencil;
 use super::vjp::AfterVjp;
+use crate::layer::Activation;
 use crate::schedule::{lowest, Rule, Schedule};
-use crate::stack::Activation;
 use crate::tune;
 
 /// Inference, from the loaded batch to states and errors at the last point, for the partition's part of the work.

@@ -8,7 +8,7 @@ use super::epilogue::{copy, plus, times, Next};
 use super::momentum::Carried;
 use super::product::{Product, Rows};
 use super::real::Real;
-use crate::stack::Activation;
+use crate::layer::Activation;
 
 /// r = a Wᵀ d with its epilogue r = φ_in' ⊙ r + skip, and the use of r.
 pub(super) struct Vjp<T> {

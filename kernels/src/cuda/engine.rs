@@ -11,10 +11,11 @@ use super::device_limits::device_limits;
 use super::operand::{Number, Operand};
 use super::plan_cache::{no_memory, offsets, CachedPlan};
 use crate::launch::{finish, Ask, Precision, Task};
+use crate::loss::Loss;
 use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
-use crate::stack::{Loss, Stack};
+use crate::stack::Stack;
 use crate::tune::{self, Strategy, StrategyTable};
 
 /// The CUDA engine; keeps at most one plan and its memory from call to call.

@@ -8,11 +8,11 @@ use candle_core::{CudaDevice, Layout, Result};
 use super::module::{failed, kernel, Kernel, Shape};
 use super::operand::{Number, Operand};
 use crate::launch::{plan, resident, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
+use crate::loss::Loss;
 use crate::persistent::{trace, PersistentParams, ResidentRow};
 use crate::primitives::PrimitiveParams;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
-use crate::stack::Loss;
 use crate::tune::{DeviceLimits, Strategy};
 
 // SAFETY: laid out as C says, without padding or pointers of the host, as the assertions beside both definitions hold.

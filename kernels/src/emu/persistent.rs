@@ -3,9 +3,9 @@
 use candle_core::Result;
 
 use super::{Emulator, Shape};
+use crate::loss::Loss;
 use crate::persistent::{self, Addresses, Plan};
 use crate::refuse::refuse;
-use crate::stack::Loss;
 
 /// The buffers of a launch, in the memory of the host, laid out as [`StateLayout`](persistent::StateLayout) says.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use candle_core::{CpuStorage, CustomOp3, InplaceOp3, Layout, Shape};
 
 use super::engine::Fused;
 use crate::cpu::{self, Real, Task, Workspace};
+use crate::loss::Loss;
 use crate::schedule::{Optimiser, Rule, Schedule};
-use crate::stack::Loss;
 
 /// One call, as Candle's operations see it. Shapes, dtypes and contiguity have been checked.
 pub(super) struct Call<'a> {

@@ -1,9 +1,11 @@
 //! Every number is a sum over arrays read and written, counted by hand from the equations of a rule.
 
 use super::super::{plan, Ask, Precision, Task};
+use crate::layer::{Activation, Dense};
+use crate::loss::{Loss, LossKind};
 use crate::math_mode::MathMode;
 use crate::schedule::{Optimiser, Rule, Schedule};
-use crate::stack::{Activation, LayerSpec, Loss, LossKind, Stack};
+use crate::stack::Stack;
 use crate::tune::DeviceLimits;
 
 const SGD: Task = Task::Train(Optimiser::Sgd { rate: 0.1 });
@@ -11,11 +13,8 @@ const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
 
 /// tanh before every product; the first layer has biases.
 fn plain() -> Stack {
-    let layer = |inputs, outputs, bias| LayerSpec {
-        act_in: Activation::Tanh,
-        bias,
-        ..LayerSpec::linear(inputs, outputs)
-    };
+    let layer =
+        |inputs, outputs, bias| Dense { act_in: Activation::Tanh, bias, ..Dense::linear(inputs, outputs) };
     Stack::new(vec![layer(3, 4, true), layer(4, 2, false)]).unwrap()
 }
 
@@ -86,8 +85,8 @@ fn of_a_plain_net_under_every_rule() {
 /// not.
 #[test]
 fn of_epc_with_skips_and_slopes() {
-    let layer = LayerSpec { act_out: Activation::Tanh, ..LayerSpec::linear(4, 4) };
-    let stack = Stack::new(vec![layer, LayerSpec { skip: true, ..layer }, LayerSpec { skip: true, ..layer }]);
+    let layer = Dense { act_out: Activation::Tanh, ..Dense::linear(4, 4) };
+    let stack = Stack::new(vec![layer, Dense { skip: true, ..layer }, Dense { skip: true, ..layer }]);
     let task = Task::Train(Optimiser::Momentum { rate: 0.1, mu: 0.9 });
     let call = Call { stack: &stack.unwrap(), batch: 2, loss: LossKind::HalfSquaredError, task };
     // product to μ_1, slope and v; product and v below to slope and v; product, v below and y to o, ε and δ
@@ -105,12 +104,8 @@ fn of_epc_with_skips_and_slopes() {
 /// 3 samples of 2: 6 numbers in every state, 4 in every matrix, 2 in every bias.
 #[test]
 fn of_cross_entropy_and_pairs_of_errors() {
-    let layer = LayerSpec {
-        act_in: Activation::Tanh,
-        act_out: Activation::Relu,
-        bias: true,
-        ..LayerSpec::linear(2, 2)
-    };
+    let layer =
+        Dense { act_in: Activation::Tanh, act_out: Activation::Relu, bias: true, ..Dense::linear(2, 2) };
     let stack = Stack::new(vec![layer; 2]).unwrap();
     let adam = Optimiser::Adam { rate: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, update: 1 };
     let call = Call { stack: &stack, batch: 3, loss: LossKind::CrossEntropy, task: Task::Train(adam) };

@@ -2,15 +2,15 @@
 
 use crate::launch::params::{Elementwise, Moves};
 use crate::launch::{plan, Ask, Launch, Precision, Task};
-use crate::stack::{Activation, LayerSpec, Loss, LossKind};
+use crate::layer::{Activation, Dense};
+use crate::loss::{Loss, LossKind};
 use crate::tune::DeviceLimits;
 use crate::{MathMode, Momentum, Rule, Schedule, Stack};
 
 /// The layers of most blocks, of each launch of a kernel and mode: the first, how many, and blocks of each and before
 /// them.
 fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4]> {
-    let layer =
-        |pair: &[usize]| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(pair[0], pair[1]) };
+    let layer = |pair: &[usize]| Dense { act_in: Activation::Tanh, ..Dense::linear(pair[0], pair[1]) };
     let stack = Stack::new(widths.windows(2).map(layer).collect()).unwrap();
     let schedule = Schedule::new(rule, vec![0.1]);
     let ask = Ask {
@@ -36,7 +36,7 @@ fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4
 /// A GPU would run the plain rule in its place; momentum of zero is the plain rule.
 #[test]
 fn momentum_is_refused_in_one_sentence() {
-    let stack = Stack::new(vec![LayerSpec::linear(3, 3); 2]).unwrap();
+    let stack = Stack::new(vec![Dense::linear(3, 3); 2]).unwrap();
     let refused = |beta: f64| {
         let momentum = vec![Momentum { beta, direct: 0.0, carried: 1.0 }];
         let ask = Ask {

@@ -14,10 +14,11 @@ pub use persistent::{relaxation, resident, Resident};
 pub use product::{Base, Form, Operand, Product};
 pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
 
+use crate::loss::{Loss, LossKind};
 use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 use crate::schedule::{Optimiser, Rule, Schedule};
-use crate::stack::{Loss, LossKind, Stack};
+use crate::stack::Stack;
 use crate::tune;
 use list::List;
 use params::{Elementwise, Moves, Predict};

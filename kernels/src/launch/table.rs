@@ -2,9 +2,10 @@
 
 use std::mem::{offset_of, size_of};
 
+use crate::layer::Activation;
 use crate::refuse::refuse;
 use crate::schedule::Rule;
-use crate::stack::{Activation, Stack};
+use crate::stack::Stack;
 
 /// Arrays that a layer may have, `Field` in `cuda/relax.cuh`. Each is `[B, n_l]`, sample after sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,10 @@ use super::{
     Addresses, CooperativeLimits, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, StateLayout,
     ROWS, THREADS,
 };
+use crate::loss::Loss;
 use crate::math_mode::MathMode;
 use crate::sources::{SPC_KERNELS, SWEEP_KERNELS};
-use crate::stack::{Loss, Stack};
+use crate::stack::Stack;
 
 /// A launch, cooperative and never empty.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 #[cfg(doc)]
 use super::{Plan, Shape, StateLayout};
 #[cfg(doc)]
-use crate::stack::{Activation, LossKind, Stack};
+use crate::{Activation, LossKind, Stack};
 
 /// One row of the table that the kernels read, `ResidentRow` in `cuda/resident.cuh`. Offsets count floats.
 #[derive(Debug, Clone, Copy, PartialEq)]

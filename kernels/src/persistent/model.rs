@@ -121,7 +121,7 @@ pub fn spc_step(stack: &Stack, batch: usize, math: MathMode, device: &DeviceMode
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Activation, LayerSpec};
+    use crate::layer::{Activation, Dense};
 
     fn net(depth: usize) -> Stack {
         let units = |l: usize| {
@@ -133,8 +133,7 @@ mod tests {
                 128
             }
         };
-        let layer =
-            |l: usize| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(units(l - 1), units(l)) };
+        let layer = |l: usize| Dense { act_in: Activation::Tanh, ..Dense::linear(units(l - 1), units(l)) };
         Stack::new((1..=depth).map(layer).collect()).unwrap()
     }
 

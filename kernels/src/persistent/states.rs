@@ -56,12 +56,11 @@ impl StateLayout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Activation, LayerSpec};
+    use crate::layer::{Activation, Dense};
 
     fn stack(widths: &[usize]) -> Stack {
         let act = Activation::Tanh;
-        let layer =
-            |pair: &[usize]| LayerSpec { act_in: act, act_out: act, ..LayerSpec::linear(pair[0], pair[1]) };
+        let layer = |pair: &[usize]| Dense { act_in: act, act_out: act, ..Dense::linear(pair[0], pair[1]) };
         Stack::new(widths.windows(2).map(layer).collect()).unwrap()
     }
 

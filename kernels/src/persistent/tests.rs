@@ -1,8 +1,9 @@
 use super::*;
-use crate::stack::{Activation, Loss, LossKind};
+use crate::layer::Activation;
+use crate::loss::{Loss, LossKind};
 
-fn dense(inputs: usize, outputs: usize) -> LayerSpec {
-    LayerSpec { act_in: Activation::Tanh, bias: true, ..LayerSpec::linear(inputs, outputs) }
+fn dense(inputs: usize, outputs: usize) -> Dense {
+    Dense { act_in: Activation::Tanh, bias: true, ..Dense::linear(inputs, outputs) }
 }
 
 /// 784-128-...-128-10.

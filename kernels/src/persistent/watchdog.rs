@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{PersistentParams, Shape};
-use crate::stack::LayerSpec;
+use crate::layer::Dense;
 
 /// How long a block waits at least, by default: a thousand times as long as the longest wait of a usual network, and
 /// short enough for a user to wait for the error.
@@ -36,8 +36,8 @@ pub fn patience_of(setting: &str, text: Option<&str>) -> Result<Duration, String
 const SLOWEST: f64 = 5.0;
 
 /// Nanoseconds for which a block waits: `least`, and as long as the busiest block computes altogether, however slowly.
-pub(super) fn patience(least: Duration, layers: &[LayerSpec], shape: &Shape, steps: i32) -> i64 {
-    let of = |stage: &[LayerSpec]| -> f64 {
+pub(super) fn patience(least: Duration, layers: &[Dense], shape: &Shape, steps: i32) -> i64 {
+    let of = |stage: &[Dense]| -> f64 {
         stage.iter().map(|layer| 2.0 * layer.inputs as f64 * layer.outputs as f64).sum()
     };
     let layers = layers.chunks(shape.per_block.max(1)).map(of).fold(0.0, f64::max);

@@ -1,9 +1,9 @@
 //! Oracle: distances by hand, and tables made for one answer.
 
 use super::*;
+use crate::layer::{Activation, Dense};
 use crate::persistent::{CooperativeLimits, PATIENCE};
 use crate::schedule::Rule;
-use crate::stack::{Activation, LayerSpec};
 use crate::tune::{Failed, Timed};
 
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
@@ -44,8 +44,7 @@ fn table(entries: Vec<Entry>) -> StrategyTable {
 }
 
 fn stack(width: usize, depth: usize) -> Stack {
-    let layer =
-        |inputs, outputs| LayerSpec { act_in: Activation::Tanh, ..LayerSpec::linear(inputs, outputs) };
+    let layer = |inputs, outputs| Dense { act_in: Activation::Tanh, ..Dense::linear(inputs, outputs) };
     let mut layers = vec![layer(width, width); depth];
     layers[0].inputs = 784;
     layers[depth - 1].outputs = 10;

@@ -1,7 +1,7 @@
 use super::*;
+use crate::layer::Dense;
 use crate::persistent::CooperativeLimits;
 use crate::persistent::PATIENCE;
-use crate::stack::LayerSpec;
 
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
 const F32: (Precision, MathMode) = (Precision::F32, MathMode::F32);
@@ -22,7 +22,7 @@ const H100: DeviceLimits = gpu(132, 227, (9, 0));
 const SMALL: DeviceLimits = gpu(28, 99, (8, 6));
 
 fn stack(widths: &[usize]) -> Stack {
-    let layer = |pair: &[usize]| LayerSpec::linear(pair[0], pair[1]);
+    let layer = |pair: &[usize]| Dense::linear(pair[0], pair[1]);
     Stack::new(widths.windows(2).map(layer).collect()).unwrap()
 }
 

@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::launch::Task;
-use pcnbench_kernels::stack::Activation;
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Fused, LayerSpec, Loss, LossKind, MathMode, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::Activation;
+use pcnbench_kernels::{Dense, Fused, Loss, LossKind, MathMode, Optimiser, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, tasks, Case, RULES};
 use crate::random::Random;
@@ -130,7 +130,7 @@ fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
     for (width, batch, depth) in
         [(128, 64, 128), (128, 256, 31), (64, 100, 200), (62, 60, 200), (33, 17, 128), (128, 1024, 8)]
     {
-        let layer = LayerSpec { act_in: Activation::Tanh, bias: true, ..LayerSpec::linear(width, width) };
+        let layer = Dense { act_in: Activation::Tanh, bias: true, ..Dense::linear(width, width) };
         let stack = Stack::new(vec![layer; depth]).unwrap();
         let mut random = Random::new(depth as u64);
         let mut tensor = |shape: &[usize], scale: f32| {
@@ -237,7 +237,7 @@ fn operands_are_read_as_asked_for_on_every_strategy() {
 fn operands_are_read_as_asked_for_in_a_net_that_fills_a_gpu() {
     let Some(device) = gpu() else { return };
     let (width, batch, depth) = (128, 64, 128);
-    let layer = LayerSpec { act_in: Activation::Tanh, bias: true, ..LayerSpec::linear(width, width) };
+    let layer = Dense { act_in: Activation::Tanh, bias: true, ..Dense::linear(width, width) };
     let spc = Rule::Spc { light_cone: true, deviation: false };
     let mut case = case(7100, &[width, width], batch, spc, 16, Task::Learn { traces: true });
     case.stack = Stack::new(vec![layer; depth]).unwrap();

@@ -3,8 +3,8 @@
 use pcnbench_kernels::emu::{Emulator, Number, Order, ASAN};
 use pcnbench_kernels::launch::{plan, resident, Ask, Launch, Plan, Precision, Task};
 use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
-use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::DeviceLimits;
+use pcnbench_kernels::{Activation, Dense, Loss, LossKind};
 use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, Case, RULES};
@@ -127,8 +127,7 @@ fn calls_do_what_the_engine_on_the_cpu_does_in_every_order() {
 }
 
 fn deep(depth: usize, width: usize) -> Stack {
-    let layer =
-        LayerSpec { act_in: Activation::Tanh, skip: true, bias: true, ..LayerSpec::linear(width, width) };
+    let layer = Dense { act_in: Activation::Tanh, skip: true, bias: true, ..Dense::linear(width, width) };
     Stack::new(vec![layer; depth]).unwrap()
 }
 

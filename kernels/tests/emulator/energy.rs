@@ -2,8 +2,8 @@
 
 use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::launch::{Precision, Task};
-use pcnbench_kernels::stack::{Activation, LossKind};
 use pcnbench_kernels::Rule;
+use pcnbench_kernels::{Activation, LossKind};
 
 use crate::call::{planned, run};
 use crate::call_cases::{case, Case};
@@ -16,6 +16,7 @@ fn act(kind: Activation, z: f64) -> f64 {
         Activation::Tanh => z.tanh(),
         Activation::Relu => z.max(0.0),
         Activation::Gelu => 0.5 * z * (1.0 + erf(z / 2f64.sqrt())),
+        other => panic!("no layer of a stack has {other}"),
     }
 }
 

@@ -4,8 +4,8 @@
 use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::launch::{plan, resident, Ask, Plan, Precision, Task};
 use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
-use pcnbench_kernels::stack::{LayerSpec, Loss, LossKind};
 use pcnbench_kernels::tune::DeviceLimits;
+use pcnbench_kernels::{Dense, Loss, LossKind};
 use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
 use crate::random::Random;
@@ -68,7 +68,7 @@ fn plans(math: MathMode, stack: &Stack, schedule: &Schedule) -> Vec<(&'static st
 
 /// Every strategy and every kind of operand, of one variant of the kernels.
 pub fn battery(variant: &str) -> Result<(), String> {
-    let layer = LayerSpec::linear(1, 1);
+    let layer = Dense::linear(1, 1);
     let stack = Stack::new(vec![layer; 2]).unwrap();
     let schedule = Schedule::new(Rule::Bp, vec![]);
     let emulator = Emulator { order: Order::Forward, variant: variant.to_owned() };
@@ -106,7 +106,7 @@ fn products_read_what_they_are_told_to_on_every_strategy() {
 
 #[test]
 fn operands_of_less_are_for_f32() {
-    let layer = LayerSpec::linear(1, 1);
+    let layer = Dense::linear(1, 1);
     let (stack, schedule) = (Stack::new(vec![layer]).unwrap(), Schedule::new(Rule::Bp, vec![]));
     let ask = Ask {
         stack: &stack,

@@ -5,12 +5,11 @@ use pcnbench_kernels::emu::{Buffers, Emulator, Order};
 use pcnbench_kernels::persistent::{
     shape, CooperativeLimits, Plan, Relaxation, Shape, StateLayout, PATIENCE, ROWS,
 };
-use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, MathMode, Stack};
+use pcnbench_kernels::{Activation, Dense, Loss, LossKind, MathMode, Stack};
 
 use crate::random::Random;
 use crate::relaxation::{relaxed, Net};
 
-const ACTS: [Activation; 4] = [Activation::Identity, Activation::Tanh, Activation::Relu, Activation::Gelu];
 const LOSSES: [LossKind; 3] = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
 const LIGHT: Relaxation = Relaxation::Spc { light_cone: true };
 const FULL: Relaxation = Relaxation::Spc { light_cone: false };
@@ -34,16 +33,16 @@ fn net(random: &mut Random, wanted: &Wanted) -> Net {
     let acts = if wanted.smooth {
         &[Activation::Identity, Activation::Tanh, Activation::Gelu][..]
     } else {
-        &ACTS[..]
+        &Activation::STACKED[..]
     };
-    let layers: Vec<LayerSpec> = wanted
+    let layers: Vec<Dense> = wanted
         .widths
         .windows(2)
         .map(|pair| {
             let skip = pair[0] == pair[1] && random.index(2) == 0;
             // a Jacobian of norm about one at most, so that steps do not blow up what is rounded
             let gain = random.one_of(&[0.6, -0.8, 1.0]) * if skip { 0.3 } else { 1.0 };
-            LayerSpec {
+            Dense {
                 inputs: pair[0],
                 outputs: pair[1],
                 act_in: random.one_of(acts),
@@ -117,13 +116,15 @@ fn cases(smooth: bool) -> Vec<Case> {
         add(&mut random, widths, batch, steps);
     }
     // every activation on both sides, every loss
-    for (index, act) in ACTS.into_iter().enumerate().filter(|(_, act)| !smooth || *act != Activation::Relu) {
+    for (index, act) in
+        Activation::STACKED.into_iter().enumerate().filter(|(_, act)| !smooth || *act != Activation::Relu)
+    {
         for loss in LOSSES {
             let mut it =
                 net(&mut random, &Wanted { widths: vec![9, 18, 18, 18, 6], batch: 20, steps: 6, smooth });
-            let out = if smooth { act } else { ACTS[3 - index % 2 * 2] };
+            let out = if smooth { act } else { Activation::STACKED[3 - index % 2 * 2] };
             let layers = it.stack.layers().iter();
-            let layers = layers.map(|layer| LayerSpec { act_in: act, act_out: out, ..*layer }).collect();
+            let layers = layers.map(|layer| Dense { act_in: act, act_out: out, ..*layer }).collect();
             (it.stack, it.loss.kind) = (Stack::new(layers).unwrap(), loss);
             let shape = any_shape(&mut random, &it);
             cases.push(Case { net: it, shape });

@@ -3,7 +3,7 @@
 use pcnbench_kernels::emu::{Buffers, Emulator, Order};
 use pcnbench_kernels::persistent::trace::{durations, PHASES, STEPS, WORDS};
 use pcnbench_kernels::persistent::{shape, CooperativeLimits, Plan, Relaxation, StateLayout, PATIENCE};
-use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, MathMode, Stack};
+use pcnbench_kernels::{Activation, Dense, Loss, LossKind, MathMode, Stack};
 
 const LIMITS: CooperativeLimits = CooperativeLimits {
     multiprocessors: 132,
@@ -18,7 +18,7 @@ const SPC: Relaxation = Relaxation::Spc { light_cone: true };
 fn traced(depth: usize, steps: usize, order: Order) -> Vec<u64> {
     const UNITS: usize = 4;
     const BATCH: usize = 20;
-    let layer = LayerSpec { act_in: Activation::Tanh, scale: 0.5, ..LayerSpec::linear(UNITS, UNITS) };
+    let layer = Dense { act_in: Activation::Tanh, scale: 0.5, ..Dense::linear(UNITS, UNITS) };
     let stack = Stack::new(vec![layer; depth]).unwrap();
     let layout = StateLayout::new(&stack, BATCH).unwrap();
     let (weights, targets) = (vec![0.25; stack.parameters()], vec![0.5; BATCH * UNITS]);

@@ -1,7 +1,7 @@
 //! A call of the engine: drawn, run by it, and run by the plain loops.
 
 use candle_core::{DType, Device, Tensor};
-use pcnbench_kernels::{Activation, Fused, LayerSpec, Loss, LossKind, Momentum, Rule, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, Fused, Loss, LossKind, Momentum, Rule, Schedule, Stack};
 use proptest::prelude::*;
 
 use crate::plain::{self, Left};
@@ -19,7 +19,7 @@ pub enum Size {
 /// Everything of a call but the numbers, which follow from the seed.
 #[derive(Debug, Clone)]
 pub struct Case {
-    pub layers: Vec<LayerSpec>,
+    pub layers: Vec<Dense>,
     pub schedule: Schedule,
     pub loss: Loss,
     pub batch: usize,
@@ -33,9 +33,6 @@ pub struct Numbers {
     pub x: Vec<f64>,
     pub y: Vec<f64>,
 }
-
-const ACTIVATIONS: [Activation; 4] =
-    [Activation::Identity, Activation::Tanh, Activation::Relu, Activation::Gelu];
 
 fn rule(kind: usize, flags: (bool, bool), batch: usize) -> Rule {
     let (light_cone, other) = flags;
@@ -77,7 +74,7 @@ prop_compose! {
         keep in proptest::collection::vec(any::<bool>(), 7),
         kinds in proptest::collection::vec((0usize..4, 0usize..4, any::<bool>(), any::<bool>()), 7),
         scale in prop_oneof![Just(1.0), 0.5f64..1.1],
-    ) -> Vec<LayerSpec> {
+    ) -> Vec<Dense> {
         let mut sizes = sizes;
         for l in 1..sizes.len() {
             if keep[l] {
@@ -88,8 +85,8 @@ prop_compose! {
             let (act_in, act_out, skip, bias) = kinds[l];
             let (inputs, outputs) = (sizes[l - 1], sizes[l]);
             let skip = skip && inputs == outputs;
-            let [act_in, act_out] = [act_in, act_out].map(|i| ACTIVATIONS[i]);
-            LayerSpec { inputs, outputs, act_in, act_out, scale, skip, bias }
+            let [act_in, act_out] = [act_in, act_out].map(|i| Activation::STACKED[i]);
+            Dense { inputs, outputs, act_in, act_out, scale, skip, bias }
         }).collect()
     }
 }

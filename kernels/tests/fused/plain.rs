@@ -4,7 +4,7 @@
 //! Layer l predicts μ_l = φ_out(a W φ_in(v_{l−1}) + b) + v_{l−1} (if it has a skip). With δ = φ_out' ⊙ e,
 //! J_lᵀe = φ_in' ⊙ a Wᵀδ + e (if it has a skip), and parameters learn along a δ φ_in(v_{l−1})ᵀ and δ.
 
-use pcnbench_kernels::{Activation, LayerSpec, Loss, LossKind, Momentum, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, Loss, LossKind, Momentum, Optimiser, Rule, Schedule, Stack};
 
 /// Values of one layer for one sample, or of all layers.
 type Row = Vec<f64>;
@@ -44,6 +44,7 @@ fn phi(act: Activation, z: f64) -> f64 {
         Activation::Tanh => z.tanh(),
         Activation::Relu => z.max(0.0),
         Activation::Gelu => 0.5 * z * (1.0 + libm::erf(z / 2f64.sqrt())),
+        other => panic!("no layer of a stack has {other}"),
     }
 }
 
@@ -56,11 +57,12 @@ fn slope(act: Activation, z: f64) -> f64 {
             let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
             0.5 * (1.0 + libm::erf(z / 2f64.sqrt())) + z * density
         }
+        other => panic!("no layer of a stack has {other}"),
     }
 }
 
 impl Net<'_> {
-    fn layer(&self, l: usize) -> &LayerSpec {
+    fn layer(&self, l: usize) -> &Dense {
         self.stack.layer(l)
     }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::{
-    Activation, Error, Fused, LayerSpec, Loss, LossKind, MathMode, Momentum, Optimiser, Rule, Schedule, Stack,
+    Activation, Dense, Error, Fused, Loss, LossKind, MathMode, Momentum, Optimiser, Rule, Schedule, Stack,
 };
 
 const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
@@ -10,11 +10,8 @@ const SGD: Optimiser = Optimiser::Sgd { rate: 0.1 };
 
 /// 3 → 4 → 2 with biases: 26 parameters.
 fn engine() -> Fused {
-    let layer = |inputs, outputs| LayerSpec {
-        act_out: Activation::Tanh,
-        bias: true,
-        ..LayerSpec::linear(inputs, outputs)
-    };
+    let layer =
+        |inputs, outputs| Dense { act_out: Activation::Tanh, bias: true, ..Dense::linear(inputs, outputs) };
     Fused::new(Stack::new(vec![layer(3, 4), layer(4, 2)]).unwrap(), 2).unwrap()
 }
 

@@ -2,12 +2,11 @@
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::launch::Task;
-use pcnbench_kernels::stack::{Activation, LayerSpec, Loss, LossKind};
+use pcnbench_kernels::{Activation, Dense, Loss, LossKind};
 use pcnbench_kernels::{Fused, Optimiser, Rule, Schedule, Stack};
 
 use crate::random::Random;
 
-const ACTS: [Activation; 4] = [Activation::Identity, Activation::Tanh, Activation::Relu, Activation::Gelu];
 const LOSSES: [LossKind; 3] = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
 /// Sizes around the edges of tiles of 16, 32 and 64.
 const SIZES: [usize; 9] = [0, 1, 3, 15, 16, 17, 33, 64, 65];
@@ -63,11 +62,11 @@ pub struct Start {
 
 /// A stack of these widths, everything else drawn.
 pub fn stack(random: &mut Random, widths: &[usize]) -> Stack {
-    let layers = widths.windows(2).map(|pair| LayerSpec {
+    let layers = widths.windows(2).map(|pair| Dense {
         inputs: pair[0],
         outputs: pair[1],
-        act_in: random.one_of(&ACTS),
-        act_out: random.one_of(&ACTS),
+        act_in: random.one_of(&Activation::STACKED),
+        act_out: random.one_of(&Activation::STACKED),
         scale: random.one_of(&[1.0, 0.4, -0.7]),
         skip: pair[0] == pair[1] && random.index(2) == 0,
         bias: random.index(3) > 0,

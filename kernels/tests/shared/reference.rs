@@ -27,6 +27,7 @@ pub fn act(kind: Activation, z: f64) -> f64 {
         Activation::Tanh => z.tanh(),
         Activation::Relu => z.max(0.0),
         Activation::Gelu => 0.5 * z * (1.0 + erf(z / 2f64.sqrt())),
+        other => panic!("no layer of a stack has {other}"),
     }
 }
 
@@ -39,6 +40,7 @@ pub fn slope(kind: Activation, z: f64) -> f64 {
             0.5 * (1.0 + erf(z / 2f64.sqrt()))
                 + z * (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()
         }
+        other => panic!("no layer of a stack has {other}"),
     }
 }
 

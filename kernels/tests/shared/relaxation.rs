@@ -2,7 +2,7 @@
 //! step.
 
 use pcnbench_kernels::persistent::{Relaxation, StateLayout};
-use pcnbench_kernels::{LayerSpec, Loss, LossKind, Stack};
+use pcnbench_kernels::{Dense, Loss, LossKind, Stack};
 
 use crate::reference::{act, slope};
 
@@ -28,7 +28,7 @@ pub struct Exact {
 }
 
 struct Layer<'a> {
-    spec: &'a LayerSpec,
+    spec: &'a Dense,
     weights: Vec<f64>,
     biases: Vec<f64>,
 }

@@ -1,7 +1,6 @@
 //! Operations on the rows of the last axis, and activations.
 
 use pcnbench_kernels::parts::{vectorised, Matrix, Scalar};
-use pcnbench_kernels::Activation as Fast;
 
 use super::value::{Memory, Numbers};
 use crate::net::Activation;
@@ -59,43 +58,9 @@ pub fn add_rows<T: Scalar>(c: &[T], sum: &mut [T]) {
 /// φ(z), and what the derivative needs besides z and φ(z): φ'(z), where it follows from neither.
 pub fn activate<T: Scalar>(memory: &Memory<T>, act: Activation, z: &[T]) -> (Numbers<T>, Option<Numbers<T>>) {
     let mut out = memory.take(z.len());
-    let fast = match act {
-        Activation::Identity => Fast::Identity,
-        Activation::Tanh | Activation::Sigmoid => Fast::Tanh,
-        Activation::Relu => Fast::Relu,
-        Activation::Gelu => {
-            let mut slope = memory.take(z.len());
-            T::activate(Fast::Gelu, z, out.write(), Some(slope.write()));
-            return (out, Some(slope));
-        }
-        other => return (memory.map(z, |z| T::of(slow(other, z.to_f64()).0)), None),
-    };
-    if act == Activation::Sigmoid {
-        // σ(z) = ½ + ½ tanh(z/2)
-        let half = memory.map(z, |z| z * T::of(0.5));
-        T::activate(fast, &half, out.write(), None);
-        out.write().iter_mut().for_each(|v| *v = T::of(0.5) + *v * T::of(0.5));
-    } else {
-        T::activate(fast, z, out.write(), None);
-    }
-    (out, None)
-}
-
-/// φ(z) and φ'(z) of functions that no network of the literature spends time on.
-fn slow(act: Activation, z: f64) -> (f64, f64) {
-    match act {
-        Activation::Sin => (z.sin(), z.cos()),
-        Activation::Tan => (z.tan(), 1.0 + z.tan().powi(2)),
-        Activation::Sqrt => (z.sqrt(), 0.5 / z.sqrt()),
-        Activation::Square => (z * z, 2.0 * z),
-        Activation::LeakyRelu if z > 0.0 => (z, 1.0),
-        Activation::LeakyRelu => (0.01 * z, 0.01),
-        Activation::Identity
-        | Activation::Tanh
-        | Activation::Relu
-        | Activation::Gelu
-        | Activation::Sigmoid => (z, 1.0),
-    }
+    let mut slope = (act == Activation::Gelu).then(|| memory.take(z.len()));
+    T::activate(act, z, out.write(), slope.as_mut().map(Numbers::write));
+    (out, slope)
 }
 
 /// c ⊙ φ'(z).
@@ -112,7 +77,7 @@ pub fn pull_back<T: Scalar>(
         (Activation::Sigmoid, _) => memory.zip(c, value, |c, a| c * a * (one - a)),
         (Activation::Relu, _) => memory.zip(c, value, |c, a| if a > T::default() { c } else { T::default() }),
         (Activation::Identity, _) => memory.map(c, |c| c),
-        (other, _) => memory.zip(c, z, |c, z| c * T::of(slow(other, z.to_f64()).1)),
+        (other, _) => memory.zip(c, z, |c, z| c * T::of(other.at(z.to_f64()).1)),
     }
 }
 

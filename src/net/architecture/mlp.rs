@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 
 use crate::net::architecture_kind::{ActivationOrder, Architecture, Kind, Settings, AS_WIDE};
+use crate::net::layers::dense::layer_cost;
 use crate::net::layers::{Activation, Dense};
 use crate::net::parameterisation::{Parameterisation, Position};
 use crate::net::topology::Source;
@@ -95,7 +96,7 @@ impl MlpSpec {
 
     /// Work of each layer's verbs on a batch.
     pub fn costs(&self, batch: usize) -> Vec<LayerCost> {
-        self.layers().iter().map(|layer| layer.layer_cost(batch)).collect()
+        self.layers().iter().map(|layer| layer_cost(layer, batch)).collect()
     }
 
     fn position(&self, l: usize) -> Position {

@@ -1,97 +1,46 @@
 //! Element-wise activations φ, and the operation that applies one.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use candle_core::Tensor;
+pub use pcnbench_kernels::Activation;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::operation::{
     elements, no_params, only, Kind, Linearization, Operation, OperationCost, VerbCost,
 };
-use crate::{Error, Result};
+use crate::Result;
 
-/// An element-wise activation φ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Activation {
-    /// φ(z) = z.
-    Identity,
-    /// φ(z) = tanh z.
-    Tanh,
-    /// φ(z) = max(z, 0), with φ'(0) = 0.
-    Relu,
-    /// φ(z) = z·Φ(z) with Φ the normal distribution function (the erf form, not its tanh approximation).
-    Gelu,
-    /// φ(z) = 1/(1 + e^−z).
-    Sigmoid,
-    /// φ(z) = sin z.
-    Sin,
-    /// φ(z) = tan z.
-    Tan,
-    /// φ(z) = √z.
-    Sqrt,
-    /// φ(z) = z².
-    Square,
-    /// φ(z) = max(z, 0) + 0.01·min(z, 0), with φ'(0) = 0.01.
-    LeakyRelu,
-}
-
-/// The slope of [`Activation::LeakyRelu`] on negative arguments, that of PyTorch and JAX.
-const LEAK: f64 = 0.01;
-
-impl Activation {
-    /// Activations of layers in suites and stacks, which the kernels have too; in the order help texts list them.
-    pub const ALL: [Self; 4] = [Self::Identity, Self::Tanh, Self::Relu, Self::Gelu];
-
-    /// Everything that [`Act`] can apply.
-    pub const FUNCTIONS: [Self; 10] = [
-        Self::Identity,
-        Self::Tanh,
-        Self::Relu,
-        Self::Gelu,
-        Self::Sigmoid,
-        Self::Sin,
-        Self::Tan,
-        Self::Sqrt,
-        Self::Square,
-        Self::LeakyRelu,
-    ];
-
-    /// The name used in suites and case files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Tanh => "tanh",
-            Self::Relu => "relu",
-            Self::Gelu => "gelu",
-            Self::Sigmoid => "sigmoid",
-            Self::Sin => "sin",
-            Self::Tan => "tan",
-            Self::Sqrt => "sqrt",
-            Self::Square => "square",
-            Self::LeakyRelu => "leaky_relu",
-        }
-    }
-
-    /// The function of this name, of all of them ([`from_str`](FromStr::from_str) knows [`ALL`](Self::ALL)).
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] for a name that is not among them.
-    pub fn function(name: &str) -> Result<Self> {
-        Self::FUNCTIONS
-            .into_iter()
-            .find(|a| a.name() == name)
-            .ok_or_else(|| Error::unknown("activation", name, Self::FUNCTIONS.map(Self::name)))
-    }
-
+/// φ and its derivative on tensors, and how many operations each counts as.
+pub trait Elementwise: Copy {
     /// a = φ(z), any shape; the identity shares storage with its argument.
     ///
     /// Where autograd is watching, gelu is spelled out as z·(1 + erf(z/√2))/2: the backward pass of Candle
     /// 0.11.1's own `gelu_erf` rounds 1/√(2π) to six digits, a relative error near 1e-6. Likewise relu is
     /// then a product with its mask, because Candle's has φ'(0) = 1.
-    pub fn apply(self, z: &Tensor) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// If Candle or the device fails.
+    fn apply(self, z: &Tensor) -> Result<Tensor>;
+
+    /// c ⊙ φ'(z), given z and a = φ(z): the transposed Jacobian of φ at z applied to c.
+    ///
+    /// tanh reads its derivative 1 − a² off the activation, so that no transcendental is evaluated twice.
+    ///
+    /// # Errors
+    /// If Candle or the device fails.
+    fn pull_back(self, z: &Tensor, a: &Tensor, c: &Tensor) -> Result<Tensor>;
+
+    /// Operations per element of [`apply`](Self::apply); a transcendental counts as one.
+    fn forward_ops(self) -> u64;
+
+    /// Operations per element of [`pull_back`](Self::pull_back), as its formulas are written.
+    fn pull_back_ops(self) -> u64;
+}
+
+impl Elementwise for Activation {
+    fn apply(self, z: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Identity => z.clone(),
             Self::Tanh => z.tanh()?,
@@ -110,10 +59,7 @@ impl Activation {
         })
     }
 
-    /// c ⊙ φ'(z), given z and a = φ(z): the transposed Jacobian of φ at z applied to c.
-    ///
-    /// tanh reads its derivative 1 − a² off the activation, so that no transcendental is evaluated twice.
-    pub fn pull_back(self, z: &Tensor, a: &Tensor, c: &Tensor) -> Result<Tensor> {
+    fn pull_back(self, z: &Tensor, a: &Tensor, c: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Identity => c.clone(),
             Self::Tanh => (c * a.sqr()?.affine(-1.0, 1.0)?)?,
@@ -133,8 +79,7 @@ impl Activation {
         })
     }
 
-    /// Operations per element of [`apply`](Self::apply); a transcendental counts as one.
-    pub fn forward_ops(self) -> u64 {
+    fn forward_ops(self) -> u64 {
         match self {
             Self::Identity => 0,
             Self::Tanh | Self::Relu | Self::Gelu | Self::Sin | Self::Sqrt | Self::Square => 1,
@@ -143,8 +88,7 @@ impl Activation {
         }
     }
 
-    /// Operations per element of [`pull_back`](Self::pull_back), as the formulas above are written.
-    pub fn pull_back_ops(self) -> u64 {
+    fn pull_back_ops(self) -> u64 {
         match self {
             Self::Identity => 0,
             Self::Tanh | Self::Sigmoid | Self::Tan | Self::Sqrt | Self::LeakyRelu => 3,
@@ -154,25 +98,10 @@ impl Activation {
     }
 }
 
-/// 1 where z > 0, else [`LEAK`].
+/// φ'(z) of [`Activation::LeakyRelu`].
 fn leaky_slope(z: &Tensor) -> Result<Tensor> {
+    const LEAK: f64 = Activation::LEAK;
     Ok(z.detach().gt(0f64)?.to_dtype(z.dtype())?.affine(1.0 - LEAK, LEAK)?)
-}
-
-impl fmt::Display for Activation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Activation {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.name() == s)
-            .ok_or_else(|| Error::unknown("activation", s, Self::ALL.map(Self::name)))
-    }
 }
 
 /// The entry of the table of operations.
@@ -187,7 +116,7 @@ struct Attributes {
 
 fn read(attributes: Value) -> Result<Arc<dyn Operation>, String> {
     let Attributes { function } = serde_json::from_value(attributes).map_err(|e| e.to_string())?;
-    Ok(Arc::new(Act(Activation::function(&function).map_err(|e| e.to_string())?)))
+    Ok(Arc::new(Act(Activation::named(&function).map_err(|e| e.to_string())?)))
 }
 
 /// The operation φ(a), element by element.

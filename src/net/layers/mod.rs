@@ -17,7 +17,7 @@ pub mod sum;
 pub mod transpose;
 mod windows;
 
-pub use activation::{Act, Activation};
+pub use activation::{Act, Activation, Elementwise};
 pub use arithmetic::{Add, Mul, Scale, Sub};
 pub use concat::Concat;
 pub use conv2d::Conv2d;

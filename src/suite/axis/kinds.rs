@@ -53,7 +53,7 @@ impl Typed for StepCount {
 
 impl Typed for Activation {
     fn read(value: &Value) -> Result<Self> {
-        value.text()?.parse()
+        Ok(value.text()?.parse()?)
     }
     fn value(self) -> Value {
         Value::word(self.name())

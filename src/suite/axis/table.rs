@@ -63,7 +63,7 @@ axes! {
     }
     /// activation of hidden layers
     ACTIVATION activation: Activation {
-        symbol: "φ", unit: "", values: Values::Words(|| Activation::ALL.map(Activation::name).to_vec()),
+        symbol: "φ", unit: "", values: Values::Words(|| Activation::STACKED.map(Activation::name).to_vec()),
         default: word("tanh"), always: true, figures: Figures::Apart(5),
     }
     /// scaling of layers and start of parameters

@@ -73,7 +73,7 @@ impl Chain {
     }
 
     fn activation(&self, name: &str) -> Result<Activation, String> {
-        name.parse().map_err(|e: Error| format!("layer {}: {e}", self.layer))
+        name.parse().map_err(|e: pcnbench_kernels::Error| format!("layer {}: {e}", self.layer))
     }
 
     /// A parameter of the next layer.

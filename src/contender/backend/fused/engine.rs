@@ -13,7 +13,7 @@ use crate::contender::spec::ContenderSpec;
 use crate::engine::rounded::Rounded;
 use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::architecture::mlp::chain;
-use crate::net::{Activation, Dense, Loss, LossKind, Params};
+use crate::net::{Dense, Loss, LossKind, Params};
 use crate::optim::{self, OptimiserKind};
 use crate::rule::{Ar, Feedback, Fpa, Ipc, Method, Momentum, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
 use crate::{Error, Result};
@@ -22,7 +22,6 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Fused {
     engine: kernels::Fused,
-    layers: Vec<Dense>,
     deviation: bool,
 }
 
@@ -34,11 +33,10 @@ impl Fused {
     /// If neighbouring layers do not fit each other, an activation is not built into the kernels, or the threads cannot
     /// be started.
     pub fn new(layers: Vec<Dense>, kind: EngineKind, threads: Option<usize>) -> Result<Self> {
-        let specs = layers.iter().map(spec).collect::<Result<_>>()?;
-        let engine =
-            kernels::Fused::new(kernels::Stack::new(specs)?, threads.unwrap_or_else(kernels::tune::threads))?;
+        let stack = kernels::Stack::new(layers)?;
+        let engine = kernels::Fused::new(stack, threads.unwrap_or_else(kernels::tune::threads))?;
         let engine = engine.with_math(kind.operands());
-        Ok(Self { engine, layers, deviation: kind == EngineKind::FusedDeviation })
+        Ok(Self { engine, deviation: kind == EngineKind::FusedDeviation })
     }
 
     /// The same on the launch strategies of a table; see [`kernels::Fused::with_strategies`].
@@ -79,7 +77,7 @@ impl Fused {
         for l in 1..=stack.depth() {
             let (w, b) = (stack.weights(l), stack.biases(l));
             params.push(theta.narrow(0, w.start, w.len())?.reshape((stack.units(l), stack.units(l - 1)))?);
-            if self.layers[l - 1].bias {
+            if stack.layer(l).bias {
                 params.push(theta.narrow(0, b.start, b.len())?);
             }
         }
@@ -103,8 +101,8 @@ impl Fused {
         (x, y): (&Tensor, &Tensor),
     ) -> Result<Learned<Tensor, Tensor, Tensor>> {
         let params = self.unpack(theta)?;
-        let (layers, operands) = (&self.layers[..], self.engine.math());
-        let graph = chain(self.layers.clone(), &x.dims()[1..], *loss)?;
+        let (layers, operands) = (self.engine.stack().layers(), self.engine.math());
+        let graph = chain(layers.to_vec(), &x.dims()[1..], *loss)?;
         let data = [x.clone(), y.clone()];
         rule.learn(&Rounded { graph: &graph, layers, params: &params, data: &data, operands }, &mut unwatched)
     }
@@ -186,9 +184,7 @@ pub fn check(spec: &ContenderSpec) -> Result<()> {
 }
 
 fn stack(contender: &ContenderSpec) -> Result<kernels::Stack> {
-    let layers = contender.network.graph(contender.loss)?.as_stack()?;
-    let specs = layers.iter().map(spec).collect::<Result<_>>()?;
-    Ok(kernels::Stack::new(specs)?)
+    Ok(kernels::Stack::new(contender.network.graph(contender.loss)?.as_stack()?)?)
 }
 
 /// Seconds that a model of a GPU, not a measurement, gives a step of sPC in one launch for all steps; `None` for other
@@ -302,29 +298,6 @@ fn output_energy(loss: &Loss, y: &Tensor) -> Result<kernels::Loss> {
     let kind = loss_kind(loss.kind)?;
     // y has the output's shape
     Ok(kernels::Loss { kind, weight: loss.weight(y)? })
-}
-
-fn spec(layer: &Dense) -> Result<kernels::LayerSpec> {
-    let act = |a| {
-        match a {
-        Activation::Identity => Ok(kernels::Activation::Identity),
-        Activation::Tanh => Ok(kernels::Activation::Tanh),
-        Activation::Relu => Ok(kernels::Activation::Relu),
-        Activation::Gelu => Ok(kernels::Activation::Gelu),
-        other => Err(Error::Invalid(format!(
-            "activation {other} is not built into the kernels; use identity, tanh, relu or gelu, or engine reference"
-        ))),
-    }
-    };
-    Ok(kernels::LayerSpec {
-        inputs: layer.inputs,
-        outputs: layer.outputs,
-        act_in: act(layer.act_in)?,
-        act_out: act(layer.act_out)?,
-        scale: layer.scale,
-        skip: layer.skip,
-        bias: layer.bias,
-    })
 }
 
 /// A copy of a flat tensor on the CPU that starts on a cache line. An allocator promises 16 bytes, and parameters that
