@@ -54,7 +54,7 @@ fn fused(criterion: &mut Criterion) -> Result<()> {
     let mut group = criterion.benchmark_group("ladder");
     let cpu = &Device::Cpu;
     let [x, y] = common::batch(BATCH, WIDTH, cpu)?;
-    let loss = kernels::Loss { kind: kernels::LossKind::HalfSquaredError, weight: 1.0 };
+    let loss = kernels::Loss::HALF_SQUARED_ERROR;
     let rules = [
         ("bp", kernels::Rule::Bp, 0),
         ("spc", kernels::Rule::Spc { light_cone: true, deviation: false }, STEPS),

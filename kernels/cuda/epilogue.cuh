@@ -39,7 +39,7 @@ template <class T> struct Predicted {
     scale = T(row.scale);
     weight = T(p.output_weight);
     mode = p.mode;
-    softmax = p.loss == LOSS_CROSS_ENTROPY;
+    softmax = p.softmax != 0;
     known = !output && l == 1 && m && mode >= ERRORS;
     slope = lasting ? lasting : act_out == IDENTITY ? nullptr : d;
   }

@@ -65,7 +65,7 @@ struct RelaxParams {
   int32_t batch, depth;
   int32_t first, count;  // layers first..first+count take part
   int32_t mode;
-  int32_t loss;
+  int32_t softmax;         // 1 if the output error is taken of softmax(o)
   int32_t lowest_nonzero;  // errors and directions of lower layers are exactly zero, and may never have been written
   int32_t arriving;        // the layer that an error reaches in this launch for the first time, or 0
   int32_t products;        // 1 if a library has made the products
@@ -80,15 +80,12 @@ struct RelaxParams {
   int32_t uniform_first, uniform_layers, uniform_blocks, uniform_before;
   int32_t unused;
   double step_size;      // g
-  double output_weight;  // of the output error
+  double output_weight;  // of the output error, as `OutputError` in src/loss.rs
   double c[7];           // the coefficients of the optimiser
 };
 static_assert(sizeof(RelaxParams) == 256 && offsetof(RelaxParams, batch) == 104 &&
                   offsetof(RelaxParams, step_size) == 184 && offsetof(RelaxParams, c) == 200,
               "as in src/launch/params.rs");
-
-// As `LossKind` in src/loss.rs; squared errors differ in their weight alone.
-constexpr int LOSS_CROSS_ENTROPY = 2;
 
 // The layer of this block, and which tile or chunk of it.
 struct Spot {

@@ -37,9 +37,6 @@ struct ResidentRow {
 static_assert(sizeof(ResidentRow) == 64 && offsetof(ResidentRow, inputs) == 32 && offsetof(ResidentRow, held) == 56,
               "as in src/persistent/layout.rs");
 
-// As `LossKind` in src/loss.rs.
-enum Loss { HALF_SQUARED_ERROR = 0, SQUARED_ERROR = 1, CROSS_ENTROPY = 2 };
-
 // As `PersistentParams` in src/persistent/layout.rs.
 struct PersistentParams {
   const ResidentRow* layers;  // [depth]
@@ -58,15 +55,15 @@ struct PersistentParams {
   int32_t batch, depth, steps, tiles;
   int32_t per_block, stages, replicas;
   int32_t resident;
-  int32_t loss;
+  int32_t softmax;     // 1 if the output error is taken of softmax(o)
   int32_t light_cone;  // sPC: skip layers that no error has reached yet
   int32_t once;        // sweeps: one way up and one way down, errors are the adjoints' negatives
   int32_t tiles_at;    // where tiles begin in shared memory
   int32_t stride;      // floats from a row of a tile to the next
-  float precision;     // factor of the loss, p/N
+  float output_weight; // of the output error, as `OutputError` in src/loss.rs
 };
 static_assert(sizeof(PersistentParams) == 160 && offsetof(PersistentParams, half) == 88 &&
-                  offsetof(PersistentParams, per_block) == 120 && offsetof(PersistentParams, precision) == 156,
+                  offsetof(PersistentParams, per_block) == 120 && offsetof(PersistentParams, output_weight) == 156,
               "as in src/persistent/layout.rs");
 
 // Row `index` of the table, which no kernel writes. Every turn of an item begins with this load and with a wait that

@@ -13,6 +13,8 @@ use candle_core::{DType, Tensor};
 pub use crate::cpu::without_workers_ns;
 use crate::cpu::{Pool, Workspace};
 use crate::loss::Loss;
+#[cfg(doc)]
+use crate::loss::LossKind;
 use crate::math_mode::MathMode;
 use crate::schedule::{Optimiser, Schedule};
 use crate::stack::Stack;
@@ -132,7 +134,7 @@ impl Fused {
     ///
     /// # Errors
     /// [`Error::Operand`] for a tensor that does not fit, [`Error::Unsupported`] for a math mode that this device or
-    /// dtype does not have and for momentum of a rule that has none, [`Error::Candle`] if Candle or the device fails.
+    /// dtype does not have, for momentum of a rule that has none and for another loss than [`LossKind::STACKED`], [`Error::Candle`] if Candle or the device fails.
     pub fn learn(
         &self,
         schedule: &Schedule,
@@ -143,7 +145,8 @@ impl Fused {
     ) -> Result<Learned> {
         schedule.check()?;
         let batch = self.check(theta, x, y, self.stack.parameters())?;
-        let call = Call { engine: self, schedule, loss, batch, traces, optimiser: None };
+        let output = loss.on(batch, y.elem_count())?;
+        let call = Call { engine: self, schedule, output, batch, traces, optimiser: None };
         let flat = theta.apply_op3_no_bwd(x, y, &call)?;
         let mut at = 0;
         let mut take = |shape: &[usize]| -> Result<Tensor> {
@@ -184,7 +187,8 @@ impl Fused {
                 "none".into(),
             ));
         }
-        let call = Call { engine: self, schedule, loss, batch, traces: false, optimiser: Some(optimiser) };
+        let output = loss.on(batch, y.elem_count())?;
+        let call = Call { engine: self, schedule, output, batch, traces: false, optimiser: Some(optimiser) };
         Ok(theta.inplace_op3(x, y, &call)?)
     }
 

@@ -40,7 +40,7 @@ pub mod tune;
 pub use error::{Error, Result};
 pub use fused::{Fused, Learned};
 pub use layer::{Activation, Dense};
-pub use loss::{Loss, LossKind};
+pub use loss::{Loss, LossKind, OutputError, Reduction};
 pub use math_mode::MathMode;
 pub use schedule::{Momentum, Optimiser, Rule, Schedule};
 pub use stack::Stack;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::denormals::{flushed, Flush, SUPPORTED};
-use pcnbench_kernels::{Dense, Fused, Loss, LossKind, Rule, Schedule, Stack};
+use pcnbench_kernels::{Dense, Fused, Loss, Rule, Schedule, Stack};
 
 /// One test, because the switch is that of all threads of a pool.
 #[test]
@@ -78,6 +78,6 @@ fn fused(threads: usize) -> bool {
     let full = |value: f32, shape: &[usize]| Tensor::full(value, shape, &Device::Cpu).unwrap();
     let (theta, x, y) = (full(1e-21, &[n * n]), full(1e-20, &[batch, n]), full(1.0, &[batch, n]));
     let schedule = Schedule::new(Rule::Bp, vec![]);
-    let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
+    let loss = Loss::HALF_SQUARED_ERROR;
     kept(&engine.learn(&schedule, loss, &theta, (&x, &y), false).unwrap().output)
 }

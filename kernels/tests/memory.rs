@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::fused::without_workers_ns;
-use pcnbench_kernels::{
-    Activation, Dense, Fused, Loss, LossKind, Momentum, Optimiser, Rule, Schedule, Stack,
-};
+use pcnbench_kernels::{Activation, Dense, Fused, Loss, Momentum, Optimiser, Rule, Schedule, Stack};
 
 /// The system's allocator, watched: blocks asked for so far, bytes in use, and the most of them since they were last
 /// read.
@@ -50,7 +48,7 @@ fn watched<R>(work: impl FnOnce() -> R) -> (usize, usize, R) {
     (BLOCKS.load(Ordering::SeqCst) - blocks, MOST.load(Ordering::SeqCst) - bytes, done)
 }
 
-const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
+const LOSS: Loss = Loss::HALF_SQUARED_ERROR;
 const SGD: Optimiser = Optimiser::Sgd { rate: 1e-3 };
 const SPC: Rule = Rule::Spc { light_cone: true, deviation: false };
 

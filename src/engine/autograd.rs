@@ -5,7 +5,7 @@
 
 use candle_core::{Tensor, Var};
 
-use crate::net::{Graph, Params};
+use crate::net::{Graph, OutputEnergy, Params};
 use crate::{Error, Result};
 
 /// Loss gradients by reverse-mode differentiation of the whole graph.

@@ -10,7 +10,8 @@ use std::cell::Cell;
 
 use super::{Engine, Shown};
 use crate::net::{
-    DataId, Graph, LatentEnergy, LayerCost, Loss, OperationCost, ParamId, Topology, VerbCost, VertexId,
+    DataId, Graph, LatentEnergy, LayerCost, Loss, OperationCost, OutputEnergy, ParamId, Topology, VerbCost,
+    VertexId,
 };
 use crate::Result;
 

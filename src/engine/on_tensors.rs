@@ -22,7 +22,7 @@ macro_rules! on_tensors {
 
         fn loss_error(&self, k: usize, value: &Tensor) -> Result<Tensor> {
             let term = &self.graph.losses()[k];
-            term.loss.output_error(value, &self.data[term.target])
+            $crate::net::OutputEnergy::output_error(&term.loss, value, &self.data[term.target])
         }
 
         fn add_directions(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
@@ -63,7 +63,7 @@ macro_rules! on_tensors {
 
         fn loss_curvature(&self, k: usize, value: &Tensor, d: &Tensor) -> Result<Tensor> {
             let term = &self.graph.losses()[k];
-            term.loss.curvature(value, &self.data[term.target], d)
+            $crate::net::OutputEnergy::curvature(&term.loss, value, &self.data[term.target], d)
         }
 
         fn curvature(&self, energy: LatentEnergy, error: &Tensor, d: &Tensor) -> Result<Tensor> {

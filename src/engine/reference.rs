@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::{Engine, Learned};
-use crate::net::{DataId, Graph, LatentEnergy, Linearization, ParamId, Topology, VertexId};
+use crate::net::{DataId, Graph, LatentEnergy, Linearization, OutputEnergy, ParamId, Topology, VertexId};
 use crate::Result;
 
 /// A network bound to parameters and one batch.

@@ -19,7 +19,7 @@ pub use architecture::{ActivationOrder, Architecture};
 pub use graph::{Graph, GraphBuilder, LossTerm, Named, Params};
 pub use latent_energy::LatentEnergy;
 pub use layers::{Activation, Dense, Elementwise};
-pub use loss::{Loss, LossKind, Reduction};
+pub use loss::{Loss, LossKind, OutputEnergy, Reduction};
 pub use operation::{LayerCost, Linearization, Operation, OperationCost, VerbCost};
 pub use parameterisation::{Parameterisation, Scheme};
 pub use topology::{DataId, ParamId, Source, Topology, VertexId};

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::device::{self, Stopwatch};
 use pcnbench_kernels::launch::Precision;
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Activation, Dense, Fused, Loss, LossKind, Optimiser, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, Fused, Loss, Optimiser, Reduction, Schedule, Stack};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -102,7 +102,7 @@ impl Timer for OnDevice {
             }
         };
         let (_, engine, theta) = &open.engines[at];
-        let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / open.call.sizes.batch as f64 };
+        let loss = Loss { reduction: Reduction::BatchMean, ..Loss::HALF_SQUARED_ERROR };
         let watch = Stopwatch::of(&device)?;
         device.synchronize()?;
         let begun = Instant::now();

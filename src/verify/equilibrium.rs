@@ -6,7 +6,7 @@ use super::case::Case;
 use super::execute::Produced;
 use super::host::Host;
 use crate::net::architecture::mlp::{X, Y};
-use crate::net::{Activation, Dense, LossKind, Reduction};
+use crate::net::{Activation, Dense, LossKind};
 use crate::theory::linear::{LinearLayer, LinearNet};
 use crate::{Error, Result};
 
@@ -34,14 +34,8 @@ pub fn execute(case: &Case) -> Result<Produced> {
             skip: layer.skip,
         });
     }
-    let rows = x.shape[0];
-    let n = match loss.reduction {
-        Reduction::Sum => 1,
-        Reduction::BatchMean => rows,
-        Reduction::ElementMean => y.data.len(),
-    } as f64;
-    let twice = if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 };
-    let net = LinearNet::new(linear_layers, twice * loss.precision / n)?;
+    let curvature = loss.weight(x.shape[0], y.data.len()) * loss.kind.error_factor();
+    let net = LinearNet::new(linear_layers, curvature)?;
     let found = net.equilibrium(&matrix(x), &matrix(y))?;
 
     let mut out = Produced::new();

@@ -10,7 +10,7 @@ use crate::contender::backend::fused::engine::Fused;
 use crate::engine::autograd::Autograd;
 use crate::engine::reference::Reference;
 use crate::engine::{unwatched, EngineKind, Learned};
-use crate::net::VertexId;
+use crate::net::{OutputEnergy, VertexId};
 use crate::rule::Rule;
 use crate::{Error, Result};
 

@@ -10,7 +10,7 @@ use nalgebra::{DMatrix, DVector};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Matrix};
 use pcnbench::engine::reference::Reference;
-use pcnbench::net::{Activation, ActivationOrder, LatentEnergy, Loss, MlpSpec};
+use pcnbench::net::{Activation, ActivationOrder, LatentEnergy, Loss, MlpSpec, OutputEnergy};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Method, Rule, StepUnit, Steps};
 use pcnbench::theory::linear::{LinearLayer, LinearNet};

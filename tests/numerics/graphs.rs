@@ -11,7 +11,8 @@ use pcnbench::engine::reference::Reference;
 use pcnbench::engine::{unwatched, Learned};
 use pcnbench::net::layers::{Act, Add, Concat, Linear, Mul, Scale, Slice, Sub};
 use pcnbench::net::{
-    levels, Activation, Dense, Graph, GraphBuilder, LatentEnergy, Loss, LossKind, Params, Reduction, Source,
+    levels, Activation, Dense, Graph, GraphBuilder, LatentEnergy, Loss, LossKind, OutputEnergy, Params,
+    Reduction, Source,
 };
 use pcnbench::rule::{Rule, Steps};
 use pcnbench::verify::oracle::{self, Problem};

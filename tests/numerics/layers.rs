@@ -6,7 +6,7 @@ use pcnbench::net::layers::{
     Act, Add, AvgPool, Concat, Conv2d, Embedding, LayerNorm, Linear, Matmul, MaxPool, Mul, Reshape, Scale,
     Slice, Softmax, Sub, Sum, Transpose,
 };
-use pcnbench::net::{Activation, Dense, Elementwise, Loss, LossKind, Operation, Reduction};
+use pcnbench::net::{Activation, Dense, Elementwise, Loss, LossKind, Operation, OutputEnergy, Reduction};
 
 /// φ' by central differences; catches a wrong derivative that autograd would share.
 #[test]

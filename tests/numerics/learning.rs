@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench::contender::{Contender, ContenderSpec};
 use pcnbench::data::{text, Batches};
 use pcnbench::net::architecture::{Kind, Settings};
-use pcnbench::net::{Activation, ActivationOrder, Loss, LossKind, Parameterisation, Reduction};
+use pcnbench::net::{Activation, ActivationOrder, Loss, LossKind, OutputEnergy, Parameterisation, Reduction};
 use pcnbench::optim::OptimiserKind;
 use pcnbench::rule::{Rule, Steps};
 

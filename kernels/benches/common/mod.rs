@@ -11,7 +11,7 @@ use pcnbench_kernels::cuda::Sensor;
 use pcnbench_kernels::device::Stopwatch;
 use pcnbench_kernels::sampler::{Clock, Limits, Sampler, Samples, Took, Work};
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::{Activation, Dense, Fused, Loss, LossKind, MathMode, Optimiser, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, Fused, Loss, MathMode, Optimiser, Reduction, Schedule, Stack};
 
 /// Events of a GPU's own stream, the wall clock, and the clock of its multiprocessors.
 pub struct OnDevice {
@@ -97,7 +97,7 @@ impl Call {
         let (strategy, math) = kind;
         let engine = Fused::new(net.stack.clone(), 1).map_err(Error::wrap)?.with_math(math);
         engine.set_strategy(strategy);
-        let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 / net.x.dim(0)? as f64 };
+        let loss = Loss { reduction: Reduction::BatchMean, ..Loss::HALF_SQUARED_ERROR };
         let (theta, x, y) = (net.theta.copy()?, net.x.clone(), net.y.clone());
         Ok(Self { engine, schedule, loss, theta, x, y })
     }

@@ -2,18 +2,18 @@
 
 use super::arena::{View, PANEL};
 use super::real::Real;
-use crate::loss::{Loss, LossKind};
+use crate::loss::OutputError;
 
-/// e = mixing · weight · (y − o), twice that, or with softmax(o) over the units of each sample in place of o.
+/// e = weight · (y − o), or with softmax(o) over the units of each sample in place of o.
 ///
 /// # Safety
 /// Meanwhile no code writes o or y, and no other code reads or writes e.
-pub(super) unsafe fn error<T: Real>(loss: Loss, mixing: f64, o: View<T>, y: View<T>, e: View<T>) {
-    let weight = T::of(loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 });
+pub(super) unsafe fn error<T: Real>(of: OutputError, o: View<T>, y: View<T>, e: View<T>) {
+    let weight = T::of(of.weight);
     let n = o.width;
     // SAFETY: the caller's, for every row.
     unsafe {
-        if loss.kind != LossKind::CrossEntropy {
+        if !of.softmax {
             for j in 0..o.rows {
                 let (o, y, e) = (o.row(j), y.row(j), e.row_mut(j));
                 (0..n).for_each(|c| e[c] = weight * (y[c] - o[c]));

@@ -43,7 +43,7 @@ use std::sync::Mutex;
 
 use pulp::Arch;
 
-use crate::loss::Loss;
+use crate::loss::OutputError;
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::Stack;
 use crate::tune;
@@ -59,7 +59,7 @@ use stencil::Progress;
 pub(crate) struct Task<'a, T> {
     pub(crate) stack: &'a Stack,
     pub(crate) schedule: &'a Schedule,
-    pub(crate) loss: Loss,
+    pub(crate) output: OutputError,
     /// x, `[B, n_0]`.
     pub(crate) x: &'a [T],
     /// y, `[B, n_L]`.
@@ -116,7 +116,7 @@ pub(crate) fn execute<T: Real>(
     task: &Task<'_, T>,
     result: Result<'_, T>,
 ) -> crate::Result<()> {
-    let Task { stack, schedule, loss, x, y, batch } = *task;
+    let Task { stack, schedule, output, x, y, batch } = *task;
     let traces = matches!(result, Result::Learned { traces: true, .. });
     let plan_for =
         |threads| tune::plan(stack, &schedule.rule, schedule.steps.len(), batch, threads, T::LANES);
@@ -156,8 +156,7 @@ pub(crate) fn execute<T: Real>(
         fields,
         batch,
         panel: if plan.batch_parallel { plan.tile } else { PANEL },
-        loss,
-        mixing: if let Rule::SeqIl { mixing } = schedule.rule { mixing } else { 1.0 },
+        output: if let Rule::SeqIl { mixing } = schedule.rule { output.times(mixing) } else { output },
         deviation: matches!(schedule.rule, Rule::Spc { deviation: true, .. }),
         theta,
         packed: plan.pack.then(|| packed.as_mut_slice().as_mut_ptr()),

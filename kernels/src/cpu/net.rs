@@ -16,7 +16,7 @@ use super::product::{Product, Weights};
 use super::real::Real;
 use super::vjp::{AfterVjp, Vjp};
 use crate::layer::Activation;
-use crate::loss::Loss;
+use crate::loss::OutputError;
 use crate::stack::Stack;
 
 /// See the module.
@@ -26,9 +26,7 @@ pub(super) struct Net<'a, T> {
     pub(super) batch: usize,
     /// Samples of a panel.
     pub(super) panel: usize,
-    pub(super) loss: Loss,
-    /// Factor on ε_L.
-    pub(super) mixing: f64,
+    pub(super) output: OutputError,
     /// States are stored as deviations from the forward pass.
     pub(super) deviation: bool,
     /// θ, flat.
@@ -303,7 +301,7 @@ impl<T: Real> Net<'_, T> {
         let d = self.apart(Field::Delta, Field::Error, depth, at);
         // SAFETY: the caller's.
         unsafe {
-            super::loss::error(self.loss, self.mixing, o, y, e);
+            super::loss::error(self.output, o, y, e);
             if let (Some(d), Some(slope)) = (d, slope) {
                 for j in 0..d.rows {
                     let d = d.row_mut(j);

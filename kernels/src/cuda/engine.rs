@@ -11,7 +11,7 @@ use super::device_limits::device_limits;
 use super::operand::{Number, Operand};
 use super::plan_cache::{no_memory, offsets, CachedPlan};
 use crate::launch::{finish, Ask, Precision, Task};
-use crate::loss::Loss;
+use crate::loss::OutputError;
 use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 use crate::schedule::Schedule;
@@ -32,7 +32,7 @@ pub(crate) struct Engine {
 pub(crate) struct Asked<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) schedule: &'a Schedule,
-    pub(crate) loss: Loss,
+    pub(crate) output: OutputError,
     pub(crate) batch: usize,
     pub(crate) task: Task,
     pub(crate) math: MathMode,
@@ -147,13 +147,13 @@ impl Engine {
                 && cached.plan.table.batch == asked.batch
                 && cached.device.id() == device.id()
                 && same_kind(&cached.task, &asked.task)
-                && cached.loss == asked.loss
+                && cached.output == asked.output
                 && cached.schedule == *asked.schedule
         };
         let ask = |limits, strategy| Ask {
             stack: asked.stack,
             schedule: asked.schedule,
-            loss: asked.loss,
+            output: asked.output,
             batch: asked.batch,
             task: asked.task,
             precision,

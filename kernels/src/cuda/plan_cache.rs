@@ -8,7 +8,7 @@ use candle_core::{CudaDevice, Layout, Result};
 use super::module::{failed, kernel, Kernel, Shape};
 use super::operand::{Number, Operand};
 use crate::launch::{plan, resident, Addresses, Ask, Launch, Params, Plan, Precision, Row, Task};
-use crate::loss::Loss;
+use crate::loss::OutputError;
 use crate::persistent::{trace, PersistentParams, ResidentRow};
 use crate::primitives::PrimitiveParams;
 use crate::refuse::refuse;
@@ -34,7 +34,7 @@ pub(super) struct CachedPlan {
     pub(super) strategy: Strategy,
     pub(super) limits: DeviceLimits,
     pub(super) schedule: Schedule,
-    pub(super) loss: Loss,
+    pub(super) output: OutputError,
     pub(super) task: Task,
     pub(super) precision: Precision,
     rows: CudaSlice<Row>,
@@ -101,7 +101,7 @@ impl CachedPlan {
             strategy,
             limits: ask.device,
             schedule: ask.schedule.clone(),
-            loss: ask.loss,
+            output: ask.output,
             task: ask.task,
             precision: ask.precision,
             arena,

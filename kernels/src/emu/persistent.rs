@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::{Emulator, Shape};
-use crate::loss::Loss;
+use crate::loss::OutputError;
 use crate::persistent::{self, Addresses, Plan};
 use crate::refuse::refuse;
 
@@ -32,7 +32,7 @@ impl Emulator {
         &self,
         plan: &Plan,
         on: &mut Buffers<'_>,
-        loss: Loss,
+        output: OutputError,
         step_sizes: &[f32],
     ) -> Result<Vec<u64>> {
         let (states, depth) = (plan.states(), plan.stack().depth());
@@ -62,7 +62,7 @@ impl Emulator {
             flags: flags.as_mut_ptr() as u64,
             timed_out: timed_out.as_mut_ptr() as u64,
         };
-        let launch = plan.launch(&at, step_sizes.len(), loss)?;
+        let launch = plan.launch(&at, step_sizes.len(), output)?;
         let shape = Shape {
             shared: launch.shared as usize,
             cooperative: true,

@@ -8,14 +8,14 @@ use candle_core::{CpuStorage, CustomOp3, InplaceOp3, Layout, Shape};
 
 use super::engine::Fused;
 use crate::cpu::{self, Real, Task, Workspace};
-use crate::loss::Loss;
+use crate::loss::OutputError;
 use crate::schedule::{Optimiser, Rule, Schedule};
 
 /// One call, as Candle's operations see it. Shapes, dtypes and contiguity have been checked.
 pub(super) struct Call<'a> {
     pub(super) engine: &'a Fused,
     pub(super) schedule: &'a Schedule,
-    pub(super) loss: Loss,
+    pub(super) output: OutputError,
     pub(super) batch: usize,
     pub(super) traces: bool,
     pub(super) optimiser: Option<Optimiser>,
@@ -67,16 +67,16 @@ impl Call<'_> {
 
     #[cfg(feature = "cuda")]
     fn asked(&self) -> crate::cuda::Asked<'_> {
-        let Self { schedule, loss, batch, traces, .. } = *self;
+        let Self { schedule, output, batch, traces, .. } = *self;
         let task = self.optimiser.map_or(crate::launch::Task::Learn { traces }, crate::launch::Task::Train);
         let (stack, math) = (&self.engine.stack, self.engine.math);
         let strategies = self.engine.strategies();
-        crate::cuda::Asked { stack, schedule, loss, batch, task, math, strategies }
+        crate::cuda::Asked { stack, schedule, output, batch, task, math, strategies }
     }
 
     fn task<'t, T>(&'t self, x: &'t [T], y: &'t [T]) -> Task<'t, T> {
-        let Self { schedule, loss, batch, .. } = *self;
-        Task { stack: &self.engine.stack, schedule, loss, x, y, batch }
+        let Self { schedule, output, batch, .. } = *self;
+        Task { stack: &self.engine.stack, schedule, output, x, y, batch }
     }
 }
 

@@ -30,7 +30,7 @@ impl Plan {
         let elements: usize = match kernel.name {
             name if name.starts_with("relax_predict") && p.products != 0 => layers
                 .map(|l| {
-                    let (arrays, bias) = predicted(table, l, p.mode, p.loss == 2);
+                    let (arrays, bias) = predicted(table, l, p.mode, p.softmax != 0);
                     arrays * state(l) + if bias { units(l) } else { 0 }
                 })
                 .sum(),

@@ -2,7 +2,7 @@
 
 use super::super::{plan, Ask, Precision, Task};
 use crate::layer::{Activation, Dense};
-use crate::loss::{Loss, LossKind};
+use crate::loss::OutputError;
 use crate::math_mode::MathMode;
 use crate::schedule::{Optimiser, Rule, Schedule};
 use crate::stack::Stack;
@@ -21,7 +21,7 @@ fn plain() -> Stack {
 struct Call<'a> {
     stack: &'a Stack,
     batch: usize,
-    loss: LossKind,
+    softmax: bool,
     task: Task,
 }
 
@@ -31,7 +31,7 @@ impl Call<'_> {
         let ask = Ask {
             stack: self.stack,
             schedule: &schedule,
-            loss: Loss { kind: self.loss, weight: 1.0 },
+            output: OutputError { weight: 1.0, softmax: self.softmax },
             batch: self.batch,
             task: self.task,
             precision,
@@ -48,7 +48,7 @@ impl Call<'_> {
 fn of_a_plain_net_under_every_rule() {
     let stack = plain();
     let call = |rule, steps, task| {
-        let call = Call { stack: &stack, batch: 5, loss: LossKind::HalfSquaredError, task };
+        let call = Call { stack: &stack, batch: 5, softmax: false, task };
         assert_eq!(call.bytes(rule, steps, Precision::F32, false), 0, "no library, nothing after it");
         let bytes = call.bytes(rule, steps, Precision::F32, true);
         assert_eq!(call.bytes(rule, steps, Precision::F64, true), 2 * bytes);
@@ -88,7 +88,7 @@ fn of_epc_with_skips_and_slopes() {
     let layer = Dense { act_out: Activation::Tanh, ..Dense::linear(4, 4) };
     let stack = Stack::new(vec![layer, Dense { skip: true, ..layer }, Dense { skip: true, ..layer }]);
     let task = Task::Train(Optimiser::Momentum { rate: 0.1, mu: 0.9 });
-    let call = Call { stack: &stack.unwrap(), batch: 2, loss: LossKind::HalfSquaredError, task };
+    let call = Call { stack: &stack.unwrap(), batch: 2, softmax: false, task };
     // product to μ_1, slope and v; product and v below to slope and v; product, v below and y to o, ε and δ
     let forward = 4 + 4 + 6;
     // product, v, ε_3 to ε, an adjoint for the skip, and δ from the slope; product, v, adjoint to ε, and v from μ_1
@@ -108,7 +108,7 @@ fn of_cross_entropy_and_pairs_of_errors() {
         Dense { act_in: Activation::Tanh, act_out: Activation::Relu, bias: true, ..Dense::linear(2, 2) };
     let stack = Stack::new(vec![layer; 2]).unwrap();
     let adam = Optimiser::Adam { rate: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, update: 1 };
-    let call = Call { stack: &stack, batch: 3, loss: LossKind::CrossEntropy, task: Task::Train(adam) };
+    let call = Call { stack: &stack, batch: 3, softmax: true, task: Task::Train(adam) };
     // product and bias to slope, v and tanh v; product and bias to o and slope; o and y to ε, and δ from the slope
     let forward = (4 * 6 + 2) + (3 * 6 + 2) + 5 * 6;
     // product, v and tanh v to the other ε, and to the other δ from the slope

@@ -3,7 +3,7 @@
 use crate::launch::params::{Elementwise, Moves};
 use crate::launch::{plan, Ask, Launch, Precision, Task};
 use crate::layer::{Activation, Dense};
-use crate::loss::{Loss, LossKind};
+use crate::loss::OutputError;
 use crate::tune::DeviceLimits;
 use crate::{MathMode, Momentum, Rule, Schedule, Stack};
 
@@ -16,7 +16,7 @@ fn uniform(widths: &[usize], rule: Rule, kernel: &str, mode: i32) -> Vec<[i32; 4
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,
-        loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+        output: OutputError { weight: 1.0, softmax: false },
         batch: 64,
         task: Task::Learn { traces: false },
         precision: Precision::F32,
@@ -42,7 +42,7 @@ fn momentum_is_refused_in_one_sentence() {
         let ask = Ask {
             stack: &stack,
             schedule: &Schedule { momentum, ..Schedule::new(Rule::Epc, vec![0.1]) },
-            loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+            output: OutputError { weight: 1.0, softmax: false },
             batch: 2,
             task: Task::Learn { traces: false },
             precision: Precision::F32,

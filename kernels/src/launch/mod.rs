@@ -14,7 +14,7 @@ pub use persistent::{relaxation, resident, Resident};
 pub use product::{Base, Form, Operand, Product};
 pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
 
-use crate::loss::{Loss, LossKind};
+use crate::loss::OutputError;
 use crate::math_mode::MathMode;
 use crate::refuse::refuse;
 use crate::schedule::{Optimiser, Rule, Schedule};
@@ -42,8 +42,8 @@ pub struct Ask<'a> {
     pub stack: &'a Stack,
     /// The rule and its steps.
     pub schedule: &'a Schedule,
-    /// The output energy.
-    pub loss: Loss,
+    /// The output error.
+    pub output: OutputError,
     /// B.
     pub batch: usize,
     /// What is computed.
@@ -200,16 +200,16 @@ fn after_directions(ask: &Ask<'_>, table: &Table) -> usize {
 
 /// An empty list for a call.
 fn list<'a>(ask: &Ask<'_>, table: &'a Table) -> List<'a> {
-    let (stack, loss) = (ask.stack, ask.loss);
+    let stack = ask.stack;
     let mixing = if let Rule::SeqIl { mixing } = ask.schedule.rule { mixing } else { 1.0 };
-    let softmax = loss.kind == LossKind::CrossEntropy;
+    let OutputError { weight, softmax } = ask.output.times(mixing);
     let base = Params {
         parameters: stack.parameters() as i64,
         batch: ask.batch as i32,
         depth: stack.depth() as i32,
-        loss: if softmax { 2 } else { 0 },
+        softmax: i32::from(softmax),
         math: ask.math as i32,
-        output_weight: loss.weight * mixing * if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 },
+        output_weight: weight,
         ..Params::default()
     };
     List {

@@ -46,8 +46,8 @@ pub struct Params {
     pub count: i32,
     /// One of the modes of the kernel.
     pub mode: i32,
-    /// 2 for cross entropy.
-    pub loss: i32,
+    /// 1 if the output error is taken of softmax(o).
+    pub softmax: i32,
     /// Errors and directions of the layers below are exactly zero, and may never have been written.
     pub lowest_nonzero: i32,
     /// The layer that an error reaches in this launch for the first time, or 0.
@@ -78,7 +78,7 @@ pub struct Params {
     pub unused: i32,
     /// g.
     pub step_size: f64,
-    /// Weight of the output error.
+    /// [`OutputError::weight`](crate::OutputError::weight), mixed.
     pub output_weight: f64,
     /// Coefficients of the optimiser.
     pub c: [f64; 7],

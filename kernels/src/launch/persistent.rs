@@ -88,7 +88,7 @@ pub fn resident(ask: &Ask<'_>, limits: &CooperativeLimits) -> candle_core::Resul
         flags: bytes(flags),
         timed_out: 0,
     };
-    let launch = relaxation.launch(&at, ask.schedule.steps.len(), ask.loss)?;
+    let launch = relaxation.launch(&at, ask.schedule.steps.len(), ask.output)?;
     let count = relaxation.flags();
     plan.infer = {
         let mut list = list(ask, &plan.table);

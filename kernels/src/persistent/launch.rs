@@ -9,7 +9,7 @@ use super::{
     Addresses, CooperativeLimits, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, StateLayout,
     ROWS, THREADS,
 };
-use crate::loss::Loss;
+use crate::loss::OutputError;
 use crate::math_mode::MathMode;
 use crate::sources::{SPC_KERNELS, SWEEP_KERNELS};
 use crate::stack::Stack;
@@ -156,7 +156,7 @@ impl Plan {
     ///
     /// # Errors
     /// More steps than a flag can count.
-    pub fn launch(&self, at: &Addresses, steps: usize, loss: Loss) -> candle_core::Result<Launch> {
+    pub fn launch(&self, at: &Addresses, steps: usize, output: OutputError) -> candle_core::Result<Launch> {
         let Ok(steps) = i32::try_from(steps) else {
             crate::refuse::refuse!("{steps} inference steps; expected at most {}", i32::MAX)
         };
@@ -195,12 +195,12 @@ impl Plan {
                 stages: shape.stages as i32,
                 replicas: shape.replicas as i32,
                 resident: i32::from(shape.resident),
-                loss: loss.kind as i32,
+                softmax: i32::from(output.softmax),
                 light_cone: i32::from(matches!(self.what, Relaxation::Spc { light_cone: true })),
                 once: i32::from(self.what == Relaxation::Bp),
                 tiles_at: self.tiles_at as i32,
                 stride: self.stride as i32,
-                precision: loss.weight as f32,
+                output_weight: output.weight as f32,
             },
         })
     }

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 #[cfg(doc)]
 use super::{Plan, Shape, StateLayout};
 #[cfg(doc)]
-use crate::{Activation, LossKind, Stack};
+use crate::{Activation, OutputError, Stack};
 
 /// One row of the table that the kernels read, `ResidentRow` in `cuda/resident.cuh`. Offsets count floats.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,8 +91,8 @@ pub struct PersistentParams {
     pub replicas: i32,
     /// [`Shape::resident`].
     pub resident: i32,
-    /// [`LossKind`].
-    pub loss: i32,
+    /// 1 if the output error is taken of softmax(o).
+    pub softmax: i32,
     /// 1 if layers that no error has reached are skipped.
     pub light_cone: i32,
     /// 1 for BP.
@@ -101,15 +101,15 @@ pub struct PersistentParams {
     pub tiles_at: i32,
     /// Floats from one row of a tile to the next.
     pub stride: i32,
-    /// p/N.
-    pub precision: f32,
+    /// [`OutputError::weight`].
+    pub output_weight: f32,
 }
 
 const _: () = assert!(
     size_of::<PersistentParams>() == 160
         && offset_of!(PersistentParams, half) == 88
         && offset_of!(PersistentParams, per_block) == 120
-        && offset_of!(PersistentParams, precision) == 156,
+        && offset_of!(PersistentParams, output_weight) == 156,
     "as in cuda/resident.cuh"
 );
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::layer::Activation;
-use crate::loss::{Loss, LossKind};
+use crate::loss::OutputError;
 
 fn dense(inputs: usize, outputs: usize) -> Dense {
     Dense { act_in: Activation::Tanh, bias: true, ..Dense::linear(inputs, outputs) }
@@ -167,11 +167,11 @@ fn a_launch_waits_as_long_as_it_is_told() {
         flags: 0,
         timed_out: 0,
     };
-    let loss = Loss { kind: LossKind::CrossEntropy, weight: 0.25 };
+    let output = OutputError { weight: 0.25, softmax: true };
     let seconds = |limits: &CooperativeLimits| {
         let plan = Plan::new(&net(4, 64), 64, SPC, MathMode::F32, limits).unwrap();
-        let params = plan.launch(&at, 8, loss).unwrap().params;
-        assert_eq!((params.loss, params.precision, params.batch, params.depth), (2, 0.25, 64, 4));
+        let params = plan.launch(&at, 8, output).unwrap().params;
+        assert_eq!((params.softmax, params.output_weight, params.batch, params.depth), (1, 0.25, 64, 4));
         params.patience as f64 / 1e9
     };
     // and a little longer, for what the block itself has to do

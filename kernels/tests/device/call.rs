@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::launch::Task;
 use pcnbench_kernels::tune::Strategy;
 use pcnbench_kernels::Activation;
-use pcnbench_kernels::{Dense, Fused, Loss, LossKind, MathMode, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{Dense, Fused, Loss, MathMode, Optimiser, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, tasks, Case, RULES};
 use crate::random::Random;
@@ -140,7 +140,7 @@ fn a_deep_net_in_one_launch_leaves_the_same_bits_every_time() {
         let theta = tensor(&[stack.parameters()], 1.5 / (width as f32).sqrt());
         let (x, y) = (tensor(&[batch, width], 1.0), tensor(&[batch, width], 1.0));
         let engine = Fused::new(stack, 1).unwrap();
-        let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
+        let loss = Loss::HALF_SQUARED_ERROR;
         let spc = Rule::Spc { light_cone: true, deviation: false };
         for (rule, steps) in [(spc, depth + 9), (Rule::Epc, 5), (Rule::Bp, 0)] {
             let schedule = Schedule::new(rule, vec![0.1; steps]);
@@ -241,7 +241,7 @@ fn operands_are_read_as_asked_for_in_a_net_that_fills_a_gpu() {
     let spc = Rule::Spc { light_cone: true, deviation: false };
     let mut case = case(7100, &[width, width], batch, spc, 16, Task::Learn { traces: true });
     case.stack = Stack::new(vec![layer; depth]).unwrap();
-    case.loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
+    case.loss = Loss::HALF_SQUARED_ERROR;
     let expected = case.on_cpu(&case.start());
     let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|n| n * n).sum::<f64>().sqrt();
     let size = norm(&mut expected.iter().copied());

@@ -4,7 +4,7 @@ use pcnbench_kernels::emu::{Emulator, Number, Order, ASAN};
 use pcnbench_kernels::launch::{plan, resident, Ask, Launch, Plan, Precision, Task};
 use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
 use pcnbench_kernels::tune::DeviceLimits;
-use pcnbench_kernels::{Activation, Dense, Loss, LossKind};
+use pcnbench_kernels::{Activation, Dense, OutputError};
 use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, Case, RULES};
@@ -13,7 +13,7 @@ pub fn planned(case: &Case, precision: Precision, processors: usize, products: b
     plan(&Ask {
         stack: &case.stack,
         schedule: &case.schedule,
-        loss: case.loss,
+        output: case.output(),
         batch: case.batch,
         task: case.task,
         precision,
@@ -64,7 +64,7 @@ fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) ->
     let ask = Ask {
         stack: &case.stack,
         schedule: &case.schedule,
-        loss: case.loss,
+        output: case.output(),
         batch: case.batch,
         task: case.task,
         precision: Precision::F32,
@@ -134,12 +134,21 @@ fn deep(depth: usize, width: usize) -> Stack {
 fn launches(depth: usize, width: usize, rule: Rule, steps: usize, products: bool) -> [usize; 3] {
     let stack = deep(depth, width);
     let schedule = Schedule::new(rule, vec![0.1; steps]);
-    let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
+    let output = OutputError { weight: 1.0, softmax: false };
     let (precision, math) = (Precision::F32, MathMode::F32);
     let device = DeviceLimits { processors: 132, cooperative: None };
     let task = Task::Train(pcnbench_kernels::Optimiser::Sgd { rate: 0.1 });
-    let ask =
-        Ask { stack: &stack, schedule: &schedule, loss, batch: 64, task, precision, math, device, products };
+    let ask = Ask {
+        stack: &stack,
+        schedule: &schedule,
+        output,
+        batch: 64,
+        task,
+        precision,
+        math,
+        device,
+        products,
+    };
     let plan = plan(&ask).unwrap();
     [plan.load.len(), plan.infer.len(), plan.finish.len()]
 }
@@ -186,7 +195,7 @@ fn flops_are_those_of_the_schedule() {
             let ask = Ask {
                 stack: &stack,
                 schedule: &schedule,
-                loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+                output: OutputError { weight: 1.0, softmax: false },
                 batch,
                 task: Task::Learn { traces: false },
                 precision: Precision::F32,
@@ -218,7 +227,7 @@ fn deviations_are_refused_in_one_sentence() {
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,
-        loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+        output: OutputError { weight: 1.0, softmax: false },
         batch: 1,
         task: Task::Learn { traces: false },
         precision: Precision::F64,
@@ -243,7 +252,7 @@ fn inference_queued_again_leaves_the_same_bits() {
         let ask = Ask {
             stack: &case.stack,
             schedule: &case.schedule,
-            loss: case.loss,
+            output: case.output(),
             batch: case.batch,
             task,
             precision: Precision::F32,

@@ -50,8 +50,9 @@ fn loss(case: &Case, o: &[f64], y: &[f64]) -> f64 {
                 -o.iter().zip(y).map(|(o, y)| y * (o - log)).sum::<f64>()
             })
             .sum(),
+        other => panic!("no stack has loss {other}"),
     };
-    case.loss.weight * term
+    case.loss.precision * term
 }
 
 /// F of parameters and hidden states; the loss of the forward pass if there are none.

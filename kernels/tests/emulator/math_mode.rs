@@ -5,7 +5,7 @@ use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::launch::{plan, resident, Ask, Plan, Precision, Task};
 use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
 use pcnbench_kernels::tune::DeviceLimits;
-use pcnbench_kernels::{Dense, Loss, LossKind};
+use pcnbench_kernels::{Dense, OutputError};
 use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
 
 use crate::random::Random;
@@ -44,7 +44,7 @@ fn plans(math: MathMode, stack: &Stack, schedule: &Schedule) -> Vec<(&'static st
     let ask = |products| Ask {
         stack,
         schedule,
-        loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+        output: OutputError { weight: 1.0, softmax: false },
         batch: 1,
         task: Task::Learn { traces: false },
         precision: Precision::F32,
@@ -111,7 +111,7 @@ fn operands_of_less_are_for_f32() {
     let ask = Ask {
         stack: &stack,
         schedule: &schedule,
-        loss: Loss { kind: LossKind::HalfSquaredError, weight: 1.0 },
+        output: OutputError { weight: 1.0, softmax: false },
         batch: 1,
         task: Task::Learn { traces: false },
         precision: Precision::F64,

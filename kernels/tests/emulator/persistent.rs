@@ -5,12 +5,11 @@ use pcnbench_kernels::emu::{Buffers, Emulator, Order};
 use pcnbench_kernels::persistent::{
     shape, CooperativeLimits, Plan, Relaxation, Shape, StateLayout, PATIENCE, ROWS,
 };
-use pcnbench_kernels::{Activation, Dense, Loss, LossKind, MathMode, Stack};
+use pcnbench_kernels::{Activation, Dense, Loss, LossKind, MathMode, Reduction, Stack};
 
 use crate::random::Random;
 use crate::relaxation::{relaxed, Net};
 
-const LOSSES: [LossKind; 3] = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
 const LIGHT: Relaxation = Relaxation::Spc { light_cone: true };
 const FULL: Relaxation = Relaxation::Spc { light_cone: false };
 /// A value in memory that no kernel may change.
@@ -53,7 +52,11 @@ fn net(random: &mut Random, wanted: &Wanted) -> Net {
             }
         })
         .collect();
-    let loss = Loss { kind: random.one_of(&LOSSES), weight: random.one_of(&[1.0, 0.25]) };
+    let loss = Loss {
+        kind: random.one_of(&LossKind::STACKED),
+        reduction: Reduction::Sum,
+        precision: random.one_of(&[1.0, 0.25]),
+    };
     let step_sizes = (0..wanted.steps).map(|_| random.one_of(&[0.1, 0.3, 0.2])).collect();
     let stack = Stack::new(layers).unwrap();
     let weights = random.numbers(stack.parameters());
@@ -119,7 +122,7 @@ fn cases(smooth: bool) -> Vec<Case> {
     for (index, act) in
         Activation::STACKED.into_iter().enumerate().filter(|(_, act)| !smooth || *act != Activation::Relu)
     {
-        for loss in LOSSES {
+        for loss in LossKind::STACKED {
             let mut it =
                 net(&mut random, &Wanted { widths: vec![9, 18, 18, 18, 6], batch: 20, steps: 6, smooth });
             let out = if smooth { act } else { Activation::STACKED[3 - index % 2 * 2] };
@@ -156,7 +159,7 @@ fn run(emulator: &Emulator, case: &Case, what: Relaxation, math: MathMode) -> Re
     let plan = Plan::with_shape(&net.stack, net.batch, what, math, case.shape).map_err(|e| e.to_string())?;
     let mut left = start(net);
     emulator
-        .relax(&plan, &mut on(net, &mut left), net.loss, &net.step_sizes)
+        .relax(&plan, &mut on(net, &mut left), net.output(), &net.step_sizes)
         .map_err(|error| error.to_string())?;
     Ok(left)
 }
@@ -335,7 +338,9 @@ fn what_was_made_without_a_flag_is_not_a_number() {
     let plan = Plan::with_shape(&case.net.stack, case.net.batch, LIGHT, MathMode::F32, case.shape).unwrap();
     let mut left = start(&case.net);
     let emulator = Emulator { order: Order::Forward, variant: "MUTANT_NEVER_PUBLISH".to_owned() };
-    emulator.relax(&plan, &mut on(&case.net, &mut left), case.net.loss, &case.net.step_sizes).unwrap_err();
+    emulator
+        .relax(&plan, &mut on(&case.net, &mut left), case.net.output(), &case.net.step_sizes)
+        .unwrap_err();
     for l in 1..=4 {
         let at = plan.states().range(l);
         assert!(left[1][at.clone()].iter().chain(&left[2][at]).all(|x| x.is_nan()), "layer {l}");
@@ -349,7 +354,8 @@ fn buffers_of_the_wrong_length_are_refused() {
     let mut left = start(&case.net);
     left[2].pop();
     let emulator = Emulator::new(Order::Forward);
-    let refused = emulator.relax(&plan, &mut on(&case.net, &mut left), case.net.loss, &case.net.step_sizes);
+    let refused =
+        emulator.relax(&plan, &mut on(&case.net, &mut left), case.net.output(), &case.net.step_sizes);
     // five states of four units on 20 samples
     let said = refused.unwrap_err().to_string();
     assert!(said.contains("the buffer of deltas has 399 numbers; expected 400"), "{said}");

@@ -3,7 +3,7 @@
 use pcnbench_kernels::emu::{Buffers, Emulator, Order};
 use pcnbench_kernels::persistent::trace::{durations, PHASES, STEPS, WORDS};
 use pcnbench_kernels::persistent::{shape, CooperativeLimits, Plan, Relaxation, StateLayout, PATIENCE};
-use pcnbench_kernels::{Activation, Dense, Loss, LossKind, MathMode, Stack};
+use pcnbench_kernels::{Activation, Dense, MathMode, OutputError, Stack};
 
 const LIMITS: CooperativeLimits = CooperativeLimits {
     multiprocessors: 132,
@@ -34,8 +34,8 @@ fn traced(depth: usize, steps: usize, order: Order) -> Vec<u64> {
         errors: &mut errors,
         deltas: &mut deltas,
     };
-    let loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
-    Emulator::new(order).relax(&plan, &mut on, loss, &vec![0.1; steps]).unwrap()
+    let output = OutputError { weight: 1.0, softmax: false };
+    Emulator::new(order).relax(&plan, &mut on, output, &vec![0.1; steps]).unwrap()
 }
 
 #[test]

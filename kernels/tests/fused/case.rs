@@ -1,7 +1,9 @@
 //! A call of the engine: drawn, run by it, and run by the plain loops.
 
 use candle_core::{DType, Device, Tensor};
-use pcnbench_kernels::{Activation, Dense, Fused, Loss, LossKind, Momentum, Rule, Schedule, Stack};
+use pcnbench_kernels::{
+    Activation, Dense, Fused, Loss, LossKind, Momentum, Reduction, Rule, Schedule, Stack,
+};
 use proptest::prelude::*;
 
 use crate::plain::{self, Left};
@@ -110,8 +112,7 @@ prop_compose! {
         threads in 1usize..5,
         seed in any::<u64>(),
     ) -> Case {
-        let kinds = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
-        let loss = Loss { kind: kinds[loss.0], weight: loss.1 };
+        let loss = Loss { kind: LossKind::STACKED[loss.0], reduction: Reduction::Sum, precision: loss.1 };
         let steps = if kind < 2 { vec![] } else { steps };
         let mut schedule = Schedule::new(rule(kind, flags, batch), steps);
         if matches!(schedule.rule, Rule::Spc { .. } | Rule::Epc) && carried.0 < 3 {

@@ -177,8 +177,9 @@ pub fn output_error(loss: Loss, factor: f64, o: &[f64], y: &[f64]) -> Row {
         LossKind::HalfSquaredError => y - o,
         LossKind::SquaredError => 2.0 * (y - o),
         LossKind::CrossEntropy => y - o.exp() / total,
+        other => panic!("no stack has loss {other}"),
     };
-    o.iter().zip(y).map(each).map(|e| factor * loss.weight * e).collect()
+    o.iter().zip(y).map(each).map(|e| factor * loss.precision * e).collect()
 }
 
 fn moved(from: &[f64], by: f64, along: &[f64]) -> Row {

@@ -2,10 +2,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::{
-    Activation, Dense, Error, Fused, Loss, LossKind, MathMode, Momentum, Optimiser, Rule, Schedule, Stack,
+    Activation, Dense, Error, Fused, Loss, MathMode, Momentum, Optimiser, Rule, Schedule, Stack,
 };
 
-const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, weight: 1.0 };
+const LOSS: Loss = Loss::HALF_SQUARED_ERROR;
 const SGD: Optimiser = Optimiser::Sgd { rate: 0.1 };
 
 /// 3 → 4 → 2 with biases: 26 parameters.

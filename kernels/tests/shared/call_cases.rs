@@ -2,12 +2,11 @@
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::launch::Task;
-use pcnbench_kernels::{Activation, Dense, Loss, LossKind};
+use pcnbench_kernels::{Activation, Dense, Loss, LossKind, OutputError, Reduction};
 use pcnbench_kernels::{Fused, Optimiser, Rule, Schedule, Stack};
 
 use crate::random::Random;
 
-const LOSSES: [LossKind; 3] = [LossKind::HalfSquaredError, LossKind::SquaredError, LossKind::CrossEntropy];
 /// Sizes around the edges of tiles of 16, 32 and 64.
 const SIZES: [usize; 9] = [0, 1, 3, 15, 16, 17, 33, 64, 65];
 
@@ -77,11 +76,18 @@ pub fn stack(random: &mut Random, widths: &[usize]) -> Stack {
 pub fn case(seed: u64, widths: &[usize], batch: usize, rule: Rule, steps: usize, task: Task) -> Case {
     let mut random = Random::new(seed);
     let stack = stack(&mut random, widths);
-    let kind = random.one_of(&LOSSES);
-    let weight = random.one_of(&[1.0, 0.3]);
+    let kind = random.one_of(&LossKind::STACKED);
+    let precision = random.one_of(&[1.0, 0.3]);
     let steps = if matches!(rule, Rule::Bp | Rule::Zil) { 0 } else { steps };
     let steps = (0..steps).map(|t| [0.2, 0.1, 0.3][t % 3]).collect();
-    Case { stack, schedule: Schedule::new(rule, steps), loss: Loss { kind, weight }, batch, task, seed }
+    Case {
+        stack,
+        schedule: Schedule::new(rule, steps),
+        loss: Loss { kind, reduction: Reduction::Sum, precision },
+        batch,
+        task,
+        seed,
+    }
 }
 
 /// Every rule with every task, then drawn ones.
@@ -116,6 +122,11 @@ pub fn cases(drawn: u64) -> Vec<Case> {
 }
 
 impl Case {
+    /// Its output error, as the kernels read it.
+    pub fn output(&self) -> OutputError {
+        self.loss.on(self.batch, self.batch * self.stack.units(self.stack.depth())).unwrap()
+    }
+
     pub fn start(&self) -> Start {
         let mut random = Random::new(self.seed ^ 0x5eed);
         let mut numbers = |n: usize| (0..n).map(|_| f64::from(random.number())).collect::<Vec<_>>();

@@ -2,7 +2,7 @@
 //! step.
 
 use pcnbench_kernels::persistent::{Relaxation, StateLayout};
-use pcnbench_kernels::{Dense, Loss, LossKind, Stack};
+use pcnbench_kernels::{Dense, Loss, LossKind, OutputError, Stack};
 
 use crate::reference::{act, slope};
 
@@ -18,6 +18,13 @@ pub struct Net {
     /// v_0.
     pub input: Vec<f32>,
     pub targets: Vec<f32>,
+}
+
+impl Net {
+    /// Its output error, as the kernels read it.
+    pub fn output(&self) -> OutputError {
+        self.loss.on(self.batch, self.targets.len()).unwrap()
+    }
 }
 
 /// What it ends at, laid out as [`StateLayout`] says.
@@ -77,13 +84,14 @@ impl Layer<'_> {
 }
 
 fn output_error(loss: Loss, mu: &[f64], y: &[f32]) -> Vec<f64> {
-    let p = f64::from(loss.weight as f32);
+    let p = f64::from(loss.precision as f32);
     let most = mu.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = mu.iter().map(|o| (o - most).exp()).sum();
     let one = |(o, y): (&f64, &f32)| match loss.kind {
         LossKind::HalfSquaredError => p * (f64::from(*y) - o),
         LossKind::SquaredError => 2.0 * p * (f64::from(*y) - o),
         LossKind::CrossEntropy => p * (f64::from(*y) - (o - most).exp() / sum),
+        other => panic!("no stack has loss {other}"),
     };
     mu.iter().zip(y).map(one).collect()
 }

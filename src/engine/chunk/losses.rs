@@ -4,7 +4,7 @@ use pcnbench_kernels::parts::Scalar;
 
 use super::rows;
 use super::value::{Memory, Numbers};
-use crate::net::{Loss, LossKind, Reduction};
+use crate::net::{Loss, LossKind};
 
 /// −∂loss/∂o of rows of `outputs`; means divide by `batch` samples or `all` numbers.
 pub fn error<T: Scalar>(
@@ -15,13 +15,8 @@ pub fn error<T: Scalar>(
     o: &[T],
     y: &[T],
 ) -> Numbers<T> {
-    let count = match loss.reduction {
-        Reduction::Sum => 1,
-        Reduction::BatchMean => batch,
-        Reduction::ElementMean => all,
-    };
-    let twice = if loss.kind == LossKind::SquaredError { 2.0 } else { 1.0 };
-    let (weight, one) = (T::of(twice * loss.precision / count as f64), T::of(1.0));
+    let weight = T::of(loss.weight(batch, all) * loss.kind.error_factor());
+    let one = T::of(1.0);
     match loss.kind {
         LossKind::HalfSquaredError | LossKind::SquaredError => memory.zip(y, o, |y, o| weight * (y - o)),
         LossKind::CrossEntropy | LossKind::Kl => {

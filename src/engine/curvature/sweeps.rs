@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::point::{evaluate, Coordinates, Curvature};
 use crate::engine::Engine as _;
-use crate::net::{Linearization, Source, VertexId};
+use crate::net::{Linearization, OutputEnergy, Source, VertexId};
 use crate::Result;
 
 /// A tensor by vertex, `None` where it is zero or the vertex has none.

@@ -8,7 +8,7 @@ use crate::contender::{ContenderSpec, State};
 use crate::engine::curvature::{Coordinates, Curvature, Matrix};
 use crate::engine::reference::Reference;
 use crate::engine::Shown;
-use crate::net::{Graph, LossTerm, Params};
+use crate::net::{Graph, LossTerm, OutputEnergy, Params};
 use crate::rule::{Rule, Steps};
 use crate::{Error, Result};
 

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::data::{Brightness, Split};
 use crate::net::architecture::mlp::X;
-use crate::net::{Graph, Loss, Params, Reduction};
+use crate::net::{Graph, Loss, OutputEnergy, Params, Reduction};
 use crate::{Error, Result};
 
 /// Rows that pass the network at a time, unless a batch of the run has more.

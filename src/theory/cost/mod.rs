@@ -41,7 +41,7 @@ pub use inference::{ep, epc_by, residuals_of_errors, residuals_of_states, spc_by
 pub(super) use inference::{lowest_in_colours, sweeps};
 pub use relatives::{ar, fpa, fpa_nested, ipc, seqil, zil, zil_all};
 
-use crate::net::{LayerCost, Loss, VerbCost};
+use crate::net::{LayerCost, Loss, OutputEnergy, VerbCost};
 
 /// A network and batch as the formulas see it.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::net::{Graph, Loss};
 use crate::suite::limits;
 use crate::verify::host::Host;
-use crate::{Error, Result};
+use crate::Result;
 
 /// The closed form that cases list beside the rules.
 pub const EQUILIBRIUM: &str = "linear_equilibrium";
@@ -25,8 +25,11 @@ impl WireLoss {
     pub(in crate::verify) fn loss(&self, place: &str) -> Result<Loss, String> {
         within(&format!("{place}.output_precision"), self.output_precision, limits::RATE)?;
         Ok(Loss {
-            kind: self.kind.parse().map_err(|e: Error| format!("{place}.kind: {e}"))?,
-            reduction: self.reduction.parse().map_err(|e: Error| format!("{place}.reduction: {e}"))?,
+            kind: self.kind.parse().map_err(|e: pcnbench_kernels::Error| format!("{place}.kind: {e}"))?,
+            reduction: self
+                .reduction
+                .parse()
+                .map_err(|e: pcnbench_kernels::Error| format!("{place}.reduction: {e}"))?,
             precision: self.output_precision,
         })
     }

@@ -9,7 +9,7 @@
 use candle_core::{Tensor, Var};
 
 use super::{descents, gradient, plain, sum, tracked, variables, Point, Problem, States};
-use crate::net::{Activation, Dense, Elementwise, VertexId};
+use crate::net::{Activation, Dense, Elementwise, OutputEnergy, VertexId};
 use crate::rule::{Ar, Feedback, Fpa, Sweep};
 use crate::{Error, Result};
 

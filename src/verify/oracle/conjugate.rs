@@ -6,7 +6,8 @@ use candle_core::{Tensor, Var};
 
 use super::path::{row_sums, rows, States};
 use super::{gradient, Point, Problem};
-use crate::net::{LatentEnergy, LossKind, VertexId};
+use crate::net::loss::weight;
+use crate::net::{LatentEnergy, LossKind, OutputEnergy, VertexId};
 use crate::Result;
 
 impl Problem<'_> {
@@ -45,7 +46,7 @@ impl Problem<'_> {
         for term in self.graph.losses() {
             let (o, y, d) = (&at.values[term.vertex], &self.data[term.target], &tangents[term.vertex]);
             let curved = match term.loss.kind {
-                LossKind::Huber => inside(&(o - y)?, d)?.affine(term.loss.weight(o)?, 0.0)?,
+                LossKind::Huber => inside(&(o - y)?, d)?.affine(weight(&term.loss, o)?, 0.0)?,
                 _ => along(o, d, |o| Ok(term.loss.output_error(o, y)?.neg()?))?,
             };
             sum = (sum + row_sums(&(curved * d)?)?)?;

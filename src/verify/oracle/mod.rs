@@ -13,7 +13,7 @@ use candle_core::{Tensor, Var};
 
 use path::{plus, Path, States};
 
-use crate::net::{Graph, Params, VertexId};
+use crate::net::{Graph, OutputEnergy, Params, VertexId};
 use crate::rule::{Ep, Ipc, Rule, SeqIl, Spc, Steps};
 use crate::{Error, Result};
 

@@ -13,7 +13,7 @@ use crate::contender::spec::ContenderSpec;
 use crate::engine::rounded::Rounded;
 use crate::engine::{unwatched, EngineKind, Learned};
 use crate::net::architecture::mlp::chain;
-use crate::net::{Dense, Loss, LossKind, Params};
+use crate::net::{Dense, Loss, Params};
 use crate::optim::{self, OptimiserKind};
 use crate::rule::{Ar, Feedback, Fpa, Ipc, Method, Momentum, Nodes, Rule, SeqIl, Spc, Sweep, Zil};
 use crate::{Error, Result};
@@ -126,8 +126,7 @@ impl Fused {
         if theta.device().is_cpu() && self.engine.math() != kernels::MathMode::F32 {
             return self.imitated(rule, loss, theta, (&x, &y));
         }
-        let loss = output_energy(loss, &y)?;
-        let learned = self.engine.learn(&schedule, loss, theta, (&x, &y), traces)?;
+        let learned = self.engine.learn(&schedule, *loss, theta, (&x, &y), traces)?;
         self.settled()?;
         let (mut states, errors) = learned.traces.unwrap_or_default();
         if traces {
@@ -161,8 +160,7 @@ impl Fused {
         batch: (&Tensor, &Tensor),
     ) -> Result<()> {
         let (x, y) = (rows(batch.0)?, rows(batch.1)?);
-        let loss = output_energy(loss, &y)?;
-        Ok(self.engine.train(schedule, loss, optimiser, theta, (&x, &y))?)
+        Ok(self.engine.train(schedule, *loss, optimiser, theta, (&x, &y))?)
     }
 
     /// A rule's schedule, with the size of every step.
@@ -180,7 +178,9 @@ impl Fused {
 /// [`Error::Invalid`] naming the vertex, the activation or the loss.
 pub fn check(spec: &ContenderSpec) -> Result<()> {
     stack(spec)?;
-    loss_kind(spec.loss.kind).map(drop)
+    // refused for its kind, whatever the batch
+    spec.loss.on(1, 1)?;
+    Ok(())
 }
 
 fn stack(contender: &ContenderSpec) -> Result<kernels::Stack> {
@@ -276,28 +276,6 @@ fn rows(t: &Tensor) -> Result<Tensor> {
     let batch = t.dim(0)?;
     let flat = if t.rank() == 2 { t.clone() } else { t.reshape((batch, t.elem_count() / batch.max(1)))? };
     Ok(flat.contiguous()?)
-}
-
-/// The kernels' loss of this kind.
-///
-/// # Errors
-/// [`Error::Invalid`] for one that they do not have.
-pub fn loss_kind(kind: LossKind) -> Result<kernels::LossKind> {
-    match kind {
-        LossKind::HalfSquaredError => Ok(kernels::LossKind::HalfSquaredError),
-        LossKind::SquaredError => Ok(kernels::LossKind::SquaredError),
-        LossKind::CrossEntropy => Ok(kernels::LossKind::CrossEntropy),
-        other => Err(Error::Invalid(format!(
-            "loss {other} is not built into the kernels; use half_squared_error, squared_error or cross_entropy, or engine \
-             reference"
-        ))),
-    }
-}
-
-fn output_energy(loss: &Loss, y: &Tensor) -> Result<kernels::Loss> {
-    let kind = loss_kind(loss.kind)?;
-    // y has the output's shape
-    Ok(kernels::Loss { kind, weight: loss.weight(y)? })
 }
 
 /// A copy of a flat tensor on the CPU that starts on a cache line. An allocator promises 16 bytes, and parameters that
