@@ -25,8 +25,7 @@ use pcnbench_kernels::device;
 use pcnbench_kernels::launch::{plan, Ask, Plan, Precision, Task};
 use pcnbench_kernels::sampler::{Sampler, Samples, Work};
 use pcnbench_kernels::tune::{DeviceLimits, Strategy};
-use pcnbench_kernels::{Loss, Reduction};
-use pcnbench_kernels::{MathMode, Rule, Schedule};
+use pcnbench_kernels::{MathMode, OutputError, Rule, Schedule};
 
 fn main() {
     // cargo's own test of benches
@@ -181,7 +180,7 @@ fn planned(of: &Group<'_>, (strategy, math): (Strategy, MathMode), batch: usize)
     plan(&Ask {
         stack: of.net.stack(),
         schedule: of.schedule,
-        loss: Loss { reduction: Reduction::BatchMean, ..Loss::HALF_SQUARED_ERROR },
+        output: OutputError { weight: 1.0 / batch as f64, softmax: false },
         batch,
         task: Task::Train(OPTIMISER),
         precision: Precision::F32,

@@ -7,7 +7,7 @@
 
 #include "tile.cuh"
 
-// Arrays that a layer may have, as `Field` in src/launch/table.rs. An offset of −1: it has none. Two fields of a layer
+// Arrays that a layer may have, as `Field` in src/rows.rs. An offset of −1: it has none. Two fields of a layer
 // may be the same array.
 enum Field {
   STATE,         // v_l
@@ -26,12 +26,12 @@ enum Field {
   FIELDS
 };
 
-// Counts of what lies before a layer, as `Row::before` in src/launch/table.rs: tiles of [batch, n_l] and of
+// Counts of what lies before a layer, as `Row::before` in src/rows.rs: tiles of [batch, n_l] and of
 // [n_l, n_{l−1}] at 64, 32 and 16, and chunks of CHUNK elements of [batch, n_l].
 enum Before { STATE_64, STATE_32, STATE_16, PARAMETERS_64, PARAMETERS_32, PARAMETERS_16, CHUNKS, BEFORES };
 constexpr int CHUNK = 1024;
 
-// One layer l = 0..L, as `Row` in src/launch/table.rs; row 0 is the input. Offsets count elements.
+// One layer l = 0..L, as `Row` in src/rows.rs; row 0 is the input. Offsets count elements.
 struct Row {
   int64_t at[FIELDS];
   int64_t before[BEFORES];
@@ -45,7 +45,7 @@ struct Row {
 };
 static_assert(sizeof(Row) == 208 && offsetof(Row, before) == 104 && offsetof(Row, weights) == 160 &&
                   offsetof(Row, units) == 184 && offsetof(Row, scale) == 200,
-              "as in src/launch/table.rs");
+              "as in src/rows.rs");
 
 // As `Params` in src/launch/params.rs; a field that a launch does not use is 0.
 struct RelaxParams {

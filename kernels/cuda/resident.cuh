@@ -21,7 +21,7 @@
 
 #include "pack.cuh"
 
-// As `ResidentRow` in src/persistent/layout.rs. Offsets count floats.
+// As `ResidentRow` in src/rows.rs. Offsets count floats.
 struct ResidentRow {
   int64_t weights;  // W [outputs, inputs], row by row
   int64_t bias;     // b [outputs], or −1
@@ -35,13 +35,13 @@ struct ResidentRow {
   int32_t held_columns;  // columns of W that are there at once
 };
 static_assert(sizeof(ResidentRow) == 64 && offsetof(ResidentRow, inputs) == 32 && offsetof(ResidentRow, held) == 56,
-              "as in src/persistent/layout.rs");
+              "as in src/rows.rs");
 
 // As `PersistentParams` in src/persistent/layout.rs.
 struct PersistentParams {
-  const ResidentRow* layers;  // [depth]
-  const float* weights;
-  const float* targets;     // [batch, outputs of the last layer]
+  const ResidentRow* rows;  // [depth]
+  const float* theta;       // parameters
+  const float* y;           // [batch, outputs of the last layer]
   const float* step_sizes;  // [steps]
   float* states;            // v_0 .. v_L
   float* errors;
@@ -70,11 +70,11 @@ static_assert(sizeof(PersistentParams) == 160 && offsetof(PersistentParams, half
 // does not need it, so the load is hidden by the wait.
 __device__ __forceinline__ ResidentRow row_of(const PersistentParams& p, int index) {
 #ifdef PCNBENCH_EMU
-  return p.layers[index];
+  return p.rows[index];
 #else
   ResidentRow row;
   static_assert(sizeof row % sizeof(int4) == 0, "read in pieces of 16 bytes, at which rows of 64 bytes are aligned");
-  const int4* const from = reinterpret_cast<const int4*>(p.layers + index);
+  const int4* const from = reinterpret_cast<const int4*>(p.rows + index);
   int4* const to = reinterpret_cast<int4*>(&row);
 #pragma unroll
   for (unsigned i = 0; i < sizeof row / sizeof(int4); ++i) to[i] = __ldg(from + i);
@@ -216,6 +216,6 @@ ASIDE void load_weights(const float* w, int outputs, int inputs, float* to, int 
 template <class Math>
 __device__ __forceinline__ void load_weights(const PersistentParams& p, const ResidentRow& layer, float* memory,
                                              int first) {
-  load_weights<Math>(p.weights + layer.weights, layer.outputs, layer.inputs, memory + layer.held, layer.held_columns,
+  load_weights<Math>(p.theta + layer.weights, layer.outputs, layer.inputs, memory + layer.held, layer.held_columns,
                      first);
 }

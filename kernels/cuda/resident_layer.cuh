@@ -44,7 +44,7 @@ template <int ROWS, class Math> struct Share {
       const int64_t bias = layer.bias;
 #endif
       for (int j = int(threadIdx.x); j < padded(layer.outputs); j += RESIDENT_THREADS)
-        memory[layer.held + held_bias(layer.held_columns, j)] = bias >= 0 && j < layer.outputs ? p.weights[bias + j] : 0.0f;
+        memory[layer.held + held_bias(layer.held_columns, j)] = bias >= 0 && j < layer.outputs ? p.theta[bias + j] : 0.0f;
     }
     __syncthreads();
   }
@@ -269,5 +269,5 @@ ASIDE void output_errors(TileLoss of, int rows, int outputs, float* m, float* d,
 }
 __device__ __forceinline__ void output_errors(const PersistentParams& p, const Item& it) {
   const int outputs = it.layer.outputs;
-  output_errors(TileLoss{p.targets + it.row0 * outputs, p.softmax != 0, p.output_weight}, it.rows, outputs, it.m, it.d, it.stride);
+  output_errors(TileLoss{p.y + it.row0 * outputs, p.softmax != 0, p.output_weight}, it.rows, outputs, it.m, it.d, it.stride);
 }

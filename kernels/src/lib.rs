@@ -28,6 +28,7 @@ pub mod peak;
 pub mod persistent;
 pub mod primitives;
 mod refuse;
+mod rows;
 pub mod sampler;
 pub mod schedule;
 pub mod signals;

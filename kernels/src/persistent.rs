@@ -12,8 +12,9 @@ mod states;
 pub mod trace;
 mod watchdog;
 
+pub use crate::rows::ResidentRow;
 pub use launch::{Launch, Plan};
-pub use layout::{Addresses, PersistentParams, ResidentRow};
+pub use layout::{Addresses, PersistentParams};
 pub use model::{spc_step, DeviceModel, H100};
 pub use states::StateLayout;
 pub use watchdog::{describe_timeout, patience_of, PATIENCE};

@@ -7,7 +7,7 @@ use super::exit::Exit;
 use crate::contender::ContenderId;
 use crate::draw::{self, Subject};
 use crate::net::architecture::{Kind, Settings};
-use crate::net::{Activation, ActivationOrder, Graph, Loss, LossKind, Parameterisation, Reduction};
+use crate::net::{Activation, ActivationOrder, Graph, Loss, Parameterisation};
 use crate::plot::{Drawing, Picture, Skipped};
 use crate::record::{self, Record};
 use crate::rule::{Rule, Steps};
@@ -165,7 +165,7 @@ fn of_architecture(args: &Args, kind: &str) -> Result<String> {
         bias: false,
     };
     let network = (kind.build)(&settings);
-    let loss = Loss { kind: LossKind::HalfSquaredError, reduction: Reduction::Sum, precision: 1.0 };
+    let loss = Loss::HALF_SQUARED_ERROR;
     let title = format!("{}, depth {}, width {}", kind.name, settings.depth, settings.width);
     picture(args, title, &network.graph(loss)?, None)
 }

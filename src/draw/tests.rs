@@ -7,15 +7,12 @@ use super::*;
 use crate::engine::reach::Reach;
 use crate::net::architecture::mlp::{chain, MlpSpec};
 use crate::net::layers::{Act, Add};
-use crate::net::{
-    Activation, ActivationOrder, Architecture, GraphBuilder, Loss, LossKind, Parameterisation, Reduction,
-    Source,
-};
+use crate::net::{Activation, ActivationOrder, Architecture, GraphBuilder, Loss, Parameterisation, Source};
 use crate::plot::scene::{bounds, Item};
 use crate::rule::Steps;
 use crate::verify::case::{self, Case};
 
-const LOSS: Loss = Loss { kind: LossKind::HalfSquaredError, reduction: Reduction::Sum, precision: 1.0 };
+const LOSS: Loss = Loss::HALF_SQUARED_ERROR;
 
 /// The public cases of graphs.
 fn cases() -> Vec<Case> {

@@ -83,7 +83,8 @@ fn beside(bench: &Bench) -> Result<(Call, Plain)> {
     let depth = bench.sizes.reference;
     let net = Net::draw(&bench.device, (WIDTH, BATCH, depth), true)?;
     let call = Call::new(&net, (None, MathMode::F32), schedule(SPC, depth))?;
-    let plain = Plain::new(&call.theta, (WIDTH, depth), (&call.x, &call.y), call.loss.weight)?;
+    let plain =
+        Plain::new(&call.theta, (WIDTH, depth), (&call.x, &call.y), call.loss.weight(BATCH, BATCH * WIDTH))?;
     let learned = call.engine.learn(&call.schedule, call.loss, &call.theta, (&call.x, &call.y), false);
     let fused = learned.map_err(Error::wrap)?.theta;
     agree(&flat(&plain.spc(depth, STEP)?)?, &fused)?;

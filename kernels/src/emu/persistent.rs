@@ -51,9 +51,9 @@ impl Emulator {
         // a value that a block reads before a layer has published it must be NaN
         let (mut exchange, mut flags) = (vec![f32::NAN; plan.exchange()], vec![0u32; plan.flags()]);
         let at = Addresses {
-            layers: plan.rows().as_ptr() as u64,
-            weights: on.weights.as_ptr() as u64,
-            targets: on.targets.as_ptr() as u64,
+            rows: plan.rows().as_ptr() as u64,
+            theta: on.weights.as_ptr() as u64,
+            y: on.targets.as_ptr() as u64,
             step_sizes: step_sizes.as_ptr() as u64,
             states: on.states.as_mut_ptr() as u64,
             errors: on.errors.as_mut_ptr() as u64,

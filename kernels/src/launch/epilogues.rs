@@ -5,8 +5,9 @@
 //! the table and the sums of MQ are left out.
 
 use super::params::{Kernel, Launch, Moves, Predict, Pull};
-use super::table::{Field, Table};
+use super::table::Table;
 use super::Plan;
+use crate::rows::Field;
 
 /// Arrays `[B, n_l]` that an epilogue touches in one layer.
 type Arrays = usize;

@@ -2,8 +2,9 @@
 
 use super::params::{Elementwise, Kernel, Launch, Moves, Params, Precision, Predict, Pull};
 use super::product::{Base, Form, Operand, Product};
-use super::table::{Field, Table, CHUNKS, PARAMETERS};
+use super::table::{Table, CHUNKS, PARAMETERS};
 use crate::math_mode::MathMode;
+use crate::rows::Field;
 use crate::tune;
 
 /// Threads of every kernel but cross entropy.

@@ -9,10 +9,11 @@ mod product;
 mod rules;
 mod table;
 
+pub use crate::rows::{Field, Row, FIELDS};
 pub use params::{Addresses, Kernel, Launch, Params, Precision, Relax};
 pub use persistent::{relaxation, resident, Resident};
 pub use product::{Base, Form, Operand, Product};
-pub use table::{Field, Row, Table, CHUNK, FIELDS, TILES};
+pub use table::{Table, CHUNK, TILES};
 
 use crate::loss::OutputError;
 use crate::math_mode::MathMode;

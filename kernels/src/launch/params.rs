@@ -58,7 +58,7 @@ pub struct Params {
     pub swap: i32,
     /// The index of the [`MathMode`](crate::MathMode).
     pub math: i32,
-    /// The [`Field`](super::table::Field) that `elementwise` writes to `out`.
+    /// The [`Field`](super::Field) that `elementwise` writes to `out`.
     pub result_field: i32,
     /// 1 if errors are added to it.
     pub add_errors: i32,
@@ -265,10 +265,10 @@ impl Relax {
     pub fn at(&self, at: &Addresses, rows: u64, step_sizes: u64, timed_out: u64) -> PersistentParams {
         let p = self.params;
         PersistentParams {
-            layers: rows,
+            rows,
             step_sizes,
-            weights: at.theta,
-            targets: at.arena + p.targets,
+            theta: at.theta,
+            y: at.arena + p.y,
             states: at.arena + p.states,
             errors: at.arena + p.errors,
             deltas: at.arena + p.deltas,

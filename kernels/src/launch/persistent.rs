@@ -3,11 +3,11 @@
 //! copies the results into the arena.
 
 use super::params::{Elementwise, Params, Precision, Relax};
-use super::table::Field;
 use super::{list, plan, Ask, Launch, Plan};
 use crate::math_mode::MathMode;
 use crate::persistent::{self, CooperativeLimits, Relaxation, ResidentRow};
 use crate::refuse::refuse;
+use crate::rows::Field;
 use crate::schedule::Rule;
 use crate::stack::Stack;
 
@@ -76,10 +76,10 @@ pub fn resident(ask: &Ask<'_>, limits: &CooperativeLimits) -> candle_core::Resul
     }
     let bytes = |element: usize| (element * size_of::<f32>()) as u64;
     let at = persistent::Addresses {
-        layers: 0,
-        weights: 0,
+        rows: 0,
+        theta: 0,
         // layer L has targets in every table
-        targets: bytes(plan.table.at(ask.stack.depth(), Field::Target).unwrap_or(0)),
+        y: bytes(plan.table.at(ask.stack.depth(), Field::Target).unwrap_or(0)),
         step_sizes: 0,
         states: bytes(from),
         errors: bytes(from + states),

@@ -1,46 +1,11 @@
-//! The layout of a call's arena, and the table of layers that the kernels read.
-
-use std::mem::{offset_of, size_of};
+//! The layout of a call's arena, and the table of layers that the kernels of a list of launches read.
 
 use crate::layer::Activation;
 use crate::refuse::refuse;
+use crate::rows::{Field, Row};
 use crate::schedule::Rule;
 use crate::stack::Stack;
 
-/// Arrays that a layer may have, `Field` in `cuda/relax.cuh`. Each is `[B, n_l]`, sample after sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Field {
-    /// v_l.
-    State,
-    /// φ_in of the layer above at v_l; `State` where that is the identity.
-    Activated,
-    /// ε_l.
-    Error,
-    /// φ_out' ⊙ ε_l, φ_out' alone until ε_l is known; `Error` where φ_out is the identity.
-    Delta,
-    /// The second buffer of `Error`: one is read while the other is written.
-    OtherError,
-    /// The second buffer of `Delta`.
-    OtherDelta,
-    /// φ_out' where it outlives `Delta`.
-    OutputSlope,
-    /// Steps of states to be taken later; under ePC the adjoint that a skip carries down.
-    PendingStep,
-    /// μ_1, which never changes, and μ_L = o.
-    Prediction,
-    /// Targets, at layer L.
-    Target,
-    /// The adjoint or error that a skip of the layer carries down: shares its array with another field.
-    Carried,
-    /// The δ of parameter directions: `Error` or `Delta`.
-    Learned,
-    /// A product made by a library.
-    Product,
-}
-
-/// How many there are.
-pub const FIELDS: usize = Field::Product as usize + 1;
 /// Rows and columns of the results of one block, largest first.
 pub const TILES: [usize; 3] = [64, 32, 16];
 /// Elements of one block of an element-wise launch.
@@ -49,41 +14,6 @@ pub const CHUNK: usize = 1024;
 pub const PARAMETERS: usize = 3;
 /// Index in [`Row::before`] of chunks.
 pub const CHUNKS: usize = 6;
-
-/// One layer of the table, `Row` in `cuda/relax.cuh`. Offsets count elements; −1: there is none.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct Row {
-    /// Where each [`Field`] begins in the arena.
-    pub at: [i64; FIELDS],
-    /// Counts before the layer: tiles of `[B, n_l]` and of `[n_l, n_{l−1}]` in each of [`TILES`], and chunks.
-    pub before: [i64; 7],
-    /// Where W_l begins in θ.
-    pub weights: i64,
-    /// Where b_l begins in θ.
-    pub bias: i64,
-    /// n_1 + … + n_{l−1}.
-    pub units_before: i64,
-    /// n_l.
-    pub units: i32,
-    /// φ_in of the layer.
-    pub act_in: i32,
-    /// φ_out of the layer.
-    pub act_out: i32,
-    /// 1 if the state below is added.
-    pub skip: i32,
-    /// a.
-    pub scale: f64,
-}
-
-const _: () = assert!(
-    size_of::<Row>() == 208
-        && offset_of!(Row, before) == 104
-        && offset_of!(Row, weights) == 160
-        && offset_of!(Row, units) == 184
-        && offset_of!(Row, scale) == 200,
-    "as in cuda/relax.cuh"
-);
 
 /// The table of a stack, a rule and a batch: rows 0..=L, and one more that ends all counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,24 +52,9 @@ impl Table {
         let mut units_before = 0;
         for l in 0..=depth {
             let units = stack.units(l);
-            let mut row = Row {
-                at: [-1; FIELDS],
-                before,
-                weights: 0,
-                bias: -1,
-                units_before,
-                units: units as i32,
-                act_in: 0,
-                act_out: 0,
-                skip: 0,
-                scale: 0.0,
-            };
+            let own = if l > 0 { Row::layer(stack, l) } else { Row::input(stack) };
+            table.rows.push(Row { before, units_before, ..own });
             if l > 0 {
-                let layer = stack.layer(l);
-                row.weights = stack.weights(l).start as i64;
-                row.bias = if layer.bias { stack.biases(l).start as i64 } else { -1 };
-                (row.act_in, row.act_out) = (layer.act_in as i32, layer.act_out as i32);
-                (row.skip, row.scale) = (i32::from(layer.skip), layer.scale);
                 units_before += units as i64;
                 for (i, tile) in TILES.into_iter().enumerate() {
                     before[i] += (batch.div_ceil(tile) * units.div_ceil(tile)) as i64;
@@ -149,13 +64,11 @@ impl Table {
                 }
             }
             before[CHUNKS] += (batch * units).div_ceil(CHUNK) as i64;
-            table.rows.push(row);
         }
         if before.iter().any(|n| *n > i64::from(i32::MAX)) {
             refuse!("a stack has more tiles than one launch can have blocks; make the batch or the layers smaller");
         }
-        let end = Row { at: [-1; FIELDS], before, units_before, units: 0, ..table.rows[0] };
-        table.rows.push(end);
+        table.rows.push(Row { before, units_before, units: 0, ..Row::input(stack) });
         table.lay_out(stack, rule, traces, products)?;
         Ok(table)
     }

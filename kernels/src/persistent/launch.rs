@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::watchdog::{patience, PATIENCE};
 use super::{fits, held, held_columns, most_held, tile_stride};
 use super::{
-    Addresses, CooperativeLimits, Misfit, PersistentParams, Relaxation, ResidentRow, Shape, StateLayout,
-    ROWS, THREADS,
+    Addresses, CooperativeLimits, Misfit, PersistentParams, Relaxation, Shape, StateLayout, ROWS, THREADS,
 };
 use crate::loss::OutputError;
 use crate::math_mode::MathMode;
+use crate::rows::ResidentRow;
 use crate::sources::{SPC_KERNELS, SWEEP_KERNELS};
 use crate::stack::Stack;
 
@@ -79,24 +79,11 @@ impl Plan {
         let layers = stack.layers();
         let mut rows = Vec::with_capacity(layers.len());
         let mut at = 0;
-        for (index, layer) in layers.iter().enumerate() {
+        for index in 0..layers.len() {
             let l = index + 1;
             at = if index % shape.per_block == 0 { 0 } else { at };
-            rows.push(ResidentRow {
-                weights: stack.weights(l).start as i64,
-                bias: if layer.bias { stack.biases(l).start as i64 } else { -1 },
-                below: states.range(index).start as i64,
-                own: states.range(l).start as i64,
-                inputs: layer.inputs as i32,
-                outputs: layer.outputs as i32,
-                act_in: layer.act_in as i32,
-                act_out: layer.act_out as i32,
-                skip: i32::from(layer.skip),
-                scale: layer.scale as f32,
-                // below `shape.shared`, which fits in 32 bits on every GPU
-                held: at as i32,
-                held_columns: held_columns(layers, index) as i32,
-            });
+            let places = [states.range(index).start, states.range(l).start];
+            rows.push(ResidentRow::layer(stack, l, places, [at, held_columns(layers, index)]));
             at += held(layers, index);
         }
         let (got, most) = ((2 * layers.len()).saturating_mul(shape.tiles), i32::MAX as usize);
@@ -174,9 +161,9 @@ impl Plan {
             threads: THREADS,
             shared: shape.shared as u32,
             params: PersistentParams {
-                layers: at.layers,
-                weights: at.weights,
-                targets: at.targets,
+                rows: at.rows,
+                theta: at.theta,
+                y: at.y,
                 step_sizes: at.step_sizes,
                 states: at.states,
                 errors: at.errors,

@@ -5,55 +5,18 @@ use std::mem::{offset_of, size_of};
 #[cfg(doc)]
 use super::{Plan, Shape, StateLayout};
 #[cfg(doc)]
-use crate::{Activation, OutputError, Stack};
-
-/// One row of the table that the kernels read, `ResidentRow` in `cuda/resident.cuh`. Offsets count floats.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct ResidentRow {
-    /// Where W begins among the weights.
-    pub weights: i64,
-    /// Where b begins, or −1.
-    pub bias: i64,
-    /// Where v_{l−1} begins among the states.
-    pub below: i64,
-    /// Where v_l, ε_l and δ_l begin, each in its buffer.
-    pub own: i64,
-    /// Columns of W.
-    pub inputs: i32,
-    /// Rows of W.
-    pub outputs: i32,
-    /// φ_in, an [`Activation`].
-    pub act_in: i32,
-    /// φ_out.
-    pub act_out: i32,
-    /// 1 if the state below is added.
-    pub skip: i32,
-    /// s.
-    pub scale: f32,
-    /// Where W, and b between its rows, lie in shared memory.
-    pub held: i32,
-    /// Columns of it that are in shared memory at once.
-    pub held_columns: i32,
-}
-
-const _: () = assert!(
-    size_of::<ResidentRow>() == 64
-        && offset_of!(ResidentRow, inputs) == 32
-        && offset_of!(ResidentRow, held) == 56,
-    "as in cuda/resident.cuh"
-);
+use crate::{OutputError, Stack};
 
 /// Parameters of the kernels, `PersistentParams` in `cuda/resident.cuh`. The first eleven are addresses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct PersistentParams {
     /// Of the table.
-    pub layers: u64,
+    pub rows: u64,
     /// Of all parameters.
-    pub weights: u64,
+    pub theta: u64,
     /// Of y, `[batch, n_L]`.
-    pub targets: u64,
+    pub y: u64,
     /// Of g_t, `[steps]`.
     pub step_sizes: u64,
     /// Of v_0 to v_L.
@@ -117,11 +80,11 @@ const _: () = assert!(
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// [`Plan::rows`].
-    pub layers: u64,
+    pub rows: u64,
     /// [`Stack::parameters`] floats.
-    pub weights: u64,
+    pub theta: u64,
     /// y, `[batch, n_L]`.
-    pub targets: u64,
+    pub y: u64,
     /// g_t, `[steps]`.
     pub step_sizes: u64,
     /// [`StateLayout::elements`] floats, v_0 among them.

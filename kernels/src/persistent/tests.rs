@@ -156,9 +156,9 @@ fn kernels_are_named_after_shape_and_precision() {
 #[test]
 fn a_launch_waits_as_long_as_it_is_told() {
     let at = Addresses {
-        layers: 0,
-        weights: 0,
-        targets: 0,
+        rows: 0,
+        theta: 0,
+        y: 0,
         step_sizes: 0,
         states: 0,
         errors: 0,

@@ -3,8 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use pcnbench_kernels::launch::Task;
 use pcnbench_kernels::tune::Strategy;
-use pcnbench_kernels::Activation;
-use pcnbench_kernels::{Dense, Fused, Loss, MathMode, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, Fused, Loss, MathMode, Optimiser, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, tasks, Case, RULES};
 use crate::random::Random;

@@ -4,16 +4,20 @@ use pcnbench_kernels::emu::{Emulator, Number, Order, ASAN};
 use pcnbench_kernels::launch::{plan, resident, Ask, Launch, Plan, Precision, Task};
 use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
 use pcnbench_kernels::tune::DeviceLimits;
-use pcnbench_kernels::{Activation, Dense, OutputError};
-use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
+use pcnbench_kernels::{Activation, Dense, MathMode, OutputError, Rule, Schedule, Stack};
 
 use crate::call_cases::{case, cases, Case, RULES};
+
+/// The output error of a case, as the kernels read it.
+fn output(case: &Case) -> OutputError {
+    case.loss.on(case.batch, case.batch * case.stack.units(case.stack.depth())).unwrap()
+}
 
 pub fn planned(case: &Case, precision: Precision, processors: usize, products: bool) -> Plan {
     plan(&Ask {
         stack: &case.stack,
         schedule: &case.schedule,
-        output: case.output(),
+        output: output(case),
         batch: case.batch,
         task: case.task,
         precision,
@@ -64,7 +68,7 @@ fn check_resident(case: &Case, variant: &str, order: Order, expected: &[f64]) ->
     let ask = Ask {
         stack: &case.stack,
         schedule: &case.schedule,
-        output: case.output(),
+        output: output(case),
         batch: case.batch,
         task: case.task,
         precision: Precision::F32,
@@ -252,7 +256,7 @@ fn inference_queued_again_leaves_the_same_bits() {
         let ask = Ask {
             stack: &case.stack,
             schedule: &case.schedule,
-            output: case.output(),
+            output: output(case),
             batch: case.batch,
             task,
             precision: Precision::F32,

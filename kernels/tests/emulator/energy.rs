@@ -2,8 +2,7 @@
 
 use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::launch::{Precision, Task};
-use pcnbench_kernels::Rule;
-use pcnbench_kernels::{Activation, LossKind};
+use pcnbench_kernels::{Activation, LossKind, Rule};
 
 use crate::call::{planned, run};
 use crate::call_cases::{case, Case};

@@ -5,8 +5,7 @@ use pcnbench_kernels::emu::{Emulator, Order};
 use pcnbench_kernels::launch::{plan, resident, Ask, Plan, Precision, Task};
 use pcnbench_kernels::persistent::{CooperativeLimits, PATIENCE};
 use pcnbench_kernels::tune::DeviceLimits;
-use pcnbench_kernels::{Dense, OutputError};
-use pcnbench_kernels::{MathMode, Rule, Schedule, Stack};
+use pcnbench_kernels::{Dense, MathMode, OutputError, Rule, Schedule, Stack};
 
 use crate::random::Random;
 

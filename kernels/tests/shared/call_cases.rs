@@ -2,8 +2,9 @@
 
 use candle_core::{Device, Tensor};
 use pcnbench_kernels::launch::Task;
-use pcnbench_kernels::{Activation, Dense, Loss, LossKind, OutputError, Reduction};
-use pcnbench_kernels::{Fused, Optimiser, Rule, Schedule, Stack};
+use pcnbench_kernels::{
+    Activation, Dense, Fused, Loss, LossKind, Optimiser, Reduction, Rule, Schedule, Stack,
+};
 
 use crate::random::Random;
 
@@ -122,11 +123,6 @@ pub fn cases(drawn: u64) -> Vec<Case> {
 }
 
 impl Case {
-    /// Its output error, as the kernels read it.
-    pub fn output(&self) -> OutputError {
-        self.loss.on(self.batch, self.batch * self.stack.units(self.stack.depth())).unwrap()
-    }
-
     pub fn start(&self) -> Start {
         let mut random = Random::new(self.seed ^ 0x5eed);
         let mut numbers = |n: usize| (0..n).map(|_| f64::from(random.number())).collect::<Vec<_>>();
