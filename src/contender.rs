@@ -99,7 +99,7 @@ impl Contender {
         let backend = build(spec, rule, &graph, start)?;
         let infers = graph.topology().latent().next().is_some();
         let follows = rule.steps().filter(|steps| infers && steps.unit == StepUnit::Stable);
-        let search = |steps: Steps| Some(StableStep::new(rule.coordinates()?, steps.method));
+        let search = |steps: Steps| Some(StableStep::new(rule.descends()?, steps.method));
         let stable_step = follows.and_then(search);
         let learning_rate = spec.learning_rate;
         Ok(Self { spec: spec.clone(), rule, graph, backend, stable_step, last: rule, learning_rate })
@@ -230,7 +230,11 @@ impl Contender {
     pub fn directions(&self, data: &[Tensor]) -> Result<Directions> {
         match &self.stable_step {
             None => self.backend.directions(data),
-            Some(_) => Ok(self.backend.learned(&self.rule_on(data)?, data)?.directions),
+            Some(_) => {
+                let rule = self.rule_on(data)?;
+                let learned = self.backend.learned(&rule, data)?;
+                backend::directions_of(&rule, learned, &self.backend.state()?.params, self.learning_rate)
+            }
         }
     }
 

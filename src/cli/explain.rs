@@ -118,7 +118,7 @@ fn page(e: &Explained) -> String {
 }
 
 fn curvature(spectrum: &Spectrum) -> String {
-    let what = match spectrum.coordinates {
+    let what = match spectrum.energy.coordinates {
         Coordinates::States => "states, which sPC moves",
         Coordinates::Errors => "errors, which ePC moves",
     };

@@ -94,7 +94,12 @@ pub trait Backend: fmt::Debug {
 }
 
 /// The directions of what a rule has learned at `params`; moved parameters as their way over `rate`.
-fn directions_of(rule: &Rule, learned: LearnedTensors, params: &[Tensor], rate: f64) -> Result<Directions> {
+pub(super) fn directions_of(
+    rule: &Rule,
+    learned: LearnedTensors,
+    params: &[Tensor],
+    rate: f64,
+) -> Result<Directions> {
     if !rule.moves_parameters() {
         return Ok(learned.directions);
     }

@@ -101,7 +101,14 @@ impl FromStr for ContenderId {
         let (rule, parameterisation) = match PAIRS.iter().find(|(pair, _)| *pair == name) {
             Some((_, rule)) => (*rule, Some(Parameterisation::MUPC)),
             None if Rule::NAMES.contains(&name) => (name, None),
-            None => return Err(Error::unknown("rule", name, names())),
+            None => {
+                return Err(match Rule::without_auto(name) {
+                    Some(why) => {
+                        Error::Invalid(format!("contender `{s}`: there is no {name}, because {why}"))
+                    }
+                    None => Error::unknown("rule", name, names()),
+                })
+            }
         };
         if !Info::runs(rule, engine) {
             return Err(Error::Invalid(format!(
@@ -151,6 +158,29 @@ mod tests {
             [("bp/reference", "bp/fused"), ("spc/reference", "bp/reference"), ("spc/fused", "bp/fused")];
         let ids = [cases.map(|(id, _)| id).to_vec(), vec!["bp/fused"]].concat();
         assert_eq!(baselines(&ids, "bp/fused")[..3], cases.map(|(_, base)| base));
+    }
+
+    /// A rule whose step no curvature bounds says why it has no `-auto`; a rule that has one, and a name that is none, say nothing of it.
+    #[test]
+    fn rules_without_a_curvature_say_so() {
+        let said = |id: &str| id.parse::<ContenderId>().unwrap_err().to_string();
+        for name in ["fpa-auto", "fpa-nested-auto", "ar-auto", "ar-topdown-auto"] {
+            assert!(
+                said(&format!("{name}/reference")).contains("nilpotent"),
+                "{}",
+                said(&format!("{name}/fused"))
+            );
+        }
+        assert!(said("zil-auto/reference").contains("steps have size 1"));
+        assert!(said("bp-auto/reference").contains("no inference steps"));
+        for name in ["spc-evenodd-auto", "no-auto", "fpa-automatic", "auto"] {
+            assert!(!said(&format!("{name}/reference")).contains("because"), "{name}");
+        }
+        // every family has it or says why not
+        for family in Rule::VARIANTS.iter().map(|rows| rows[0].family) {
+            let auto = format!("{family}-auto");
+            assert_ne!(Rule::NAMES.contains(&&*auto), Rule::without_auto(&auto).is_some(), "{family}");
+        }
     }
 
     #[test]

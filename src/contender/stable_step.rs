@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use nalgebra::DVector;
 
 use super::State;
-use crate::engine::curvature::{Coordinates, Curvature, Inner, Matrix};
+use crate::engine::curvature::{Coordinates, Curvature, Descended, Inner, Matrix};
 use crate::net::Graph;
 use crate::rule::{Method, Rule, StepUnit};
 use crate::theory::lanczos::{self, Sought};
@@ -47,10 +47,12 @@ const LATER_INNER: Inner = Inner { most: 20, enough: 1e-2 };
 /// What Lanczos finds is an estimate, never above λ_max; its residual is added as a margin. Under PC-ALM the step is that of the
 /// states at fixed multipliers: with ρ = α = 1 and one step per
 /// multiplier the two together are stable to two thirds of it (a direction of curvature h turns by a matrix of trace 2(1 − gh) and
-/// determinant 1 − gh, the loss's curvature left out), and the published runs take half.
+/// determinant 1 − gh, the loss's curvature left out), and the published runs take half. Under a rule that moves its states in turn (SeqIL,
+/// EP) any share below 1 is stable all the more, because one state or colour alone is curved no more than all together; under iPC the
+/// search is made once per batch, before the first of its T updates.
 #[derive(Debug)]
 pub struct StableStep {
-    coordinates: Coordinates,
+    energy: Descended,
     /// Whether λ_min is searched for.
     both: bool,
     largest: Option<DVector<f64>>,
@@ -110,8 +112,8 @@ fn first_smallest(curvature: &Curvature<'_>) -> Result<Smallest> {
 /// for λ_min in each product with the inverse one sweep down, the inner system, and one sweep up. Iterations of an inner system that is
 /// solved sooner are counted all the same.
 pub fn products(rule: &Rule) -> u64 {
-    match (rule.steps().filter(|steps| steps.unit == StepUnit::Stable), rule.coordinates()) {
-        (Some(steps), Some(coordinates)) if seeks_smallest(coordinates, steps.method) => {
+    match (rule.steps().filter(|steps| steps.unit == StepUnit::Stable), rule.descends()) {
+        (Some(steps), Some(energy)) if seeks_smallest(energy.coordinates, steps.method) => {
             LATER + LATER_INVERSE * (LATER_INNER.most as u64 + 1)
         }
         (Some(_), _) => LATER,
@@ -120,9 +122,9 @@ pub fn products(rule: &Rule) -> u64 {
 }
 
 impl StableStep {
-    /// In these coordinates, for a method that needs λ_min too or not; where [`least_curvature`] knows a bound there is no search for it.
-    pub fn new(coordinates: Coordinates, method: Method) -> Self {
-        Self { coordinates, both: seeks_smallest(coordinates, method), largest: None, smallest: None }
+    /// Of this energy, for a method that needs λ_min too or not; where [`least_curvature`] knows a bound there is no search for it.
+    pub fn new(energy: Descended, method: Method) -> Self {
+        Self { energy, both: seeks_smallest(energy.coordinates, method), largest: None, smallest: None }
     }
 
     /// Where the next search begins, as numbers for [`go_on_from`](Self::go_on_from): the vector of λ_max, and behind it, where there is
@@ -153,7 +155,7 @@ impl StableStep {
     /// # Errors
     /// [`Error::Invalid`] if the network has no states or the curvature is not finite.
     pub fn find(&mut self, state: &State, graph: &Graph, data: &[Tensor]) -> Result<Found> {
-        let curvature = Curvature::at_forward(state.bind(graph, data), self.coordinates)?;
+        let curvature = Curvature::of(state.bind(graph, data), self.energy)?;
         let dim = curvature.dim();
         let (from, most, residual) = match self.largest.take().filter(|kept| kept.len() == dim) {
             Some(kept) => (beside_fixed(kept, 1.0)?, LATER as usize, 0.0),
@@ -164,7 +166,7 @@ impl StableStep {
         self.largest = Some(vectors.largest);
         let most = ends.largest.value + ends.largest.residual;
         if most > 0.0 {
-            let smallest = match least_curvature(graph, self.coordinates) {
+            let smallest = match least_curvature(graph, self.energy.coordinates) {
                 Some(least) => least,
                 None if self.both => self.find_smallest(&curvature).unwrap_or(ends.smallest.value),
                 None => ends.smallest.value,

@@ -18,7 +18,7 @@ pub struct RegimeRow {
     /// Groups of parameters; layers, of a chain.
     pub layers: usize,
     /// What inference moves, `states` or `errors`: the coordinates of the next three columns; empty, as they are, for a
-    /// rule that descends no energy.
+    /// rule that descends no energy. Of EP those of its energy with the losses weighted by the nudge.
     pub curvature_in: String,
     /// ηλ_max, step size times the largest curvature of the energy at the start of inference; below 2 descent is stable.
     pub step_times_curvature: Option<f64>,

@@ -1,6 +1,7 @@
 //! Activation relaxation (AR).
 
 use super::info::{has, Inference, Info};
+use super::learning::FIXED_PREDICTION;
 use super::walk::{forward_pass, loss_errors, outputs, shown, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
@@ -94,6 +95,8 @@ impl LearningRule for Ar {
         Info::new("ar-topdown-feedback", "ar", Inference::Chosen, false, false),
         Info::new("ar-topdown-feedback-linear", "ar", Inference::Chosen, false, false),
     ];
+
+    const WITHOUT_AUTO: Option<&'static str> = Some(FIXED_PREDICTION);
 
     fn variant(name: &str, steps: Steps) -> Self {
         Self {

@@ -24,6 +24,8 @@ pub struct Bp {
 impl LearningRule for Bp {
     const VARIANTS: &'static [Info] = &[Info::new("bp", "bp", Inference::Without, false, true)];
 
+    const WITHOUT_AUTO: Option<&'static str> = Some("it has no inference steps; use bp");
+
     fn variant(_: &str, _: Steps) -> Self {
         Self::default()
     }

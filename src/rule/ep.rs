@@ -4,7 +4,8 @@ use super::colours::odd_then_even;
 use super::info::{Inference, Info};
 use super::relaxation::Relaxation;
 use super::walk::outputs;
-use super::{LearningRule, Steps};
+use super::{LearningRule, StepUnit, Steps};
+use crate::engine::curvature::{Coordinates, Descended};
 use crate::engine::{Engine, Learned, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
 use crate::theory::cost::{self, NetCost, RuleCost};
@@ -38,6 +39,10 @@ const NUDGE: f64 = 0.01;
 /// below 2/max_l λ_max(I + J_{l+1}ᵀ J_{l+1}); beyond that they may diverge on either side of 1 where layers lengthen.
 /// `tests/numerics/propagation.rs` holds all of this.
 ///
+/// `ep-auto` reads λ_max of E + β losses in the states, at the forward pass. E − β losses is curved less in every direction, and a colour
+/// less than all states together, so in both phases every share below 1 is a stable one, as long as rest exists. Steps of size 1 lie above
+/// that bound.
+///
 /// Products: twice those of `spc-evenodd` but for the forward pass, which is shared, and for directions of layers that no state
 /// precedes, where both cotangents meet one linearisation and make one product.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,14 +54,20 @@ pub struct Ep {
 }
 
 impl LearningRule for Ep {
-    const VARIANTS: &'static [Info] = &[Info::new("ep", "ep", Inference::Twice, false, false)];
+    const VARIANTS: &'static [Info] = &[
+        Info::new("ep", "ep", Inference::Twice, false, false),
+        Info::new("ep-auto", "ep", Inference::Twice, false, false),
+    ];
 
-    fn variant(_: &str, steps: Steps) -> Self {
-        Self { steps, nudge: NUDGE }
+    fn variant(name: &str, steps: Steps) -> Self {
+        Self { steps: steps.switched(name), nudge: NUDGE }
     }
 
     fn name(&self) -> &'static str {
-        "ep"
+        match self.steps.unit {
+            StepUnit::One => "ep",
+            StepUnit::Stable => "ep-auto",
+        }
     }
 
     fn steps(&self) -> Option<Steps> {
@@ -65,6 +76,11 @@ impl LearningRule for Ep {
 
     fn with_steps(self, steps: Steps) -> Self {
         Self { steps, ..self }
+    }
+
+    /// E + |β| losses, the more curved of the two energies.
+    fn descends(&self) -> Option<Descended> {
+        Some(Descended { coordinates: Coordinates::States, loss_weight: self.nudge.abs() })
     }
 
     /// Shows the errors of the phase that is under way, first those of −β. What it leaves are states and errors of +β.

@@ -1,6 +1,7 @@
 //! Predictive coding under the fixed-prediction assumption (FPA).
 
 use super::info::{has, Inference, Info};
+use super::learning::FIXED_PREDICTION;
 use super::walk::{descent, forward_pass, loss_errors, outputs, shown, Downward, Forward};
 use super::{LearningRule, Steps};
 use crate::engine::{Engine, Learned, LearnedOn, MaybeZero, Shown, Watch};
@@ -45,6 +46,8 @@ impl LearningRule for Fpa {
         Info::new("fpa-full", "fpa", Inference::Chosen, true, true),
         Info::new("fpa-nested", "fpa", Inference::Nested, true, false),
     ];
+
+    const WITHOUT_AUTO: Option<&'static str> = Some(FIXED_PREDICTION);
 
     fn variant(name: &str, steps: Steps) -> Self {
         Self { steps, light_cone: !has(name, "full"), nested: has(name, "nested") }

@@ -3,7 +3,7 @@
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
 use super::walk::outputs;
-use super::{LearningRule, Steps};
+use super::{LearningRule, StepUnit, Steps};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, Learned, LearnedOn, Watch};
 use crate::theory::analysis::{self, Analysis};
@@ -20,6 +20,10 @@ use crate::Result;
 /// the critical path, whatever the depth. The rule moves the parameters itself: it leaves
 /// [`Learned::params`] behind and no directions, and no optimiser comes after it. On an engine with an optimiser each of the T weight
 /// updates is a step of that, with α as its learning rate.
+///
+/// `ipc-auto` reads λ_max of the curvature in the states once per batch, at the forward pass under the parameters that the batch finds;
+/// its T steps all take that share of 2/λ_max, while the parameters move on. With α = 0 it is `spc-auto`, and any share below 1 is stable;
+/// a share leaves room for what α adds to λ_max on the way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ipc {
     /// T and g.
@@ -38,17 +42,24 @@ pub struct Ipc {
 impl LearningRule for Ipc {
     const VARIANTS: &'static [Info] = &[
         Info::new("ipc", "ipc", Inference::Chosen, true, true),
+        Info::new("ipc-auto", "ipc", Inference::Chosen, true, true),
         Info::new("ipc-full", "ipc", Inference::Chosen, true, true),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
-        Self { steps, weight_step: 0.0, light_cone: !has(name, "full"), evaluate: false }
+        Self {
+            steps: steps.switched(name),
+            weight_step: 0.0,
+            light_cone: !has(name, "full"),
+            evaluate: false,
+        }
     }
 
     fn name(&self) -> &'static str {
-        match self.light_cone {
-            true => "ipc",
-            false => "ipc-full",
+        match (self.light_cone, self.steps.unit) {
+            (true, StepUnit::Stable) => "ipc-auto",
+            (true, StepUnit::One) => "ipc",
+            (false, _) => "ipc-full",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::info::{has, Info};
 use super::method::{Method, Momentum, Stride};
-use crate::engine::curvature::Coordinates;
+use crate::engine::curvature::{Coordinates, Descended};
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
 use crate::theory::analysis::Analysis;
@@ -14,6 +14,9 @@ use crate::Result;
 pub trait LearningRule: Copy {
     /// The rule and its variants, one row each; the first name is the rule's own, as case files spell it.
     const VARIANTS: &'static [Info];
+
+    /// Why the rule has no variant `-auto`, as the end of a sentence; `None` of a rule that has one.
+    const WITHOUT_AUTO: Option<&'static str> = None;
 
     /// The variant of a name in [`VARIANTS`](Self::VARIANTS), with these inference steps (ignored by rules without).
     fn variant(name: &str, steps: Steps) -> Self;
@@ -34,6 +37,12 @@ pub trait LearningRule: Copy {
     /// What its inference moves by descent of the energy, if it does.
     fn coordinates(&self) -> Option<Coordinates> {
         None
+    }
+
+    /// The energy whose curvature bounds its step, if its inference descends one: that of predictive coding in its
+    /// [`coordinates`](Self::coordinates), unless the rule says otherwise.
+    fn descends(&self) -> Option<Descended> {
+        self.coordinates().map(|coordinates| Descended { coordinates, loss_weight: 1.0 })
     }
 
     /// Whether the rule moves the parameters itself, so that no optimiser comes after it.
@@ -104,15 +113,22 @@ pub struct Steps {
     pub residual: f64,
 }
 
+/// Why a rule whose predictions are fixed while it relaxes has no `-auto`. With N the map that carries what is above every state down to
+/// it, a step of size γ is x ← ((1 − γ)I + γN)x plus a constant. Networks have no cycles, so N is nilpotent, in states that move all at
+/// once as in states that move in turn, and 1 − γ is the only eigenvalue.
+pub(super) const FIXED_PREDICTION: &str = "its predictions are fixed while it relaxes, so a step of size g multiplies errors by (1 - g)I + gN \
+     with a nilpotent N, and below the largest stable step, which is 2 whatever the weights, there is no curvature to follow; use the rule \
+     without -auto and give step_size itself";
+
 /// What a step size is given in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StepUnit {
     /// The step itself.
     #[default]
     One,
-    /// The largest stable step 2/λ_max, λ_max being the largest eigenvalue of the Gauss–Newton matrix of the energy in the rule's
-    /// [coordinates](LearningRule::coordinates) at the forward pass of the batch at hand. A contender finds it before every update;
-    /// a schedule that is executed by itself takes g as it stands.
+    /// The largest stable step 2/λ_max, λ_max being the largest eigenvalue of the Gauss–Newton matrix of the energy that the rule
+    /// [descends](LearningRule::descends) at the forward pass of the batch at hand. A contender finds it before every update, and of a
+    /// rule that moves the parameters too once for all the steps of a batch; a schedule that is executed by itself takes g as it stands.
     Stable,
 }
 

@@ -20,7 +20,7 @@
 //! which need no step size, and `-nesterov` and
 //! `-chebyshev` are accelerated descent whose step size is a share of the largest stable step ([`Method`]; `spc`, `epc`); `-evenodd`
 //! moves the states of two colours in turn (`spc`); `-auto` reads the step size as a share of the largest stable step (`spc`, `epc`,
-//! `pcalm`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
+//! `pcalm`, `seqil`, `ipc`, `ep`); `-full` turns the light cone off (`spc`, `fpa`, `zil-all`, `ipc`);
 //! `-feedback` carries errors down learned backward weights and `-linear` drops φ' on the way (`ar`), in this
 //! order. [`Rule::NAMES`] lists every combination there is.
 
@@ -63,7 +63,7 @@ pub use zil::{Nodes, Zil};
 
 use std::fmt;
 
-use crate::engine::curvature::Coordinates;
+use crate::engine::curvature::{Coordinates, Descended};
 use crate::engine::{Engine, EngineKind, LearnedOn, Watch};
 use crate::net::{Graph, VertexId};
 use crate::theory::analysis::Analysis;

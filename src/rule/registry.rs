@@ -33,6 +33,19 @@ macro_rules! rules {
                 Err(Error::unknown("rule", name, Self::NAMES))
             }
 
+            /// Why the rule of a name that ends in `-auto` has no such variant, as the end of a sentence; `None` of a rule that has one,
+            /// and of other names.
+            pub fn without_auto(name: &str) -> Option<&'static str> {
+                let (family, auto) = name.split_once('-')?;
+                if auto.rsplit('-').next() != Some("auto") {
+                    return None;
+                }
+                $(if $rule::VARIANTS[0].family == family {
+                    return $rule::WITHOUT_AUTO;
+                })+
+                None
+            }
+
             /// The name of this variant; of the nearest one that has a name where switches were set by hand.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$rule(r) => r.name(),)+ }
@@ -57,6 +70,11 @@ macro_rules! rules {
             /// What its inference moves by descent of the energy, if it does.
             pub fn coordinates(&self) -> Option<Coordinates> {
                 match self { $(Self::$rule(r) => r.coordinates(),)+ }
+            }
+
+            /// The energy whose curvature bounds its step, if its inference descends one; see [`LearningRule::descends`].
+            pub fn descends(&self) -> Option<Descended> {
+                match self { $(Self::$rule(r) => r.descends(),)+ }
             }
 
             /// Whether the rule moves the parameters itself, so that no optimiser comes after it (iPC).

@@ -2,7 +2,7 @@
 
 use super::info::{has, Inference, Info};
 use super::relaxation::Relaxation;
-use super::{Decay, LearningRule, Steps};
+use super::{Decay, LearningRule, StepUnit, Steps};
 use crate::engine::curvature::Coordinates;
 use crate::engine::{Engine, LearnedOn, Watch};
 use crate::net::{Topology, VertexId};
@@ -22,6 +22,10 @@ const PUBLISHED_MIXING: f64 = 100.0;
 /// with the already moved v_{l+1} and the not yet moved v_l and v_{l−1}; f_{l+1}(v_l) is therefore the
 /// prediction of the sweep before. The error reaches every layer in the first sweep. 2L + 2T(L − 1) products:
 /// per sweep L − 1 pulled back one after another, and L − 1 predictions.
+///
+/// Each move is descent over one state, whose curvature is H_ll = π_l + J_{l+1}ᵀ π_{l+1} J_{l+1} (the loss's in place of π_L). Of a
+/// quadratic it lowers F while g < 2/max_l λ_max(H_ll), which is never less than the 2/λ_max(H) of all states together: so every share
+/// below 1 of `seqil-auto`, which reads λ_max(H), lowers F in every sweep, and shares somewhat above 1 may too.
 ///
 /// The paper's step is g/(1 + t), [`Decay::Inverse`](super::Decay::Inverse); its output target
 /// (β y + o)/(1 + β) is [`mixing`](Self::mixing).
@@ -52,20 +56,22 @@ impl Neighbourhood {
 impl LearningRule for SeqIl {
     const VARIANTS: &'static [Info] = &[
         Info::new("seqil", "seqil", Inference::Chosen, true, true),
+        Info::new("seqil-auto", "seqil", Inference::Chosen, true, true),
         Info::new("seqil-decay", "seqil", Inference::Chosen, true, true),
         Info::new("seqil-mixed", "seqil", Inference::Chosen, true, true),
     ];
 
     fn variant(name: &str, steps: Steps) -> Self {
         let mixing = has(name, "mixed").then_some(PUBLISHED_MIXING);
-        let decays = has(name, "decay") || mixing.is_some();
-        Self { steps: if decays { steps.decaying() } else { steps }, mixing }
+        let steps = steps.switched(name);
+        Self { steps: if mixing.is_some() { steps.decaying() } else { steps }, mixing }
     }
 
     fn name(&self) -> &'static str {
         match (self.mixing, self.steps.decay) {
             (Some(_), _) => "seqil-mixed",
             (None, Decay::Inverse) => "seqil-decay",
+            (None, Decay::None) if self.steps.unit == StepUnit::Stable => "seqil-auto",
             (None, Decay::None) => "seqil",
         }
     }

@@ -46,6 +46,9 @@ impl LearningRule for Zil {
         Info::new("zil-all-full", "zil", Inference::Depth, false, false),
     ];
 
+    const WITHOUT_AUTO: Option<&'static str> =
+        Some("its steps have size 1, at which the first error to arrive is backpropagation's; use the rule without -auto");
+
     fn variant(name: &str, _: Steps) -> Self {
         let all = Nodes::All { light_cone: !has(name, "full") };
         Self { nodes: if has(name, "all") { all } else { Nodes::Frontier } }

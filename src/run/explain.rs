@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::contender::{Contender, ContenderSpec, State};
 use crate::engine::counting::Totals;
-use crate::engine::curvature::{Coordinates, Curvature};
+use crate::engine::curvature::{Coordinates, Curvature, Descended};
 use crate::engine::reference::Reference;
 use crate::rule::{Bp, Rule};
 use crate::suite::Suite;
@@ -124,7 +124,8 @@ fn spectra(spec: &ContenderSpec, seed: u64, batch: &[Tensor]) -> Result<Vec<Spec
             return Ok(Vec::new());
         }
         let both = [Coordinates::States, Coordinates::Errors];
-        both.into_iter().map(|coordinates| spectrum(engine, coordinates, PRODUCTS)).collect()
+        let energy = |coordinates| Descended { coordinates, loss_weight: 1.0 };
+        both.into_iter().map(|coordinates| spectrum(engine, energy(coordinates), PRODUCTS)).collect()
     })
 }
 
@@ -136,7 +137,7 @@ fn refined(spec: &ContenderSpec, seed: u64, batch: &[Tensor], own: Spectrum) -> 
     }
     at_start(spec, seed, batch, |engine| {
         let mut found = own;
-        if let Ok(smallest) = Curvature::at_forward(engine, own.coordinates)?.smallest(1e-3, PRODUCTS) {
+        if let Ok(smallest) = Curvature::of(engine, own.energy)?.smallest(1e-3, PRODUCTS) {
             found.ends.smallest = smallest;
         }
         Ok(found)

@@ -180,14 +180,15 @@ fn work(spec: &ContenderSpec, samples: usize) -> Result<f64> {
     let times = if precision(spec) == DType::F64 { 1.0 } else { 2.0 };
     let Totals { work: own, .. } = spec.counted(samples)?;
     let bp = ContenderSpec { rule: Rule::Bp(Bp::default()), ..spec.clone() }.counted(samples)?.work;
-    let searched = match spec.rule.coordinates() {
+    let searched = match spec.rule.descends() {
         None => 0.0,
-        Some(coordinates) => {
+        Some(energy) => {
             let (costs, topology) = (graph.costs(samples), graph.topology());
             let one = flops(product_cost(&costs, |i| topology.follows_state(i)));
             let dim: f64 = topology.latent().map(|i| size::product(graph.shape(i))).sum();
             let n = PRODUCTS as f64;
-            let seeks = spec.rule.steps().is_some_and(|steps| seeks_smallest(coordinates, steps.method));
+            let seeks =
+                spec.rule.steps().is_some_and(|steps| seeks_smallest(energy.coordinates, steps.method));
             let n_smallest = if seeks { PRODUCTS_OF_SMALLEST } else { 0.0 };
             (n + n_smallest) * one + 4.0 * n * n * dim * samples as f64
         }

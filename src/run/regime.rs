@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::contender::stable_step::{least_curvature, seeks_smallest, smallest_curvature};
 use crate::contender::{ContenderSpec, State};
-use crate::engine::curvature::{Coordinates, Curvature, Matrix};
+use crate::engine::curvature::{Curvature, Descended, Matrix};
 use crate::engine::reference::Reference;
 use crate::engine::Shown;
 use crate::net::Graph;
@@ -33,8 +33,8 @@ const LOST: f64 = 0.5;
 /// Curvature of the energy at the start of inference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spectrum {
-    /// Which variables.
-    pub coordinates: Coordinates,
+    /// Of which energy, in which variables.
+    pub energy: Descended,
     /// The ends, of the Gauss–Newton matrix at the forward pass.
     pub ends: Ends,
 }
@@ -141,7 +141,7 @@ impl Regime {
             contender: contender.id.to_string(),
             samples,
             layers: self.layers.len(),
-            curvature_in: self.spectrum.map_or("", |spectrum| spectrum.coordinates.name()).to_owned(),
+            curvature_in: self.spectrum.map_or("", |spectrum| spectrum.energy.coordinates.name()).to_owned(),
             step_times_curvature: step,
             relaxed_flattest: relaxed.and_then(|(flat, _)| flat).and_then(finite),
             relaxed_steepest: relaxed.and_then(|(_, steep)| finite(steep)),
@@ -186,20 +186,20 @@ pub fn regime(
     let data = batch.iter().map(wide).collect::<Result<Vec<_>>>()?;
     let engine = exact.bind(&graph, &data);
 
-    let spectrum = match spec.rule.coordinates().filter(|_| graph.topology().latent().next().is_some()) {
+    let spectrum = match spec.rule.descends().filter(|_| graph.topology().latent().next().is_some()) {
         None => None,
-        Some(coordinates) if known.iter().any(|own| own.coordinates == coordinates) => {
-            known.iter().copied().find(|own| own.coordinates == coordinates)
-        }
-        Some(coordinates) => Some(spectrum(engine, coordinates, products)?),
+        Some(energy) => match known.iter().find(|own| own.energy == energy) {
+            Some(own) => Some(*own),
+            None => Some(spectrum(engine, energy, products)?),
+        },
     };
     let steps = match (spec.rule.steps(), spectrum) {
         (Some(own), Some(spectrum)) if own.unit == StepUnit::Stable => {
             let lower_end = spectrum.ends.smallest.value.max(0.0);
-            let smallest = match least_curvature(&graph, spectrum.coordinates) {
+            let smallest = match least_curvature(&graph, spectrum.energy.coordinates) {
                 Some(least) => least,
-                None if seeks_smallest(spectrum.coordinates, own.method) => {
-                    let curvature = Curvature::at_forward(engine, spectrum.coordinates)?;
+                None if seeks_smallest(spectrum.energy.coordinates, own.method) => {
+                    let curvature = Curvature::of(engine, spectrum.energy)?;
                     smallest_curvature(&curvature).unwrap_or(lower_end)
                 }
                 None => lower_end,
@@ -267,10 +267,10 @@ pub fn regime(
 ///
 /// # Errors
 /// If the network has no states, or its curvature is not finite.
-pub(super) fn spectrum(engine: Reference<'_>, coordinates: Coordinates, most: usize) -> Result<Spectrum> {
-    let curvature = Curvature::at_forward(engine, coordinates)?;
+pub(super) fn spectrum(engine: Reference<'_>, energy: Descended, most: usize) -> Result<Spectrum> {
+    let curvature = Curvature::of(engine, energy)?;
     let products = (ROOM / (size_of::<f64>() * curvature.dim().max(1))).clamp(8, most.max(8));
-    Ok(Spectrum { coordinates, ends: curvature.ends(Matrix::GaussNewton, SETTLED, products)? })
+    Ok(Spectrum { energy, ends: curvature.ends(Matrix::GaussNewton, SETTLED, products)? })
 }
 
 /// Directions of a rule by the reference, of one that moves parameters the way it moves them over its weight step; and the inference steps

@@ -15,7 +15,7 @@ impl Spectra {
 
     /// One more of these, unless it is known.
     pub(super) fn add(&mut self, network: &str, samples: usize, spectrum: Spectrum) {
-        if self.of(network, samples).iter().all(|known| known.coordinates != spectrum.coordinates) {
+        if self.of(network, samples).iter().all(|known| known.energy != spectrum.energy) {
             self.0.push((network.to_owned(), samples, spectrum));
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn network(point: &str, parameterisation: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::curvature::Coordinates;
+    use crate::engine::curvature::{Coordinates, Descended};
     use crate::suite::AXES;
     use crate::theory::lanczos::{Ends, Ritz};
 
@@ -57,15 +57,17 @@ mod tests {
     }
 
     #[test]
-    fn a_spectrum_is_of_its_network_samples_and_coordinates() {
+    fn a_spectrum_is_of_its_network_samples_and_energy() {
         let ritz = Ritz { value: 1.0, residual: 0.0, products: 1 };
-        let spectrum = |coordinates| Spectrum { coordinates, ends: Ends { smallest: ritz, largest: ritz } };
+        let energy = |coordinates, loss_weight| Descended { coordinates, loss_weight };
+        let all = [(Coordinates::States, 1.0), (Coordinates::Errors, 1.0), (Coordinates::States, 0.01)];
         let mut spectra = Spectra::default();
-        spectra.add("a", 4, spectrum(Coordinates::States));
-        spectra.add("a", 4, spectrum(Coordinates::States));
-        spectra.add("a", 4, spectrum(Coordinates::Errors));
-        let found = spectra.of("a", 4).iter().map(|own| own.coordinates).collect::<Vec<_>>();
-        assert_eq!(found, [Coordinates::States, Coordinates::Errors]);
+        for (coordinates, weight) in [&all[..1], &all].concat() {
+            let energy = energy(coordinates, weight);
+            spectra.add("a", 4, Spectrum { energy, ends: Ends { smallest: ritz, largest: ritz } });
+        }
+        let found = spectra.of("a", 4).iter().map(|own| own.energy).collect::<Vec<_>>();
+        assert_eq!(found, all.map(|(coordinates, weight)| energy(coordinates, weight)));
         assert!(spectra.of("a", 2).is_empty() && spectra.of("b", 4).is_empty());
     }
 }

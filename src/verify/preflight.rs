@@ -57,7 +57,8 @@ fn reduced(spec: &ContenderSpec) -> Result<ContenderSpec> {
 /// The largest error of the reduced problem's parameter directions against the f64 oracle, in units of its allowance
 /// (1 or less passes): u·(n + 2)·(L + 2T)·8·(largest direction of the layer + 1), with u the dtype's unit
 /// roundoff and n the longest sum; plus u·T·(largest parameter)/α where a rule moves the parameters
-/// itself and its direction is their difference over α. The oracle starts from the contender's own rounded bits, so the
+/// itself and its direction is their difference over α, and u·T·B·s·max(s, 1)/β, s being the largest value of the forward pass, where its
+/// direction is a difference of two phases over 2β. The oracle starts from the contender's own rounded bits, so the
 /// rounding of the start does not count.
 ///
 /// A contender whose products round their operands is checked twice: with operands of f32 to that bound, then as it is,
@@ -113,6 +114,16 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
     // parameters rounded after every update, over the weight step
     let moves = if small.rule.moves_parameters() { through as f64 / small.learning_rate } else { 0.0 };
     let sizes = small.rule.steps().map_or(0.0, |s| (0..s.count).map(|t| s.size(t).abs()).sum::<f64>());
+    // states rounded in every step of two phases, whose difference over 2β meets the values below and is summed over the batch
+    let nudged = match small.rule {
+        Rule::Ep(ep) => {
+            let values = graph.forward(&params, problem.data)?;
+            let largest =
+                values.iter().map(largest_of).try_fold(0.0f64, |most, own| Ok::<_, Error>(most.max(own?)))?;
+            (BATCH * through) as f64 * largest * largest.max(1.0) / ep.nudge.abs()
+        }
+        _ => 0.0,
+    };
     let products = 2.0 * (depth as f64 + sizes.max(through.min(1) as f64)) + 1.0;
     // moved in every step, so as many directions add up
     let products = products + if small.rule.moves_parameters() { through as f64 } else { 0.0 };
@@ -135,7 +146,7 @@ fn share(spec: &ContenderSpec, seed: u64, device: &Device) -> Result<f64> {
         };
         let arithmetic = (longest + 2.0) * chain * 8.0 * (largest + 1.0);
         let moved = moves * largest_of(&params[p])?;
-        let share = distance / (unit * (arithmetic + moved) + rounded * (largest + 1.0));
+        let share = distance / (unit * (arithmetic + moved + nudged) + rounded * (largest + 1.0));
         if share.is_nan() || share > 1.0 {
             return Err(Error::Wrong(format!(
                 "{} is wrong on the reduced problem of this point: the direction of {} is off by {distance:.2e} of {largest:.2e}, {share:.1} times what {}{} \

@@ -8,7 +8,7 @@ use super::{random_problem, Random};
 use candle_core::{DType, Tensor, Var};
 use nalgebra::{DMatrix, DVector};
 use pcnbench::contender::{Contender, ContenderSpec};
-use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Matrix};
+use pcnbench::engine::curvature::{product_cost, Coordinates, Curvature, Descended, Matrix};
 use pcnbench::engine::reference::Reference;
 use pcnbench::net::{Activation, ActivationOrder, LatentEnergy, Loss, MlpSpec, OutputEnergy};
 use pcnbench::optim::OptimiserKind;
@@ -244,12 +244,16 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
         ("spc-auto", Coordinates::States, 0.8),
         ("epc-auto", Coordinates::Errors, 0.3),
         ("pcalm-auto", Coordinates::States, 0.5),
+        ("seqil-auto", Coordinates::States, 0.8),
+        ("ipc-auto", Coordinates::States, 0.6),
+        ("ep-auto", Coordinates::States, 0.7),
         ("spc-nesterov", Coordinates::States, 0.5),
         ("epc-nesterov", Coordinates::Errors, 0.5),
         ("spc-chebyshev", Coordinates::States, 0.8),
         ("epc-chebyshev", Coordinates::Errors, 0.8),
     ] {
-        let fused = name != "pcalm-auto";
+        let fused = !["pcalm-auto", "ep-auto"].contains(&name);
+        let loss_weight = if name == "ep-auto" { 0.01 } else { 1.0 };
         for engine in ["reference", "fused:1"].into_iter().take(if fused { 2 } else { 1 }) {
             let rule = Rule::from_name(name, Steps::constant(4, share)).unwrap();
             let auto = of(&format!("{name}/{engine}"), rule);
@@ -259,6 +263,13 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
             let plain = rule.with_steps(found);
             let plain = of(&format!("{}/{engine}", plain.name()), plain);
             let mut fixed = Contender::with_params(&plain, setting.params.clone()).unwrap();
+            let directions = |own: &Contender| own.directions(&setting.data).unwrap();
+            for (a, b) in directions(&contender).iter().zip(&directions(&fixed)) {
+                match (a, b) {
+                    (Some(a), Some(b)) => super::close(a, b, 1e-11, &format!("{name} {engine}")),
+                    (a, b) => assert!(a.is_none() && b.is_none(), "{name} {engine}: not the same layers"),
+                }
+            }
             contender.update(&setting.data).unwrap();
             fixed.update(&setting.data).unwrap();
             for (a, b) in contender.state().unwrap().params.iter().zip(&fixed.state().unwrap().params) {
@@ -268,8 +279,8 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
                 contender.update(&setting.data).unwrap();
             }
             let state = contender.state().unwrap();
-            let exact =
-                Curvature::at_forward(state.bind(contender.graph(), &setting.data), coordinates).unwrap();
+            let energy = Descended { coordinates, loss_weight };
+            let exact = Curvature::of(state.bind(contender.graph(), &setting.data), energy).unwrap();
             let exact = exact.ends(Matrix::GaussNewton, 1e-10, 200).unwrap();
             for (rule, off) in
                 [(contender.rule_on(&setting.data).unwrap(), 1e-6), (contender.last_rule(), 0.05)]
@@ -288,6 +299,38 @@ fn contenders_take_their_share_of_the_largest_stable_step() {
                     }
                 }
             }
+        }
+    }
+}
+
+/// With the losses weighted the closed forms are those of as much precision at the output.
+#[test]
+fn weighted_losses_are_precisions_of_the_output() {
+    let setting = chain(5, 4, Activation::Identity, "sp-normal");
+    let linear = |p: &Tensor| {
+        let w = p.to_vec2::<f64>().unwrap();
+        LinearLayer::new(DMatrix::from_fn(w.len(), w[0].len(), |i, j| w[i][j]))
+    };
+    let layers: Vec<_> = setting.params.iter().map(linear).collect();
+    let engine = Reference { feedback: None, ..setting.engine() };
+    for loss_weight in [0.01, 1.0, 3.0] {
+        let net = LinearNet::new(layers.clone(), loss_weight).unwrap();
+        for (coordinates, exact) in
+            [(Coordinates::States, net.state_hessian()), (Coordinates::Errors, net.error_hessian())]
+        {
+            let curvature = Curvature::of(engine, Descended { coordinates, loss_weight }).unwrap();
+            let n = exact.nrows();
+            let of = |matrix: &DMatrix<f64>, sample: usize| {
+                let rows: Vec<usize> = (0..n).map(|k| 2 * 4 * (k / 4) + 4 * sample + k % 4).collect();
+                DMatrix::from_fn(n, n, |i, j| matrix[(rows[i], rows[j])])
+            };
+            let found = dense(&curvature, Matrix::GaussNewton);
+            for sample in [0, 1] {
+                let off = (of(&found, sample) - &exact).amax();
+                assert!(off < 1e-12 * exact.amax(), "{coordinates:?}, weight {loss_weight}: {off:e}");
+            }
+            let hessian = dense(&curvature, Matrix::Hessian);
+            assert!((hessian - found).amax() < 1e-8 * exact.amax(), "{coordinates:?}, weight {loss_weight}");
         }
     }
 }

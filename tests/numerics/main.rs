@@ -19,6 +19,7 @@ mod optimisers;
 mod propagation;
 mod residual;
 mod rules;
+mod stable_steps;
 mod studies;
 mod trained;
 

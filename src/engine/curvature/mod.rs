@@ -20,5 +20,5 @@ mod sweeps;
 
 pub use inverse::Inner;
 pub use minimum::{minimum, Minimum};
-pub use point::{Coordinates, Curvature};
+pub use point::{Coordinates, Curvature, Descended};
 pub use products::{product_cost, Matrix};

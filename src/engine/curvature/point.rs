@@ -26,11 +26,22 @@ impl Coordinates {
     }
 }
 
+/// An energy that inference descends, and what it moves to do so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Descended {
+    /// What is moved.
+    pub coordinates: Coordinates,
+    /// s in F = Σ π_i Σ φ_i(ε_i) + s Σ losses: 1 of predictive coding, the nudge β of equilibrium propagation.
+    pub loss_weight: f64,
+}
+
 /// The energy around a point.
 #[derive(Debug)]
 pub struct Curvature<'a> {
     pub(super) engine: Reference<'a>,
     pub(super) coordinates: Coordinates,
+    /// s, the weight of the losses.
+    pub(super) loss_weight: f64,
     /// Value of every vertex.
     pub(super) values: Vec<Tensor>,
     pub(super) at: Vec<Linearization>,
@@ -52,6 +63,14 @@ impl<'a> Curvature<'a> {
         Self::around(engine, coordinates, &none)
     }
 
+    /// Of this energy at the forward pass.
+    ///
+    /// # Errors
+    /// As for [`at_forward`](Self::at_forward).
+    pub fn of(engine: Reference<'a>, energy: Descended) -> Result<Self> {
+        Ok(Self { loss_weight: energy.loss_weight, ..Self::at_forward(engine, energy.coordinates)? })
+    }
+
     /// Where the latent vertices have the given coordinates, 0 where there is none (the prediction, of a state).
     ///
     /// # Errors
@@ -60,7 +79,7 @@ impl<'a> Curvature<'a> {
         let (values, at, errors) = evaluate(&engine, coordinates, point)?;
         let latent = engine.graph.topology().latent();
         let dim = latent.map(|i| values[i].elem_count()).sum();
-        Ok(Self { engine, coordinates, values, at, errors, dim })
+        Ok(Self { engine, coordinates, loss_weight: 1.0, values, at, errors, dim })
     }
 
     /// Coordinates of all latent vertices and samples together.

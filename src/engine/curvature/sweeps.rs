@@ -24,7 +24,7 @@ impl Curvature<'_> {
             if let Some(d) = &tangent[term.vertex] {
                 let own =
                     term.loss.curvature(&self.values[term.vertex], &self.engine.data[term.target], d)?;
-                losses[term.vertex] = plus(losses[term.vertex].take(), own.neg()?)?;
+                losses[term.vertex] = plus(losses[term.vertex].take(), own.affine(-self.loss_weight, 0.0)?)?;
             }
         }
         let weigh = |i: VertexId, d: &Tensor| -> Result<Tensor> {
@@ -106,7 +106,7 @@ impl Curvature<'_> {
         let mut losses: Vec<Option<Tensor>> = vec![None; values.len()];
         for (k, term) in self.engine.graph.losses().iter().enumerate() {
             let own = self.engine.loss_error(k, &values[term.vertex])?;
-            losses[term.vertex] = plus(losses[term.vertex].take(), own)?;
+            losses[term.vertex] = plus(losses[term.vertex].take(), own.affine(self.loss_weight, 0.0)?)?;
         }
         let cotangent = |(i, e): (VertexId, &Option<Tensor>)| {
             let pulled = e.as_ref().map(|e| topology.energy(i).influence(e)).transpose()?;

@@ -74,7 +74,10 @@ impl Subject<'_> {
     /// What the rule's inference moves.
     pub(super) fn coordinates(&self) -> Result<Coordinates> {
         self.spec.rule.coordinates().ok_or_else(|| {
-            Error::Invalid(format!("rule {} descends no energy; use spc or epc, say", self.spec.rule.name()))
+            Error::Invalid(format!(
+                "rule {} does not descend the energy of the study; use spc or epc, say",
+                self.spec.rule.name()
+            ))
         })
     }
 
