@@ -140,6 +140,8 @@ fn rules_with_layers_that_do_not_learn_are_named_below_the_table() {
         lowest_quarter_cosine: 0.0,
         zero_layers: 0,
         rounded_layers: if row.rule == "spc" { row.depth / 2 } else { 0 },
+        layer_cosines: crate::record::Layered::default(),
+        layer_norm_ratios: crate::record::Layered::default(),
     };
     record.regimes = record.summary.iter().map(row).collect();
     let steps = record.summary.iter().find(|row| row.rule == "spc" && row.depth == 32).unwrap().steps;

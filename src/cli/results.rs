@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::grid::{Cell, Grid};
 use super::label::labels;
 use crate::record::{
-    summarise, Ceiling, Mark, Marks, RatioRow, Record, RegimeRow, Regimes, Status, SummaryRow,
+    summarise, Ceiling, Layered, Mark, Marks, RatioRow, Record, RegimeRow, Regimes, Status, SummaryRow,
 };
 use crate::Result;
 
@@ -73,6 +73,8 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             ("bound, time", "bound_ns"),
             ("time / bound", "over_bound"),
             ("point", "point"),
+            ("cosine by layer", "layer_cosines"),
+            ("norm ratio by layer", "layer_norm_ratios"),
             ("layers trained", "trained_layers"),
             ("contended", "contended"),
             ("allocations", "allocations"),
@@ -118,8 +120,9 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
             share(row, record.reference_rate(row)),
             row.test_accuracy.map_or_else(Cell::empty, |a| Cell::new(format!("{:.1} %", 100.0 * a), a)),
         ]);
+        let own = regimes.get(&row.point, &row.contender);
         if regime {
-            let own = regimes.get(&row.point, &row.contender).map(RegimeRow::label);
+            let own = own.map(RegimeRow::label);
             // the other headings call it BP too, and a terminal is narrow
             let short = |label: String| Cell::new(label.replace("backpropagation", "BP"), label);
             cells.push(own.map_or_else(Cell::empty, short));
@@ -148,6 +151,8 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
                 record.bound_ns(row).map_or_else(Cell::empty, |ns| Cell::new(duration(ns), ns)),
                 over_bound(record, row),
                 row.point.as_str().into(),
+                by_layer(own.map(|own| &own.layer_cosines)),
+                by_layer(own.map(|own| &own.layer_norm_ratios)),
                 row.trained_layers.map_or_else(Cell::empty, Cell::from),
                 count(row.contended),
                 count(row.allocations),
@@ -158,6 +163,11 @@ pub fn table(record: &Record, full: bool) -> Result<Grid> {
         grid.push(cells);
     }
     Ok(grid)
+}
+
+/// Numbers of all layers as a record has them.
+fn by_layer(own: Option<&Layered>) -> Cell {
+    own.map_or_else(Cell::empty, |own| own.to_string().into())
 }
 
 /// A ratio with its interval, if it has one, and its mark.

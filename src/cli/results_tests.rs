@@ -27,6 +27,12 @@ fn regimes_stand_beside_accuracies() {
     let text = table(&record, false).unwrap().markdown();
     // the sine of an angle whose cosine is 0.8
     assert_eq!(text.matches("| direction within 60.0 % of BP's |").count(), 2, "{text}");
+    // of every layer, where a program reads it
+    assert!(!heads(&record, false).contains(&"norm ratio by layer".to_owned()));
+    record.regimes[0].layer_cosines = Layered::of([0.25, 1.0]);
+    record.regimes[0].layer_norm_ratios = Layered::of([1e-9, 0.5]);
+    let text = table(&record, true).unwrap().markdown();
+    assert_eq!(text.matches("| 0.25;1 | 1e-9;0.5 |").count(), 1, "{text}");
 }
 
 fn regime(row: &SummaryRow, cosine: f64) -> RegimeRow {
@@ -44,6 +50,8 @@ fn regime(row: &SummaryRow, cosine: f64) -> RegimeRow {
         lowest_quarter_cosine: cosine,
         zero_layers: 0,
         rounded_layers: 0,
+        layer_cosines: crate::record::Layered::default(),
+        layer_norm_ratios: crate::record::Layered::default(),
     }
 }
 

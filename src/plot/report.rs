@@ -9,7 +9,7 @@ use base64::Engine;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
 use super::drawing::{Drawing, Drawn};
-use super::{canvas, font, number, rules_table, tables};
+use super::{canvas, font, layers_table, number, rules_table, tables};
 use crate::record::Record;
 use crate::{Error, Result};
 
@@ -84,6 +84,7 @@ fn page(record: &Record, drawing: &Drawing, figures: &[Markup]) -> Markup {
                         (tables::alignments(record))
                     }
                 }
+                (layers_table::layers(record))
                 section {
                     h2 { "All measurements" }
                     (tables::summary(record))

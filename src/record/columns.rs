@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
+use super::layered::Layered;
 use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, QuantityRow, RatioRow, Sample, SignalRow, Status, SummaryRow};
 use super::training::TrainingRow;
@@ -16,6 +17,9 @@ pub(super) trait Row: Serialize + DeserializeOwned {
     const OPTIONAL: bool;
     /// Column names in order; a test holds them against the fields of the type.
     const COLUMNS: &'static [&'static str];
+    /// How many of them, the last, came later: a file has all of these or, in a record from before them, none, and empty cells in their
+    /// place.
+    const LATER: usize;
     /// The point this row belongs to.
     fn point(&self) -> &str;
     /// The value of a column; none where the cell is empty and where there is no such column.
@@ -63,6 +67,12 @@ impl Cell for f64 {
     }
 }
 
+impl Cell for Layered {
+    fn value(&self) -> Option<Value> {
+        (!self.is_empty()).then(|| Value::word(self.to_string()))
+    }
+}
+
 impl<T: Cell> Cell for Option<T> {
     fn value(&self) -> Option<Value> {
         self.as_ref().and_then(T::value)
@@ -79,17 +89,19 @@ impl SummaryRow {
 macro_rules! rows {
     (@optional) => { false };
     (@optional optional) => { true };
-    ($($row:ident in $($optional:ident)? $file:literal: $($column:ident)+;)+) => {$(
+    ($($row:ident in $($optional:ident)? $file:literal: $($column:ident)+ $([$($later:ident)+])?;)+) => {$(
         impl Row for $row {
             const FILE: &'static str = $file;
             const OPTIONAL: bool = rows!(@optional $($optional)?);
-            const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($column),)+ $($(stringify!($later)),+)?];
+            const LATER: usize = <[&str]>::len(&[$($(stringify!($later)),+)?]);
             fn point(&self) -> &str {
                 &self.point
             }
             fn cell(&self, column: &str) -> Option<Value> {
                 match column {
                     $(stringify!($column) => self.$column.value(),)+
+                    $($(stringify!($later) => self.$later.value(),)+)?
                     _ => None,
                 }
             }
@@ -108,10 +120,11 @@ rows! {
     SignalRow in "signals.csv": point contender step layer energy;
     AlignmentRow in "alignments.csv": point contender layer cosine norm_ratio bp_norm energy;
     TrainingRow in optional "training.csv": point contender update epoch seconds learning_rate step_size energy validation_loss
-        validation_accuracy test_loss test_accuracy step_times_curvature cosine lowest_quarter_cosine layers silent_layers;
+        validation_accuracy test_loss test_accuracy step_times_curvature cosine lowest_quarter_cosine layers silent_layers [
+        norm_ratio layer_cosines layer_norm_ratios];
     QuantityRow in optional "quantities.csv": point contender quantity at value;
     RegimeRow in optional "regimes.csv": point contender samples layers curvature_in step_times_curvature relaxed_flattest
-        relaxed_steepest cosine norm_ratio lowest_quarter_cosine zero_layers rounded_layers;
+        relaxed_steepest cosine norm_ratio lowest_quarter_cosine zero_layers rounded_layers [layer_cosines layer_norm_ratios];
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::Row;
 use super::header::RUN;
+use super::layered::Layered;
 use super::regime::RegimeRow;
 use super::schema::{AlignmentRow, QuantityRow, Record, SignalRow, SummaryRow};
 use super::seal::sha256;
@@ -239,6 +240,17 @@ fn check_alignments(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[
     none_left::<AlignmentRow>(record, left.first().map(|row| (row.point.as_str(), row.contender.as_str())))
 }
 
+/// What is wrong with numbers that are not of all `layers`, or of none.
+fn other_layers(own: &Layered, layers: Option<usize>) -> Option<String> {
+    let count = own.values().len();
+    (count > 0 && Some(count) != layers).then(|| {
+        format!(
+            "layer_cosines has {count} numbers, but layers is {}",
+            layers.map_or("empty".into(), |l| l.to_string())
+        )
+    })
+}
+
 /// A contender that learns may have one regime, on no more samples than the batch and of all layers; a trace has none.
 fn check_regimes(record: &Record, b: &Benchmark, rows: &[SummaryRow], regimes: &[RegimeRow]) -> Result<()> {
     let mut left = regimes;
@@ -254,6 +266,9 @@ fn check_regimes(record: &Record, b: &Benchmark, rows: &[SummaryRow], regimes: &
         if row.is_chain() && own.layers != row.depth {
             let problem = format!("{}: layers is {}, but the depth is {}", place(), own.layers, row.depth);
             return Err(refuse::<RegimeRow>(record, &problem));
+        }
+        if let Some(problem) = other_layers(&own.layer_cosines, Some(own.layers)) {
+            return Err(refuse::<RegimeRow>(record, &format!("{}: {problem}", place())));
         }
         left = rest;
     }
@@ -277,6 +292,9 @@ fn check_training(record: &Record, b: &Benchmark, rows: &[SummaryRow], all: &[Tr
         if row.err.is_empty() && (end.is_none() || end != row.train_updates) {
             let problem = format!("{}: the curve does not end at the last update", place());
             return Err(refuse::<TrainingRow>(record, &problem));
+        }
+        if let Some(problem) = own.iter().find_map(|row| other_layers(&row.layer_cosines, row.layers)) {
+            return Err(refuse::<TrainingRow>(record, &format!("{}: {problem}", place())));
         }
         left = rest;
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::layered::Layered;
 use super::regime::RegimeRow;
 use super::schema::PointResult;
 use super::schema::{AlignmentRow, Machine, RatioRow, Run, Sample, SignalRow, Status, SummaryRow, SCHEMA};
@@ -170,6 +171,8 @@ pub(super) fn regime(point: &str, contender: &str) -> RegimeRow {
         lowest_quarter_cosine: -0.5,
         zero_layers: 0,
         rounded_layers: 0,
+        layer_cosines: Layered::default(),
+        layer_norm_ratios: Layered::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::columns::Row;
 use super::header::{MACHINE, RUN};
+use super::layered::Layered;
 use super::regime::{RegimeRow, COORDINATES};
 use super::schema::{
     AlignmentRow, Ceiling, Machine, QuantityRow, RatioRow, Record, Run, Sample, SignalRow, Status, SummaryRow,
@@ -90,7 +91,9 @@ fn training(row: &TrainingRow) -> Checked {
         "silent_layers",
         silent.to_string(),
         "at most as many as `layers`",
-    )
+    )?;
+    given(row.norm_ratio, |v| not_negative("norm_ratio", v))?;
+    by_layer(&row.layer_cosines, &row.layer_norm_ratios)
 }
 
 fn quantity(row: &QuantityRow) -> Checked {
@@ -243,5 +246,14 @@ fn regime(row: &RegimeRow) -> Checked {
     not_negative("norm_ratio", row.norm_ratio)?;
     within("lowest_quarter_cosine", row.lowest_quarter_cosine, -1.0, 1.0)?;
     let silent = row.zero_layers.saturating_add(row.rounded_layers);
-    expect(silent <= row.layers, "zero_layers + rounded_layers", silent, "no more than layers")
+    expect(silent <= row.layers, "zero_layers + rounded_layers", silent, "no more than layers")?;
+    by_layer(&row.layer_cosines, &row.layer_norm_ratios)
+}
+
+/// Numbers by layer: cosines and lengths, as many of each.
+fn by_layer(cosines: &Layered, norm_ratios: &Layered) -> Checked {
+    let [own, other] = [cosines, norm_ratios].map(|own| own.values().len());
+    expect(own == other, "layer_norm_ratios", format!("{other} numbers"), "as many as `layer_cosines` has")?;
+    cosines.values().iter().try_for_each(|&v| within("layer_cosines", v, -1.0, 1.0))?;
+    norm_ratios.values().iter().try_for_each(|&v| not_negative("layer_norm_ratios", v))
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::layered::Layered;
+
 /// What `curvature_in` says; [`crate::engine::curvature::Coordinates`] by their names.
 pub(super) const COORDINATES: [&str; 2] = ["states", "errors"];
 
@@ -37,6 +39,12 @@ pub struct RegimeRow {
     pub zero_layers: usize,
     /// Layers whose direction is below the rounding of the point's dtype.
     pub rounded_layers: usize,
+    /// `cosine` of each layer, from the input on; none in records from before this column.
+    #[serde(default)]
+    pub layer_cosines: Layered,
+    /// `norm_ratio` of each layer, likewise.
+    #[serde(default)]
+    pub layer_norm_ratios: Layered,
 }
 
 impl RegimeRow {

@@ -60,7 +60,8 @@ pub(super) fn parse<R: Row>(path: &Path, bytes: &[u8]) -> Result<Vec<R>> {
 
 fn check_header<R: Row>(path: &Path, found: &StringRecord) -> Result<()> {
     let columns = R::COLUMNS;
-    if found.iter().eq(columns.iter().copied()) {
+    let is = |columns: &[&str]| found.iter().eq(columns.iter().copied());
+    if is(columns) || is(&columns[..columns.len() - R::LATER]) {
         return Ok(());
     }
     let unknown = found.iter().find(|name| !columns.contains(name));
@@ -201,6 +202,7 @@ mod tests {
 
     use super::*;
     use crate::record::fixture::{alignment, ratio, regime, sample, signal, summary};
+    use crate::record::layered::Layered;
 
     fn columns_are_the_fields<R: Row>(row: &R) {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -261,6 +263,30 @@ mod tests {
         assert_eq!(parse::<RegimeRow>(Path::new("f"), bytes).unwrap().len(), 2);
         tables.truncate(before);
         assert!(tables.files().all(|(name, _)| name != RegimeRow::FILE));
+    }
+
+    /// Files from before the later columns read as if these cells were empty; a file with some of these columns is refused.
+    #[test]
+    fn later_columns_may_all_be_missing() {
+        let whole = RegimeRow { layer_cosines: Layered::of([0.5, 1.0]), ..regime("p", "spc/reference") };
+        let mut bytes = Vec::new();
+        append(&mut bytes, std::slice::from_ref(&whole)).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(parse::<RegimeRow>(Path::new("f"), text.as_bytes()).unwrap(), [whole.clone()]);
+        let without = |n: usize| {
+            let kept = |line: &str| {
+                let cells: Vec<&str> = line.split(',').collect();
+                cells[..cells.len() - n].join(",") + "\n"
+            };
+            text.lines().map(kept).collect::<String>()
+        };
+        let old = parse::<RegimeRow>(Path::new("f"), without(RegimeRow::LATER).as_bytes()).unwrap();
+        let empty = Layered::default();
+        assert_eq!(old, [RegimeRow { layer_cosines: empty.clone(), layer_norm_ratios: empty, ..whole }]);
+        for n in [1, RegimeRow::LATER + 1] {
+            let refused = parse::<RegimeRow>(Path::new("f"), without(n).as_bytes()).unwrap_err().to_string();
+            assert!(refused.contains("is missing; expected exactly"), "{refused}");
+        }
     }
 
     #[test]

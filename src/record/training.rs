@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::layered::Layered;
 use super::regime::regime_label;
 
 /// One row of `training.csv`: where a contender is after some weight updates.
@@ -41,6 +42,15 @@ pub struct TrainingRow {
     pub layers: Option<usize>,
     /// Layers whose direction is exactly zero or below rounding.
     pub silent_layers: Option<usize>,
+    /// Norm of the direction of all parameters in units of that of backpropagation's; absent in records from before this column.
+    #[serde(default)]
+    pub norm_ratio: Option<f64>,
+    /// As in `regimes.csv`, of the first row and the last update of a run: a cell for every row would be most of the file.
+    #[serde(default)]
+    pub layer_cosines: Layered,
+    /// Likewise.
+    #[serde(default)]
+    pub layer_norm_ratios: Layered,
 }
 
 impl TrainingRow {

@@ -9,7 +9,7 @@ use crate::engine::reference::Reference;
 use crate::engine::Shown;
 use crate::net::Graph;
 use crate::optim::Directions;
-use crate::record::{regime_label, RegimeRow};
+use crate::record::{regime_label, Layered, RegimeRow};
 use crate::rule::{Rule, StepUnit, Steps};
 use crate::theory::lanczos::Ends;
 use crate::theory::linear::trajectory::relaxed_fraction;
@@ -114,6 +114,16 @@ impl Regime {
         lowest.sum::<f64>() / count.min(self.layers.len()).max(1) as f64
     }
 
+    /// The cosine of every layer.
+    pub fn layer_cosines(&self) -> Layered {
+        Layered::of(self.layers.iter().map(|layer| layer.cosine))
+    }
+
+    /// The length of every layer's direction, over that of backpropagation's.
+    pub fn layer_norm_ratios(&self) -> Layered {
+        Layered::of(self.layers.iter().map(|layer| layer.norm_ratio))
+    }
+
     /// Layers that do not learn.
     pub fn silent(&self) -> usize {
         self.count(Learns::No) + self.count(Learns::BelowRounding)
@@ -150,6 +160,8 @@ impl Regime {
             lowest_quarter_cosine: self.lowest_quarter(),
             zero_layers: self.count(Learns::No),
             rounded_layers: self.count(Learns::BelowRounding),
+            layer_cosines: self.layer_cosines(),
+            layer_norm_ratios: self.layer_norm_ratios(),
         }
     }
 }
@@ -329,7 +341,7 @@ seed = 1
 name = "only"
 model = "alignment"
 about = "x"
-contenders = ["bp/reference", "spc/reference", "epc/reference", "spc-momentum/reference", "zil/reference"]
+contenders = ["bp/reference", "spc/reference", "epc/reference", "spc-momentum/reference", "zil/reference", "fpa/reference"]
 [benchmark.axes]
 depth = [4]
 width = [3]
@@ -362,6 +374,26 @@ dtype = ["f64"]
                 let left = 1.0 - 0.25 * spectrum.ends.largest.value;
                 1.0 - left * left
             });
+            // Z-IL is backpropagation, and FPA its share P[Binomial(2, ¼) ≥ L − l] of it
+            let shares = match spec.id.name.as_str() {
+                "bp" | "zil" => [1.0; 4],
+                "fpa" => [0.0, 0.0625, 0.4375, 1.0],
+                // what no error reaches has no direction; the error of the output is the loss's at the states there are
+                _ => regime.layers.iter().map(|l| l.norm_ratio).collect::<Vec<_>>().try_into().unwrap(),
+            };
+            let (cosines, ratios) = (row.layer_cosines.values(), row.layer_norm_ratios.values());
+            for (l, share) in shares.into_iter().enumerate() {
+                assert!(
+                    (ratios[l] - share).abs() <= 5.1e-3 * share,
+                    "{}, layer {}: {}",
+                    spec.id,
+                    l + 1,
+                    ratios[l]
+                );
+                let cosine = if share == 0.0 { 0.0 } else { regime.layers[l].cosine };
+                assert!((cosines[l] - cosine).abs() <= 5e-3, "{}, layer {}", spec.id, l + 1);
+            }
+            assert_eq!((cosines.len(), ratios.len()), (4, 4), "{}", spec.id);
             match (row.relaxed_steepest, steepest) {
                 (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-12, "{}", spec.id),
                 (found, expected) => assert_eq!((found, expected), (None, None), "{}", spec.id),

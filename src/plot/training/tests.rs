@@ -36,6 +36,9 @@ fn add(
             lowest_quarter_cosine: None,
             layers: None,
             silent_layers: None,
+            norm_ratio: None,
+            layer_cosines: Default::default(),
+            layer_norm_ratios: Default::default(),
         });
     }
     record.summary.push(own);

@@ -97,6 +97,19 @@ fn a_run_goes_on_to_the_same_bits() {
         let rows = train(&job(&whole, false), &mut copying).unwrap();
         assert_eq!(rows.iter().map(|row| row.update).collect::<Vec<_>>(), [0, 3, 6, 9], "{contender} {more}");
         let end = last(&whole);
+        // directions of all four layers at both ends, of backpropagation in its own direction, and none on the way
+        for row in &rows {
+            let (cosines, ratios) = (row.layer_cosines.values(), row.layer_norm_ratios.values());
+            let count = if [0, UPDATES].contains(&row.update) { row.layers.unwrap() } else { 0 };
+            assert_eq!((cosines.len(), ratios.len()), (count, count), "{contender} {more}, {}", row.update);
+            if contender.starts_with("bp/") {
+                assert!(
+                    cosines.iter().chain(ratios).all(|v| *v == 1.0),
+                    "{contender}: {cosines:?} {ratios:?}"
+                );
+                assert!((row.norm_ratio.unwrap() - 1.0).abs() < 1e-12);
+            }
+        }
 
         // at the last row of the curve; between two rows, from the checkpoint of update 4 and a row too many; from the one before a
         // damaged one

@@ -12,9 +12,9 @@ use crate::contender::{Contender, ContenderSpec};
 use crate::data::{Batch, Split};
 use crate::measure::energy::Meter;
 use crate::net::{Graph, Params};
-use crate::record::TrainingRow;
+use crate::record::{Layered, TrainingRow};
 use crate::run::point::Prepared;
-use crate::run::recorded_regimes;
+use crate::run::{recorded_regimes, Regime};
 use crate::suite::Training;
 use crate::{Error, Result};
 
@@ -196,6 +196,7 @@ impl<'a> Trainer<'a> {
         let regime = recorded_regimes::at(&now, &state, batch).ok().flatten();
         let steps = self.contender.last_rule().steps();
         let regime = regime.as_ref();
+        let at_an_end = regime.filter(|_| self.update == 0 || self.update >= self.updates);
         Ok(TrainingRow {
             step_size: steps.filter(|_| self.update > 0).map(|steps| steps.size),
             energy,
@@ -208,6 +209,9 @@ impl<'a> Trainer<'a> {
             lowest_quarter_cosine: regime.and_then(|regime| finite(regime.lowest_quarter())),
             layers: regime.map(|regime| regime.layers.len()),
             silent_layers: regime.map(|regime| regime.silent()),
+            norm_ratio: regime.and_then(|regime| finite(regime.norm_ratio)),
+            layer_cosines: at_an_end.map(Regime::layer_cosines).unwrap_or_default(),
+            layer_norm_ratios: at_an_end.map(Regime::layer_norm_ratios).unwrap_or_default(),
             ..self.diverged()
         })
     }
@@ -232,6 +236,9 @@ impl<'a> Trainer<'a> {
             lowest_quarter_cosine: None,
             layers: None,
             silent_layers: None,
+            norm_ratio: None,
+            layer_cosines: Layered::default(),
+            layer_norm_ratios: Layered::default(),
         }
     }
 
