@@ -123,6 +123,11 @@ fn scene(record: &Record, title: &str, grids: &[RateGrid<'_>], scale: &Axis) -> 
         true => format!("depth {}, batch {}, {}", first.depth, first.batch, first.activation),
         false => format!("width {}, batch {}, {}", first.width, first.batch, first.activation),
     });
+    let draws =
+        grids.iter().flat_map(|grid| grid.cells.values().map(|cell| cell.losses.len() + cell.failed)).max();
+    let updates = grids.iter().filter_map(|grid| grid.first.train_updates).max();
+    facts.extend(updates.map(|updates| format!("{updates} updates")));
+    facts.extend(draws.map(|draws| format!("median of {draws} draws")));
     facts.extend(filenames::run_facts(record, &first.benchmark));
     let steps: Vec<Axis> = grids.iter().map(|grid| places("step size", &grid.step_sizes)).collect();
     let y: Vec<&Axis> = steps.iter().collect();

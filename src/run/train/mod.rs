@@ -81,6 +81,10 @@ pub(super) fn point(
                     numbers.extend(trainer.joules.map(|joules| (JOULES.name, to as f64, joules)));
                 }
             }
+            if p.point.learning_rate > 0.0 {
+                // one of many runs of a map of losses, whose layers and bytes would be most of the record
+                return Ok(Vec::new());
+            }
             let (kept, moved) = trainer.contender().bytes()?;
             numbers.extend([(BYTES[0].name, 0.0, kept as f64), (BYTES[1].name, 0.0, moved as f64)]);
             trainer.changes()
