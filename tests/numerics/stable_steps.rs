@@ -152,8 +152,9 @@ fn sweep(h: &DMatrix<f64>, latent: usize, g: f64) -> DMatrix<f64> {
 #[test]
 fn nudged_phases_contract_below_the_stable_step() {
     let depth = 5;
-    for longer in [0.6, 1.0] {
-        let setting = linear(depth, longer);
+    for (longer, last) in [(0.6, 1.0), (1.0, 1.0), (0.6, 6.0)] {
+        let mut setting = linear(depth, longer);
+        setting.params[depth - 1] = setting.params[depth - 1].affine(last, 0.0).unwrap();
         let weighted = |loss_weight: f64| {
             let engine = Reference { feedback: None, ..setting.engine() };
             let energy = Descended { coordinates: Coordinates::States, loss_weight };
@@ -171,6 +172,8 @@ fn nudged_phases_contract_below_the_stable_step() {
         let ends = |m: &DMatrix<f64>| m.clone().symmetric_eigenvalues();
         assert!(ends(&less).min() > 0.0, "rest exists");
         assert!(ends(&less).max() <= ends(&more).max() && ends(&more).max() < ends(&whole).max());
+        // a long last layer is curved by its whole loss alone, which EP does not descend
+        assert!(last == 1.0 || 1.5 * ends(&more).max() < ends(&whole).max());
         for share in [0.3, 0.8, 1.0] {
             let found = contender("ep-auto", 3, share, 0.1, &setting, depth).rule_on(&setting.data).unwrap();
             let g = found.steps().unwrap().size;
@@ -181,6 +184,10 @@ fn nudged_phases_contract_below_the_stable_step() {
                 let power = (0..12).fold(one, |power, _| &power * &power);
                 assert!(power.norm() < 1e-3, "{longer}, {share} in phase {phase}: {:e}", power.norm());
             }
+        }
+        if last > 1.0 {
+            // (βλ)² is too much here for directions to be backpropagation's
+            continue;
         }
         let auto = contender("ep-auto", 4000, 0.9, 0.1, &setting, depth);
         let bp = setting.learn(&Rule::from_name("bp", Steps::constant(0, 0.0)).unwrap());
@@ -209,7 +216,7 @@ fn missing(distance: usize, steps: usize, gamma: f64) -> f64 {
 #[test]
 fn fixed_predictions_are_stable_below_two_whatever_the_weights() {
     let depth = 11;
-    assert!((missing(10, 18, 1.5).abs() - 2776.382_545).abs() < 1e-5);
+    assert!((missing(10, 18, 1.5).abs() - 2_776.382_545).abs() < 1e-5);
     let most = (1..60).map(|t| missing(10, t, 1.5).abs()).fold(0.0, f64::max);
     assert!(most == missing(10, 18, 1.5).abs());
     for longer in [0.5, 1.0, 3.0] {
