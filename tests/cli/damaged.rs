@@ -327,7 +327,7 @@ fn values_out_of_range_and_rows_that_the_definition_does_not_know_are_refused() 
         ("regimes.csv", "spc/reference", "lowest_quarter_cosine", "2", "lowest_quarter_cosine is 2.0"),
         ("regimes.csv", "spc/reference", "zero_layers", "3", "zero_layers + rounded_layers is 3"),
         ("regimes.csv", "spc/reference", "layer_cosines", "1;2", "layer_cosines is 2.0"),
-        ("regimes.csv", "spc/reference", "layer_cosines", "1;x", "cannot use `1;x`"),
+        ("regimes.csv", "spc/reference", "layer_cosines", "1;x", "`x` is not a number; expected numbers"),
         ("regimes.csv", "spc/reference", "layer_norm_ratios", "1;-1", "layer_norm_ratios is -1.0"),
         ("regimes.csv", "spc/reference", "layer_norm_ratios", "", "0 numbers, expected as many as"),
         ("regimes.csv", "spc/reference", "contender", "epc/reference", "holds a row of contender"),

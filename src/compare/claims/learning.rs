@@ -83,7 +83,7 @@ pub(super) fn notebook(record: &Record) -> Option<Judged> {
     Some(Judged {
         numbers: format!("{}; the read-out alone {} %", told.join(", "), read_out.words(1)?),
         verdict,
-        power: format!("{draws} draws beside one published run; images are scaled in another way"),
+        power: format!("{draws} draws beside one published run"),
     })
 }
 
