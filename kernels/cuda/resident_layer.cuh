@@ -223,14 +223,14 @@ __device__ __forceinline__ void predicted(const PersistentParams& p, const Item&
 // The loss on one tile; targets are [rows, outputs].
 struct TileLoss {
   const float* targets;
-  bool softmax;
+  int softmax;
   float weight;  // of the error
 };
 
 // m = ε_L = −∂loss/∂μ_L from μ_L in m, and d ⊙= ε_L. A row belongs to one warp, in every pass.
 ASIDE void output_errors(TileLoss of, int rows, int outputs, float* m, float* d, int stride) {
   const int lane = int(threadIdx.x) % 32;
-  const bool softmax = of.softmax;
+  const bool softmax = of.softmax != 0;
   for (int row = int(threadIdx.x) / 32; row < rows; row += RESIDENT_WARPS) {
     float *const mu = m + row * stride, *const delta = d + row * stride;
     float most = -__int_as_float(0x7f800000), sum = 0.0f;
@@ -269,5 +269,5 @@ ASIDE void output_errors(TileLoss of, int rows, int outputs, float* m, float* d,
 }
 __device__ __forceinline__ void output_errors(const PersistentParams& p, const Item& it) {
   const int outputs = it.layer.outputs;
-  output_errors(TileLoss{p.y + it.row0 * outputs, p.softmax != 0, p.output_weight}, it.rows, outputs, it.m, it.d, it.stride);
+  output_errors(TileLoss{p.y + it.row0 * outputs, p.softmax, p.output_weight}, it.rows, outputs, it.m, it.d, it.stride);
 }

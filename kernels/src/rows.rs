@@ -95,7 +95,7 @@ pub struct ResidentRow {
     pub inputs: i32,
     /// Rows of W.
     pub outputs: i32,
-    /// φ_in, an [`Activation`].
+    /// φ_in, an [`Activation`](crate::Activation).
     pub act_in: i32,
     /// φ_out.
     pub act_out: i32,

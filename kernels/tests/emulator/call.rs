@@ -256,7 +256,7 @@ fn inference_queued_again_leaves_the_same_bits() {
         let ask = Ask {
             stack: &case.stack,
             schedule: &case.schedule,
-            output: output(case),
+            output: output(&case),
             batch: case.batch,
             task,
             precision: Precision::F32,
