@@ -194,6 +194,29 @@ fn convolutions_are_as_fast_as_pytorch_and_near_their_products() {
     }
 }
 
+/// One epoch of MNIST by sPC beside programs in PyTorch and JAX is stated in a file that `scripts/epoch-beside.sh` makes: in at least
+/// ten rounds every other program takes longer, by the whole interval of its ratio.
+#[test]
+fn an_epoch_by_spc_takes_less_time_than_in_pytorch_and_jax() {
+    for (file, text) in statements("epoch-beside.txt") {
+        let block = text.split("\n\n").find(|block| block.starts_with("spc, ")).expect("no block `spc`");
+        let mut lines = block.lines();
+        let title = lines.next().unwrap_or_default();
+        let [updates, rounds] = numbers(title, "spc, ")[..] else { panic!("{title}") };
+        assert!(updates == 937.0 && rounds >= 10.0, "{}: {title}", file.display());
+        let others: Vec<&str> = lines.skip(1).filter(|line| !line.starts_with("pcnbench ")).collect();
+        for library in ["torch-", "jax-"] {
+            assert!(others.iter().any(|line| line.starts_with(library)), "{}: {library}", file.display());
+        }
+        for line in others {
+            // quartiles and range of the seconds come first
+            let interval = line.split('[').nth(3).unwrap_or_else(|| panic!("{line}"));
+            let low: f64 = interval.split(',').next().unwrap().parse().unwrap();
+            assert!(low > 1.0, "{}: {line}", file.display());
+        }
+    }
+}
+
 /// Records are compared and continued by hashes of definitions: this version must write the axes of one as they were
 /// written.
 #[test]
