@@ -21,8 +21,11 @@ const WIDTH: f64 = 210.0;
 /// Height of a contender.
 const LINE: f64 = 30.0;
 
+/// One of the numbers of a cost.
+type Number = fn(&Cost) -> Option<f64>;
+
 /// What runs along a panel.
-const PANELS: [(&str, fn(&Cost) -> Option<f64>); 4] = [
+const PANELS: [(&str, Number); 4] = [
     ("weight updates", |cost| Some(cost.updates)),
     ("seconds of training", |cost| Some(cost.seconds)),
     ("FLOPs of matrix products", |cost| Some(cost.flops)),
@@ -108,10 +111,9 @@ fn scene(record: &Record, title: &str, benchmark: &str, runs: &[Runs<'_>]) -> Re
         minor: Vec::new(),
         label: String::new(),
     };
-    let values = |of: fn(&Cost) -> Option<f64>| {
-        runs.iter().flat_map(|(_, own)| own).filter_map(move |run| of(run.cost.as_ref()?))
-    };
-    let shown: Vec<(Axis, fn(&Cost) -> Option<f64>)> = PANELS
+    let values =
+        |of: Number| runs.iter().flat_map(|(_, own)| own).filter_map(move |run| of(run.cost.as_ref()?));
+    let shown: Vec<(Axis, Number)> = PANELS
         .into_iter()
         .filter_map(|(label, of)| Some((Axis::log(label, values(of), |v| number::short(v, 3))?, of)))
         .collect();
@@ -148,7 +150,7 @@ fn scene(record: &Record, title: &str, benchmark: &str, runs: &[Runs<'_>]) -> Re
     Ok(panels.scene)
 }
 
-fn bars(scene: &mut Scene, area: &PlotArea, runs: &[Runs<'_>], of: fn(&Cost) -> Option<f64>) -> Result<()> {
+fn bars(scene: &mut Scene, area: &PlotArea, runs: &[Runs<'_>], of: Number) -> Result<()> {
     for (place, (contender, own)) in (1..=runs.len()).rev().zip(runs) {
         let values: Vec<f64> = own.iter().filter_map(|run| of(run.cost.as_ref()?)).collect();
         let y = place as f64;
