@@ -132,7 +132,8 @@ pub(super) fn decay(record: &Record) -> Option<Judged> {
     let wide = traced("f64", "spc/reference");
     let arrival = |layer: usize| {
         let own = |row: &&&SignalRow| row.layer == layer && row.step == layers - layer;
-        wide.iter().find(own).map(|row| row.energy)
+        // of an error that rounding has taken there is no ratio
+        wide.iter().find(own).map(|row| row.energy).filter(|&energy| energy > 0.0)
     };
     let falls =
         Draws((1..layers - 1).filter_map(|layer| Some(arrival(layer)? / arrival(layer + 1)?)).collect());
@@ -142,12 +143,13 @@ pub(super) fn decay(record: &Record) -> Option<Judged> {
     };
     let (narrow, exact) = (traced("f32", "spc/reference"), traced("f64", "epc/reference"));
     let first = exact.iter().filter(|row| row.step == 1 && row.energy == 0.0).count();
+    let arrived = (1..layers).filter(|&layer| arrival(layer).is_some()).count();
     let exponential = falls.greatest() < 0.1;
     let short = |value: f64| format!("{value:.1e}");
     Some(Judged {
         numbers: format!(
-            "energy at arrival falls by {} [{}, {}] from layer to layer down; {} of {layers} layers of sPC have no energy in f32 at the \
-             end, {first} of ePC after one step",
+            "energy at arrival is {} [{}, {}] of that of the layer above, in the {arrived} hidden layers that it reaches in f64 before rounding \
+             takes it; {} of {layers} layers of sPC have none in f32 at the end, {first} of ePC in f64 after one step",
             short(falls.median()?),
             short(falls.least()),
             short(falls.greatest()),

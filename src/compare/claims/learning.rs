@@ -91,7 +91,7 @@ pub(super) fn seqil(record: &Record) -> Option<Judged> {
     let of = |contender| accuracies(record, ("mq", contender, 4), None);
     let (bp, seqil) = (of("bp/fused"), of("seqil/fused"));
     let verdict = match within(&seqil, &bp, 1.0)? {
-        true => Verdict::HoldsOnly("on MNIST; the published network was not run".into()),
+        true => Verdict::HoldsOnly("on MNIST".into()),
         false => Verdict::DoesNotHold,
     };
     Some(Judged {
