@@ -131,7 +131,7 @@ impl fmt::Display for EngineKind {
 /// The verbs of a network bound to one batch, as a rule sees them.
 ///
 /// Vertices are numbered in topological order from 0. Values have the sample as their first axis. An engine never
-/// changes: a rule that moves parameters while it infers holds the moved ones itself and hands them to the verbs.
+/// changes, but for the optimiser of one that has it: a rule that moves parameters while it infers holds the moved ones itself and hands them to the verbs.
 pub trait Engine {
     /// A state, prediction or error of one vertex.
     type Value: Clone;
@@ -188,7 +188,8 @@ pub trait Engine {
     fn add_directions(&self, a: &Self::Direction, b: &Self::Direction) -> Result<Self::Direction>;
     /// θ + s·d.
     fn apply_update(&self, param: &Self::Param, s: f64, direction: &Self::Direction) -> Result<Self::Param>;
-    /// θ + s·d of every parameter that has a direction, `moved` where a rule has moved it already. An engine with an optimiser asks that instead.
+    /// θ + s·d of every parameter that has a direction, `moved` where a rule has moved it already. An engine with an
+    /// optimiser moves them by one step of that instead.
     fn apply_updates(
         &self,
         moved: &[Option<Self::Param>],

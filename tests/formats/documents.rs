@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use pcnbench::record::learned::{grids, reached, Cost, RateGrid};
 use pcnbench::record::{read, Record, SummaryRow, TrainingRow};
 use pcnbench::stats::median;
 use pcnbench::suite::{Model, Quantity, Study};
@@ -191,6 +192,93 @@ fn findings_are_those_of_their_records() {
     ));
     says(format!("with T = 128 it has {} after 300", deep("deep-all", "spc/fused")));
     says(format!("without the scaling sPC has {}", deep("standard", "spc/fused")));
+    says(format!("and BP {} at a rate of 0.001", deep("standard", "bp/fused")));
+
+    let (cifar, ipc) = (record("cifar"), record("ipc"));
+    let end = |benchmark, contender| ends(&cifar, benchmark, contender, "", None);
+    let vgg = |contender| end("vgg-5", contender);
+    says(format!("after ten epochs: BP {}, sPC at a step of 0.1 {}", vgg("bp/fused"), vgg("spc/fused")));
+    says(format!("at the published step of 0.001 {}", end("vgg-5-small-step", "epc/fused")));
+    says(format!("and at 0.1 {}", vgg("epc/fused")));
+    let [bp, spc, epc] = ["bp/fused", "spc/fused", "epc/fused"].map(|own| end("resnet-10", own));
+    says(format!("after three epochs: BP {bp}, sPC {spc}, ePC at 0.1 {epc}"));
+    says(format!(
+        "BP with Adam {}, SeqIL with Adam {}, with MQ {}, BP with MQ at SeqIL's rate {}",
+        end("mlp-adam", "bp/fused"),
+        end("mlp-adam", "seqil/fused"),
+        end("mlp-mq", "seqil/fused"),
+        end("mlp-mq", "bp/fused")
+    ));
+    let [bp, spc, own] = ["bp/fused", "spc/fused", "ipc/reference"].map(|c| ends(&ipc, "adamw", c, "", None));
+    says(format!("iPC {own}, sPC {spc}, BP {bp}"));
+
+    let times = record("time-to-accuracy");
+    let cost = |benchmark: &str, contender: &str, of: fn(&Cost) -> f64, digits| {
+        let all = reached(&times, benchmark, 0.95);
+        spread(
+            all.iter()
+                .filter(|run| run.row.contender == contender)
+                .filter_map(|run| run.cost.as_ref().map(of))
+                .collect(),
+            digits,
+        )
+    };
+    let taken = |contender: &str| {
+        let (updates, seconds) =
+            (cost("adam", contender, |c| c.updates, 0), cost("adam", contender, |c| c.seconds, 3));
+        (format!("{} {}", updates.0, updates.1), format!("{} s {}", seconds.0, seconds.1))
+    };
+    for (name, contender) in [("fixed prediction", "fpa/fused"), ("sPC", "spc/fused"), ("ePC", "epc/fused")] {
+        let (updates, seconds) = taken(contender);
+        says(format!("{name} {updates} and {seconds}"));
+    }
+    let (updates, seconds) = taken("bp/fused");
+    says(format!(
+        "BP {} updates {} and {seconds}",
+        updates.split(' ').next().unwrap(),
+        updates.split_once(' ').unwrap().1
+    ));
+    says(format!("to {} at the end: the search", ends(&times, "adam", "spc/fused", "", None)));
+    assert!(reached(&times, "adam", 0.95)
+        .iter()
+        .all(|run| run.row.contender != "ar/fused" || run.cost.is_none()));
+    let [bp, seqil] = ["bp/fused", "seqil/fused"].map(|own| cost("mq", own, |c| c.updates, 0).0);
+    assert_eq!(bp, seqil);
+    says(format!("as many updates as BP ({bp})"));
+    let [bp, seqil] =
+        ["bp/fused", "seqil/fused"].map(|own| cost("mq", own, |c| c.seconds, 9).0.parse::<f64>().unwrap());
+    says(format!("and {:.1} times its time", seqil / bp));
+
+    let transfer = record("transfer");
+    let grids = grids(&transfer);
+    let of = |scaling: &str| {
+        grids.iter().filter(|grid| grid.first.parameterisation == scaling).collect::<Vec<_>>()
+    };
+    let dearest = |scaling: &str| {
+        let own = of(scaling);
+        let firsts = ["width", "depth"]
+            .map(|b| own.iter().find(|grid| grid.first.benchmark == b).unwrap().best().unwrap());
+        let ratio = |grid: &&RateGrid<'_>| {
+            let place = firsts[usize::from(grid.first.benchmark == "depth")];
+            grid.median(place).unwrap() / grid.median(grid.best().unwrap()).unwrap()
+        };
+        100.0 * (own.iter().map(|grid| ratio(grid)).fold(1.0, f64::max) - 1.0)
+    };
+    says(format!("at most {:.0} % more than its own least loss", dearest("mupc-residual")));
+    says(format!("and cost at most {:.0} % more", dearest("sp-uniform-residual")));
+    assert!(
+        of("mupc-residual").iter().all(|grid| grid.rates[grid.best().unwrap().0] == 0.1),
+        "the best learning rate is 0.1"
+    );
+    let at_32 = |scaling: &str| {
+        let grid = of(scaling).into_iter().find(|grid| grid.first.depth == 32).unwrap();
+        format!("{:.2}", grid.median(grid.best().unwrap()).unwrap())
+    };
+    says(format!(
+        "a loss of {} at 32 layers where the best one without it is {}",
+        at_32("mupc-residual"),
+        at_32("sp-uniform-residual")
+    ));
 }
 
 /// One line per depth of the benchmark `ceiling`.

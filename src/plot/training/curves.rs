@@ -255,7 +255,7 @@ fn chart(
     let failed =
         |row: &&SummaryRow| row.model == "training" && !row.err.is_empty() && place(row) == place(first);
     let failed = record.summary.iter().filter(failed).count();
-    let mut caption = filenames::machine_facts(record, "cpu");
+    let mut caption = filenames::machine_facts(record, &first.device);
     if failed > 0 {
         caption.push(format!("{failed} runs diverged or failed and are left out"));
     }

@@ -117,7 +117,8 @@ fn scene(record: &Record, title: &str, benchmark: &str, runs: &[Runs<'_>]) -> Re
         .into_iter()
         .filter_map(|(label, of)| Some((Axis::log(label, values(of), |v| number::short(v, 3))?, of)))
         .collect();
-    let mut facts = filenames::machine_facts(record, "cpu");
+    let device = runs.first().map_or("cpu", |(_, own)| &own[0].row.device);
+    let mut facts = filenames::machine_facts(record, device);
     if let Some((_, own)) = runs.first() {
         let first = own[0].row;
         facts.push(format!(

@@ -60,7 +60,10 @@ pub(super) fn draw(record: &Record, folder: &Path) -> Result<Drawing> {
             out.skip(FIGURE, format!("`{stem}` has no finite loss"));
             continue;
         };
-        let title = format!("Test loss of {} over its rates", style::printed(&grids[0].first.contender));
+        let title = format!(
+            "Test loss of {} over learning rate and step size",
+            style::printed(&grids[0].first.contender)
+        );
         let files =
             canvas::save(folder, &stem, &csv_text(&rows(&grids))?, || scene(record, &title, &grids, &scale))?;
         let about = "Loss on the test rows after training, at every learning rate and step size of a grid, median over draws, on one \
