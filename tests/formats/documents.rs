@@ -262,7 +262,7 @@ fn findings_are_those_of_their_records() {
             let place = firsts[usize::from(grid.first.benchmark == "depth")];
             grid.median(place).unwrap() / grid.median(grid.best().unwrap()).unwrap()
         };
-        100.0 * (own.iter().map(|grid| ratio(grid)).fold(1.0, f64::max) - 1.0)
+        100.0 * (own.iter().map(ratio).fold(1.0, f64::max) - 1.0)
     };
     says(format!("at most {:.0} % more than its own least loss", dearest("mupc-residual")));
     says(format!("and cost at most {:.0} % more", dearest("sp-uniform-residual")));
